@@ -1,0 +1,1 @@
+"""The outside world behind five contracts: one file per technology."""

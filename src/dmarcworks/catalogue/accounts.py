@@ -1,0 +1,408 @@
+"""Accounts, domains, users and tokens: who may see what, and which rua address belongs to whom.
+
+A secret (token, login link, session) leaves here once, when it is made; the store holds its SHA-256. Random secrets of
+256 bits need no slow hash, and an indexed look-up by hash tells a guesser nothing about its progress.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets as randomness
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dmarcworks.bindings.contracts import KV, Database
+from dmarcworks.catalogue import tables
+from dmarcworks.errors import ConflictError, NotFoundError, UsageError
+
+SCOPES = ("read", "write", "admin")
+LOGIN_LINK_SECONDS = 24 * 3600
+SESSION_SECONDS = 14 * 24 * 3600
+PASSWORD_MINIMUM = 10
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+# last_used is for people; a write per request would be a cost for no answer.
+_LAST_USED_STEP = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A tenant: everything belongs to exactly one."""
+
+    id: str
+    name: str
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A policy domain and the address that its reports are sent to."""
+
+    id: str
+    account_id: str
+    name: str
+    rua: str
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person who may log in; `has_password` is False until they set one."""
+
+    id: str
+    account_id: str
+    email: str
+    role: str
+    created: datetime
+    has_password: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An API token without its secret."""
+
+    id: str
+    account_id: str
+    scope: str
+    name: str
+    created: datetime
+    last_used: datetime | None
+
+    def allows(self, scope: str) -> bool:
+        """Whether this token's scope includes `scope` (admin ⊃ write ⊃ read)."""
+        return SCOPES.index(self.scope) >= SCOPES.index(scope)
+
+
+def normal_domain(name: str) -> str:
+    """The domain in lower-case A-labels without trailing dot (RFC 1035 §2.3.1); `UsageError` when it is none."""
+    text = name.strip().rstrip(".").lower()
+    try:
+        text = text.encode("idna").decode("ascii") if not text.isascii() else text
+    except UnicodeError:
+        text = ""
+    labels = text.split(".")
+    if len(text) > 253 or len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise UsageError(f"{name!r} is not a domain name; write it like example.com")
+    return text
+
+
+def secret_hash(secret: str) -> str:
+    """What the store keeps of a secret."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class Accounts:
+    """Everything about who: accounts, domains (with their KV gate), users, tokens, sessions."""
+
+    def __init__(
+        self, database: Database, kv: KV, hostname: str, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._database = database
+        self._kv = kv
+        self._hostname = hostname
+        self._clock = clock
+        self._hasher = PasswordHasher()
+        self._nobody = ""
+
+    # Accounts ---------------------------------------------------------------------------------------------------
+
+    async def account_by_name(self, name: str, *, create: bool = False) -> Account:
+        """The account of that name; made when `create`, else `NotFoundError`."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(tables.accounts).where(tables.accounts.c.name == name))).first()
+        if row is not None:
+            return _account(row)
+        if not create:
+            raise NotFoundError(f"there is no account {name!r}")
+        async with self._database.write() as connection:
+            return await self._account(connection, name)
+
+    async def account(self, account_id: str) -> Account | None:
+        """The account with that id."""
+        async with self._database.read() as connection:
+            statement = select(tables.accounts).where(tables.accounts.c.id == account_id)
+            row = (await connection.execute(statement)).first()
+        return None if row is None else _account(row)
+
+    async def accounts(self) -> list[Account]:
+        """All accounts by name."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(select(tables.accounts).order_by(tables.accounts.c.name))).all()
+        return [_account(row) for row in rows]
+
+    async def _account(self, connection: AsyncConnection, name: str) -> Account:
+        found = (await connection.execute(select(tables.accounts).where(tables.accounts.c.name == name))).first()
+        if found is not None:
+            return _account(found)
+        if not name.strip() or len(name) > 255:
+            raise UsageError("an account needs a name of 1 to 255 characters")
+        values = {"id": uuid.uuid4().hex, "name": name, "created": self._clock()}
+        await connection.execute(insert(tables.accounts).values(values))
+        return Account(values["id"], name, _time(values["created"]))  # type: ignore[arg-type]  # a mixed dict
+
+    # Domains ----------------------------------------------------------------------------------------------------
+
+    async def add_domain(self, name: str, account: str = "default") -> Domain:
+        """Take reports for a domain: a new rua address, open from now on. `ConflictError` when it is there already."""
+        domain_name = normal_domain(name)
+        async with self._database.write() as connection:
+            statement = select(tables.domains).where(tables.domains.c.name == domain_name)
+            if (await connection.execute(statement)).first() is not None:
+                raise ConflictError(f"{domain_name} is there already; `dmarcworks domain show {domain_name}` prints it")
+            owner = await self._account(connection, account)
+            domain = Domain(
+                id=uuid.uuid4().hex,
+                account_id=owner.id,
+                name=domain_name,
+                rua=f"{uuid.uuid4().hex}@{self._hostname}",
+                created=_time(self._clock()),
+            )
+            await connection.execute(
+                insert(tables.domains).values(
+                    id=domain.id,
+                    account_id=domain.account_id,
+                    name=domain.name,
+                    rua=domain.rua,
+                    created=domain.created.timestamp(),
+                )
+            )
+        await self.open_gate(domain)
+        return domain
+
+    async def open_gate(self, domain: Domain) -> None:
+        """Put the KV entry by which mail for the domain's rua address is accepted (the post: `dmarc:${ruaID}`)."""
+        entry = {"account_id": domain.account_id, "domain_id": domain.id, "domain": domain.name}
+        await self._kv.put(f"dmarc:{domain.rua}", json.dumps(entry))
+
+    async def open_gates(self) -> None:
+        """Put every domain's entry that is missing: a crash between the two writes of `add_domain` heals at start."""
+        for domain in await self.domains():
+            if await self._kv.get(f"dmarc:{domain.rua}") is None:
+                await self.open_gate(domain)
+
+    async def domains(self, account_id: str | None = None) -> list[Domain]:
+        """The account's domains by name; of all accounts when None."""
+        statement = select(tables.domains).order_by(tables.domains.c.name)
+        if account_id is not None:
+            statement = statement.where(tables.domains.c.account_id == account_id)
+        async with self._database.read() as connection:
+            return [_domain(row) for row in (await connection.execute(statement)).all()]
+
+    async def domain(self, account_id: str | None, name_or_id: str) -> Domain | None:
+        """The account's domain by name or id; of any account when `account_id` is None."""
+        wanted = name_or_id.strip().rstrip(".").lower()
+        statement = select(tables.domains).where(
+            (tables.domains.c.name == wanted) | (tables.domains.c.id == wanted)
+        )
+        if account_id is not None:
+            statement = statement.where(tables.domains.c.account_id == account_id)
+        async with self._database.read() as connection:
+            row = (await connection.execute(statement)).first()
+        return None if row is None else _domain(row)
+
+    async def remove_domain(self, domain: Domain) -> None:
+        """Refuse mail for its address from now on and forget the domain; archived reports and figures stay."""
+        await self._kv.delete(f"dmarc:{domain.rua}")
+        async with self._database.write() as connection:
+            await connection.execute(delete(tables.domains).where(tables.domains.c.id == domain.id))
+
+    # Users ------------------------------------------------------------------------------------------------------
+
+    async def first_user(self, email: str = "admin@localhost", account: str = "default") -> str | None:
+        """Make the first admin when nobody is there yet: the secret of a one-time login link, else None."""
+        async with self._database.write() as connection:
+            if (await connection.execute(select(func.count()).select_from(tables.users))).scalar_one():
+                return None
+            owner = await self._account(connection, account)
+            user_id = await self._user(connection, owner.id, email, "admin")
+            return await self._secret(connection, "login", user_id, LOGIN_LINK_SECONDS)
+
+    async def add_user(self, email: str, account: str = "default", role: str = "admin") -> User:
+        """Make a user; `ConflictError` when the address is taken."""
+        async with self._database.write() as connection:
+            if (await connection.execute(select(tables.users).where(tables.users.c.email == email))).first():
+                raise ConflictError(f"there is a user {email} already")
+            owner = await self._account(connection, account)
+            await self._user(connection, owner.id, email, role)
+        user = await self.user(email)
+        if user is None:  # pragma: no cover - somebody removed it in between
+            raise NotFoundError(f"there is no user {email}")
+        return user
+
+    async def user(self, email: str) -> User | None:
+        """The user with that address."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(tables.users).where(tables.users.c.email == email))).first()
+        return None if row is None else _user(row)
+
+    async def users(self) -> list[User]:
+        """All users by address."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(select(tables.users).order_by(tables.users.c.email))).all()
+        return [_user(row) for row in rows]
+
+    async def _user(self, connection: AsyncConnection, account_id: str, email: str, role: str) -> str:
+        if "@" not in email or len(email) > 320:
+            raise UsageError(f"{email!r} is not a mail address")
+        user_id = uuid.uuid4().hex
+        await connection.execute(
+            insert(tables.users).values(
+                id=user_id, account_id=account_id, email=email, role=role, password=None, created=self._clock()
+            )
+        )
+        return user_id
+
+    async def login_link(self, email: str) -> str:
+        """The secret of a new one-time login link for a user, good for 24 hours."""
+        user = await self.user(email)
+        if user is None:
+            raise NotFoundError(f"there is no user {email}; `dmarcworks user list` names them")
+        async with self._database.write() as connection:
+            return await self._secret(connection, "login", user.id, LOGIN_LINK_SECONDS)
+
+    async def redeem(self, secret: str) -> User | None:
+        """The user of a login link, once; None when it is unknown, used or too old."""
+        async with self._database.write() as connection:
+            user = await self._user_of(connection, secret, "login")
+            if user is not None:
+                await connection.execute(delete(tables.secrets).where(tables.secrets.c.hash == secret_hash(secret)))
+            return user
+
+    async def set_password(self, user_id: str, password: str) -> None:
+        """Set a password of at least 10 characters (Argon2id); all other sessions of the user end."""
+        if not PASSWORD_MINIMUM <= len(password) <= 1024:
+            raise UsageError(f"a password has at least {PASSWORD_MINIMUM} characters (and at most 1,024)")
+        hashed = self._hasher.hash(password)
+        async with self._database.write() as connection:
+            await connection.execute(update(tables.users).where(tables.users.c.id == user_id).values(password=hashed))
+            await connection.execute(delete(tables.secrets).where(tables.secrets.c.user_id == user_id))
+
+    async def check_password(self, email: str, password: str) -> User | None:
+        """The user when address and password are right. Takes as long when there is no such user."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(tables.users).where(tables.users.c.email == email))).first()
+        if not self._nobody:
+            self._nobody = self._hasher.hash(randomness.token_urlsafe())
+        stored = self._nobody if row is None or row.password is None else row.password
+        try:
+            self._hasher.verify(stored, password[:1024])
+        except (VerificationError, InvalidHashError):
+            return None
+        return None if row is None or row.password is None else _user(row)
+
+    # Sessions and tokens ----------------------------------------------------------------------------------------
+
+    async def start_session(self, user_id: str) -> str:
+        """The secret of a new session, good for 14 days."""
+        async with self._database.write() as connection:
+            await connection.execute(delete(tables.secrets).where(tables.secrets.c.expires < self._clock()))
+            return await self._secret(connection, "session", user_id, SESSION_SECONDS)
+
+    async def session(self, secret: str) -> User | None:
+        """The user of a live session."""
+        async with self._database.read() as connection:
+            return await self._user_of(connection, secret, "session")
+
+    async def end_session(self, secret: str) -> None:
+        """End a session at once."""
+        async with self._database.write() as connection:
+            await connection.execute(delete(tables.secrets).where(tables.secrets.c.hash == secret_hash(secret)))
+
+    async def create_token(self, account_id: str, scope: str = "read", name: str = "") -> tuple[str, Token]:
+        """A new API token: its secret, told this once, and what is known of it."""
+        if scope not in SCOPES:
+            raise UsageError(f"there is no scope {scope!r}; choose one of {', '.join(SCOPES)}")
+        secret = "dw_" + randomness.token_urlsafe(32)
+        now = self._clock()
+        token = Token(uuid.uuid4().hex, account_id, scope, name, _time(now), None)
+        async with self._database.write() as connection:
+            await connection.execute(
+                insert(tables.tokens).values(
+                    id=token.id, account_id=account_id, name=name, scope=scope, hash=secret_hash(secret), created=now
+                )
+            )
+        return secret, token
+
+    async def token(self, secret: str) -> Token | None:
+        """The token with that secret, or None."""
+        async with self._database.read() as connection:
+            statement = select(tables.tokens).where(tables.tokens.c.hash == secret_hash(secret))
+            row = (await connection.execute(statement)).first()
+        if row is None:
+            return None
+        now = self._clock()
+        if row.last_used is None or now - row.last_used > _LAST_USED_STEP:
+            async with self._database.write() as connection:
+                await connection.execute(
+                    update(tables.tokens).where(tables.tokens.c.id == row.id).values(last_used=now)
+                )
+        return _token(row)
+
+    async def tokens(self, account_id: str | None = None) -> list[Token]:
+        """The account's tokens, newest first; of all accounts when None."""
+        statement = select(tables.tokens).order_by(tables.tokens.c.created.desc())
+        if account_id is not None:
+            statement = statement.where(tables.tokens.c.account_id == account_id)
+        async with self._database.read() as connection:
+            return [_token(row) for row in (await connection.execute(statement)).all()]
+
+    async def revoke_token(self, token_id: str) -> bool:
+        """End a token at once; False when there is none with that id."""
+        async with self._database.write() as connection:
+            result = await connection.execute(delete(tables.tokens).where(tables.tokens.c.id == token_id))
+        return bool(result.rowcount)
+
+    async def _secret(self, connection: AsyncConnection, kind: str, user_id: str, seconds: int) -> str:
+        secret = randomness.token_urlsafe(32)
+        now = self._clock()
+        await connection.execute(
+            insert(tables.secrets).values(
+                hash=secret_hash(secret), kind=kind, user_id=user_id, created=now, expires=now + seconds
+            )
+        )
+        return secret
+
+    async def _user_of(self, connection: AsyncConnection, secret: str, kind: str) -> User | None:
+        statement = (
+            select(tables.users)
+            .join(tables.secrets, tables.secrets.c.user_id == tables.users.c.id)
+            .where(
+                tables.secrets.c.hash == secret_hash(secret),
+                tables.secrets.c.kind == kind,
+                tables.secrets.c.expires > self._clock(),
+            )
+        )
+        row = (await connection.execute(statement)).first()
+        return None if row is None else _user(row)
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(row.id, row.name, _time(row.created))
+
+
+def _domain(row: Row[Any]) -> Domain:
+    return Domain(row.id, row.account_id, row.name, row.rua, _time(row.created))
+
+
+def _user(row: Row[Any]) -> User:
+    return User(row.id, row.account_id, row.email, row.role, _time(row.created), row.password is not None)
+
+
+def _token(row: Row[Any]) -> Token:
+    used = None if row.last_used is None else _time(row.last_used)
+    return Token(row.id, row.account_id, row.scope, row.name, _time(row.created), used)

@@ -1,0 +1,131 @@
+"""Problems: every mail or part that could not be read or counted, with its reason and the raw bytes' key.
+
+A problem is noted once per mail, reason and place, however often the mail is delivered; it stays until a person or a
+successful retry closes it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.engine import Row
+
+from dmarcworks.bindings.contracts import Database
+from dmarcworks.catalogue import tables
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemRow:
+    """What could not be read and why. `object_key`: the raw mail, or the attachment when the part is known."""
+
+    id: int
+    account_id: str
+    domain_id: str
+    mail_id: str
+    reason: str
+    where: str
+    detail: str
+    object_key: str
+    file_name: str
+    created: datetime
+    state: str
+
+
+class Problems:
+    """The catalogue of what a person should see."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def add(
+        self,
+        *,
+        account_id: str,
+        domain_id: str,
+        mail_id: str,
+        reason: str,
+        where: str,
+        detail: str,
+        object_key: str,
+        file_name: str = "",
+    ) -> int:
+        """Note a problem; its id. The same mail, reason and place is the same problem (opened again if closed)."""
+        table = tables.problems
+        same = (table.c.mail_id == mail_id) & (table.c.reason == reason) & (table.c.where == where)
+        async with self._database.write() as connection:
+            found = (await connection.execute(select(table.c.id).where(same))).scalar_one_or_none()
+            if found is not None:
+                await connection.execute(update(table).where(table.c.id == found).values(detail=detail, state="open"))
+                return int(found)
+            result = await connection.execute(
+                insert(table).values(
+                    account_id=account_id,
+                    domain_id=domain_id,
+                    mail_id=mail_id,
+                    reason=reason,
+                    where=where,
+                    detail=detail,
+                    object_key=object_key,
+                    file_name=file_name,
+                    created=self._clock(),
+                    state="open",
+                )
+            )
+            key = result.inserted_primary_key
+            return int(key[0]) if key else 0
+
+    async def list(
+        self, account_id: str | None = None, state: str = "open", limit: int = 100, before: int | None = None
+    ) -> list[ProblemRow]:
+        """Problems, newest first; of all accounts when `account_id` is None; `before` pages by id."""
+        table = tables.problems
+        statement = select(table).where(table.c.state == state)
+        if account_id is not None:
+            statement = statement.where(table.c.account_id == account_id)
+        if before is not None:
+            statement = statement.where(table.c.id < before)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement.order_by(table.c.id.desc()).limit(min(limit, 1000)))).all()
+        return [_problem(row) for row in rows]
+
+    async def get(self, account_id: str | None, problem_id: int) -> ProblemRow | None:
+        """The problem, if it belongs to the account (any account when None)."""
+        statement = select(tables.problems).where(tables.problems.c.id == problem_id)
+        if account_id is not None:
+            statement = statement.where(tables.problems.c.account_id == account_id)
+        async with self._database.read() as connection:
+            row = (await connection.execute(statement)).first()
+        return None if row is None else _problem(row)
+
+    async def count(self, account_id: str | None = None) -> int:
+        """How many are open."""
+        table = tables.problems
+        statement = select(func.count()).select_from(table).where(table.c.state == "open")
+        if account_id is not None:
+            statement = statement.where(table.c.account_id == account_id)
+        async with self._database.read() as connection:
+            return int((await connection.execute(statement)).scalar_one())
+
+    async def close(self, problem_id: int) -> None:
+        """Nothing is left to do about it."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(tables.problems).where(tables.problems.c.id == problem_id).values(state="closed")
+            )
+
+    async def close_mail(self, mail_id: str) -> None:
+        """A retry of the mail begins: what is still wrong is noted again."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(tables.problems).where(tables.problems.c.mail_id == mail_id).values(state="closed")
+            )
+
+
+def _problem(row: Row[Any]) -> ProblemRow:
+    return ProblemRow(**{**row._mapping, "created": datetime.fromtimestamp(row.created, UTC)})

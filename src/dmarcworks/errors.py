@@ -1,0 +1,56 @@
+"""One error tree. What an error says of itself decides what its surface answers.
+
+    DmarcworksError
+    ├── SettingsError            a setting is unknown, out of its bounds or unreadable (exit status 2)
+    ├── UsageError               a command or call was used wrongly (exit status 2, HTTP 400)
+    ├── NotFoundError            no such account, domain, report, problem … (HTTP 404, exit status 1)
+    ├── ConflictError            it exists already, or another holds it (HTTP 409, exit status 1)
+    ├── DeniedError              no token, a wrong one, or one without the scope (HTTP 401/403)
+    ├── BoundError               a bound was hit; its text names the bound and the setting (HTTP 413/422)
+    ├── QueryError               SQL that we refuse or the engine refuses (HTTP 422)
+    └── StoreError               a store is away, full or read-only: temporary (SMTP 451, HTTP 503, retry)
+
+`temporary` says whether the same call may succeed later: SMTP 4yz and a retry for True, 5yz and a problem for False.
+"""
+
+from __future__ import annotations
+
+
+class DmarcworksError(Exception):
+    """Base of every error that dmarcworks raises on purpose; its text is for people: what, where, what to do."""
+
+    temporary: bool = False
+
+
+class SettingsError(DmarcworksError):
+    """A setting is unknown, out of its bounds or cannot be read."""
+
+
+class UsageError(DmarcworksError):
+    """A command or a call was used wrongly."""
+
+
+class NotFoundError(DmarcworksError):
+    """There is no such thing, or not for this account."""
+
+
+class ConflictError(DmarcworksError):
+    """The thing exists already, or somebody else holds it."""
+
+
+class DeniedError(DmarcworksError):
+    """No credentials, wrong ones, or without the scope that the call needs."""
+
+
+class BoundError(DmarcworksError):
+    """A bound was hit. The text names the bound."""
+
+
+class QueryError(DmarcworksError):
+    """SQL that is refused, by us or by the engine."""
+
+
+class StoreError(DmarcworksError):
+    """A store is away, full, locked or read-only; the same call may succeed later."""
+
+    temporary = True

@@ -1,0 +1,179 @@
+"""Every setting once: name, type, default, bound, help. Environment, then a TOML file, then the default.
+
+In: `DMARCWORKS_<NAME>` variables, `DMARCWORKS_<NAME>_FILE` (a file whose content is the value, for secrets), and the TOML
+file that `DMARCWORKS_CONFIG` names. Out: a frozen `Settings`. Refused with `SettingsError`: an unknown name (the nearest
+one is suggested), a value out of its bounds, a file that cannot be read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dmarcworks.errors import SettingsError
+
+PREFIX = "DMARCWORKS_"
+CONFIG = "DMARCWORKS_CONFIG"
+_MIB = 1024 * 1024
+
+
+class Settings(BaseModel):
+    """The settings table. A field's `description` is its help, its constraints are its bounds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Field(Path("var"), description="Folder of the embedded stores; made when absent.")
+    hostname: str = Field(
+        "localhost",
+        min_length=1,
+        max_length=253,
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="Name of this report host: the part after @ in rua addresses, the MX to publish, the SMTP banner.",
+    )
+    public_url: str = Field(
+        "", description="The dashboard's address as people reach it; empty: http://<http_host>:<http_port>."
+    )
+    database_url: str = Field("", description="KV, queue and catalogue; empty: sqlite:///<home>/dmarcworks.db.")
+    objects_url: str = Field("", description="Raw mails and reports; empty: file://<home>/objects.")
+    analytics_url: str = Field("", description="The figures; empty: chdb://<home>/analytics.")
+    smtp_host: str = Field("127.0.0.1", description="Address that SMTP listens on.")
+    smtp_port: int = Field(2525, ge=0, le=65535, description="Port that SMTP listens on; 0 takes a free one.")
+    smtp_connections: int = Field(1000, ge=1, le=100_000, description="SMTP connections at once, in all.")
+    smtp_connections_per_address: int = Field(10, ge=1, le=100_000, description="SMTP connections at once, per address.")
+    smtp_recipients: int = Field(100, ge=1, le=10_000, description="Recipients of one mail.")
+    smtp_idle_seconds: int = Field(60, ge=1, le=3600, description="Seconds of silence after which a connection ends.")
+    http_host: str = Field("127.0.0.1", description="Address that HTTP listens on.")
+    http_port: int = Field(8080, ge=0, le=65535, description="Port that HTTP listens on; 0 takes a free one.")
+    mail_bytes: int = Field(25 * _MIB, ge=1024, le=1024 * _MIB, description="Largest mail, in bytes.")
+    inflated_bytes: int = Field(
+        256 * _MIB, ge=1024, le=4096 * _MIB, description="Bytes that all reports of one mail may inflate to, together."
+    )
+    members: int = Field(100, ge=1, le=100_000, description="Files that the parts and archives of one mail may hold.")
+    nesting: int = Field(5, ge=1, le=50, description="Depth of mails in mails and archives in archives.")
+    xml_depth: int = Field(50, ge=8, le=200, description="Depth of elements in a report.")
+    records: int = Field(1_000_000, ge=1, le=1_000_000, description="Records of one report.")
+    queue_batch: int = Field(50, ge=1, le=100, description="Mails that are read and published together.")
+    queue_lease_seconds: int = Field(
+        300, ge=10, le=43_200, description="Seconds after which a mail whose reader died is read again."
+    )
+    queue_max_retries: int = Field(5, ge=0, le=100, description="Times a mail is tried again before it is a problem.")
+    sql_seconds: float = Field(10.0, gt=0, le=3600, description="Seconds that one SQL statement may take.")
+    sql_rows: int = Field(100_000, ge=1, le=10_000_000, description="Rows that one SQL statement may return.")
+    sql_memory_bytes: int = Field(1024 * _MIB, ge=_MIB, description="Memory that one SQL statement may take, in bytes.")
+    log_format: str = Field("auto", pattern="^(auto|json|text)$", description="json, text, or auto: text on a terminal.")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")
+
+    @property
+    def database(self) -> str:
+        """The database's URL with its default filled in."""
+        return self.database_url or f"sqlite:///{self.home.resolve() / 'dmarcworks.db'}"
+
+    @property
+    def objects(self) -> str:
+        """The object store's URL with its default filled in."""
+        return self.objects_url or f"file://{self.home.resolve() / 'objects'}"
+
+    @property
+    def analytics(self) -> str:
+        """The analytics store's URL with its default filled in."""
+        return self.analytics_url or f"chdb://{self.home.resolve() / 'analytics'}"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingValue:
+    """A setting as it stands: its value for people (secrets hidden) and where it comes from."""
+
+    name: str
+    variable: str
+    value: str
+    source: str
+    default: str
+    help: str
+
+
+def load(environ: Mapping[str, str] | None = None) -> tuple[Settings, dict[str, str]]:
+    """The settings, and for each name that was set where it was set; `SettingsError` names what is wrong."""
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    if path := environ.get(CONFIG):
+        for name, value in _toml(path).items():
+            _known(name, f"{path}: {name}", name)
+            values[name], sources[name] = value, path
+    for variable, value in environ.items():
+        if not variable.startswith(PREFIX) or variable == CONFIG or variable.startswith(PREFIX + "TEST_"):
+            continue
+        name = variable[len(PREFIX) :].lower()
+        if name.endswith("_file") and name not in Settings.model_fields:
+            name, value = name[: -len("_file")], _secret(variable, value)
+        _known(name, variable, variable)
+        values[name], sources[name] = value, variable
+    try:
+        return Settings.model_validate(values), sources
+    except ValidationError as error:
+        lines = []
+        for detail in error.errors():
+            name = str(detail["loc"][0]) if detail["loc"] else "?"
+            shown = _shown(name, str(values.get(name)))
+            lines.append(f"{sources.get(name, name)}={shown}: {detail['msg']}")
+        raise SettingsError("; ".join(lines)) from None
+
+
+def describe(settings: Settings, sources: Mapping[str, str]) -> list[SettingValue]:
+    """Every setting with its value and source, in the order of the table."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        rows.append(
+            SettingValue(
+                name=name,
+                variable=PREFIX + name.upper(),
+                value=_shown(name, str(getattr(settings, name))),
+                source=sources.get(name, "default"),
+                default=str(field.default),
+                help=field.description or "",
+            )
+        )
+    return rows
+
+
+def _known(name: str, shown: str, wanted: str) -> None:
+    if name in Settings.model_fields:
+        return
+    variables = [PREFIX + known.upper() if wanted.startswith(PREFIX) else known for known in Settings.model_fields]
+    near = difflib.get_close_matches(wanted, variables, n=1)
+    hint = f"; did you mean {near[0]}?" if near else "; `dmarcworks settings` lists them all"
+    raise SettingsError(f"{shown} is not a setting{hint}")
+
+
+def _toml(path: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise SettingsError(f"{CONFIG}={path} cannot be read: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from None
+
+
+def _secret(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{variable}={path} cannot be read: {error}") from None
+
+
+def _shown(name: str, value: str) -> str:
+    """A URL's password never reaches a screen or a log."""
+    if name.endswith("_url"):
+        parts = urlsplit(value)
+        if parts.password:
+            return value.replace(f":{parts.password}@", ":***@")
+    return value
