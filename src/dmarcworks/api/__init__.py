@@ -1,0 +1,1 @@
+"""What programs ask over HTTP: SQL, REST, and who may."""
