@@ -1,8 +1,8 @@
 """Every setting once: name, type, default, bound, help. Environment, then a TOML file, then the default.
 
-In: `DMARCWORKS_<NAME>` variables, `DMARCWORKS_<NAME>_FILE` (a file whose content is the value, for secrets), and the TOML
-file that `DMARCWORKS_CONFIG` names. Out: a frozen `Settings`. Refused with `SettingsError`: an unknown name (the nearest
-one is suggested), a value out of its bounds, a file that cannot be read.
+In: `DMARCWORKS_<NAME>` variables, `DMARCWORKS_<NAME>_FILE` (a file whose content is the value, for secrets), and the
+TOML file that `DMARCWORKS_CONFIG` names. Out: a frozen `Settings`. Refused with `SettingsError`: an unknown name (the
+nearest one is suggested), a value out of its bounds, a file that cannot be read.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Settings(BaseModel):
     smtp_host: str = Field("127.0.0.1", description="Address that SMTP listens on.")
     smtp_port: int = Field(2525, ge=0, le=65535, description="Port that SMTP listens on; 0 takes a free one.")
     smtp_connections: int = Field(1000, ge=1, le=100_000, description="SMTP connections at once, in all.")
-    smtp_connections_per_address: int = Field(10, ge=1, le=100_000, description="SMTP connections at once, per address.")
+    smtp_connections_per_address: int = Field(10, ge=1, le=100_000, description="SMTP connections at once per address.")
     smtp_recipients: int = Field(100, ge=1, le=10_000, description="Recipients of one mail.")
     smtp_idle_seconds: int = Field(60, ge=1, le=3600, description="Seconds of silence after which a connection ends.")
     http_host: str = Field("127.0.0.1", description="Address that HTTP listens on.")
@@ -67,8 +67,8 @@ class Settings(BaseModel):
     queue_max_retries: int = Field(5, ge=0, le=100, description="Times a mail is tried again before it is a problem.")
     sql_seconds: float = Field(10.0, gt=0, le=3600, description="Seconds that one SQL statement may take.")
     sql_rows: int = Field(100_000, ge=1, le=10_000_000, description="Rows that one SQL statement may return.")
-    sql_memory_bytes: int = Field(1024 * _MIB, ge=_MIB, description="Memory that one SQL statement may take, in bytes.")
-    log_format: str = Field("auto", pattern="^(auto|json|text)$", description="json, text, or auto: text on a terminal.")
+    sql_memory_bytes: int = Field(1024 * _MIB, ge=_MIB, description="Bytes of memory that one SQL statement may take.")
+    log_format: str = Field("auto", pattern="^(auto|json|text)$", description="json, text, or auto (text on a terminal).")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")
 
     @property

@@ -1,0 +1,44 @@
+"""The small HTTP surface for machines that watch: is it alive, and does every store answer.
+
+`/healthz` is 200 while the process runs. `/readyz` asks each store now: 200 when all answer, else 503 with the name and
+reason of each that does not, as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from dmarcworks.errors import DmarcworksError
+
+Check = Callable[[], Awaitable[None]]
+
+
+def router(checks: Mapping[str, Check], *, timeout: float = 3.0) -> APIRouter:
+    """Routes for `/healthz` and `/readyz`; `checks` by the store's name, each raising when it is away."""
+    routes = APIRouter()
+
+    @routes.get("/healthz", include_in_schema=False)
+    async def healthz() -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    @routes.get("/readyz", include_in_schema=False)
+    async def readyz() -> JSONResponse:
+        answers = dict(zip(checks, await asyncio.gather(*(_ask(check) for check in checks.values())), strict=True))
+        well = all(answer == "ok" for answer in answers.values())
+        body = {"status": "ok" if well else "unavailable", "stores": answers}
+        return JSONResponse(body, status_code=200 if well else 503)
+
+    async def _ask(check: Check) -> str:
+        try:
+            await asyncio.wait_for(check(), timeout)
+        except TimeoutError:
+            return f"no answer within {timeout:g} s"
+        except DmarcworksError as error:
+            return str(error)
+        return "ok"
+
+    return routes

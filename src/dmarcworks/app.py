@@ -1,0 +1,298 @@
+"""Composition root: settings → bindings → workers → servers, and shutdown in reverse.
+
+`opened` gives the stores to a command that needs no server; `serve` runs the whole system until SIGTERM or SIGINT, then
+stops accepting, finishes or hands back what is in flight, and closes what it opened in reverse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from dmarcworks.analytics import schema
+from dmarcworks.analytics.questions import Questions
+from dmarcworks.api import rest
+from dmarcworks.api import sql as sql_api
+from dmarcworks.bindings import open as bindings
+from dmarcworks.bindings.contracts import KV, Analytics, Database, Objects, Queue, QueryBounds
+from dmarcworks.catalogue.accounts import Accounts
+from dmarcworks.catalogue.arrivals import Arrivals
+from dmarcworks.catalogue.problems import Problems
+from dmarcworks.dashboard import pages
+from dmarcworks.dashboard.deps import Deps
+from dmarcworks.errors import DmarcworksError, SettingsError
+from dmarcworks.reports.bounds import Bounds
+from dmarcworks.routing import rules
+from dmarcworks.routing.smtp import STORE_AWAY, Peer, SmtpBounds, SmtpServer
+from dmarcworks.settings import Settings
+from dmarcworks.workers import dmarc, runtime
+from dmarcworks.workers.message import Message
+
+log = structlog.get_logger("dmarcworks.app")
+RUNNING = "running.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The bindings that are open, and what the catalogue makes of them."""
+
+    database: Database
+    kv: KV
+    queue: Queue
+    objects: Objects
+    accounts: Accounts
+    arrivals: Arrivals
+    problems: Problems
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Stores]:
+    """Database, KV, queue and objects, migrated and ready; closed in reverse."""
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"DMARCWORKS_HOME={settings.home} cannot be made: {error.strerror}") from None
+    async with AsyncExitStack() as stack:
+        database = bindings.open_database(settings.database)
+        stack.push_async_callback(database.close)
+        await database.migrate()
+        objects = bindings.open_objects(settings.objects)
+        stack.push_async_callback(objects.close)
+        kv, queue = bindings.open_kv(database), bindings.open_queue(database)
+        accounts = Accounts(database, kv, settings.hostname.lower())
+        yield Stores(database, kv, queue, objects, accounts, Arrivals(database), Problems(database))
+
+
+@asynccontextmanager
+async def opened_analytics(settings: Settings) -> AsyncIterator[Analytics]:
+    """The analytics store, migrated; one process at a time owns an embedded one (`StoreError` for the second)."""
+    analytics = await asyncio.to_thread(bindings.open_analytics, settings.analytics)
+    try:
+        await schema.migrate(analytics)
+        yield analytics
+    finally:
+        await analytics.close()
+
+
+def environment(settings: Settings, stores: Stores, analytics: Analytics) -> runtime.Env:
+    """What the worker sees."""
+    bounds = Bounds(
+        mail_bytes=settings.mail_bytes,
+        inflated_bytes=settings.inflated_bytes,
+        members=settings.members,
+        nesting=settings.nesting,
+        xml_depth=settings.xml_depth,
+        records=settings.records,
+    )
+    return runtime.Env(
+        kv=stores.kv,
+        objects=stores.objects,
+        queue=stores.queue,
+        analytics=analytics,
+        arrivals=stores.arrivals,
+        problems=stores.problems,
+        bounds=bounds,
+        now=lambda: datetime.now(UTC),
+    )
+
+
+def smtp_server(settings: Settings, env: runtime.Env) -> SmtpServer:
+    """The SMTP front door: rules first, then the worker's own gate, then delivery."""
+
+    async def recipient(address: str) -> str | None:
+        action = rules.route(address, settings.hostname)
+        if isinstance(action, rules.Reject):
+            return action.status
+        try:
+            known = await dmarc.recipient(rules.normal_address(address), env)
+        except DmarcworksError:
+            return STORE_AWAY
+        return None if known else rules.UNKNOWN_RECIPIENT.status
+
+    async def deliver(sender: str, to: str, raw: bytes, peer: Peer) -> str:
+        message = Message(sender, rules.normal_address(to), raw, peer=peer.address)
+        return await runtime.deliver(dmarc, message, env)
+
+    return SmtpServer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        hostname=settings.hostname,
+        bounds=SmtpBounds(
+            mail_bytes=settings.mail_bytes,
+            connections=settings.smtp_connections,
+            connections_per_address=settings.smtp_connections_per_address,
+            recipients=settings.smtp_recipients,
+            idle_seconds=settings.smtp_idle_seconds,
+        ),
+        recipient=recipient,
+        deliver=deliver,
+    )
+
+
+def http_app(settings: Settings, stores: Stores, analytics: Analytics, public_url: str) -> FastAPI:
+    """Everything over HTTP: SQL, health, dashboard."""
+    app = FastAPI(title="dmarcworks", docs_url=None, redoc_url=None, openapi_url=None)
+    bounds = QueryBounds(seconds=settings.sql_seconds, rows=settings.sql_rows, memory=settings.sql_memory_bytes)
+    checks = {"database": stores.database.ping, "objects": stores.objects.ping, "analytics": analytics.ping}
+    app.include_router(rest.router(checks))
+    app.include_router(sql_api.router(sql_api.SqlDeps(analytics=analytics, accounts=stores.accounts, bounds=bounds)))
+    deps = Deps(
+        accounts=stores.accounts,
+        arrivals=stores.arrivals,
+        problems=stores.problems,
+        questions=Questions(analytics),
+        objects=stores.objects,
+        hostname=settings.hostname.lower(),
+        public_url=public_url,
+        clock=lambda: datetime.now(UTC),
+    )
+    pages.install(app, deps)
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a started system tells: its addresses, and the first login link's path when one was made."""
+
+    smtp: str
+    http: str
+    public_url: str
+    login: str | None
+
+
+async def serve(settings: Settings, started: Callable[[Running], None] = lambda _: None) -> None:
+    """Run everything until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with opened(settings) as stores, opened_analytics(settings) as analytics:
+        env = environment(settings, stores, analytics)
+        await stores.accounts.open_gates()
+        consumer = runtime.Consumer(
+            dmarc,
+            env,
+            batch=settings.queue_batch,
+            lease=settings.queue_lease_seconds,
+            max_retries=settings.queue_max_retries,
+        )
+        listener = smtp_server(settings, env)
+        try:
+            await listener.start()
+        except OSError as error:
+            where = f"{settings.smtp_host}:{settings.smtp_port}"
+            raise SettingsError(f"SMTP cannot listen on {where}: {error.strerror}; see DMARCWORKS_SMTP_PORT") from None
+        web = _Web(settings)
+        try:
+            public_url = settings.public_url.rstrip("/") or web.url
+            web.start(http_app(settings, stores, analytics, public_url))
+            await web.ready()
+            consumer.start()
+            secret = await stores.accounts.first_user()
+            running = Running(
+                smtp=f"{settings.smtp_host}:{listener.port}",
+                http=web.url,
+                public_url=public_url,
+                login=None if secret is None else f"/login/{secret}",
+            )
+            with _announced(settings.home, running):
+                started(running)
+                await stop.wait()
+                log.info("shutting down")
+        finally:
+            # In reverse: first nobody new, then what is in flight, then the answers.
+            await listener.stop(grace=3.0)
+            await consumer.stop(grace=4.0)
+            await web.stop(grace=1.5)
+
+
+class _Web:
+    """uvicorn inside our loop, on a socket that is bound before anything starts, without its signal handlers."""
+
+    def __init__(self, settings: Settings) -> None:
+        try:
+            self._socket = _listen(settings.http_host, settings.http_port)
+        except OSError as error:
+            where = f"{settings.http_host}:{settings.http_port}"
+            raise SettingsError(f"HTTP cannot listen on {where}: {error.strerror}; see DMARCWORKS_HTTP_PORT") from None
+        self._server: uvicorn.Server | None = None
+        self._task: asyncio.Task[None] | None = None
+        host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
+        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
+
+    def start(self, app: FastAPI) -> None:
+        """Begin to serve."""
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=1, lifespan="off"
+        )
+        self._server = uvicorn.Server(config)
+        self._task = asyncio.create_task(self._serve(self._server), name="http")
+
+    async def _serve(self, server: uvicorn.Server) -> None:
+        await server._serve(sockets=[self._socket])  # serve() would take the signals that are ours
+
+    async def ready(self) -> None:
+        """Wait until it answers."""
+        while self._server is not None and self._task is not None and not self._server.started:
+            if self._task.done():
+                self._task.result()
+            await asyncio.sleep(0.01)
+
+    async def stop(self, grace: float) -> None:
+        """Stop accepting and close what is open within `grace` seconds."""
+        if self._server is None or self._task is None:
+            self._socket.close()
+            return
+        self._server.should_exit = True
+        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+            await asyncio.wait_for(self._task, grace)
+        self._socket.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+@contextlib.contextmanager
+def _announced(home: Path, running: Running) -> Iterator[None]:
+    """A file in the home that tells other commands where the running server is."""
+    path = home / RUNNING
+    with contextlib.suppress(OSError):
+        path.write_text(json.dumps({"pid": os.getpid(), "http": running.http, "smtp": running.smtp}))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def running_server(settings: Settings) -> dict[str, object] | None:
+    """Where the running server of this home is, or None when none runs."""
+    try:
+        found: dict[str, object] = json.loads((settings.home / RUNNING).read_text())
+        os.kill(int(str(found["pid"])), 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return found

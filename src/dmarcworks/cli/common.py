@@ -1,0 +1,63 @@
+"""What the commands share: open the stores and run a coroutine over them, print tables and JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dmarcworks.app import Stores, opened
+from dmarcworks.settings import Settings, load
+
+Result = TypeVar("Result")
+
+
+def with_stores(work: Callable[[Stores, Settings], Awaitable[Result]]) -> Result:
+    """Open the catalogue's stores (a running server may have them open too) and do the work."""
+    settings, _ = load()
+
+    async def run() -> Result:
+        async with opened(settings) as stores:
+            return await work(stores, settings)
+
+    return asyncio.run(run())
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output; times as ISO 8601."""
+    print(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
+    """A table for people, or the sentence `empty`. Text from strangers stays text."""
+    console = Console()
+    if not rows:
+        console.print(empty, highlight=False)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("".join(c if c.isprintable() else " " for c in _cell(cell))) for cell in row))
+    console.print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return "–" if value is None else str(value)
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)

@@ -1,0 +1,110 @@
+"""`dmarcworks domain …`: the domains that reports are taken for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from dmarcworks.app import Stores
+from dmarcworks.catalogue.accounts import Domain
+from dmarcworks.catalogue.dns import records
+from dmarcworks.cli.common import print_json, print_table, with_stores
+from dmarcworks.errors import NotFoundError
+from dmarcworks.settings import Settings
+
+app = typer.Typer(help="The domains that reports are taken for.", no_args_is_help=True)
+_JSON = typer.Option(False, "--json", help="Print JSON for machines.")
+
+
+async def _told(domain: Domain, stores: Stores, settings: Settings) -> dict[str, Any]:
+    account = await stores.accounts.account(domain.account_id)
+    return {
+        "domain": domain.name,
+        "account": account.name if account else "",
+        "account_id": domain.account_id,
+        "domain_id": domain.id,
+        "rua": domain.rua,
+        "records": [
+            {"name": record.name, "type": record.type, "value": record.value}
+            for record in records(domain.name, domain.rua, settings.hostname.lower())
+        ],
+    }
+
+
+def _show(told: dict[str, Any], heading: str) -> None:
+    print(f"{heading}\n")
+    print(f"  account     {told['account']} ({told['account_id']})")
+    print(f"  domain id   {told['domain_id']}")
+    print(f"  reports to  {told['rua']}\n")
+    print("Publish these records:\n")
+    for record in told["records"]:
+        print(f"  {record['name']}  {record['type']}  {record['value']}")
+    print("\nIf the domain has a DMARC record already, keep its policy and add the address to its rua list.")
+
+
+@app.command()
+def add(
+    name: str = typer.Argument(help="The domain, like example.com."),
+    account: str = typer.Option("default", "--account", help="The account that it belongs to; made when absent."),
+    as_json: bool = _JSON,
+) -> None:
+    """Take reports for a domain: prints its rua address and the records to publish."""
+
+    async def work(stores: Stores, settings: Settings) -> dict[str, Any]:
+        return await _told(await stores.accounts.add_domain(name, account), stores, settings)
+
+    told = with_stores(work)
+    print_json(told) if as_json else _show(told, f"{told['domain']} is added.")
+
+
+@app.command()
+def show(name: str = typer.Argument(help="The domain or its id."), as_json: bool = _JSON) -> None:
+    """Print a domain's rua address and records again."""
+
+    async def work(stores: Stores, settings: Settings) -> dict[str, Any]:
+        return await _told(await _find(name, stores), stores, settings)
+
+    told = with_stores(work)
+    print_json(told) if as_json else _show(told, told["domain"])
+
+
+@app.command("list")
+def list_(
+    account: str | None = typer.Option(None, "--account", help="Only this account's domains."), as_json: bool = _JSON
+) -> None:
+    """List the domains."""
+
+    async def work(stores: Stores, settings: Settings) -> list[Domain]:
+        owner = None if account is None else await stores.accounts.account_by_name(account)
+        return await stores.accounts.domains(None if owner is None else owner.id)
+
+    domains = with_stores(work)
+    if as_json:
+        print_json(domains)
+    else:
+        rows = [(domain.name, domain.rua, domain.created) for domain in domains]
+        print_table(["domain", "reports to", "added"], rows, "No domain yet: `dmarcworks domain add example.com`.")
+
+
+@app.command()
+def remove(
+    name: str = typer.Argument(help="The domain or its id."),
+    yes: bool = typer.Option(False, "--yes", help="Do not ask."),
+) -> None:
+    """Refuse reports for a domain from now on. Archived reports and figures stay."""
+    if not yes:
+        typer.confirm(f"Mail for {name}'s rua address will be refused from now on. Remove it?", abort=True)
+
+    async def work(stores: Stores, settings: Settings) -> None:
+        await stores.accounts.remove_domain(await _find(name, stores))
+
+    with_stores(work)
+    print(f"{name} is removed; its archived reports and figures stay.")
+
+
+async def _find(name: str, stores: Stores) -> Domain:
+    domain = await stores.accounts.domain(None, name)
+    if domain is None:
+        raise NotFoundError(f"there is no domain {name}; `dmarcworks domain list` names them")
+    return domain

@@ -1,0 +1,315 @@
+"""THE worker: a DMARC report mail becomes archived originals, catalogue rows and exact figures.
+
+`email()` is the post's first half: the recipient's KV entry names account and domain; the raw mail goes to Objects and
+an item into the Queue, and only then the sender hears 250. `queue()` is the second half: read every report in the mail,
+archive each attachment as received, note it in the catalogue, publish its rows, acknowledge. Each step is idempotent;
+what cannot be read is kept under `inbox/` and listed as a problem.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import structlog
+
+from dmarcworks.analytics import schema
+from dmarcworks.catalogue.arrivals import MailRow, NewReport, ReportRow, report_day
+from dmarcworks.errors import DmarcworksError, StoreError
+from dmarcworks.reports.model import AggregateReport, FailureReport, Item, TlsReport
+from dmarcworks.reports.read import read_mail
+from dmarcworks.workers.message import Message
+from dmarcworks.workers.runtime import BatchMessage, Env
+
+log = structlog.get_logger("dmarcworks.dmarc")
+
+# Rows of several reports share an insert; past this many they leave at once, so that memory stays flat.
+PUBLISH_ROWS = 100_000
+_UNSAFE = re.compile(r"[^A-Za-z0-9._!@+=,-]+")
+
+
+async def recipient(address: str, env: Env) -> bool:
+    """Whether the address is a rua address of ours (asked at RCPT)."""
+    return await _gate(address, env) is not None
+
+
+async def email(message: Message, env: Env) -> str:
+    """Take a mail durably: raw mail into Objects, an item into the Queue; the mail's id."""
+    gate = await _gate(message.to, env)
+    if gate is None:
+        message.set_reject("This address takes no reports")
+        return "unknown rua address"
+    received = env.now()
+    mail_id = uuid.uuid4().hex
+    key = f"inbox/{received:%Y/%m/%d}/{mail_id}.eml"
+    await env.objects.put(key, await message.raw(), create_only=True)
+    await env.queue.send(
+        {
+            "mail_id": mail_id,
+            "object_key": key,
+            "account_id": gate["account_id"],
+            "domain_id": gate["domain_id"],
+            "domain": gate["domain"],
+            "recipient": message.to,
+            "sender": message.from_,
+            "peer": message.peer,
+            "received": received.timestamp(),
+            "size": message.raw_size,
+        }
+    )
+    return mail_id
+
+
+async def queue(batch: Sequence[BatchMessage], env: Env) -> None:
+    """Read, archive, note and publish a batch of mails; each is acknowledged once its rows are in Analytics."""
+    publisher = _Publisher(env)
+    for message in batch:
+        try:
+            await _mail(message, env, publisher)
+        except StoreError as error:
+            message.retry(str(error), temporary=True)
+        # One poisonous mail must not stop its neighbours: it is tried again and then listed as a problem.
+        except Exception as error:
+            log.exception("mail failed", id=message.body.get("mail_id"))
+            message.retry(repr(error))
+        if publisher.rows >= PUBLISH_ROWS:
+            await publisher.flush()
+    await publisher.flush()
+
+
+async def dead(message: BatchMessage, env: Env) -> None:
+    """A mail is given up: a person sees why, and the raw mail stays."""
+    body = message.body
+    await env.problems.add(
+        account_id=body["account_id"],
+        domain_id=body["domain_id"],
+        mail_id=body["mail_id"],
+        reason="gave_up",
+        where="mail",
+        detail=f"Reading this mail failed {message.attempts} times; the last error was: {message.error}",
+        object_key=body["object_key"],
+    )
+
+
+async def _gate(address: str, env: Env) -> dict[str, str] | None:
+    entry = await env.kv.get(f"dmarc:{address.strip('<>').lower()}")
+    if entry is None:
+        return None
+    gate: dict[str, str] = json.loads(entry)
+    return gate
+
+
+@dataclass(slots=True)
+class _Mail:
+    """A mail on its way through the steps."""
+
+    message: BatchMessage
+    body: dict[str, Any]
+    received: datetime
+    started: float
+    reports: int
+    records: int
+    outcomes: dict[str, int] = field(default_factory=dict)
+    problems: int = 0
+
+    def count(self, outcome: str) -> None:
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+
+
+async def _mail(message: BatchMessage, env: Env, publisher: _Publisher) -> None:
+    body = dict(message.body)
+    raw = await env.objects.get(body["object_key"])
+    received = datetime.fromtimestamp(body["received"], UTC)
+    started = time.perf_counter()
+    if raw is None:
+        await _problem(env, body, "raw_missing", "mail", "The raw mail is gone from the object store.")
+        message.ack()
+        return
+    reading = await asyncio.to_thread(read_mail, raw, env.bounds)
+    records = sum(len(item.report.records) for item in reading.items if isinstance(item.report, AggregateReport))
+    mail = _Mail(message, body, received, started, len(reading.items), records)
+    for problem in reading.problems:
+        mail.problems += 1
+        await _problem(env, body, problem.reason, problem.where, problem.detail)
+    rows: list[tuple[ReportRow, AggregateReport]] = []
+    for item in reading.items:
+        row = await _archive(item, mail, env)
+        if row is not None and isinstance(item.report, AggregateReport) and not row.published:
+            rows.append((row, item.report))
+    publisher.add(mail, rows)
+
+
+async def _archive(item: Item, mail: _Mail, env: Env) -> ReportRow | None:
+    """The attachment as received under YYYY/M/<sha256>/<safe name>, and a row in the catalogue."""
+    body, part = mail.body, item.part
+    digest = hashlib.sha256(part.content).hexdigest()
+    key = f"{mail.received.year}/{mail.received.month}/{digest}/{safe_name(part.name)}"
+    await env.objects.put(key, part.content, create_only=True)
+    report = new_report(item, body, mail.received, key)
+    recorded = await env.arrivals.record_report(report)
+    mail.count(recorded.outcome if report.state == "counted" else report.state)
+    if report.state == "foreign":
+        mail.problems += 1
+        await _problem(
+            env,
+            body,
+            "other_domain",
+            part.where,
+            f"The report is about {report.policy_domain or 'no domain'}, its address is for {body['domain']}. "
+            "It is kept and not counted.",
+        )
+    return recorded.row
+
+
+def new_report(item: Item, body: dict[str, Any], received: datetime, object_key: str) -> NewReport:
+    """The catalogue's row of a report; `state` says whether it is counted."""
+    report = item.report
+    org_name = org_email = policy_domain = report_id = ""
+    begin = end = records = messages = 0
+    state = "kept"
+    if isinstance(report, AggregateReport):
+        org_name, org_email = report.org_name or "", report.email or ""
+        policy_domain, report_id, begin, end = report.policy.domain, report.report_id, report.begin, report.end
+        records, messages = len(report.records), report.messages
+        state = "counted" if covers(body["domain"], policy_domain) else "foreign"
+    elif isinstance(report, TlsReport | FailureReport):
+        # Kept whole and listed; their own tables come with the issue that publishes them.
+        begin = end = int(received.timestamp())
+        report_id = item.digest
+    return NewReport(
+        account_id=body["account_id"],
+        domain_id=body["domain_id"],
+        kind=report.kind,
+        org_name=org_name,
+        org_email=org_email,
+        policy_domain=policy_domain,
+        report_id=report_id,
+        begin=begin,
+        end=end,
+        received=received,
+        records=records,
+        messages=messages,
+        content=item.digest,
+        object_key=object_key,
+        file_name=item.part.name,
+        mail_id=body["mail_id"],
+        where=item.part.where,
+        state=state,
+        warnings=[{"code": w.code, "where": w.where, "detail": w.detail} for w in report.warnings],
+    )
+
+
+def covers(domain: str, policy_domain: str) -> bool:
+    """Whether a report about `policy_domain` belongs to `domain`: the domain itself or below it."""
+    return policy_domain == domain or policy_domain.endswith("." + domain)
+
+
+def safe_name(name: str) -> str:
+    """A file name that is only a label: no path, no leading dot, ASCII, at most 150 characters."""
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    return _UNSAFE.sub("_", last).lstrip(".")[-150:] or "report"
+
+
+class _Publisher:
+    """Gathers reports' rows over mails, inserts them in one block and then acknowledges the mails."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+        self._mails: list[_Mail] = []
+        self._tables: dict[str, pa.Table] = {}
+        self._again: dict[str, ReportRow] = {}
+        self.rows = 0
+
+    def add(self, mail: _Mail, rows: Sequence[tuple[ReportRow, AggregateReport]]) -> None:
+        """Take a mail whose reports are archived and noted."""
+        self._mails.append(mail)
+        for row, report in rows:
+            if row.key in self._tables:
+                continue
+            # Only what was on its way before can be in Analytics already: a redelivery or another mail's report.
+            if mail.message.attempts > 1 or row.mail_id != mail.body["mail_id"]:
+                self._again[row.key] = row
+            self._tables[row.key] = schema.rows(
+                report,
+                account_id=row.account_id,
+                domain_id=row.domain_id,
+                domain=mail.body["domain"],
+                received=row.received,
+                report_key=row.key,
+                object_key=row.object_key,
+            )
+            self.rows += self._tables[row.key].num_rows
+
+    async def flush(self) -> None:
+        """Insert what was gathered, mark it published, note and acknowledge the mails."""
+        mails, gathered, again = self._mails, self._tables, self._again
+        self._mails, self._tables, self._again, self.rows = [], {}, {}, 0
+        try:
+            for key, row in again.items():
+                day = report_day(row.begin)
+                if await schema.published(self._env.analytics, row.account_id, row.domain_id, day, key):
+                    gathered[key] = gathered[key].slice(0, 0)
+            filled = [part for part in gathered.values() if part.num_rows]
+            if filled:
+                await self._env.analytics.insert("dmarc_reports", pa.concat_tables(filled))
+            if gathered:
+                await self._env.arrivals.mark_published(list(gathered))
+            for mail in mails:
+                await self._done(mail)
+        except DmarcworksError as error:
+            for mail in mails:
+                mail.message.retry(str(error), temporary=error.temporary)
+
+    async def _done(self, mail: _Mail) -> None:
+        body = mail.body
+        outcome = "read" if mail.reports else "not read"
+        await self._env.arrivals.record_mail(
+            MailRow(
+                id=body["mail_id"],
+                account_id=body["account_id"],
+                domain_id=body["domain_id"],
+                recipient=body["recipient"],
+                sender=body["sender"],
+                peer=body["peer"],
+                received=mail.received,
+                size=body["size"],
+                object_key=body["object_key"],
+                outcome=outcome,
+                reports=mail.reports,
+                problems=mail.problems,
+            )
+        )
+        mail.message.ack()
+        log.info(
+            "mail read",
+            id=body["mail_id"],
+            recipient=body["recipient"],
+            outcome=outcome,
+            reports=mail.reports,
+            records=mail.records,
+            problems=mail.problems,
+            ms=round((time.perf_counter() - mail.started) * 1000, 1),
+            **mail.outcomes,
+        )
+
+
+async def _problem(env: Env, body: dict[str, Any], reason: str, where: str, detail: str) -> None:
+    await env.problems.add(
+        account_id=body["account_id"],
+        domain_id=body["domain_id"],
+        mail_id=body["mail_id"],
+        reason=reason,
+        where=where,
+        detail=detail,
+        object_key=body["object_key"],
+        file_name=where.rsplit(" > ", 1)[-1] if " > " in where else "",
+    )

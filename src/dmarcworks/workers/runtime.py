@@ -1,0 +1,207 @@
+"""Runs a worker: a mail through `email()` to an SMTP reply, queue items through `queue()` to acknowledge or retry.
+
+Return = 250, `set_reject` = 550 5.7.1, an exception or a time-out = 451 (PLATFORM §1.3). Queue items are delivered at
+least once; per item the first of `ack` and `retry` wins; what failed `max_retries` times becomes a dead letter. An item
+that failed because a store is away does not use up its tries: it waits for the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import structlog
+
+from dmarcworks.bindings.contracts import KV, Analytics, Objects, Queue, QueueMessage
+from dmarcworks.catalogue.arrivals import Arrivals
+from dmarcworks.catalogue.problems import Problems
+from dmarcworks.errors import DmarcworksError, StoreError
+from dmarcworks.reports.bounds import Bounds
+from dmarcworks.workers.message import Message
+
+log = structlog.get_logger("dmarcworks.worker")
+
+ACCEPTED = "250 2.0.0 Accepted"
+TRY_LATER = "451 4.3.0 Cannot keep the mail now, try again later"
+_FOR_EVER = 1 << 30
+_FIRST_DELAY, _LONGEST_DELAY = 1.0, 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """The bindings by name, and what stands on them."""
+
+    kv: KV
+    objects: Objects
+    queue: Queue
+    analytics: Analytics
+    arrivals: Arrivals
+    problems: Problems
+    bounds: Bounds
+    now: Callable[[], datetime]
+
+
+class BatchMessage:
+    """A queue item in a batch: `ack()` or `retry()`, the first call wins."""
+
+    def __init__(self, leased: QueueMessage) -> None:
+        self.id = leased.id
+        self.body: Mapping[str, Any] = leased.body
+        self.sent = leased.sent
+        self.attempts = leased.attempts
+        self.outcome: str | None = None
+        self.error = ""
+        self.temporary = False
+
+    def ack(self) -> None:
+        """Done."""
+        self.outcome = self.outcome or "ack"
+
+    def retry(self, error: str = "", *, temporary: bool = False) -> None:
+        """Again later; `temporary` when a store was away, so that the try does not count."""
+        if self.outcome is None:
+            self.outcome, self.error, self.temporary = "retry", error, temporary
+
+
+class Worker(Protocol):
+    """A module with these three; `recipient` answers None to accept, else the reason for 550."""
+
+    async def recipient(self, address: str, env: Env) -> bool:
+        """Asked at RCPT: is this address ours?"""
+
+    async def email(self, message: Message, env: Env) -> str:
+        """Take the mail durably; a word for the log."""
+
+    async def queue(self, batch: Sequence[BatchMessage], env: Env) -> None:
+        """Do the work; acknowledge or retry each."""
+
+    async def dead(self, message: BatchMessage, env: Env) -> None:
+        """Told of an item that is about to be given up, so that a person hears of it."""
+
+
+async def deliver(worker: Worker, message: Message, env: Env, *, timeout: float = 30.0) -> str:
+    """Run `email()` and translate its outcome into an SMTP reply; one log line per mail."""
+    started = time.perf_counter()
+    outcome, reply = "", TRY_LATER
+    try:
+        outcome = await asyncio.wait_for(worker.email(message, env), timeout)
+        reply = ACCEPTED if message.reject_reason is None else f"550 5.7.1 {message.reject_reason}"
+    except TimeoutError:
+        outcome = f"timeout after {timeout:g} s"
+    except DmarcworksError as error:
+        outcome = str(error)
+    # A worker is other people's code: whatever it raises is 451 for the sender and a line in our log.
+    except Exception as error:
+        outcome = repr(error)
+        log.exception("worker failed")
+    log.info(
+        "mail",
+        id=outcome if reply == ACCEPTED else None,
+        recipient=message.to,
+        sender=message.from_,
+        peer=message.peer,
+        size=message.raw_size,
+        outcome=reply[:3] if reply == ACCEPTED else f"{reply[:3]} {outcome}",
+        ms=round((time.perf_counter() - started) * 1000, 1),
+    )
+    return reply
+
+
+class Consumer:
+    """Feeds a worker's `queue()` from a queue until stopped."""
+
+    def __init__(
+        self, worker: Worker, env: Env, *, batch: int = 50, lease: float = 300.0, max_retries: int = 5
+    ) -> None:
+        self._worker = worker
+        self._env = env
+        self._batch = batch
+        self._lease = lease
+        self._max_retries = max_retries
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+        self.trouble = ""
+
+    def start(self) -> None:
+        """Begin to consume."""
+        self._task = asyncio.create_task(self._run(), name="queue consumer")
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """Finish the batch at hand within `grace` seconds; a longer one is handed back when its lease ends."""
+        self._stopping.set()
+        if self._task is None:
+            return
+        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+            await asyncio.wait_for(self._task, grace)
+
+    async def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if not await self.once():
+                    await self._pause(self._env.queue.wait(1.0))
+                self.trouble = ""
+            except StoreError as error:
+                if self.trouble != str(error):
+                    log.warning("queue waits for a store", error=str(error))
+                self.trouble = str(error)
+                await self._pause(asyncio.sleep(1.0))
+
+    async def _pause(self, rest: Awaitable[object]) -> None:
+        waits = {asyncio.ensure_future(rest), asyncio.ensure_future(self._stopping.wait())}
+        _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+
+    async def once(self) -> int:
+        """One batch: how many items it had."""
+        leased = await self._env.queue.receive(limit=self._batch, lease=self._lease)
+        if not leased:
+            return 0
+        batch = [BatchMessage(item) for item in leased]
+        try:
+            await self._worker.queue(batch, self._env)
+        except StoreError as error:
+            log.warning("queue waits for a store", error=str(error))
+            for message in batch:
+                message.retry(str(error), temporary=True)
+        # One item's failure must not stop the consumer: what was not acknowledged is tried again, then kept as dead.
+        except Exception as error:
+            log.exception("queue() failed")
+            for message in batch:
+                message.retry(repr(error))
+        await self._settle(batch)
+        return len(batch)
+
+    async def _settle(self, batch: Sequence[BatchMessage]) -> None:
+        done = [message.id for message in batch if message.outcome in (None, "ack")]
+        if done:
+            await self._env.queue.ack(done)
+        for message in batch:
+            if message.outcome != "retry":
+                continue
+            if message.temporary:
+                await self._env.queue.retry(
+                    message.id, delay=backoff(message.attempts), error=message.error, max_retries=_FOR_EVER
+                )
+            elif message.attempts > self._max_retries:
+                await self._worker.dead(message, self._env)
+                await self._env.queue.retry(message.id, error=message.error, max_retries=0)
+            else:
+                await self._env.queue.retry(
+                    message.id,
+                    delay=backoff(message.attempts),
+                    error=message.error,
+                    max_retries=self._max_retries,
+                )
+
+
+def backoff(attempts: int) -> float:
+    """Seconds before the next try: doubling from 1 s to 300 s, with jitter so that retries do not march in step."""
+    longest = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(attempts - 1, 20))
+    return longest * (0.5 + random.random() / 2)  # noqa: S311 - jitter, no secret
