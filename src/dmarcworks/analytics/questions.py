@@ -5,6 +5,7 @@ and last inclusive. Each statement names one account first, which is the sort ke
 are read. Every value, and above all a stranger's text, is bound by the engine, never pasted into a statement.
 """
 
+# ruff: noqa: S608 - the pieces put together here are our own constants; values are bound as {name:Type}
 from __future__ import annotations
 
 import json
@@ -134,7 +135,8 @@ class RecordPage:
     messages: int
 
 
-_SCOPE = "account_id = {account_id:String} AND domain_id = {domain_id:String} AND day BETWEEN {first:Date} AND {last:Date}"
+_DAYS = "day BETWEEN {first:Date} AND {last:Date}"
+_SCOPE = "account_id = {account_id:String} AND domain_id = {domain_id:String} AND " + _DAYS
 _SUMS = (
     "sum(count) AS messages, sumIf(count, dmarc = 'pass') AS passed, sumIf(count, dmarc = 'fail') AS failed,"
     " sumIf(count, dkim_aligned = 'pass') AS dkim_aligned_, sumIf(count, spf_aligned = 'pass') AS spf_aligned_,"
@@ -142,10 +144,9 @@ _SUMS = (
 )
 # A reporter is known by its name alone; an absent one and an empty one are the same nobody.
 _REPORTER = "ifNull(toString(org_name), '')"
+_PAGE = "LIMIT {limit:UInt32} OFFSET {offset:UInt32}"
 # Our own integers come back as JSON numbers, read by Python without loss.
-_OWN = QueryBounds(
-    seconds=60.0, rows=10_000_000, memory=4 << 30, extra={"output_format_json_quote_64bit_integers": 0}
-)
+_OWN = QueryBounds(seconds=60.0, rows=10_000_000, memory=4 << 30, extra={"output_format_json_quote_64bit_integers": 0})
 
 
 class Questions:
@@ -202,7 +203,7 @@ class Questions:
             " max(day) AS last_day, arraySort(groupArray((day, messages_, passed_))) AS daily FROM ("
             "SELECT domain_id, day, sum(count) AS messages_, sumIf(count, dmarc = 'pass') AS passed_,"
             " uniqExact(report_key) AS reports_ FROM dmarc_reports"
-            " WHERE account_id = {account_id:String} AND day BETWEEN {first:Date} AND {last:Date}"
+            f" WHERE account_id = {{account_id:String}} AND {_DAYS}"
             " GROUP BY domain_id, day) GROUP BY domain_id",
             _period(first, last) | {"account_id": account_id},
         )
@@ -212,7 +213,7 @@ class Questions:
                 passed=int(row["passed"]),
                 reports=int(row["reports"]),
                 last_day=_day(row["last_day"]),
-                daily=tuple((_day(day), int(messages), int(passed)) for day, messages, passed in map(_items, row["daily"])),
+                daily=tuple((_day(day), int(messages), int(passed)) for day, messages, passed in row["daily"]),
             )
             for row in rows
         }
@@ -231,9 +232,9 @@ class Questions:
         day: date | None = None,
         result: str | None = None,
     ) -> SourcePage:
-        """Source addresses of a period, or of one `day`; only messages with that `result` (pass, fail, quarantine, reject).
+        """Source addresses of a period, or of one `day`; with a `result` (a key of `RESULTS`) only such messages.
 
-        `order` is a field of `SourceVolume` (or "failed"); equal ones stand in address order. `UsageError` for others.
+        `order` is one of `ORDERS`; equal ones stand in address order. `UsageError` for another order or result.
         """
         if order not in ORDERS:
             raise UsageError(f"sources have no order {order!r}; choose one of {', '.join(ORDERS)}")
@@ -250,7 +251,7 @@ class Questions:
         rows = await self._ask(
             f"SELECT source_ip, {_SUMS}, uniqExact({_REPORTER}) AS reporters, min(day) AS first_day,"
             f" max(day) AS last_day, count() OVER () AS total FROM dmarc_reports WHERE {where}"
-            f" GROUP BY source_ip ORDER BY {column} {direction}, source_ip LIMIT {{limit:UInt32}} OFFSET {{offset:UInt32}}",
+            f" GROUP BY source_ip ORDER BY {column} {direction}, source_ip {_PAGE}",
             parameters | {"limit": limit, "offset": offset},
         )
         if rows or not offset:
@@ -270,7 +271,8 @@ class Questions:
             _scope(account_id, domain_id, first, last) | {"limit": limit},
         )
         return tuple(
-            ReporterVolume(row["reporter"], int(row["reports"]), int(row["messages"]), int(row["passed"])) for row in rows
+            ReporterVolume(row["reporter"], int(row["reports"]), int(row["messages"]), int(row["passed"]))
+            for row in rows
         )
 
     async def records(
@@ -286,7 +288,7 @@ class Questions:
         offset: int = 0,
     ) -> RecordPage:
         """The account's records, narrowed by whatever is given; latest day first, a report's in their own order."""
-        where = "account_id = {account_id:String} AND day BETWEEN {first:Date} AND {last:Date}"
+        where = "account_id = {account_id:String} AND " + _DAYS
         parameters: dict[str, Any] = _period(first or FIRST_DAY, last or LAST_DAY) | {"account_id": account_id}
         for name, value in (("report_key", report_key), ("domain_id", domain_id), ("source_ip", source_ip)):
             if value is not None:
@@ -298,7 +300,7 @@ class Questions:
         rows = await self._ask(
             "SELECT report_key, record_index, day, org_name, source_ip, count, disposition, dmarc, dkim_aligned,"
             " spf_aligned, header_from, envelope_from, envelope_to, reasons, dkim, spf FROM dmarc_reports"
-            f" WHERE {where} ORDER BY day DESC, report_key, record_index LIMIT {{limit:UInt32}} OFFSET {{offset:UInt32}}",
+            f" WHERE {where} ORDER BY day DESC, report_key, record_index {_PAGE}",
             parameters | {"limit": limit, "offset": offset},
         )
         return RecordPage(tuple(map(_record, rows)), int(totals[0]["total"]), int(totals[0]["messages"]))
@@ -322,10 +324,6 @@ def _scope(account_id: str, domain_id: str, first: date, last: date) -> dict[str
 
 def _day(text: str) -> date:
     return date.fromisoformat(text)
-
-
-def _items(value: Any) -> list[Any]:
-    return list(value.values()) if isinstance(value, dict) else list(value)
 
 
 def _source(row: Mapping[str, Any]) -> SourceVolume:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -33,11 +33,17 @@ __all__ = [
     "rows",
 ]
 
-# A year before DMARC was first drafted, and further than anyone's clock goes wrong by accident: 1,080 partitions at most.
+# From before DMARC was drafted to further than clocks go wrong by accident: 1,080 partitions at most.
 FIRST_DAY = date(2011, 1, 1)
 LAST_DAY = date(2100, 12, 31)
 HEAD_CHARACTERS = 2048
 HEAD_ERRORS = 20
+_HEAD_POLICY = ("p", "sp", "np", "adkim", "aspf", "fo", "testing", "discovery_method")
+_RECORD_TEXTS = (
+    "source_ip", "disposition", "dkim_aligned", "spf_aligned", "header_from", "envelope_from", "envelope_to",
+)  # fmt: skip
+
+_Array: TypeAlias = "pa.Array[Any]"
 
 _EPOCH = date(1970, 1, 1)
 _INT64 = (-(2**63), 2**63 - 1)
@@ -52,9 +58,7 @@ class _Migration:
 
 
 # A released migration is never edited; a change of the schema appends one.
-_MIGRATIONS = (
-    _Migration(1, "reports", tuple(table.create for table in TABLES.values())),
-)
+_MIGRATIONS = (_Migration(1, "reports", tuple(table.create for table in TABLES.values())),)
 _VERSIONS = (
     "CREATE TABLE IF NOT EXISTS schema_versions (version UInt32, name String, applied DateTime64(3, 'UTC'))"
     " ENGINE = MergeTree ORDER BY version SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
@@ -129,11 +133,10 @@ def rows(
         "version": _head(report.version),
         "generator": _head(report.generator),
         "errors": [_head(text) for text in report.errors[:HEAD_ERRORS]],
-        **{name: _head(getattr(policy, name)) for name in ("p", "sp", "np", "adkim", "aspf", "fo", "testing")},
-        "discovery_method": _head(policy.discovery_method),
+        **{name: _head(getattr(policy, name)) for name in _HEAD_POLICY},
         "pct": None if policy.pct is None else _clamp(policy.pct, _INT64),
     }
-    columns: dict[str, pa.Array] = {
+    columns: dict[str, _Array] = {
         "record_index": pa.array(range(len(records)), pa.uint32()),
         "count": pa.array([_clamp(record.count, _UINT64) for record in records], pa.uint64()),
         "dmarc": _texts([_dmarc(record) for record in records]),
@@ -141,12 +144,12 @@ def rows(
         "dkim": _structs("dkim", [record.dkim for record in records]),
         "spf": _structs("spf", [record.spf for record in records]),
     }
-    for name in ("source_ip", "disposition", "dkim_aligned", "spf_aligned", "header_from", "envelope_from", "envelope_to"):
+    for name in _RECORD_TEXTS:
         columns[name] = _texts([getattr(record, name) for record in records])
     return _table(DMARC_REPORTS, len(records), constants, columns)
 
 
-def _table(table: Table, size: int, constants: dict[str, Any], columns: dict[str, pa.Array]) -> pa.Table:
+def _table(table: Table, size: int, constants: dict[str, Any], columns: dict[str, _Array]) -> pa.Table:
     arrays = []
     for column in table.columns:
         array = columns.get(column.name)
@@ -175,14 +178,14 @@ def _head(text: str | None) -> str | None:
     return None if text is None else _encodable(text[:HEAD_CHARACTERS])
 
 
-def _texts(values: Sequence[str | None]) -> pa.Array:
+def _texts(values: Sequence[str | None]) -> _Array:
     try:
         return pa.array(values, pa.string())
     except UnicodeEncodeError:  # a lone surrogate is no UTF-8
         return pa.array([_encodable(value) for value in values], pa.string())
 
 
-def _structs(name: str, lists: Sequence[Iterable[Any]]) -> pa.Array:
+def _structs(name: str, lists: Sequence[Iterable[Any]]) -> _Array:
     """A list column of structs, field by field: many times faster than one dict per struct."""
     kind = DMARC_REPORTS.schema.field(name).type
     sizes: list[int] = [0]
@@ -191,6 +194,6 @@ def _structs(name: str, lists: Sequence[Iterable[Any]]) -> pa.Array:
         flat.extend(values)
         sizes.append(len(flat))
     fields = list(kind.value_type)
-    struct = pa.StructArray.from_arrays([_texts(list(map(attrgetter(field.name), flat))) for field in fields], fields=fields)
+    columns = [_texts(list(map(attrgetter(field.name), flat))) for field in fields]
+    struct = pa.StructArray.from_arrays(columns, fields=fields)
     return pa.ListArray.from_arrays(pa.array(sizes, pa.int32()), struct, type=kind)
-

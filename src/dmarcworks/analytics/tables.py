@@ -62,8 +62,8 @@ class Table:
 
     @property
     def create(self) -> str:
-        """CREATE TABLE: durable at the end of an insert, one partition a month, sorted so that a domain reads only its days."""
-        parts = ",\n    ".join(column.ddl() for column in (*self.columns, *self.aliases))
+        """CREATE TABLE: an insert is durable when it returns; sorted so that a question reads one domain only."""
+        parts = ",\n    ".join([column.ddl() for column in self.columns] + [alias.ddl() for alias in self.aliases])
         return (
             f"CREATE TABLE IF NOT EXISTS {self.name} (\n    {parts}\n) ENGINE = MergeTree PARTITION BY toYYYYMM(day)"
             " ORDER BY (account_id, domain_id, day, report_key, record_index)"
