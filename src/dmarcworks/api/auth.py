@@ -1,0 +1,117 @@
+"""Who asks: a program by its bearer token, a person by the session cookie.
+
+Secrets are looked up by their hash (`catalogue.accounts`). No or an unknown token is 401; a scope too small and another
+account's token are 403, in the same words whether or not the thing asked for exists. `refusal` makes the answer:
+`{"errors": [{"message"}]}`, with WWW-Authenticate (RFC 6750 §3) and, when the store is away, Retry-After.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+
+from dmarcworks.catalogue.accounts import SESSION_SECONDS, Token, User
+from dmarcworks.errors import (
+    BoundError,
+    ConflictError,
+    DeniedError,
+    DmarcworksError,
+    NotFoundError,
+    QueryError,
+    UsageError,
+)
+
+COOKIE = "dmarcworks_session"
+RETRY_SECONDS = 5
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]{1,512}) *", re.IGNORECASE)
+
+
+class Identities(Protocol):
+    """What is needed of `catalogue.accounts.Accounts`."""
+
+    async def token(self, secret: str) -> Token | None:
+        """The token with that secret."""
+
+    async def session(self, secret: str) -> User | None:
+        """The user of a live session."""
+
+
+class NoTokenError(DeniedError):
+    """No token, or none that we know (401)."""
+
+
+async def token(request: Request, accounts: Identities, scope: str = "read") -> Token:
+    """The request's token; `NoTokenError` without a good one, `DeniedError` when its scope is too small."""
+    match = _BEARER.fullmatch(request.headers.get("authorization", ""))
+    found = await accounts.token(match[1]) if match else None
+    if found is None:
+        raise NoTokenError("Unauthorized: send a token as `Authorization: Bearer <token>`")
+    if not found.allows(scope):
+        raise DeniedError(f"this needs a token with the scope {scope!r}")
+    return found
+
+
+def bearer(accounts: Identities, scope: str = "read") -> Callable[[Request], Awaitable[Token]]:
+    """`token` as a FastAPI dependency; the application turns its errors into answers with `refusal`."""
+
+    async def dependency(request: Request) -> Token:
+        return await token(request, accounts, scope)
+
+    return dependency
+
+
+def require_account(found: Token, account_id: str) -> str:
+    """The account's id when it is the token's own; `DeniedError` for any other text."""
+    if not hmac.compare_digest(found.account_id.encode(), account_id.encode("utf-8", "replace")):
+        raise DeniedError("not authorized for that account")
+    return found.account_id
+
+
+async def user(request: Request, accounts: Identities) -> User | None:
+    """The person who is logged in, by the session cookie."""
+    secret = request.cookies.get(COOKIE, "")
+    return await accounts.session(secret) if 0 < len(secret) <= 512 else None
+
+
+def set_session(response: Response, secret: str, *, secure: bool) -> None:
+    """Give the browser a session: out of reach of scripts and of other sites' forms."""
+    response.set_cookie(COOKIE, secret, max_age=SESSION_SECONDS, path="/", secure=secure, httponly=True, samesite="lax")
+
+
+def clear_session(response: Response, *, secure: bool) -> None:
+    """Take the session from the browser."""
+    response.delete_cookie(COOKIE, path="/", secure=secure, httponly=True, samesite="lax")
+
+
+def status_of(error: DmarcworksError) -> int:
+    """The HTTP status that an error asks for."""
+    if error.temporary:
+        return 503
+    kinds: tuple[tuple[type[DmarcworksError], int], ...] = (
+        (NoTokenError, 401),
+        (DeniedError, 403),
+        (NotFoundError, 404),
+        (ConflictError, 409),
+        (BoundError, 413),
+        (QueryError, 422),
+        (UsageError, 400),
+    )
+    return next((status for kind, status in kinds if isinstance(error, kind)), 500)
+
+
+def refusal(error: DmarcworksError) -> JSONResponse:
+    """The answer to a program for an error."""
+    status = status_of(error)
+    headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="dmarcworks"'
+    if status == 503:
+        headers["Retry-After"] = str(RETRY_SECONDS)
+    # What a store says of itself (paths, hosts) is for the log, not for strangers.
+    text = "the store is away; try again" if status in (500, 503) else str(error)
+    return JSONResponse({"errors": [{"message": text}]}, status, headers)
