@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from dmarcworks.analytics.questions import Questions
 from dmarcworks.api import rest
 from dmarcworks.api import sql as sql_api
 from dmarcworks.bindings import open as bindings
-from dmarcworks.bindings.contracts import KV, Analytics, Database, Objects, Queue, QueryBounds
+from dmarcworks.bindings.contracts import KV, Analytics, Database, Objects, QueryBounds, Queue
 from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.problems import Problems
@@ -157,7 +158,7 @@ def http_app(settings: Settings, stores: Stores, analytics: Analytics, public_ur
         objects=stores.objects,
         hostname=settings.hostname.lower(),
         public_url=public_url,
-        clock=lambda: datetime.now(UTC),
+        clock=time.time,
     )
     pages.install(app, deps)
     return app

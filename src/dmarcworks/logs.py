@@ -27,11 +27,10 @@ def setup(format: str = "auto", level: str = "info") -> None:
         cache_logger_on_first_use=True,
     )
     # The SMTP library logs every command at INFO and whole lines at DEBUG; ours says what an operator needs.
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True)
+    form = "%(levelname)s %(name)s %(message)s"
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format=form, force=True)
     logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 
-def _without_none(
-    logger: object, method: str, event: structlog.types.EventDict
-) -> structlog.types.EventDict:
+def _without_none(logger: object, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
     return {key: value for key, value in event.items() if value is not None}

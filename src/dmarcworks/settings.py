@@ -67,8 +67,10 @@ class Settings(BaseModel):
     queue_max_retries: int = Field(5, ge=0, le=100, description="Times a mail is tried again before it is a problem.")
     sql_seconds: float = Field(10.0, gt=0, le=3600, description="Seconds that one SQL statement may take.")
     sql_rows: int = Field(100_000, ge=1, le=10_000_000, description="Rows that one SQL statement may return.")
-    sql_memory_bytes: int = Field(1024 * _MIB, ge=_MIB, description="Bytes of memory that one SQL statement may take.")
-    log_format: str = Field("auto", pattern="^(auto|json|text)$", description="json, text, or auto (text on a terminal).")
+    sql_memory_bytes: int = Field(1024 * _MIB, ge=_MIB, description="Memory of one SQL statement, in bytes.")
+    log_format: str = Field(
+        "auto", pattern="^(auto|json|text)$", description="json, text, or auto: text on a terminal."
+    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")
 
     @property

@@ -105,9 +105,7 @@ def secret_hash(secret: str) -> str:
 class Accounts:
     """Everything about who: accounts, domains (with their KV gate), users, tokens, sessions."""
 
-    def __init__(
-        self, database: Database, kv: KV, hostname: str, *, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, database: Database, kv: KV, hostname: str, *, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._kv = kv
         self._hostname = hostname
@@ -202,9 +200,7 @@ class Accounts:
     async def domain(self, account_id: str | None, name_or_id: str) -> Domain | None:
         """The account's domain by name or id; of any account when `account_id` is None."""
         wanted = name_or_id.strip().rstrip(".").lower()
-        statement = select(tables.domains).where(
-            (tables.domains.c.name == wanted) | (tables.domains.c.id == wanted)
-        )
+        statement = select(tables.domains).where((tables.domains.c.name == wanted) | (tables.domains.c.id == wanted))
         if account_id is not None:
             statement = statement.where(tables.domains.c.account_id == account_id)
         async with self._database.read() as connection:

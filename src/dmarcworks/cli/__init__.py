@@ -10,7 +10,7 @@ import sys
 import typer
 
 from dmarcworks import __version__
-from dmarcworks.cli import demo, domain, problems, serve, settings, token, user
+from dmarcworks.cli import demo, domain, parse, problems, serve, settings, token, user
 from dmarcworks.errors import DmarcworksError, SettingsError, UsageError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.serve)
+app.command("parse")(parse.parse)
 app.add_typer(domain.app, name="domain")
 app.add_typer(token.app, name="token")
 app.add_typer(user.app, name="user")

@@ -82,6 +82,12 @@ class SmtpServer:
         self.per_address: Counter[str] = Counter()
         self.closing = False
         self._server: asyncio.Server | None = None
+        self._empty = asyncio.Event()
+
+    def settled(self) -> None:
+        """Asked whenever a conversation ends: is nobody left while we close?"""
+        if self.closing and not self.conversations:
+            self._empty.set()
 
     @property
     def port(self) -> int:
@@ -105,9 +111,9 @@ class SmtpServer:
         for conversation in list(self.conversations):
             if not conversation.busy:
                 conversation.dismiss()
-        deadline = asyncio.get_running_loop().time() + grace
-        while self.conversations and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.02)
+        self.settled()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), grace)
         for conversation in list(self.conversations):
             conversation.dismiss()
 
@@ -118,14 +124,14 @@ class _Handler:
     def __init__(self, server: SmtpServer) -> None:
         self._server = server
 
-    async def handle_EHLO(  # noqa: N802 - the library's name
+    async def handle_EHLO(
         self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
         session.host_name = hostname
         last = responses.pop()
         return [*responses, "250-PIPELINING", "250-ENHANCEDSTATUSCODES", last]
 
-    async def handle_MAIL(  # noqa: N802
+    async def handle_MAIL(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if self._server.closing:
@@ -134,7 +140,7 @@ class _Handler:
         envelope.mail_options.extend(options)
         return "250 2.1.0 OK"
 
-    async def handle_RCPT(  # noqa: N802
+    async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if len(envelope.rcpt_tos) >= self._server.bounds.recipients:
@@ -147,10 +153,10 @@ class _Handler:
             envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         sender = "" if envelope.mail_from in (None, "<>") else str(envelope.mail_from)
         peer = Peer(_address(session), str(session.host_name or ""))
-        raw = bytes(envelope.content or b"")
+        raw = envelope.original_content or b""
         replies = [await self._server.deliver(sender, recipient, raw, peer) for recipient in envelope.rcpt_tos]
         # One reply for all recipients: if one could not be kept the sender tries all again, and the others are
         # found to be duplicates then.
@@ -211,6 +217,7 @@ class _Conversation(SMTP):
         self._of.per_address[self._peer] -= 1
         if not self._of.per_address[self._peer]:
             del self._of.per_address[self._peer]
+        self._of.settled()
         super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
@@ -230,7 +237,7 @@ class _Conversation(SMTP):
             return
         if self.transport is not None:
             self._say("421 4.4.2 Idle for too long")
-        super()._timeout_cb()
+        super()._timeout_cb()  # type: ignore[no-untyped-call]  # the library leaves it bare
 
     def dismiss(self) -> None:
         """End the conversation: the other side keeps the mail and tries again."""
@@ -247,7 +254,7 @@ class _Conversation(SMTP):
         text = _ENHANCED.get(text, text).format(size=self.data_size_limit) if text in _ENHANCED else text
         await super().push(text)
 
-    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
+    async def smtp_DATA(self, arg: str) -> None:
         self.busy = True
         try:
             await super().smtp_DATA(arg)
@@ -257,11 +264,11 @@ class _Conversation(SMTP):
             if self._of.closing:
                 self.dismiss()
 
-    async def smtp_VRFY(self, arg: str) -> None:  # noqa: N802
+    async def smtp_VRFY(self, arg: str) -> None:
         # Who has an address here is nobody's business (RFC 5321 §7.3).
         await self.push("252 2.1.5 Cannot verify, send some mail")
 
-    async def smtp_HELP(self, arg: str) -> None:  # noqa: N802
+    async def smtp_HELP(self, arg: str) -> None:
         await self.push("214 2.0.0 This host takes DMARC and TLS reports")
 
 

@@ -85,15 +85,15 @@ class Worker(Protocol):
         """Told of an item that is about to be given up, so that a person hears of it."""
 
 
-async def deliver(worker: Worker, message: Message, env: Env, *, timeout: float = 30.0) -> str:
+async def deliver(worker: Worker, message: Message, env: Env, *, seconds: float = 30.0) -> str:
     """Run `email()` and translate its outcome into an SMTP reply; one log line per mail."""
     started = time.perf_counter()
     outcome, reply = "", TRY_LATER
     try:
-        outcome = await asyncio.wait_for(worker.email(message, env), timeout)
+        outcome = await asyncio.wait_for(worker.email(message, env), seconds)
         reply = ACCEPTED if message.reject_reason is None else f"550 5.7.1 {message.reject_reason}"
     except TimeoutError:
-        outcome = f"timeout after {timeout:g} s"
+        outcome = f"no outcome within {seconds:g} s"
     except DmarcworksError as error:
         outcome = str(error)
     # A worker is other people's code: whatever it raises is 451 for the sender and a line in our log.
@@ -203,5 +203,5 @@ class Consumer:
 
 def backoff(attempts: int) -> float:
     """Seconds before the next try: doubling from 1 s to 300 s, with jitter so that retries do not march in step."""
-    longest = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(attempts - 1, 20))
+    longest: float = min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(attempts - 1, 20))
     return longest * (0.5 + random.random() / 2)  # noqa: S311 - jitter, no secret

@@ -1,0 +1,193 @@
+"""`dmarcworks parse`: read reports from files, mails, folders, mbox and Maildir; no server, no store."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.model import AggregateReport, FailureReport, Problem, Reading, TlsReport
+from dmarcworks.reports.read import read_bytes, read_mail
+from dmarcworks.sources.files import Member, count, members
+
+# Starting a process costs more than reading a few files.
+_ALONE = 8
+_CSV = (
+    "path org_name org_email report_id begin end domain p sp adkim aspf pct source_ip count disposition dkim_aligned"
+    " spf_aligned header_from envelope_from envelope_to reasons dkim spf"
+).split()
+
+
+class Format(StrEnum):
+    """What `parse` prints."""
+
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+    summary = "summary"
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """One member, printed: its text and how many problems it had."""
+
+    text: str
+    problems: int
+
+
+def parse(
+    paths: list[str] = typer.Argument(help="Files, mails, folders, mbox files or Maildirs.", show_default=False),
+    format: Format = typer.Option(Format.json, "--format", "-f", help="What to print."),
+    jobs: int = typer.Option(0, "--jobs", "-j", min=0, max=256, help="Processes; 0 takes one per core."),
+) -> None:
+    """Read reports and print what they say. Exit status 1 when a problem was found."""
+    found = 0
+    first = True
+    output = sys.stdout
+    total = count(paths)
+    if format is Format.csv:
+        output.write(_csv_line(_CSV))
+    if format is Format.json:
+        output.write("[")
+    console = Console(stderr=True)
+    columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal or total < 2) as progress:
+        bar = progress.add_task("reading", total=total)
+        for parsed in _all(paths, format, jobs or os.cpu_count() or 1, total):
+            found += parsed.problems
+            if parsed.text and format is Format.json:
+                output.write(("\n" if first else ",\n") + parsed.text)
+                first = False
+            else:
+                output.write(parsed.text)
+            progress.advance(bar)
+    if format is Format.json:
+        output.write("]\n" if first else "\n]\n")
+    output.flush()
+    if found:
+        raise typer.Exit(1)
+
+
+def _all(paths: list[str], format: Format, jobs: int, total: int) -> Iterator[Parsed]:
+    """Every member in order; over several processes a bounded number is in flight."""
+    if jobs < 2 or total < _ALONE:
+        yield from (render(member, format) for member in members(paths))
+        return
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        flying: list[Future[Parsed]] = []
+        for member in members(paths):
+            flying.append(pool.submit(render, member, format))
+            if len(flying) >= jobs * 16:
+                yield flying.pop(0).result()
+        for future in flying:
+            yield future.result()
+
+
+def read(member: Member, bounds: Bounds | None = None) -> Reading:
+    """A member's reports: a mail when it begins like one, else a report file."""
+    bounds = bounds or Bounds()
+    if member.error:
+        return Reading((), (Problem("unreadable_file", member.path, member.error),))
+    if _like_mail(member.data):
+        return read_mail(member.data, bounds)
+    return read_bytes(member.data, os.path.basename(member.path), bounds)
+
+
+def _like_mail(data: bytes) -> bool:
+    """Whether the first line is a header field (or an mbox `From ` line) and not the start of XML, JSON, gzip or zip."""
+    head = data[:1024].lstrip(b"\r\n")
+    if head.startswith((b"\x1f\x8b", b"PK", b"<", b"{", b"[", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        return False
+    line = head.split(b"\n", 1)[0]
+    name, colon, _ = line.partition(b":")
+    return line.startswith(b"From ") or bool(colon and name and all(33 <= byte <= 126 for byte in name.rstrip()))
+
+
+def render(member: Member, format: Format) -> Parsed:
+    """One member in the format's text."""
+    reading = read(member)
+    if format is Format.summary:
+        text = "\t".join(str(value) for value in (_one_line(member.path), *totals(reading))) + "\n"
+    elif format is Format.csv:
+        text = "".join(_records(member.path, reading))
+    else:
+        documents = [
+            *({"path": member.path, "kind": item.report.kind, **_plain(item.report)} for item in reading.items),
+            *({"path": member.path, "kind": "problem", **asdict(problem)} for problem in reading.problems),
+        ]
+        lines = [json.dumps(document, ensure_ascii=False) for document in documents]
+        text = ",\n".join(lines) if format is Format.json else "".join(line + "\n" for line in lines)
+    return Parsed(text, len(reading.problems))
+
+
+def totals(reading: Reading) -> tuple[str, int, int, int, int]:
+    """Kind, reports, records, messages and problems, as the summary counts them (DESIGN §5)."""
+    kinds = {item.report.kind for item in reading.items}
+    kind = "none" if not kinds else kinds.pop() if len(kinds) == 1 else "mixed"
+    records = messages = 0
+    for item in reading.items:
+        report = item.report
+        if isinstance(report, AggregateReport):
+            records += len(report.records)
+            messages += report.messages
+        elif isinstance(report, TlsReport):
+            records += len(report.policies)
+            messages += report.sessions
+        elif isinstance(report, FailureReport):
+            records += 1
+            messages += 1
+    return kind, len(reading.items), records, messages, len(reading.problems)
+
+
+def _plain(report: AggregateReport | FailureReport | TlsReport) -> dict[str, Any]:
+    document = asdict(report)
+    if isinstance(report, AggregateReport):
+        document["messages"] = report.messages
+    return document
+
+
+def _records(path: str, reading: Reading) -> Iterator[str]:
+    for item in reading.items:
+        report = item.report
+        if not isinstance(report, AggregateReport):
+            continue
+        policy = report.policy
+        head = [path, report.org_name, report.email, report.report_id, report.begin, report.end, policy.domain]
+        head += [policy.p, policy.sp, policy.adkim, policy.aspf, policy.pct]
+        for record in report.records:
+            row = [record.source_ip, record.count, record.disposition, record.dkim_aligned, record.spf_aligned]
+            row += [record.header_from, record.envelope_from, record.envelope_to]
+            row += [
+                "; ".join(f"{reason.type or ''}: {reason.comment or ''}" for reason in record.reasons),
+                "; ".join(f"{dkim.domain or ''}/{dkim.selector or ''}={dkim.result or ''}" for dkim in record.dkim),
+                "; ".join(f"{spf.domain or ''}/{spf.scope or ''}={spf.result or ''}" for spf in record.spf),
+            ]
+            yield _csv_line([*head, *row])
+
+
+def _csv_line(values: list[Any]) -> str:
+    """A CSV line (RFC 4180); text that a spreadsheet would run as a formula gets a leading apostrophe."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow([_safe(value) for value in values])
+    return out.getvalue()
+
+
+def _safe(value: Any) -> Any:
+    return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def _one_line(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,0 +1,1 @@
+"""Other ways in than SMTP: files, folders and mailboxes, to the same reading."""

@@ -1,0 +1,104 @@
+"""Files, mails, folders, mbox and Maildir as a stream of members, in the order given and by name inside a folder.
+
+In: paths. Out: `Member` values, each with the path as it was given. Refused with `UsageError`: a path that is not there.
+A member that cannot be read (permissions, larger than a mail may be) carries its error, so that its neighbours are read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dmarcworks.errors import UsageError
+
+# A report on its own may be larger than a mail: it was compressed inside it.
+LARGEST = 512 * 1024 * 1024
+_MBOX_START = re.compile(rb"From [^\r\n]{1,998}\r?\n[!-9;-~]{1,100}:")
+_MBOX_FROM = re.compile(rb"^From [^\r\n]*\d{4}[^\r\n]*\r?$")
+_QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file or one mail of a mailbox; `error` says why `data` is empty."""
+
+    path: str
+    data: bytes
+    error: str = ""
+
+
+def members(paths: Iterable[str]) -> Iterator[Member]:
+    """Every file and mail under the paths; a folder with `cur` and `new` is a Maildir."""
+    for path in paths:
+        try:
+            kind = os.stat(path).st_mode
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror}") from None
+        if stat.S_ISDIR(kind):
+            for name in _inside(Path(path)):
+                yield from _file(name)
+        else:
+            yield from _file(path)
+
+
+def count(paths: Iterable[str]) -> int:
+    """How many files there are, for a progress bar; a mailbox counts as one."""
+    return sum(len(_inside(Path(path))) if os.path.isdir(path) else 1 for path in paths)
+
+
+def is_mbox(data: bytes) -> bool:
+    """Whether the bytes are a mailbox file: a `From ` line and then a header field (RFC 4155)."""
+    return _MBOX_START.match(data) is not None
+
+
+def _inside(folder: Path) -> list[str]:
+    if (folder / "cur").is_dir() and (folder / "new").is_dir():
+        found = [entry for name in ("new", "cur") for entry in sorted((folder / name).iterdir())]
+        return [str(entry) for entry in found if entry.is_file()]
+    names: list[str] = []
+    for root, folders, files in os.walk(folder):
+        folders.sort()
+        names.extend(os.path.join(root, name) for name in sorted(files))
+    return [name for name in names if os.path.isfile(name)]
+
+
+def _file(path: str) -> Iterator[Member]:
+    try:
+        size = os.path.getsize(path)
+        with open(path, "rb") as file:
+            head = file.read(2048)
+            if is_mbox(head):
+                file.seek(0)
+                for number, mail in enumerate(_mails(file), start=1):
+                    yield Member(f"{path}#{number}", mail)
+            elif size > LARGEST:
+                yield Member(path, b"", f"larger than {LARGEST} bytes")
+            else:
+                yield Member(path, head + file.read())
+    except OSError as error:
+        yield Member(path, b"", error.strerror or str(error))
+
+
+def _mails(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The mails of an mbox, one at a time; `>From ` is unquoted as mboxrd says."""
+    mail: list[bytes] = []
+    blank = True
+    begun = False
+    for line in lines:
+        if blank and line.startswith(b"From ") and _MBOX_FROM.match(line.rstrip(b"\n")):
+            if begun:
+                yield _unquoted(mail)
+            mail, begun = [], True
+        else:
+            mail.append(line)
+        blank = line in (b"\n", b"\r\n")
+    if begun:
+        yield _unquoted(mail)
+
+
+def _unquoted(mail: list[bytes]) -> bytes:
+    return _QUOTED_FROM.sub(rb"\1", b"".join(mail))
