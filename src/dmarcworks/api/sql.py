@@ -1,0 +1,115 @@
+"""The SQL API at the original's path: POST the statement as the body, or GET it as `?query=`.
+
+The answer is the result in the statement's FORMAT (JSON by default), without an envelope. A statement that is refused, by
+us or by the engine, is 422 with a sentence as plain text; 401, 403, 413 and 503 carry `{"errors": [{"message"}]}`.
+The content type of a request says nothing (curl calls any body a form). The engine runs read-only and bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
+
+from dmarcworks.analytics.schema import TABLES
+from dmarcworks.api import auth
+from dmarcworks.api.sql_allow import TEXT_BYTES, Statement, compile_sql, suggest
+from dmarcworks.api.sql_functions import FORMATS
+from dmarcworks.bindings.contracts import Analytics, QueryBounds
+from dmarcworks.errors import BoundError, DmarcworksError, QueryError
+
+PATH = "/client/v4/accounts/{account_id}/analytics_engine/sql"
+
+_MEDIA = dict(FORMATS.values())
+_COLUMNS = tuple(column.name for table in TABLES.values() for column in (*table.columns, *table.aliases))
+# Dates are UTC for everyone; integers are numbers in JSON; what the engine took for it is nobody's business.
+_SETTINGS: dict[str, str | int] = {
+    "session_timezone": "UTC",
+    "output_format_json_quote_64bit_integers": 0,
+    "output_format_json_escape_forward_slashes": 0,
+    "output_format_write_statistics": 0,
+    "optimize_move_to_prewhere": 0,
+}
+_IDENTIFIER = re.compile(r"(?:identifier|column) [`']([^`']{1,200})[`']")
+_NOISE = re.compile(
+    r":? (?:In scope|While|while) .*|\. Note: .*|Code: \d+\. |DB::Exception: |\(version [^)]*\)", re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SqlDeps:
+    """What the SQL API stands on; `bounds` are those of DESIGN.md §6."""
+
+    analytics: Analytics
+    accounts: auth.Identities
+    bounds: QueryBounds = field(default_factory=QueryBounds)
+
+
+async def run(text: str, account_id: str, analytics: Analytics, bounds: QueryBounds) -> tuple[bytes, str]:
+    """Run one account's statement: the result and its media type. `QueryError` with a text for the person who asked."""
+    # A text may be large and its parser is slow: neither may stall the mails that come in meanwhile.
+    statement = await asyncio.to_thread(compile_sql, text, account_id)
+    limited = QueryBounds(bounds.seconds, bounds.rows, bounds.memory, {**bounds.extra, **_SETTINGS})
+    try:
+        answer = await analytics.query(statement.sql, format=statement.format, bounds=limited)
+    except QueryError as error:
+        raise QueryError(explain(str(error), statement, bounds)) from None
+    return answer, _MEDIA[statement.format]
+
+
+def explain(text: str, statement: Statement, bounds: QueryBounds) -> str:
+    """The engine's complaint as a sentence that names the trouble and the near name, without the engine's inside."""
+    if "TIMEOUT_EXCEEDED" in text:
+        return f"the query took longer than {bounds.seconds:g} seconds; ask for fewer days or columns"
+    if "MEMORY_LIMIT_EXCEEDED" in text:
+        return f"the query needs more than {bounds.memory >> 20} MiB of memory; ask for fewer days or groups"
+    if "TOO_MANY_ROWS" in text:
+        return f"the result has more than {bounds.rows} rows; add a LIMIT or ask for fewer days"
+    if "UNKNOWN_IDENTIFIER" in text:
+        match = _IDENTIFIER.search(text)
+        if match:
+            name = match[1].rpartition(".")[2]
+            known = {*_COLUMNS, *(word for word in statement.names if word != name)}
+            return f"Input was invalid: unable to find type of column: {match[1]}{suggest(name, known)}"
+    short = _NOISE.sub("", text.replace("with_", "")).strip()
+    return f"Input was invalid: {short[:300] or 'the engine refuses this query'}"
+
+
+def router(deps: SqlDeps) -> APIRouter:
+    """Routes for POST and GET of the SQL path."""
+    routes = APIRouter()
+
+    async def answer(request: Request, account_id: str) -> Response:
+        try:
+            token = await auth.token(request, deps.accounts, "read")
+            own = auth.require_account(token, account_id)
+            text = await _text(request)
+            body, media = await run(text, own, deps.analytics, deps.bounds)
+        except QueryError as error:
+            return PlainTextResponse(str(error) + "\n", 422)
+        except DmarcworksError as error:
+            return auth.refusal(error)
+        return Response(body, media_type=media, headers={"Cache-Control": "no-store"})
+
+    options: dict[str, Any] = {"response_class": Response, "tags": ["sql"]}
+    routes.add_api_route(PATH, answer, methods=["POST"], summary="Ask by SQL", operation_id="sql_post", **options)
+    routes.add_api_route(PATH, answer, methods=["GET"], summary="Ask by SQL", operation_id="sql_get", **options)
+    return routes
+
+
+async def _text(request: Request) -> str:
+    if request.method == "GET":
+        return request.query_params.get("query", "")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > TEXT_BYTES:
+            raise BoundError(f"the query is longer than {TEXT_BYTES} bytes")
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise QueryError("Input was invalid: the query is not UTF-8") from None
