@@ -1,14 +1,16 @@
 """The SQL API at the original's path: POST the statement as the body, or GET it as `?query=`.
 
-The answer is the result in the statement's FORMAT (JSON by default), without an envelope. A statement that is refused, by
-us or by the engine, is 422 with a sentence as plain text; 401, 403, 413 and 503 carry `{"errors": [{"message"}]}`.
-The content type of a request says nothing (curl calls any body a form). The engine runs read-only and bounded.
+The answer is the result in the statement's FORMAT (JSON by default), without an envelope. A statement that is refused,
+by us or by the engine, is 422 with a sentence as plain text; 401, 403, 413, 429 and 503 carry
+`{"errors": [{"message"}]}`. The content type of a request says nothing (curl calls any body a form). The engine runs
+read-only and bounded, and serves at most `CONCURRENT` statements of one account at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,15 +19,21 @@ from fastapi.responses import PlainTextResponse
 
 from dmarcworks.analytics.schema import TABLES
 from dmarcworks.api import auth
-from dmarcworks.api.sql_allow import TEXT_BYTES, Statement, compile_sql, suggest
+from dmarcworks.api.sql_allow import TEXT_BYTES, Statement, compile_sql
+from dmarcworks.api.sql_expressions import suggest
 from dmarcworks.api.sql_functions import FORMATS
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.errors import BoundError, DmarcworksError, QueryError
 
+CONCURRENT = 4
 PATH = "/client/v4/accounts/{account_id}/analytics_engine/sql"
 
 _MEDIA = dict(FORMATS.values())
-_COLUMNS = tuple(column.name for table in TABLES.values() for column in (*table.columns, *table.aliases))
+_COLUMNS = tuple(
+    name
+    for table in TABLES.values()
+    for name in (*(column.name for column in table.columns), *(alias.name for alias in table.aliases))
+)
 # Dates are UTC for everyone; integers are numbers in JSON; what the engine took for it is nobody's business.
 _SETTINGS: dict[str, str | int] = {
     "session_timezone": "UTC",
@@ -35,8 +43,11 @@ _SETTINGS: dict[str, str | int] = {
     "optimize_move_to_prewhere": 0,
 }
 _IDENTIFIER = re.compile(r"(?:identifier|column) [`']([^`']{1,200})[`']")
+# The engine's inside: error codes, the statement as we rewrote it, its version.
+_WALL = re.compile(r"\(SELECT \*[^()]* FROM (\w+) PREWHERE account_id = '[0-9a-f]{32}'\) AS \w+")
 _NOISE = re.compile(
-    r":? (?:In scope|While|while) .*|\. Note: .*|Code: \d+\. |DB::Exception: |\(version [^)]*\)", re.DOTALL
+    r":? (?:In scope|While|while) .*|\. Note: .*|Code: \d+\. |DB::Exception: |\(version [^)]*\)|\.? ?\([A-Z_]{4,}\)",
+    re.DOTALL,
 )
 
 
@@ -75,20 +86,29 @@ def explain(text: str, statement: Statement, bounds: QueryBounds) -> str:
             name = match[1].rpartition(".")[2]
             known = {*_COLUMNS, *(word for word in statement.names if word != name)}
             return f"Input was invalid: unable to find type of column: {match[1]}{suggest(name, known)}"
-    short = _NOISE.sub("", text.replace("with_", "")).strip()
+    short = _NOISE.sub("", _WALL.sub(r"\1", text)).strip()
     return f"Input was invalid: {short[:300] or 'the engine refuses this query'}"
 
 
 def router(deps: SqlDeps) -> APIRouter:
     """Routes for POST and GET of the SQL path."""
     routes = APIRouter()
+    running: Counter[str] = Counter()
 
     async def answer(request: Request, account_id: str) -> Response:
         try:
             token = await auth.token(request, deps.accounts, "read")
             own = auth.require_account(token, account_id)
             text = await _text(request)
-            body, media = await run(text, own, deps.analytics, deps.bounds)
+            if running[own] >= CONCURRENT:
+                return auth.too_many(f"at most {CONCURRENT} statements of an account run at a time")
+            running[own] += 1
+            try:
+                body, media = await run(text, own, deps.analytics, deps.bounds)
+            finally:
+                running[own] -= 1
+                if not running[own]:
+                    del running[own]
         except QueryError as error:
             return PlainTextResponse(str(error) + "\n", 422)
         except DmarcworksError as error:

@@ -25,6 +25,7 @@ from dmarcworks.errors import BoundError, DeniedError, QueryError
 
 TEXT_BYTES = 100_000
 TOKENS = 20_000
+BRACKETS = 32
 REFERENCES = 32
 
 _ACCOUNT = re.compile(r"[0-9a-f]{32}")
@@ -94,14 +95,14 @@ def _check_tokens(tokens: list[Token]) -> None:
         if token.token_type is TokenType.SEMICOLON:
             raise QueryError("Input was invalid: send one statement at a time")
         depth += (token.token_type in _OPEN) - (token.token_type in _CLOSE)
-        if depth > DEPTH:
-            raise QueryError(f"Input was invalid: expressions are nested deeper than {DEPTH}")
+        if depth > BRACKETS:
+            raise QueryError(f"Input was invalid: brackets are nested deeper than {BRACKETS}")
     if tokens[0].token_type is not TokenType.L_PAREN and tokens[0].text.upper() not in ("SELECT", "WITH", "SHOW"):
         raise QueryError(f"Input was invalid: unsupported statement: {tokens[0].text[:40].upper()}")
 
 
 def _show(tokens: list[Token]) -> Statement:
-    words = [token.text for token in tokens[1:]]
+    words = " ".join(token.text for token in tokens[1:]).split()
     what, rest = words[0].upper() if words else "", words[1:]
     form = "JSON"
     if len(rest) == 2 and rest[0].upper() == "FORMAT":
@@ -127,8 +128,9 @@ def _format(name: str) -> str:
 def _syntax(error: ParseError) -> str:
     first = error.errors[0] if error.errors else {}
     near = str(first.get("highlight") or "")[:60]
+    what = str(first.get("description") or "syntax error").partition(" but got <Token")[0]
     where = f" at line {first['line']}, column {first['col']}" if first.get("line") else ""
-    return f"{first.get('description') or 'syntax error'}{where}" + (f", near {near}" if near else "")
+    return f"{what}{where}" + (f", near {near}" if near else "")
 
 
 class _Writer(Expressions):
