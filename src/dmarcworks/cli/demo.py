@@ -1,0 +1,169 @@
+"""`dmarcworks demo`: the real system on a throw-away home, filled over real SMTP with reports that are made up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import smtplib
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dmarcworks import logs
+from dmarcworks.app import Running, Stores, opened, serve
+from dmarcworks.bindings.contracts import Queue
+from dmarcworks.cli import demo_data
+from dmarcworks.errors import UsageError
+from dmarcworks.settings import Settings, load
+
+DOMAIN = "example.com"
+CONNECTIONS = 3
+Mail = tuple[str, bytes]
+
+
+def demo(
+    days: int = typer.Option(90, "--days", min=1, max=730, help="Days of reports, up to yesterday."),
+    home: Path | None = typer.Option(None, "--home", help="An empty folder to use and keep, in place of a throw-away."),
+) -> None:
+    """Run everything on a throw-away home with a sample domain and sample reports; Ctrl-C ends it and removes it."""
+    _end_on_sigterm()
+    with _home(home) as folder:
+        settings = demo_settings(folder)
+        logs.setup(settings.log_format, settings.log_level)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(settings, days))
+
+
+def demo_settings(home: Path) -> Settings:
+    """The settings as they stand, but for the stores: those are always the home's own, never somebody's real ones."""
+    settings, sources = load()
+    changes: dict[str, object] = {"home": home, "database_url": "", "objects_url": "", "analytics_url": ""}
+    quiet = {"smtp_port": 0, "http_port": 0, "hostname": "reports.example.net", "log_level": "warning"}
+    changes |= {name: value for name, value in quiet.items() if name not in sources}
+    return settings.model_copy(update=changes)
+
+
+@contextlib.contextmanager
+def _home(wanted: Path | None) -> Iterator[Path]:
+    if wanted is None:
+        with tempfile.TemporaryDirectory(prefix="dmarcworks-demo-", ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+        return
+    if wanted.exists() and (not wanted.is_dir() or any(wanted.iterdir())):
+        raise UsageError(f"--home {wanted} is not an empty folder; the demo never mixes with what is there")
+    yield wanted
+
+
+def _end_on_sigterm() -> None:
+    """Until the server listens for it (and after), SIGTERM leaves through the blocks that remove the home."""
+
+    def leave(number: int, frame: object) -> None:
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+async def _run(settings: Settings, days: int) -> None:
+    filling: list[asyncio.Task[None]] = []
+    async with opened(settings) as stores:
+        domain = await stores.accounts.add_domain(DOMAIN)
+        yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        stop = threading.Event()
+
+        def started(running: Running) -> None:
+            filling.append(asyncio.create_task(_fill(running, stores, domain.rua, yesterday, days, stop)))
+
+        try:
+            await serve(settings, started)
+        finally:
+            stop.set()
+            for task in filling:
+                task.cancel()
+            # Its own failure is told by the task itself; here it only has to be over before the home goes.
+            await asyncio.gather(*filling, return_exceptions=True)
+
+
+async def _fill(running: Running, stores: Stores, rua: str, last: date, days: int, stop: threading.Event) -> None:
+    console = Console()
+    console.print(
+        f"[bold]dmarcworks demo[/]: {days} days of sample reports about {DOMAIN}, sent over SMTP", highlight=False
+    )
+    mails = await asyncio.to_thread(_mails, rua, last, days)
+    columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    try:
+        with Progress(*columns, console=console, transient=True) as progress:
+            sending = progress.add_task("reports sent", total=len(mails))
+            await asyncio.to_thread(
+                send, running.smtp, rua, mails, stop, lambda: progress.advance(sending), CONNECTIONS
+            )
+            await _drained(stores.queue)
+    except (OSError, smtplib.SMTPException) as error:
+        if not stop.is_set():
+            console.print(f"  Sending stopped: {error}", style="red", markup=False, highlight=False)
+    if not stop.is_set():
+        print("\n".join(_told(running, rua, len(mails))), flush=True)
+
+
+def _mails(rua: str, last: date, days: int) -> list[Mail]:
+    reports = list(demo_data.reports(DOMAIN, last, days))
+    mails = [(report.reporter.email, demo_data.mail(report, rua)) for report in reports]
+    again = mails[-1:]  # the same report mailed twice is counted once
+    return [*mails, *again, *demo_data.broken(DOMAIN, last, rua)]
+
+
+def send(
+    smtp: str, to: str, mails: Sequence[Mail], stop: threading.Event, done: Callable[[], None], connections: int = 1
+) -> None:
+    """Send the mails over SMTP, in order on each of some connections; blocks until done or until `stop` is set."""
+    host, _, port = smtp.rpartition(":")
+    failures: list[Exception] = []
+
+    def worker(share: Sequence[Mail]) -> None:
+        try:
+            with smtplib.SMTP(host.strip("[]"), int(port), local_hostname="demo.example", timeout=60) as client:
+                for sender, raw in share:
+                    if stop.is_set() or failures:
+                        return
+                    client.sendmail(sender, [to], raw)
+                    done()
+        except (OSError, smtplib.SMTPException) as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=worker, args=(mails[first::connections],)) for first in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+async def _drained(queue: Queue) -> None:
+    """Wait until every mail is read and published."""
+    while True:
+        stats = await queue.stats()
+        if not stats.ready + stats.delayed + stats.leased:
+            return
+        await asyncio.sleep(0.1)
+
+
+def _told(running: Running, rua: str, mails: int) -> list[str]:
+    login = f"{running.public_url}{running.login}" if running.login else running.public_url
+    return [
+        "",
+        f"  The dashboard is open, with {mails} mails read: {running.public_url}",
+        f"  Log in once with this link: {login}",
+        "",
+        f"  Mail more reports to {rua} by SMTP on {running.smtp}",
+        "  Ctrl-C ends the demo; a throw-away home is removed then.",
+        "",
+    ]
