@@ -1,0 +1,64 @@
+"""Why something was not read: each `Problem.reason` code and the sentence that explains it to a person.
+
+`REASONS` is the whole list; a code that is not in it is never used (a test holds that).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        # The mail and its parts
+        "no_report": "There is no report in this mail",
+        "not_a_report": "This attachment or file is no DMARC or TLS report",
+        "not_a_dmarc_failure": "This is a feedback report, but not about a DMARC failure",
+        "not_xml": "The content is neither XML nor JSON",
+        "other_xml": "This is XML, but no DMARC report",
+        "other_json": "This is JSON, but no TLS report",
+        "empty": "The file or attachment is empty",
+        "unreadable_mail": "The mail is too broken to find its parts",
+        "outlook_msg": "This is an Outlook .msg file; forward the mail as message/rfc822 instead",
+        # Archives
+        "gzip_truncated": "The gzip data ends before its end",
+        "gzip_corrupt": "The gzip data is damaged",
+        "zip_corrupt": "The zip archive is damaged",
+        "zip_encrypted": "The zip archive is encrypted",
+        "zip_method": "The zip archive uses a compression that is not supported",
+        "zip_empty": "The zip archive holds no file",
+        # Bounds
+        "mail_bytes": "The mail is larger than the bound",
+        "inflated_bytes": "The content grows past the bound when it is unpacked",
+        "members": "There are more parts or archive members than the bound",
+        "nesting": "Mails or archives lie inside each other deeper than the bound",
+        "xml_depth": "The XML is nested deeper than the bound",
+        "json_depth": "The JSON is nested deeper than the bound",
+        "json_bytes": "The TLS report is larger than the bound",
+        "records": "The report has more records than the bound",
+        # XML
+        "doctype": "The report has a DOCTYPE, which is refused because of the attacks it allows",
+        "xml_truncated": "The report ends before its end",
+        "xml_broken": "The report is not well-formed XML and could not be mended without doubt",
+        "records_unclear": "The report is broken so that some of its records cannot be told apart",
+        # Aggregate reports
+        "no_date_range": "The report does not say which time it covers",
+        "bad_date_range": "The report's begin or end is no date",
+        "no_policy_domain": "The report does not say which domain it is about",
+        "count_missing": "A record has no message count and was left out",
+        "count_invalid": "A record's message count is no number of messages and the record was left out",
+        "count_too_large": "A record's message count is too large to be true and the record was left out",
+        "count_ambiguous": "A record has several message counts or rows and was left out",
+        "more_records_left_out": "More records were left out than are listed one by one",
+        # TLS reports
+        "json_broken": "The TLS report is no valid JSON",
+        "json_truncated": "The TLS report ends before its end",
+        "json_duplicate_key": "The TLS report states a value twice",
+        "json_number": "The TLS report holds a number that is none, or too large",
+        "bad_policies": "The TLS report's list of policies is none",
+        "policy_invalid": "A policy of the TLS report is no policy and was left out",
+        "sessions_invalid": "A policy's session count is no number of sessions and the policy was left out",
+        # Anything
+        "internal": "Reading failed in an unforeseen way; the original is kept",
+    }
+)
