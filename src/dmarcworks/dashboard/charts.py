@@ -1,0 +1,174 @@
+"""Charts as numbers and as SVG, without JavaScript. Pure: figures in, escaped markup or plain data out.
+
+A day without a report is a gap, never a zero. Bars start at zero; an axis has four quiet lines. No inline style: the
+pages' policy allows none, so SVG carries attributes and classes only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from dmarcworks.analytics.questions import DayVolume
+from dmarcworks.dashboard.format import day as day_text
+from dmarcworks.dashboard.format import days_between, number, short_day
+
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 1128, 240, 56, 24, 8
+SPARK_WIDTH, SPARK_HEIGHT = 90, 24
+SHARE_WIDTH = 72
+
+
+@dataclass(frozen=True, slots=True)
+class DayBar:
+    """A day on the axis: its figures, or None for a gap; `before`: the messages one length of the period earlier."""
+
+    day: date
+    volume: DayVolume | None
+    before: int | None
+
+
+def bars(volumes: Sequence[DayVolume], before: Sequence[DayVolume], first: date, last: date) -> tuple[DayBar, ...]:
+    """One bar per day of the period, with the same day of the period before."""
+    days = days_between(first, last)
+    shift = timedelta(days=len(days))
+    now = {volume.day: volume for volume in volumes}
+    then = {volume.day: volume.messages for volume in before}
+    return tuple(DayBar(day, now.get(day), then.get(day - shift)) for day in days)
+
+
+def ceiling(value: int) -> int:
+    """The top of the axis: the least round number that four lines divide evenly and that holds the value."""
+    step = 1
+    while True:
+        for lead in (4, 8, 12, 16, 20, 24, 28, 32, 36):
+            if value <= lead * step:
+                return lead * step
+        step *= 10
+
+
+def chart_data(series: Sequence[DayBar], link: Callable[[date], str]) -> dict[str, Any]:
+    """What the browser's chart draws: plain numbers and our own texts."""
+    volumes = [bar.volume for bar in series]
+    return {
+        "days": [day_text(bar.day) for bar in series],
+        "labels": [short_day(bar.day) for bar in series],
+        "links": [link(bar.day) for bar in series],
+        "pass": [None if volume is None else volume.passed for volume in volumes],
+        "fail": [None if volume is None else volume.failed for volume in volumes],
+        "quarantined": [None if volume is None else volume.quarantined for volume in volumes],
+        "rejected": [None if volume is None else volume.rejected for volume in volumes],
+        "reports": [None if volume is None else volume.reports for volume in volumes],
+        "before": [bar.before for bar in series],
+        "top": _top(series),
+    }
+
+
+def chart_svg(series: Sequence[DayBar], link: Callable[[date], str]) -> Markup:
+    """The same chart as an SVG: what stands in the page until the browser's chart replaces it."""
+    top = _top(series)
+    plot = HEIGHT - BOTTOM - TOP
+    slot = (WIDTH - LEFT) / max(1, len(series))
+    width = slot * (0.8 if len(series) > 14 else 0.6)
+    parts = [
+        Markup('<svg class="bars" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
+            WIDTH, HEIGHT, "Messages per day by result; the table below has the same numbers"
+        )
+    ]
+    for line in range(5):
+        y = TOP + plot - plot * line / 4
+        parts.append(Markup('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(LEFT, WIDTH, y, y))
+        parts.append(
+            Markup('<text x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(
+                LEFT - 8, y + 4, number(top * line // 4)
+            )
+        )
+    every = max(1, round(len(series) / 6))
+    for index, bar in enumerate(series):
+        x = LEFT + slot * index + (slot - width) / 2
+        if bar.volume is not None:
+            parts.append(_bar(bar.day, bar.volume, link(bar.day), x, width, plot / top))
+        if index % every == 0:
+            parts.append(
+                Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
+                    x + width / 2, HEIGHT - 4, short_day(bar.day)
+                )
+            )
+    for line_points in _runs([None if bar.before is None else float(bar.before) for bar in series]):
+        points = " ".join(
+            f"{LEFT + slot * (index + 0.5):.1f},{TOP + plot - plot * value / top:.1f}" for index, value in line_points
+        )
+        parts.append(Markup('<polyline class="before" points="{}"/>').format(points))
+    parts.append(Markup("</svg>"))
+    return Markup("").join(parts)
+
+
+def sparkline(daily: Sequence[tuple[date, int, int]], first: date, last: date, label: str) -> Markup:
+    """Messages per day as a small line; gaps stay gaps, a single day is a dot."""
+    by_day = {day: messages for day, messages, _ in daily}
+    days = days_between(first, last)
+    top = max([1, *by_day.values()])
+    step = SPARK_WIDTH / max(1, len(days) - 1)
+    parts = [
+        Markup('<svg class="spark" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">').format(
+            SPARK_WIDTH, SPARK_HEIGHT, SPARK_WIDTH, SPARK_HEIGHT, label
+        )
+    ]
+    values = [None if day not in by_day else float(by_day[day]) for day in days]
+    for run in _runs(values):
+        places = [(index * step, SPARK_HEIGHT - 2 - (SPARK_HEIGHT - 4) * value / top) for index, value in run]
+        if len(places) == 1:
+            x, y = places[0]
+            parts.append(Markup('<circle cx="{:.1f}" cy="{:.1f}" r="1.5"/>').format(min(max(x, 2), SPARK_WIDTH - 2), y))
+        else:
+            points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+            parts.append(Markup('<polyline points="{}"/>').format(points))
+    parts.append(Markup("</svg>"))
+    return Markup("").join(parts)
+
+
+def share(part: int, whole: int) -> Markup:
+    """A bar of 72 px that shows a share; the number stands beside it."""
+    filled = 0.0 if whole <= 0 else SHARE_WIDTH * min(part, whole) / whole
+    return Markup(
+        '<svg class="share" width="{}" height="6" aria-hidden="true"><rect class="rest" width="{}" height="6" rx="3"/>'
+        '<rect class="pass" width="{:.1f}" height="6" rx="3"/></svg>'
+    ).format(SHARE_WIDTH, SHARE_WIDTH, filled)
+
+
+def _bar(day: date, volume: DayVolume, href: str, x: float, width: float, scale: float) -> Markup:
+    base = HEIGHT - BOTTOM
+    passed, failed = volume.passed * scale, volume.failed * scale
+    gap = 1.0 if passed > 1 and failed > 0 else 0.0
+    title = f"{day_text(day)}: {number(volume.passed)} pass, {number(volume.failed)} fail"
+    rects = Markup("")
+    if volume.passed:
+        rects += _rect("pass", x, base - passed, width, max(passed, 1.0))
+    if volume.failed:
+        rects += _rect("fail", x, base - passed - failed - gap, width, max(failed, 1.0))
+    return Markup('<a href="{}"><title>{}</title>{}</a>').format(escape(href), title, rects)
+
+
+def _rect(kind: str, x: float, y: float, width: float, height: float) -> Markup:
+    return Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
+        kind, x, y, width, height
+    )
+
+
+def _top(series: Sequence[DayBar]) -> int:
+    values = [bar.volume.messages for bar in series if bar.volume is not None]
+    return ceiling(max([4, *values, *(bar.before for bar in series if bar.before is not None)]))
+
+
+def _runs(values: Sequence[float | None]) -> list[list[tuple[int, float]]]:
+    """The stretches of values without a gap, as (index, value)."""
+    runs: list[list[tuple[int, float]]] = [[]]
+    for index, value in enumerate(values):
+        if value is not None:
+            runs[-1].append((index, value))
+        elif runs[-1]:
+            runs.append([])
+    return [run for run in runs if run]

@@ -1,0 +1,126 @@
+"""Figures and times as people read them. Pure; unknown is "–", never 0.
+
+Percentages never round up to "100 %" or down to "0 %" what is not exactly that.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+
+UNKNOWN = "–"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def number(value: int | None) -> str:
+    """1234567 as 1,234,567."""
+    return UNKNOWN if value is None else f"{value:,}"
+
+
+def plural(value: int, one: str, many: str = "") -> str:
+    """The number with its noun: "1 report", "2 reports"."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def percent(part: int, whole: int) -> str:
+    """The share as "96.8 %"; "–" when there is no whole."""
+    if whole <= 0:
+        return UNKNOWN
+    if part in (0, whole):
+        return "100 %" if part else "0 %"
+    tenths = min(max(round(part * 1000 / whole), 1), 999)
+    return f"{tenths // 10}.{tenths % 10} %"
+
+
+def change(now: int, before: int) -> str:
+    """How a count changed against the period before, in words."""
+    if not before:
+        return "none in the period before" if now else "none in the period before either"
+    share = (now - before) * 100 / before
+    if now == before:
+        return "the same as in the period before"
+    if abs(share) >= 1000:
+        return f"{'+' if now > before else '−'}{abs(now - before):,} against the period before"
+    return f"{'+' if now > before else '−'}{abs(share):.1f} % against the period before"
+
+
+def points(now: tuple[int, int], before: tuple[int, int]) -> str:
+    """How a rate, given as (part, whole), changed in percentage points."""
+    if not now[1] or not before[1]:
+        return "none in the period before" if now[1] else UNKNOWN
+    delta = 100 * now[0] / now[1] - 100 * before[0] / before[1]
+    if abs(delta) < 0.05:
+        return "the same as in the period before"
+    return f"{'+' if delta > 0 else '−'}{abs(delta):.1f} points"
+
+
+def day(value: date | None) -> str:
+    """24 Nov 2026."""
+    return UNKNOWN if value is None else f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
+
+
+def short_day(value: date) -> str:
+    """24 Nov."""
+    return f"{value.day} {_MONTHS[value.month - 1]}"
+
+
+def exact(value: datetime) -> str:
+    """2026-11-24 13:10:27 UTC."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def moment(value: datetime) -> str:
+    """24 Nov 2026, 13:10."""
+    value = value.astimezone(UTC)
+    return f"{day(value.date())}, {value:%H:%M}"
+
+
+def unix(seconds: int) -> datetime | None:
+    """A reporter's unix time, or None when it lies outside what a calendar holds (reporters send years like 55840)."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def ago(value: datetime, now: datetime) -> str:
+    """How long ago, as people say it."""
+    seconds = max(0.0, (now - value).total_seconds())
+    if seconds < 60:
+        return "just now"
+    if seconds < 3600:
+        return plural(int(seconds // 60), "minute") + " ago"
+    if seconds < 86400:
+        return plural(int(seconds // 3600), "hour") + " ago"
+    if seconds < 30 * 86400:
+        return plural(int(seconds // 86400), "day") + " ago"
+    return "on " + day(value.astimezone(UTC).date())
+
+
+def size(value: int | None) -> str:
+    """Bytes as "12 kB"."""
+    if value is None:
+        return UNKNOWN
+    if value < 1000:
+        return plural(value, "byte")
+    if value < 1_000_000:
+        return f"{value / 1000:.1f} kB"
+    return f"{value / 1_000_000:.1f} MB"
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Every day from first to last, both included."""
+    return [first + timedelta(days=step) for step in range((last - first).days + 1)]
+
+
+FILTERS = {
+    "number": number,
+    "plural": plural,
+    "day": day,
+    "short_day": short_day,
+    "exact": exact,
+    "moment": moment,
+    "unix": unix,
+    "size": size,
+    "iso": partial(datetime.isoformat, timespec="seconds"),
+}
