@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install run demo test lint clean lock dev
+.PHONY: install run demo test lint docs clean lock dev
 
 install: $(VENV)/.installed
 run: install
@@ -13,6 +13,8 @@ demo: install
 dev: $(VENV)/.dev
 test: dev lint
 	$(BIN)/python -m pytest
+docs: dev
+	$(BIN)/python scripts/docs.py
 lint: dev
 	$(BIN)/ruff check src tests scripts
 	$(BIN)/ruff format --check src tests scripts
