@@ -154,10 +154,15 @@ class _Handler:
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        sender = "" if envelope.mail_from in (None, "<>") else str(envelope.mail_from)
-        peer = Peer(_address(session), str(session.host_name or ""))
+        sender = "" if envelope.mail_from in (None, "<>") else _text(str(envelope.mail_from))
+        peer = Peer(_address(session), _text(str(session.host_name or "")))
         raw = envelope.original_content or b""
-        replies = [await self._server.deliver(sender, recipient, raw, peer) for recipient in envelope.rcpt_tos]
+        assert isinstance(server, _Conversation)
+        server.delivering = True
+        try:
+            replies = [await self._server.deliver(sender, recipient, raw, peer) for recipient in envelope.rcpt_tos]
+        finally:
+            server.delivering = False
         # One reply for all recipients: if one could not be kept the sender tries all again, and the others are
         # found to be duplicates then.
         refusals = [reply for reply in replies if not reply.startswith("2")]
@@ -189,6 +194,7 @@ class _Conversation(SMTP):
         self._counted = False
         self._heard = loop.time()
         self.busy = False
+        self.delivering = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         peername = transport.get_extra_info("peername")
@@ -230,9 +236,9 @@ class _Conversation(SMTP):
         return super().eof_received() if self._counted else False
 
     def _timeout_cb(self) -> None:
-        """Silence ends a connection; a slow but steady transfer does not."""
+        """Silence ends a connection; a slow but steady transfer does not, nor does our own work on a mail."""
         rest = self._timeout_duration - (self.loop.time() - self._heard)
-        if rest > 0.05 or self.busy:
+        if rest > 0.05 or self.delivering:
             self._reset_timeout(max(rest, 1.0))
             return
         if self.transport is not None:
@@ -270,6 +276,11 @@ class _Conversation(SMTP):
 
     async def smtp_HELP(self, arg: str) -> None:
         await self.push("214 2.0.0 This host takes DMARC and TLS reports")
+
+
+def _text(envelope: str) -> str:
+    """Bytes that are no UTF-8 arrive as lone surrogates, which no store can hold."""
+    return envelope.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _address(session: Session) -> str:
