@@ -108,7 +108,7 @@ def load(environ: Mapping[str, str] | None = None) -> tuple[Settings, dict[str, 
     sources: dict[str, str] = {}
     if path := environ.get(CONFIG):
         for name, value in _toml(path).items():
-            _known(name, f"{path}: {name}", name)
+            _known(name, f"{path}: {name}", "")
             values[name], sources[name] = value, path
     for variable, value in environ.items():
         if not variable.startswith(PREFIX) or variable == CONFIG or variable.startswith(PREFIX + "TEST_"):
@@ -116,7 +116,7 @@ def load(environ: Mapping[str, str] | None = None) -> tuple[Settings, dict[str, 
         name = variable[len(PREFIX) :].lower()
         if name.endswith("_file") and name not in Settings.model_fields:
             name, value = name[: -len("_file")], _secret(variable, value)
-        _known(name, variable, variable)
+        _known(name, variable, PREFIX)
         values[name], sources[name] = value, variable
     try:
         return Settings.model_validate(values), sources
@@ -146,12 +146,14 @@ def describe(settings: Settings, sources: Mapping[str, str]) -> list[SettingValu
     return rows
 
 
-def _known(name: str, shown: str, wanted: str) -> None:
+def _known(name: str, shown: str, prefix: str) -> None:
     if name in Settings.model_fields:
         return
-    variables = [PREFIX + known.upper() if wanted.startswith(PREFIX) else known for known in Settings.model_fields]
-    near = difflib.get_close_matches(wanted, variables, n=1)
-    hint = f"; did you mean {near[0]}?" if near else "; `dmarcworks settings` lists them all"
+    # Compared without the prefix: that alone would make any two names near.
+    near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    hint = "; `dmarcworks settings` lists them all"
+    if near:
+        hint = f"; did you mean {prefix + near[0].upper() if prefix else near[0]}?"
     raise SettingsError(f"{shown} is not a setting{hint}")
 
 
