@@ -1,0 +1,105 @@
+"""The SQL API over a real engine and a real catalogue, with two accounts that must not see each other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+import pytest_asyncio
+from fastapi import FastAPI
+
+from dmarcworks.analytics import schema
+from dmarcworks.api import sql
+from dmarcworks.bindings.contracts import Analytics, QueryBounds
+from dmarcworks.bindings.open import open_analytics, open_database, open_kv
+from dmarcworks.catalogue.accounts import Accounts
+from dmarcworks.reports.model import AggregateReport, DkimResult, Policy, Reason, Record, SpfResult
+
+SECRET = "s3cr3t-of-the-neighbour"
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """An account and how it asks."""
+
+    account_id: str
+    token: str
+    client: httpx.AsyncClient
+
+    async def ask(self, statement: str | bytes, *, account_id: str | None = None) -> httpx.Response:
+        """POST a statement with this party's token, to its own account unless told."""
+        path = f"/client/v4/accounts/{account_id or self.account_id}/analytics_engine/sql"
+        return await self.client.post(path, content=statement, headers={"Authorization": f"Bearer {self.token}"})
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Two parties, and what they stand on."""
+
+    mine: Party
+    theirs: Party
+    client: httpx.AsyncClient
+    accounts: Accounts
+    analytics: Analytics
+
+
+def _report(org: str, count: int, header_from: str) -> AggregateReport:
+    policy = Policy("example.com", "r", "s", "quarantine", "none", None, None, 100, None, None)
+    dkim = (DkimResult(header_from, "s1", "pass", None),)
+    spf = (SpfResult(header_from, "mfrom", "fail", None),)
+    records = tuple(
+        Record(
+            f"192.0.2.{n}",
+            count,
+            "none",
+            "pass",
+            "fail",
+            (Reason("forwarded", org),),
+            header_from,
+            None,
+            None,
+            dkim,
+            spf,
+        )
+        for n in (1, 2)
+    )
+    return AggregateReport(
+        org, "a@example.net", None, f"id-{org}", 1_772_582_400, 1_772_668_799, None, None, (), policy, records, ()
+    )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    folder = tmp_path_factory.mktemp("api")
+    analytics = await asyncio.to_thread(open_analytics, f"chdb://{folder}/analytics")
+    await schema.migrate(analytics)
+    database = open_database(f"sqlite:///{folder}/dmarcworks.db")
+    await database.migrate()
+    accounts = Accounts(database, open_kv(database), "reports.example")
+    app = FastAPI()
+    app.include_router(sql.router(sql.SqlDeps(analytics, accounts, QueryBounds(seconds=2.0, rows=1_000))))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://reports.example") as client:
+        parties = []
+        # My org_name is a number and theirs is not, so a function that fails on text tells whether it saw theirs.
+        for name, org, count, sender in (
+            ("mine", "7", 5, "example.com"),
+            ("theirs", SECRET, 1000, SECRET + ".example"),
+        ):
+            account = await accounts.account_by_name(name, create=True)
+            secret, _ = await accounts.create_token(account.id, "read")
+            table = schema.rows(
+                _report(org, count, sender), account_id=account.id, domain_id="d" * 32, domain=sender,
+                received=datetime.now(UTC), report_key=f"k-{org}", object_key=f"o-{org}",
+            )  # fmt: skip
+            await analytics.insert("dmarc_reports", table)
+            parties.append(Party(account.id, secret, client))
+        # Both accounts' rows in one part and one granule: no index keeps them apart.
+        await analytics.execute("OPTIMIZE TABLE dmarc_reports FINAL")
+        yield House(*parties, client, accounts, analytics)
+    await database.close()
+    await analytics.close()
