@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from operator import attrgetter
 from typing import Any, TypeAlias
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from dmarcworks.analytics.tables import DMARC_REPORTS, FAILURE_REPORTS, TABLES, TLS_REPORTS, Table
 from dmarcworks.bindings.contracts import Analytics
+from dmarcworks.reports.days import FIRST_DAY, LAST_DAY, day_of
 from dmarcworks.reports.model import AggregateReport, Record
 
 __all__ = [
@@ -45,7 +46,6 @@ _RECORD_TEXTS = (
 
 _Array: TypeAlias = "pa.Array[Any]"
 
-_EPOCH = date(1970, 1, 1)
 _INT64 = (-(2**63), 2**63 - 1)
 _UINT64 = (0, 2**64 - 1)
 
@@ -85,12 +85,6 @@ async def migrate(analytics: Analytics) -> int:
         await analytics.insert("schema_versions", applied)
         version = migration.version
     return version
-
-
-def day_of(begin: int) -> date:
-    """The UTC day of a report that begins at that unix second, clamped to 2011 … 2100."""
-    low, high = (FIRST_DAY - _EPOCH).days, (LAST_DAY - _EPOCH).days
-    return _EPOCH + timedelta(days=min(max(begin // 86_400, low), high))
 
 
 async def published(analytics: Analytics, account_id: str, domain_id: str, day: date, report_key: str) -> int:

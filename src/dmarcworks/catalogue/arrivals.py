@@ -20,8 +20,7 @@ from sqlalchemy.engine import Row
 
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import tables
-
-_FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2100, 1, 1)
+from dmarcworks.reports.days import day_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +122,6 @@ class ReportDay:
     messages: int
 
 
-def report_day(begin: int) -> date:
-    """The UTC day of a report's begin, held inside 1970 to 2100 (reporters send years like 55840)."""
-    try:
-        return min(max(datetime.fromtimestamp(begin, UTC).date(), _FIRST_DAY), _LAST_DAY)
-    except (ValueError, OverflowError, OSError):
-        return _FIRST_DAY if begin < 0 else _LAST_DAY
-
-
 class Arrivals:
     """Mails and reports in the catalogue."""
 
@@ -142,8 +133,8 @@ class Arrivals:
         values = {
             "account_id": mail.account_id,
             "domain_id": mail.domain_id,
-            "recipient": mail.recipient,
-            "sender": mail.sender,
+            "recipient": tables.storable(mail.recipient),
+            "sender": tables.storable(mail.sender),
             "peer": mail.peer,
             "received": mail.received.timestamp(),
             "size": mail.size,
@@ -198,18 +189,18 @@ class Arrivals:
                         account_id=report.account_id,
                         domain_id=report.domain_id,
                         kind=report.kind,
-                        org_name=report.org_name,
-                        org_email=report.org_email,
-                        policy_domain=report.policy_domain,
-                        report_id=report.report_id,
+                        org_name=tables.storable(report.org_name),
+                        org_email=tables.storable(report.org_email),
+                        policy_domain=tables.storable(report.policy_domain),
+                        report_id=tables.storable(report.report_id),
                         begin=_bigint(report.begin),
                         end=_bigint(report.end),
-                        day=report_day(report.begin).isoformat(),
+                        day=day_of(report.begin).isoformat(),
                         received=report.received.timestamp(),
                         records=report.records,
                         messages=_bigint(report.messages),
                         object_key=report.object_key,
-                        file_name=report.file_name,
+                        file_name=tables.storable(report.file_name),
                         mail_id=report.mail_id,
                         state=report.state,
                         published=report.state != "counted",
@@ -219,7 +210,7 @@ class Arrivals:
             sightings = tables.sightings
             here = (sightings.c.report_key == report.key) & (sightings.c.mail_id == report.mail_id)
             seen = (await connection.execute(select(sightings.c.where).where(here))).scalars().all()
-            where = report.where[:1024]
+            where = tables.storable(report.where)[:1024]
             if where not in seen:
                 await connection.execute(
                     insert(sightings).values(

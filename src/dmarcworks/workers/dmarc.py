@@ -23,7 +23,7 @@ import pyarrow as pa
 import structlog
 
 from dmarcworks.analytics import schema
-from dmarcworks.catalogue.arrivals import MailRow, NewReport, ReportRow, report_day
+from dmarcworks.catalogue.arrivals import MailRow, NewReport, ReportRow
 from dmarcworks.errors import DmarcworksError, StoreError
 from dmarcworks.reports.model import AggregateReport, FailureReport, Item, TlsReport
 from dmarcworks.reports.read import read_mail
@@ -255,8 +255,7 @@ class _Publisher:
         self._mails, self._tables, self._again, self.rows = [], {}, {}, 0
         try:
             for key, row in again.items():
-                day = report_day(row.begin)
-                if await schema.published(self._env.analytics, row.account_id, row.domain_id, day, key):
+                if await schema.published(self._env.analytics, row.account_id, row.domain_id, row.day, key):
                     gathered[key] = gathered[key].slice(0, 0)
             filled = [part for part in gathered.values() if part.num_rows]
             if filled:

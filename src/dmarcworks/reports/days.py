@@ -1,0 +1,16 @@
+"""The day that a report is about: the UTC day of its begin, held inside years that make sense. Pure."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+# A year before DMARC was first drafted, and further than anyone's clock goes wrong by accident: 1,080 months at most.
+FIRST_DAY = date(2011, 1, 1)
+LAST_DAY = date(2100, 12, 31)
+_EPOCH = date(1970, 1, 1)
+
+
+def day_of(begin: int) -> date:
+    """The UTC day of a report that begins at that unix second, held inside 2011 to 2100 (reporters send 1970, 55840)."""
+    low, high = (FIRST_DAY - _EPOCH).days, (LAST_DAY - _EPOCH).days
+    return _EPOCH + timedelta(days=min(max(begin // 86_400, low), high))
