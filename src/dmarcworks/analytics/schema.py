@@ -34,9 +34,6 @@ __all__ = [
     "rows",
 ]
 
-# From before DMARC was drafted to further than clocks go wrong by accident: 1,080 partitions at most.
-FIRST_DAY = date(2011, 1, 1)
-LAST_DAY = date(2100, 12, 31)
 HEAD_CHARACTERS = 2048
 HEAD_ERRORS = 20
 _HEAD_POLICY = ("p", "sp", "np", "adkim", "aspf", "fo", "testing", "discovery_method")

@@ -56,6 +56,7 @@ class Problems:
         file_name: str = "",
     ) -> int:
         """Note a problem; its id. The same mail, reason and place is the same problem (opened again if closed)."""
+        where, detail, file_name = map(tables.storable, (where, detail, file_name))
         table = tables.problems
         same = (table.c.mail_id == mail_id) & (table.c.reason == reason) & (table.c.where == where)
         async with self._database.write() as connection:

@@ -23,6 +23,12 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+
+def storable(text: str) -> str:
+    """Text from strangers as every database can hold it: no lone surrogates (no UTF-8), no NUL (not in PostgreSQL)."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 accounts = Table(
     "accounts",
     metadata,

@@ -11,6 +11,6 @@ _EPOCH = date(1970, 1, 1)
 
 
 def day_of(begin: int) -> date:
-    """The UTC day of a report that begins at that unix second, held inside 2011 to 2100 (reporters send 1970, 55840)."""
+    """The UTC day of a begin in unix seconds, held inside 2011 to 2100 (reporters send 1970 and 55840)."""
     low, high = (FIRST_DAY - _EPOCH).days, (LAST_DAY - _EPOCH).days
     return _EPOCH + timedelta(days=min(max(begin // 86_400, low), high))
