@@ -1,0 +1,54 @@
+"""The catalogue over a real SQLite file, with a clock that the test moves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from dmarcworks.bindings.kv import SqlKV
+from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.catalogue.accounts import Accounts
+from dmarcworks.catalogue.arrivals import Arrivals
+from dmarcworks.catalogue.problems import Problems
+
+
+@dataclass
+class Clock:
+    """Unix seconds that stand still until told."""
+
+    now: float = 1_790_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Catalogue:
+    """Everything of one database."""
+
+    path: Path
+    database: SqliteDatabase
+    kv: SqlKV
+    accounts: Accounts
+    arrivals: Arrivals
+    problems: Problems
+    clock: Clock
+
+    def file_bytes(self) -> bytes:
+        """All that is on disk: the file and its log."""
+        return b"".join(path.read_bytes() for path in sorted(self.path.parent.glob(self.path.name + "*")))
+
+
+@pytest.fixture
+async def catalogue(tmp_path: Path) -> AsyncIterator[Catalogue]:
+    clock = Clock()
+    database = SqliteDatabase(tmp_path / "catalogue.db")
+    await database.migrate()
+    kv = SqlKV(database)
+    accounts = Accounts(database, kv, "reports.example.net", clock=clock)
+    problems = Problems(database, clock=clock)
+    yield Catalogue(tmp_path / "catalogue.db", database, kv, accounts, Arrivals(database), problems, clock)
+    await database.close()

@@ -1,0 +1,83 @@
+"""Nothing that could not be read vanishes: it is a problem once, until a person or a good retry closes it."""
+
+from __future__ import annotations
+
+from .conftest import Catalogue
+
+
+async def add(catalogue: Catalogue, **changes: str) -> int:
+    values = {
+        "account_id": "a" * 32,
+        "domain_id": "d" * 32,
+        "mail_id": "m1",
+        "reason": "gzip_truncated",
+        "where": "part 2 > a.xml.gz",
+        "detail": "The file ends in the middle.",
+        "object_key": "inbox/2026/09/22/m1.eml",
+    }
+    return await catalogue.problems.add(**{**values, **changes})
+
+
+async def test_a_problem_is_noted_once(catalogue: Catalogue) -> None:
+    """The same mail, reason and place is the same problem; any other is another."""
+    first = await add(catalogue)
+    assert await add(catalogue) == first
+    others = [
+        await add(catalogue, where="part 3"),
+        await add(catalogue, reason="no_report"),
+        await add(catalogue, mail_id="m2"),
+    ]
+    assert len({first, *others}) == 4
+    assert await catalogue.problems.count("a" * 32) == 4
+    assert await catalogue.problems.count() == 4
+    assert [row.id for row in await catalogue.problems.list("a" * 32)] == [*reversed(others), first]
+
+
+async def test_a_closed_problem_opens_again_when_it_comes_back(catalogue: Catalogue) -> None:
+    """Closing hides it; the same trouble anew is open again with its new words."""
+    number = await add(catalogue)
+    await catalogue.problems.close(number)
+    assert await catalogue.problems.count() == 0
+    assert [row.id for row in await catalogue.problems.list(state="closed")] == [number]
+    assert await add(catalogue, detail="Still cut.") == number
+    row = await catalogue.problems.get(None, number)
+    assert row is not None
+    assert (row.state, row.detail) == ("open", "Still cut.")
+
+
+async def test_a_retry_closes_what_the_mail_had(catalogue: Catalogue) -> None:
+    """Only that mail's problems close."""
+    await add(catalogue)
+    await add(catalogue, where="part 3")
+    other = await add(catalogue, mail_id="m2")
+    await catalogue.problems.close_mail("m1")
+    assert [row.id for row in await catalogue.problems.list()] == [other]
+
+
+async def test_another_account_sees_no_problem(catalogue: Catalogue) -> None:
+    """A number opens it only with its account."""
+    number = await add(catalogue)
+    assert await catalogue.problems.get("b" * 32, number) is None
+    assert await catalogue.problems.list("b" * 32) == []
+    assert await catalogue.problems.count("b" * 32) == 0
+
+
+async def test_problems_page(catalogue: Catalogue) -> None:
+    """`before` goes on where the page ended."""
+    numbers = [await add(catalogue, mail_id=f"m{number}") for number in range(5)]
+    first = await catalogue.problems.list(limit=2)
+    rest = await catalogue.problems.list(before=first[-1].id)
+    assert [row.id for row in [*first, *rest]] == numbers[::-1]
+
+
+async def test_hostile_words_are_stored(catalogue: Catalogue) -> None:
+    """A part's name may be anything at all."""
+    number = await add(catalogue, where="part 1 > \udcff\0.zip", detail="<script>\ud800</script>", file_name="\udcff")
+    row = await catalogue.problems.get(None, number)
+    assert row is not None
+    assert (row.where, row.detail, row.file_name) == (
+        "part 1 > ?\N{REPLACEMENT CHARACTER}.zip",
+        "<script>?</script>",
+        "?",
+    )
+    assert await add(catalogue, where="part 1 > \udcff\0.zip") == number
