@@ -1,0 +1,167 @@
+"""Analytics on chdb: the ClickHouse engine in this process, on a folder that only this process may hold.
+
+The engine takes one statement at a time, so one thread of its own asks it and the event loop stays free. Queries run
+in a session that is made read-only for good and thrown away: no query can undo it, and no later insert meets it.
+What read-only lets through all the same (a file written by INTO OUTFILE, a file read by `file('…')`, several
+statements in one text) is refused before, by the engine's own reading of the statement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from dmarcworks.bindings import engine
+from dmarcworks.bindings.contracts import QueryBounds
+from dmarcworks.errors import QueryError, StoreError, UsageError
+
+__all__ = ["DATABASE", "ChdbAnalytics"]
+
+DATABASE = "dmarcworks"
+OWN = QueryBounds(seconds=300.0, rows=50_000_000, memory=4 << 30)
+_T = TypeVar("_T")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+# An insert is one block, however many rows: all of them are there or none.
+_ONE_BLOCK = (
+    "min_insert_block_size_rows = 1099511627776, min_insert_block_size_bytes = 0, max_insert_threads = 1,"
+    " max_partitions_per_insert_block = 0"
+)
+_CHECKED = 512
+
+
+class ChdbAnalytics:
+    """The Analytics contract on chdb. Opening takes the folder's lock: `StoreError` if another process has it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._closed = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="analytics")
+        self._harmless: dict[str, None] = {}
+        try:
+            self._engine = self._thread.submit(engine.Engine, path, DATABASE).result()
+        except StoreError:
+            self._thread.shutdown()
+            raise
+
+    async def execute(self, statement: str) -> None:
+        """Run DDL or another statement without a result (trusted text only)."""
+        await self._run(lambda: self._engine.write(statement))
+
+    async def insert(self, table: str, data: pa.Table) -> None:
+        """Durably insert, all rows or none, in one block; columns by name."""
+        if not _NAME.fullmatch(table):
+            raise UsageError(f"{table!r} is no table's name")
+        names = [str(name) for name in data.column_names]
+        if wrong := [name for name in names if not _NAME.fullmatch(name)]:
+            raise UsageError(f"{wrong[0]!r} is no column's name")
+        if data.num_rows == 0:
+            return
+        columns = ", ".join(f"`{name}`" for name in names)
+        # Names only, and checked ones: the values go as the table that they are.
+        statement = f"INSERT INTO {table} ({columns}) SETTINGS {_ONE_BLOCK} SELECT {columns} FROM Python(table)"  # noqa: S608
+        await self._run(lambda: self._engine.insert(statement, data))
+
+    async def query(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        format: str = "JSONEachRow",
+        bounds: QueryBounds | None = None,
+    ) -> bytes:
+        """Run one SELECT read-only, `{name:Type}` parameters bound by the engine; the result in the format's bytes.
+
+        `QueryError` with the engine's text when it refuses or a bound is hit; `StoreError` when the disk fails.
+        """
+        bound = {name: parameter(value) for name, value in (parameters or {}).items()}
+        settings = _settings(bounds or OWN)
+
+        def ask() -> bytes:
+            if statement not in self._harmless:
+                self._engine.check(statement)
+                if len(self._harmless) >= _CHECKED:
+                    self._harmless.clear()
+                self._harmless[statement] = None
+            return self._engine.read(statement, format, bound, settings)
+
+        return await self._run(ask)
+
+    async def ping(self) -> None:
+        """Prove that the engine answers; `StoreError` if not."""
+        try:
+            await self.query("SELECT 1", format="TabSeparated")
+        except QueryError as error:
+            raise StoreError(f"analytics {self.path}: {error}") from error
+
+    async def close(self) -> None:
+        """Give back the engine's lock and files, after the statement that runs."""
+        if not self._closed:
+            self._closed = True
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.close)
+            self._thread.shutdown()
+
+    async def _run(self, work: Callable[[], _T]) -> _T:
+        if self._closed:
+            raise StoreError(f"analytics {self.path}: closed")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _settings(bounds: QueryBounds) -> str:
+    """What a session is told before it becomes read-only, `readonly` last."""
+    values: dict[str, str | int] = {
+        **bounds.extra,
+        "max_execution_time": f"{bounds.seconds:.3f}",
+        "timeout_overflow_mode": "throw",
+        "max_result_rows": bounds.rows,
+        "result_overflow_mode": "throw",
+        "max_memory_usage": bounds.memory,
+        "readonly": 1,
+    }
+    if wrong := [name for name in values if not _NAME.fullmatch(name)]:
+        raise UsageError(f"{wrong[0]!r} is no setting's name")
+    return ", ".join(f"{name} = {_literal(value)}" for name, value in values.items())
+
+
+def _literal(value: str | int) -> str:
+    return str(int(value)) if isinstance(value, int) else "'" + engine.field(value).replace("'", "\\'") + "'"
+
+
+def parameter(value: Any) -> str:
+    """A value as the engine reads it for any parameter type: text, number, date, None or a sequence of those."""
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_element(item) for item in value) + "]"
+    if value is None:
+        return "\\N"
+    return engine.field(_plain(value))
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool | int | float):
+        return _plain(value)
+    return "'" + engine.field(_plain(value)).replace("'", "\\'") + "'"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    if isinstance(value, date | int | float):
+        return str(value)
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise QueryError(f"the parameter {json.dumps(value)} is not UTF-8 text") from None
+        return value
+    raise UsageError(f"a query parameter cannot be a {type(value).__name__}")

@@ -1,0 +1,131 @@
+"""The ClickHouse engine as chdb gives it: sessions, errors in our tree, and what a statement must not contain.
+
+Everything here blocks and belongs to the one thread of `ChdbAnalytics`. chdb is imported when the first engine opens,
+since that costs a second and 200 MB.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pyarrow as pa
+
+from dmarcworks.errors import QueryError, StoreError
+
+__all__ = ["Engine", "field"]
+
+# What is wrong with the disk or the machine, not with the statement: it may work later.
+_OF_THE_STORE = re.compile(
+    r"\((?:NOT_ENOUGH_SPACE|CANNOT_\w*(?:FILE|DIRECTORY|FSYNC|MMAP|STAT|STATVFS|LINK|RENAME|UNLINK|ALLOCATE_MEMORY)\w*"
+    r"|CANNOT_FSYNC|CANNOT_OPEN_FILE|ERRNO|STD_EXCEPTION|TABLE_IS_READ_ONLY|FILE_DOESNT_EXIST|DIRECTORY_DOESNT_EXIST"
+    r"|CORRUPTED_DATA|CHECKSUM_DOESNT_MATCH|UNEXPECTED_END_OF_FILE|TOO_MANY_PARTS|NO_SUCH_DATA_PART|ABORTED)\)\s*$"
+)
+_HEAD = re.compile(r"(?:Code: \d+\. )?DB::Exception: ")
+_VERSION = re.compile(r" ?\(version [^)]*\)")
+_TRACE = re.compile(r"\s*(?:, Stack trace|Stack trace|\n0\. ).*", re.DOTALL)
+# Literals and quoted names of a statement as the engine writes it: what they say is no keyword and no function.
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\.|\"\")*\"", re.DOTALL)
+_CALLS = re.compile(r"\b(\w+)\s*\(")
+_HARMLESS_TABLES = frozenset(
+    ("format", "generate_series", "generateseries", "null", "numbers", "values", "view", "zeros")
+)
+# Reach outside as scalar functions, which read-only does not refuse.
+_REACHING = frozenset({"file", "catboostevaluate"})
+_CHECK = "SELECT formatQuerySingleLine({q:String})"
+_CHECKING = re.compile(r": In scope SELECT formatQuerySingleLine.*?(?= \(SYNTAX_ERROR\)$)", re.DOTALL)
+
+
+class Engine:
+    """An open engine on a folder: one session that writes, and one session for each query."""
+
+    def __init__(self, path: Path, database: str) -> None:
+        self.path = path
+        self._database = database
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise StoreError(f"analytics {path}: {error.strerror}") from error
+        import chdb
+
+        self._connect = chdb.connect
+        try:
+            self._session = self._connect(str(path))
+        except RuntimeError as error:
+            raise StoreError(f"analytics {path}: {_why(path, str(error))}") from error
+        self.write(f"CREATE DATABASE IF NOT EXISTS {database}")
+        self.write(f"USE {database}")
+        rows = self._session.query("SELECT lower(name) FROM system.table_functions", "TabSeparatedRaw").bytes()
+        self._tables = frozenset(rows.decode().split()) - _HARMLESS_TABLES | _REACHING
+
+    def close(self) -> None:
+        """Close the writing session: the engine gives back the folder's lock."""
+        self._session.close()
+
+    def write(self, statement: str) -> None:
+        """Run a trusted statement in the writing session."""
+        try:
+            self._session.query(statement)
+        except RuntimeError as error:
+            raise self._error(error) from None
+
+    def insert(self, statement: str, table: pa.Table) -> None:
+        """Run an INSERT … SELECT … FROM Python(table): the engine finds `table` in this frame."""
+        try:
+            self._session.query(statement)
+        except RuntimeError as error:
+            raise self._error(error) from None
+
+    def read(self, statement: str, format: str, parameters: dict[str, str], settings: str) -> bytes:
+        """Run a checked statement in a session of its own that cannot write and cannot change its settings."""
+        session = self._connect(str(self.path))
+        try:
+            session.query(f"USE {self._database}")
+            session.query(f"SET {settings}")
+            result: bytes = session.query(statement, format, params=parameters).bytes()
+            return result
+        except RuntimeError as error:
+            raise self._error(error) from None
+        finally:
+            session.close()
+
+    def check(self, statement: str) -> None:
+        """`QueryError` unless the engine reads one SELECT that writes no file and reaches nothing outside."""
+        try:
+            formatted: bytes = self._session.query(_CHECK, "RawBLOB", params={"q": field(statement)}).bytes()
+        except RuntimeError as error:
+            refusal = self._error(error)
+            raise type(refusal)(_CHECKING.sub("", str(refusal))) from None
+        text = _QUOTED.sub("''", formatted.decode(errors="replace"))
+        if not text.startswith(("SELECT ", "WITH ")):
+            raise QueryError("only SELECT is answered here (QUERY_IS_PROHIBITED)")
+        if re.search(r"\bINTO OUTFILE\b", text):
+            raise QueryError("INTO OUTFILE is not answered here (QUERY_IS_PROHIBITED)")
+        for name in _CALLS.findall(text):
+            if name.lower() in self._tables:
+                raise QueryError(f"{name}() is not answered here: it reaches outside the store (QUERY_IS_PROHIBITED)")
+
+    def _error(self, error: RuntimeError) -> QueryError | StoreError:
+        text = _TRACE.sub("", _VERSION.sub("", _HEAD.sub("", str(error)))).strip().rstrip(".")
+        if _OF_THE_STORE.search(text):
+            return StoreError(f"analytics {self.path}: {text}")
+        return QueryError(text)
+
+
+def field(text: str) -> str:
+    """Text as the engine reads a parameter: a field of TabSeparated."""
+    for plain, escape in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"), ("\0", "\\0")):
+        text = text.replace(plain, escape)
+    return text
+
+
+def _why(path: Path, text: str) -> str:
+    if "already initialized" in text:
+        return "this process has another analytics folder open; the engine serves one at a time"
+    if not os.access(path, os.W_OK):
+        return "the folder cannot be written"
+    return (
+        "the folder cannot be opened; another process may hold it: a running `dmarcworks serve`, `sql` or `replay`"
+        " on the same DMARCWORKS_HOME (the engine allows one at a time), or the disk is full or damaged"
+    )

@@ -1,0 +1,124 @@
+"""KV on a SQL table. Keys and values are text, stored as UTF-8 bytes; what has expired is not seen and soon removed."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy.dialects.sqlite import insert
+
+from dmarcworks.bindings.contracts import (
+    KV_KEY_BYTES,
+    KV_LIST_LIMIT,
+    KV_METADATA_BYTES,
+    KV_MINIMUM_TTL,
+    KV_VALUE_BYTES,
+    Database,
+    KVKey,
+    KVPage,
+)
+from dmarcworks.bindings.tables import kv
+from dmarcworks.errors import BoundError, UsageError
+
+__all__ = ["SqlKV"]
+
+
+class SqlKV:
+    """The KV contract on `database`; `clock` tells the unix second."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def get(self, key: str) -> str | None:
+        """The value, or None when absent or expired."""
+        return (await self.get_with_metadata(key))[0]
+
+    async def get_with_metadata(self, key: str) -> tuple[str | None, Mapping[str, Any] | None]:
+        """The value and the metadata it was put with."""
+        statement = select(kv.c.value, kv.c.metadata).where(kv.c.key == _key(key), self._alive())
+        async with self._database.read() as connection:
+            row = (await connection.execute(statement)).first()
+        return (None, None) if row is None else (row.value.decode(), _metadata(row.metadata))
+
+    async def put(
+        self, key: str, value: str, *, ttl: int | None = None, metadata: Mapping[str, Any] | None = None
+    ) -> None:
+        """Set the value; last write wins. `ttl` in seconds, at least 60; metadata at most 1,024 bytes of JSON."""
+        name, data = _key(key), _encode(value, "a KV value")
+        if len(data) > KV_VALUE_BYTES:
+            raise BoundError(f"a KV value may have {KV_VALUE_BYTES} bytes, this one has {len(data)}")
+        if ttl is not None and ttl < KV_MINIMUM_TTL:
+            raise BoundError(f"a KV ttl is at least {KV_MINIMUM_TTL} seconds, not {ttl}")
+        noted = None if metadata is None else json.dumps(metadata, ensure_ascii=False, separators=(",", ":"))
+        if noted is not None and len(_encode(noted, "KV metadata")) > KV_METADATA_BYTES:
+            raise BoundError(f"KV metadata may have {KV_METADATA_BYTES} bytes of JSON")
+        now = int(self._clock())
+        row = {"value": data, "expiration": None if ttl is None else now + ttl, "metadata": noted}
+        statement = insert(kv).values(key=name, **row)
+        async with self._database.write() as connection:
+            await connection.execute(delete(kv).where(kv.c.expiration <= now))
+            await connection.execute(statement.on_conflict_do_update(index_elements=[kv.c.key], set_=row))
+
+    async def delete(self, key: str) -> None:
+        """Remove the key; no error if it is absent."""
+        async with self._database.write() as connection:
+            await connection.execute(delete(kv).where(kv.c.key == _key(key)))
+
+    async def list(self, *, prefix: str = "", limit: int = KV_LIST_LIMIT, cursor: str | None = None) -> KVPage:
+        """Keys with the prefix in byte order, at most 1,000 a page; `UsageError` for a cursor that is none of ours."""
+        if not 1 <= limit <= KV_LIST_LIMIT:
+            raise BoundError(f"a KV listing has 1 to {KV_LIST_LIMIT} keys a page, not {limit}")
+        start = _encode(prefix, "a KV prefix")
+        statement = select(kv.c.key, kv.c.expiration, kv.c.metadata).where(self._alive(), kv.c.key >= start)
+        if (end := _after(start)) is not None:
+            statement = statement.where(kv.c.key < end)
+        if cursor is not None:
+            statement = statement.where(kv.c.key > _position(cursor))
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement.order_by(kv.c.key).limit(limit + 1))).all()
+        keys = tuple(KVKey(row.key.decode(), row.expiration, _metadata(row.metadata)) for row in rows[:limit])
+        if len(rows) <= limit:
+            return KVPage(keys, complete=True)
+        return KVPage(keys, complete=False, cursor=base64.urlsafe_b64encode(rows[limit - 1].key).decode())
+
+    def _alive(self) -> ColumnElement[bool]:
+        return or_(kv.c.expiration.is_(None), kv.c.expiration > self._clock())
+
+
+def _encode(text: str, what: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise BoundError(f"{what} must be UTF-8 text") from None
+
+
+def _key(key: str) -> bytes:
+    name = _encode(key, "a KV key")
+    if not 1 <= len(name) <= KV_KEY_BYTES or key in (".", ".."):
+        raise BoundError(f'a KV key has 1 to {KV_KEY_BYTES} bytes and is not "." or ".."')
+    return name
+
+
+def _metadata(text: str | None) -> Mapping[str, Any] | None:
+    if text is None:
+        return None
+    noted: Mapping[str, Any] = json.loads(text)
+    return noted
+
+
+def _after(prefix: bytes) -> bytes | None:
+    """The first key after all keys with the prefix; UTF-8 has no byte 255, so the last one can always grow."""
+    return prefix[:-1] + bytes([prefix[-1] + 1]) if prefix else None
+
+
+def _position(cursor: str) -> bytes:
+    try:
+        return base64.b64decode(cursor, altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise UsageError("this KV cursor does not come from a listing") from None

@@ -1,0 +1,60 @@
+"""URL scheme → implementation. An unknown scheme or an impossible path is a `SettingsError` that says what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dmarcworks.bindings.contracts import KV, Analytics, Database, Objects, Queue
+from dmarcworks.bindings.kv import SqlKV
+from dmarcworks.bindings.objects import FolderObjects
+from dmarcworks.bindings.queue import SqlQueue
+from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.errors import SettingsError
+
+__all__ = ["open_analytics", "open_database", "open_kv", "open_objects", "open_queue"]
+
+
+def open_database(url: str) -> Database:
+    """`sqlite:///path`, three slashes and a path as it is: absolute paths make four."""
+    return SqliteDatabase(_path("DMARCWORKS_DATABASE_URL", url, "sqlite:///", "sqlite:////var/lib/dmarcworks.db"))
+
+
+def open_kv(database: Database) -> KV:
+    """KV on the database."""
+    return SqlKV(database)
+
+
+def open_queue(database: Database) -> Queue:
+    """The queue on the database; one per process, so that its `send` wakes its `wait`."""
+    return SqlQueue(database)
+
+
+def open_objects(url: str) -> Objects:
+    """`file:///absolute/path` of a folder, made when it is missing."""
+    return FolderObjects(_absolute("DMARCWORKS_OBJECTS_URL", url, "file://", "file:///var/lib/dmarcworks/objects"))
+
+
+def open_analytics(url: str) -> Analytics:
+    """`chdb:///absolute/path` of a folder that only this process holds. Takes a second: call it in a thread."""
+    path = _absolute("DMARCWORKS_ANALYTICS_URL", url, "chdb://", "chdb:///var/lib/dmarcworks/analytics")
+    # Imported only where an engine is wanted: it costs 200 MB, which a command without analytics need not pay.
+    from dmarcworks.bindings.chdb import ChdbAnalytics
+
+    return ChdbAnalytics(path)
+
+
+def _path(setting: str, url: str, start: str, example: str) -> Path:
+    if not url.startswith(start):
+        scheme = url.partition("://")[0] if "://" in url else url
+        raise SettingsError(f"{setting}: no store is called {scheme!r}; there is {start.partition(':')[0]}: {example}")
+    path = url[len(start) :]
+    if not path or "\0" in path or path.startswith(":"):
+        raise SettingsError(f"{setting}: {url!r} names no path; like this: {example}")
+    return Path(path)
+
+
+def _absolute(setting: str, url: str, start: str, example: str) -> Path:
+    path = _path(setting, url, start, example)
+    if not path.is_absolute():
+        raise SettingsError(f"{setting}: {url!r} needs an absolute path; like this: {example}")
+    return path

@@ -1,0 +1,164 @@
+"""Queue on a SQL table: durable, at least once, with leases, delays, retries and dead letters.
+
+Sends commit in groups: all that wait while a commit runs share the next transaction, so the price of an fsync is
+split among them. A message stays in the table until it is acknowledged; a dead letter stays with its error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import case, delete, func, insert, select, update
+
+from dmarcworks.bindings.contracts import QUEUE_BATCH, QUEUE_BODY_BYTES, Database, QueueMessage, QueueStats
+from dmarcworks.bindings.tables import queue
+from dmarcworks.errors import BoundError, DmarcworksError, StoreError
+
+__all__ = ["SqlQueue"]
+
+_GROUP = 500
+
+
+class SqlQueue:
+    """The Queue contract on `database`; `clock` tells the unix second."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+        self._sent = asyncio.Event()
+        self._waiting: list[tuple[dict[str, Any], asyncio.Future[int]]] = []
+        self._committing: asyncio.Task[None] | None = None
+
+    async def send(self, body: Mapping[str, Any], *, delay: float = 0.0) -> int:
+        """Durably enqueue; the id. Body: JSON of at most 128,000 bytes (else `BoundError`). `delay` in seconds."""
+        text = json.dumps(body, separators=(",", ":"))
+        if len(text) > QUEUE_BODY_BYTES:
+            raise BoundError(f"a queue message may have {QUEUE_BODY_BYTES} bytes of JSON, this one has {len(text)}")
+        now = self._clock()
+        row = {"body": text, "sent": now, "ready": now + max(delay, 0.0), "attempts": 0}
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting.append((row, future))
+        if self._committing is None or self._committing.done():
+            # A task of its own: a sender that is cancelled must not take the others of its group with it.
+            self._committing = asyncio.create_task(self._commit(), name="queue commit")
+        return await future
+
+    async def _commit(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting[:_GROUP], self._waiting[_GROUP:]
+            try:
+                ids = await self._insert([row for row, _ in group])
+            except asyncio.CancelledError:
+                for _, future in group + self._waiting:
+                    future.cancel()
+                self._waiting.clear()
+                raise
+            except Exception as error:  # whatever it was, those who wait must hear of it
+                for _, future in group:
+                    if not future.done():
+                        future.set_exception(_copy(error))
+                continue
+            self._sent.set()
+            for number, (_, future) in zip(ids, group, strict=True):
+                if not future.done():
+                    future.set_result(number)
+
+    async def _insert(self, rows: list[dict[str, Any]]) -> Sequence[int]:
+        async with self._database.write() as connection:
+            await connection.execute(insert(queue), rows)
+            # Nobody else writes now and an id is never given twice, so ours are the last ones: three times as fast as
+            # RETURNING in the order of the rows.
+            last: int = (await connection.execute(select(func.max(queue.c.id)))).scalar_one()
+        return range(last - len(rows) + 1, last + 1)
+
+    async def receive(self, *, limit: int = 10, lease: float = 60.0) -> Sequence[QueueMessage]:
+        """Lease up to `limit` (at most 100) messages for `lease` seconds, oldest first; empty when none is ready."""
+        if not 1 <= limit <= QUEUE_BATCH:
+            raise BoundError(f"a queue batch has 1 to {QUEUE_BATCH} messages, not {limit}")
+        now = self._clock()
+        ready = select(queue.c.id).where(queue.c.dead.is_(None), queue.c.ready <= now)
+        oldest = ready.order_by(queue.c.ready, queue.c.id).limit(limit)
+        # An idle consumer asks once a second: it must not queue with the writers for a no.
+        async with self._database.read() as connection:
+            if (await connection.execute(ready.limit(1))).first() is None:
+                return []
+        statement = (
+            update(queue)
+            .where(queue.c.id.in_(oldest))
+            .values(attempts=queue.c.attempts + 1, ready=now + lease, leased=now + lease)
+            .returning(queue.c.id, queue.c.body, queue.c.sent, queue.c.attempts)
+        )
+        async with self._database.write() as connection:
+            rows = (await connection.execute(statement)).all()
+        # RETURNING promises no order.
+        rows = sorted(rows, key=lambda row: (row.sent, row.id))
+        return [
+            QueueMessage(row.id, json.loads(row.body), datetime.fromtimestamp(row.sent, UTC), row.attempts)
+            for row in rows
+        ]
+
+    async def ack(self, ids: Sequence[int]) -> None:
+        """Done: remove them. Unknown ids are no error; a dead letter stays (the first word on a message counts)."""
+        if not ids:
+            return
+        async with self._database.write() as connection:
+            await connection.execute(delete(queue).where(queue.c.id.in_(ids), queue.c.dead.is_(None)))
+
+    async def retry(self, message_id: int, *, delay: float = 0.0, error: str = "", max_retries: int = 3) -> bool:
+        """Give it back after `delay` seconds; False when it had its `max_retries` and is now a dead letter, kept.
+
+        Of a message that is gone already there is nothing to give back: True.
+        """
+        now = self._clock()
+        spent = queue.c.attempts > max_retries
+        statement = (
+            update(queue)
+            .where(queue.c.id == message_id, queue.c.dead.is_(None))
+            .values(ready=now + max(delay, 0.0), leased=None, error=error or None, dead=case((spent, now), else_=None))
+        )
+        async with self._database.write() as connection:
+            await connection.execute(statement)
+            dead = (await connection.execute(select(queue.c.dead).where(queue.c.id == message_id))).scalar()
+        if dead is None and delay <= 0:
+            self._sent.set()
+        return dead is None
+
+    async def wait(self, timeout: float) -> bool:
+        """Sleep until a message is sent in this process or `timeout` seconds passed; True when woken.
+
+        A send since the last `wait` wakes at once, so nothing is missed between `receive` and `wait`.
+        """
+        try:
+            await asyncio.wait_for(self._sent.wait(), timeout)
+        except TimeoutError:
+            return False
+        self._sent.clear()
+        return True
+
+    async def stats(self) -> QueueStats:
+        """How much waits; the oldest age is that of what is ready, delayed or leased."""
+        now = self._clock()
+        alive, waits = queue.c.dead.is_(None), queue.c.ready > now
+        counts = select(
+            func.count().filter(alive, ~waits).label("ready"),
+            func.count().filter(alive, waits, queue.c.leased.is_(None)).label("delayed"),
+            func.count().filter(alive, waits, queue.c.leased.is_not(None)).label("leased"),
+            func.count().filter(~alive).label("dead"),
+            func.min(queue.c.sent).filter(alive).label("oldest"),
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(counts)).one()
+        age = 0.0 if row.oldest is None else max(now - row.oldest, 0.0)
+        return QueueStats(row.ready, row.delayed, row.leased, row.dead, age)
+
+
+def _copy(error: Exception) -> Exception:
+    """One exception object must not be raised in many tasks: their tracebacks would grow into each other."""
+    if isinstance(error, DmarcworksError):
+        return type(error)(str(error))
+    return StoreError(f"the queue could not be written: {error}")

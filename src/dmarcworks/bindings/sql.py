@@ -1,0 +1,156 @@
+"""Database on SQLite through SQLAlchemy Core: many readers, one writer at a time, durable commits.
+
+WAL with synchronous=FULL: a commit is on disk when it returns. Writers of this process queue at a lock, writers of
+another process (a command beside the server) are waited for up to ten seconds. Every failure of the file (full,
+read-only, locked, damaged, gone) is a `StoreError` that names it, and the connection that met it is replaced, so
+that the store works again as soon as the disk does. KV and Queue stand on this in `kv.py` and `queue.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DatabaseError, IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from dmarcworks.errors import SettingsError, StoreError
+
+__all__ = ["BUSY_SECONDS", "MIGRATIONS", "SqliteDatabase"]
+
+BUSY_SECONDS = 10.0
+READERS = 4
+MIGRATIONS = Path(__file__).parent / "migrations"
+_WAL_BYTES = 64 << 20
+
+
+class SqliteDatabase:
+    """One SQLite file. A `write` must not be opened inside another `write` of the same task: it waits for itself."""
+
+    def __init__(self, path: Path, *, busy: float = BUSY_SECONDS) -> None:
+        self.path = path
+        self._busy = busy
+        self._lock = asyncio.Lock()
+        self._writer = self._engine(writer=True)
+        self._readers = self._engine(writer=False)
+        self._pings = 0
+
+    def _engine(self, *, writer: bool) -> AsyncEngine:
+        engine = create_async_engine(
+            URL.create("sqlite+aiosqlite", database=str(self.path)),
+            connect_args={"timeout": self._busy},
+            pool_size=1 if writer else READERS,
+            max_overflow=0 if writer else READERS,
+            pool_timeout=self._busy,
+        )
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def prepare(connection: Any, _record: Any) -> None:
+            # Transactions begin where we say so below, not where Python's sqlite3 guesses.
+            connection.isolation_level = None
+            cursor = connection.cursor()
+            try:
+                cursor.execute("PRAGMA journal_mode = WAL")
+                cursor.execute("PRAGMA synchronous = FULL")
+                cursor.execute("PRAGMA foreign_keys = ON")
+                cursor.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+                if not writer:
+                    cursor.execute("PRAGMA query_only = ON")
+            finally:
+                cursor.close()
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def begin(connection: Connection) -> None:
+            # A writer that began deferred could fail at its first write however long it would be willing to wait.
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+        return engine
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading (writes are refused); sees everything committed before."""
+        async with self._transaction(self._readers) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction: commits durably at the end of the block, rolls back on any error."""
+        async with self._lock, self._transaction(self._writer) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        try:
+            self._create()
+            connection = await engine.connect()
+            try:
+                async with connection.begin():
+                    yield connection
+            except DatabaseError as error:
+                if _of_the_file(error):
+                    await connection.invalidate()
+                raise
+            finally:
+                await connection.close()
+        except PoolTimeout:
+            raise StoreError(f"database {self.path}: all connections are busy") from None
+        except OSError as error:
+            raise StoreError(f"database {self.path}: {error.strerror or error}") from error
+        except DatabaseError as error:
+            if not _of_the_file(error):
+                raise
+            raise StoreError(f"database {self.path}: {error.orig}") from error
+
+    def _create(self) -> None:
+        # It holds password hashes: for its owner's eyes only. SQLite gives the WAL the same mode.
+        if not self.path.exists():
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+    async def migrate(self) -> str:
+        """Bring the schema up to date; the revision that it has now. Two processes at once queue for it."""
+        async with self.write() as connection:
+            return await connection.run_sync(self._upgrade)
+
+    def _upgrade(self, connection: Connection) -> str:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise SettingsError(
+                f"database {self.path} cannot be migrated ({error}); was it made by a newer dmarcworks?"
+            ) from error
+        return MigrationContext.configure(connection).get_current_revision() or ""
+
+    async def ping(self) -> None:
+        """Prove that the database can be written now; `StoreError` if not."""
+        self._pings = (self._pings + 1) % 1000
+        async with self.write() as connection:
+            # The one durable write that needs no table of ours.
+            await connection.exec_driver_sql(f"PRAGMA user_version = {self._pings}")
+
+    async def close(self) -> None:
+        """Give back connections and files; what another process holds is left alone."""
+        async with self._lock:
+            try:
+                await self._readers.dispose()
+                await self._writer.dispose()
+            except (SQLAlchemyError, OSError) as error:
+                raise StoreError(f"database {self.path}: {error}") from error
+
+
+def _of_the_file(error: DatabaseError) -> bool:
+    """Whether the store failed, not the statement: a constraint or a wrong statement is the caller's business."""
+    return not isinstance(error, IntegrityError | ProgrammingError)

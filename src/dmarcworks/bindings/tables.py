@@ -1,0 +1,38 @@
+"""The tables behind KV and Queue, as SQLAlchemy Core metadata for SQLite and PostgreSQL.
+
+Keys and values of KV are bytes, so that the order is the byte order everywhere. Times are unix seconds, UTC.
+The migrations repeat these definitions on purpose; a test holds the two equal.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
+
+metadata = MetaData()
+
+kv = Table(
+    "kv",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    Column("expiration", BigInteger),
+    Column("metadata", Text),
+    Index("kv_expiration", "expiration"),
+)
+
+# `ready` is when a message may be delivered (next): its delay and its lease both move it. `leased` says that a lease
+# moved it, `dead` when it was given up.
+queue = Table(
+    "queue",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("body", Text, nullable=False),
+    Column("sent", Float, nullable=False),
+    Column("ready", Float, nullable=False),
+    Column("leased", Float),
+    Column("attempts", Integer, nullable=False),
+    Column("dead", Float),
+    Column("error", Text),
+    Index("queue_ready", "dead", "ready", "id"),
+    sqlite_autoincrement=True,
+)
