@@ -91,7 +91,7 @@ _FAILURES = _structs(
     receiving_mx_hostname=_TEXT_MAYBE,
     receiving_mx_helo=_TEXT_MAYBE,
     receiving_ip=_TEXT_MAYBE,
-    failed_sessions=("UInt64", pa.uint64()),
+    failed_sessions=("Nullable(UInt64)", pa.uint64()),
     additional_information=_TEXT_MAYBE,
     failure_reason_code=_TEXT_MAYBE,
 )
@@ -195,8 +195,8 @@ TLS_REPORTS = Table(
         *map(_low, ("policy_type", "policy_domain")),
         Column("policy_string", "Array(String)", TEXTS, "ZSTD"),
         Column("mx_host", "Array(String)", TEXTS, "ZSTD"),
-        Column("successful_sessions", "UInt64", pa.uint64(), "T64, ZSTD"),
-        Column("failed_sessions", "UInt64", pa.uint64(), "T64, ZSTD"),
+        Column("successful_sessions", "Nullable(UInt64)", pa.uint64(), "T64, ZSTD"),
+        Column("failed_sessions", "Nullable(UInt64)", pa.uint64(), "T64, ZSTD"),
         Column("failures", *_FAILURES, "ZSTD"),
     ),
 )
@@ -208,7 +208,7 @@ FAILURE_REPORTS = Table(
         *map(_low, ("feedback_type", "version", "user_agent", "auth_failure", "delivery_result", "identity_alignment")),
         *map(_low, ("reported_domain", "dkim_domain", "dkim_selector", "spf_dns")),
         Column("source_ip", _MAYBE, TEXT, "ZSTD"),
-        Column("incidents", "UInt64", pa.uint64(), "ZSTD"),
+        Column("incidents", "Nullable(UInt64)", pa.uint64(), "ZSTD"),
         Column("original_mail_from", _MAYBE, TEXT, "ZSTD"),
         Column("original_rcpt_to", "Array(String)", TEXTS, "ZSTD"),
         Column("header_from", _MAYBE, TEXT, "ZSTD"),
