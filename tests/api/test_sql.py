@@ -11,6 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from dmarcworks.analytics.schema import DMARC_REPORTS
 from dmarcworks.api import sql
 from dmarcworks.api.sql_allow import TEXT_BYTES
 from dmarcworks.bindings.contracts import QueryBounds
@@ -206,25 +207,26 @@ async def test_a_store_that_is_away_is_503_with_retry_after(house: Any) -> None:
     assert answer.json() == {"errors": [{"message": "the store is away; try again"}]}
 
 
-async def test_one_account_cannot_queue_up_more_than_a_few_statements(house: Any) -> None:
-    gate = asyncio.Event()
-
+async def test_an_accounts_statements_take_turns_and_few_may_wait(house: Any) -> None:
     class Slow:
-        waiting = 0
+        gate = asyncio.Event()
+        inside = most = 0
 
         async def query(self, *_: Any, **__: Any) -> bytes:
-            Slow.waiting += 1
-            await gate.wait()
+            Slow.inside += 1
+            Slow.most = max(Slow.most, Slow.inside)
+            await Slow.gate.wait()
+            Slow.inside -= 1
             return b"{}"
 
     app = _app(house, Slow())
-    asked = [asyncio.create_task(_ask(house, app)) for _ in range(sql.CONCURRENT)]
-    while sum(not task.done() for task in asked) and Slow.waiting < sql.CONCURRENT:
-        await asyncio.sleep(0.01)
-    refused = await _ask(house, app)
+    asked = [asyncio.create_task(_ask(house, app)) for _ in range(sql.WAITING + 1)]
+    done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    refused = done.pop().result()
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
-    gate.set()
-    assert [(await task).status_code for task in asked] == [200] * sql.CONCURRENT
+    Slow.gate.set()
+    assert sorted([(await task).status_code for task in asked]) == [200] * sql.WAITING + [429]
+    assert Slow.most == 1
     assert (await _ask(house, app)).status_code == 200
 
 
@@ -238,6 +240,19 @@ async def _ask(house: Any, app: FastAPI) -> httpx.Response:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://x.example") as client:
         path = f"/client/v4/accounts/{house.mine.account_id}/analytics_engine/sql"
         return await client.post(path, content="SELECT 1", headers={"Authorization": f"Bearer {house.mine.token}"})
+
+
+async def test_star_means_the_stored_columns_whatever_else_is_named(house: Any) -> None:
+    stored = [column.name for column in DMARC_REPORTS.columns]
+    for statement, more in (
+        ("SELECT * FROM dmarc_reports WHERE timestamp > NOW() - INTERVAL '1' DAY LIMIT 1", []),
+        ("SELECT blob1, d.* FROM dmarc_reports AS d LIMIT 1", ["blob1"]),
+        ("SELECT (SELECT 1) AS one, * FROM dmarc_reports WHERE blob1 != '' LIMIT 1", ["one"]),
+        ("SELECT * FROM (SELECT *, blob1 FROM dmarc_reports) LIMIT ALL", ["blob1"]),
+    ):
+        answer = await house.mine.ask(statement)
+        assert answer.status_code == 200, answer.text
+        assert sorted(column["name"] for column in answer.json()["meta"]) == sorted(stored + more)
 
 
 async def test_answers_are_json_that_any_client_reads(house: Any) -> None:

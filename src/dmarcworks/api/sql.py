@@ -3,14 +3,16 @@
 The answer is the result in the statement's FORMAT (JSON by default), without an envelope. A statement that is refused,
 by us or by the engine, is 422 with a sentence as plain text; 401, 403, 413, 429 and 503 carry
 `{"errors": [{"message"}]}`. The content type of a request says nothing (curl calls any body a form). The engine runs
-read-only and bounded, and serves at most `CONCURRENT` statements of one account at a time.
+read-only and bounded. An account's statements run one after the other, so that its neighbours' come in between.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +27,7 @@ from dmarcworks.api.sql_functions import FORMATS
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.errors import BoundError, DmarcworksError, QueryError
 
-CONCURRENT = 4
+WAITING = 8
 PATH = "/client/v4/accounts/{account_id}/analytics_engine/sql"
 
 _MEDIA = dict(FORMATS.values())
@@ -58,6 +60,32 @@ class SqlDeps:
     analytics: Analytics
     accounts: auth.Identities
     bounds: QueryBounds = field(default_factory=QueryBounds)
+
+
+class _TooManyError(DmarcworksError):
+    """An account has as many statements waiting as it may."""
+
+
+class _Turns:
+    """One statement of an account at a time, a few more in its queue."""
+
+    def __init__(self) -> None:
+        self._inside: Counter[str] = Counter()
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    @asynccontextmanager
+    async def of(self, account_id: str) -> AsyncIterator[None]:
+        """The account's turn; `_TooManyError` when `WAITING` of its statements are in already."""
+        if self._inside[account_id] >= WAITING:
+            raise _TooManyError(f"{WAITING} statements of this account wait already; send fewer at a time")
+        self._inside[account_id] += 1
+        try:
+            async with self._locks[account_id]:
+                yield
+        finally:
+            self._inside[account_id] -= 1
+            if not self._inside[account_id]:
+                del self._inside[account_id], self._locks[account_id]
 
 
 async def run(text: str, account_id: str, analytics: Analytics, bounds: QueryBounds) -> tuple[bytes, str]:
@@ -93,24 +121,19 @@ def explain(text: str, statement: Statement, bounds: QueryBounds) -> str:
 def router(deps: SqlDeps) -> APIRouter:
     """Routes for POST and GET of the SQL path."""
     routes = APIRouter()
-    running: Counter[str] = Counter()
+    turns = _Turns()
 
     async def answer(request: Request, account_id: str) -> Response:
         try:
             token = await auth.token(request, deps.accounts, "read")
             own = auth.require_account(token, account_id)
             text = await _text(request)
-            if running[own] >= CONCURRENT:
-                return auth.too_many(f"at most {CONCURRENT} statements of an account run at a time")
-            running[own] += 1
-            try:
+            async with turns.of(own):
                 body, media = await run(text, own, deps.analytics, deps.bounds)
-            finally:
-                running[own] -= 1
-                if not running[own]:
-                    del running[own]
         except QueryError as error:
             return PlainTextResponse(str(error) + "\n", 422)
+        except _TooManyError as error:
+            return auth.too_many(str(error))
         except DmarcworksError as error:
             return auth.refusal(error)
         return Response(body, media_type=media, headers={"Cache-Control": "no-store"})

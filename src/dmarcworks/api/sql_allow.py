@@ -170,8 +170,11 @@ class _Writer(Expressions):
             distinct = node.args.get("distinct")
             if distinct:
                 only(distinct)
-            items = ", ".join(self.item(item) for item in node.expressions)
-            parts = [with_, "SELECT", "DISTINCT" if distinct else "", items, self._from(node)]
+            hidden, items = self._hidden(node), []
+            for item in node.expressions:
+                self.hidden = hidden  # a query inside the item before has set its own
+                items.append(self.item(item))
+            parts = [with_, "SELECT", "DISTINCT" if distinct else "", ", ".join(items), self._from(node)]
             for key, words in (("where", "WHERE"), ("having", "HAVING")):
                 clause = node.args.get(key)
                 if clause:
@@ -183,6 +186,15 @@ class _Writer(Expressions):
             return " ".join(part for part in parts if part)
         finally:
             self._ctes.pop()
+
+    def _hidden(self, node: exp.Select) -> str:
+        """What `*` leaves out: the computed columns that stand in `_source` only because they are named elsewhere."""
+        from_ = node.args.get("from_")
+        table = TABLES.get(from_.this.name) if from_ and isinstance(from_.this, exp.Table) else None
+        if table is None or node.args.get("joins"):
+            return ""
+        named = [self.name(alias.name) for alias in table.aliases if alias.name in self._names]
+        return f" EXCEPT ({', '.join(named)})" if named else ""
 
     def _with(self, node: exp.Expr | None) -> str:
         if not node:

@@ -65,6 +65,7 @@ class Expressions:
 
     def __init__(self) -> None:
         self.depth = 0
+        self.hidden = ""
         self._writers: dict[type[exp.Expr], Callable[..., str]] = {
             exp.Literal: self._literal, exp.Null: lambda _: "NULL", exp.Boolean: self._boolean,
             exp.Column: self._column, exp.Paren: self._paren, exp.Alias: self._alias, exp.Subquery: self._scalar,
@@ -103,11 +104,11 @@ class Expressions:
     def item(self, node: exp.Expr) -> str:
         if isinstance(node, exp.Star):
             only(node)
-            return "*"
+            return "*" + self.hidden
         if isinstance(node, exp.Column) and isinstance(node.this, exp.Star):
             only(node, "this", "table")
             only(node.this)
-            return f"{self.name(node.table)}.*"
+            return f"{self.name(node.table)}.*{self.hidden}"
         return self.expression(node)
 
     def name(self, name: str) -> str:
