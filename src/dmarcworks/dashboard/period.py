@@ -8,7 +8,7 @@ from datetime import date, timedelta
 LENGTHS = (7, 30, 90)
 STANDARD = 30
 # Reports about a day come within two days of its end; the days before that are complete, or their lack is news.
-_USUAL_DELAY = 2
+USUAL_DELAY = 2
 _EARLIEST = date(1970, 6, 1)
 
 
@@ -42,7 +42,7 @@ def period(days: int, until: date | None, newest: date | None, today: date) -> P
     if until is not None:
         last = max(until, _EARLIEST)
         return Period(last - timedelta(days=days - 1), last, last)
-    usual = today - timedelta(days=_USUAL_DELAY)
+    usual = today - timedelta(days=USUAL_DELAY)
     if newest is None:
         return Period(today - timedelta(days=days - 1), today)
     if newest > usual - timedelta(days=days):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
@@ -13,7 +13,7 @@ from dmarcworks.analytics.questions import DomainVolume
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.dashboard import charts, format
 from dmarcworks.dashboard.pages.route import GET, POST, Route
-from dmarcworks.dashboard.period import STANDARD, period
+from dmarcworks.dashboard.period import STANDARD, USUAL_DELAY, period
 from dmarcworks.dashboard.web import Site, Visit
 from dmarcworks.errors import ConflictError, UsageError
 
@@ -24,14 +24,22 @@ ORDERS = ("name", "messages", "pass")
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """A domain's figures of the very days that its own page shows."""
+
+    messages: int
+    passed: int
+    spark: Markup
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A domain's line in the list."""
 
     domain: Domain
-    volume: DomainVolume | None
+    volume: Window | None
     last: datetime | None
     problems: int
-    spark: Markup
 
 
 def routes(site: Site) -> list[Route]:
@@ -40,14 +48,19 @@ def routes(site: Site) -> list[Route]:
 
     async def show(visit: Visit, status: int = 200, wrong: str = "", typed: str = "") -> Response:
         account = visit.account_id
-        days = period(STANDARD, None, None, deps.now().date())
+        today = deps.now().date()
         every = await deps.accounts.domains(account)
         wanted = visit.query("q").strip().lower()
         found = [domain for domain in every if wanted in domain.name]
-        volumes = await deps.questions.domains(account, days.first, days.last) if found else {}
+        volumes = await _windows(site, account, today) if found else {}
         order = visit.query("order") if visit.query("order") in ORDERS else "messages"
         ascending = visit.query("dir", "asc" if order == "name" else "desc") == "asc"
-        found.sort(key=lambda domain: _key(order, domain, volumes.get(domain.id)), reverse=not ascending)
+        # Names ascend among equals; what is not known yet stands last, whichever way the rest goes.
+        sign = 1 if ascending else -1
+        if order == "name":
+            found.sort(key=lambda domain: domain.name, reverse=not ascending)
+        else:
+            found.sort(key=lambda domain: (domain.id not in volumes, sign * _rank(order, volumes.get(domain.id))))
         page = visit.number("page", 1, 1, max(1, -(-len(found) // PAGE)))
         open_problems = await deps.problems.list(account, limit=PROBLEMS)
         counts = Counter(problem.domain_id for problem in open_problems)
@@ -55,9 +68,7 @@ def routes(site: Site) -> list[Route]:
         for domain in found[(page - 1) * PAGE : page * PAGE]:
             volume = volumes.get(domain.id)
             last = await deps.arrivals.last_report(account, domain.id)
-            label = f"Messages per day, {format.day(days.first)} to {format.day(days.last)}"
-            spark = charts.sparkline(volume.daily, days.first, days.last, label) if volume else Markup("")
-            lines.append(Line(domain, volume, last, counts[domain.id], spark))
+            lines.append(Line(domain, volume, last, counts[domain.id]))
         return await site.page(
             visit,
             "domains.html",
@@ -97,11 +108,30 @@ def routes(site: Site) -> list[Route]:
     return [("/", GET, index, False), ("/domains", POST, add, False)]
 
 
-def _key(order: str, domain: Domain, volume: DomainVolume | None) -> tuple[float, float, str]:
-    if order == "name":
-        return (0.0, 0.0, domain.name)
+async def _windows(site: Site, account: str, today: date) -> dict[str, Window]:
+    """By domain id; a domain whose reports are all older is absent."""
+    asked = await site.deps.questions.domains(
+        account, today - timedelta(days=STANDARD + USUAL_DELAY), today + timedelta(days=1)
+    )
+    return {domain_id: window for domain_id, volume in asked.items() if (window := _window(volume, today))}
+
+
+def _window(volume: DomainVolume, today: date) -> Window | None:
+    days = period(STANDARD, None, volume.last_day, today)
+    if days.until is not None:
+        return None
+    daily = [one for one in volume.daily if days.first <= one[0] <= days.last]
+    label = f"Messages per day, {format.day(days.first)} to {format.day(days.last)}"
+    return Window(
+        messages=sum(messages for _, messages, _ in daily),
+        passed=sum(passed for _, _, passed in daily),
+        spark=charts.sparkline(daily, days.first, days.last, label),
+    )
+
+
+def _rank(order: str, volume: Window | None) -> float:
     if volume is None:
-        return (-1.0, 0.0, domain.name)
+        return 0.0
     if order == "pass":
-        return (volume.passed / volume.messages if volume.messages else -1.0, float(volume.messages), domain.name)
-    return (float(volume.messages), 0.0, domain.name)
+        return volume.passed / volume.messages if volume.messages else 0.0
+    return float(volume.messages)

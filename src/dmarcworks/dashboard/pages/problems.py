@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from starlette.responses import Response
 
 from dmarcworks.catalogue.problems import ProblemRow
@@ -11,7 +9,7 @@ from dmarcworks.dashboard.pages.raw import download
 from dmarcworks.dashboard.pages.route import GET, Route
 from dmarcworks.dashboard.web import Site, Visit
 from dmarcworks.errors import NotFoundError
-from dmarcworks.reports import model
+from dmarcworks.reports.model import REASONS
 
 PAGE = 100
 # Reasons that the steps after reading give; those of reading are explained beside it.
@@ -24,8 +22,7 @@ STEPS = {
 
 def reason_words(code: str) -> str:
     """The reason for a person; the code itself when nobody has explained it."""
-    reasons: Mapping[str, str] = getattr(model, "REASONS", {})
-    return str(reasons.get(code) or STEPS.get(code) or code.replace("_", " ").capitalize())
+    return str(REASONS.get(code) or STEPS.get(code) or code.replace("_", " ").capitalize())
 
 
 def routes(site: Site) -> list[Route]:

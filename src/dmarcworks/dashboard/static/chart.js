@@ -29,13 +29,13 @@
       ];
     const bar = (name, key) => ({
       name, type: "bar", stack: "result", data: data[key], itemStyle: { color: colour(key) },
-      barCategoryGap: data.days.length > 14 ? "20%" : "40%", emphasis: { disabled: true }, cursor: "pointer",
+      barCategoryGap: data.days.length > 14 ? "20%" : "40%", barMinHeight: 1, emphasis: { disabled: true }, cursor: "pointer",
     });
     chart.setOption({
       animation: false,
       textStyle: { fontFamily: font, color: colour("soft") },
       aria: { enabled: true },
-      grid: { left: 0, right: 2, top: 8, bottom: 0, containLabel: true },
+      grid: { left: 56, right: 2, top: 8, bottom: 24, outerBoundsMode: "none" },
       tooltip: {
         trigger: "axis", renderMode: "richText", axisPointer: { type: "shadow", shadowStyle: { color: colour("fwd"), opacity: 0.12 } },
         backgroundColor: colour("card"), borderColor: colour("line"), textStyle: { color: colour("ink"), fontSize: 12, fontFamily: font },
@@ -54,7 +54,7 @@
         bar("fail", "fail"),
         {
           name: "before", type: "line", data: data.before, symbol: "none", connectNulls: false, silent: true,
-          lineStyle: { color: colour("fwd"), width: 1.5 }, itemStyle: { color: colour("fwd") }, z: 3,
+          lineStyle: { color: colour("fwd"), width: 1 }, itemStyle: { color: colour("fwd") }, z: 3,
         },
       ],
     });

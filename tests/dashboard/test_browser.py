@@ -1,0 +1,131 @@
+"""In a real browser: the chart is drawn, the page changes by itself, and the content policy has nothing to refuse."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import uvicorn
+from playwright.async_api import Browser, Page, async_playwright
+from tests.dashboard.conftest import TODAY, House, aggregate, record
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="package"),
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="no chromium here (CHROMIUM names one)"),
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def address(house: House) -> AsyncIterator[str]:
+    """The application on a free port."""
+    script = Path(__file__).parents[2] / "scripts" / "assets.py"
+    subprocess.run([sys.executable, str(script)], check=True)
+    # Assets are read when the pages are made; a fresh application sees what was just copied.
+    from dmarcworks.dashboard.assets import Assets
+
+    assert "vendor/echarts.min.js" in Assets()._assets
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(house.app, log_level="warning", lifespan="off"))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    await task
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        await started.close()
+
+
+async def logged_in(house: House, browser: Browser, address: str, **options: object) -> tuple[Page, list[str]]:
+    """A page after a login by link, and what the browser complains about from now on."""
+    context = await browser.new_context(**options)  # type: ignore[arg-type]
+    page = await context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+    await page.goto(f"{address}/login/{await house.accounts.login_link('a@example.com')}")
+    await page.get_by_role("button", name="Log in").click()
+    await page.wait_for_url("**/password")
+    return page, complaints
+
+
+async def test_the_chart_is_drawn_and_nothing_is_refused(house: House, browser: Browser, address: str) -> None:
+    """The canvas replaces the SVG, `t` opens the table, and no page makes the browser complain."""
+    page, complaints = await logged_in(house, browser, address)
+    await page.goto(f"{address}/domains/example.com")
+    await page.wait_for_selector("#chart canvas")
+    assert await page.locator("#chart svg").count() == 0
+    await page.keyboard.press("t")
+    assert await page.get_by_text("no report", exact=True).is_visible()
+    await page.hover("#chart canvas", position={"x": 500, "y": 120})
+    for path in ("/", "/reports", "/problems", "/domains/example.com/sources", "/domains/example.com/setup"):
+        await page.goto(address + path)
+    assert complaints == []
+    await page.context.close()
+
+
+async def test_without_javascript_everything_is_there(house: House, browser: Browser, address: str) -> None:
+    """Login, figures, chart and table work as plain pages; a bar of the chart leads to its day."""
+    page, complaints = await logged_in(house, browser, address, java_script_enabled=False)
+    await page.goto(f"{address}/domains/example.com")
+    assert await page.locator("#chart svg a").count() == 29
+    await page.locator("#chart svg a").last.click()
+    await page.wait_for_url("**/sources?day=2026-11-23")
+    assert complaints == []
+    await page.context.close()
+
+
+async def test_the_first_report_shows_by_itself_within_two_seconds(
+    house: House, browser: Browser, address: str
+) -> None:
+    """An open page of a new domain changes without a reload when the first report is counted, chart included."""
+    domain = await house.accounts.add_domain("live.example")
+    page, complaints = await logged_in(house, browser, address)
+    await page.goto(f"{address}/domains/live.example")
+    await page.get_by_text("Waiting for the first report.").wait_for()
+    await page.evaluate("window.mark = 'not reloaded'")
+    report = aggregate(TODAY - timedelta(days=1), "first.org", [record("192.0.2.7", 5, "pass")], "live.example")
+    await house.report(domain, report, received=datetime.fromtimestamp(house.clock(), UTC))
+    await page.get_by_text("All is well: every one of 5 messages passed DMARC.").wait_for(timeout=2000)
+    await page.wait_for_selector("#chart canvas", timeout=1000)
+    assert await page.evaluate("window.mark") == "not reloaded"
+    assert complaints == []
+    await page.context.close()
+    await house.accounts.remove_domain(domain)
+
+
+async def test_no_page_is_wider_than_a_phone(house: House, browser: Browser, address: str) -> None:
+    """At 360 px nothing has to be scrolled sideways."""
+    page, _ = await logged_in(house, browser, address, viewport={"width": 360, "height": 740})
+    found = await house.arrivals.reports((await house.accounts.account_by_name("default")).id, limit=1)
+    paths = ["/", "/reports", "/problems", "/password", "/domains/example.com", f"/reports/{found[0].key}"]
+    paths += [f"/domains/example.com/{name}" for name in ("sources", "records", "reports", "setup")]
+    for path in paths:
+        await page.goto(address + path)
+        wider = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wider <= 0, path
+    await page.context.close()

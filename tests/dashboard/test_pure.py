@@ -1,0 +1,186 @@
+"""Figures, times, periods, sentences and charts: values in, exact text out."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from dmarcworks.analytics.questions import DayVolume, Figures, SourceVolume
+from dmarcworks.dashboard import charts, format
+from dmarcworks.dashboard.limit import Tries
+from dmarcworks.dashboard.pages.raw import plain_name
+from dmarcworks.dashboard.period import Period, parse_day, period
+from dmarcworks.dashboard.verdict import verdict
+
+TODAY = date(2026, 11, 24)
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "said"),
+    [
+        (0, 0, "–"),
+        (0, 5, "0 %"),
+        (5, 5, "100 %"),
+        (1, 100_000, "0.1 %"),
+        (99_999, 100_000, "99.9 %"),
+        (968, 1000, "96.8 %"),
+    ],
+)
+def test_a_share_never_rounds_to_all_or_nothing(part: int, whole: int, said: str) -> None:
+    """100 % means all and 0 % means none; without a whole nothing is known."""
+    assert format.percent(part, whole) == said
+
+
+def test_changes_are_said_in_words_and_unknown_is_never_zero() -> None:
+    """Against nothing there is no percentage."""
+    assert format.change(104, 100) == "+4.0 % against the period before"
+    assert format.change(96, 100) == "−4.0 % against the period before"
+    assert format.change(5, 5) == "the same as in the period before"
+    assert format.change(5, 0) == "none in the period before"
+    assert format.change(1_000_000, 10) == "+999,990 against the period before"
+    assert format.points((968, 1000), (962, 1000)) == "+0.6 points"
+    assert format.points((0, 0), (1, 1)) == "–"
+    assert format.number(None) == "–"
+
+
+def test_times_are_as_people_write_them() -> None:
+    """Short words on the page, exact UTC in the title, and years that no calendar holds are no error."""
+    now = datetime(2026, 11, 24, 13, 10, 27, tzinfo=UTC)
+    assert format.day(now.date()) == "24 Nov 2026"
+    assert format.exact(now) == "2026-11-24 13:10:27 UTC"
+    assert format.ago(now - timedelta(minutes=14), now) == "14 minutes ago"
+    assert format.ago(now - timedelta(hours=1), now) == "1 hour ago"
+    assert format.ago(now - timedelta(days=90), now) == "on 26 Aug 2026"
+    assert format.ago(now + timedelta(hours=1), now) == "just now"
+    assert format.unix(1_700_000_000_000) is None
+
+
+def test_the_period_ends_where_reports_can_be_expected() -> None:
+    """The newest day when it is recent; two days ago when it is silent; the newest when all are older."""
+    assert period(30, None, TODAY - timedelta(days=1), TODAY) == Period(date(2026, 10, 25), date(2026, 11, 23))
+    assert period(30, None, TODAY, TODAY).last == TODAY
+    assert period(7, None, TODAY - timedelta(days=5), TODAY).last == date(2026, 11, 22)
+    old = period(7, None, date(2013, 2, 3), TODAY)
+    assert old == Period(date(2013, 1, 28), date(2013, 2, 3), date(2013, 2, 3))
+    assert old.before == Period(date(2013, 1, 21), date(2013, 1, 27), date(2013, 1, 27))
+    assert period(7, date(1, 1, 1), None, TODAY).before.first.year == 1970
+    assert parse_day("2026-13-01") is None
+    assert parse_day("20261101") is None
+
+
+def figures(messages: int, failed: int) -> Figures:
+    return Figures(messages, messages - failed, failed, 0, 0, 0, 0, 3, 4, 2)
+
+
+def worst(ip: str, failed: int) -> SourceVolume:
+    return SourceVolume(ip, failed, 0, 0, 0, 0, 0, 1, TODAY, TODAY)
+
+
+def test_the_sentence_says_only_what_the_figures_say() -> None:
+    """All pass, some fail, much more fail than before, silence, nothing: each has its own words."""
+    yesterday = TODAY - timedelta(days=1)
+    well = verdict(figures(100, 0), figures(0, 0), None, yesterday, TODAY)
+    assert (well.tone, well.says) == ("ok", "All is well: every one of 100 messages passed DMARC.")
+    assert well.next == "Nothing to do. 2 reporters saw 3 sending addresses."
+    some = verdict(figures(1000, 20), figures(1000, 10), worst("192.0.2.7", 15), yesterday, TODAY)
+    assert (some.tone, some.says) == ("warn", "20 of 1,000 messages failed DMARC (2.0 %).")
+    assert some.next.startswith("192.0.2.7 sent 15 of them.")
+    fell = verdict(figures(1000, 300), figures(1000, 10), worst("192.0.2.7", 300), yesterday, TODAY)
+    assert fell.tone == "bad"
+    assert fell.says.endswith(" It was 1.0 % in the period before.")
+    silent = verdict(figures(1000, 0), figures(0, 0), None, TODAY - timedelta(days=9), TODAY)
+    assert silent.says == "No report about the last 9 days."
+    assert verdict(figures(0, 0), figures(0, 0), None, None, TODAY).says == "No messages in this period."
+
+
+def volume(day: date, passed: int, failed: int) -> DayVolume:
+    return DayVolume(day, passed + failed, passed, failed, 0, 0, 1)
+
+
+def test_the_chart_has_a_bar_per_day_with_a_report_and_a_gap_for_the_rest() -> None:
+    """Three days, the middle one without a report: two bars, two links, null in the data."""
+    first = date(2026, 11, 1)
+    series = charts.bars(
+        [volume(first, 8, 2), volume(first + timedelta(days=2), 5, 0)],
+        [volume(first - timedelta(days=3), 4, 0)],
+        first,
+        first + timedelta(days=2),
+    )
+    svg = charts.chart_svg(series, lambda day: f"/x?day={day}&y=<")
+    assert svg.count("<a href=") == 2
+    assert svg.count('class="pass"') == 2
+    assert svg.count('class="fail"') == 1
+    assert "/x?day=2026-11-01&amp;y=&lt;" in svg
+    assert "1 Nov 2026: 8 pass, 2 fail" in svg
+    data = charts.chart_data(series, str)
+    assert data["pass"] == [8, None, 5]
+    assert data["before"] == [4, None, None]
+    assert data["top"] == 12
+
+
+def test_the_axis_holds_every_value_with_four_even_lines() -> None:
+    """For any value the top is at least it, at most a third more than needed, and divides by four."""
+    chance = random.Random(7)
+    for value in [0, 1, 4, 5, 10**15, *(chance.randrange(10**9) for _ in range(200))]:
+        top = charts.ceiling(value)
+        assert top >= value
+        assert top % 4 == 0
+        assert top <= max(4, value * 2)
+
+
+def test_a_sparkline_breaks_at_gaps() -> None:
+    """Days 1, 2 and 4 of four: a line for two, a dot for one."""
+    first = date(2026, 11, 1)
+    daily = [(first, 3, 3), (first + timedelta(days=1), 6, 1), (first + timedelta(days=3), 1, 1)]
+    svg = charts.sparkline(daily, first, first + timedelta(days=3), 'a "label"')
+    assert svg.count("<polyline") == 1
+    assert svg.count("<circle") == 1
+    assert "a &#34;label&#34;" in svg
+
+
+def test_a_share_bar_is_never_wider_than_itself() -> None:
+    """Nothing of nothing is an empty bar."""
+    assert 'class="pass" width="36.0"' in charts.share(1, 2)
+    assert 'class="pass" width="72.0"' in charts.share(5, 2)
+    assert 'class="pass" width="0.0"' in charts.share(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("a\r\nSet-Cookie: x.zip", "a_Set-Cookie_x.zip"),
+        ('x".xml', "x_.xml"),
+        ("..", "report"),
+        ("", "report"),
+        ("bücher.xml", "b_cher.xml"),
+        ("C:\\reports\\google.com!example.com!1!2.zip", "google.com!example.com!1!2.zip"),
+        ("x" * 500 + ".gz", "x" * 117 + ".gz"),
+    ],
+)
+def test_a_download_has_a_plain_name(name: str, plain: str) -> None:
+    """No path, no quotes, no line breaks, no other alphabet in a header."""
+    assert plain_name(name) == plain
+
+
+def test_tries_are_counted_per_network_and_forgotten() -> None:
+    """An IPv6 /64 is one address; a right try does not count; memory stays bounded."""
+    now = [0.0]
+    tries = Tries(lambda: now[0])
+    for tail in range(5):
+        assert tries.take(f"2001:db8:1:2::{tail}") == 0
+    assert tries.take("2001:db8:1:2::ffff") == 60
+    assert tries.take("2001:db8:1:3::1") == 0
+    assert tries.take("::ffff:192.0.2.1") == 0
+    tries.give_back("192.0.2.1")
+    now[0] = 30.0
+    for _ in range(5):
+        assert tries.take("192.0.2.1") == 0
+    assert tries.take("192.0.2.1") == 60
+    now[0] = 60.0
+    assert tries.take("2001:db8:1:2::1") == 0
+    for number in range(20_000):
+        tries.take(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+    assert len(tries._seen) == 10_000
