@@ -42,7 +42,9 @@ _SETTINGS: dict[str, str | int] = {
     "output_format_json_quote_64bit_integers": 0,
     "output_format_json_escape_forward_slashes": 0,
     "output_format_write_statistics": 0,
+    # The wall is the only PREWHERE, and names mean what they mean where they stand.
     "optimize_move_to_prewhere": 0,
+    "enable_analyzer": 1,
 }
 _IDENTIFIER = re.compile(r"(?:identifier|column) [`']([^`']{1,200})[`']")
 # The engine's inside: error codes, the statement as we rewrote it, its version.

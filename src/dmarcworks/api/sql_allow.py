@@ -32,6 +32,7 @@ _ACCOUNT = re.compile(r"[0-9a-f]{32}")
 _OPEN = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
 _CLOSE = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
 _CTE = "with_"
+_RESERVED = frozenset({"account_id", *TABLES})
 
 
 class _Dialect(ClickHouse):
@@ -205,11 +206,12 @@ class _Writer(Expressions):
             only(cte, "this", "alias", "scalar")
             only(cte.args["alias"], "this")
             name = cte.args["alias"].name
+            if name in _RESERVED:
+                # The engine hands WITH names down into every query inside, the wall's own too.
+                raise QueryError(f"Input was invalid: {name} cannot be the name of a WITH query")
             if cte.args.get("scalar"):
                 parts.append(f"{self.expression(cte.this)} AS {self.name(name)}")
                 continue
-            if name in TABLES:
-                raise QueryError(f"Input was invalid: {name} is a table; give the WITH query another name")
             # Under a name of our own, no query outside its reach can take it for a table of the store.
             parts.append(f"{self.name(_CTE + name)} AS ({self.nested(cte.this)})")
             self._ctes[-1].add(name)
