@@ -44,7 +44,9 @@ reports = st.tuples(
 )  # fmt: skip
 
 
-async def _store(analytics: Analytics, account: str, key: str, domain_id: str, day: date, org: str | None, told: list[Record]) -> None:
+async def _store(
+    analytics: Analytics, account: str, key: str, domain_id: str, day: date, org: str | None, told: list[Record]
+) -> None:
     begin = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
     report = AggregateReport(org, None, None, key, begin, begin + 86_399, None, None, (), POLICY, tuple(told), ())
     table = schema.rows(
@@ -110,7 +112,9 @@ async def test_figures_equal_the_sums_of_the_records(
     by_source: dict[str, int] = defaultdict(int)
     for record in counted:
         by_source[record.source_ip] += record.count
-    assert [(row.source_ip, row.messages) for row in page.rows] == sorted(by_source.items(), key=lambda x: (-x[1], x[0]))
+    assert [(row.source_ip, row.messages) for row in page.rows] == sorted(
+        by_source.items(), key=lambda x: (-x[1], x[0])
+    )
     assert page.total == len(by_source)
     reporters = await questions.reporters(account, DOMAINS[0], FIRST, LAST)
     assert sum(row.messages for row in reporters) == figures.messages
@@ -141,7 +145,10 @@ async def test_sources_by_order_page_day_and_result(analytics: Analytics, accoun
 
     assert await ask() == ([("192.0.2.2", 30), ("192.0.2.3", 25), ("192.0.2.1", 10)], 3)
     assert await ask(descending=False, limit=1) == ([("192.0.2.1", 10)], 3)
-    assert await ask(order="source_ip", descending=False, limit=2, offset=1) == ([("192.0.2.2", 30), ("192.0.2.3", 25)], 3)
+    assert await ask(order="source_ip", descending=False, limit=2, offset=1) == (
+        [("192.0.2.2", 30), ("192.0.2.3", 25)],
+        3,
+    )
     assert await ask(result="pass") == ([("192.0.2.1", 10), ("192.0.2.3", 5)], 2)
     assert await ask(result="reject") == ([("192.0.2.2", 30)], 1)
     assert await ask(day=day + timedelta(days=1)) == ([], 0)

@@ -87,7 +87,11 @@ async def test_named_columns_hold_what_the_report_said_and_null_for_what_it_did_
     ]
     assert full["received"] == "2026-03-04 05:06:07.890"
     assert (full["begin"], full["end"], full["record_index"], full["pct"]) == (1_772_582_400, 1_772_668_799, 0, 50)
-    assert (full["domain"], full["policy_domain"], full["object_key"]) == ("example.com", "mail.example.com", "2026/3/x")
+    assert (full["domain"], full["policy_domain"], full["object_key"]) == (
+        "example.com",
+        "mail.example.com",
+        "2026/3/x",
+    )
     assert (full["np"], full["testing"], full["asn"], full["generator"]) == (None, None, None, None)
     assert (bare["source_ip"], bare["disposition"], bare["header_from"]) == ("not an address", None, None)
     assert bare["envelope_to"] == ""  # told as empty, not absent
@@ -99,7 +103,15 @@ async def test_alias_columns_answer_the_originals_names(analytics: Analytics) ->
     await analytics.insert("dmarc_reports", _rows(REPORT, account))
     names = [f"blob{n}" for n in range(1, 21)] + [f"double{n}" for n in range(1, 21)]
     full, bare = await _stored(analytics, ", ".join([*names, "timestamp, index1, _sample_interval, dataset"]), account)
-    blobs = ["a_b-c/é 1", "Größe & Söhne", '"no \\"key\\""', "mail.example.com", "192.0.2.7", "example.net", "example.com"]
+    blobs = [
+        "a_b-c/é 1",
+        "Größe & Söhne",
+        '"no \\"key\\""',
+        "mail.example.com",
+        "192.0.2.7",
+        "example.net",
+        "example.com",
+    ]
     doubles = [1_772_582_400, 1_772_668_799, 1, 0, 2, 1, 50, 12, 1, 0, 1, 4]
     assert [full[f"blob{n}"] for n in range(1, 21)] == blobs + [""] * 13
     assert [full[f"double{n}"] for n in range(1, 21)] == doubles + [0] * 8
@@ -146,7 +158,11 @@ async def test_hostile_values_never_fail_the_insert(analytics: Analytics) -> Non
     account = uuid.uuid4().hex
     record = dataclasses.replace(RECORD, source_ip="\x00\udcff'\\`", header_from="<script>", count=10**30)
     report = dataclasses.replace(
-        REPORT, records=(record,), org_name="\ud800", errors=("e" * 5000,) * 100, policy=dataclasses.replace(POLICY, pct=10**30)
+        REPORT,
+        records=(record,),
+        org_name="\ud800",
+        errors=("e" * 5000,) * 100,
+        policy=dataclasses.replace(POLICY, pct=10**30),
     )
     await analytics.insert("dmarc_reports", _rows(report, account))
     row = (await _stored(analytics, "source_ip, header_from, org_name, count, pct, length(errors) AS n", account))[0]
