@@ -178,7 +178,7 @@ async def test_a_new_domain_shows_its_records_and_changes_live_when_the_first_re
     key = await house.report(domain, report, publish=False, received=received)
     noted = await client.get(path)
     assert noted.status_code == 200
-    assert "No messages in this period." in noted.text
+    assert "A report came in and is being counted." in noted.text
     await house.publish(domain, report, key, received, "x")
     again = re.search(r'hx-get="([^"]+)"', noted.text)
     assert again is not None

@@ -13,7 +13,6 @@ from typing import Any
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
-from dmarcworks.analytics.questions import Figures
 from dmarcworks.catalogue import dns
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.dashboard import charts, format
@@ -42,7 +41,8 @@ ORDERS = (
     "reporters",
     "last_day",
 )
-_NOTHING = Figures(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+# What a page has seen: nothing yet, or the newest report's key, marked while its figures are on their way.
+NOTHING, ON_ITS_WAY = "nothing", "-on-its-way"
 
 
 async def find(site: Site, visit: Visit) -> Domain:
@@ -165,8 +165,11 @@ def _scope(days: Period, day: date | None = None) -> dict[str, Any]:
 
 async def _seen(site: Site, domain: Domain) -> str:
     """What changes when a report comes in, and again when its figures are there."""
+    # Asked once a second by every page that waits: a domain without reports costs one look into its own index.
+    if await site.deps.arrivals.last_report(domain.account_id, domain.id) is None:
+        return NOTHING
     rows = await site.deps.arrivals.reports(domain.account_id, domain.id, limit=1)
-    return f"{rows[0].key[:16]}-{int(rows[0].published)}" if rows else "nothing"
+    return f"{rows[0].key[:16]}{'' if rows[0].published else ON_ITS_WAY}" if rows else NOTHING
 
 
 async def _overview(site: Site, visit: Visit, domain: Domain, seen: str) -> dict[str, Any]:
@@ -178,6 +181,7 @@ async def _overview(site: Site, visit: Visit, domain: Domain, seen: str) -> dict
         "domain": domain,
         "records": records,
         "seen": seen,
+        "soon": seen == NOTHING or seen.endswith(ON_ITS_WAY),
         "last_report": last_report,
         "period": days,
         "newest": newest,
@@ -192,6 +196,8 @@ async def _overview(site: Site, visit: Visit, domain: Domain, seen: str) -> dict
     before = days.before
     base = f"/domains/{domain.name}"
     now = await deps.questions.figures(account, domain.id, days.first, days.last)
+    if not now.messages and seen.endswith(ON_ITS_WAY):
+        return values | {"state": "counting"}
     then = await deps.questions.figures(account, domain.id, before.first, before.last)
     volumes = await deps.questions.volume_by_day(account, domain.id, days.first, days.last)
     earlier = await deps.questions.volume_by_day(account, domain.id, before.first, before.last)

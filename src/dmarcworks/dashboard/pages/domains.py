@@ -52,7 +52,9 @@ def routes(site: Site) -> list[Route]:
         every = await deps.accounts.domains(account)
         wanted = visit.query("q").strip().lower()
         found = [domain for domain in every if wanted in domain.name]
-        volumes = await _windows(site, account, today) if found else {}
+        windows = await _windows(site, account, today) if every else {}
+        # Figures of a domain that was removed stay in the store, and out of this page.
+        volumes = {domain.id: windows[domain.id] for domain in every if domain.id in windows}
         order = visit.query("order") if visit.query("order") in ORDERS else "messages"
         ascending = visit.query("dir", "asc" if order == "name" else "desc") == "asc"
         # Names ascend among equals; what is not known yet stands last, whichever way the rest goes.
