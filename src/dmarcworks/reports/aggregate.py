@@ -1,0 +1,379 @@
+"""XML → `AggregateReport` (drafts, RFC 7489 Appendix C, RFC 9990), as a stream: records are read and dropped as they come.
+
+First as it stands; then decoded with replacements; then mended (`mend.py`); each repair is noted with the report. Refused by
+name: DOCTYPE at sight, truncated or broken XML, no date range, no policy domain, more records or depth than the bounds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from lxml import etree
+
+from dmarcworks.reports import mend, record, values
+from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.model import AggregateReport, Policy
+from dmarcworks.reports.notes import Notes, Refused, Work
+from dmarcworks.reports.record import Names, Tally, namespace, text
+from dmarcworks.reports.sniff import Head
+from dmarcworks.reports.unpack import Leaf
+
+# A broken report is mended as a whole text; larger ones are only decoded anew.
+MENDED = 32 * 1024 * 1024
+_REPORT_ID = 1024
+_FEED = 64 * 1024
+
+
+class _Broken(Exception):
+    """The XML is not well-formed, or not spelt as expected."""
+
+
+@dataclass(slots=True)
+class _Document:
+    """A document that was parsed: what is left of its tree, and the records' tally."""
+
+    root: etree._Element
+    tally: Tally
+
+
+def read(leaf: Leaf, head: Head, work: Work) -> list[tuple[AggregateReport, str]]:
+    """The reports in an XML file (several when they were put together), each with the SHA-256 of its bytes."""
+    if head.doctype:
+        raise Refused("doctype", "The report has a DOCTYPE; it was not parsed.")
+    digest = hashlib.sha256()
+    notes = Notes()
+    if head.leading:
+        notes.add("leading_text", leaf.where, f"{head.skip} bytes of other text before the XML.")
+    try:
+        if head.root != "feedback" or head.codec.startswith("utf-32"):
+            raise _Broken(f"the root is {head.root!r}")
+        document = _parse(_skip(_digested(leaf.open(), digest), head), leaf.where, work.bounds, notes)
+        sha = digest.hexdigest()
+        return [(_finish(document, leaf, sha, work), sha)]
+    except _Broken as broken:
+        return _again(leaf, head, work, broken)
+
+
+def _again(leaf: Leaf, head: Head, work: Work, first: _Broken) -> list[tuple[AggregateReport, str]]:
+    """The second and third try: decoded with replacements, then mended."""
+    digest = hashlib.sha256()
+    notes = Notes()
+    if head.leading:
+        notes.add("leading_text", leaf.where, f"{head.skip} bytes of other text before the XML.")
+    pieces: list[str] = []
+    size = 0
+    for piece in mend.decoded(_digested(leaf.open(), digest), head, leaf.where, notes):
+        size += len(piece)
+        if size <= MENDED:
+            pieces.append(piece)
+        else:
+            pieces.clear()
+    sha = digest.hexdigest()
+    if size > MENDED:
+        try:
+            stream = (piece.encode() for piece in mend.decoded(leaf.open(), head, leaf.where, Notes()))
+            return [(_finish(_parse(stream, leaf.where, work.bounds, notes, "utf-8"), leaf, sha, work), sha)]
+        except _Broken as broken:
+            raise Refused("xml_broken", f"The XML is broken ({broken}) and too large to be mended.") from None
+    parts = mend.documents("".join(pieces), leaf.where, notes)
+    if "<!doctype" in parts.outside.lower():
+        raise Refused("doctype", "The report has a DOCTYPE; it was not read.")
+    if not parts.documents:
+        raise Refused("xml_truncated", f"The report's root element is not closed ({first}).")
+    if parts.outside:
+        notes.add("text_outside", leaf.where, f"{len(parts.outside)} characters of other text around the XML.")
+    found: list[tuple[AggregateReport, str]] = []
+    for number, part in enumerate(parts.documents):
+        where = leaf.where if len(parts.documents) == 1 else f"{leaf.where} > document {number + 1}"
+        own = Notes()
+        own.extend(notes)
+        try:
+            work.member()
+            own_sha = sha if len(parts.documents) == 1 else _digest(part)
+            found.append((_finish(_mended(part, where, work.bounds, own), leaf, own_sha, work), own_sha))
+        except _Broken as broken:
+            work.problem("xml_broken", where, f"The XML is broken: {broken}.")
+        except Refused as refused:
+            work.problem(refused.reason, where, refused.detail)
+            if refused.reason == "members":
+                break
+    if parts.unfinished:
+        work.problem(
+            "xml_truncated", leaf.where, "Beside what was read stands a piece of a report that does not begin or end."
+        )
+    return found
+
+
+def _mended(part: str, where: str, bounds: Bounds, notes: Notes) -> _Document:
+    """Strictly as it is, strictly after escaping, and at last with libxml2's recovery, if every record was found."""
+    kept = Notes()
+    kept.extend(notes)
+    try:
+        return _parse(_pieces(part), where, bounds, kept, "utf-8")
+    except _Broken:
+        pass
+    mended = mend.escaped(part, where, notes)
+    kept = Notes()
+    kept.extend(notes)
+    try:
+        return _parse(_pieces(mended), where, bounds, kept, "utf-8")
+    except _Broken as broken:
+        notes.add("recovered", where, f"The XML is broken ({broken}); what could be recovered was read.")
+    document = _parse(_pieces(mended), where, bounds, notes, "utf-8", recover=True)
+    stated = mend.count_records(mended)
+    if document.tally.seen != stated:
+        raise Refused(
+            "records_unclear", f"The XML is broken: {stated} records begin, {document.tally.seen} could be told apart."
+        )
+    return document
+
+
+def _pieces(whole: str) -> Iterator[bytes]:
+    data = whole.encode("utf-8", "replace")
+    for start in range(0, len(data), _FEED):
+        yield data[start : start + _FEED]
+
+
+def _digest(part: str) -> str:
+    return hashlib.sha256(part.encode("utf-8", "replace")).hexdigest()
+
+
+def _digested(chunks: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
+
+
+def _skip(chunks: Iterable[bytes], head: Head) -> Iterator[bytes]:
+    """The chunks from where the XML begins; the parser reads a mark by itself."""
+    skip = head.skip
+    for chunk in chunks:
+        if skip:
+            chunk, skip = chunk[skip:], max(0, skip - len(chunk))
+        yield chunk
+
+
+def _parse(
+    chunks: Iterable[bytes],
+    where: str,
+    bounds: Bounds,
+    notes: Notes,
+    encoding: str | None = None,
+    recover: bool = False,
+) -> _Document:
+    """Parse a stream; records go into the tally as they end, and their elements are let go."""
+    parser = etree.XMLPullParser(
+        events=("end",),
+        tag=("{*}record", "{*}feedback"),
+        encoding=encoding,
+        recover=recover,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    tally = Tally(where, bounds, notes)
+    names = Names()
+    root: etree._Element | None = None
+    last: etree._Element | None = None
+    try:
+        for chunk in chunks:
+            for start in range(0, len(chunk), _FEED):
+                parser.feed(chunk[start : start + _FEED])
+                for _, element in parser.read_events():
+                    if root is None:
+                        root = element.getroottree().getroot()
+                        names = Names(namespace(root))
+                        _refuse_doctype(root)
+                    if element is root or _in_extension(element, root):
+                        continue
+                    record.read(element, names.of(element), tally, bounds.xml_depth)
+                    # The one before goes now: the parser may still be writing behind the last one.
+                    if last is not None and (above := last.getparent()) is not None:
+                        above.remove(last)
+                    last = element
+        end = parser.close()
+    except etree.XMLSyntaxError as error:
+        raise _Broken(str(error)[:200]) from None
+    if end is None:
+        raise _Broken("there is no element")
+    _refuse_doctype(end)
+    if last is not None and (above := last.getparent()) is not None:
+        above.remove(last)
+    record.check_depth(end, bounds.xml_depth)
+    return _Document(end, tally)
+
+
+def _refuse_doctype(root: etree._Element) -> None:
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise Refused("doctype", "The report has a DOCTYPE; it was not read.")
+
+
+def _in_extension(element: etree._Element, root: etree._Element) -> bool:
+    """Whether a record or feedback element is somebody's extension (RFC 9990) and not this report's."""
+    if element.getparent() is root:
+        return str(element.tag).endswith("feedback")
+    local = {str(above.tag).rpartition("}")[2] for above in element.iterancestors()}
+    return "extension" in local or str(element.tag).endswith("feedback")
+
+
+def _finish(document: _Document, leaf: Leaf, digest: str, work: Work) -> AggregateReport:
+    """The report out of a parsed document; the records left out become problems."""
+    root, tally, bound = document.root, document.tally, work.bounds.xml_depth
+    notes, where = tally.notes, tally.where
+    notes.extend(leaf.notes)
+    metadata = _one(root, "report_metadata", notes, where)
+    policy = _one(root, "policy_published", notes, where)
+    stated = {} if metadata is None else _texts(metadata, bound)
+    published = {} if policy is None else _texts(policy, bound)
+    begin, end = _dates(root, metadata, notes, where, bound)
+    domain = values.domain(published.get("domain", ""))
+    if not domain:
+        _check_case(root)
+        raise Refused("no_policy_domain", "The report does not say which domain it is about (policy_published/domain).")
+    if not tally.seen:
+        _check_case(root)
+        notes.add("no_records", where, "The report has no record.")
+    if "p" not in published:
+        notes.add("no_p", where, "The published policy has no p.")
+    report_id = stated.get("report_id", "")
+    if not report_id:
+        report_id = digest
+        notes.add("no_report_id", where, "The report has no report_id; the hash of its bytes stands for it.")
+    elif len(report_id) > _REPORT_ID:
+        report_id = report_id[:_REPORT_ID]
+        notes.add("report_id_cut", where, f"The report_id is longer than {_REPORT_ID} characters and was cut.")
+    for name in ("org_name", "email"):
+        if name not in stated:
+            notes.add(f"no_{name}", where, f"The report has no {name}.")
+    if tally.left_out:
+        notes.add(
+            "records_left_out", where, f"{tally.left_out} of {tally.seen} records were left out, see the problems."
+        )
+    for problem in tally.problems:
+        work.problem(*problem)
+    if tally.left_out > len(tally.problems):
+        more = tally.left_out - len(tally.problems)
+        work.problem("more_records_left_out", where, f"{more} more records of the report were left out.")
+    return AggregateReport(
+        org_name=stated.get("org_name"),
+        email=stated.get("email"),
+        extra_contact_info=stated.get("extra_contact_info"),
+        report_id=report_id,
+        begin=begin,
+        end=end,
+        version=_first(root, "version", bound),
+        generator=stated.get("generator"),
+        errors=_all(metadata, "error", bound),
+        policy=_policy(domain, published, notes, where),
+        records=tuple(tally.records),
+        warnings=notes.warnings(),
+    )
+
+
+def _policy(domain: str, published: dict[str, str], notes: Notes, where: str) -> Policy:
+    words = {name: value.lower() for name, value in published.items()}
+    pct: int | None = None
+    if "pct" in words:
+        try:
+            pct = values.count(words["pct"])[0]
+        except (ValueError, OverflowError):
+            pct = -1
+        if not 0 <= pct <= 100:
+            notes.add("pct_odd", where, f"The pct {words['pct'][:40]!r} is no percentage and was left out.")
+            pct = None
+    # Mail.Ru writes "nil" for a subdomain policy that is not there.
+    sp = words.get("sp")
+    return Policy(
+        domain=domain,
+        adkim=words.get("adkim"),
+        aspf=words.get("aspf"),
+        p=words.get("p"),
+        sp=None if sp == "nil" else sp,
+        np=words.get("np"),
+        fo=words.get("fo"),
+        pct=pct,
+        testing=words.get("testing"),
+        discovery_method=words.get("discovery_method"),
+    )
+
+
+def _dates(
+    root: etree._Element, metadata: etree._Element | None, notes: Notes, where: str, bound: int
+) -> tuple[int, int]:
+    # A reporter may have put it beside the metadata; it is the same statement.
+    stated = _find(root if metadata is None else metadata, "date_range")
+    if stated is None:
+        stated = _find(root, "date_range")
+    texts = {} if stated is None else _texts(stated, bound)
+    if "begin" not in texts or "end" not in texts:
+        _check_case(root)
+        raise Refused("no_date_range", "The report does not say which time it covers (date_range with begin and end).")
+    found: list[int] = []
+    for name in ("begin", "end"):
+        try:
+            number, odd = values.instant(texts[name])
+        except ValueError:
+            raise Refused("bad_date_range", f"The date_range's {name} {texts[name][:60]!r} is no date.") from None
+        if odd:
+            notes.add("date_odd", where, f"The date_range's {name}: {odd}")
+        found.append(number)
+    if found[1] < found[0]:
+        notes.add("end_before_begin", where, "The date_range ends before it begins.")
+    return found[0], found[1]
+
+
+def _local(element: etree._Element) -> str:
+    return str(element.tag).rpartition("}")[2] if isinstance(element.tag, str) else ""
+
+
+def _find(above: etree._Element, name: str) -> etree._Element | None:
+    for child in above:
+        if _local(child) == name:
+            return child
+    return next((element for element in above.iter(f"{{*}}{name}") if not _extended(element)), None)
+
+
+def _extended(element: etree._Element) -> bool:
+    return any(_local(above) in ("extension", "record") for above in element.iterancestors())
+
+
+def _one(root: etree._Element, name: str, notes: Notes, where: str) -> etree._Element | None:
+    found = [child for child in root if _local(child) == name]
+    if len(found) > 1:
+        notes.add("element_repeated", where, f"The report has {len(found)} elements {name}; the first was read.")
+    return found[0] if found else _find(root, name)
+
+
+def _texts(element: etree._Element, bound: int) -> dict[str, str]:
+    """The texts of its children by local name; the first that is not empty, empty ones absent."""
+    own = namespace(element)
+    found: dict[str, str] = {}
+    for child in element:
+        name = _local(child)
+        if name not in found and namespace(child) in (own, "") and (value := text(child, bound)):
+            found[name] = value
+    return found
+
+
+def _all(element: etree._Element | None, name: str, bound: int) -> tuple[str, ...]:
+    if element is None:
+        return ()
+    return tuple(value for child in element if _local(child) == name and (value := text(child, bound)))
+
+
+def _first(element: etree._Element, name: str, bound: int) -> str | None:
+    return next(iter(_all(element, name, bound)), None)
+
+
+def _check_case(root: etree._Element) -> None:
+    """Something needed is missing: perhaps it is there in upper case, which mending reads."""
+    for element in root.iter():
+        name = _local(element)
+        if name != name.lower() and name.lower() in mend.WORDS:
+            raise _Broken("element names in upper case")

@@ -1,0 +1,175 @@
+"""Streams out of gzip and zip bytes: RFC 1952 with every member, PKZIP by its own headers; nothing in memory at once.
+
+Sizes in headers are never believed: deflate ends where it ends. Refused by name: truncated or damaged data, encrypted members,
+other compressions. The caller counts the bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from isal import isal_zlib
+
+from dmarcworks.reports.notes import Notes, Refused
+
+CHUNK = 256 * 1024
+GZIP = b"\x1f\x8b"
+ZIP = b"PK\x03\x04"
+_EMPTY_ZIP = b"PK\x05\x06"
+_CENTRAL = b"PK\x01\x02"
+_ENCRYPTED = 0x1
+_DESCRIPTOR = 0x8
+_STORED, _DEFLATED = 0, 8
+
+
+def is_gzip(data: bytes) -> bool:
+    """Whether the bytes begin as gzip."""
+    return data.startswith(GZIP)
+
+
+def is_zip(data: bytes) -> bool:
+    """Whether the bytes begin as a zip archive."""
+    return data.startswith((ZIP, _EMPTY_ZIP))
+
+
+def gunzip(data: bytes, where: str, notes: Notes) -> Iterator[bytes]:
+    """Inflate all members in chunks; junk after a trailer is noted (Mimecast sends CRLF)."""
+    position = 0
+    while True:
+        position += yield from _inflate(data, position, 31, "gzip")
+        rest = position
+        while rest < len(data) and data[rest] in b"\0\r\n\t ":
+            rest += 1
+        if rest == len(data):
+            if rest > position:
+                notes.add("gzip_trailing", where, f"{rest - position} bytes of padding after the gzip data.")
+            return
+        if not data.startswith(GZIP, rest):
+            notes.add("gzip_trailing", where, f"{len(data) - position} bytes that are not gzip after the gzip data.")
+            return
+        position = rest
+
+
+def _inflate(data: bytes, start: int, wbits: int, kind: str) -> Iterator[bytes]:
+    """Yield inflated chunks; returns how many bytes of `data` the stream took."""
+    engine = isal_zlib.decompressobj(wbits=wbits)
+    view = memoryview(data)
+    position = start
+    tail = b""
+    try:
+        while not engine.eof:
+            if not tail:
+                tail = bytes(view[position : position + CHUNK])
+                position += len(tail)
+            fed = bool(tail)
+            chunk = engine.decompress(tail, CHUNK)
+            tail = engine.unconsumed_tail
+            if chunk:
+                yield chunk
+            elif not fed and not engine.eof:
+                raise Refused(
+                    f"{kind}_truncated" if kind == "gzip" else f"{kind}_corrupt",
+                    f"The {kind} data ends before its end.",
+                )
+    except isal_zlib.error as error:
+        raise Refused(f"{kind}_corrupt", f"The {kind} data is damaged: {error}") from None
+    return position - len(engine.unused_data) - start
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in a zip archive: where its local header begins, and what the directory says of it."""
+
+    name: str
+    offset: int
+    flags: int
+    method: int
+    crc: int
+    packed: int
+    listed: bool
+
+
+def members(data: bytes) -> Iterator[Member]:
+    """The archive's files by its directory, or by its local headers where the directory is missing or lies."""
+    directory = _directory(data)
+    if directory is not None:
+        yield from directory
+        return
+    yield from _scan(data)
+
+
+def has_directory(data: bytes) -> bool:
+    """Whether the archive has a directory that can be followed (a truncated archive has none)."""
+    return _directory(data) is not None
+
+
+def read_member(data: bytes, member: Member) -> Iterator[bytes]:
+    """Inflate one file in chunks and check its sum; the sizes that headers state are not asked for deflate."""
+    if member.flags & _ENCRYPTED:
+        raise Refused("zip_encrypted", "The file in the zip archive is encrypted.")
+    if member.method not in (_STORED, _DEFLATED):
+        raise Refused(
+            "zip_method", f"The zip archive uses compression method {member.method}; stored and deflate are read."
+        )
+    start = _content(data, member.offset)
+    total = 0
+    if member.method == _STORED:
+        end = start + member.packed
+        if end > len(data):
+            raise Refused("zip_corrupt", "The file in the zip archive ends before its end.")
+        for position in range(start, end, CHUNK):
+            chunk = data[position : min(position + CHUNK, end)]
+            total = zlib.crc32(chunk, total)
+            yield chunk
+    else:
+        for chunk in _inflate(data, start, -15, "zip"):
+            total = zlib.crc32(chunk, total)
+            yield chunk
+    if member.crc and total != member.crc:
+        raise Refused("zip_corrupt", "The checksum of the file in the zip archive is wrong.")
+
+
+def _directory(data: bytes) -> Iterator[Member] | None:
+    end = data.rfind(_EMPTY_ZIP, max(0, len(data) - 65_557))
+    if end < 0 or end + 22 > len(data):
+        return None
+    count, size, offset = struct.unpack_from("<10xHLL", data, end)
+    # Bytes before the archive move everything by as many; an archive with 64-bit offsets is scanned instead.
+    begin = end - size
+    moved = begin - offset
+    if begin < 0 or moved < 0 or (count and not data.startswith(_CENTRAL, begin)):
+        return None
+    return _entries(data, begin, end, moved)
+
+
+def _entries(data: bytes, position: int, end: int, moved: int) -> Iterator[Member]:
+    while position + 46 <= end and data.startswith(_CENTRAL, position):
+        flags, method = struct.unpack_from("<8xHH", data, position)
+        crc, packed, _, name, extra, comment = struct.unpack_from("<16xLLLHHH", data, position)
+        (offset,) = struct.unpack_from("<42xL", data, position)
+        text = _name(data[position + 46 : position + 46 + name], flags)
+        yield Member(text, offset + moved, flags, method, crc, packed, True)
+        position += 46 + name + extra + comment
+
+
+def _scan(data: bytes) -> Iterator[Member]:
+    position = data.find(ZIP)
+    while 0 <= position and position + 30 <= len(data):
+        flags, method, crc, packed, name = struct.unpack_from("<6xHH4xLL4xH", data, position)
+        text = _name(data[position + 30 : position + 30 + name], flags)
+        yield Member(text, position, flags, method, 0 if flags & _DESCRIPTOR else crc, packed, False)
+        position = data.find(ZIP, position + 30 + name)
+
+
+def _content(data: bytes, offset: int) -> int:
+    if offset + 30 > len(data) or not data.startswith(ZIP, offset):
+        raise Refused("zip_corrupt", "The zip archive's directory points to where no file is.")
+    name, extra = struct.unpack_from("<26xHH", data, offset)
+    return int(offset + 30 + name + extra)
+
+
+def _name(raw: bytes, flags: int) -> str:
+    return raw.decode("utf-8" if flags & 0x800 else "cp437", "replace")

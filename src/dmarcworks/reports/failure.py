@@ -1,0 +1,266 @@
+"""A failure report about one message → `FailureReport`: ARF (RFC 5965, RFC 6591, RFC 9991) and the plain text form of Exim.
+
+In: the machine-readable part or the text, and the reported message or its headers. Refused by name: feedback about anything
+but authentication (abuse, opt-out). The reported message is text here and nothing else; its parts are never looked into.
+"""
+
+from __future__ import annotations
+
+import email.errors
+import email.header
+import email.utils
+import re
+
+from dmarcworks.reports import values
+from dmarcworks.reports.model import FailureReport
+from dmarcworks.reports.notes import Notes, Refused
+
+_TEXT_FORM = b"message claiming to be from you has failed the published dmarc policy"
+_COPY = re.compile(r"^-{3,}[^\n]{0,200}copy of the (?:headers|message)[^\n]{0,200}$", re.MULTILINE | re.IGNORECASE)
+_FIELD = re.compile(r"([!-9;-~]{1,100})[ \t]{0,10}:(.*)", re.DOTALL)
+_ADDRESS = re.compile(r"\[?([0-9A-Fa-f.:]{2,45})\]?(?:\s.*)?", re.DOTALL)
+_FEEDBACK = re.compile(rb"(?:^|\n)(?:feedback-type|auth-failure|source-ip|user-agent)[ \t]{0,10}:", re.IGNORECASE)
+_DELIVERY = {"delivered", "spam", "policy", "reject", "other"}
+_EXPECTED = ("feedback-type", "auth-failure", "identity-alignment", "arrival-date", "source-ip", "reported-domain")
+_READ = {
+    *_EXPECTED,
+    *("user-agent", "version", "original-mail-from", "original-rcpt-to", "original-envelope-id", "reporting-mta"),
+    *(
+        "authentication-results",
+        "delivery-result",
+        "incidents",
+        "reported-uri",
+        "received-date",
+        "message-id",
+        "dkim-domain",
+    ),
+    *("dkim-identity", "dkim-selector", "dkim-canonicalized-header", "dkim-canonicalized-body", "spf-dns"),
+}
+
+Fields = dict[str, list[str]]
+
+
+def is_feedback(content: bytes) -> bool:
+    """Whether the bytes are a feedback report's fields, whatever type they were sent as."""
+    head = content[:4096]
+    return head.lstrip()[:13].lower() == b"feedback-type" and b":" in head or len(_FEEDBACK.findall(head)) >= 3
+
+
+def is_text_form(content: bytes) -> bool:
+    """Whether the bytes are the plain text form."""
+    return _TEXT_FORM in b" ".join(content[:2048].lower().split())
+
+
+def read_arf(content: bytes, original: bytes | None, where: str, notes: Notes) -> FailureReport:
+    """The report out of a message/feedback-report part and the reported message or headers."""
+    fields = _fields(_text(content))
+    kind = _word(fields, "feedback-type")
+    dmarc = {"auth-failure", "identity-alignment", "dkim-domain", "spf-dns", "authentication-results"} & fields.keys()
+    if kind != "auth-failure" and (kind is not None or not dmarc):
+        raise Refused(
+            "not_a_dmarc_failure", f"The feedback report's type is {(kind or 'absent')[:60]!r}, not auth-failure."
+        )
+    absent = [name for name in _EXPECTED if not _first(fields, name)]
+    if absent:
+        notes.add("fields_absent", where, f"The report lacks {', '.join(absent)}.")
+    delivery = _word(fields, "delivery-result")
+    if delivery is not None and delivery not in _DELIVERY:
+        notes.add("delivery_result_odd", where, f"The Delivery-Result {delivery[:60]!r} is none that RFC 6591 knows.")
+    arrival = _first(fields, "arrival-date") or _first(fields, "received-date")
+    return _report(
+        "arf",
+        fields,
+        original,
+        kind=kind,
+        auth_failure=_word(fields, "auth-failure"),
+        delivery=delivery,
+        alignment=_list(_first(fields, "identity-alignment")),
+        domain=_first(fields, "reported-domain"),
+        source=_first(fields, "source-ip"),
+        arrival=arrival,
+        extensions=tuple((name, value) for name, found in fields.items() if name not in _READ for value in found),
+        where=where,
+        notes=notes,
+    )
+
+
+def read_text(content: bytes, original: bytes | None, where: str, notes: Notes) -> FailureReport:
+    """The report out of the plain text form (Exim, cPanel, antispamcloud)."""
+    text = _text(content).replace("\r\n", "\n")
+    copy = _COPY.search(text)
+    said = text[: copy.start()] if copy else text
+    lines = (line.strip() for line in said.splitlines())
+    fields: Fields = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if colon and len(name) <= 60 and value.strip():
+            fields.setdefault(name.strip().lower(), []).append(value.strip())
+    notes.add("text_form", where, "The report is plain text without a machine-readable part.")
+    unaligned = [
+        word for word in ("dkim", "spf") if (_word(fields, f"{word} alignment") or "") in ("no", "fail", "false")
+    ]
+    results = _word(fields, "dmarc results") or ""
+    delivery = "reject" if "reject" in results else "delivered" if "accept" in results else None
+    if original is None and copy:
+        original = text[copy.end() :].lstrip("\n").encode()
+    return _report(
+        "text",
+        {},
+        original,
+        kind="auth-failure",
+        auth_failure="dmarc",
+        delivery=delivery,
+        alignment=",".join(unaligned) or None,
+        domain=_first(fields, "sender domain"),
+        source=_first(fields, "sender ip address"),
+        arrival=_first(fields, "received date"),
+        extensions=tuple((name, value) for name, found in fields.items() for value in found),
+        where=where,
+        notes=notes,
+    )
+
+
+def _report(
+    form: str,
+    fields: Fields,
+    original: bytes | None,
+    *,
+    kind: str | None,
+    auth_failure: str | None,
+    delivery: str | None,
+    alignment: str | None,
+    domain: str | None,
+    source: str | None,
+    arrival: str | None,
+    extensions: tuple[tuple[str, str], ...],
+    where: str,
+    notes: Notes,
+) -> FailureReport:
+    headers, body = _split(original)
+    message = _fields(headers or "")
+    arrived = values.mail_date(arrival) if arrival else None
+    if arrival and arrived is None:
+        notes.add("date_odd", where, f"The Arrival-Date {arrival[:60]!r} is no date.")
+    incidents = _first(fields, "incidents")
+    number: int | None = None
+    if incidents:
+        try:
+            number = values.count(incidents)[0]
+        except (ValueError, OverflowError):
+            notes.add("incidents_odd", where, f"The Incidents {incidents[:40]!r} is no number and was left out.")
+    return FailureReport(
+        form=form,
+        feedback_type=kind,
+        version=_first(fields, "version"),
+        user_agent=_first(fields, "user-agent"),
+        auth_failure=auth_failure,
+        delivery_result=delivery,
+        identity_alignment=alignment,
+        reported_domain=values.domain(domain) if domain else None,
+        source_ip=_source(source, where, notes),
+        incidents=number,
+        arrival_date=arrived,
+        original_mail_from=_first(fields, "original-mail-from"),
+        original_rcpt_to=tuple(fields.get("original-rcpt-to", ())),
+        original_envelope_id=_first(fields, "original-envelope-id"),
+        reporting_mta=_first(fields, "reporting-mta"),
+        authentication_results=tuple(fields.get("authentication-results", ())),
+        reported_uri=tuple(fields.get("reported-uri", ())),
+        dkim_domain=_domain(fields, "dkim-domain"),
+        dkim_identity=_first(fields, "dkim-identity"),
+        dkim_selector=_first(fields, "dkim-selector"),
+        dkim_canonicalized_header=_first(fields, "dkim-canonicalized-header"),
+        dkim_canonicalized_body=_first(fields, "dkim-canonicalized-body"),
+        spf_dns="\n".join(fields.get("spf-dns", ())) or None,
+        header_from=_from(message),
+        message_id=_first(message, "message-id") or _first(fields, "message-id"),
+        subject=_decoded(_first(message, "subject")),
+        original_headers=headers,
+        original_body=body,
+        extensions=extensions,
+        warnings=notes.warnings(),
+    )
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _split(original: bytes | None) -> tuple[str | None, str | None]:
+    if not original or not original.strip():
+        return None, None
+    text = _text(original).replace("\r\n", "\n").lstrip("\n")
+    headers, _, body = text.partition("\n\n")
+    return headers, body if body.strip() else None
+
+
+def _fields(text: str) -> Fields:
+    """Header fields, unfolded, by lower-case name; a line that is none is passed over."""
+    found: Fields = {}
+    values_: list[str] | None = None
+    for line in text.replace("\r\n", "\n").split("\n"):
+        if line[:1] in (" ", "\t"):
+            if values_ and line.strip():
+                values_.append(line.strip())
+            continue
+        field = _FIELD.match(line)
+        if field is None:
+            values_ = None
+            continue
+        values_ = [field.group(2).strip()]
+        found.setdefault(field.group(1).lower(), []).append(values_)  # type: ignore[arg-type]
+    return {name: [value for pieces in lines if (value := " ".join(pieces).strip())] for name, lines in found.items()}
+
+
+def _first(fields: Fields, name: str) -> str | None:
+    return next(iter(fields.get(name, ())), None)
+
+
+def _word(fields: Fields, name: str) -> str | None:
+    value = _first(fields, name)
+    return value.lower() if value else None
+
+
+def _domain(fields: Fields, name: str) -> str | None:
+    value = _first(fields, name)
+    return values.domain(value) if value else None
+
+
+def _list(value: str | None) -> str | None:
+    words = [word.strip().lower() for word in (value or "").split(",")]
+    return ",".join(word for word in words if word) or None
+
+
+def _source(value: str | None, where: str, notes: Notes) -> str | None:
+    """The address of "192.0.2.1", "192.0.2.1 (name)" or "[192.0.2.1]"; other text as it is."""
+    if not value:
+        return None
+    found = _ADDRESS.fullmatch(value)
+    address, good = values.address(found.group(1)) if found else (value, False)
+    if not good:
+        notes.add("source_ip_odd", where, f"The Source-IP {value[:80]!r} is no IP address; the text was kept.")
+        return value
+    return address
+
+
+def _from(message: Fields) -> str | None:
+    """The domain of the author's address (RFC 9989 §4.5); None without one."""
+    value = _first(message, "from")
+    if not value:
+        return None
+    address = email.utils.parseaddr(value[:2000])[1] or value
+    domain = address.rpartition("@")[2].strip(" <>")
+    return values.domain(domain) or None if "@" in address else None
+
+
+def _decoded(value: str | None) -> str | None:
+    """RFC 2047 words as text; the text itself where they are broken."""
+    if value is None or "=?" not in value:
+        return value
+    try:
+        return str(email.header.make_header(email.header.decode_header(value[:1000])))
+    except (email.errors.HeaderParseError, LookupError, ValueError):
+        return value

@@ -1,0 +1,128 @@
+"""Broken XML text → text that a strict parser may read, without changing what the report says.
+
+In: a file's chunks or text. Out: decoded text, the documents in it, escaped markup. Nothing is guessed: a document without its
+closing tag is none, and the caller compares how many records begin with how many were read.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from dmarcworks.reports.notes import Notes
+from dmarcworks.reports.sniff import Head
+
+# Encodings that reporters declare and that decode in linear time; any other is read as UTF-8.
+_CODECS = re.compile(
+    r"(?:utf-?8|utf-?16(?:-?[lb]e)?|utf-?32(?:-?[lb]e)?|us-ascii|ascii|iso-?8859-?\d{1,2}|latin-?1|windows-?\d{3,4}|cp\d{3,4}"
+    r"|koi8-[ru]|gb2312|gbk|gb18030|big5|shift_jis|euc-(?:jp|kr)|macintosh)",
+    re.IGNORECASE,
+)
+_WORDS = (
+    "feedback version report_metadata org_name email extra_contact_info report_id date_range begin end error generator "
+    "policy_published domain adkim aspf p sp np pct fo rf ri testing discovery_method record row source_ip count "
+    "policy_evaluated disposition dkim spf reason type comment identifiers identities header_from envelope_from envelope_to "
+    "auth_results selector scope result human_result extension"
+)
+WORDS = frozenset(_WORDS.split())
+_TAG = r"(?:[A-Za-z_][\w.-]{0,60}:)?(?:" + "|".join(sorted(WORDS, key=len, reverse=True)) + r")(?=[\s/>])"
+_KNOWN = re.compile(rf"</?{_TAG}", re.IGNORECASE)
+_STRAY = re.compile(rf"<(?!/?{_TAG}|!--|!\[CDATA\[|\?)")
+_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)(?:#(\d{1,7});|#x([0-9A-Fa-f]{1,6});)?")
+_OPEN = re.compile(r"<(?:[A-Za-z_][\w.-]{0,60}:)?feedback(?=[\s/>])")
+_CLOSE = re.compile(r"</(?:[A-Za-z_][\w.-]{0,60}:)?feedback\s{0,100}>")
+_RECORD = re.compile(r"<(?:[A-Za-z_][\w.-]{0,60}:)?record(?=[\s/>])")
+_ASIDE = re.compile(r"<\?[^>]*>|<!--(?:[^-]|-(?!->))*-->")
+# What XML 1.0 does not allow as a character (§2.2); NUL is padding and goes.
+_NOT_XML = {n: "�" for n in (*range(1, 32), 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)) if n not in (9, 10, 13)}
+_NOT_XML[0] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The closed documents of a text, what stands around them, and whether a piece of a report stands there too."""
+
+    documents: tuple[str, ...]
+    outside: str
+    unfinished: bool
+
+
+def decoded(chunks: Iterable[bytes], head: Head, where: str, notes: Notes) -> Iterator[str]:
+    """The file as text from where its XML begins, wrong bytes and characters replaced (noted)."""
+    codec = head.codec or head.declared or "utf-8"
+    if not _CODECS.fullmatch(codec) or (not head.codec and codec.startswith(("utf-16", "utf16", "utf-32", "utf32"))):
+        notes.add(
+            "encoding_unknown",
+            where,
+            f"The declared encoding {codec!r} is not that of the text, which was read as UTF-8.",
+        )
+        codec = "utf-8"
+    try:
+        decoder = codecs.getincrementaldecoder(codec)("replace")
+    except LookupError:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    skip = head.skip
+    replaced = False
+    for chunk in _then_end(chunks):
+        if skip:
+            chunk, skip = chunk[skip:], max(0, skip - len(chunk))
+        piece = decoder.decode(chunk, not chunk and not skip)
+        clean = piece.translate(_NOT_XML)
+        if not replaced and (clean != piece.replace("\0", "") or "�" in clean):
+            replaced = True
+            notes.add(
+                "characters_replaced", where, f"Bytes that are no {codec} text or no XML characters were replaced."
+            )
+        yield clean
+
+
+def _then_end(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        if chunk:
+            yield chunk
+    yield b""
+
+
+def documents(text: str, where: str, notes: Notes) -> Documents:
+    """The text cut into its documents, each from the root's opening to its closing tag, known tags in lower case."""
+    lower = _KNOWN.sub(lambda found: found.group().lower(), text)
+    if lower != text:
+        notes.add("upper_case_tags", where, "Element names in upper case were read as if in lower case.")
+    found: list[str] = []
+    outside: list[str] = []
+    position = 0
+    for close in _CLOSE.finditer(lower):
+        begin = _OPEN.search(lower, position, close.end())
+        if begin is None:
+            outside.append(lower[position : close.end()])
+        else:
+            outside.append(lower[position : begin.start()])
+            found.append(lower[begin.start() : close.end()])
+        position = close.end()
+    rest = lower[position:]
+    outside.append(rest)
+    around = _ASIDE.sub("", "".join(outside)).strip()
+    return Documents(tuple(found), around, bool(_OPEN.search(rest) or _RECORD.search(around)))
+
+
+def escaped(text: str, where: str, notes: Notes) -> str:
+    """The text with `&` and `<` escaped where they begin no reference and no tag of a report."""
+    mended = _STRAY.sub("&lt;", _ENTITY.sub(_reference, text))
+    if mended != text:
+        notes.add("markup_escaped", where, "Characters & or < that were not escaped were read as text.")
+    return mended
+
+
+def _reference(found: re.Match[str]) -> str:
+    decimal, hexadecimal = found.groups()
+    number = int(decimal) if decimal else int(hexadecimal, 16) if hexadecimal else 0
+    allowed = number in (9, 10, 13) or 32 <= number <= 0xD7FF or 0xE000 <= number <= 0x10FFFF
+    allowed = allowed and number not in (0xFFFE, 0xFFFF)
+    return found.group() if allowed else "&amp;" + found.group()[1:]
+
+
+def count_records(text: str) -> int:
+    """How many records begin in the text."""
+    return len(_RECORD.findall(text))

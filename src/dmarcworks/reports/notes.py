@@ -1,0 +1,90 @@
+"""What reading writes down on its way: tolerated oddities, refusals, and the work that one mail has used up.
+
+`Refused` ends the reading of one part and becomes a `Problem`; it never leaves this room.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.model import Problem, Warning
+
+# Beyond this many of one kind a report says only how many more there were.
+LISTED = 100
+
+
+class Refused(Exception):
+    """A part is refused: a code of `REASONS` and a sentence for a person."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+    def problem(self, where: str) -> Problem:
+        """The refusal as a value, with its place."""
+        return Problem(self.reason, where, self.detail)
+
+
+class Notes:
+    """Warnings of one report, one per code: the first place, and how often it was seen."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[str, str, int]] = {}
+
+    def add(self, code: str, where: str, detail: str) -> None:
+        """Note an oddity that was tolerated."""
+        first = self._seen.get(code)
+        self._seen[code] = (where, detail, 1) if first is None else (first[0], first[1], first[2] + 1)
+
+    def extend(self, other: Notes) -> None:
+        """Take over what another place noted."""
+        for code, (where, detail, times) in other._seen.items():
+            first = self._seen.get(code)
+            self._seen[code] = (where, detail, times) if first is None else (first[0], first[1], first[2] + times)
+
+    def warnings(self) -> tuple[Warning, ...]:
+        """The warnings in the order in which they were first seen."""
+        return tuple(
+            Warning(code, where, detail if times == 1 else f"{detail} ({times} times)")
+            for code, (where, detail, times) in self._seen.items()
+        )
+
+
+@dataclass(slots=True)
+class Work:
+    """What one mail has used of its bounds so far, and the problems found in it."""
+
+    bounds: Bounds
+    inflated: int = 0
+    members: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    def inflate(self, size: int) -> None:
+        """Charge inflated bytes; refused past the bound of the whole mail."""
+        self.inflated += size
+        if self.inflated > self.bounds.inflated_bytes:
+            raise Refused(
+                "inflated_bytes", f"Unpacked it is larger than the bound inflated_bytes = {self.bounds.inflated_bytes}."
+            )
+
+    def member(self) -> None:
+        """Charge one part or archive member."""
+        self.members += 1
+        if self.members > self.bounds.members:
+            raise Refused(
+                "members",
+                f"There are more parts or members than the bound members = {self.bounds.members}; the rest is not read.",
+            )
+
+    def nest(self, depth: int) -> None:
+        """Refuse a container that lies too deep."""
+        if depth > self.bounds.nesting:
+            raise Refused("nesting", f"It is nested deeper than the bound nesting = {self.bounds.nesting}.")
+
+    def problem(self, reason: str, where: str, detail: str) -> None:
+        """Note something that was not read."""
+        self.problems.append(Problem(reason, where, detail))

@@ -1,0 +1,235 @@
+"""The front door: a mail's or a file's bytes → every report in it and everything that could not be read, by name.
+
+Neither function ever raises for what it is given. What a part is called or declared to be decides nothing; only whether a part
+that holds no report is worth a word (a picture is not, a broken attachment called report.xml.gz is).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+
+from dmarcworks.reports import aggregate, failure, mail, sniff, tlsrpt, unpack
+from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.model import AggregateReport, FailureReport, Item, Part, Problem, Reading, TlsReport
+from dmarcworks.reports.notes import Notes, Refused, Work
+
+_NAMED = re.compile(r"\.(?:xml|gz|gzip|tgz|zip|z|json)\s*$", re.IGNORECASE)
+_TYPED = re.compile(r"application/(?:.*zip.*|.*xml.*|.*json.*|tlsrpt.*)|text/xml|text/json")
+_MAIL_NAME = re.compile(r"\.(?:eml|msg|mht)\s*$", re.IGNORECASE)
+_HTML = ("html", "head", "body")
+
+Report = AggregateReport | FailureReport | TlsReport
+Reader = Callable[[bytes], mail.MailPart]
+
+
+def read_mail(raw: bytes, bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 - frozen
+    """Every report in a mail, wherever it is, and every problem; "no_report" when there was nothing to read."""
+    first, unforeseen = _guarded(lambda work: list(_mail(raw, work, "", 0, mail.parts)), bounds)
+    if first.items and not first.problems:
+        return first
+    if not any(problem.reason == "mail_bytes" for problem in first.problems):
+        # The second parser decodes broken base64 and boundaries in its own way; the better reading counts.
+        second, broken = _guarded(lambda work: list(_mail(raw, work, "", 0, mail.slow_parts)), bounds)
+        if not broken and _better(second, first, unforeseen):
+            first = second
+    if not first.items and not first.problems:
+        seen = ", ".join(_types(raw)) or "none"
+        return Reading((), (Problem("no_report", "mail", f"There is no report in this mail. Its parts are: {seen}."),))
+    return first
+
+
+def read_bytes(data: bytes, name: str = "", bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 - frozen
+    """Every report in a file (XML, JSON, gzip, zip, a mail), and every problem."""
+    where = unpack.label(name) if name else "file"
+    return _guarded(lambda work: list(_bytes(data, name, where, work, 0, "", mail.parts, alone=True)), bounds)[0]
+
+
+def _guarded(read: Callable[[Work], list[Item]], bounds: Bounds) -> tuple[Reading, bool]:
+    work = Work(bounds)
+    items: list[Item] = []
+    try:
+        items = read(work)
+    except Refused as refused:
+        work.problem(refused.reason, "mail", refused.detail)
+    # The promise of this room: no bytes whatever make reading raise. The raw mail is kept, a person sees the reason.
+    except Exception as error:
+        work.problem("internal", "mail", f"Reading failed: {type(error).__name__}: {error!s:.200}")
+        return Reading((), tuple(work.problems)), True
+    return Reading(tuple(items), tuple(work.problems)), False
+
+
+def _better(second: Reading, first: Reading, unforeseen: bool) -> bool:
+    if unforeseen:
+        return True
+    return (len(second.items), -len(second.problems)) > (len(first.items), -len(first.problems)) and bool(second.items)
+
+
+def _types(raw: bytes) -> Iterator[str]:
+    try:
+        for number, leaf in enumerate(mail.leaves(mail.parts(raw))):
+            if number == 20:
+                yield "and more"
+                return
+            yield leaf.type[:60]
+    except Refused:
+        return
+
+
+def _mail(raw: bytes, work: Work, above: str, depth: int, parse: Reader) -> Iterator[Item]:
+    if len(raw) > work.bounds.mail_bytes:
+        work.problem(
+            "mail_bytes", above or "mail", f"The mail is larger than the bound mail_bytes = {work.bounds.mail_bytes}."
+        )
+        return
+    try:
+        parts = list(mail.leaves(parse(raw)))
+    except Refused as refused:
+        work.problem(refused.reason, above or "mail", refused.detail)
+        return
+    prefix = f"{above} > " if above else ""
+    found, evidence = _failure(raw, parts, prefix, work)
+    yield from found
+    for part in parts:
+        where = f"{prefix}part {part.number}"
+        try:
+            work.member()
+        except Refused as refused:
+            work.problem(refused.reason, where, refused.detail)
+            return
+        try:
+            if part.number in evidence:
+                continue
+            if part.message:
+                work.nest(depth + 1)
+                yield from _mail(part.read(), work, where, depth + 1, parse)
+                continue
+            if part.name:
+                where = f"{where} > {unpack.label(part.name)}"
+            yield from _bytes(part.read(), part.name, where, work, depth, part.type, parse)
+        except Refused as refused:
+            work.problem(refused.reason, where, refused.detail)
+
+
+def _failure(raw: bytes, parts: list[mail.MailPart], prefix: str, work: Work) -> tuple[list[Item], set[str]]:
+    """A failure report in the mail, and the parts that belong to it.
+
+    The message that it reports is evidence and never a source of reports; elsewhere an embedded mail is a forwarded one.
+    """
+    report = text = original = None
+    for part in parts[: work.bounds.members]:
+        if part.message or part.type.startswith("text/rfc822"):
+            original = original or part
+        elif part.type == "message/feedback-report":
+            report = report or part
+        elif part.type.startswith("text/") or part.type == "application/octet-stream":
+            content = _quietly(part)
+            if failure.is_feedback(content) and not part.type.startswith("text/html"):
+                report = report or part
+            elif text is None and failure.is_text_form(content):
+                text = part
+    main = report or text
+    if main is None:
+        return [], set()
+    evidence = {main.number}
+    for part in parts:
+        if part.message or part.type.startswith("text/rfc822") or part is text:
+            evidence.add(part.number)
+    where = f"{prefix}part {main.number}"
+    try:
+        content, message = main.read(), original.read() if original is not None else None
+        read = failure.read_arf if main is report else failure.read_text
+        digest = hashlib.sha256(content + b"\0" + (message or b"")).hexdigest()
+        item = Item(read(content, message, where, Notes()), Part("failure-report.eml", raw, where), digest)
+    except Refused as refused:
+        work.problem(refused.reason, where, refused.detail)
+        return [], evidence
+    return [item], evidence
+
+
+def _quietly(part: mail.MailPart) -> bytes:
+    try:
+        return part.read()
+    except Refused:
+        return b""
+
+
+def _bytes(
+    data: bytes, name: str, where: str, work: Work, depth: int, kind: str, parse: Reader, alone: bool = False
+) -> Iterator[Item]:
+    """Every report in a part's or file's bytes; `alone` for a file that was given on its own."""
+    for leaf in unpack.leaves(data, name, where, work, depth):
+        claimed = alone or leaf.packed or _claims(name, kind)
+        try:
+            for report, digest, content in _leaf(leaf, work, depth, kind, parse, claimed):
+                yield Item(report, Part(name, data if content is None else content, leaf.where), digest)
+        except Refused as refused:
+            work.problem(refused.reason, leaf.where, refused.detail)
+
+
+def _leaf(
+    leaf: unpack.Leaf, work: Work, depth: int, kind: str, parse: Reader, claimed: bool
+) -> Iterator[tuple[Report, str, bytes | None]]:
+    head = sniff.look(leaf.head)
+    html = head.root.lower() in _HTML
+    if head.kind == "xml" and (head.root.lower() == "feedback" or (not html and _inside(leaf.head))):
+        for report, digest in aggregate.read(leaf, head, work):
+            yield report, digest, None
+    elif head.kind == "json" and tlsrpt.is_tls(leaf.head[: sniff.LOOKED_AT]):
+        tls, digest = tlsrpt.read(leaf, head, work)
+        yield tls, digest, None
+    elif head.kind == "mail" and (leaf.packed or not kind or _MAIL_NAME.search(leaf.name)):
+        raw = _whole(leaf, work)
+        if failure.is_feedback(raw):
+            arf = failure.read_arf(raw, None, leaf.where, Notes())
+            yield arf, hashlib.sha256(raw + b"\0").hexdigest(), None
+            return
+        work.nest(depth + 1)
+        before = len(work.problems)
+        items = list(_mail(raw, work, leaf.where, depth + 1, parse))
+        for item in items:
+            yield item.report, item.digest, item.part.content
+        if not items and before == len(work.problems):
+            raise Refused("no_report", "There is no report in this mail.")
+    elif claimed:
+        raise Refused(*_told(head, leaf))
+
+
+def _told(head: sniff.Head, leaf: unpack.Leaf) -> tuple[str, str]:
+    begin = leaf.head[:40].decode("latin-1")
+    if head.kind == "empty":
+        return "empty", "The file is empty."
+    if head.kind == "ole":
+        return "outlook_msg", "This is an Outlook .msg file, which is not read."
+    if head.kind == "json":
+        return (
+            ("json_broken", "The JSON is no TLS report.")
+            if not leaf.head.strip()
+            else ("other_json", "The JSON is no TLS report.")
+        )
+    if head.kind == "xml" and head.root:
+        return "other_xml", f"The XML's root element is {head.root[:60]!r}, not 'feedback'."
+    return "not_xml", f"The content is neither XML nor JSON; it begins {begin!r}."
+
+
+def _inside(head: bytes) -> bool:
+    return b"<feedback" in head[: sniff.LOOKED_AT].replace(b"\0", b"").lower()
+
+
+def _whole(leaf: unpack.Leaf, work: Work) -> bytes:
+    taken: list[bytes] = []
+    size = 0
+    for chunk in leaf.open():
+        size += len(chunk)
+        if size > work.bounds.mail_bytes:
+            raise Refused("mail_bytes", f"The mail is larger than the bound mail_bytes = {work.bounds.mail_bytes}.")
+        taken.append(chunk)
+    return b"".join(taken)
+
+
+def _claims(name: str, kind: str) -> bool:
+    """Whether a part's name or type promises a report, so that one without a report is a problem."""
+    if _NAMED.search(name) or _MAIL_NAME.search(name):
+        return True
+    return bool(_TYPED.fullmatch(kind)) or (kind == "application/octet-stream" and "." not in name)

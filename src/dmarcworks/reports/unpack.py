@@ -1,0 +1,163 @@
+"""A part's bytes → the files in it, by content and never by name: gzip, zip, either inside the other, or the bytes as they are.
+
+Out: `Leaf` values, small ones whole, large ones as a stream that can be opened again. Refused by name: what hits a bound
+(inflated bytes are counted while inflating), damaged, truncated and encrypted archives; neighbours are still read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from dmarcworks.reports import archive
+from dmarcworks.reports.notes import Notes, Refused, Work
+
+# Up to here a file is taken as a whole; larger ones are streamed.
+WHOLE = 4 * 1024 * 1024
+_LABEL = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A file that is no archive: its head, all of it as chunks (as often as wanted), and what was odd on the way."""
+
+    name: str
+    where: str
+    head: bytes
+    whole: bool
+    open: Callable[[], Iterator[bytes]]
+    notes: Notes
+    packed: bool
+
+
+def label(name: str) -> str:
+    """A name as it may stand in a sentence: last path element, printable, bounded."""
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(c if c.isprintable() else "�" for c in last[:_LABEL]) or "unnamed"
+
+
+def leaves(
+    data: bytes, name: str, where: str, work: Work, depth: int = 0, notes: Notes | None = None
+) -> Iterator[Leaf]:
+    """Every file in the bytes; what is not read is noted in `work`."""
+    notes = notes or Notes()
+    # A line break before the magic bytes comes from careless transfer encodings.
+    trimmed = (
+        data
+        if data[:1] in (b"\x1f", b"P")
+        else data[:64].lstrip(b"\r\n\t ") + data[64:]
+        if data[:1].isspace()
+        else data
+    )
+    if archive.is_gzip(trimmed):
+        inner = name[:-3] if name.lower().endswith(".gz") else ""
+        place = f"{where} > {label(inner)}" if inner and depth else where
+        yield from _opened(lambda seen: archive.gunzip(trimmed, where, seen), inner, place, work, depth + 1, notes)
+    elif archive.is_zip(trimmed):
+        yield from _zip(trimmed, where, work, depth + 1, notes)
+    else:
+        yield Leaf(name, where, data, True, lambda: iter((data,)), notes, depth > 0)
+
+
+def _zip(data: bytes, where: str, work: Work, depth: int, notes: Notes) -> Iterator[Leaf]:
+    files = 0
+    whole = archive.has_directory(data)
+    if not whole:
+        work.problem(
+            "zip_corrupt", where, "The zip archive has no directory at its end; what could be found in it was read."
+        )
+    try:
+        for member in archive.members(data):
+            work.member()
+            if _beside(member.name):
+                continue
+            files += 1
+            place = f"{where} > {label(member.name)}"
+            own = Notes()
+            own.extend(notes)
+            yield from _opened(_reader(data, member), member.name, place, work, depth, own)
+    except Refused as refused:
+        work.problem(refused.reason, where, refused.detail)
+        return
+    if not files and whole:
+        work.problem("zip_empty", where, "The zip archive holds no file.")
+
+
+def _reader(data: bytes, member: archive.Member) -> Callable[[Notes], Iterator[bytes]]:
+    return lambda _: archive.read_member(data, member)
+
+
+def _beside(name: str) -> bool:
+    """Folders and what macOS puts beside the files."""
+    return name.endswith(("/", "\\")) or name.startswith("__MACOSX/") or name.rsplit("/", 1)[-1].startswith("._")
+
+
+def _opened(
+    start: Callable[[Notes], Iterator[bytes]], name: str, where: str, work: Work, depth: int, notes: Notes
+) -> Iterator[Leaf]:
+    try:
+        work.nest(depth)
+        stream = _counted(start(notes), work)
+        taken: list[bytes] = []
+        size = 0
+        for chunk in stream:
+            taken.append(chunk)
+            size += len(chunk)
+            if size > WHOLE:
+                break
+        else:
+            yield from leaves(b"".join(taken), name, where, work, depth, notes)
+            return
+        head = b"".join(taken)
+        if archive.is_gzip(head) or archive.is_zip(head):
+            yield from leaves(_rest(head, stream, work), name, where, work, depth, notes)
+            return
+        yield Leaf(name, where, head, False, _again(start, head, stream, work), notes, True)
+    except Refused as refused:
+        work.problem(refused.reason, where, refused.detail)
+
+
+def _counted(stream: Iterator[bytes], work: Work, free: int = 0) -> Iterator[bytes]:
+    """Count what is inflated; the first `free` bytes were counted before."""
+    for chunk in stream:
+        size = len(chunk)
+        if free >= size:
+            free -= size
+        else:
+            work.inflate(size - free)
+            free = 0
+        yield chunk
+
+
+def _rest(head: bytes, stream: Iterator[bytes], work: Work) -> bytes:
+    """An archive inside an archive is needed whole; it may be as large as a mail."""
+    taken = [head]
+    size = len(head)
+    for chunk in stream:
+        size += len(chunk)
+        if size > work.bounds.mail_bytes:
+            raise Refused(
+                "mail_bytes", f"The archive inside is larger than the bound mail_bytes = {work.bounds.mail_bytes}."
+            )
+        taken.append(chunk)
+    return b"".join(taken)
+
+
+def _again(
+    start: Callable[[Notes], Iterator[bytes]], head: bytes, stream: Iterator[bytes], work: Work
+) -> Callable[[], Iterator[bytes]]:
+    """Open the stream: what was begun at first, from the start thereafter; bytes are counted once."""
+    begun: list[Iterator[bytes]] = [stream]
+    counted = len(head)
+
+    def first(rest: Iterator[bytes]) -> Iterator[bytes]:
+        nonlocal counted
+        yield head
+        for chunk in rest:
+            counted += len(chunk)
+            yield chunk
+
+    def open_() -> Iterator[bytes]:
+        return first(begun.pop()) if begun else _counted(start(Notes()), work, counted)
+
+    return open_

@@ -1,0 +1,118 @@
+"""Text from strangers → values: counts, instants, addresses, domain names, words. Pure; nothing is ever invented.
+
+A value that cannot be told is None or `ValueError`; the caller names it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+LARGEST = 2**63 - 1
+_COUNT = re.compile(r"\d{1,40}", re.ASCII)
+_DECIMAL = re.compile(r"(\d{1,40})\.0{0,20}", re.ASCII)
+_SECONDS = re.compile(r"([+-]?\d{1,20})(?:\.\d{0,20})?", re.ASCII)
+_V4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)", re.ASCII)
+_ISO = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)?\s?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII | re.IGNORECASE
+)
+_FRACTION = re.compile(r"\.\d+")
+# Years 1 to 9999, what a date can be.
+_FIRST, _LAST = -62_135_596_800, 253_402_300_799
+# Before DMARC (2010) or after 2100: read, and noted as odd.
+_ODD_BEFORE, _ODD_AFTER = 1_262_304_000, 4_102_444_800
+# Thirteen digits are milliseconds (2001 to 2286), as seconds they would be the year 33,658 and later.
+_MILLISECONDS = range(10**12, 10**13)
+
+
+def count(text: str) -> tuple[int, bool]:
+    """A number of messages and whether its form was odd ("3.0"); ValueError for none, OverflowError past 2^63-1."""
+    if _COUNT.fullmatch(text):
+        number, odd = int(text), False
+    elif decimal := _DECIMAL.fullmatch(text):
+        number, odd = int(decimal.group(1)), True
+    elif text.isascii() and text.isdigit():
+        raise OverflowError(text[:60])
+    else:
+        raise ValueError(text[:60])
+    if number > LARGEST:
+        raise OverflowError(text[:60])
+    return number, odd
+
+
+def instant(text: str) -> tuple[int, str]:
+    """Unix seconds of a report's begin or end, and how odd it was ("" or a warning's sentence); ValueError for none."""
+    seconds = _SECONDS.fullmatch(text)
+    if seconds:
+        number, odd = int(seconds.group(1)), ""
+        if number in _MILLISECONDS:
+            number, odd = number // 1000, f"{text[:40]} was taken as milliseconds."
+    else:
+        number, odd = iso(text), f"{text[:40]} was taken as an ISO 8601 date."
+    if not _FIRST <= number <= _LAST:
+        raise ValueError(text[:60])
+    if not odd and not _ODD_BEFORE <= number <= _ODD_AFTER:
+        odd = f"{number} is before 2010 or after 2100."
+    return number, odd
+
+
+def iso(text: str) -> int:
+    """Unix seconds of an ISO 8601 instant (RFC 3339 and looser: a fraction, no seconds, no zone = UTC)."""
+    text = text.strip()
+    if not _ISO.fullmatch(text):
+        raise ValueError(text[:60])
+    try:
+        moment = datetime.fromisoformat(
+            _FRACTION.sub("", text.upper()).replace(" +", "+").replace(" -", "-").replace(" Z", "Z")
+        )
+    except ValueError:
+        raise ValueError(text[:60]) from None
+    return _unix(moment)
+
+
+def mail_date(text: str) -> int | None:
+    """Unix seconds of an RFC 5322 or ISO date; None when it is neither."""
+    try:
+        return _unix(parsedate_to_datetime(text.strip()[:200]))
+    except (ValueError, TypeError, OverflowError, IndexError):
+        pass
+    try:
+        return iso(text)
+    except ValueError:
+        return None
+
+
+def _unix(moment: datetime) -> int:
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    # Not timestamp(): near the years 1 and 9999 an offset would leave what a datetime can be.
+    naive = moment.replace(tzinfo=None) - datetime(1970, 1, 1)  # noqa: DTZ001
+    offset = moment.utcoffset()
+    return naive.days * 86_400 + naive.seconds - (int(offset.total_seconds()) if offset else 0)
+
+
+def address(text: str) -> tuple[str, bool]:
+    """An IP address in its canonical text and whether it is one; else the text as it came."""
+    if _V4.fullmatch(text):
+        return text, True
+    if ":" in text and "%" not in text and len(text) <= 45 and "." not in text:
+        try:
+            return str(ipaddress.IPv6Address(text)), True
+        except ValueError:
+            pass
+    return text, False
+
+
+def domain(text: str) -> str:
+    """A domain name in lower case, without its trailing dot, non-ASCII labels as A-labels; other text in lower case."""
+    if text.isascii():
+        name = text.lower()
+    else:
+        name = unicodedata.normalize("NFC", text.lower())
+        if len(name) <= 255 and not any(c.isspace() or c in "@<>,\ufffd" for c in name):
+            labels = name.replace("。", ".").split(".")
+            name = ".".join(x if x.isascii() else "xn--" + x.encode("punycode").decode("ascii") for x in labels)
+    return name[:-1] if name.endswith(".") and len(name) > 1 else name
