@@ -53,6 +53,13 @@ def test_an_mbox_gives_each_mail_with_its_number_and_unquotes_from_lines(tmp_pat
     assert found[1].data == b"From: c@example.net\n\nsecond\n"
 
 
+def test_a_single_mail_that_was_saved_with_its_from_line_is_that_file(tmp_path: Path) -> None:
+    """Mail programs save one mail as a mailbox of one: the member is the file, without a number."""
+    one = tmp_path / "one.eml"
+    one.write_bytes(b"From MAILER-DAEMON Tue Nov 24 12:00:00 2026\n" + MAIL)
+    assert list(members([str(one)])) == [Member(str(one), MAIL)]
+
+
 def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
     """Wrong usage says which path and why."""
     with pytest.raises(UsageError, match="absent: No such file or directory"):

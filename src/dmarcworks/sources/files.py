@@ -73,14 +73,26 @@ def _file(path: str) -> Iterator[Member]:
             head = file.read(2048)
             if is_mbox(head):
                 file.seek(0)
-                for number, mail in enumerate(_mails(file), start=1):
-                    yield Member(f"{path}#{number}", mail)
+                yield from _numbered(path, _mails(file))
             elif size > LARGEST:
                 yield Member(path, b"", f"larger than {LARGEST} bytes")
             else:
                 yield Member(path, head + file.read())
     except OSError as error:
         yield Member(path, b"", error.strerror or str(error))
+
+
+def _numbered(path: str, mails: Iterator[bytes]) -> Iterator[Member]:
+    """A mailbox's mails by number; a single one is just a mail that was saved with its From line."""
+    first = next(mails, b"")
+    second = next(mails, None)
+    if second is None:
+        yield Member(path, first)
+        return
+    yield Member(f"{path}#1", first)
+    yield Member(f"{path}#2", second)
+    for number, mail in enumerate(mails, start=3):
+        yield Member(f"{path}#{number}", mail)
 
 
 def _mails(lines: Iterable[bytes]) -> Iterator[bytes]:
