@@ -1,0 +1,220 @@
+"""Promise of the database: a write is whole and durable or not at all, others see it after, and trouble is a StoreError."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from bindings.conftest import fill
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from dmarcworks.bindings.contracts import Database
+from dmarcworks.bindings.queue import SqlQueue
+from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.bindings.tables import metadata as ours
+from dmarcworks.catalogue.tables import metadata as catalogue
+from dmarcworks.errors import SettingsError, StoreError
+
+PUT = text("INSERT INTO kv (key, value) VALUES (:key, :value)")
+COUNT = text("SELECT count(*) FROM kv")
+
+
+async def count(database: Database) -> int:
+    async with database.read() as connection:
+        return int((await connection.execute(COUNT)).scalar_one())
+
+
+async def put(database: Database, key: bytes, value: bytes = b"") -> None:
+    async with database.write() as connection:
+        await connection.execute(PUT, {"key": key, "value": value})
+
+
+async def test_the_migrated_schema_is_the_one_that_the_code_means(database: Database) -> None:
+    """Migrations and metadata agree in every table, column, key and index; a second migration changes nothing."""
+    assert isinstance(database, Database)
+
+    def differences(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, [ours, catalogue]))  # type: ignore[arg-type]
+
+    async with database.read() as connection:
+        assert await connection.run_sync(differences) == []
+    assert await database.migrate() == "0001"
+
+
+async def test_a_database_of_a_newer_version_is_not_touched(database: Database) -> None:
+    """A revision that this version does not know is an error that says so."""
+    async with database.write() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SettingsError, match="newer"):
+        await database.migrate()
+
+
+async def test_a_failed_block_leaves_nothing(database: Database) -> None:
+    """Any error rolls the whole block back; a constraint stays what it is; the next write works."""
+    with pytest.raises(ZeroDivisionError):
+        async with database.write() as connection:
+            await connection.execute(PUT, {"key": b"a", "value": b""})
+            raise ZeroDivisionError
+    assert await count(database) == 0
+    await put(database, b"a")
+    with pytest.raises(IntegrityError):
+        await put(database, b"a")
+    await put(database, b"b")
+    assert await count(database) == 2
+
+
+async def test_a_cancelled_write_leaves_nothing(database: Database) -> None:
+    """A task that is cancelled inside its block holds nobody up."""
+
+    async def slow() -> None:
+        async with database.write() as connection:
+            await connection.execute(PUT, {"key": b"a", "value": b""})
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(slow())
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await put(database, b"b")
+    assert await count(database) == 1
+
+
+async def test_writers_queue_and_readers_do_not_wait(database: Database) -> None:
+    """Twenty writers at once all succeed; a reader meanwhile sees what was committed before."""
+    async with database.write() as connection:
+        await connection.execute(PUT, {"key": b"first", "value": b""})
+        assert await count(database) == 0
+    await asyncio.gather(*(put(database, b"%d" % n) for n in range(20)))
+    assert await count(database) == 21
+    await asyncio.gather(*(count(database) for _ in range(30)))
+
+
+async def test_reading_connections_cannot_write(database: Database) -> None:
+    """A write through `read` is refused by the engine."""
+    with pytest.raises(StoreError, match="readonly"):
+        async with database.read() as connection:
+            await connection.execute(PUT, {"key": b"a", "value": b""})
+    await put(database, b"a")
+
+
+async def test_every_connection_keeps_the_promises(database: Database) -> None:
+    """WAL, synchronous=FULL (2), foreign keys on; the file is for its owner only."""
+    assert isinstance(database, SqliteDatabase)
+    for opened in (database.read, database.write):
+        async with opened() as connection:
+            found = [
+                (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one()
+                for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            ]
+        assert found == ["wal", 2, 1, 2000]
+    assert stat.S_IMODE(database.path.stat().st_mode) == 0o600
+
+
+async def test_another_process_may_write_too(database: Database) -> None:
+    """A lock held elsewhere is waited for; one that is held too long is a StoreError that names the file."""
+    assert isinstance(database, SqliteDatabase)
+    other = sqlite3.connect(database.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = asyncio.create_task(put(database, b"a"))
+    await asyncio.sleep(0.3)
+    other.execute("COMMIT")
+    await waiting
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match=r"test\.db.*locked") as caught:
+        await put(database, b"b")
+    assert caught.value.temporary
+    assert isinstance(caught.value.__cause__, OperationalError)
+    other.execute("ROLLBACK")
+    other.close()
+    await put(database, b"b")
+    assert await count(database) == 2
+
+
+async def test_a_full_disk_is_a_store_error_and_passes(small_disk: Path) -> None:
+    """No row is lost or half there; when there is room again the store works by itself, for the queue too."""
+    database = SqliteDatabase(small_disk / "test.db")
+    await database.migrate()
+    queue = SqlQueue(database)
+    sent = await queue.send({"n": 0})
+    filler = fill(small_disk)
+    for n in range(3):
+        with pytest.raises(StoreError, match=r"test\.db.*full"):
+            await put(database, b"%d" % n, b"x" * 500_000)
+    results = await asyncio.gather(*(queue.send({"x": "x" * 100_000}) for _ in range(20)), return_exceptions=True)
+    assert any(isinstance(result, StoreError) for result in results)
+    filler.unlink()
+    await put(database, b"after", b"x" * 1000)
+    await database.ping()
+    accepted = {sent, *(result for result in results if isinstance(result, int)), await queue.send({"n": 1})}
+    assert {message.id for message in await queue.receive(limit=100)} == accepted
+    assert await count(database) == 1
+    await database.close()
+
+
+async def test_a_read_only_disk_is_a_store_error_and_passes(small_disk: Path) -> None:
+    """A disk that is read-only at start is met with a StoreError; writable again, the same object works."""
+    options = ["mount", "-o"]
+    subprocess.run([*options, "remount,ro", str(small_disk)], check=True)
+    database = SqliteDatabase(small_disk / "test.db")
+    with pytest.raises(StoreError, match=r"test\.db"):
+        await database.migrate()
+    with pytest.raises(StoreError, match=r"test\.db"):
+        await database.ping()
+    subprocess.run([*options, "remount,rw", str(small_disk)], check=True)
+    assert await database.migrate() == "0001"
+    await database.ping()
+    await database.close()
+
+
+async def test_an_io_error_replaces_the_connection(tmp_path: Path) -> None:
+    """A file size limit cuts every write short (EFBIG); lifted, the same process writes on and keeps every row."""
+    script = f"""
+import asyncio, resource, signal
+from pathlib import Path
+from dmarcworks.bindings.kv import SqlKV
+from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.errors import StoreError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+async def main():
+    database = SqliteDatabase(Path({str(tmp_path / "test.db")!r}))
+    await database.migrate()
+    kv = SqlKV(database)
+    await kv.put("a", "1")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+    for _ in range(3):
+        try:
+            await kv.put("b", "x" * 1_000_000)
+            print("taken")
+        except StoreError as error:
+            print("refused")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    await kv.put("b", "x" * 1_000_000)
+    print(await kv.get("a"), len(await kv.get("b")))
+    await database.close()
+asyncio.run(main())
+"""
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout.split(), done.stderr) == (["refused"] * 3 + ["1", "1000000"], "")
+
+
+async def test_a_file_that_is_no_database_is_a_store_error(tmp_path: Path) -> None:
+    """Damage is told with the file's name."""
+    (tmp_path / "test.db").write_bytes(b"not a database at all" * 1000)
+    database = SqliteDatabase(tmp_path / "test.db")
+    with pytest.raises(StoreError, match=r"test\.db: file is not a database"):
+        await database.ping()
+    await database.close()
+    with pytest.raises(StoreError, match="none"):
+        await SqliteDatabase(tmp_path / "none" / "test.db").ping()

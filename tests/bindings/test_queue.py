@@ -1,0 +1,145 @@
+"""Promise of the queue: what was sent comes at least once, until it is acknowledged or dead; nothing else comes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+
+from bindings.conftest import Clock
+from dmarcworks.bindings.contracts import Database, Queue, QueueStats
+from dmarcworks.bindings.queue import SqlQueue
+from dmarcworks.errors import BoundError
+
+
+@pytest.fixture
+def queue(database: Database, clock: Clock) -> Queue:
+    return SqlQueue(database, clock)
+
+
+async def test_messages_come_oldest_first_and_only_once_while_leased(queue: Queue, clock: Clock) -> None:
+    """A lease hides a message; its body, time and number of deliveries are told."""
+    assert isinstance(queue, Queue)
+    first = await queue.send({"n": 1, "text": "ü\0"})
+    clock.now += 1
+    second = await queue.send({"n": 2})
+    assert second > first
+    batch = await queue.receive()
+    assert [(m.id, m.body, m.attempts) for m in batch] == [(first, {"n": 1, "text": "ü\0"}, 1), (second, {"n": 2}, 1)]
+    assert batch[0].sent == datetime.fromtimestamp(1_795_000_000, UTC)
+    assert await queue.receive() == []
+    await queue.ack([first, second, 99])
+    await queue.ack([])
+    clock.now += 1000
+    assert await queue.receive() == []
+
+
+async def test_a_lease_that_ended_makes_the_message_ready_again(queue: Queue, clock: Clock) -> None:
+    """A consumer that died loses its lease, not the message; the next delivery counts."""
+    await queue.send({})
+    assert [m.attempts for m in await queue.receive(lease=60)] == [1]
+    clock.now += 59.9
+    assert await queue.receive() == []
+    clock.now += 0.1
+    assert [m.attempts for m in await queue.receive()] == [2]
+
+
+async def test_the_fourth_failed_delivery_is_a_dead_letter(queue: Queue, database: Database, clock: Clock) -> None:
+    """max_retries=3: three retries, then dead and kept with its error; neither ack nor retry revives or removes it."""
+    number = await queue.send({"bad": True})
+    outcomes = []
+    for attempt in range(1, 5):
+        (message,) = await queue.receive()
+        assert message.attempts == attempt
+        outcomes.append(await queue.retry(number, error=f"boom {attempt}"))
+    assert outcomes == [True, True, True, False]
+    clock.now += 10_000
+    assert await queue.receive() == []
+    await queue.ack([number])
+    assert await queue.retry(number) is False
+    assert await queue.stats() == QueueStats(ready=0, delayed=0, leased=0, dead=1, oldest_age=0.0)
+    async with database.read() as connection:
+        row = (await connection.execute(text("SELECT body, error, attempts FROM queue"))).one()
+    assert tuple(row) == ('{"bad":true}', "boom 4", 4)
+
+
+async def test_no_retries_is_dead_at_once_and_an_unknown_one_is_no_error(queue: Queue) -> None:
+    """max_retries=0 gives up after the first delivery."""
+    number = await queue.send({})
+    await queue.receive()
+    assert await queue.retry(number, max_retries=0) is False
+    assert await queue.retry(12345) is True
+
+
+async def test_delays_hold_back(queue: Queue, clock: Clock) -> None:
+    """A delayed send or retry is not ready before its time; stats tell the difference."""
+    await queue.send({"n": "later"}, delay=30)
+    await queue.send({"n": "now"})
+    await queue.send({"n": "too"})
+    clock.now += 5
+    (leased,) = await queue.receive(limit=1)
+    assert leased.body == {"n": "now"}
+    assert await queue.stats() == QueueStats(ready=1, delayed=1, leased=1, dead=0, oldest_age=5.0)
+    await queue.retry(leased.id, delay=100)
+    assert await queue.stats() == QueueStats(ready=1, delayed=2, leased=0, dead=0, oldest_age=5.0)
+    clock.now += 25
+    assert [m.body["n"] for m in await queue.receive()] == ["later", "too"]
+    clock.now += 75
+    assert "now" in [m.body["n"] for m in await queue.receive()]
+
+
+async def test_wait_wakes_at_a_send_and_misses_none(queue: Queue) -> None:
+    """A send wakes a sleeper at once, also one that lay down just after it; otherwise the timeout ends the wait."""
+    assert await queue.wait(0.01) is False
+    started = time.monotonic()
+    sleeper = asyncio.create_task(queue.wait(5))
+    await asyncio.sleep(0.05)
+    await queue.send({})
+    assert await sleeper is True
+    assert time.monotonic() - started < 2
+    await queue.send({})
+    assert await queue.wait(5) is True
+    assert await queue.wait(0.01) is False
+
+
+async def test_many_senders_share_commits_and_each_gets_its_own_id(queue: Queue) -> None:
+    """Ids belong to the bodies they were given for, in a crowd too."""
+    bodies = [{"n": n} for n in range(500)]
+    ids = await asyncio.gather(*(queue.send(body) for body in bodies))
+    got = {}
+    while batch := await queue.receive(limit=100):
+        got |= {message.id: message.body for message in batch}
+    assert got == dict(zip(ids, bodies, strict=True))
+
+
+async def test_a_cancelled_sender_takes_nobody_with_it(queue: Queue) -> None:
+    """Others of the same group are sent, and the queue goes on."""
+    tasks = [asyncio.create_task(queue.send({"n": n})) for n in range(10)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    done = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(done[0], asyncio.CancelledError)
+    assert all(isinstance(number, int) for number in done[1:])
+    await queue.send({"n": "after"})
+    assert {m.body["n"] for m in await queue.receive(limit=20)} >= {*range(1, 10), "after"}
+
+
+async def test_bounds(queue: Queue) -> None:
+    """128,000 bytes of JSON are taken, one more is not; a batch has 1 to 100 messages."""
+    await queue.send({"a": "x" * (128_000 - 8)})
+    with pytest.raises(BoundError, match="128000"):
+        await queue.send({"a": "x" * (128_001 - 8)})
+    for limit in (0, 101):
+        with pytest.raises(BoundError):
+            await queue.receive(limit=limit)
+
+
+async def test_two_consumers_never_share_a_lease(queue: Queue) -> None:
+    """Concurrent receives split the messages."""
+    for n in range(40):
+        await queue.send({"n": n})
+    batches = await asyncio.gather(*(queue.receive(limit=10) for _ in range(4)))
+    assert sorted(m.body["n"] for batch in batches for m in batch) == list(range(40))
