@@ -1,7 +1,8 @@
-"""XML → `AggregateReport` (drafts, RFC 7489 Appendix C, RFC 9990), as a stream: records are read and dropped as they come.
+"""XML → `AggregateReport` (drafts, RFC 7489 Appendix C, RFC 9990), as a stream: a record is read and let go.
 
-First as it stands; then decoded with replacements; then mended (`mend.py`); each repair is noted with the report. Refused by
-name: DOCTYPE at sight, truncated or broken XML, no date range, no policy domain, more records or depth than the bounds.
+First as it stands; then decoded with replacements; then mended (`mend.py`); each repair is noted with the report.
+Refused by name: DOCTYPE at sight, truncated or broken XML, no date range, no policy domain, more records or depth than
+the bounds.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from lxml import etree
 
@@ -122,7 +124,9 @@ def _mended(part: str, where: str, bounds: Bounds, notes: Notes) -> _Document:
     except _Broken as broken:
         notes.add("recovered", where, f"The XML is broken ({broken}); what could be recovered was read.")
     document = _parse(_pieces(mended), where, bounds, notes, "utf-8", recover=True)
-    stated = mend.count_records(mended)
+    stated, ended = mend.count_records(mended)
+    if ended > stated:
+        notes.add("records_lost", where, f"{ended - stated} records end that do not begin; they cannot be read.")
     if document.tally.seen != stated:
         raise Refused(
             "records_unclear", f"The XML is broken: {stated} records begin, {document.tally.seen} could be told apart."
@@ -185,7 +189,7 @@ def _parse(
         for chunk in chunks:
             for start in range(0, len(chunk), _FEED):
                 parser.feed(chunk[start : start + _FEED])
-                for _, element in parser.read_events():
+                for _, element in cast(Iterable[tuple[str, etree._Element]], parser.read_events()):
                     if root is None:
                         root = element.getroottree().getroot()
                         names = Names(namespace(root))

@@ -1,20 +1,23 @@
 """Streams out of gzip and zip bytes: RFC 1952 with every member, PKZIP by its own headers; nothing in memory at once.
 
-Sizes in headers are never believed: deflate ends where it ends. Refused by name: truncated or damaged data, encrypted members,
-other compressions. The caller counts the bytes.
+Sizes in headers are never believed: deflate ends where it ends. Refused by name: truncated or damaged data, encrypted
+members, other compressions. The caller counts the bytes.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from isal import isal_zlib
 
 from dmarcworks.reports.notes import Notes, Refused
 
+# isal types its own error as a function.
+_DAMAGED = cast(type[Exception], isal_zlib.error)
 CHUNK = 256 * 1024
 GZIP = b"\x1f\x8b"
 ZIP = b"PK\x03\x04"
@@ -53,7 +56,7 @@ def gunzip(data: bytes, where: str, notes: Notes) -> Iterator[bytes]:
         position = rest
 
 
-def _inflate(data: bytes, start: int, wbits: int, kind: str) -> Iterator[bytes]:
+def _inflate(data: bytes, start: int, wbits: int, kind: str) -> Generator[bytes, None, int]:
     """Yield inflated chunks; returns how many bytes of `data` the stream took."""
     engine = isal_zlib.decompressobj(wbits=wbits)
     view = memoryview(data)
@@ -74,7 +77,7 @@ def _inflate(data: bytes, start: int, wbits: int, kind: str) -> Iterator[bytes]:
                     f"{kind}_truncated" if kind == "gzip" else f"{kind}_corrupt",
                     f"The {kind} data ends before its end.",
                 )
-    except isal_zlib.error as error:
+    except _DAMAGED as error:
         raise Refused(f"{kind}_corrupt", f"The {kind} data is damaged: {error}") from None
     return position - len(engine.unused_data) - start
 
@@ -157,7 +160,7 @@ def _entries(data: bytes, position: int, end: int, moved: int) -> Iterator[Membe
 
 def _scan(data: bytes) -> Iterator[Member]:
     position = data.find(ZIP)
-    while 0 <= position and position + 30 <= len(data):
+    while position >= 0 and position + 30 <= len(data):
         flags, method, crc, packed, name = struct.unpack_from("<6xHH4xLL4xH", data, position)
         text = _name(data[position + 30 : position + 30 + name], flags)
         yield Member(text, position, flags, method, 0 if flags & _DESCRIPTOR else crc, packed, False)

@@ -1,7 +1,7 @@
-"""A failure report about one message → `FailureReport`: ARF (RFC 5965, RFC 6591, RFC 9991) and the plain text form of Exim.
+"""A failure report about one message → `FailureReport`: ARF (RFC 5965, 6591, 9991) and the plain text form of Exim.
 
-In: the machine-readable part or the text, and the reported message or its headers. Refused by name: feedback about anything
-but authentication (abuse, opt-out). The reported message is text here and nothing else; its parts are never looked into.
+In: the machine-readable part or the text, and the reported message or its headers. Refused by name: feedback about
+anything but authentication (abuse, opt-out). The reported message is text and nothing else; its parts are not opened.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Fields = dict[str, list[str]]
 def is_feedback(content: bytes) -> bool:
     """Whether the bytes are a feedback report's fields, whatever type they were sent as."""
     head = content[:4096]
-    return head.lstrip()[:13].lower() == b"feedback-type" and b":" in head or len(_FEEDBACK.findall(head)) >= 3
+    return (head.lstrip()[:13].lower() == b"feedback-type" and b":" in head) or len(_FEEDBACK.findall(head)) >= 3
 
 
 def is_text_form(content: bytes) -> bool:

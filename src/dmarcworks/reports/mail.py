@@ -46,7 +46,7 @@ def slow_parts(raw: bytes) -> MailPart:
     """The mail's tree by the standard library."""
     try:
         return _slow(email.message_from_bytes(_without_from(raw), policy=email.policy.compat32), "")
-    # The standard library's parser is not written for hostile mails: LookupError, AttributeError and others have been seen.
+    # The standard library's parser is not written for hostile mails: LookupError, AttributeError and more are seen.
     except Exception as error:
         raise Refused("unreadable_mail", f"The mail's parts cannot be told: {error!r:.100}") from None
 

@@ -1,7 +1,7 @@
 """Broken XML text → text that a strict parser may read, without changing what the report says.
 
-In: a file's chunks or text. Out: decoded text, the documents in it, escaped markup. Nothing is guessed: a document without its
-closing tag is none, and the caller compares how many records begin with how many were read.
+In: a file's chunks or text. Out: decoded text, the documents in it, escaped markup. Nothing is guessed: a document
+without its closing tag is none, and the caller compares how many records begin with how many were read.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _CODECS = re.compile(
 _WORDS = (
     "feedback version report_metadata org_name email extra_contact_info report_id date_range begin end error generator "
     "policy_published domain adkim aspf p sp np pct fo rf ri testing discovery_method record row source_ip count "
-    "policy_evaluated disposition dkim spf reason type comment identifiers identities header_from envelope_from envelope_to "
-    "auth_results selector scope result human_result extension"
+    "policy_evaluated disposition dkim spf reason type comment identifiers identities header_from envelope_from "
+    "envelope_to auth_results selector scope result human_result extension"
 )
 WORDS = frozenset(_WORDS.split())
 _TAG = r"(?:[A-Za-z_][\w.-]{0,60}:)?(?:" + "|".join(sorted(WORDS, key=len, reverse=True)) + r")(?=[\s/>])"
@@ -34,6 +34,7 @@ _ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)(?:#(\d{1,7});|#x([0-9A-Fa-f
 _OPEN = re.compile(r"<(?:[A-Za-z_][\w.-]{0,60}:)?feedback(?=[\s/>])")
 _CLOSE = re.compile(r"</(?:[A-Za-z_][\w.-]{0,60}:)?feedback\s{0,100}>")
 _RECORD = re.compile(r"<(?:[A-Za-z_][\w.-]{0,60}:)?record(?=[\s/>])")
+_RECORD_END = re.compile(r"</(?:[A-Za-z_][\w.-]{0,60}:)?record\s{0,100}>")
 _ASIDE = re.compile(r"<\?[^>]*>|<!--(?:[^-]|-(?!->))*-->")
 # What XML 1.0 does not allow as a character (§2.2); NUL is padding and goes.
 _NOT_XML = {n: "�" for n in (*range(1, 32), 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)) if n not in (9, 10, 13)}
@@ -123,6 +124,6 @@ def _reference(found: re.Match[str]) -> str:
     return found.group() if allowed else "&amp;" + found.group()[1:]
 
 
-def count_records(text: str) -> int:
-    """How many records begin in the text."""
-    return len(_RECORD.findall(text))
+def count_records(text: str) -> tuple[int, int]:
+    """How many records begin in the text, and how many end."""
+    return len(_RECORD.findall(text)), len(_RECORD_END.findall(text))

@@ -77,7 +77,7 @@ class Work:
         if self.members > self.bounds.members:
             raise Refused(
                 "members",
-                f"There are more parts or members than the bound members = {self.bounds.members}; the rest is not read.",
+                f"There are more parts or members than the bound members = {self.bounds.members}; the rest is left.",
             )
 
     def nest(self, depth: int) -> None:

@@ -1,7 +1,7 @@
 """The front door: a mail's or a file's bytes → every report in it and everything that could not be read, by name.
 
-Neither function ever raises for what it is given. What a part is called or declared to be decides nothing; only whether a part
-that holds no report is worth a word (a picture is not, a broken attachment called report.xml.gz is).
+Neither function ever raises for what it is given. What a part is called or declared to be decides nothing but whether
+a part without a report is worth a word (a picture is not, a broken attachment called report.xml.gz is).
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _mail(raw: bytes, work: Work, above: str, depth: int, parse: Reader) -> Iter
 def _failure(raw: bytes, parts: list[mail.MailPart], prefix: str, work: Work) -> tuple[list[Item], set[str]]:
     """A failure report in the mail, and the parts that belong to it.
 
-    The message that it reports is evidence and never a source of reports; elsewhere an embedded mail is a forwarded one.
+    The message that it reports is evidence and never a source of reports; elsewhere an embedded mail is forwarded.
     """
     report = text = original = None
     for part in parts[: work.bounds.members]:

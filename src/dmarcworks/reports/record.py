@@ -1,7 +1,7 @@
 """A `<record>` element → `Record` (RFC 7489 Appendix C, RFC 9990), by local names, in any order, absent as None.
 
-Left out with a named problem: a record without exactly one count that is a number of messages. Everything else odd is kept
-and noted. Equal parts of records are one object, so that a large report stays small in memory.
+Left out with a named problem: a record without exactly one count that is a number of messages. All else is kept, noted.
+Equal parts of records are one object, so that a large report stays small in memory.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """JSON → `TlsReport` (RFC 8460): policies, sessions, failure details; absent as None.
 
-Left out with a named problem: a policy whose session counts are no numbers. Refused by name: JSON that is broken, states a key
-twice, holds NaN or numbers beyond 2^63-1, is nested or larger than the bounds, no date range.
+Left out with a named problem: a policy whose session counts are no numbers. Refused by name: JSON that is broken,
+states a key twice, holds NaN or numbers beyond 2^63-1, is nested or larger than the bounds, no date range.
 """
 
 from __future__ import annotations
@@ -18,16 +18,14 @@ from dmarcworks.reports.sniff import Head
 from dmarcworks.reports.unpack import Leaf
 
 _TOKENS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
-_KEYS = ("policies", "organization-name", "date-range", "contact-info")
+_KEYS = (b"organization-name", b"date-range", b"contact-info")
 _REPORT_ID = 1024
 
 
 def is_tls(head: bytes) -> bool:
     """Whether the head of a JSON file names what a TLS report has."""
     plain = head.replace(b"\0", b"")
-    return (
-        sum(b'"%s"' % key.encode() in plain for key in _KEYS) >= 1 and b'"report-id"' in plain or b'"policies"' in plain
-    )
+    return b'"policies"' in plain or (b'"report-id"' in plain and any(b'"%s"' % key in plain for key in _KEYS))
 
 
 def read(leaf: Leaf, head: Head, work: Work) -> tuple[TlsReport, str]:

@@ -1,7 +1,7 @@
-"""A part's bytes → the files in it, by content and never by name: gzip, zip, either inside the other, or the bytes as they are.
+"""A part's bytes → the files in it, by content and never by name: gzip, zip, either inside the other, or neither.
 
-Out: `Leaf` values, small ones whole, large ones as a stream that can be opened again. Refused by name: what hits a bound
-(inflated bytes are counted while inflating), damaged, truncated and encrypted archives; neighbours are still read.
+Out: `Leaf` values, small ones whole, large ones as a stream that can be opened again. Refused by name: what hits a
+bound (inflated bytes are counted while inflating), damaged, truncated and encrypted archives; neighbours are read.
 """
 
 from __future__ import annotations
