@@ -34,6 +34,7 @@ log = structlog.get_logger("dmarcworks.dmarc")
 
 # Rows of several reports share an insert; past this many they leave at once, so that memory stays flat.
 PUBLISH_ROWS = 100_000
+ADDRESS_LENGTH = 320
 _UNSAFE = re.compile(r"[^A-Za-z0-9._!@+=,-]+")
 
 
@@ -101,6 +102,8 @@ async def dead(message: BatchMessage, env: Env) -> None:
 
 
 async def _gate(address: str, env: Env) -> dict[str, str] | None:
+    if not address.isascii() or len(address) > ADDRESS_LENGTH:
+        return None  # none of ours looks so, and no store need be asked
     entry = await env.kv.get(f"dmarc:{address.strip('<>').lower()}")
     if entry is None:
         return None
@@ -224,21 +227,16 @@ class _Publisher:
 
     def __init__(self, env: Env) -> None:
         self._env = env
-        self._mails: list[_Mail] = []
+        self._mails: list[tuple[_Mail, list[ReportRow]]] = []
         self._tables: dict[str, pa.Table] = {}
-        self._again: dict[str, ReportRow] = {}
         self.rows = 0
 
     def add(self, mail: _Mail, rows: Sequence[tuple[ReportRow, AggregateReport]]) -> None:
         """Take a mail whose reports are archived and noted."""
-        self._mails.append(mail)
         for row, report in rows:
             if row.key in self._tables:
                 continue
-            # Only what was on its way before can be in Analytics already: a redelivery or another mail's report.
-            if mail.message.attempts > 1 or row.mail_id != mail.body["mail_id"]:
-                self._again[row.key] = row
-            self._tables[row.key] = schema.rows(
+            table = schema.rows(
                 report,
                 account_id=row.account_id,
                 domain_id=row.domain_id,
@@ -247,26 +245,55 @@ class _Publisher:
                 report_key=row.key,
                 object_key=row.object_key,
             )
-            self.rows += self._tables[row.key].num_rows
+            self._tables[row.key] = table
+            self.rows += table.num_rows
+        self._mails.append((mail, [row for row, _ in rows]))
 
     async def flush(self) -> None:
         """Insert what was gathered, mark it published, note and acknowledge the mails."""
-        mails, gathered, again = self._mails, self._tables, self._again
-        self._mails, self._tables, self._again, self.rows = [], {}, {}, 0
+        mails, gathered = self._mails, self._tables
+        self._mails, self._tables, self.rows = [], {}, 0
+        await self._flush(mails, gathered)
+
+    async def _flush(self, mails: Sequence[tuple[_Mail, list[ReportRow]]], gathered: dict[str, pa.Table]) -> None:
         try:
-            for key, row in again.items():
-                if await schema.published(self._env.analytics, row.account_id, row.domain_id, row.day, key):
-                    gathered[key] = gathered[key].slice(0, 0)
-            filled = [part for part in gathered.values() if part.num_rows]
-            if filled:
-                await self._env.analytics.insert("dmarc_reports", pa.concat_tables(filled))
-            if gathered:
-                await self._env.arrivals.mark_published(list(gathered))
-            for mail in mails:
-                await self._done(mail)
+            await self._publish(mails, gathered)
         except DmarcworksError as error:
-            for mail in mails:
+            if error.temporary or len(mails) == 1:
+                for mail, _ in mails:
+                    mail.message.retry(str(error), temporary=error.temporary)
+                return
+            # The engine refuses something in here: mail by mail, so that only the one that holds it waits.
+            for one in mails:
+                await self._flush([one], gathered)
+            return
+        for mail, _ in mails:
+            try:
+                await self._done(mail)
+            except DmarcworksError as error:
                 mail.message.retry(str(error), temporary=error.temporary)
+            # As in queue(): one mail that cannot be noted must not take its neighbours along.
+            except Exception as error:
+                log.exception("mail failed", id=mail.body["mail_id"])
+                mail.message.retry(repr(error))
+
+    async def _publish(self, mails: Sequence[tuple[_Mail, list[ReportRow]]], gathered: dict[str, pa.Table]) -> None:
+        tables: dict[str, pa.Table] = {}
+        for mail, rows in mails:
+            for row in rows:
+                if row.key in tables:
+                    continue
+                tables[row.key] = gathered[row.key]
+                # Only what was on its way before can be in Analytics already: a redelivery or another mail's report.
+                if mail.message.attempts > 1 or row.mail_id != mail.body["mail_id"]:
+                    where = (row.account_id, row.domain_id, row.day, row.key)
+                    if await schema.published(self._env.analytics, *where):
+                        tables[row.key] = tables[row.key].slice(0, 0)
+        filled = [part for part in tables.values() if part.num_rows]
+        if filled:
+            await self._env.analytics.insert("dmarc_reports", pa.concat_tables(filled))
+        if tables:
+            await self._env.arrivals.mark_published(list(tables))
 
     async def _done(self, mail: _Mail) -> None:
         body = mail.body

@@ -151,6 +151,11 @@ class Consumer:
                     log.warning("queue waits for a store", error=str(error))
                 self.trouble = str(error)
                 await self._pause(asyncio.sleep(1.0))
+            # Mail is taken while this runs: whatever happened here, reading goes on. The batch's lease brings it back.
+            except Exception as error:
+                log.exception("consumer failed")
+                self.trouble = repr(error)
+                await self._pause(asyncio.sleep(1.0))
 
     async def _pause(self, rest: Awaitable[object]) -> None:
         waits = {asyncio.ensure_future(rest), asyncio.ensure_future(self._stopping.wait())}
@@ -190,8 +195,7 @@ class Consumer:
                     message.id, delay=backoff(message.attempts), error=message.error, max_retries=_FOR_EVER
                 )
             elif message.attempts > self._max_retries:
-                await self._worker.dead(message, self._env)
-                await self._env.queue.retry(message.id, error=message.error, max_retries=0)
+                await self._bury(message)
             else:
                 await self._env.queue.retry(
                     message.id,
@@ -199,6 +203,16 @@ class Consumer:
                     error=message.error,
                     max_retries=self._max_retries,
                 )
+
+    async def _bury(self, message: BatchMessage) -> None:
+        try:
+            await self._worker.dead(message, self._env)
+        except StoreError:
+            raise
+        # A worker that fails at this too leaves a dead letter all the same, and its neighbours alone.
+        except Exception:
+            log.exception("dead() failed", error=message.error)
+        await self._env.queue.retry(message.id, error=message.error, max_retries=0)
 
 
 def backoff(attempts: int) -> float:

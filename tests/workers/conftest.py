@@ -1,0 +1,142 @@
+"""The DMARC worker over real embedded stores; `Tap` stands in the way of one of them when a test wants a crash."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from dmarcworks.analytics import schema
+from dmarcworks.bindings.chdb import ChdbAnalytics
+from dmarcworks.bindings.contracts import Analytics
+from dmarcworks.bindings.kv import SqlKV
+from dmarcworks.bindings.objects import FolderObjects
+from dmarcworks.bindings.queue import SqlQueue
+from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.catalogue.accounts import Accounts, Domain
+from dmarcworks.catalogue.arrivals import Arrivals
+from dmarcworks.catalogue.problems import Problems
+from dmarcworks.reports.bounds import Bounds
+from dmarcworks.workers import dmarc, runtime
+from dmarcworks.workers.message import Message
+
+
+@dataclass
+class Clock:
+    """Unix seconds for the queue, so that a test need not wait for a lease or a retry."""
+
+    now: float = 1_790_100_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Tap:
+    """A binding whose methods can be made to fail before or after they did their work; else it is the binding."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.before: dict[str, list[Exception]] = {}
+        self.after: dict[str, list[Exception]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._inner, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            if self.before.get(name):
+                raise self.before[name].pop(0)
+            result = await real(*args, **kwargs)
+            if self.after.get(name):
+                raise self.after[name].pop(0)
+            return result
+
+        return call
+
+
+@dataclass
+class House:
+    """A domain, the stores behind it, and a consumer that a test turns by hand."""
+
+    env: runtime.Env
+    domain: Domain
+    consumer: runtime.Consumer
+    clock: Clock
+    folder: Path
+    analytics: Tap
+    objects: Tap
+    queue: Tap
+
+    async def mail(self, raw: bytes, *, to: str | None = None) -> str:
+        """Deliver a mail; the SMTP reply."""
+        return await runtime.deliver(dmarc, Message("dmarc@mail.example", to or self.domain.rua, raw), self.env)
+
+    async def turn(self, seconds: float = 0.0) -> int:
+        """Let time pass and work one batch."""
+        self.clock.now += seconds
+        return await self.consumer.once()
+
+    async def settle(self) -> None:
+        """Work until nothing waits, leases and delays included."""
+        for _ in range(40):
+            stats = await self.env.queue.stats()
+            if not stats.ready + stats.delayed + stats.leased:
+                return
+            await self.turn(600)
+        raise AssertionError("the queue does not empty")
+
+    async def total(self) -> tuple[int, int, int]:
+        """What Analytics holds of this domain: reports, rows, messages."""
+        answer = await self.env.analytics.query(
+            "SELECT uniqExact(report_key) AS reports, count() AS rows, toInt64(sum(count)) AS messages"
+            " FROM dmarc_reports WHERE domain_id = {domain_id:String}",
+            {"domain_id": self.domain.id},
+        )
+        found = json.loads(answer)
+        return int(found["reports"]), int(found["rows"]), int(found["messages"])
+
+    async def problems(self) -> list[str]:
+        return sorted(row.reason for row in await self.env.problems.list(self.domain.account_id))
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def analytics(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Analytics]:
+    store = ChdbAnalytics(tmp_path_factory.mktemp("worker-analytics") / "db")
+    await schema.migrate(store)
+    yield store
+    await store.close()
+
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def house(analytics: Analytics, tmp_path: Path) -> AsyncIterator[House]:
+    clock = Clock()
+    database = SqliteDatabase(tmp_path / "catalogue.db")
+    await database.migrate()
+    kv = SqlKV(database)
+    domain = await Accounts(database, kv, "reports.example.net").add_domain("example.com")
+    taps = Tap(analytics), Tap(FolderObjects(tmp_path / "objects")), Tap(SqlQueue(database, clock))
+    env = runtime.Env(
+        kv=kv,
+        objects=taps[1],
+        queue=taps[2],
+        analytics=taps[0],
+        arrivals=Arrivals(database),
+        problems=Problems(database),
+        bounds=Bounds(),
+        now=lambda: datetime.fromtimestamp(clock.now, UTC),
+    )
+    consumer = runtime.Consumer(dmarc, env, batch=50, lease=300, max_retries=3)
+    yield House(env, domain, consumer, clock, tmp_path, *taps)
+    await database.close()
+
+
+def bounded(house: House, **bounds: int) -> None:
+    """Tighten the bounds of reading."""
+    house.env = dataclasses.replace(house.env, bounds=dataclasses.replace(house.env.bounds, **bounds))
+    house.consumer = runtime.Consumer(dmarc, house.env, batch=50, lease=300, max_retries=3)

@@ -1,0 +1,197 @@
+"""A worker is other people's code: whatever it does, the sender hears the right word and the queue goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from dmarcworks.bindings.queue import SqlQueue
+from dmarcworks.errors import StoreError, UsageError
+from dmarcworks.workers.message import Message
+from dmarcworks.workers.runtime import BatchMessage, Consumer, Env, backoff, deliver
+
+from .conftest import House
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+TO = "ab@reports.example.net"
+
+
+@dataclass
+class Worker:
+    """A worker that does what it is told."""
+
+    fault: Exception | None = None
+    reject: str = ""
+    seconds: float = 0.0
+    seen: list[int] = field(default_factory=list)
+    queue_faults: list[Exception] = field(default_factory=list)
+    dead_faults: list[Exception] = field(default_factory=list)
+    buried: list[int] = field(default_factory=list)
+
+    async def recipient(self, address: str, env: Env) -> bool:
+        return True
+
+    async def email(self, message: Message, env: Env) -> str:
+        await asyncio.sleep(self.seconds)
+        if self.fault:
+            raise self.fault
+        if self.reject:
+            message.set_reject(self.reject)
+        return "taken"
+
+    async def queue(self, batch: Sequence[BatchMessage], env: Env) -> None:
+        if self.queue_faults:
+            raise self.queue_faults.pop(0)
+        for message in batch:
+            if message.body.get("bad"):
+                message.retry("bad")
+            else:
+                self.seen.append(message.body["n"])
+
+    async def dead(self, message: BatchMessage, env: Env) -> None:
+        if self.dead_faults:
+            raise self.dead_faults.pop(0)
+        self.buried.append(message.body["n"])
+
+
+@pytest.mark.parametrize(
+    ("worker", "reply"),
+    [
+        (Worker(), "250 2.0.0 Accepted"),
+        (Worker(reject="No\r\n250 OK"), "550 5.7.1 No 250 OK"),
+        (Worker(fault=StoreError("disk full")), "451 4.3.0 Cannot keep the mail now, try again later"),
+        (Worker(fault=ValueError("bug")), "451 4.3.0 Cannot keep the mail now, try again later"),
+        (Worker(seconds=5), "451 4.3.0 Cannot keep the mail now, try again later"),
+    ],
+    ids=["return", "reject", "store away", "bug", "too slow"],
+)
+async def test_what_a_worker_does_becomes_a_reply(worker: Worker, reply: str) -> None:
+    """Return is 250, reject is 550 on one line, anything raised or too slow is 451."""
+    assert await deliver(worker, Message("", TO, b"x"), cast("Any", None), seconds=0.2) == reply
+
+
+def consumer(worker: Worker, house: House) -> Consumer:
+    return Consumer(worker, house.env, batch=10, lease=300, max_retries=1)
+
+
+async def test_the_first_word_on_an_item_counts() -> None:
+    """Acknowledged is acknowledged, given back is given back."""
+    message = BatchMessage(cast("Any", type("Leased", (), {"id": 1, "body": {}, "sent": None, "attempts": 1})))
+    message.ack()
+    message.retry("late")
+    assert (message.outcome, message.error) == ("ack", "")
+
+
+async def test_a_failed_batch_comes_again(house: House) -> None:
+    """A queue() that raises loses nothing; the next try does the work."""
+    worker = Worker(queue_faults=[RuntimeError("bug")])
+    turning = consumer(worker, house)
+    for n in range(3):
+        await house.env.queue.send({"n": n})
+    assert await turning.once() == 3
+    house.clock.now += 600
+    assert await turning.once() == 3
+    assert sorted(worker.seen) == [0, 1, 2]
+    assert (await house.env.queue.stats()).dead == 0
+
+
+async def test_what_is_given_up_is_told_and_kept(house: House) -> None:
+    """After its retries an item is a dead letter; a dead() that fails buries it all the same."""
+    worker = Worker(dead_faults=[KeyError("no such field")])
+    turning = consumer(worker, house)
+    await house.env.queue.send({"n": 1, "bad": True})
+    await house.env.queue.send({"n": 2, "bad": True})
+    await house.env.queue.send({"n": 3})
+    for _ in range(2):
+        await turning.once()
+        house.clock.now += 600
+    assert worker.buried == [2]
+    assert worker.seen == [3]
+    stats = await house.env.queue.stats()
+    assert (stats.ready, stats.delayed, stats.leased, stats.dead) == (0, 0, 0, 2)
+
+
+async def test_a_running_consumer_survives_everything(house: House) -> None:
+    """A store that is away, a driver's surprise: reading goes on and the trouble is told while it lasts."""
+    worker = Worker()
+    turning = consumer(worker, house)
+    house.queue.before["receive"] = [StoreError("away"), RuntimeError("surprise")]
+    await house.env.queue.send({"n": 7})
+    turning.start()
+    troubles = set()
+    async with asyncio.timeout(10):
+        while not worker.seen:
+            troubles.add(turning.trouble)
+            await asyncio.sleep(0.02)
+    await asyncio.wait_for(turning.stop(), 2)
+    assert worker.seen == [7]
+    assert {"away", "RuntimeError('surprise')"} <= troubles
+    assert turning.trouble == ""
+
+
+async def test_stop_finishes_the_batch_at_hand(house: House) -> None:
+    """What is in work is finished and acknowledged before stop returns."""
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    class Slow(Worker):
+        async def queue(self, batch: Sequence[BatchMessage], env: Env) -> None:
+            entered.set()
+            await leave.wait()
+            await super().queue(batch, env)
+
+    worker = Slow()
+    turning = consumer(worker, house)
+    await house.env.queue.send({"n": 1})
+    turning.start()
+    await asyncio.wait_for(entered.wait(), 5)
+    stopping = asyncio.create_task(turning.stop())
+    await asyncio.sleep(0.05)
+    leave.set()
+    await asyncio.wait_for(stopping, 5)
+    assert worker.seen == [1]
+    stats = await house.env.queue.stats()
+    assert (stats.ready, stats.leased) == (0, 0)
+
+
+async def test_an_item_that_is_sent_wakes_the_consumer(house: House) -> None:
+    """No polling interval stands between the 250 and the reading."""
+    worker = Worker()
+    turning = consumer(worker, house)
+    turning.start()
+    await asyncio.sleep(0.1)
+    loop = asyncio.get_running_loop()
+    sent = loop.time()
+    assert isinstance(house.queue._inner, SqlQueue)
+    await house.env.queue.send({"n": 1})
+    async with asyncio.timeout(5):
+        while not worker.seen:
+            await asyncio.sleep(0.005)
+    assert loop.time() - sent < 0.9
+    await turning.stop()
+
+
+async def test_the_pause_before_a_retry_doubles_and_ends() -> None:
+    """Between half and the whole of 1, 2, 4 … 300 seconds."""
+    for attempts, longest in ((1, 1.0), (2, 2.0), (5, 16.0), (9, 256.0), (10, 300.0), (10_000, 300.0)):
+        pauses = [backoff(attempts) for _ in range(50)]
+        assert all(longest / 2 <= pause <= longest for pause in pauses)
+        assert len(set(pauses)) > 1
+
+
+async def test_a_message_shows_envelope_headers_and_its_bytes_once() -> None:
+    """Headers without regard to case, raw once, a reason on one line."""
+    message = Message("a@mail.example", TO, b"Subject: one\r\nX-A: b\r\n\r\nSubject: two\r\n", peer="192.0.2.1")
+    assert (message.from_, message.to, message.peer, message.raw_size) == ("a@mail.example", TO, "192.0.2.1", 38)
+    assert message.headers["subject"] == "one"
+    assert message.headers["x-a"] == "b"
+    assert (await message.raw()).endswith(b"Subject: two\r\n")
+    with pytest.raises(UsageError, match=r"message\.raw can be read once"):
+        await message.raw()
+    message.set_reject("a\r\nb " * 400)
+    assert message.reject_reason is not None
+    assert "\n" not in message.reject_reason
+    assert len(message.reject_reason) == 400
