@@ -34,9 +34,7 @@ def main() -> int:
         return 0
     command = [*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     if status := subprocess.run(command, cwd=ROOT, check=False).returncode:
-        print(
-            "npm ci failed: the dashboard works without, but has no chart script and no live updates", file=sys.stderr
-        )
+        print("npm ci failed: the dashboard's chart script and live updates are not installed", file=sys.stderr)
         return status
     VENDOR.mkdir(parents=True, exist_ok=True)
     for name, source in FILES.items():

@@ -40,6 +40,8 @@ def test_changes_are_said_in_words_and_unknown_is_never_zero() -> None:
     assert format.change(5, 5) == "the same as in the period before"
     assert format.change(5, 0) == "none in the period before"
     assert format.change(1_000_000, 10) == "+999,990 against the period before"
+    assert format.change(900, 100, (30, 3)) == "the period before has reports about 3 days only"
+    assert format.change(900, 100, (30, 15)) == "+800.0 % against the period before"
     assert format.points((968, 1000), (962, 1000)) == "+0.6 points"
     assert format.points((0, 0), (1, 1)) == "–"
     assert format.number(None) == "–"

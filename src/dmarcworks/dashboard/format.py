@@ -32,8 +32,13 @@ def percent(part: int, whole: int) -> str:
     return f"{tenths // 10}.{tenths % 10} %"
 
 
-def change(now: int, before: int) -> str:
-    """How a count changed against the period before, in words."""
+def change(now: int, before: int, days: tuple[int, int] = (1, 1)) -> str:
+    """How a count changed against the period before, in words.
+
+    `days` are the days with reports, now and before: with less than half of them before, no percentage is honest.
+    """
+    if before and days[1] * 2 < days[0]:
+        return f"the period before has reports about {plural(days[1], 'day')} only"
     if not before:
         return "none in the period before" if now else "none in the period before either"
     share = (now - before) * 100 / before

@@ -64,8 +64,8 @@ def verdict(now: Figures, before: Figures, worst: SourceVolume | None, newest: d
     return Verdict(
         tone,
         says,
-        f"{worst.source_ip} sent {part}. If it is yours, sign its mail with DKIM as your domain; "
-        "if it is not, a policy of quarantine or reject stops it.",
+        f"{worst.source_ip} sent {part}. If it is yours, let it sign with DKIM as your domain; if not, a policy of "
+        "quarantine or reject stops it.",
         "source",
         worst.source_ip,
     )

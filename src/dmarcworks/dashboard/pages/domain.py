@@ -203,6 +203,7 @@ async def _overview(site: Site, visit: Visit, domain: Domain, seen: str) -> dict
     earlier = await deps.questions.volume_by_day(account, domain.id, before.first, before.last)
     top = await deps.questions.sources(account, domain.id, days.first, days.last, limit=TOP_SOURCES)
     failing = await deps.questions.sources(account, domain.id, days.first, days.last, limit=1, result="fail")
+    known = (len(volumes), len(earlier))
     series = charts.bars(volumes, earlier, days.first, days.last)
 
     def link(day: date) -> str:
@@ -215,10 +216,10 @@ async def _overview(site: Site, visit: Visit, domain: Domain, seen: str) -> dict
         "state": "figures",
         "now_figures": now,
         "before_figures": then,
-        "messages_change": format.change(now.messages, then.messages),
+        "messages_change": format.change(now.messages, then.messages, known),
         "pass_change": format.points((now.passed, now.messages), (then.passed, then.messages)),
-        "fail_change": format.change(now.failed, then.failed),
-        "sources_change": format.change(now.sources, then.sources),
+        "fail_change": format.change(now.failed, then.failed, known),
+        "sources_change": format.change(now.sources, then.sources, known),
         "verdict": verdict(
             now,
             then,
