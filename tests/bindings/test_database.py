@@ -1,4 +1,4 @@
-"""Promise of the database: a write is whole and durable or not at all, others see it after, and trouble is a StoreError."""
+"""Promise of the database: a write is whole and durable or not at all, and trouble is a StoreError that passes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from bindings.conftest import fill
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from bindings.conftest import fill
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.bindings.sql import SqliteDatabase
@@ -60,10 +60,14 @@ async def test_a_database_of_a_newer_version_is_not_touched(database: Database) 
 
 async def test_a_failed_block_leaves_nothing(database: Database) -> None:
     """Any error rolls the whole block back; a constraint stays what it is; the next write works."""
-    with pytest.raises(ZeroDivisionError):
+
+    async def fail() -> None:
         async with database.write() as connection:
             await connection.execute(PUT, {"key": b"a", "value": b""})
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
     assert await count(database) == 0
     await put(database, b"a")
     with pytest.raises(IntegrityError):

@@ -35,6 +35,7 @@ _ONE_BLOCK = (
     " max_partitions_per_insert_block = 0"
 )
 _CHECKED = 512
+_REST_SECONDS = 20.0
 
 
 class ChdbAnalytics:
@@ -45,6 +46,7 @@ class ChdbAnalytics:
         self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="analytics")
         self._harmless: dict[str, None] = {}
+        self._rest: asyncio.TimerHandle | None = None
         try:
             self._engine = self._thread.submit(engine.Engine, path, DATABASE).result()
         except StoreError:
@@ -105,13 +107,23 @@ class ChdbAnalytics:
         """Give back the engine's lock and files, after the statement that runs."""
         if not self._closed:
             self._closed = True
+            if self._rest is not None:
+                self._rest.cancel()
             await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.close)
             self._thread.shutdown()
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         if self._closed:
             raise StoreError(f"analytics {self.path}: closed")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        loop = asyncio.get_running_loop()
+        if self._rest is None:
+            self._rest = loop.call_later(_REST_SECONDS, self._forget)
+        return await loop.run_in_executor(self._thread, work)
+
+    def _forget(self) -> None:
+        self._rest = None
+        if not self._closed:
+            self._thread.submit(engine.forget_code)
 
 
 def _settings(bounds: QueryBounds) -> str:

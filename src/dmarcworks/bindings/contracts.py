@@ -141,7 +141,7 @@ class Queue(Protocol):
         A retry of `max_retries=0` makes a dead letter at once; `requeue` is a `send` of the same body.
         """
 
-    async def wait(self, timeout: float) -> bool:
+    async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109  how long to sleep, not a limit
         """Sleep until a message is sent in this process or `timeout` seconds passed; True when woken."""
 
     async def stats(self) -> QueueStats:

@@ -180,8 +180,13 @@ class FolderObjects:
                 file = os.open(path[-1], _FILE, dir_fd=folder)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        with open(file, "rb") as opened:
-            return opened.read() if stat.S_ISREG(os.fstat(file).st_mode) else None
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                return None
+            with open(file, "rb", closefd=False) as opened:
+                return opened.read()
+        finally:
+            os.close(file)
 
     def _head(self, path: Sequence[str]) -> ObjectInfo | None:
         try:

@@ -37,6 +37,8 @@ def open_objects(url: str) -> Objects:
 def open_analytics(url: str) -> Analytics:
     """`chdb:///absolute/path` of a folder that only this process holds. Takes a second: call it in a thread."""
     path = _absolute("DMARCWORKS_ANALYTICS_URL", url, "chdb://", "chdb:///var/lib/dmarcworks/analytics")
+    if "?" in str(path):
+        raise SettingsError(f"DMARCWORKS_ANALYTICS_URL: the engine takes no '?' in a path: {str(path)!r}")
     # Imported only where an engine is wanted: it costs 200 MB, which a command without analytics need not pay.
     from dmarcworks.bindings.chdb import ChdbAnalytics
 

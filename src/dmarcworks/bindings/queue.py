@@ -128,7 +128,7 @@ class SqlQueue:
             self._sent.set()
         return dead is None
 
-    async def wait(self, timeout: float) -> bool:
+    async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109  how long to sleep, not a limit
         """Sleep until a message is sent in this process or `timeout` seconds passed; True when woken.
 
         A send since the last `wait` wakes at once, so nothing is missed between `receive` and `wait`.
