@@ -137,6 +137,7 @@ def smtp_server(settings: Settings, env: runtime.Env) -> SmtpServer:
             connections_per_address=settings.smtp_connections_per_address,
             recipients=settings.smtp_recipients,
             idle_seconds=settings.smtp_idle_seconds,
+            line_bytes=settings.smtp_line_bytes,
         ),
         recipient=recipient,
         deliver=deliver,

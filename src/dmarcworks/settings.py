@@ -49,6 +49,9 @@ class Settings(BaseModel):
     smtp_connections: int = Field(1000, ge=1, le=100_000, description="SMTP connections at once, in all.")
     smtp_connections_per_address: int = Field(10, ge=1, le=100_000, description="SMTP connections at once per address.")
     smtp_recipients: int = Field(100, ge=1, le=10_000, description="Recipients of one mail.")
+    smtp_line_bytes: int = Field(
+        _MIB, ge=1000, le=64 * _MIB, description="Longest line of a mail, in bytes; some reports pass RFC 5321's 1,000."
+    )
     smtp_idle_seconds: int = Field(60, ge=1, le=3600, description="Seconds of silence after which a connection ends.")
     http_host: str = Field("127.0.0.1", description="Address that HTTP listens on.")
     http_port: int = Field(8080, ge=0, le=65535, description="Port that HTTP listens on; 0 takes a free one.")

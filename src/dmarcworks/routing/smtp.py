@@ -2,7 +2,7 @@
 
 In: connections. Out: one `Delivery` call per accepted recipient of a mail; its outcome is the reply after DATA. 250 is
 said only when every recipient's delivery said so. Refused: unknown recipients (550 5.1.1), mails over the SIZE bound
-(552 5.3.4), lines over 1,000 bytes (500 5.5.2), anything while a store is away (451 4.3.0). Only CRLF.CRLF ends DATA.
+(552 5.3.4), lines over their bound (500 5.5.2), anything while a store is away (451 4.3.0). Only CRLF.CRLF ends DATA.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CLOSING = "421 4.3.2 Shutting down, try again later"
 _ENHANCED = {
     "552 Error: message size exceeds fixed maximum message size": "552 5.3.4 Message larger than {size} bytes",
     "552 Error: Too much mail data": "552 5.3.4 Message larger than {size} bytes",
-    "500 Line too long (see RFC5321 4.5.3.1.6)": "500 5.5.2 Line longer than 1000 bytes (RFC 5321 4.5.3.1.6)",
+    "500 Line too long (see RFC5321 4.5.3.1.6)": "500 5.5.2 Line longer than {line} bytes",
     "500 Command line too long": "500 5.5.2 Command line too long",
     "500 Error: bad syntax": "500 5.5.2 Bad syntax",
     "503 Error: nested MAIL command": "503 5.5.1 MAIL was given already",
@@ -50,6 +50,7 @@ class SmtpBounds:
     connections_per_address: int
     recipients: int
     idle_seconds: float
+    line_bytes: int = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +178,9 @@ class _Handler:
 class _Conversation(SMTP):
     """One connection: the library's parser inside our bounds."""
 
-    line_length_limit = 1001
-
     def __init__(self, server: SmtpServer, loop: asyncio.AbstractEventLoop) -> None:
+        # Read by the library's constructor. Commands have a bound of their own, 512 bytes and what extensions add.
+        self.line_length_limit = server.bounds.line_bytes + 1
         super().__init__(
             _Handler(server),
             data_size_limit=server.bounds.mail_bytes,
@@ -257,7 +258,11 @@ class _Conversation(SMTP):
 
     async def push(self, status: Any) -> None:
         text = status.decode("utf-8", "replace") if isinstance(status, bytes) else str(status)
-        text = _ENHANCED.get(text, text).format(size=self.data_size_limit) if text in _ENHANCED else text
+        text = (
+            _ENHANCED.get(text, text).format(size=self.data_size_limit, line=self._of.bounds.line_bytes)
+            if text in _ENHANCED
+            else text
+        )
         await super().push(text)
 
     async def smtp_DATA(self, arg: str) -> None:
