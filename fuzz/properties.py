@@ -1,0 +1,135 @@
+"""What must hold for any bytes at all; shared by the atheris target and the tests.
+
+An input's first byte says how the rest is wrapped (as it is, as a mail, gzipped, zipped, attached to a mail), so that a
+mutation reaches the XML and JSON readers through intact archives.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dmarcworks.reports.archive import GZIP, gunzip, is_zip, members, read_member
+from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.model import AggregateReport, Reading, TlsReport
+from dmarcworks.reports.notes import Notes
+from dmarcworks.reports.problems import REASONS
+from dmarcworks.reports.read import read_bytes, read_mail
+from dmarcworks.reports.values import LARGEST
+
+# Small, so that mutations hit them.
+BOUNDS = Bounds(
+    mail_bytes=256 * 1024,
+    inflated_bytes=1024 * 1024,
+    members=10,
+    nesting=3,
+    xml_depth=12,
+    records=50,
+    json_depth=12,
+    json_bytes=128 * 1024,
+)
+# Far more than 64 KiB of anything need, also on a busy machine; a super-linear step passes it.
+SECONDS = 2.0
+LONGEST = 64 * 1024
+
+
+def _gz(data: bytes) -> bytes:
+    return gzip.compress(data, 1, mtime=0)
+
+
+def _zip(data: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.xml", data)
+    return out.getvalue()
+
+
+def _attached(data: bytes) -> bytes:
+    return (
+        b'Content-Type: multipart/mixed; boundary="=_b"\r\n\r\n--=_b\r\n'
+        b'Content-Type: application/gzip; name="a.xml.gz"\r\n'
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(_gz(data)) + b"\r\n--=_b--\r\n"
+    )
+
+
+WAYS: tuple[Callable[[bytes], Reading], ...] = (
+    lambda data: read_bytes(data, "", BOUNDS),
+    lambda data: read_mail(data, BOUNDS),
+    lambda data: read_bytes(_gz(data), "a.xml.gz", BOUNDS),
+    lambda data: read_bytes(_zip(data), "a.zip", BOUNDS),
+    lambda data: read_mail(_attached(data), BOUNDS),
+)
+
+
+def check(data: bytes) -> Reading:
+    """Read one input in its way; AssertionError names the property that does not hold."""
+    way = WAYS[data[0] % len(WAYS)] if data else WAYS[0]
+    content = data[1 : 1 + LONGEST]
+    start = time.process_time()
+    reading = way(content)
+    took = time.process_time() - start
+    if took > SECONDS:
+        start = time.process_time()
+        way(content)
+        took = min(took, time.process_time() - start)
+    assert took <= SECONDS, f"reading {len(content)} bytes took {took:.1f} s"
+    hold(reading)
+    return reading
+
+
+def hold(reading: Reading) -> None:
+    """The properties of any reading."""
+    for problem in reading.problems:
+        assert problem.reason in REASONS, f"unknown reason {problem.reason}"
+        assert problem.reason != "internal", problem.detail
+        assert problem.detail
+        assert problem.where
+    assert reading.items or reading.problems, "neither a report nor a problem"
+    assert len(reading.items) <= BOUNDS.members + 1
+    json.dumps([asdict(problem) for problem in reading.problems], ensure_ascii=False).encode()
+    for item in reading.items:
+        report = item.report
+        assert len(bytes.fromhex(item.digest)) == 32
+        item.part.name.encode("utf-8", "surrogatepass")
+        # What goes on into stores and pages is text that UTF-8 can hold.
+        json.dumps(asdict(report), ensure_ascii=False).encode()
+        if isinstance(report, AggregateReport):
+            assert len(report.records) <= BOUNDS.records
+            assert all(0 <= record.count <= LARGEST for record in report.records)
+            assert report.messages <= LARGEST
+            assert report.policy.domain
+        if isinstance(report, TlsReport):
+            assert 0 <= report.sessions <= LARGEST
+        if isinstance(report, AggregateReport | TlsReport):
+            assert report.report_id
+            datetime.fromtimestamp(report.begin, UTC)
+            datetime.fromtimestamp(report.end, UTC)
+
+
+def seeds(corpus: Path) -> Iterator[bytes]:
+    """The golden corpus as inputs: mails as mails, archives also unpacked and wrapped anew."""
+    for path in sorted(
+        path for path in corpus.rglob("*") if path.is_file() and not path.name.endswith(".expected.json")
+    ):
+        data = path.read_bytes()
+        yield (b"\1" if path.suffix == ".eml" else b"\0") + data
+        for inner in _inner(data):
+            yield from (bytes([way]) + inner for way in (0, 2, 3, 4))
+
+
+def _inner(data: bytes) -> Iterator[bytes]:
+    if data.startswith(GZIP):
+        yield b"".join(gunzip(data, "", Notes()))
+    elif is_zip(data):
+        for member in members(data):
+            yield b"".join(read_member(data, member))
+    elif data.lstrip()[:1] in (b"<", b"{"):
+        yield data
