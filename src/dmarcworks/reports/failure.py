@@ -41,9 +41,9 @@ Fields = dict[str, list[str]]
 
 
 def is_feedback(content: bytes) -> bool:
-    """Whether the bytes are a feedback report's fields, whatever type they were sent as."""
-    head = content[:4096]
-    return (head.lstrip()[:13].lower() == b"feedback-type" and b":" in head) or len(_FEEDBACK.findall(head)) >= 3
+    """Whether the bytes begin with a feedback report's fields, whatever type they were sent as."""
+    head = content[:4096].replace(b"\r\n", b"\n").lstrip().split(b"\n\n", 1)[0]
+    return head[:13].lower() == b"feedback-type" or len(_FEEDBACK.findall(head)) >= 3
 
 
 def is_text_form(content: bytes) -> bool:

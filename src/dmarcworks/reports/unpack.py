@@ -37,26 +37,20 @@ def label(name: str) -> str:
 
 
 def leaves(
-    data: bytes, name: str, where: str, work: Work, depth: int = 0, notes: Notes | None = None
+    data: bytes, name: str, where: str, work: Work, depth: int = 0, inside: Notes | None = None
 ) -> Iterator[Leaf]:
-    """Every file in the bytes; what is not read is noted in `work`."""
-    notes = notes or Notes()
+    """Every file in the bytes; what is not read is noted in `work`. `inside` are the notes of the archive around it."""
+    notes = inside or Notes()
     # A line break before the magic bytes comes from careless transfer encodings.
-    trimmed = (
-        data
-        if data[:1] in (b"\x1f", b"P")
-        else data[:64].lstrip(b"\r\n\t ") + data[64:]
-        if data[:1].isspace()
-        else data
-    )
+    trimmed = data[:64].lstrip(b"\r\n\t ") + data[64:] if data[:1].isspace() else data
     if archive.is_gzip(trimmed):
         inner = name[:-3] if name.lower().endswith(".gz") else ""
-        place = f"{where} > {label(inner)}" if inner and depth else where
+        place = f"{where} > {label(inner)}" if inner and inside else where
         yield from _opened(lambda seen: archive.gunzip(trimmed, where, seen), inner, place, work, depth + 1, notes)
     elif archive.is_zip(trimmed):
         yield from _zip(trimmed, where, work, depth + 1, notes)
     else:
-        yield Leaf(name, where, data, True, lambda: iter((data,)), notes, depth > 0)
+        yield Leaf(name, where, data, True, lambda: iter((data,)), notes, inside is not None)
 
 
 def _zip(data: bytes, where: str, work: Work, depth: int, notes: Notes) -> Iterator[Leaf]:

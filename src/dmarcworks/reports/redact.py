@@ -1,0 +1,284 @@
+"""A mail with a failure report → the same mail without the message that it reports: no personal data is kept unasked.
+
+In: a raw mail and "headers" (the reported message is cut to its headers) or "drop" (they go too; a hash stays, so that
+two reports stay two). The mail is built anew from its parts as the readers see them, so nothing hides between parts;
+parts that hold another report or could not be read stay byte for byte. Mails in mails and in archives are done alike.
+Twice is as good as once. None, never half a result, when a mail cannot be done without losing something of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import re
+import zipfile
+from collections import Counter
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from dmarcworks.reports import failure, mail, read, sniff, unpack
+from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.model import FailureReport, Reading
+from dmarcworks.reports.notes import Refused, Work
+
+__all__ = ["DROP", "HEADERS", "MARK", "Redacted", "redact", "redacted"]
+
+HEADERS, DROP = "headers", "drop"
+# What stands where a reported message was dropped: its hash.
+MARK = b"X-Removed-SHA256"
+
+_LINES = re.compile(rb"\r\n|\n|\r")
+_FIELD = re.compile(rb"([!-9;-~]{1,100})[ \t]{0,10}:")
+_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^_.+-]{0,60}")
+_MARKED = re.compile(rb"\s*" + MARK + rb": [0-9a-f]{64}\s*")
+_BOUNDARY = b"--=_cut"
+_MIME = {b"content-type", b"content-transfer-encoding", b"content-disposition", b"mime-version"}
+_QUOTING = {b"subject", b"thread-topic"}
+# Fields of a feedback report that hold what the message itself holds.
+_BODY_FIELD, _HEADER_FIELD = b"dkim-canonicalized-body", b"dkim-canonicalized-header"
+_READ = {name.encode() for name in failure._READ}
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """The mail without what was removed, and what the readers find in it."""
+
+    raw: bytes
+    reading: Reading
+
+
+def redact(raw: bytes, mode: str, bounds: Bounds = Bounds()) -> bytes | None:  # noqa: B008 - frozen
+    """The mail in its redacted form; itself when it holds no failure report; None when that cannot be done."""
+    reading = read.read_mail(raw, bounds)
+    if not any(isinstance(item.report, FailureReport) for item in reading.items):
+        return raw
+    done = redacted(raw, reading, mode, bounds)
+    return None if done is None else done.raw
+
+
+def redacted(raw: bytes, reading: Reading, mode: str, bounds: Bounds = Bounds()) -> Redacted | None:  # noqa: B008 - frozen
+    """As `redact`, for a mail that was read before and holds a failure report."""
+    for parse in (mail.parts, mail.slow_parts):
+        try:
+            cut = _Cut(mode, bounds, parse).mail(raw, 0)
+        except (Refused, RecursionError):
+            continue
+        again = read.read_mail(cut, bounds)
+        if _same(reading, again, mode):
+            return Redacted(cut, again)
+    return None
+
+
+def _same(before: Reading, after: Reading, mode: str) -> bool:
+    """Whether nothing is gone but what should be."""
+
+    def told(reading: Reading) -> tuple[Counter[str], Counter[str]]:
+        other = (item.digest for item in reading.items if not isinstance(item.report, FailureReport))
+        return Counter(other), Counter(problem.reason for problem in reading.problems)
+
+    found = [item.report for item in after.items if isinstance(item.report, FailureReport)]
+    if len(before.items) != len(after.items) or told(before) != told(after):
+        return False
+    for report in found:
+        headers = (report.original_headers or "").encode("utf-8", "replace")
+        if report.original_body is not None or report.dkim_canonicalized_body is not None:
+            return False
+        if mode == DROP and headers and not _MARKED.fullmatch(headers):
+            return False
+    return True
+
+
+class _Cut:
+    def __init__(self, mode: str, bounds: Bounds, parse: read.Reader) -> None:
+        self._mode = mode
+        self._bounds = bounds
+        self._parse = parse
+
+    def mail(self, raw: bytes, depth: int) -> bytes:
+        """The mail, built anew."""
+        Work(self._bounds).nest(depth)
+        tree = self._parse(raw)
+        items, evidence = read._failure(raw, list(mail.leaves(tree)), "", Work(self._bounds))
+        failing = bool(items)
+        head = [] if not failing else [b"X-Redacted: " + self._mode.encode()]
+        unwanted = _MIME | {b"x-redacted"} | (_QUOTING if failing and self._mode == DROP else set())
+        lines = _header_lines(raw[raw.find(b"\n") + 1 :] if raw.startswith((b"From ", b">From ")) else raw)
+        head = [*_without(lines, unwanted), *head, b"MIME-Version: 1.0"]
+        fields, body = self._node(tree, failing, depth, "0")
+        return b"\r\n".join([*head, *fields, b"", body])
+
+    def _node(self, part: mail.MailPart, failing: bool, depth: int, path: str) -> tuple[list[bytes], bytes]:
+        if part.message or not part.children:
+            kind, content, plain = self._leaf(part, failing, depth)
+            if kind == "message/rfc822":  # built by us, its boundaries are its own
+                return _fields(kind, part, True), content
+            return _fields(kind, part, plain), _plain(content) if plain else _base64(content)
+        boundary = f"=_cut{depth}-{path}=".encode()
+        kind = part.type if part.type.startswith("multipart/") and _TYPE.fullmatch(part.type) else "multipart/mixed"
+        kind += "; report-type=feedback-report" if kind == "multipart/report" else ""
+        pieces = []
+        for number, child in enumerate(part.children, 1):
+            fields, body = self._node(child, failing, depth, f"{path}-{number}")
+            pieces.append(b"\r\n".join([b"--" + boundary, *fields, b"", body, b""]))
+        return (
+            [b"Content-Type: %s;" % kind.encode(), b' boundary="%s"' % boundary],
+            b"".join(pieces) + b"--" + boundary + b"--\r\n",
+        )
+
+    def _leaf(self, part: mail.MailPart, failing: bool, depth: int) -> tuple[str, bytes, bool]:
+        """The part's type and content, and whether it is lines of text that stand as they are."""
+        content, kind = part.read(), part.type
+        feedback = kind == "message/feedback-report"
+        if not failing:
+            if part.message and not feedback:
+                return "message/rfc822", self.mail(content, depth + 1), True
+            return kind, self._packed(content, part, depth), False
+        if (part.message and not feedback) or kind.startswith("text/rfc822"):
+            return "text/rfc822-headers", self._original(content), True
+        loose = kind.startswith("text/") or kind == "application/octet-stream"
+        if feedback or failure.is_feedback(content):
+            taken = feedback or (loose and not kind.startswith("text/html"))
+            return "message/feedback-report" if taken else kind, self._feedback(content), taken
+        if loose and failure.is_text_form(content):
+            return "text/plain", self._text(content), True
+        work = Work(self._bounds)
+        found = list(read._bytes(content, part.name, "", work, depth, kind, self._parse))
+        if found:
+            return kind, self._packed(content, part, depth), False
+        if work.problems:
+            claimed = sniff.look(content).kind == "mail"
+            return kind, self._original(content) if claimed else content, False
+        if kind == "text/plain" and self._mode == HEADERS:
+            return kind, self._text(content), True
+        return kind, b"", False
+
+    def _packed(self, content: bytes, part: mail.MailPart, depth: int) -> bytes:
+        """A file or archive with the mails in it done; itself when none of them holds a failure report."""
+        work = Work(self._bounds)
+        members: list[tuple[str, bytes]] = []
+        changed = alone = False
+        leaves = list(unpack.leaves(content, part.name, "", work, depth))
+        mails = [leaf for leaf in leaves if sniff.look(leaf.head).kind == "mail" and self._opened(leaf, part)]
+        if not mails:
+            return content
+        for leaf in leaves:
+            whole = read._whole(leaf, work)
+            done = self._inner(whole, depth + 1) if leaf in mails else whole
+            changed = changed or done != whole
+            alone = leaf.whole and leaf.head == content
+            members.append((leaf.name, done))
+        if not changed:
+            return content
+        if work.problems:
+            raise Refused("not_redacted", "An archive with a failure report holds something that cannot be read.")
+        return members[0][1] if alone else _zipped(members)
+
+    def _opened(self, leaf: unpack.Leaf, part: mail.MailPart) -> bool:
+        return leaf.packed or not part.type or bool(read._MAIL_NAME.search(leaf.name))
+
+    def _inner(self, raw: bytes, depth: int) -> bytes:
+        if failure.is_feedback(raw):
+            return self._feedback(raw)
+        found = read._mail(raw, Work(self._bounds), "", depth, self._parse)
+        return self.mail(raw, depth) if any(isinstance(item.report, FailureReport) for item in found) else raw
+
+    def _original(self, content: bytes) -> bytes:
+        if self._mode == DROP:
+            return content.strip() if _MARKED.fullmatch(content) else _mark(content)
+        return b"\r\n".join(_header_lines(content.lstrip(b"\r\n")))
+
+    def _feedback(self, content: bytes) -> bytes:
+        """The report's own fields: without those that quote the message, and nothing after them that is none."""
+        unwanted = {_BODY_FIELD} | ({_HEADER_FIELD} if self._mode == DROP else set())
+        kept: list[bytes] = []
+        name: bytes | None = None
+        blank = False
+        for line in _LINES.split(content.removeprefix(b"\xef\xbb\xbf")):
+            if not line.strip():
+                blank, name = blank or bool(kept), None
+                continue
+            if line[:1] not in b" \t":
+                field = _FIELD.match(line)
+                name = field.group(1).lower() if field else None
+                if blank and name not in _READ:
+                    name = None
+            if name is not None and name not in unwanted:
+                kept.append(line)
+        return b"\r\n".join(kept)
+
+    def _text(self, content: bytes) -> bytes:
+        """A text up to the copy of the message in it, and the copy's headers."""
+        text = failure._text(content).replace("\r\n", "\n")
+        copy = failure._COPY.search(text)
+        if copy is None:
+            return content
+        said, quoted = text[: copy.end()].encode(), text[copy.end() :].encode()
+        if self._mode == DROP:
+            return text[: copy.start()].encode().rstrip() + b"\n\n" + _mark(quoted)
+        return said + b"\n\n" + b"\n".join(_header_lines(quoted.lstrip(b"\r\n")))
+
+
+def _header_lines(raw: bytes) -> list[bytes]:
+    """The lines of a mail's headers, to the first that is none."""
+    kept: list[bytes] = []
+    for line in _LINES.split(raw):
+        envelope = not kept and line.startswith((b"From ", b">From "))
+        folded = bool(kept) and line[:1] in (b" ", b"\t") and bool(line.strip())
+        if envelope:
+            continue
+        if not folded and not _FIELD.match(line):
+            break
+        kept.append(line)
+    return kept
+
+
+def _without(lines: list[bytes], names: set[bytes]) -> list[bytes]:
+    kept: list[bytes] = []
+    wanted = False
+    for line in lines:
+        if line[:1] not in (b" ", b"\t"):
+            field = _FIELD.match(line)
+            wanted = field is not None and field.group(1).lower() not in names and not line.startswith(_BOUNDARY)
+        if wanted:
+            kept.append(line)
+    return kept
+
+
+def _mark(content: bytes) -> bytes:
+    return MARK + b": " + hashlib.sha256(content).hexdigest().encode()
+
+
+def _fields(kind: str, part: mail.MailPart, plain: bool) -> list[bytes]:
+    if not _TYPE.fullmatch(kind) or kind.startswith("multipart/"):
+        kind = "text/plain"
+    fields = [b"Content-Type: " + kind.encode()]
+    if kind != "message/rfc822":
+        fields.append(b"Content-Transfer-Encoding: " + (b"8bit" if plain else b"base64"))
+    if part.name:
+        name = quote(part.name.encode("utf-8", "replace"), safe="")
+        fields += [b"Content-Disposition: attachment;", b" filename*=utf-8''" + name.encode()]
+    return fields
+
+
+def _plain(content: bytes) -> bytes:
+    """Lines of text, none of which ends a part."""
+    lines = _LINES.split(content.rstrip(b"\r\n"))
+    return b"\r\n".join(line for line in lines if not line.startswith(_BOUNDARY))
+
+
+def _base64(content: bytes) -> bytes:
+    return base64.encodebytes(content).replace(b"\n", b"\r\n").rstrip(b"\r\n")
+
+
+def _zipped(members: list[tuple[str, bytes]]) -> bytes:
+    packed = io.BytesIO()
+    seen: set[str] = set()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, (name, content) in enumerate(members):
+            name = unpack.label(name or f"{number}").encode("utf-8", "replace").decode()
+            name = f"{number}-{name}" if name in seen else name
+            seen.add(name)
+            # A date of its own would make another file of the same content.
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
