@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import httpx
+import pyarrow as pa
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI
@@ -141,23 +142,26 @@ class House:
                 warnings=warnings,
             )
         )
-        if publish and state == "counted":
-            await self.publish(domain, report, noted.row.key, received, key)
+        if publish:
+            await self.publish([(domain, report, noted.row.key)])
         return noted.row.key
 
-    async def publish(self, domain: Domain, report: AggregateReport, key: str, received: datetime, file: str) -> None:
+    async def publish(self, noted: Sequence[tuple[Domain, AggregateReport, str]]) -> None:
         """The second half: rows into Analytics, then the mark."""
-        rows = schema.rows(
-            report,
-            account_id=domain.account_id,
-            domain_id=domain.id,
-            domain=domain.name,
-            received=received,
-            report_key=key,
-            object_key=file,
-        )
-        await self.analytics.insert("dmarc_reports", rows)
-        await self.arrivals.mark_published([key])
+        rows = [
+            schema.rows(
+                report,
+                account_id=domain.account_id,
+                domain_id=domain.id,
+                domain=domain.name,
+                received=NOW,
+                report_key=key,
+                object_key="",
+            )
+            for domain, report, key in noted
+        ]
+        await self.analytics.insert("dmarc_reports", pa.concat_tables(rows))
+        await self.arrivals.mark_published([key for _, _, key in noted])
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
@@ -190,18 +194,23 @@ async def fill(house: House) -> None:
         await house.accounts.set_password(user.id, house.password)
     domain = await house.accounts.add_domain("example.com")
     # Yesterday and 39 days before, without 10 November; 100 messages a day, 10 of them fail in the newest 30 days.
+    noted: list[tuple[Domain, AggregateReport, str]] = []
     for back in range(1, 41):
         day = TODAY - timedelta(days=back)
         if day == date(2026, 11, 10):
             continue
         failing = record("203.0.113.66", 10, "fail" if back <= 30 else "pass", disposition="quarantine")
         org = EVIL if back == 1 else "google.com"
-        await house.report(
+        report = aggregate(day, org, [record("203.0.113.5", 90, "pass"), failing])
+        key = await house.report(
             domain,
-            aggregate(day, org, [record("203.0.113.5", 90, "pass"), failing]),
+            report,
+            publish=False,
             file_name=f"../../{EVIL}.xml.gz" if back == 1 else "report.xml.gz",
             warnings=[{"code": "odd", "where": "record 1", "detail": f"odd {EVIL}"}] if back == 1 else [],
         )
+        noted.append((domain, report, key))
+    await house.publish(noted)
     other = await house.accounts.add_domain("other.example", "neighbour")
     await house.report(other, aggregate(TODAY - timedelta(days=1), "secret.org", [record("198.51.100.9", 7, "pass")]))
     await house.objects.put("inbox/2026/11/24/mail.eml", b"From: x\r\n\r\nraw mail")

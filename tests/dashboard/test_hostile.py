@@ -11,7 +11,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 VALUES = (
     "-1", "0", "99999999999999999999", "1e9", "nan", "nan_x", "inf_x", "1e300_x", "2026-13-99", "0001-01-01",
-    "9999-12-31", "' OR 1=1 --", "{account_id:String}", "\\'", "\x00", "a\x00b", "\ud7ff\U0010ffff", "%", "<b>", "x" * 5000, "é", "٣",
+    "9999-12-31", "' OR 1=1 --", "{account_id:String}", "\\'", "\x00", "a\x00b", "\ud7ff\U0010ffff", "%", "<b>",
+    "x" * 5000, "é", "٣",
 )  # fmt: skip
 PAGES = {
     "/": ("q", "order", "dir", "page"),
@@ -29,12 +30,11 @@ PAGES = {
 @pytest.mark.parametrize(("path", "names"), PAGES.items())
 async def test_any_query_is_answered_with_a_page(client: httpx.AsyncClient, path: str, names: tuple[str, ...]) -> None:
     """No value of a parameter makes a page fail, and none brings somebody else's name onto it."""
-    for name in names:
-        for value in VALUES:
-            answer = await client.get(f"{path}?{name}={quote(value, safe='')}")
-            assert answer.status_code in (200, 303), (path, name, value[:20], answer.status_code)
-            assert "secret.org" not in answer.text
-            assert "other.example" not in answer.text
+    for value in VALUES:
+        answer = await client.get(f"{path}?" + "&".join(f"{name}={quote(value, safe='')}" for name in names))
+        assert answer.status_code in (200, 303), (path, value[:20], answer.status_code)
+        assert "secret.org" not in answer.text
+        assert "other.example" not in answer.text
 
 
 @pytest.mark.parametrize(

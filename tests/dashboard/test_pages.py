@@ -179,7 +179,7 @@ async def test_a_new_domain_shows_its_records_and_changes_live_when_the_first_re
     noted = await client.get(path)
     assert noted.status_code == 200
     assert "A report came in and is being counted." in noted.text
-    await house.publish(domain, report, key, received, "x")
+    await house.publish([(domain, report, key)])
     again = re.search(r'hx-get="([^"]+)"', noted.text)
     assert again is not None
     there = await client.get(again[1].replace("&amp;", "&"))
