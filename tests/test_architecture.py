@@ -24,6 +24,8 @@ FLOORS = {
     "dashboard": 6,
     "routing": 6,
     "sources": 6,
+    "stores": 5,
+    "retry": 6,
     "app": 7,
     "cli": 8,
 }

@@ -14,7 +14,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,10 +28,7 @@ from dmarcworks.analytics.questions import Questions
 from dmarcworks.api import rest
 from dmarcworks.api import sql as sql_api
 from dmarcworks.bindings import open as bindings
-from dmarcworks.bindings.contracts import KV, Analytics, Database, Objects, QueryBounds, Queue
-from dmarcworks.catalogue.accounts import Accounts
-from dmarcworks.catalogue.arrivals import Arrivals
-from dmarcworks.catalogue.problems import Problems
+from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
 from dmarcworks.errors import DmarcworksError, SettingsError
@@ -39,42 +36,11 @@ from dmarcworks.reports.bounds import Bounds
 from dmarcworks.routing import rules
 from dmarcworks.routing.smtp import STORE_AWAY, Peer, SmtpBounds, SmtpServer
 from dmarcworks.settings import Settings
+from dmarcworks.stores import RUNNING, Stores, opened
 from dmarcworks.workers import dmarc, runtime
 from dmarcworks.workers.message import Message
 
 log = structlog.get_logger("dmarcworks.app")
-RUNNING = "running.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """The bindings that are open, and what the catalogue makes of them."""
-
-    database: Database
-    kv: KV
-    queue: Queue
-    objects: Objects
-    accounts: Accounts
-    arrivals: Arrivals
-    problems: Problems
-
-
-@asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Stores]:
-    """Database, KV, queue and objects, migrated and ready; closed in reverse."""
-    try:
-        settings.home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"DMARCWORKS_HOME={settings.home} cannot be made: {error.strerror}") from None
-    async with AsyncExitStack() as stack:
-        database = bindings.open_database(settings.database)
-        stack.push_async_callback(database.close)
-        await database.migrate()
-        objects = bindings.open_objects(settings.objects)
-        stack.push_async_callback(objects.close)
-        kv, queue = bindings.open_kv(database), bindings.open_queue(database)
-        accounts = Accounts(database, kv, settings.hostname.lower())
-        yield Stores(database, kv, queue, objects, accounts, Arrivals(database), Problems(database))
 
 
 @asynccontextmanager
@@ -107,6 +73,7 @@ def environment(settings: Settings, stores: Stores, analytics: Analytics) -> run
         problems=stores.problems,
         bounds=bounds,
         now=lambda: datetime.now(UTC),
+        failure_originals=settings.failure_originals,
     )
 
 
@@ -288,13 +255,3 @@ def _announced(home: Path, running: Running) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):
             path.unlink()
-
-
-def running_server(settings: Settings) -> dict[str, object] | None:
-    """Where the running server of this home is, or None when none runs."""
-    try:
-        found: dict[str, object] = json.loads((settings.home / RUNNING).read_text())
-        os.kill(int(str(found["pid"])), 0)
-    except (OSError, ValueError, KeyError):
-        return None
-    return found

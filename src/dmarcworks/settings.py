@@ -68,6 +68,11 @@ class Settings(BaseModel):
         300, ge=10, le=43_200, description="Seconds after which a mail whose reader died is read again."
     )
     queue_max_retries: int = Field(5, ge=0, le=100, description="Times a mail is tried again before it is a problem.")
+    failure_originals: str = Field(
+        "headers",
+        pattern="^(keep|headers|drop)$",
+        description="What is kept of a message that a failure report quotes: keep (all), headers, or drop (nothing).",
+    )
     sql_seconds: float = Field(10.0, gt=0, le=3600, description="Seconds that one SQL statement may take.")
     sql_rows: int = Field(100_000, ge=1, le=10_000_000, description="Rows that one SQL statement may return.")
     sql_memory_bytes: int = Field(1024 * _MIB, ge=_MIB, description="Memory of one SQL statement, in bytes.")

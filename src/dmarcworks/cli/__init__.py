@@ -1,34 +1,62 @@
 """The command line: one file per command; parses arguments, calls, prints.
 
+A command's module is imported when the command is called, so that `parse` does not wait for a web server's libraries.
 Exit status 0 when all went well, 1 when what was asked for is not there or a problem was found, 2 for wrong usage.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from dmarcworks import __version__
-from dmarcworks.cli import demo, domain, parse, problems, serve, settings, token, user
 from dmarcworks.errors import DmarcworksError, SettingsError, UsageError
 
+# Name → its line in the help. A module with an `app` is a group, else the function has the command's name.
+COMMANDS = {
+    "serve": "Run SMTP, the reader and the dashboard until SIGTERM or Ctrl-C.",
+    "demo": "Run it all on a throw-away home with 90 days of sample reports.",
+    "domain": "The domains that reports are taken for.",
+    "token": "Tokens that let a program ask over HTTP.",
+    "user": "Who may log in to the dashboard.",
+    "problems": "What could not be read or counted, and why.",
+    "parse": "Read reports from files, mails, folders and mailboxes and print what they say.",
+    "settings": "Print every setting with its value, source and meaning.",
+}
+
+
+class _Commands(TyperGroup):
+    """The commands by name, each imported when it is called."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # typer types its own click
+        return list(COMMANDS)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+        if cmd_name not in COMMANDS:
+            return None
+        if cmd_name not in sys.argv[1:]:  # only its line in the help is asked for
+            return TyperCommand(cmd_name, help=COMMANDS[cmd_name])
+        module = importlib.import_module(f"dmarcworks.cli.{cmd_name}")
+        group = getattr(module, "app", None)
+        if group is None:
+            group = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            group.command(cmd_name, context_settings=_HELP)(getattr(module, cmd_name))
+        return typer.main.get_command(group)
+
+
+_HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="dmarcworks",
-    help="DMARC management that you run yourself: reports in over SMTP, exact figures out.",
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=_HELP,
 )
-app.command("serve")(serve.serve)
-app.command("parse")(parse.parse)
-app.add_typer(domain.app, name="domain")
-app.add_typer(token.app, name="token")
-app.add_typer(user.app, name="user")
-app.add_typer(problems.app, name="problems")
-app.command("settings")(settings.settings)
-app.command("demo")(demo.demo)
 
 
 def _version(wanted: bool) -> None:

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dmarcworks.app import Stores, opened
 from dmarcworks.settings import Settings, load
+from dmarcworks.stores import Stores, opened
 
 Result = TypeVar("Result")
 

@@ -19,11 +19,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dmarcworks import logs
-from dmarcworks.app import Running, Stores, opened, serve
+from dmarcworks.app import Running, serve
 from dmarcworks.bindings.contracts import Queue
 from dmarcworks.cli import demo_data
 from dmarcworks.errors import UsageError
 from dmarcworks.settings import Settings, load
+from dmarcworks.stores import Stores, opened
 
 DOMAIN = "example.com"
 CONNECTIONS = 3

@@ -26,9 +26,10 @@ from dmarcworks.sources.files import Member, count, members
 # Starting a process costs more than reading a few files.
 _ALONE = 8
 _CSV = (
-    "path org_name org_email report_id begin end domain p sp adkim aspf pct source_ip count disposition dkim_aligned"
-    " spf_aligned header_from envelope_from envelope_to reasons dkim spf"
-).split()
+    *("path", "org_name", "org_email", "report_id", "begin", "end", "domain", "p", "sp", "adkim", "aspf", "pct"),
+    *("source_ip", "count", "disposition", "dkim_aligned", "spf_aligned", "header_from", "envelope_from"),
+    *("envelope_to", "reasons", "dkim", "spf"),
+)
 
 
 class Format(StrEnum):
@@ -59,7 +60,7 @@ def parse(
     output = sys.stdout
     total = count(paths)
     if format is Format.csv:
-        output.write(_csv_line(_CSV))
+        output.write(_csv_line(list(_CSV)))
     if format is Format.json:
         output.write("[")
     console = Console(stderr=True)
@@ -107,7 +108,7 @@ def read(member: Member, bounds: Bounds | None = None) -> Reading:
 
 
 def _like_mail(data: bytes) -> bool:
-    """Whether the first line is a header field (or an mbox `From ` line) and not the start of XML, JSON, gzip or zip."""
+    """Whether it begins with a header field (or an mbox `From ` line) and not like XML, JSON, gzip or zip."""
     head = data[:1024].lstrip(b"\r\n")
     if head.startswith((b"\x1f\x8b", b"PK", b"<", b"{", b"[", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         return False

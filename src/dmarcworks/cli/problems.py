@@ -6,13 +6,14 @@ import sys
 
 import typer
 
-from dmarcworks.app import Stores
 from dmarcworks.catalogue.problems import ProblemRow
 from dmarcworks.cli.common import print_json, print_table, with_stores
-from dmarcworks.errors import NotFoundError
+from dmarcworks.errors import NotFoundError, UsageError
+from dmarcworks.retry import retry_all, retry_mail
 from dmarcworks.settings import Settings
+from dmarcworks.stores import Stores
 
-app = typer.Typer(help="What could not be read or counted, and why.")
+app = typer.Typer(help="What could not be read or counted, and why.", add_completion=False)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 
 
@@ -38,6 +39,28 @@ def list_(
     else:
         rows = [(p.id, p.created, p.reason, p.where, p.detail) for p in problems]
         print_table(["id", "when", "reason", "where", "detail"], rows, "No open problem: everything was read.")
+
+
+@app.command()
+def retry(
+    problem_id: int = typer.Argument(0, help="The problem's number.", show_default=False),
+    every: bool = typer.Option(False, "--all", help="Every open problem, after an upgrade."),
+) -> None:
+    """Read the mail of a problem again. The running server does it at once; else the next one that starts."""
+    if bool(problem_id) == every:
+        raise UsageError("name one problem by its number, or all with --all")
+
+    async def work(stores: Stores, settings: Settings) -> int:
+        if every:
+            return await retry_all(stores)
+        problem = await stores.problems.get(None, problem_id)
+        if problem is None:
+            raise NotFoundError(f"there is no problem {problem_id}; `dmarcworks problems list` names them")
+        await retry_mail(stores, problem)
+        return 1
+
+    mails = with_stores(work)
+    print(f"{mails} mail{'' if mails == 1 else 's'} queued to be read again; what is still wrong will be listed anew.")
 
 
 @app.command()

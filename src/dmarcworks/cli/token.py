@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from dmarcworks.app import Stores
 from dmarcworks.catalogue.accounts import Token
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.errors import NotFoundError
 from dmarcworks.settings import Settings
+from dmarcworks.stores import Stores
 
-app = typer.Typer(help="Tokens that let a program ask over HTTP.", no_args_is_help=True)
+app = typer.Typer(help="Tokens that let a program ask over HTTP.", no_args_is_help=True, add_completion=False)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from dmarcworks.app import Stores, running_server
 from dmarcworks.catalogue.accounts import User
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.settings import Settings
+from dmarcworks.stores import Stores, running_server
 
-app = typer.Typer(help="Who may log in to the dashboard.", no_args_is_help=True)
+app = typer.Typer(help="Who may log in to the dashboard.", no_args_is_help=True, add_completion=False)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 
 
