@@ -74,6 +74,7 @@ def environment(settings: Settings, stores: Stores, analytics: Analytics) -> run
         bounds=bounds,
         now=lambda: datetime.now(UTC),
         failure_originals=settings.failure_originals,
+        failure_originals=settings.failure_originals,
     )
 
 

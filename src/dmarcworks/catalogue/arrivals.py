@@ -21,6 +21,7 @@ from sqlalchemy.engine import Row
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import tables
 from dmarcworks.reports.days import day_of
+from dmarcworks.reports.model import AggregateReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +278,7 @@ class Arrivals:
         return None if newest is None else datetime.fromtimestamp(newest, UTC)
 
     async def days(self, account_id: str, domain_id: str, first: date, last: date) -> list[ReportDay]:
-        """The domain's counted reports by UTC day of begin, newest first; days without reports are absent."""
+        """The domain's counted aggregate reports by UTC day of begin, newest first; days without are absent."""
         table = tables.reports
         statement = (
             select(table.c.day, func.count().label("reports"), func.sum(table.c.messages).label("messages"))
@@ -285,6 +286,7 @@ class Arrivals:
                 table.c.account_id == account_id,
                 table.c.domain_id == domain_id,
                 table.c.state == "counted",
+                table.c.kind == AggregateReport.kind,
                 table.c.day.between(first.isoformat(), last.isoformat()),
             )
             .group_by(table.c.day)
@@ -295,13 +297,14 @@ class Arrivals:
         return [ReportDay(date.fromisoformat(row.day), row.reports, int(row.messages)) for row in rows]
 
     async def newest_day(self, account_id: str, domain_id: str) -> date | None:
-        """The newest UTC day that a counted report is about; None when there is none."""
+        """The newest UTC day that a counted aggregate report is about; None when there is none."""
         table = tables.reports
         tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
         statement = select(func.max(table.c.day)).where(
             table.c.account_id == account_id,
             table.c.domain_id == domain_id,
             table.c.state == "counted",
+            table.c.kind == AggregateReport.kind,
             table.c.day <= tomorrow,
         )
         async with self._database.read() as connection:

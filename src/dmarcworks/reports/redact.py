@@ -61,7 +61,7 @@ def redacted(raw: bytes, reading: Reading, mode: str, bounds: Bounds = Bounds())
     """As `redact`, for a mail that was read before and holds a failure report."""
     for parse in (mail.parts, mail.slow_parts):
         try:
-            cut = _Cut(mode, bounds, parse).mail(raw, 0)
+            cut = _Cut(mode, bounds, parse).rebuilt(raw, 0)
         except (Refused, RecursionError):
             continue
         again = read.read_mail(cut, bounds)
@@ -95,11 +95,11 @@ class _Cut:
         self._bounds = bounds
         self._parse = parse
 
-    def mail(self, raw: bytes, depth: int) -> bytes:
+    def rebuilt(self, raw: bytes, depth: int) -> bytes:
         """The mail, built anew."""
         Work(self._bounds).nest(depth)
         tree = self._parse(raw)
-        items, evidence = read._failure(raw, list(mail.leaves(tree)), "", Work(self._bounds))
+        items, _ = read._failure(raw, list(mail.leaves(tree)), "", Work(self._bounds))
         failing = bool(items)
         head = [] if not failing else [b"X-Redacted: " + self._mode.encode()]
         unwanted = _MIME | {b"x-redacted"} | (_QUOTING if failing and self._mode == DROP else set())
@@ -132,7 +132,7 @@ class _Cut:
         feedback = kind == "message/feedback-report"
         if not failing:
             if part.message and not feedback:
-                return "message/rfc822", self.mail(content, depth + 1), True
+                return "message/rfc822", self.rebuilt(content, depth + 1), True
             return kind, self._packed(content, part, depth), False
         if (part.message and not feedback) or kind.startswith("text/rfc822"):
             return "text/rfc822-headers", self._original(content), True
@@ -149,7 +149,8 @@ class _Cut:
         if work.problems:
             claimed = sniff.look(content).kind == "mail"
             return kind, self._original(content) if claimed else content, False
-        if kind == "text/plain" and self._mode == HEADERS:
+        # The notice for people stands first; a later text may be the message itself.
+        if kind == "text/plain" and self._mode == HEADERS and part.number in ("1", "1.1"):
             return kind, self._text(content), True
         return kind, b"", False
 
@@ -181,7 +182,7 @@ class _Cut:
         if failure.is_feedback(raw):
             return self._feedback(raw)
         found = read._mail(raw, Work(self._bounds), "", depth, self._parse)
-        return self.mail(raw, depth) if any(isinstance(item.report, FailureReport) for item in found) else raw
+        return self.rebuilt(raw, depth) if any(isinstance(item.report, FailureReport) for item in found) else raw
 
     def _original(self, content: bytes) -> bytes:
         if self._mode == DROP:

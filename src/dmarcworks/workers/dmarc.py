@@ -11,23 +11,25 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import re
 import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import structlog
 
 from dmarcworks.analytics import schema
-from dmarcworks.catalogue.arrivals import MailRow, NewReport, ReportRow
+from dmarcworks.analytics.rows import Report, rows_of
+from dmarcworks.catalogue.arrivals import MailRow, ReportRow
 from dmarcworks.errors import DmarcworksError, StoreError
-from dmarcworks.reports.model import AggregateReport, FailureReport, Item, TlsReport
+from dmarcworks.reports.model import FailureReport, Item, Problem, Reading
 from dmarcworks.reports.read import read_mail
+from dmarcworks.reports.redact import redacted
 from dmarcworks.workers.message import Message
+from dmarcworks.workers.notes import foreign, new_report, safe_name
 from dmarcworks.workers.runtime import BatchMessage, Env
 
 log = structlog.get_logger("dmarcworks.dmarc")
@@ -35,7 +37,6 @@ log = structlog.get_logger("dmarcworks.dmarc")
 # Rows of several reports share an insert; past this many they leave at once, so that memory stays flat.
 PUBLISH_ROWS = 100_000
 ADDRESS_LENGTH = 320
-_UNSAFE = re.compile(r"[^A-Za-z0-9._!@+=,-]+")
 
 
 async def recipient(address: str, env: Env) -> bool:
@@ -120,7 +121,8 @@ class _Mail:
     received: datetime
     started: float
     reports: int
-    records: int
+    instead: bytes | None
+    records: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
     problems: int = 0
 
@@ -138,20 +140,52 @@ async def _mail(message: BatchMessage, env: Env, publisher: _Publisher) -> None:
         message.ack()
         return
     reading = await asyncio.to_thread(read_mail, raw, env.bounds)
-    records = sum(len(item.report.records) for item in reading.items if isinstance(item.report, AggregateReport))
-    mail = _Mail(message, body, received, started, len(reading.items), records)
+    instead = None
+    if any(isinstance(item.report, FailureReport) for item in reading.items):
+        reading, instead = await asyncio.to_thread(_private, raw, reading, env)
+    mail = _Mail(message, body, received, started, len(reading.items), instead)
+    if body.get("again"):
+        # A person asked for another try: what is still wrong is noted anew below.
+        await env.problems.close_mail(body["mail_id"])
     for problem in reading.problems:
         mail.problems += 1
         await _problem(env, body, problem.reason, problem.where, problem.detail)
-    rows: list[tuple[ReportRow, AggregateReport]] = []
+    rows: list[tuple[ReportRow, Report]] = []
     for item in reading.items:
         row = await _archive(item, mail, env)
-        if row is not None and isinstance(item.report, AggregateReport) and not row.published:
+        mail.records += row.records
+        if not row.published:
             rows.append((row, item.report))
     publisher.add(mail, rows)
 
 
-async def _archive(item: Item, mail: _Mail, env: Env) -> ReportRow | None:
+def _private(raw: bytes, reading: Reading, env: Env) -> tuple[Reading, bytes | None]:
+    """A mail with a failure report as it may be kept: what is read in it then, and its raw form if that is another.
+
+    Everything after sees the redacted form only, also when the mail is delivered again: identities stay the same.
+    """
+    if env.failure_originals == "keep":
+        return reading, None
+    done = redacted(raw, reading, env.failure_originals, env.bounds)
+    if done is not None:
+        return done.reading, done.raw if done.raw != raw else None
+    # Nothing unredacted is archived: the mail stays in the inbox as it came, and a person decides.
+    unsafe = {_top(item) for item in reading.items if isinstance(item.report, FailureReport)}
+    kept = tuple(item for item in reading.items if _top(item) not in unsafe)
+    problem = Problem(
+        "failure_not_redacted",
+        "mail",
+        "The message that a failure report quotes could not be removed without losing something else; the mail is kept "
+        "as it came and the failure report is not counted. The setting failure_originals decides.",
+    )
+    return Reading(kept, (*reading.problems, problem)), None
+
+
+def _top(item: Item) -> str:
+    return item.part.where.split(" > ", 1)[0]
+
+
+async def _archive(item: Item, mail: _Mail, env: Env) -> ReportRow:
     """The attachment as received under YYYY/M/<sha256>/<safe name>, and a row in the catalogue."""
     body, part = mail.body, item.part
     digest = hashlib.sha256(part.content).hexdigest()
@@ -167,59 +201,13 @@ async def _archive(item: Item, mail: _Mail, env: Env) -> ReportRow | None:
             body,
             "other_domain",
             part.where,
-            f"The report is about {report.policy_domain or 'no domain'}, its address is for {body['domain']}. "
-            "It is kept and not counted.",
+            foreign(item, body, mail.received),
         )
     return recorded.row
 
 
-def new_report(item: Item, body: dict[str, Any], received: datetime, object_key: str) -> NewReport:
-    """The catalogue's row of a report; `state` says whether it is counted."""
-    report = item.report
-    org_name = org_email = policy_domain = report_id = ""
-    begin = end = records = messages = 0
-    state = "kept"
-    if isinstance(report, AggregateReport):
-        org_name, org_email = report.org_name or "", report.email or ""
-        policy_domain, report_id, begin, end = report.policy.domain, report.report_id, report.begin, report.end
-        records, messages = len(report.records), report.messages
-        state = "counted" if covers(body["domain"], policy_domain) else "foreign"
-    elif isinstance(report, TlsReport | FailureReport):
-        # Kept whole and listed; their own tables come with the issue that publishes them.
-        begin = end = int(received.timestamp())
-        report_id = item.digest
-    return NewReport(
-        account_id=body["account_id"],
-        domain_id=body["domain_id"],
-        kind=report.kind,
-        org_name=org_name,
-        org_email=org_email,
-        policy_domain=policy_domain,
-        report_id=report_id,
-        begin=begin,
-        end=end,
-        received=received,
-        records=records,
-        messages=messages,
-        content=item.digest,
-        object_key=object_key,
-        file_name=item.part.name,
-        mail_id=body["mail_id"],
-        where=item.part.where,
-        state=state,
-        warnings=[{"code": w.code, "where": w.where, "detail": w.detail} for w in report.warnings],
-    )
-
-
-def covers(domain: str, policy_domain: str) -> bool:
-    """Whether a report about `policy_domain` belongs to `domain`: the domain itself or below it."""
-    return policy_domain == domain or policy_domain.endswith("." + domain)
-
-
-def safe_name(name: str) -> str:
-    """A file name that is only a label: no path, no leading dot, ASCII, at most 150 characters."""
-    last = name.replace("\\", "/").rsplit("/", 1)[-1]
-    return _UNSAFE.sub("_", last).lstrip(".")[-150:] or "report"
+# A report's rows and the table that they are for.
+_Rows: TypeAlias = tuple[str, pa.Table]
 
 
 class _Publisher:
@@ -228,15 +216,15 @@ class _Publisher:
     def __init__(self, env: Env) -> None:
         self._env = env
         self._mails: list[tuple[_Mail, list[ReportRow]]] = []
-        self._tables: dict[str, pa.Table] = {}
+        self._tables: dict[str, _Rows] = {}
         self.rows = 0
 
-    def add(self, mail: _Mail, rows: Sequence[tuple[ReportRow, AggregateReport]]) -> None:
+    def add(self, mail: _Mail, rows: Sequence[tuple[ReportRow, Report]]) -> None:
         """Take a mail whose reports are archived and noted."""
         for row, report in rows:
             if row.key in self._tables:
                 continue
-            table = schema.rows(
+            name, table = rows_of(
                 report,
                 account_id=row.account_id,
                 domain_id=row.domain_id,
@@ -244,8 +232,9 @@ class _Publisher:
                 received=row.received,
                 report_key=row.key,
                 object_key=row.object_key,
+                report_id=row.report_id,
             )
-            self._tables[row.key] = table
+            self._tables[row.key] = name, table
             self.rows += table.num_rows
         self._mails.append((mail, [row for row, _ in rows]))
 
@@ -255,7 +244,7 @@ class _Publisher:
         self._mails, self._tables, self.rows = [], {}, 0
         await self._flush(mails, gathered)
 
-    async def _flush(self, mails: Sequence[tuple[_Mail, list[ReportRow]]], gathered: dict[str, pa.Table]) -> None:
+    async def _flush(self, mails: Sequence[tuple[_Mail, list[ReportRow]]], gathered: dict[str, _Rows]) -> None:
         try:
             await self._publish(mails, gathered)
         except DmarcworksError as error:
@@ -277,26 +266,36 @@ class _Publisher:
                 log.exception("mail failed", id=mail.body["mail_id"])
                 mail.message.retry(repr(error))
 
-    async def _publish(self, mails: Sequence[tuple[_Mail, list[ReportRow]]], gathered: dict[str, pa.Table]) -> None:
-        tables: dict[str, pa.Table] = {}
+    async def _publish(self, mails: Sequence[tuple[_Mail, list[ReportRow]]], gathered: dict[str, _Rows]) -> None:
+        """One insert per table; what is in leaves `gathered`, so that nothing goes in twice after a refusal."""
+        keys: dict[str, None] = {}
         for mail, rows in mails:
             for row in rows:
-                if row.key in tables:
+                if row.key in keys:
                     continue
-                tables[row.key] = gathered[row.key]
+                keys[row.key] = None
+                name, table = gathered[row.key]
                 # Only what was on its way before can be in Analytics already: a redelivery or another mail's report.
-                if mail.message.attempts > 1 or row.mail_id != mail.body["mail_id"]:
+                if table.num_rows and (mail.message.attempts > 1 or row.mail_id != mail.body["mail_id"]):
                     where = (row.account_id, row.domain_id, row.day, row.key)
-                    if await schema.published(self._env.analytics, *where):
-                        tables[row.key] = tables[row.key].slice(0, 0)
-        filled = [part for part in tables.values() if part.num_rows]
-        if filled:
-            await self._env.analytics.insert("dmarc_reports", pa.concat_tables(filled))
-        if tables:
-            await self._env.arrivals.mark_published(list(tables))
+                    if await schema.published(self._env.analytics, *where, table=name):
+                        gathered[row.key] = name, table.slice(0, 0)
+        by_table: dict[str, list[str]] = {}
+        for key in keys:
+            name, table = gathered[key]
+            if table.num_rows:
+                by_table.setdefault(name, []).append(key)
+        for name, filled in by_table.items():
+            await self._env.analytics.insert(name, pa.concat_tables([gathered[key][1] for key in filled]))
+            for key in filled:
+                gathered[key] = name, gathered[key][1].slice(0, 0)
+        if keys:
+            await self._env.arrivals.mark_published(list(keys))
 
     async def _done(self, mail: _Mail) -> None:
         body = mail.body
+        if mail.instead is not None:
+            await self._env.objects.put(body["object_key"], mail.instead)
         outcome = "read" if mail.reports else "not read"
         await self._env.arrivals.record_mail(
             MailRow(

@@ -45,6 +45,8 @@ class Env:
     problems: Problems
     bounds: Bounds
     now: Callable[[], datetime]
+    # What is kept of the message that a failure report quotes: keep, headers or drop.
+    failure_originals: str = "headers"
 
 
 class BatchMessage:

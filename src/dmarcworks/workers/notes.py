@@ -1,0 +1,65 @@
+"""What the catalogue notes of a report: who sent it, about which domain, how much, and whether it is counted.
+
+In goes what was read and the queue item that it came with, out comes the catalogue's new row. A report about another
+domain than its address is for is "foreign": kept, and counted nowhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from dmarcworks.analytics.rows import summary
+from dmarcworks.catalogue.arrivals import NewReport
+from dmarcworks.reports.model import Item
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._!@+=,-]+")
+
+
+def new_report(item: Item, body: Mapping[str, Any], received: datetime, object_key: str) -> NewReport:
+    """The catalogue's row of a report; `state` says whether it is counted."""
+    report = item.report
+    short = summary(report, received=received, digest=item.digest)
+    # A report that names no domain is about the one that its address is for.
+    counted = all(covers(body["domain"], domain) for domain in short.domains)
+    return NewReport(
+        account_id=body["account_id"],
+        domain_id=body["domain_id"],
+        kind=report.kind,
+        org_name=short.org_name,
+        org_email=short.org_email,
+        policy_domain=short.domains[0] if short.domains else "",
+        report_id=short.report_id,
+        begin=short.begin,
+        end=short.end,
+        received=received,
+        records=short.records,
+        messages=short.messages,
+        content=item.digest,
+        object_key=object_key,
+        file_name=item.part.name,
+        mail_id=body["mail_id"],
+        where=item.part.where,
+        state="counted" if counted else "foreign",
+        warnings=[{"code": w.code, "where": w.where, "detail": w.detail} for w in report.warnings],
+    )
+
+
+def foreign(item: Item, body: Mapping[str, Any], received: datetime) -> str:
+    """The sentence of the problem that a report about another domain is."""
+    domain = body["domain"]
+    about = [name for name in summary(item.report, received=received, digest="").domains if not covers(domain, name)]
+    return f"The report is about {about[0] or 'no domain'}, its address is for {domain}. It is kept and not counted."
+
+
+def covers(domain: str, policy_domain: str) -> bool:
+    """Whether a report about `policy_domain` belongs to `domain`: the domain itself or below it."""
+    return policy_domain == domain or policy_domain.endswith("." + domain)
+
+
+def safe_name(name: str) -> str:
+    """A file name that is only a label: no path, no leading dot, ASCII, at most 150 characters."""
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    return _UNSAFE.sub("_", last).lstrip(".")[-150:] or "report"
