@@ -74,7 +74,6 @@ def environment(settings: Settings, stores: Stores, analytics: Analytics) -> run
         bounds=bounds,
         now=lambda: datetime.now(UTC),
         failure_originals=settings.failure_originals,
-        failure_originals=settings.failure_originals,
     )
 
 
