@@ -190,6 +190,11 @@ async def test_words_inside_literals_are_no_clauses(store: Analytics) -> None:
         ("SELECT sleep(3)", QueryBounds(seconds=0.3), "TIMEOUT_EXCEEDED"),
         ("SELECT count() FROM numbers(1e12) WHERE sipHash64(number) = 1", QueryBounds(seconds=0.3), "TIMEOUT_EXCEEDED"),
         ("SELECT number FROM numbers(11)", QueryBounds(rows=10), "TOO_MANY_ROWS_OR_BYTES"),
+        (
+            "SELECT repeat('x', 1000000) FROM numbers(100)",
+            QueryBounds(memory=30 << 20),
+            "OR_BYTES|MEMORY",
+        ),
         ("SELECT groupArray(number) FROM numbers(100000000)", QueryBounds(memory=20 << 20), "MEMORY_LIMIT_EXCEEDED"),
     ],
 )

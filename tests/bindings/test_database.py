@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sqlite3
 import stat
 import subprocess
@@ -50,6 +51,21 @@ async def test_the_migrated_schema_is_the_one_that_the_code_means(database: Data
     assert await database.migrate() == "0001"
 
 
+async def test_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:
+    """Server and commands may meet at an empty home: each ends with the schema."""
+    script = f"""
+import asyncio
+from pathlib import Path
+from dmarcworks.bindings.sql import SqliteDatabase
+print(asyncio.run(SqliteDatabase(Path({str(tmp_path / "test.db")!r})).migrate()))
+"""
+    started = [
+        subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(3)
+    ]
+    assert [process.communicate(timeout=60)[0].strip() for process in started] == ["0001"] * 3
+
+
 async def test_a_database_of_a_newer_version_is_not_touched(database: Database) -> None:
     """A revision that this version does not know is an error that says so."""
     async with database.write() as connection:
@@ -91,6 +107,32 @@ async def test_a_cancelled_write_leaves_nothing(database: Database) -> None:
         await task
     await put(database, b"b")
     assert await count(database) == 1
+
+
+async def test_writes_cancelled_anywhere_are_whole_or_absent(database: Database) -> None:
+    """Wherever a cancellation strikes, both rows are there or none, what returned is there, and writing goes on."""
+    done = set()
+
+    async def pair(n: int) -> None:
+        async with database.write() as connection:
+            await connection.execute(PUT, {"key": b"a%d" % n, "value": b""})
+            await connection.execute(PUT, {"key": b"b%d" % n, "value": b""})
+        done.add(n)
+
+    chance = random.Random(1)
+    for turn in range(15):
+        tasks = [asyncio.create_task(pair(turn * 10 + n)) for n in range(6)]
+        for task in tasks:
+            await asyncio.sleep(chance.random() * 0.004)
+            if chance.random() < 0.7:
+                task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    await pair(1000)
+    async with database.read() as connection:
+        keys = set((await connection.execute(text("SELECT key FROM kv"))).scalars())
+    pairs = {key[1:] for key in keys}
+    assert keys == {side + pair for pair in pairs for side in (b"a", b"b")}
+    assert {b"%d" % n for n in done} <= pairs
 
 
 async def test_writers_queue_and_readers_do_not_wait(database: Database) -> None:

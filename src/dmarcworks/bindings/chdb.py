@@ -34,7 +34,9 @@ _ONE_BLOCK = (
     "min_insert_block_size_rows = 1099511627776, min_insert_block_size_bytes = 0, max_insert_threads = 1,"
     " max_partitions_per_insert_block = 0"
 )
-_CHECKED = 512
+# Statements that were checked: ours come again and again.
+_REMEMBERED = 512
+_REMEMBERED_TEXT = 16_384
 _REST_SECONDS = 20.0
 
 
@@ -89,9 +91,7 @@ class ChdbAnalytics:
         def ask() -> bytes:
             if statement not in self._harmless:
                 self._engine.check(statement)
-                if len(self._harmless) >= _CHECKED:
-                    self._harmless.clear()
-                self._harmless[statement] = None
+                self._remember(statement)
             return self._engine.read(statement, format, bound, settings)
 
         return await self._run(ask)
@@ -120,6 +120,12 @@ class ChdbAnalytics:
             self._rest = loop.call_later(_REST_SECONDS, self._forget)
         return await loop.run_in_executor(self._thread, work)
 
+    def _remember(self, statement: str) -> None:
+        if len(statement) <= _REMEMBERED_TEXT:
+            if len(self._harmless) >= _REMEMBERED:
+                self._harmless.clear()
+            self._harmless[statement] = None
+
     def _forget(self) -> None:
         self._rest = None
         if not self._closed:
@@ -133,6 +139,7 @@ def _settings(bounds: QueryBounds) -> str:
         "max_execution_time": f"{bounds.seconds:.3f}",
         "timeout_overflow_mode": "throw",
         "max_result_rows": bounds.rows,
+        "max_result_bytes": bounds.memory,
         "result_overflow_mode": "throw",
         "max_memory_usage": bounds.memory,
         "readonly": 1,

@@ -74,14 +74,14 @@ class Engine:
         try:
             self._session.query(statement)
         except RuntimeError as error:
-            raise self._error(error) from None
+            raise self._error(error, writing=True) from None
 
     def insert(self, statement: str, table: pa.Table) -> None:
         """Run an INSERT … SELECT … FROM Python(table): the engine finds `table` in this frame."""
         try:
             self._session.query(statement)
         except RuntimeError as error:
-            raise self._error(error) from None
+            raise self._error(error, writing=True) from None
 
     def read(self, statement: str, format: str, parameters: dict[str, str], settings: str) -> bytes:
         """Run a checked statement in a session of its own that cannot write and cannot change its settings."""
@@ -112,9 +112,10 @@ class Engine:
             if name.lower() in self._tables:
                 raise QueryError(f"{name}() is not answered here: it reaches outside the store (QUERY_IS_PROHIBITED)")
 
-    def _error(self, error: RuntimeError) -> QueryError | StoreError:
+    def _error(self, error: RuntimeError, *, writing: bool = False) -> QueryError | StoreError:
         text = _TRACE.sub("", _VERSION.sub("", _HEAD.sub("", str(error)))).strip().rstrip(".")
-        if _OF_THE_STORE.search(text):
+        # A query that wants too much memory is to blame itself; an insert came when there was too little.
+        if _OF_THE_STORE.search(text) or (writing and "(MEMORY_LIMIT_EXCEEDED)" in text):
             return StoreError(f"analytics {self.path}: {text}")
         return QueryError(text)
 
