@@ -81,3 +81,14 @@ async def test_hostile_words_are_stored(catalogue: Catalogue) -> None:
         "?",
     )
     assert await add(catalogue, where="part 1 > \udcff\0.zip") == number
+
+
+async def test_open_problems_are_counted_by_domain_of_one_account(catalogue: Catalogue) -> None:
+    """The front page's numbers: open ones only, of this account only, a domain without one absent."""
+    first = await add(catalogue)
+    await add(catalogue, mail_id="m2")
+    await add(catalogue, mail_id="m3", domain_id="e" * 32)
+    await add(catalogue, mail_id="m4", account_id="b" * 32, domain_id="f" * 32)
+    assert await catalogue.problems.counts("a" * 32) == {"d" * 32: 2, "e" * 32: 1}
+    await catalogue.problems.close(first)
+    assert await catalogue.problems.counts("a" * 32) == {"d" * 32: 1, "e" * 32: 1}

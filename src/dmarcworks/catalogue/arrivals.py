@@ -277,6 +277,18 @@ class Arrivals:
             newest = (await connection.execute(statement)).scalar_one()
         return None if newest is None else datetime.fromtimestamp(newest, UTC)
 
+    async def last_reports(self, account_id: str, domain_ids: Sequence[str]) -> dict[str, datetime]:
+        """When each domain's newest report came in; a domain without one is absent."""
+        table = tables.reports
+        statement = (
+            select(table.c.domain_id, func.max(table.c.received).label("newest"))
+            .where(table.c.account_id == account_id, table.c.domain_id.in_(list(domain_ids)))
+            .group_by(table.c.domain_id)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return {row.domain_id: datetime.fromtimestamp(row.newest, UTC) for row in rows}
+
     async def days(self, account_id: str, domain_id: str, first: date, last: date) -> list[ReportDay]:
         """The domain's counted aggregate reports by UTC day of begin, newest first; days without are absent."""
         table = tables.reports

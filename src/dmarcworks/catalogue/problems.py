@@ -113,6 +113,17 @@ class Problems:
         async with self._database.read() as connection:
             return int((await connection.execute(statement)).scalar_one())
 
+    async def counts(self, account_id: str) -> dict[str, int]:
+        """How many are open by domain; a domain without one is absent."""
+        table = tables.problems
+        statement = (
+            select(table.c.domain_id, func.count().label("open"))
+            .where(table.c.state == "open", table.c.account_id == account_id)
+            .group_by(table.c.domain_id)
+        )
+        async with self._database.read() as connection:
+            return {row.domain_id: row.open for row in (await connection.execute(statement)).all()}
+
     async def close(self, problem_id: int) -> None:
         """Nothing is left to do about it."""
         async with self._database.write() as connection:

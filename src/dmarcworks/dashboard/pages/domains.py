@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -18,8 +17,6 @@ from dmarcworks.dashboard.web import Site, Visit
 from dmarcworks.errors import ConflictError, UsageError
 
 PAGE = 100
-# Problems are counted per domain among the newest so many; an account with more reads "or more".
-PROBLEMS = 1000
 ORDERS = ("name", "messages", "pass")
 
 
@@ -64,13 +61,10 @@ def routes(site: Site) -> list[Route]:
         else:
             found.sort(key=lambda domain: (domain.id not in volumes, sign * _rank(order, volumes.get(domain.id))))
         page = visit.number("page", 1, 1, max(1, -(-len(found) // PAGE)))
-        open_problems = await deps.problems.list(account, limit=PROBLEMS)
-        counts = Counter(problem.domain_id for problem in open_problems)
-        lines = []
-        for domain in found[(page - 1) * PAGE : page * PAGE]:
-            volume = volumes.get(domain.id)
-            last = await deps.arrivals.last_report(account, domain.id)
-            lines.append(Line(domain, volume, last, counts[domain.id]))
+        counts = await deps.problems.counts(account)
+        shown = found[(page - 1) * PAGE : page * PAGE]
+        last = await deps.arrivals.last_reports(account, [domain.id for domain in shown])
+        lines = [Line(item, volumes.get(item.id), last.get(item.id), counts.get(item.id, 0)) for item in shown]
         return await site.page(
             visit,
             "domains.html",
@@ -85,7 +79,6 @@ def routes(site: Site) -> list[Route]:
             order=order,
             ascending=ascending,
             q=visit.query("q"),
-            more=len(open_problems) == PROBLEMS,
             wrong=wrong,
             typed=typed,
         )
