@@ -1,7 +1,7 @@
 """A mail with a failure report → the same mail without the message that it reports: no personal data is kept unasked.
 
-In: a raw mail and "headers" (the reported message is cut to its headers) or "drop" (they go too; a hash stays, so that
-two reports stay two). The mail is built anew from its parts as the readers see them, so nothing hides between parts;
+In: a raw mail and "headers" (the reported message is cut to its headers) or "drop" (they go too; their hash stays, so
+that two reports stay two). The mail is built anew from its parts as the readers see them, so nothing hides between;
 parts that hold another report or could not be read stay byte for byte. Mails in mails and in archives are done alike.
 Twice is as good as once. None, never half a result, when a mail cannot be done without losing something of it.
 """
@@ -228,7 +228,7 @@ def _header_lines(raw: bytes) -> list[bytes]:
         folded = bool(kept) and line[:1] in (b" ", b"\t") and bool(line.strip())
         if envelope:
             continue
-        if not folded and not _FIELD.match(line):
+        if not folded and (not _FIELD.match(line) or line.startswith(_BOUNDARY)):
             break
         kept.append(line)
     return kept
@@ -240,14 +240,16 @@ def _without(lines: list[bytes], names: set[bytes]) -> list[bytes]:
     for line in lines:
         if line[:1] not in (b" ", b"\t"):
             field = _FIELD.match(line)
-            wanted = field is not None and field.group(1).lower() not in names and not line.startswith(_BOUNDARY)
+            wanted = field is not None and field.group(1).lower() not in names
         if wanted:
             kept.append(line)
     return kept
 
 
 def _mark(content: bytes) -> bytes:
-    return MARK + b": " + hashlib.sha256(content).hexdigest().encode()
+    """The hash of a message's headers: the same whether its body was cut before or not."""
+    headers = b"\r\n".join(_header_lines(content.lstrip(b"\r\n")))
+    return MARK + b": " + hashlib.sha256(headers).hexdigest().encode()
 
 
 def _fields(kind: str, part: mail.MailPart, plain: bool) -> list[bytes]:

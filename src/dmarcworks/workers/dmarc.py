@@ -25,11 +25,11 @@ from dmarcworks.analytics import schema
 from dmarcworks.analytics.rows import Report, rows_of
 from dmarcworks.catalogue.arrivals import MailRow, ReportRow
 from dmarcworks.errors import DmarcworksError, StoreError
-from dmarcworks.reports.model import FailureReport, Item, Problem, Reading
+from dmarcworks.reports.model import FailureReport, Item
 from dmarcworks.reports.read import read_mail
-from dmarcworks.reports.redact import redacted
 from dmarcworks.workers.message import Message
 from dmarcworks.workers.notes import foreign, new_report, safe_name
+from dmarcworks.workers.private import private
 from dmarcworks.workers.runtime import BatchMessage, Env
 
 log = structlog.get_logger("dmarcworks.dmarc")
@@ -142,7 +142,7 @@ async def _mail(message: BatchMessage, env: Env, publisher: _Publisher) -> None:
     reading = await asyncio.to_thread(read_mail, raw, env.bounds)
     instead = None
     if any(isinstance(item.report, FailureReport) for item in reading.items):
-        reading, instead = await asyncio.to_thread(_private, raw, reading, env)
+        reading, instead = await asyncio.to_thread(private, raw, reading, env.failure_originals, env.bounds)
     mail = _Mail(message, body, received, started, len(reading.items), instead)
     if body.get("again"):
         # A person asked for another try: what is still wrong is noted anew below.
@@ -157,32 +157,6 @@ async def _mail(message: BatchMessage, env: Env, publisher: _Publisher) -> None:
         if not row.published:
             rows.append((row, item.report))
     publisher.add(mail, rows)
-
-
-def _private(raw: bytes, reading: Reading, env: Env) -> tuple[Reading, bytes | None]:
-    """A mail with a failure report as it may be kept: what is read in it then, and its raw form if that is another.
-
-    Everything after sees the redacted form only, also when the mail is delivered again: identities stay the same.
-    """
-    if env.failure_originals == "keep":
-        return reading, None
-    done = redacted(raw, reading, env.failure_originals, env.bounds)
-    if done is not None:
-        return done.reading, done.raw if done.raw != raw else None
-    # Nothing unredacted is archived: the mail stays in the inbox as it came, and a person decides.
-    unsafe = {_top(item) for item in reading.items if isinstance(item.report, FailureReport)}
-    kept = tuple(item for item in reading.items if _top(item) not in unsafe)
-    problem = Problem(
-        "failure_not_redacted",
-        "mail",
-        "The message that a failure report quotes could not be removed without losing something else; the mail is kept "
-        "as it came and the failure report is not counted. The setting failure_originals decides.",
-    )
-    return Reading(kept, (*reading.problems, problem)), None
-
-
-def _top(item: Item) -> str:
-    return item.part.where.split(" > ", 1)[0]
 
 
 async def _archive(item: Item, mail: _Mail, env: Env) -> ReportRow:

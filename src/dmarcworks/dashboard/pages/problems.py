@@ -17,6 +17,7 @@ STEPS = {
     "other_domain": "The report is about another domain than its address is for",
     "raw_missing": "The raw mail is gone from the archive",
     "gave_up": "Reading failed again and again",
+    "failure_not_redacted": "The message in a failure report could not be removed, so it was not archived",
 }
 
 
