@@ -78,6 +78,7 @@ async def queue(batch: Sequence[BatchMessage], env: Env) -> None:
         try:
             await _mail(message, env, publisher)
         except StoreError as error:
+            log.warning("mails wait for a store", mails=1, error=str(error))
             message.retry(str(error), temporary=True)
         # One poisonous mail must not stop its neighbours: it is tried again and then listed as a problem.
         except Exception as error:
@@ -223,6 +224,7 @@ class _Publisher:
             await self._publish(mails, gathered)
         except DmarcworksError as error:
             if error.temporary or len(mails) == 1:
+                log.warning("mails wait for a store", mails=len(mails), error=str(error))
                 for mail, _ in mails:
                     mail.message.retry(str(error), temporary=error.temporary)
                 return
