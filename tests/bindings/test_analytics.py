@@ -150,6 +150,14 @@ async def test_parameters_are_bound_by_the_engine(store: Analytics, kind: str, v
         "SELECT `file`('{path}/secret')",
         "WITH file('{path}/secret') AS x SELECT x",
         "SELECT * FROM (SELECT file /* */ ('{path}/secret'))",
+        "SELECT * APPLY(file) FROM (SELECT '{path}/secret' AS x)",
+        "SELECT arrayMap(file, ['{path}/secret'])",
+        "SELECT arrayMap(`file`, ['{path}/secret'])",
+        "SELECT 1 AS `'`, arrayMap(file, ['{path}/secret'])",
+        "SELECT 1 AS `\\``, '\\'', arrayMap(file, ['{path}/secret']) AS `'`",
+        "WITH (x -> file(x)) AS f SELECT f('{path}/secret')",
+        "SELECT aiGenerate('x')",
+        "SELECT * FROM eval('SELECT 1')",
         "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
         "SELECT * FROM s3('http://127.0.0.1:1/bucket/a.csv')",
         "SELECT * FROM remote('127.0.0.1:1', 'system.one')",
@@ -178,8 +186,8 @@ async def test_a_query_does_nothing_but_read(store: Analytics, tmp_path: Path, s
 
 async def test_words_inside_literals_are_no_clauses(store: Analytics) -> None:
     """What a text or a name says is refused nowhere."""
-    statement = "SELECT 'it''s INTO OUTFILE file(1) SETTINGS x = 1' AS `file(2) INTO OUTFILE`"
-    assert await ask(store, statement) == [{"file(2) INTO OUTFILE": "it's INTO OUTFILE file(1) SETTINGS x = 1"}]
+    statement = "SELECT 'it''s INTO OUTFILE file(1) SETTINGS x = 1' AS `fi le(2) INTO OUTFILE`"
+    assert await ask(store, statement) == [{"fi le(2) INTO OUTFILE": "it's INTO OUTFILE file(1) SETTINGS x = 1"}]
     assert await ask(store, "SELECT format('{} {}', 'a', 'b') AS x;") == [{"x": "a b"}]
     assert await ask(store, "WITH 1 AS x SELECT x UNION ALL (SELECT 2)") == [{"x": 1}, {"x": 2}]
 

@@ -31,13 +31,15 @@ _TRACE = re.compile(r"\s*(?:, Stack trace|Stack trace|\n0\. ).*", re.DOTALL)
 # Literals and quoted names of a statement as the engine writes it: what they say is no keyword and no function.
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\.|\"\")*\"", re.DOTALL)
 _CLAUSES = re.compile(r"\b(INTO OUTFILE|SETTINGS(?= \w+ = ))")
+_WORDS = re.compile(r"\w+")
 _CALLS = re.compile(r"\b(\w+)\s*\(")
 _CODE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r-xp .*/_chdb[^/]*\.so\s*$")
 _HARMLESS_TABLES = frozenset(
     ("format", "generate_series", "generateseries", "null", "numbers", "values", "view", "zeros")
 )
-# Reach outside as scalar functions, which read-only does not refuse.
-_REACHING = frozenset({"file", "catboostevaluate"})
+# Reach outside as scalar functions, which read-only does not refuse. They may also be named without a call, as in
+# APPLY(file) and arrayMap(file, …), so the bare word is refused.
+_REACHING = "SELECT lower(name) FROM system.functions WHERE match(name, '^(?i:file|catboostEvaluate)$|^(ai|AI)[A-Z]')"
 _CHECK = "SELECT formatQuerySingleLine({q:String})"
 _CHECKING = re.compile(r": In scope SELECT formatQuerySingleLine.*?(?= \(SYNTAX_ERROR\)$)", re.DOTALL)
 
@@ -61,9 +63,12 @@ class Engine:
             raise StoreError(f"analytics {path}: {_why(path, str(error))}") from error
         self.write(f"CREATE DATABASE IF NOT EXISTS {database}")
         self.write(f"USE {database}")
-        rows = self._session.query("SELECT lower(name) FROM system.table_functions", "TabSeparatedRaw").bytes()
-        self._tables = frozenset(rows.decode().split()) - _HARMLESS_TABLES | _REACHING
+        self._tables = self._names("SELECT lower(name) FROM system.table_functions") - _HARMLESS_TABLES
+        self._reaching = self._names(_REACHING)
         forget_code()
+
+    def _names(self, statement: str) -> frozenset[str]:
+        return frozenset(self._session.query(statement, "TabSeparatedRaw").bytes().decode().split())
 
     def close(self) -> None:
         """Close the writing session: the engine gives back the folder's lock."""
@@ -103,14 +108,16 @@ class Engine:
         except RuntimeError as error:
             refusal = self._error(error)
             raise type(refusal)(_CHECKING.sub("", str(refusal))) from None
-        text = _QUOTED.sub("''", formatted.decode(errors="replace"))
+        canonical = formatted.decode(errors="replace")
+        text = _QUOTED.sub("''", canonical)
         if not text.startswith(("SELECT ", "WITH ")):
             raise QueryError("only SELECT is answered here (QUERY_IS_PROHIBITED)")
         if found := _CLAUSES.search(text):
             raise QueryError(f"{found[1]} is not answered here (QUERY_IS_PROHIBITED)")
-        for name in _CALLS.findall(text):
-            if name.lower() in self._tables:
-                raise QueryError(f"{name}() is not answered here: it reaches outside the store (QUERY_IS_PROHIBITED)")
+        words = {word.strip('`"').lower() for word in (*_WORDS.findall(text), *_QUOTED.findall(canonical))}
+        outside = words & self._reaching or {name.lower() for name in _CALLS.findall(text)} & self._tables
+        if outside:
+            raise QueryError(f"{min(outside)} is not answered here: it reaches outside (QUERY_IS_PROHIBITED)")
 
     def _error(self, error: RuntimeError, *, writing: bool = False) -> QueryError | StoreError:
         text = _TRACE.sub("", _VERSION.sub("", _HEAD.sub("", str(error)))).strip().rstrip(".")
