@@ -8,14 +8,13 @@ are read. Every value, and above all a stranger's text, is bound by the engine, 
 # ruff: noqa: S608 - the pieces put together here are our own constants; values are bound as {name:Type}
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from dmarcworks.analytics.questions_more import KindQuestions
 from dmarcworks.analytics.schema import FIRST_DAY, LAST_DAY
-from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.errors import UsageError
 
 ORDERS = (
@@ -145,15 +144,10 @@ _SUMS = (
 # A reporter is known by its name alone; an absent one and an empty one are the same nobody.
 _REPORTER = "ifNull(toString(org_name), '')"
 _PAGE = "LIMIT {limit:UInt32} OFFSET {offset:UInt32}"
-# Our own integers come back as JSON numbers, read by Python without loss.
-_OWN = QueryBounds(seconds=60.0, rows=10_000_000, memory=4 << 30, extra={"output_format_json_quote_64bit_integers": 0})
 
 
-class Questions:
+class Questions(KindQuestions):
     """All questions, over one store."""
-
-    def __init__(self, analytics: Analytics) -> None:
-        self._analytics = analytics
 
     async def volume_by_day(self, account_id: str, domain_id: str, first: date, last: date) -> tuple[DayVolume, ...]:
         """Messages per day by result, in day order; days without a report are absent."""
@@ -304,10 +298,6 @@ class Questions:
             parameters | {"limit": limit, "offset": offset},
         )
         return RecordPage(tuple(map(_record, rows)), int(totals[0]["total"]), int(totals[0]["messages"]))
-
-    async def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        answer = await self._analytics.query(statement, parameters, format="JSONEachRow", bounds=_OWN)
-        return [json.loads(line) for line in answer.splitlines() if line]
 
 
 def _date(day: date) -> str:

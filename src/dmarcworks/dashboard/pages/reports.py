@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from starlette.responses import Response
 
+from dmarcworks.analytics.questions import RecordPage
+from dmarcworks.analytics.questions_more import TlsPage
 from dmarcworks.analytics.schema import day_of
 from dmarcworks.catalogue.arrivals import ReportRow
 from dmarcworks.dashboard.pages.domain import find
@@ -14,6 +16,7 @@ from dmarcworks.dashboard.pages.route import GET, Route
 from dmarcworks.dashboard.period import parse_day
 from dmarcworks.dashboard.web import Site, Visit
 from dmarcworks.errors import NotFoundError
+from dmarcworks.reports.model import FailureReport, TlsReport
 
 PAGE = 100
 
@@ -56,15 +59,25 @@ def routes(site: Site) -> list[Route]:
     async def one(visit: Visit) -> Response:
         report = await _report(site, visit)
         page = visit.number("page", 1, 1, 100_000)
-        found = await deps.questions.records(
-            report.account_id,
-            report_key=report.key,
-            domain_id=report.domain_id,
-            first=day_of(report.begin),
-            last=day_of(report.begin),
-            limit=PAGE,
-            offset=(page - 1) * PAGE,
-        )
+        found: RecordPage | TlsPage = TlsPage((), 0)
+        failure = None
+        day = day_of(report.begin)
+        if report.kind == TlsReport.kind:
+            found = await deps.questions.tls_policies(
+                report.account_id, report.domain_id, day, report.key, limit=PAGE, offset=(page - 1) * PAGE
+            )
+        elif report.kind == FailureReport.kind:
+            failure = await deps.questions.failure(report.account_id, report.domain_id, day, report.key)
+        else:
+            found = await deps.questions.records(
+                report.account_id,
+                report_key=report.key,
+                domain_id=report.domain_id,
+                first=day,
+                last=day,
+                limit=PAGE,
+                offset=(page - 1) * PAGE,
+            )
         head = await deps.objects.head(report.object_key)
         return await site.page(
             visit,
@@ -72,6 +85,7 @@ def routes(site: Site) -> list[Route]:
             report=report,
             domain=await deps.accounts.domain(visit.account_id, report.domain_id),
             found=found,
+            failure=failure,
             page=page,
             pages=-(-found.total // PAGE),
             head=head,

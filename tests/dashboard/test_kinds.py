@@ -1,0 +1,105 @@
+"""The page of a TLS or failure report shows what it says, as text only, to its own account; lists name the kind."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime, timedelta
+
+import httpx
+import pytest
+
+from dmarcworks.analytics.rows import Report, rows_of, summary
+from dmarcworks.catalogue.arrivals import NewReport
+from dmarcworks.reports import read
+from dmarcworks.reports.model import FailureReport, TlsFailure, TlsPolicy, TlsReport
+from failures import arf, tls
+
+from .conftest import EVIL, NOW, House
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+SAFE = "&lt;script&gt;alert(1)&lt;/script&gt;"
+
+
+async def put(house: House, report: Report, state: str = "counted") -> str:
+    """Note and publish a report about example.com as the worker does; its key."""
+    domain = await house.accounts.domain(None, "example.com")
+    assert domain is not None
+    received: datetime = NOW - timedelta(hours=1)
+    digest = f"{abs(hash(repr(report))):064x}"
+    short = summary(report, received=received, digest=digest)
+    noted = await house.arrivals.record_report(
+        NewReport(
+            account_id=domain.account_id, domain_id=domain.id, kind=report.kind, org_name=short.org_name,
+            org_email=short.org_email, policy_domain="example.com", report_id=short.report_id, begin=short.begin,
+            end=short.end, received=received, records=short.records, messages=short.messages, content=digest,
+            object_key=f"2026/11/{digest}/x", file_name="x", mail_id=digest[:32], where="part 1", state=state,
+        )
+    )  # fmt: skip
+    row = noted.row
+    if state == "counted":
+        name, table = rows_of(
+            report, account_id=row.account_id, domain_id=row.domain_id, domain=domain.name, received=received,
+            report_key=row.key, object_key=row.object_key, report_id=row.report_id,
+        )  # fmt: skip
+        await house.analytics.insert(name, table)
+        await house.arrivals.mark_published([row.key])
+    return row.key
+
+
+def one(data: bytes) -> Report:
+    (item,) = read.read_bytes(data).items
+    return item.report
+
+
+async def test_a_tls_report_shows_its_policies_and_failures(house: House, client: httpx.AsyncClient) -> None:
+    report = one(tls(domains=("example.com", "mail.example.com")))
+    page = await client.get(f"/reports/{await put(house, report)}")
+    assert page.status_code == 200
+    for text in ("SMTP TLS report: 14 sessions under 2 policies about example.com", "mode: testing", "mail.example.com",
+                 "certificate-expired", "mx1.example.com", "Failures for example.com"):  # fmt: skip
+        assert text in page.text
+    assert "messages in" not in page.text
+
+
+async def test_a_failure_report_shows_its_fields(house: House, client: httpx.AsyncClient) -> None:
+    key = await put(house, one(arf()))
+    page = await client.get(f"/reports/{key}")
+    assert page.status_code == 200
+    for text in ("DMARC failure report about one message from example.com", "192.0.2.1", "private subject 1", "reject",
+                 "&lt;someone@mail.example&gt;", "&lt;1@x.example&gt;", "Message arrived"):  # fmt: skip
+        assert text in page.text
+    listed = await client.get("/domains/example.com/reports")
+    assert "DMARC failure" in listed.text
+    other = await house.logged_in("b@example.org")
+    assert (await other.get(f"/reports/{key}")).status_code == 404
+
+
+async def test_a_strangers_text_is_text(house: House, client: httpx.AsyncClient) -> None:
+    """Markup in any field stands on the page as it is written and is never markup; absent values are dashes."""
+    evil = TlsFailure(EVIL, EVIL, EVIL, EVIL, EVIL, None, EVIL, EVIL)
+    policies = (
+        TlsPolicy(EVIL, EVIL, (EVIL,), (EVIL,), None, None, (evil,)),
+        TlsPolicy(None, None, (), (), 2**63, 0, ()),
+    )
+    report = TlsReport(EVIL, EVIL, EVIL, 1_795_000_000, 1_795_000_001, policies, ())
+    failure = one(arf())
+    assert isinstance(failure, FailureReport)
+    texts = {field.name: EVIL for field in dataclasses.fields(failure) if isinstance(getattr(failure, field.name), str)}
+    hostile = dataclasses.replace(
+        failure, **texts, original_rcpt_to=(EVIL,), dkim_domain=EVIL, dkim_selector=EVIL, spf_dns=EVIL, incidents=2**63
+    )
+    for found, shown in ((report, 12), (hostile, 15)):
+        page = await client.get(f"/reports/{await put(house, found)}")
+        assert page.status_code == 200
+        assert EVIL not in page.text
+        assert page.text.count(SAFE) >= shown
+        assert "9,223,372,036,854,775,808" in page.text
+
+
+async def test_a_report_that_is_in_no_table_has_a_page(house: House, client: httpx.AsyncClient) -> None:
+    """Foreign ones are in no table, and a TLS report may name no policy: the page says so and nothing breaks."""
+    empty = TlsReport("Mail Y", None, "none", 1_795_000_000, 1_795_000_001, (), ())
+    assert "The report names no policy." in (await client.get(f"/reports/{await put(house, empty)}")).text
+    for report in (one(tls("f-1")), one(arf(7))):
+        page = await client.get(f"/reports/{await put(house, report, state='foreign')}")
+        assert (page.status_code, "About another domain, so counted nowhere." in page.text) == (200, True)
