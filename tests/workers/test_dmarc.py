@@ -241,3 +241,30 @@ async def test_a_bound_is_a_problem_that_names_it(house: House) -> None:
     assert await house.total() == (0, 0, 0)
     (problem,) = await house.env.problems.list(house.domain.account_id)
     assert "10,000" in problem.detail or "10000" in problem.detail
+
+
+async def test_a_retry_by_a_person_counts_nothing_twice_and_closes_what_is_mended(house: House) -> None:
+    """The rows went in, then the mail was given up: reading it again finds them, and its old problems close."""
+    await house.mail(report_mail("1"))
+    (item,) = await house.env.queue.receive(limit=1, lease=600)
+    body = {**item.body, "again": True}
+    house.analytics.after["insert"] = [StoreError("power cut")]
+    await house.env.queue.send(body)
+    await house.turn()
+    await house.env.queue.ack([item.id])
+    await house.settle()
+    await house.env.problems.add(
+        account_id=house.domain.account_id,
+        domain_id=house.domain.id,
+        mail_id=body["mail_id"],
+        reason="gave_up",
+        where="mail",
+        detail="Reading failed.",
+        object_key=body["object_key"],
+    )
+    async with house.env.arrivals._database.write() as connection:
+        await connection.exec_driver_sql("UPDATE reports SET published = 0")
+    await house.env.queue.send(body)
+    await house.turn()
+    assert await house.total() == (1, 2, 5)
+    assert await house.problems() == []
