@@ -9,35 +9,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import cast
 
 from lxml import etree
 
-from dmarcworks.reports import mend, record, values
+from dmarcworks.reports import fast, mend, values
 from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.document import Broken, Document, at_once, stream
 from dmarcworks.reports.model import AggregateReport, Policy
 from dmarcworks.reports.notes import Notes, Refused, Work
-from dmarcworks.reports.record import Names, Tally, namespace, text
+from dmarcworks.reports.record import namespace, text
 from dmarcworks.reports.sniff import Head
 from dmarcworks.reports.unpack import Leaf
 
 # A broken report is mended as a whole text; larger ones are only decoded anew.
 MENDED = 32 * 1024 * 1024
+# Recovery takes a tree of the whole text.
+RECOVERED = 8 * 1024 * 1024
+# Up to here a document is parsed at once instead of as a stream.
+_AT_ONCE = 256 * 1024
 _REPORT_ID = 1024
 _FEED = 64 * 1024
-
-
-class _Broken(Exception):
-    """The XML is not well-formed, or not spelt as expected."""
-
-
-@dataclass(slots=True)
-class _Document:
-    """A document that was parsed: what is left of its tree, and the records' tally."""
-
-    root: etree._Element
-    tally: Tally
 
 
 def read(leaf: Leaf, head: Head, work: Work) -> list[tuple[AggregateReport, str]]:
@@ -45,25 +36,39 @@ def read(leaf: Leaf, head: Head, work: Work) -> list[tuple[AggregateReport, str]
     if head.doctype:
         raise Refused("doctype", "The report has a DOCTYPE; it was not parsed.")
     digest = hashlib.sha256()
-    notes = Notes()
-    if head.leading:
-        notes.add("leading_text", leaf.where, f"{head.skip} bytes of other text before the XML.")
+    notes = _begin(leaf, head)
     try:
         if head.root != "feedback" or head.codec.startswith("utf-32"):
-            raise _Broken(f"the root is {head.root!r}")
-        document = _parse(_skip(_digested(leaf.open(), digest), head), leaf.where, work.bounds, notes)
+            raise Broken(f"the root is {head.root!r}")
+        document = fast.read(leaf, head, work.bounds, digest, notes)
+        if document is None:
+            digest, notes = hashlib.sha256(), _begin(leaf, head)
+            document = _general(leaf, head, work, digest, notes)
         sha = digest.hexdigest()
         return [(_finish(document, leaf, sha, work), sha)]
-    except _Broken as broken:
+    except Broken as broken:
         return _again(leaf, head, work, broken)
 
 
-def _again(leaf: Leaf, head: Head, work: Work, first: _Broken) -> list[tuple[AggregateReport, str]]:
-    """The second and third try: decoded with replacements, then mended."""
-    digest = hashlib.sha256()
+def _general(leaf: Leaf, head: Head, work: Work, digest: hashlib._Hash, notes: Notes) -> Document:
+    """By the general parser, as it stands."""
+    if leaf.whole and len(leaf.head) <= _AT_ONCE:
+        digest.update(leaf.head)
+        return at_once(leaf.head[head.skip :], leaf.where, work.bounds, notes)
+    return stream(_skip(_digested(leaf.open(), digest), head), leaf.where, work.bounds, notes)
+
+
+def _begin(leaf: Leaf, head: Head) -> Notes:
     notes = Notes()
     if head.leading:
         notes.add("leading_text", leaf.where, f"{head.skip} bytes of other text before the XML.")
+    return notes
+
+
+def _again(leaf: Leaf, head: Head, work: Work, first: Broken) -> list[tuple[AggregateReport, str]]:
+    """The second and third try: decoded with replacements, then mended."""
+    digest = hashlib.sha256()
+    notes = _begin(leaf, head)
     pieces: list[str] = []
     size = 0
     for piece in mend.decoded(_digested(leaf.open(), digest), head, leaf.where, notes):
@@ -75,9 +80,9 @@ def _again(leaf: Leaf, head: Head, work: Work, first: _Broken) -> list[tuple[Agg
     sha = digest.hexdigest()
     if size > MENDED:
         try:
-            stream = (piece.encode() for piece in mend.decoded(leaf.open(), head, leaf.where, Notes()))
-            return [(_finish(_parse(stream, leaf.where, work.bounds, notes, "utf-8"), leaf, sha, work), sha)]
-        except _Broken as broken:
+            chunks = (piece.encode() for piece in mend.decoded(leaf.open(), head, leaf.where, Notes()))
+            return [(_finish(stream(chunks, leaf.where, work.bounds, notes, "utf-8"), leaf, sha, work), sha)]
+        except Broken as broken:
             raise Refused("xml_broken", f"The XML is broken ({broken}) and too large to be mended.") from None
     parts = mend.documents("".join(pieces), leaf.where, notes)
     if "<!doctype" in parts.outside.lower():
@@ -95,7 +100,7 @@ def _again(leaf: Leaf, head: Head, work: Work, first: _Broken) -> list[tuple[Agg
             work.member()
             own_sha = sha if len(parts.documents) == 1 else _digest(part)
             found.append((_finish(_mended(part, where, work.bounds, own), leaf, own_sha, work), own_sha))
-        except _Broken as broken:
+        except Broken as broken:
             work.problem("xml_broken", where, f"The XML is broken: {broken}.")
         except Refused as refused:
             work.problem(refused.reason, where, refused.detail)
@@ -108,28 +113,31 @@ def _again(leaf: Leaf, head: Head, work: Work, first: _Broken) -> list[tuple[Agg
     return found
 
 
-def _mended(part: str, where: str, bounds: Bounds, notes: Notes) -> _Document:
+def _mended(part: str, where: str, bounds: Bounds, notes: Notes) -> Document:
     """Strictly as it is, strictly after escaping, and at last with libxml2's recovery, if every record was found."""
     kept = Notes()
     kept.extend(notes)
     try:
-        return _parse(_pieces(part), where, bounds, kept, "utf-8")
-    except _Broken:
+        return stream(_pieces(part), where, bounds, kept, "utf-8")
+    except Broken:
         pass
     mended = mend.escaped(part, where, notes)
     kept = Notes()
     kept.extend(notes)
     try:
-        return _parse(_pieces(mended), where, bounds, kept, "utf-8")
-    except _Broken as broken:
+        return stream(_pieces(mended), where, bounds, kept, "utf-8")
+    except Broken as broken:
+        if len(mended) > RECOVERED:
+            raise
         notes.add("recovered", where, f"The XML is broken ({broken}); what could be recovered was read.")
-    document = _parse(_pieces(mended), where, bounds, notes, "utf-8", recover=True)
+    document = at_once(mended.encode("utf-8", "replace"), where, bounds, notes, "utf-8", recover=True)
     stated, ended = mend.count_records(mended)
     if ended > stated:
         notes.add("records_lost", where, f"{ended - stated} records end that do not begin; they cannot be read.")
     if document.tally.seen != stated:
         raise Refused(
-            "records_unclear", f"The XML is broken: {stated} records begin, {document.tally.seen} could be told apart."
+            "records_unclear",
+            f"The XML is broken: {stated} records begin, {document.tally.seen} could be told apart.",
         )
     return document
 
@@ -159,74 +167,7 @@ def _skip(chunks: Iterable[bytes], head: Head) -> Iterator[bytes]:
         yield chunk
 
 
-def _parse(
-    chunks: Iterable[bytes],
-    where: str,
-    bounds: Bounds,
-    notes: Notes,
-    encoding: str | None = None,
-    recover: bool = False,
-) -> _Document:
-    """Parse a stream; records go into the tally as they end, and their elements are let go."""
-    parser = etree.XMLPullParser(
-        events=("end",),
-        tag=("{*}record", "{*}feedback"),
-        encoding=encoding,
-        recover=recover,
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
-    tally = Tally(where, bounds, notes)
-    names = Names()
-    root: etree._Element | None = None
-    last: etree._Element | None = None
-    try:
-        for chunk in chunks:
-            for start in range(0, len(chunk), _FEED):
-                parser.feed(chunk[start : start + _FEED])
-                for _, element in cast(Iterable[tuple[str, etree._Element]], parser.read_events()):
-                    if root is None:
-                        root = element.getroottree().getroot()
-                        names = Names(namespace(root))
-                        _refuse_doctype(root)
-                    if element is root or _in_extension(element, root):
-                        continue
-                    record.read(element, names.of(element), tally, bounds.xml_depth)
-                    # The one before goes now: the parser may still be writing behind the last one.
-                    if last is not None and (above := last.getparent()) is not None:
-                        above.remove(last)
-                    last = element
-        end = parser.close()
-    except etree.XMLSyntaxError as error:
-        raise _Broken(str(error)[:200]) from None
-    if end is None:
-        raise _Broken("there is no element")
-    _refuse_doctype(end)
-    if last is not None and (above := last.getparent()) is not None:
-        above.remove(last)
-    record.check_depth(end, bounds.xml_depth)
-    return _Document(end, tally)
-
-
-def _refuse_doctype(root: etree._Element) -> None:
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise Refused("doctype", "The report has a DOCTYPE; it was not read.")
-
-
-def _in_extension(element: etree._Element, root: etree._Element) -> bool:
-    """Whether a record or feedback element is somebody's extension (RFC 9990) and not this report's."""
-    if element.getparent() is root:
-        return str(element.tag).endswith("feedback")
-    local = {str(above.tag).rpartition("}")[2] for above in element.iterancestors()}
-    return "extension" in local or str(element.tag).endswith("feedback")
-
-
-def _finish(document: _Document, leaf: Leaf, digest: str, work: Work) -> AggregateReport:
+def _finish(document: Document, leaf: Leaf, digest: str, work: Work) -> AggregateReport:
     """The report out of a parsed document; the records left out become problems."""
     root, tally, bound = document.root, document.tally, work.bounds.xml_depth
     notes, where = tally.notes, tally.where
@@ -380,4 +321,4 @@ def _check_case(root: etree._Element) -> None:
     for element in root.iter():
         name = _local(element)
         if name != name.lower() and name.lower() in mend.WORDS:
-            raise _Broken("element names in upper case")
+            raise Broken("element names in upper case")

@@ -276,7 +276,7 @@ def read(element: etree._Element, names: Names, tally: Tally, bound: int) -> Non
                     for word in field:
                         key = names[word.tag]
                         if key == "reason":
-                            reasons.append(_fields(word, names, _REASON, bound))
+                            reasons.append(_fields(word, names, REASON, bound))
                         elif key:
                             evaluated.setdefault(key, text(word, bound))
                 elif len(field):
@@ -288,9 +288,9 @@ def read(element: etree._Element, names: Names, tally: Tally, bound: int) -> Non
             for field in part:
                 key = names[field.tag]
                 if key == "dkim":
-                    dkim.append(_fields(field, names, _DKIM, bound))
+                    dkim.append(_fields(field, names, DKIM, bound))
                 elif key == "spf":
-                    spf.append(_fields(field, names, _SPF, bound))
+                    spf.append(_fields(field, names, SPF, bound))
                 elif len(field):
                     check_depth(field, bound)
         elif len(part):
@@ -307,9 +307,19 @@ def read(element: etree._Element, names: Names, tally: Tally, bound: int) -> Non
     )
 
 
-_REASON = {"type": 0, "comment": 1}
-_DKIM = {"domain": 0, "selector": 1, "result": 2, "human_result": 3}
-_SPF = {"domain": 0, "scope": 1, "result": 2, "human_result": 3}
+REASON = {"type": 0, "comment": 1}
+DKIM = {"domain": 0, "selector": 1, "result": 2, "human_result": 3}
+SPF = {"domain": 0, "scope": 1, "result": 2, "human_result": 3}
+
+
+def fields(pairs: list[tuple[str, str]], places: dict[str, int]) -> tuple[str | None, ...]:
+    """Texts in their places: of several with one name the first that is not empty."""
+    found: list[str | None] = [None] * len(places)
+    for name, value in pairs:
+        place = places.get(name)
+        if place is not None and not found[place]:
+            found[place] = value
+    return tuple(found)
 
 
 def _fields(element: etree._Element, names: Names, places: dict[str, int], bound: int) -> tuple[str | None, ...]:

@@ -89,45 +89,37 @@ def _beside(name: str) -> bool:
 def _opened(
     start: Callable[[Notes], Iterator[bytes]], name: str, where: str, work: Work, depth: int, notes: Notes
 ) -> Iterator[Leaf]:
+    own = Notes()
     try:
         work.nest(depth)
-        stream = _counted(start(notes), work)
+        stream = start(own)
         taken: list[bytes] = []
         size = 0
         for chunk in stream:
+            work.inflate(len(chunk))
             taken.append(chunk)
             size += len(chunk)
             if size > WHOLE:
                 break
         else:
+            notes.extend(own)
             yield from leaves(b"".join(taken), name, where, work, depth, notes)
             return
         head = b"".join(taken)
+        source = _Source(start, head, stream, own, notes, work)
         if archive.is_gzip(head) or archive.is_zip(head):
-            yield from leaves(_rest(head, stream, work), name, where, work, depth, notes)
+            yield from leaves(_rest(source, work), name, where, work, depth, notes)
             return
-        yield Leaf(name, where, head, False, _again(start, head, stream, work), notes, True)
+        yield Leaf(name, where, head, False, source.open, notes, True)
     except Refused as refused:
         work.problem(refused.reason, where, refused.detail)
 
 
-def _counted(stream: Iterator[bytes], work: Work, free: int = 0) -> Iterator[bytes]:
-    """Count what is inflated; the first `free` bytes were counted before."""
-    for chunk in stream:
-        size = len(chunk)
-        if free >= size:
-            free -= size
-        else:
-            work.inflate(size - free)
-            free = 0
-        yield chunk
-
-
-def _rest(head: bytes, stream: Iterator[bytes], work: Work) -> bytes:
+def _rest(source: _Source, work: Work) -> bytes:
     """An archive inside an archive is needed whole; it may be as large as a mail."""
-    taken = [head]
-    size = len(head)
-    for chunk in stream:
+    taken: list[bytes] = []
+    size = 0
+    for chunk in source.open():
         size += len(chunk)
         if size > work.bounds.mail_bytes:
             raise Refused(
@@ -137,21 +129,39 @@ def _rest(head: bytes, stream: Iterator[bytes], work: Work) -> bytes:
     return b"".join(taken)
 
 
-def _again(
-    start: Callable[[Notes], Iterator[bytes]], head: bytes, stream: Iterator[bytes], work: Work
-) -> Callable[[], Iterator[bytes]]:
-    """Open the stream: what was begun at first, from the start thereafter; bytes are counted once."""
-    begun: list[Iterator[bytes]] = [stream]
-    counted = len(head)
+class _Source:
+    """A large file's stream: what was begun at first, from the start thereafter; each byte and note counts once."""
 
-    def first(rest: Iterator[bytes]) -> Iterator[bytes]:
-        nonlocal counted
-        yield head
-        for chunk in rest:
-            counted += len(chunk)
+    def __init__(
+        self,
+        start: Callable[[Notes], Iterator[bytes]],
+        head: bytes,
+        stream: Iterator[bytes],
+        own: Notes,
+        notes: Notes,
+        work: Work,
+    ) -> None:
+        self._start = start
+        self._begun: tuple[bytes, Iterator[bytes], Notes] | None = (head, stream, own)
+        self._counted = len(head)
+        self._notes = notes
+        self._noted = False
+        self._work = work
+
+    def open(self) -> Iterator[bytes]:
+        """All of it in chunks."""
+        own = Notes()
+        head, stream = b"", self._start(own)
+        if self._begun is not None:
+            (head, stream, own), self._begun = self._begun, None
+            yield head
+        position = len(head)
+        for chunk in stream:
+            position += len(chunk)
+            if position > self._counted:
+                self._work.inflate(position - self._counted)
+                self._counted = position
             yield chunk
-
-    def open_() -> Iterator[bytes]:
-        return first(begun.pop()) if begun else _counted(start(Notes()), work, counted)
-
-    return open_
+        if not self._noted:
+            self._noted = True
+            self._notes.extend(own)

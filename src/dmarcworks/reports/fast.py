@@ -1,0 +1,194 @@
+"""The quick way through a usual aggregate report: records by one pattern, everything else by the general parser.
+
+In: a file that may be usual. Out: the same `Document` as the general reader gives (a property test holds that), or None
+for anything unusual: other encodings, entities, comments, attributes, other order, text between elements. Nothing is
+refused here but the bounds; None leaves the file to the general reader.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import re
+from collections.abc import Iterable
+
+from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.document import Broken, Document, tree
+from dmarcworks.reports.notes import Notes
+from dmarcworks.reports.record import DKIM, REASON, SPF, Results, Tally, check_depth, fields
+from dmarcworks.reports.sniff import Head
+from dmarcworks.reports.unpack import Leaf
+
+# How much may stand before the first record, after the last one, and in a record.
+_AROUND = 64 * 1024
+_PIECE = 256 * 1024
+_CONTROLS = bytes(n for n in range(32) if n not in (9, 10, 13))
+_NONCHARACTERS = (b"\xef\xbf\xbe", b"\xef\xbf\xbf")
+_RECORD = re.compile(
+    r"<record>\s*+<row>\s*+<source_ip>([^<>]*+)</source_ip>\s*+<count>([^<>]*+)</count>\s*+"
+    r"<policy_evaluated>(?>(.*?)</policy_evaluated>)\s*+</row>\s*+"
+    r"<identifiers>(?>(.*?)</identifiers>)\s*+<auth_results>(?>(.*?)</auth_results>)\s*+</record>\s*+",
+    re.DOTALL | re.ASCII,
+)
+_ANY = re.compile(r"<([A-Za-z_]\w*+)>([^<>]*+)</\1>\s*+", re.ASCII)
+_GROUP = re.compile(r"<(dkim|spf|reason)>\s*+((?:<([A-Za-z_]\w*+)>[^<>]*+</\3>\s*+)*+)</\1>\s*+", re.ASCII)
+
+Evaluated = tuple[tuple[str | None, str | None, str | None], Results]
+Identifiers = tuple[str | None, str | None, str | None]
+
+
+class _Unusual(Exception):
+    """The general reader is needed."""
+
+
+def read(leaf: Leaf, head: Head, bounds: Bounds, digest: hashlib._Hash, notes: Notes) -> Document | None:
+    """The document, if it is usual throughout; `digest` has taken all its bytes then."""
+    if head.codec not in ("", "utf-8") or head.declared not in ("", "utf-8", "utf8", "us-ascii"):
+        return None
+    try:
+        return _Reader(leaf, head, bounds, notes).read(digest)
+    except (_Unusual, UnicodeDecodeError, Broken):
+        return None
+
+
+class _Reader:
+    """One pass over one file."""
+
+    def __init__(self, leaf: Leaf, head: Head, bounds: Bounds, notes: Notes) -> None:
+        self._leaf = leaf
+        self._skip = head.skip
+        self._ascii = head.declared == "us-ascii"
+        self._bounds = bounds
+        self._notes = notes
+        self._tally = Tally(leaf.where, bounds, notes)
+        self._evaluated: dict[str, Evaluated] = {}
+        self._identifiers: dict[str, Identifiers] = {}
+        self._auth: dict[str, tuple[Results, Results]] = {}
+
+    def read(self, digest: hashlib._Hash) -> Document:
+        head, rest = "", ""
+        begun = False
+        for text in self._texts(digest):
+            rest += text
+            if not begun:
+                start = rest.find("<record>")
+                if start < 0:
+                    if len(rest) > _AROUND:
+                        raise _Unusual
+                    continue
+                head, rest, begun = rest[:start], rest[start:], True
+            rest = rest[self._records(rest) :]
+            if len(rest) > _PIECE + _AROUND:
+                raise _Unusual
+        if not begun or "<record" in rest or len(rest) > _AROUND:
+            raise _Unusual
+        return self._document(head, rest)
+
+    def _texts(self, digest: hashlib._Hash) -> Iterable[str]:
+        """The file as text in pieces that hold only what a usual report holds, line ends as XML reads them."""
+        decoder = codecs.getincrementaldecoder("ascii" if self._ascii else "utf-8")("strict")
+        skip = self._skip
+        carried = ""
+        for chunk in self._leaf.open():
+            for start in range(0, len(chunk), _PIECE):
+                piece = chunk[start : start + _PIECE] if len(chunk) > _PIECE else chunk
+                digest.update(piece)
+                if skip:
+                    piece, skip = piece[skip:], max(0, skip - len(piece))
+                if len(piece.translate(None, _CONTROLS)) != len(piece) or b"&" in piece:
+                    raise _Unusual
+                text = carried + decoder.decode(piece)
+                carried = ""
+                if "\r" in text:
+                    if text.endswith("\r"):
+                        text, carried = text[:-1], "\r"
+                    text = text.replace("\r\n", "\n").replace("\r", "\n")
+                yield text
+        yield carried.replace("\r", "\n") + decoder.decode(b"", True)
+
+    def _records(self, text: str) -> int:
+        """Read whole records from the beginning; how far it came."""
+        position = 0
+        tally, match = self._tally, _RECORD.match
+        evaluated, identifiers, auth = self._evaluated, self._identifiers, self._auth
+        while (found := match(text, position)) is not None:
+            source_ip, count, first, second, third = found.groups()
+            said = evaluated.get(first) or self._evaluate(first)
+            names = identifiers.get(second) or self._identify(second)
+            results = auth.get(third) or self._authenticate(third)
+            tally.begin()
+            tally.record([count.strip()], 1, source_ip.strip(), said[0], said[1], names, results[0], results[1])
+            position = found.end()
+        return position
+
+    def _evaluate(self, text: str) -> Evaluated:
+        reasons: list[tuple[str | None, ...]] = []
+        words: dict[str, str] = {}
+        position = self._start(text)
+        while position < len(text):
+            if (group := _GROUP.match(text, position)) is not None and group.group(1) == "reason":
+                reasons.append(fields(self._pairs(group.group(2)), REASON))
+                position = group.end()
+            elif (word := _ANY.match(text, position)) is not None and word.group(1) != "reason":
+                words.setdefault(word.group(1), word.group(2).strip())
+                position = word.end()
+            else:
+                raise _Unusual
+        said = (words.get("disposition"), words.get("dkim"), words.get("spf"))
+        return self._evaluated.setdefault(text, (said, tuple(reasons)))
+
+    def _identify(self, text: str) -> Identifiers:
+        words: dict[str, str] = {}
+        for name, value in self._pairs(text):
+            words.setdefault(name, value)
+        found = (words.get("header_from"), words.get("envelope_from"), words.get("envelope_to"))
+        return self._identifiers.setdefault(text, found)
+
+    def _authenticate(self, text: str) -> tuple[Results, Results]:
+        dkim: list[tuple[str | None, ...]] = []
+        spf: list[tuple[str | None, ...]] = []
+        position = self._start(text)
+        while position < len(text):
+            group = _GROUP.match(text, position)
+            if group is None:
+                raise _Unusual
+            pairs = self._pairs(group.group(2))
+            if group.group(1) == "dkim":
+                dkim.append(fields(pairs, DKIM))
+            elif group.group(1) == "spf":
+                spf.append(fields(pairs, SPF))
+            else:
+                raise _Unusual
+            position = group.end()
+        return self._auth.setdefault(text, (tuple(dkim), tuple(spf)))
+
+    def _pairs(self, text: str) -> list[tuple[str, str]]:
+        pairs: list[tuple[str, str]] = []
+        position = self._start(text)
+        while position < len(text):
+            found = _ANY.match(text, position)
+            if found is None:
+                raise _Unusual
+            pairs.append((found.group(1), found.group(2).strip()))
+            position = found.end()
+        return pairs
+
+    @staticmethod
+    def _start(text: str) -> int:
+        """Where the first element begins; white space stands before it."""
+        return len(text) - len(text.lstrip(" \t\n"))
+
+    def _document(self, head: str, tail: str) -> Document:
+        """What stands around the records, by the general parser, with a mark where they stood."""
+        if "<!" in head or "<!" in tail or head.count("<?") > 1 or "<?" in tail:
+            raise _Unusual
+        around = (head + "<record/>" + tail).encode()
+        if any(mark in around for mark in _NONCHARACTERS):
+            raise _Unusual
+        root = tree(around, self._bounds, "utf-8")
+        marks = list(root.iter("{*}record"))
+        if len(marks) != 1 or marks[0].getparent() is not root:
+            raise _Unusual
+        root.remove(marks[0])
+        check_depth(root, self._bounds.xml_depth)
+        return Document(root, self._tally)
