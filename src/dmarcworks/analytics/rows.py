@@ -25,7 +25,7 @@ __all__ = ["Report", "Summary", "failure_rows", "rows_of", "summary", "tls_rows"
 
 Report: TypeAlias = AggregateReport | FailureReport | TlsReport
 
-_MTA_TYPE = re.compile(r"[A-Za-z0-9-]{1,20}[ \t]{0,10};[ \t]{0,10}")
+_MTA_TYPE = re.compile(r"\A[ \t]{0,10}[A-Za-z0-9-]{1,20}[ \t]{0,10};[ \t]{0,10}")
 _FAILURE_TEXTS = (
     "feedback_type", "version", "user_agent", "auth_failure", "delivery_result", "identity_alignment",
     "reported_domain", "dkim_domain", "dkim_selector", "spf_dns", "source_ip", "original_mail_from", "header_from",

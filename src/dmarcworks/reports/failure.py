@@ -48,7 +48,9 @@ def is_feedback(content: bytes) -> bool:
 
 def is_text_form(content: bytes) -> bool:
     """Whether the bytes are the plain text form."""
-    return _TEXT_FORM in b" ".join(content[:2048].lower().split())
+    head = content[:2048]
+    # Not an archive that holds such a text uncompressed.
+    return b"\0" not in head and _TEXT_FORM in b" ".join(head.lower().split())
 
 
 def read_arf(content: bytes, original: bytes | None, where: str, notes: Notes) -> FailureReport:

@@ -32,6 +32,10 @@ _LINES = re.compile(rb"\r\n|\n|\r")
 _FIELD = re.compile(rb"([!-9;-~]{1,100})[ \t]{0,10}:")
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^_.+-]{0,60}")
 _MARKED = re.compile(rb"\s*" + MARK + rb": [0-9a-f]{64}\s*")
+_TEXT_FIELD = re.compile(
+    r"^[ \t]*(?:sender (?:domain|ip address)|received date|(?:spf|dkim) alignment|dmarc results)[ \t]*:[^\n]*",
+    re.MULTILINE | re.IGNORECASE,
+)
 _BOUNDARY = b"--=_cut"
 _MIME = {b"content-type", b"content-transfer-encoding", b"content-disposition", b"mime-version"}
 _QUOTING = {b"subject", b"thread-topic"}
@@ -61,13 +65,22 @@ def redacted(raw: bytes, reading: Reading, mode: str, bounds: Bounds = Bounds())
     """As `redact`, for a mail that was read before and holds a failure report."""
     for parse in (mail.parts, mail.slow_parts):
         try:
-            cut = _Cut(mode, bounds, parse).rebuilt(raw, 0)
+            cut = _settled(_Cut(mode, bounds, parse), raw)
         except (Refused, RecursionError):
             continue
         again = read.read_mail(cut, bounds)
         if _same(reading, again, mode):
             return Redacted(cut, again)
     return None
+
+
+def _settled(cut: _Cut, raw: bytes) -> bytes:
+    """The rebuilt mail that is rebuilt as itself: what a part is taken for may hang on what stood around it."""
+    for _ in range(4):
+        before, raw = raw, cut.rebuilt(raw, 0)
+        if raw == before:
+            return raw
+    raise Refused("not_redacted", "The mail does not come to rest.")
 
 
 def _same(before: Reading, after: Reading, mode: str) -> bool:
@@ -210,14 +223,25 @@ class _Cut:
 
     def _text(self, content: bytes) -> bytes:
         """A text up to the copy of the message in it, and the copy's headers."""
-        text = failure._text(content).replace("\r\n", "\n")
+        text = failure._text(content).replace("\r\n", "\n").replace("\r", "\n")
         copy = failure._COPY.search(text)
         if copy is None:
-            return content
+            return _said(text).encode() if failure.is_text_form(content) else content
         said, quoted = text[: copy.end()].encode(), text[copy.end() :].encode()
         if self._mode == DROP:
             return text[: copy.start()].encode().rstrip() + b"\n\n" + _mark(quoted)
         return said + b"\n\n" + b"\n".join(_header_lines(quoted.lstrip(b"\r\n")))
+
+
+def _said(text: str) -> str:
+    """A text form without a line before the copy: up to the last of the report's own fields in their paragraph."""
+    end = text.find("\n\n") if "\n\n" in text else len(text)
+    first = _TEXT_FIELD.search(text)
+    if first is None:
+        return text[:end]
+    blank = text.find("\n\n", first.start())
+    last = [*_TEXT_FIELD.finditer(text, first.start(), len(text) if blank < 0 else blank)][-1]
+    return text[: last.end()]
 
 
 def _header_lines(raw: bytes) -> list[bytes]:
