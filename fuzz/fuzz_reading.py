@@ -19,8 +19,9 @@ with atheris.instrument_imports(include=["dmarcworks.reports"]):
 HERE = Path(__file__).resolve().parent
 # Words of the formats, so that mutations speak them.
 _WORDS = (
-    "<feedback>,</feedback>,<record>,</record>,<row>,<count>,</count>,<date_range>,<begin>,<!DOCTYPE ,<!--,-->,<![CDATA[,"
-    ']]>,<?xml version="1.0" encoding=",utf-16,gb18030,&#0;,&amp;,&x;,xmlns=",urn:ietf:params:xml:ns:dmarc-2.0,'
+    "<feedback>,</feedback>,<record>,</record>,<row>,<count>,</count>,<date_range>,<begin>,<!DOCTYPE ,<!--,-->,"
+    '<![CDATA[,]]>,<?xml version="1.0" encoding=",utf-16,gb18030,&#0;,&amp;,&x;,'
+    'xmlns=",urn:ietf:params:xml:ns:dmarc-2.0,'
     '<extension>,"policies":,"report-id":,"summary":,1e999,NaN,9223372036854775807,-1,\\x1f\\x8b\\x08,PK\\x03\\x04,'
     "PK\\x01\\x02,PK\\x05\\x06,\\xef\\xbb\\xbf,\\xff\\xfe,Content-Type: ,multipart/mixed; boundary=,message/rfc822,"
     "message/feedback-report,Content-Transfer-Encoding: base64,Feedback-Type: auth-failure,Source-IP: ,Arrival-Date: ,"

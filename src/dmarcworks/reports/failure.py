@@ -16,7 +16,7 @@ from dmarcworks.reports.model import FailureReport
 from dmarcworks.reports.notes import Notes, Refused
 
 _TEXT_FORM = b"message claiming to be from you has failed the published dmarc policy"
-_COPY = re.compile(r"^-{3,}[^\n]{0,200}copy of the (?:headers|message)[^\n]{0,200}$", re.MULTILINE | re.IGNORECASE)
+_COPY = re.compile(r"^-{3,}+[^\n]{0,200}copy of the (?:headers|message)[^\n]{0,200}$", re.MULTILINE | re.IGNORECASE)
 _FIELD = re.compile(r"([!-9;-~]{1,100})[ \t]{0,10}:(.*)", re.DOTALL)
 _ADDRESS = re.compile(r"\[?([0-9A-Fa-f.:]{2,45})\]?(?:\s.*)?", re.DOTALL)
 _FEEDBACK = re.compile(rb"(?:^|\n)(?:feedback-type|auth-failure|source-ip|user-agent)[ \t]{0,10}:", re.IGNORECASE)

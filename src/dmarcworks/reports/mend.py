@@ -35,7 +35,8 @@ _OPEN = re.compile(r"<(?:[A-Za-z_][\w.-]{0,60}:)?feedback(?=[\s/>])")
 _CLOSE = re.compile(r"</(?:[A-Za-z_][\w.-]{0,60}:)?feedback\s{0,100}>")
 _RECORD = re.compile(r"<(?:[A-Za-z_][\w.-]{0,60}:)?record(?=[\s/>])")
 _RECORD_END = re.compile(r"</(?:[A-Za-z_][\w.-]{0,60}:)?record\s{0,100}>")
-_ASIDE = re.compile(r"<\?[^>]*>|<!--(?:[^-]|-(?!->))*-->")
+_ASIDE = re.compile(r"<\?|<!--")
+_ASIDE_END = {"<?": ">", "<!--": "-->"}
 # What XML 1.0 does not allow as a character (§2.2); NUL is padding and goes.
 _NOT_XML = {n: "�" for n in (*range(1, 32), 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)) if n not in (9, 10, 13)}
 _NOT_XML[0] = ""
@@ -104,8 +105,25 @@ def documents(text: str, where: str, notes: Notes) -> Documents:
         position = close.end()
     rest = lower[position:]
     outside.append(rest)
-    around = _ASIDE.sub("", "".join(outside)).strip()
+    around = _without_asides("".join(outside)).strip()
     return Documents(tuple(found), around, bool(_OPEN.search(rest) or _RECORD.search(around)))
+
+
+def _without_asides(text: str) -> str:
+    """The text without instructions and comments; one search per kind that has no end, so that time stays linear."""
+    pieces: list[str] = []
+    endless: set[str] = set()
+    position = kept = 0
+    while begin := _ASIDE.search(text, position):
+        kind = begin.group()
+        position = begin.end()
+        end = -1 if kind in endless else text.find(_ASIDE_END[kind], position)
+        if end < 0:
+            endless.add(kind)
+            continue
+        pieces.append(text[kept : begin.start()])
+        position = kept = end + len(_ASIDE_END[kind])
+    return "".join((*pieces, text[kept:]))
 
 
 def escaped(text: str, where: str, notes: Notes) -> str:

@@ -16,7 +16,7 @@ from dmarcworks.reports.model import AggregateReport, FailureReport, Item, Part,
 from dmarcworks.reports.notes import Notes, Refused, Work
 
 _NAMED = re.compile(r"\.(?:xml|gz|gzip|tgz|zip|z|json)\s*$", re.IGNORECASE)
-_TYPED = re.compile(r"application/(?:.*zip.*|.*xml.*|.*json.*|tlsrpt.*)|text/xml|text/json")
+_TYPED = re.compile(r"application/(?:tlsrpt|.*(?:zip|xml|json))|text/(?:xml|json)$")
 _MAIL_NAME = re.compile(r"\.(?:eml|msg|mht)\s*$", re.IGNORECASE)
 _HTML = ("html", "head", "body")
 
@@ -232,4 +232,4 @@ def _claims(name: str, kind: str) -> bool:
     """Whether a part's name or type promises a report, so that one without a report is a problem."""
     if _NAMED.search(name) or _MAIL_NAME.search(name):
         return True
-    return bool(_TYPED.fullmatch(kind)) or (kind == "application/octet-stream" and "." not in name)
+    return bool(_TYPED.match(kind)) or (kind == "application/octet-stream" and "." not in name)
