@@ -281,9 +281,9 @@ def figures(page: Page) -> dict[str, str]:
 
 
 def resident(process: subprocess.Popen[bytes] | None) -> int:
-    """Resident MiB of the process."""
+    """Resident bytes of the process."""
     assert process is not None
     with open(f"/proc/{process.pid}/status") as status:
         found = re.search(r"VmRSS:\s+(\d+) kB", status.read())
     assert found
-    return int(found[1]) // 1024
+    return int(found[1]) * 1024

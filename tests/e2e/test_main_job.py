@@ -20,7 +20,7 @@ def test_idle_it_stays_small(system: System) -> None:
     """The whole system, embedded engine included, idles under 400 MB resident."""
     assert system.get("/healthz")[0] == 200
     assert system.get("/readyz")[0] == 200
-    assert resident(system.process) < 400
+    assert resident(system.process) < 400_000_000
 
 
 def test_the_first_report_comes_in_live(system: System, visitor: Visitor) -> None:

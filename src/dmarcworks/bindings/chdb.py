@@ -57,7 +57,12 @@ class ChdbAnalytics:
 
     async def execute(self, statement: str) -> None:
         """Run DDL or another statement without a result (trusted text only)."""
-        await self._run(lambda: self._engine.write(statement))
+        await self._run(lambda: self._define(statement))
+
+    def _define(self, statement: str) -> None:
+        self._engine.write(statement)
+        # DDL is run at the start and then no more; what it touched of the engine's code is some 50 MB.
+        engine.forget_code()
 
     async def insert(self, table: str, data: pa.Table) -> None:
         """Durably insert, all rows or none, in one block; columns by name."""

@@ -182,8 +182,9 @@ class Arrivals:
                             "something else; all are counted",
                         }
                     )
-                await connection.execute(
-                    insert(table).values(
+                written = await connection.execute(
+                    insert(table)
+                    .values(
                         key=report.key,
                         identity=report.identity,
                         content=report.content,
@@ -207,10 +208,16 @@ class Arrivals:
                         published=report.state != "counted",
                         warnings=json.dumps(warnings),
                     )
+                    .returning(table)
                 )
+                row = written.one()
+            else:
+                row = same
             sightings = tables.sightings
-            here = (sightings.c.report_key == report.key) & (sightings.c.mail_id == report.mail_id)
-            seen = (await connection.execute(select(sightings.c.where).where(here))).scalars().all()
+            seen: Sequence[str] = ()
+            if same is not None:
+                here = (sightings.c.report_key == report.key) & (sightings.c.mail_id == report.mail_id)
+                seen = (await connection.execute(select(sightings.c.where).where(here))).scalars().all()
             where = tables.storable(report.where)[:1024]
             if where not in seen:
                 await connection.execute(
@@ -224,7 +231,6 @@ class Arrivals:
             # The mail that brought it first may come again after a crash: that is no duplicate.
             if same is not None and not (same.mail_id == report.mail_id and len({*seen, where}) == 1):
                 outcome = "duplicate"
-            row = (await connection.execute(select(table).where(table.c.key == report.key))).one()
         return Recorded(_report(row), outcome)
 
     async def mark_published(self, keys: Sequence[str]) -> None:
