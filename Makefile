@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install run demo test lint docs clean lock dev
+.PHONY: install run demo test lint docs clean lock dev golden fuzz
 
 install: $(VENV)/.installed
 run: install
@@ -15,9 +15,16 @@ test: dev lint
 	$(BIN)/python -m pytest
 docs: dev
 	$(BIN)/python scripts/docs.py
+# Renew tests/corpus; read the difference before it is committed.
+golden: dev
+	$(BIN)/python scripts/corpus.py
+# make fuzz [SECONDS=600]: coverage-guided, seeded by tests/corpus; fails on a finding and keeps it in fuzz/findings.
+SECONDS ?= 600
+fuzz: dev
+	nice $(BIN)/python fuzz/fuzz_reading.py -max_total_time=$(SECONDS)
 lint: dev
-	$(BIN)/ruff check src tests scripts
-	$(BIN)/ruff format --check src tests scripts
+	$(BIN)/ruff check src tests scripts fuzz
+	$(BIN)/ruff format --check src tests scripts fuzz
 	$(BIN)/mypy
 
 $(VENV)/bin/python:

@@ -1,0 +1,62 @@
+"""No bytes whatever make reading raise, pass its bounds or take long; the properties stand in fuzz/properties.py."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+sys.path.insert(0, str(ROOT / "fuzz"))
+
+import properties  # noqa: E402
+
+_SEEDS = list(properties.seeds(ROOT / "tests" / "corpus"))
+
+
+def test_the_corpus_holds_the_properties_in_every_wrapping() -> None:
+    """Each sample, as it is and wrapped anew, is read within the small bounds of fuzzing."""
+    assert len(_SEEDS) > 200
+    for seed in _SEEDS:
+        properties.check(seed)
+
+
+def test_damaged_samples_hold_the_properties() -> None:
+    """2,000 samples, each cut, doubled, changed or crossed with another (the same ones each time)."""
+    chance = random.Random(20260922)
+    for _ in range(2_000):
+        data = bytearray(chance.choice(_SEEDS))
+        for _ in range(chance.randint(1, 4)):
+            begin = chance.randrange(len(data))
+            end = min(len(data), begin + chance.choice((1, 4, 40, 400)))
+            other = chance.choice(_SEEDS)
+            there = chance.randrange(len(other))
+            data[begin:end] = chance.choice(
+                (b"", data[begin:end] * 3, other[there : there + 200], chance.randbytes(3), b"\0", b"<", b'"')
+            )
+            if not data:
+                break
+        properties.check(bytes(data))
+
+
+@pytest.mark.skipif(not os.environ.get("DMARCWORKS_TEST_ALL"), reason="DMARCWORKS_TEST_ALL=1 runs it")
+def test_fuzzing_for_some_seconds_finds_nothing() -> None:
+    """15 seconds of `make fuzz`; it says how many inputs it tried."""
+    assert importlib.util.find_spec("atheris"), "make dev installs atheris"
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "fuzz" / "fuzz_reading.py"), "-max_total_time=15"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    tried = re.search(r"stat::number_of_executed_units: (\d+)", done.stderr)
+    assert tried is not None
+    assert int(tried.group(1)) > 100
