@@ -8,6 +8,9 @@ import struct
 import zipfile
 
 import pytest
+
+from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.read import read_bytes, read_mail
 from reports.report_samples import (
     TEXT,
     attachment,
@@ -23,9 +26,6 @@ from reports.report_samples import (
     xml,
     zipped,
 )
-
-from dmarcworks.reports.bounds import Bounds
-from dmarcworks.reports.read import read_bytes, read_mail
 
 DATA = xml(record(3), record(4))
 KINDS = [

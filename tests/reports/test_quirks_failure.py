@@ -6,10 +6,10 @@ import base64
 from dataclasses import replace
 
 import pytest
-from reports.report_samples import TEXT, attachment, codes, counts, gz, mail, one_failure, record, xml
 
 from dmarcworks.reports.model import FailureReport
 from dmarcworks.reports.read import read_bytes, read_mail
+from reports.report_samples import TEXT, attachment, codes, counts, gz, mail, one_failure, record, xml
 
 FIELDS = (
     "Feedback-Type: auth-failure\r\n"

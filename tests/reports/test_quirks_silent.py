@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 
 import pytest
+
+from dmarcworks.reports.read import read_bytes, read_mail
 from reports.report_samples import (
     DECLARATION,
     METADATA,
@@ -27,8 +29,6 @@ from reports.report_samples import (
     zipped,
 )
 from reports.test_quirks_tls import report, tls
-
-from dmarcworks.reports.read import read_bytes, read_mail
 
 
 def test_S1_two_attachments_are_two_reports() -> None:

@@ -7,11 +7,11 @@ import json
 from typing import Any
 
 import pytest
-from reports.report_samples import TEXT, attachment, codes, gz, mail, mailed, one_tls, refused
 
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.model import Reading, TlsFailure
 from dmarcworks.reports.read import read_bytes, read_mail
+from reports.report_samples import TEXT, attachment, codes, gz, mail, mailed, one_tls, refused
 
 _REPORT: dict[str, Any] = {
     "organization-name": "Company-X",

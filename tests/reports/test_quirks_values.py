@@ -28,9 +28,7 @@ def auth(dkim: str = "pass", spf: str = "pass") -> str:
 
 
 def evaluated(dkim: str = "pass", spf: str = "pass", disposition: str = "none", more: str = "") -> str:
-    return (
-        f"<policy_evaluated><disposition>{disposition}</disposition><dkim>{dkim}</dkim><spf>{spf}</spf>{more}</policy_evaluated>"
-    )
+    return f"<policy_evaluated><disposition>{disposition}</disposition><dkim>{dkim}</dkim><spf>{spf}</spf>{more}</policy_evaluated>"
 
 
 def test_V1_upper_case_words() -> None:
@@ -63,14 +61,18 @@ def test_V5_an_empty_result_is_absent_and_noted() -> None:
     assert codes(found) == {"result_empty"}
 
 
-@pytest.mark.parametrize("reason", ["<reason/>", "<reason><type/><comment/></reason>", "<reason><type></type></reason>"])
+@pytest.mark.parametrize(
+    "reason", ["<reason/>", "<reason><type/><comment/></reason>", "<reason><type></type></reason>"]
+)
 def test_V6_an_empty_reason_is_none(reason: str) -> None:
     found = read_one(xml(record(evaluated=evaluated(more=reason))))
     assert (found.records[0].reasons, found.warnings) == ((), ())
 
 
 def test_V7_several_reasons() -> None:
-    more = "<reason><type>forwarded</type></reason><reason><type>local_policy</type><comment>arc=pass</comment></reason>"
+    more = (
+        "<reason><type>forwarded</type></reason><reason><type>local_policy</type><comment>arc=pass</comment></reason>"
+    )
     found = read_one(xml(record(evaluated=evaluated(more=more))))
     assert found.records[0].reasons == (Reason("forwarded", None), Reason("local_policy", "arc=pass"))
 
@@ -91,7 +93,9 @@ def test_V10_an_empty_sp_is_absent(sp: str) -> None:
     assert (found.policy.sp, found.policy.p) == (None, "reject")
 
 
-@pytest.mark.parametrize(("version", "read"), [("", None), ("<version>0.1</version>", "0.1"), ("<version>2.0</version>", "2.0")])
+@pytest.mark.parametrize(
+    ("version", "read"), [("", None), ("<version>0.1</version>", "0.1"), ("<version>2.0</version>", "2.0")]
+)
 def test_V11_any_version_or_none(version: str, read: str | None) -> None:
     assert read_one(xml(version=version)).version == read
 
@@ -137,7 +141,8 @@ def test_V18_a_count_of_nothing_and_a_huge_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "ip", ["", "bad.com", "108r.166.1.1", "fe80::1%eth0", "::ffff:192.0.2.1", "192.0.2.1 (name)", "010.1.1.1", "1.2.3.256"]
+    "ip",
+    ["", "bad.com", "108r.166.1.1", "fe80::1%eth0", "::ffff:192.0.2.1", "192.0.2.1 (name)", "010.1.1.1", "1.2.3.256"],
 )
 def test_V19_an_odd_address_keeps_its_text(ip: str) -> None:
     found = read_one(xml(record(3, ip=ip)))
@@ -206,7 +211,12 @@ def test_V24_lists_and_holes_in_auth_results() -> None:
 
 @pytest.mark.parametrize(
     ("text", "read"),
-    [("EXAMPLE.COM", "example.com"), ("example.com.", "example.com"), ("A.com, B.com", "a.com, b.com"), ("x@Y.com", "x@y.com")],
+    [
+        ("EXAMPLE.COM", "example.com"),
+        ("example.com.", "example.com"),
+        ("A.com, B.com", "a.com, b.com"),
+        ("x@Y.com", "x@y.com"),
+    ],
 )
 def test_V25_domains_in_odd_forms(text: str, read: str) -> None:
     found = read_one(xml(record(identifiers=f"<identifiers><header_from>{text}</header_from></identifiers>")))
@@ -227,7 +237,12 @@ def test_V28_fields_of_rfc_9990_in_any_version() -> None:
     more = "<np>reject</np><testing>y</testing><discovery_method>psl</discovery_method></policy_published>"
     metadata = METADATA.replace("</report_metadata>", "<generator>g</generator></report_metadata>")
     found = read_one(xml(policy=POLICY.replace("</policy_published>", more), metadata=metadata))
-    assert (found.policy.np, found.policy.testing, found.policy.discovery_method, found.generator) == ("reject", "y", "psl", "g")
+    assert (found.policy.np, found.policy.testing, found.policy.discovery_method, found.generator) == (
+        "reject",
+        "y",
+        "psl",
+        "g",
+    )
 
 
 def test_V29_language_attributes() -> None:
@@ -242,7 +257,9 @@ def test_V29_language_attributes() -> None:
 
 
 def test_V30_rf_and_ri_are_passed_over() -> None:
-    found = read_one(xml(policy=POLICY.replace("</policy_published>", "<rf>afrf</rf><ri>86400</ri></policy_published>")))
+    found = read_one(
+        xml(policy=POLICY.replace("</policy_published>", "<rf>afrf</rf><ri>86400</ri></policy_published>"))
+    )
     assert (found.policy.p, found.warnings) == ("reject", ())
 
 
@@ -252,7 +269,9 @@ def test_V31_an_unknown_override_type_is_text() -> None:
 
 
 def test_V32_space_around_values() -> None:
-    data = xml(record("\n 3\t", "  192.0.2.1\r\n", EVALUATED.replace("pass", " pass "), auth=AUTH.replace("s1", "\n s1 \n")))
+    data = xml(
+        record("\n 3\t", "  192.0.2.1\r\n", EVALUATED.replace("pass", " pass "), auth=AUTH.replace("s1", "\n s1 \n"))
+    )
     row = read_one(data).records[0]
     assert (row.count, row.source_ip, row.dkim_aligned, row.dkim[0].selector) == (3, "192.0.2.1", "pass", "s1")
 

@@ -47,7 +47,9 @@ def test_X4_wrong_bytes_are_replaced_and_noted() -> None:
     assert (found.org_name, counts(found), codes(found)) == ("Sue\ufffdo", [3], {"characters_replaced"})
 
 
-@pytest.mark.parametrize("name", ["A & B", "A <b@c.example> D", "a<b", "x & y &copy; z", "&#0; z", "<bad-xml@bad.example>"])
+@pytest.mark.parametrize(
+    "name", ["A & B", "A <b@c.example> D", "a<b", "x & y &copy; z", "&#0; z", "<bad-xml@bad.example>"]
+)
 def test_X5_markup_that_was_not_escaped_is_text(name: str) -> None:
     found = read_one(xml(record(3), record(4), metadata=METADATA.replace("reporter.example</org", f"{name}</org")))
     assert (found.org_name, counts(found), codes(found)) == (name, [3, 4], {"markup_escaped"})
@@ -144,7 +146,13 @@ def test_X14_any_order() -> None:
 
 
 def test_X15_deep_nesting_is_refused_by_the_bound() -> None:
-    for depth, place in ((60, "record"), (60, "report_metadata"), (60, "count"), (300, "auth_results"), (5000, "record")):
+    for depth, place in (
+        (60, "record"),
+        (60, "report_metadata"),
+        (60, "count"),
+        (300, "auth_results"),
+        (5000, "record"),
+    ):
         text = feedback(record(3)).replace(f"<{place}>", f"<{place}>" + "<a>" * depth + "</a>" * depth, 1)
         reading = read_bytes(text.encode(), "a.xml")
         assert reading.items == ()
@@ -198,7 +206,11 @@ def test_every_value_of_rfc_9990_is_read() -> None:
     )
     auth = AUTH.replace("<result>pass</result>", "<result>pass</result><human_result>ok</human_result>")
     found = read_one(xml(record(3, "2001:DB8::0:1", evaluated, identifiers, auth), metadata=metadata, policy=policy))
-    assert (found.extra_contact_info, found.generator, found.errors) == ("https://r.example/", "gen 1.2", ("Fehler", "second"))
+    assert (found.extra_contact_info, found.generator, found.errors) == (
+        "https://r.example/",
+        "gen 1.2",
+        ("Fehler", "second"),
+    )
     assert (found.org_name, found.email, found.report_id) == ("reporter.example", "dmarc@reporter.example", "r-1")
     assert (found.begin, found.end, found.version) == (1700000000, 1700086399, "1.0")
     assert found.policy.discovery_method == "treewalk"
@@ -207,10 +219,19 @@ def test_every_value_of_rfc_9990_is_read() -> None:
     assert (found.policy.testing, found.policy.pct) == ("n", None)
     (row,) = found.records
     assert (row.source_ip, row.count, row.disposition) == ("2001:db8::1", 3, "pass")
-    assert [(reason.type, reason.comment) for reason in row.reasons] == [("mailing_list", "list"), ("policy_test_mode", None)]
-    assert (row.header_from, row.envelope_from, row.envelope_to) == ("example.com", "bounce.example.com", "rcpt.example")
+    assert [(reason.type, reason.comment) for reason in row.reasons] == [
+        ("mailing_list", "list"),
+        ("policy_test_mode", None),
+    ]
+    assert (row.header_from, row.envelope_from, row.envelope_to) == (
+        "example.com",
+        "bounce.example.com",
+        "rcpt.example",
+    )
     assert [(d.domain, d.selector, d.result, d.human_result) for d in row.dkim] == [("example.com", "s1", "pass", "ok")]
-    assert [(s.domain, s.scope, s.result, s.human_result) for s in row.spf] == [("mail.example.com", "mfrom", "fail", None)]
+    assert [(s.domain, s.scope, s.result, s.human_result) for s in row.spf] == [
+        ("mail.example.com", "mfrom", "fail", None)
+    ]
     assert found.warnings == ()
 
 
@@ -229,7 +250,9 @@ def test_recovery_is_refused_when_records_cannot_be_told_apart() -> None:
     assert read in (0, 4 + 5, 5)
 
 
-@pytest.mark.parametrize("piece", ["<", "&", "<a", "<feedback", "<!--", "<?", "<![CDATA[", "</feedback", "&#", "<record "])
+@pytest.mark.parametrize(
+    "piece", ["<", "&", "<a", "<feedback", "<!--", "<?", "<![CDATA[", "</feedback", "&#", "<record "]
+)
 def test_no_input_takes_more_than_linear_time(piece: str) -> None:
     """A million repetitions of what the mending looks for are over in a moment."""
     data = b"<?xml version='1.0'?><feedback>" + piece.encode() * 300_000 + b"</feedback>"

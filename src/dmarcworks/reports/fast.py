@@ -11,30 +11,35 @@ import codecs
 import hashlib
 import re
 from collections.abc import Iterable
+from typing import TypeVar
 
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.document import Broken, Document, tree
 from dmarcworks.reports.notes import Notes
-from dmarcworks.reports.record import DKIM, REASON, SPF, Results, Tally, check_depth, fields
+from dmarcworks.reports.record import DKIM, REASON, SPF, Made, Results, Tally, check_depth, fields
 from dmarcworks.reports.sniff import Head
 from dmarcworks.reports.unpack import Leaf
 
 # How much may stand before the first record, after the last one, and in a record.
 _AROUND = 64 * 1024
 _PIECE = 256 * 1024
+# How many different texts are known again.
+_KNOWN = 8_192
 _CONTROLS = bytes(n for n in range(32) if n not in (9, 10, 13))
 _NONCHARACTERS = (b"\xef\xbf\xbe", b"\xef\xbf\xbf")
-_RECORD = re.compile(
-    r"<record>\s*+<row>\s*+<source_ip>([^<>]*+)</source_ip>\s*+<count>([^<>]*+)</count>\s*+"
-    r"<policy_evaluated>(?>(.*?)</policy_evaluated>)\s*+</row>\s*+"
-    r"<identifiers>(?>(.*?)</identifiers>)\s*+<auth_results>(?>(.*?)</auth_results>)\s*+</record>\s*+",
+_RECORD = re.compile(r"<record>\s*+<row>\s*+<source_ip>([^<>]*+)</source_ip>\s*+<count>([^<>]*+)</count>\s*+", re.ASCII)
+_END = "</record>"
+_SPACE = re.compile(r"\s*+", re.ASCII)
+_TAIL = re.compile(
+    r"<policy_evaluated>(?>(.*?)</policy_evaluated>)\s*+</row>\s*+<identifiers>(?>(.*?)</identifiers>)\s*+"
+    r"<auth_results>(?>(.*?)</auth_results>)\s*+",
     re.DOTALL | re.ASCII,
 )
 _ANY = re.compile(r"<([A-Za-z_]\w*+)>([^<>]*+)</\1>\s*+", re.ASCII)
 _GROUP = re.compile(r"<(dkim|spf|reason)>\s*+((?:<([A-Za-z_]\w*+)>[^<>]*+</\3>\s*+)*+)</\1>\s*+", re.ASCII)
 
-Evaluated = tuple[tuple[str | None, str | None, str | None], Results]
-Identifiers = tuple[str | None, str | None, str | None]
+Words = tuple[str | None, str | None, str | None]
+Evaluated = tuple[Words, Results]
 
 
 class _Unusual(Exception):
@@ -62,8 +67,9 @@ class _Reader:
         self._notes = notes
         self._tally = Tally(leaf.where, bounds, notes)
         self._evaluated: dict[str, Evaluated] = {}
-        self._identifiers: dict[str, Identifiers] = {}
+        self._identifiers: dict[str, Words] = {}
         self._auth: dict[str, tuple[Results, Results]] = {}
+        self._made: dict[str, Made] = {}
 
     def read(self, digest: hashlib._Hash) -> Document:
         head, rest = "", ""
@@ -108,18 +114,43 @@ class _Reader:
 
     def _records(self, text: str) -> int:
         """Read whole records from the beginning; how far it came."""
-        position = 0
-        tally, match = self._tally, _RECORD.match
-        evaluated, identifiers, auth = self._evaluated, self._identifiers, self._auth
-        while (found := match(text, position)) is not None:
-            source_ip, count, first, second, third = found.groups()
-            said = evaluated.get(first) or self._evaluate(first)
-            names = identifiers.get(second) or self._identify(second)
-            results = auth.get(third) or self._authenticate(third)
+        # A piece may end between two records.
+        position = self._start(text)
+        tally, made, begins = self._tally, self._made, _RECORD.match
+        while (found := begins(text, position)) is not None:
+            end = text.find(_END, found.end())
+            if end < 0:
+                break
+            source_ip, count = found.groups()
+            tail = text[found.end() : end]
+            known = made.get(tail)
             tally.begin()
-            tally.record([count.strip()], 1, source_ip.strip(), said[0], said[1], names, results[0], results[1])
-            position = found.end()
+            if known is None:
+                parts = self._parts(tail)
+                number = tally.number([count.strip()], 1)
+                if number is not None:
+                    noted = self._notes.total
+                    known = tally.make(*parts)
+                    # What was noted is to be noted for each record.
+                    if noted == self._notes.total and len(made) < _KNOWN:
+                        made[tail] = known
+                    tally.append(source_ip.strip(), number, known)
+            elif (number := tally.number([count.strip()], 1)) is not None:
+                tally.append(source_ip.strip(), number, known)
+            space = _SPACE.match(text, end + len(_END))
+            position = space.end() if space is not None else end + len(_END)
         return position
+
+    def _parts(self, tail: str) -> tuple[Words, Results, Words, Results, Results]:
+        """The texts of a record behind its count."""
+        found = _TAIL.fullmatch(tail)
+        if found is None:
+            raise _Unusual
+        first, second, third = found.groups()
+        said, reasons = self._evaluated.get(first) or self._evaluate(first)
+        names = self._identifiers.get(second) or self._identify(second)
+        dkim, spf = self._auth.get(third) or self._authenticate(third)
+        return said, reasons, names, dkim, spf
 
     def _evaluate(self, text: str) -> Evaluated:
         reasons: list[tuple[str | None, ...]] = []
@@ -135,14 +166,14 @@ class _Reader:
             else:
                 raise _Unusual
         said = (words.get("disposition"), words.get("dkim"), words.get("spf"))
-        return self._evaluated.setdefault(text, (said, tuple(reasons)))
+        return _kept(self._evaluated, text, (said, tuple(reasons)))
 
-    def _identify(self, text: str) -> Identifiers:
+    def _identify(self, text: str) -> Words:
         words: dict[str, str] = {}
         for name, value in self._pairs(text):
             words.setdefault(name, value)
         found = (words.get("header_from"), words.get("envelope_from"), words.get("envelope_to"))
-        return self._identifiers.setdefault(text, found)
+        return _kept(self._identifiers, text, found)
 
     def _authenticate(self, text: str) -> tuple[Results, Results]:
         dkim: list[tuple[str | None, ...]] = []
@@ -160,7 +191,7 @@ class _Reader:
             else:
                 raise _Unusual
             position = group.end()
-        return self._auth.setdefault(text, (tuple(dkim), tuple(spf)))
+        return _kept(self._auth, text, (tuple(dkim), tuple(spf)))
 
     def _pairs(self, text: str) -> list[tuple[str, str]]:
         pairs: list[tuple[str, str]] = []
@@ -192,3 +223,12 @@ class _Reader:
         root.remove(marks[0])
         check_depth(root, self._bounds.xml_depth)
         return Document(root, self._tally)
+
+
+_Value = TypeVar("_Value")
+
+
+def _kept(known: dict[str, _Value], text: str, value: _Value) -> _Value:
+    if len(known) < _KNOWN:
+        known[text] = value
+    return value

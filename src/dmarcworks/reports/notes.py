@@ -30,18 +30,21 @@ class Refused(Exception):
 class Notes:
     """Warnings of one report, one per code: the first place, and how often it was seen."""
 
-    __slots__ = ("_seen",)
+    __slots__ = ("_seen", "total")
 
     def __init__(self) -> None:
+        self.total = 0
         self._seen: dict[str, tuple[str, str, int]] = {}
 
     def add(self, code: str, where: str, detail: str) -> None:
         """Note an oddity that was tolerated."""
+        self.total += 1
         first = self._seen.get(code)
         self._seen[code] = (where, detail, 1) if first is None else (first[0], first[1], first[2] + 1)
 
     def extend(self, other: Notes) -> None:
         """Take over what another place noted."""
+        self.total += other.total
         for code, (where, detail, times) in other._seen.items():
             first = self._seen.get(code)
             self._seen[code] = (where, detail, times) if first is None else (first[0], first[1], first[2] + times)

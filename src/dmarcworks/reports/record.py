@@ -15,6 +15,20 @@ from dmarcworks.reports.notes import LISTED, Notes, Refused
 
 # Trimmed texts of equal elements, as tuples so that equal ones are read once.
 Results = tuple[tuple[str | None, ...], ...]
+# What a record says beside its address and count, in the order of `Record`.
+Made = tuple[
+    str | None,
+    str | None,
+    str | None,
+    tuple[Reason, ...],
+    str | None,
+    str | None,
+    str | None,
+    tuple[DkimResult, ...],
+    tuple[SpfResult, ...],
+]
+# Equal texts of one report are one object, up to so many different ones.
+SHARED = 65_536
 # What reporters write for a result, and what it says (OpenDMARC "unknown", docomo "hardfail").
 _RESULTS = {"hardfail": "fail", "unknown": "temperror"}
 _ALIGNED = {"pass": "pass", "fail": "fail"}
@@ -132,7 +146,7 @@ class Tally:
             self.notes.add(
                 "source_ip_odd", self.place(), f"The source_ip {found[:80]!r} is no IP address; the text was kept."
             )
-        else:
+        elif len(self._addresses) < SHARED:
             self._addresses[found] = address
         return address
 
@@ -142,7 +156,9 @@ class Tally:
             return None
         known = self._domains.get(found)
         if known is None:
-            known = self._domains.setdefault(found, values.domain(found))
+            known = values.domain(found)
+            if len(self._domains) < SHARED:
+                self._domains[found] = known
         return known
 
     def aligned(self, found: str | None, what: str) -> str | None:
@@ -162,7 +178,9 @@ class Tally:
             return None
         known = self._words.get(found)
         if known is None:
-            known = self._words.setdefault(found, found.lower())
+            known = found.lower()
+            if len(self._words) < SHARED:
+                self._words[found] = known
         return known
 
     def _result(self, found: str | None, what: str) -> str | None:
@@ -184,7 +202,7 @@ class Tally:
                 DkimResult(self.domain(name), selector or None, self._result(result, "DKIM"), human or None)
                 for name, selector, result, human in raw
             )
-            if _usual(raw):
+            if len(self._dkim) < SHARED and _usual(raw):
                 self._dkim[raw] = known
         return known
 
@@ -196,7 +214,7 @@ class Tally:
                 SpfResult(self.domain(name), self.word(scope), self._result(result, "SPF"), human or None)
                 for name, scope, result, human in raw
             )
-            if _usual(raw):
+            if len(self._spf) < SHARED and _usual(raw):
                 self._spf[raw] = known
         return known
 
@@ -205,46 +223,48 @@ class Tally:
         known = self._reasons.get(raw)
         if known is None:
             known = tuple(Reason(self.word(kind), comment or None) for kind, comment in raw if kind or comment)
-            self._reasons[raw] = known
+            if len(self._reasons) < SHARED:
+                self._reasons[raw] = known
         return known
 
-    def record(
+    def number(self, counts: list[str], rows: int) -> int | None:
+        """The record's count, taken into the sum; None once the record is left out."""
+        if rows > 1 or len(counts) > 1:
+            self.leave_out("count_ambiguous", f"The record has {rows} rows and {len(counts)} counts.")
+            return None
+        number = self.count(counts[0] if counts else None)
+        if number is None:
+            return None
+        if self._sum + number > values.LARGEST:
+            self.leave_out("count_too_large", f"With a count of {number} the report's messages pass 2^63-1.")
+            return None
+        self._sum += number
+        return number
+
+    def make(
         self,
-        counts: list[str],
-        rows: int,
-        source_ip: str,
         evaluated: tuple[str | None, str | None, str | None],
         reasons: Results,
         identifiers: tuple[str | None, str | None, str | None],
         dkim: Results,
         spf: Results,
-    ) -> None:
-        """Take one record's trimmed texts: disposition, dkim, spf; header_from, envelope_from, envelope_to."""
-        if rows > 1 or len(counts) > 1:
-            self.leave_out("count_ambiguous", f"The record has {rows} rows and {len(counts)} counts.")
-            return
-        number = self.count(counts[0] if counts else None)
-        if number is None:
-            return
-        if self._sum + number > values.LARGEST:
-            self.leave_out("count_too_large", f"With a count of {number} the report's messages pass 2^63-1.")
-            return
-        self._sum += number
-        self.records.append(
-            Record(
-                self.address(source_ip),
-                number,
-                self.word(evaluated[0]),
-                self.aligned(evaluated[1], "dkim"),
-                self.aligned(evaluated[2], "spf"),
-                self.reasons(reasons) if reasons else (),
-                self.domain(identifiers[0]),
-                self.domain(identifiers[1]),
-                self.domain(identifiers[2]),
-                self.dkim(dkim) if dkim else (),
-                self.spf(spf) if spf else (),
-            )
+    ) -> Made:
+        """Values of a record's trimmed texts: disposition, dkim, spf; header_from, envelope_from, envelope_to."""
+        return (
+            self.word(evaluated[0]),
+            self.aligned(evaluated[1], "dkim"),
+            self.aligned(evaluated[2], "spf"),
+            self.reasons(reasons) if reasons else (),
+            self.domain(identifiers[0]),
+            self.domain(identifiers[1]),
+            self.domain(identifiers[2]),
+            self.dkim(dkim) if dkim else (),
+            self.spf(spf) if spf else (),
         )
+
+    def append(self, source_ip: str, number: int, made: Made) -> None:
+        """The record counts."""
+        self.records.append(Record(self.address(source_ip), number, *made))
 
 
 def _usual(raw: Results) -> bool:
@@ -295,16 +315,17 @@ def read(element: etree._Element, names: Names, tally: Tally, bound: int) -> Non
                     check_depth(field, bound)
         elif len(part):
             check_depth(part, bound)
-    tally.record(
-        counts,
-        rows,
-        source_ip,
+    number = tally.number(counts, rows)
+    if number is None:
+        return
+    made = tally.make(
         (evaluated.get("disposition"), evaluated.get("dkim"), evaluated.get("spf")),
         tuple(reasons),
         (identifiers.get("header_from"), identifiers.get("envelope_from"), identifiers.get("envelope_to")),
         tuple(dkim),
         tuple(spf),
     )
+    tally.append(source_ip, number, made)
 
 
 REASON = {"type": 0, "comment": 1}

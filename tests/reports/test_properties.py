@@ -1,0 +1,227 @@
+"""Whatever is written and whatever is broken: read sums are the written sums, or a problem names what is missing.
+
+Generated reports, archives and mails, valid, odd and broken; reading never raises, keeps its bounds, and the quick way
+gives what the general one gives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from xml.sax.saxutils import escape
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dmarcworks.reports import aggregate, fast, sniff
+from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.model import REASONS, AggregateReport, Reading
+from dmarcworks.reports.notes import Notes, Work
+from dmarcworks.reports.read import read_bytes, read_mail
+from dmarcworks.reports.unpack import leaves
+from reports.report_samples import METADATA, POLICY, TEXT, attachment, gz, mail, xml, zipped
+
+TEXTS = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff"), max_size=12
+)
+SPACE = st.sampled_from(["", "", "\n", "  ", "\r\n\t"])
+WORDS = st.sampled_from(["pass", "fail", "none", "Pass", "", "softfail", "hardfail", "unknown", " pass "])
+NAMES = st.sampled_from(
+    ["example.com", "Mail.Example.", "bücher.example", "", "a b", "x&amp;y", "<!-- c -->z", "<![CDATA[q]]>"]
+)
+
+
+@st.composite
+def leaf(draw: st.DrawFn, name: str, values: st.SearchStrategy[str]) -> str:
+    """An element with text, sometimes self-closed, with an attribute or unknown."""
+    value = draw(values)
+    form = draw(st.integers(0, 30))
+    if form == 0:
+        return f"<{name}/>"
+    if form == 1:
+        return f'<{name} lang="en">{value}</{name}>'
+    if form == 2:
+        return f"<x-new>{value}</x-new>"
+    return f"<{name}>{value}</{name}>" + draw(SPACE)
+
+
+@st.composite
+def records(draw: st.DrawFn) -> tuple[str, int | None]:
+    """A record and the count that must be read of it, None when it must be left out."""
+    count: int | None = draw(st.one_of(st.integers(0, 9), st.integers(0, 2**40)))
+    written = str(count)
+    form = draw(st.integers(0, 25))
+    if form == 0:
+        written, count = draw(
+            st.sampled_from([("-1", None), ("", None), ("x", None), ("1e3", None), (str(2**63), None)])
+        )
+    elif form == 1:
+        written = f" {count}.0\n"
+    address = draw(st.sampled_from(["192.0.2.1", "2001:DB8::1", "", "bad", "fe80::1%x", " 192.0.2.9\n"]))
+    reason = draw(st.sampled_from(["", "<reason><type>forwarded</type><comment>c</comment></reason>", "<reason/>"]))
+    evaluated = "".join(draw(leaf(name, WORDS)) for name in ("disposition", "dkim", "spf")) + reason
+    identifiers = "".join(draw(leaf(name, NAMES)) for name in draw(st.permutations(["header_from", "envelope_from"])))
+    groups = [
+        f"<{kind}>"
+        + draw(SPACE)
+        + draw(leaf("domain", NAMES))
+        + draw(leaf("result", WORDS))
+        + f"</{kind}>"
+        + draw(SPACE)
+        for kind in draw(st.lists(st.sampled_from(["dkim", "spf"]), max_size=3))
+    ]
+    gap = draw(SPACE)
+    parts = [
+        f"<source_ip>{address}</source_ip>",
+        f"<count>{written}</count>",
+        f"<policy_evaluated>{gap}{evaluated}</policy_evaluated>",
+    ]
+    if draw(st.integers(0, 15)) == 0:
+        parts.reverse()
+    text = (
+        f"<record>{gap}<row>{gap}{gap.join(parts)}{gap}</row>{gap}<identifiers>{identifiers}</identifiers>"
+        f"{gap}<auth_results>{gap}{''.join(groups)}</auth_results>{gap}</record>{gap}"
+    )
+    return text, count
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> tuple[bytes, list[int | None]]:
+    """A report's bytes and the counts that must be read of it."""
+    rows = draw(st.lists(records(), max_size=6))
+    metadata = METADATA.replace("reporter.example</org", escape(draw(TEXTS)) + "</org")
+    root = draw(st.sampled_from(["<feedback>", "<feedback>", '<feedback xmlns="urn:ietf:params:xml:ns:dmarc-2.0">']))
+    before = draw(st.sampled_from(["", "", "<!-- c -->", "<version>1.0</version>", "<extension><record/></extension>"]))
+    declaration = draw(st.sampled_from(["", '<?xml version="1.0" encoding="UTF-8"?>', "<?xml version='1.0'?>\n"]))
+    after = draw(st.sampled_from(["", "\n", "<!-- end -->", "<extension/>"]))
+    body = "".join(text for text, _ in rows)
+    text = f"{declaration}{root}{before}{metadata}{POLICY}{body}{after}</feedback>"
+    encoding = draw(st.sampled_from(["utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16"]))
+    if encoding == "utf-16":
+        text = text.replace(' encoding="UTF-8"', "")
+    return text.encode(encoding), [count for _, count in rows]
+
+
+def sums(reading: Reading) -> list[int]:
+    return sorted(
+        record.count
+        for item in reading.items
+        if isinstance(item.report, AggregateReport)
+        for record in item.report.records
+    )
+
+
+PROFILE = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@PROFILE
+@given(documents(), st.sampled_from(["xml", "gz", "zip", "gzgz", "zipgz"]))
+def test_what_is_written_is_read_or_named(document: tuple[bytes, list[int | None]], form: str) -> None:
+    """Every count is read to the unit through any container and mail; each one left out is one named problem."""
+    data, counts = document
+    packed = {
+        "xml": lambda: data,
+        "gz": lambda: gz(data),
+        "zip": lambda: zipped(("a.xml", data)),
+        "gzgz": lambda: gz(gz(data)),
+        "zipgz": lambda: zipped(("a.xml.gz", gz(data))),
+    }[form]()
+    good = sorted(count for count in counts if count is not None)
+    for reading in (read_bytes(packed, "a"), read_mail(mail(TEXT, attachment(packed)))):
+        assert len(reading.items) == 1, reading.problems
+        assert sums(reading) == good
+        assert len(reading.problems) == len(counts) - len(good)
+        assert all(problem.reason in REASONS for problem in reading.problems)
+        assert reading.items[0].digest == hashlib.sha256(data).hexdigest()
+
+
+@PROFILE
+@given(documents())
+def test_the_quick_way_gives_what_the_general_one_gives(document: tuple[bytes, list[int | None]]) -> None:
+    """Whatever the quick way takes, it reads as the general reader does: values, warnings, problems."""
+    data, _ = document
+    bounds = Bounds()
+    found = []
+    for quick in (True, False):
+        work = Work(bounds)
+        (item,) = leaves(data, "a.xml", "a.xml", work)
+        head = sniff.look(item.head)
+        digest, notes = hashlib.sha256(), Notes()
+        if quick:
+            parsed = fast.read(item, head, bounds, digest, notes)
+            if parsed is None:
+                return
+        else:
+            parsed = aggregate._general(item, head, work, digest, notes)
+        found.append((aggregate._finish(parsed, item, digest.hexdigest(), work), work.problems, digest.hexdigest()))
+    assert found[0] == found[1]
+
+
+def test_the_quick_way_takes_what_reporters_send() -> None:
+    """It is no dead code: an ordinary report goes through it."""
+    data = xml()
+    (item,) = leaves(data, "a.xml", "a.xml", Work(Bounds()))
+    assert fast.read(item, sniff.look(data), Bounds(), hashlib.sha256(), Notes()) is not None
+
+
+def test_the_quick_way_reads_pieces_of_any_size() -> None:
+    """Wherever a piece of the stream ends, the records are the same."""
+    rows = [f"<record>\r\n <row><source_ip>192.0.2.{n % 250}</source_ip><count>{n}</count>\n" for n in range(300)]
+    rows = [row + xml().decode().split("</count>")[1].split("</feedback>")[0] for row in rows]
+    data = xml(*rows)
+    for size in (1, 7, 64, 1000, len(data)):
+        (item,) = leaves(data, "a.xml", "a.xml", Work(Bounds()))
+        pieces = [data[start : start + size] for start in range(0, len(data), size)]
+        object.__setattr__(item, "open", lambda pieces=pieces: iter(pieces))
+        document = fast.read(item, sniff.look(data), Bounds(), hashlib.sha256(), Notes())
+        assert document is not None
+        assert [record.count for record in document.tally.records] == list(range(300))
+
+
+@PROFILE
+@given(documents(), st.integers(0, 2**32), st.sampled_from(["cut", "flip", "insert", "delete", "double"]))
+def test_a_broken_report_is_never_wrong_in_silence(
+    document: tuple[bytes, list[int | None]], seed: int, how: str
+) -> None:
+    """Broken in transit (gzip tells): nothing is read, or what is read is what was written; never a raise."""
+    data, counts = document
+    packed = gz(data)
+    chance = random.Random(seed)
+    at = chance.randrange(len(packed))
+    broken = {
+        "cut": lambda: packed[:at],
+        "flip": lambda: packed[:at] + bytes([packed[at] ^ (1 << chance.randrange(8))]) + packed[at + 1 :],
+        "insert": lambda: packed[:at] + chance.randbytes(3) + packed[at:],
+        "delete": lambda: packed[:at] + packed[at + 2 :],
+        "double": lambda: packed[:at] + packed,
+    }[how]()
+    reading = read_mail(mail(TEXT, attachment(broken)))
+    good = sorted(count for count in counts if count is not None)
+    assert reading.problems or sums(reading) == good
+    assert all(problem.reason in REASONS for problem in reading.problems)
+    assert "internal" not in {problem.reason for problem in reading.problems}
+
+
+@PROFILE
+@given(documents(), st.integers(0, 2**32))
+def test_broken_xml_never_raises_and_says_so(document: tuple[bytes, list[int | None]], seed: int) -> None:
+    """A piece of the XML is cut out: a report comes with a problem, a warning or not at all; no unforeseen failure."""
+    data, _ = document
+    chance = random.Random(seed)
+    at = chance.randrange(len(data))
+    broken = data[:at] + data[at + chance.randrange(1, 40) :]
+    for reading in (read_bytes(broken, "a.xml"), read_mail(mail(TEXT, attachment(broken, "a.xml", "text/xml")))):
+        assert reading.items or reading.problems
+        assert "internal" not in {problem.reason for problem in reading.problems}
+
+
+@PROFILE
+@given(
+    st.binary(max_size=400),
+    st.sampled_from([b"", b"\x1f\x8b\x08", b"PK\x03\x04", b"<feedback>", b"{", b"From: a\r\n", b"<?xml "]),
+)
+def test_no_bytes_make_reading_raise(data: bytes, start: bytes) -> None:
+    """Any bytes at all are a reading with items or problems, and no unforeseen failure."""
+    for reading in (read_bytes(start + data), read_mail(start + data)):
+        assert reading.items or reading.problems
+        assert {problem.reason for problem in reading.problems} <= REASONS.keys() - {"internal"}
