@@ -22,9 +22,9 @@ from dmarcworks.reports.sniff import Head
 from dmarcworks.reports.unpack import Leaf
 
 # A broken report is mended as a whole text; larger ones are only decoded anew.
-MENDED = 32 * 1024 * 1024
+MENDED = 8 * 1024 * 1024
 # Recovery takes a tree of the whole text.
-RECOVERED = 8 * 1024 * 1024
+RECOVERED = 1024 * 1024
 # Up to here a document is parsed at once instead of as a stream.
 _AT_ONCE = 256 * 1024
 _REPORT_ID = 1024

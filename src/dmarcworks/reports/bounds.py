@@ -18,4 +18,4 @@ class Bounds:
     xml_depth: int = 50
     records: int = 1_000_000
     json_depth: int = 50
-    json_bytes: int = 16 * _MIB
+    json_bytes: int = 4 * _MIB

@@ -18,6 +18,11 @@ from dmarcworks.reports.notes import Notes, Refused
 from dmarcworks.reports.record import Names, Tally, namespace
 
 _FEED = 64 * 1024
+# A tree takes thirty times its text: what is no record may be only so long.
+_BESIDE = 2 * 1024 * 1024
+_ABOUT = {"report_metadata", "policy_published", "version", "date_range"}
+_KEPT = 16
+_OTHERS = 10_000
 
 
 class Broken(Exception):
@@ -51,10 +56,14 @@ def stream(chunks: Iterable[bytes], where: str, bounds: Bounds, notes: Notes, en
     names = Names()
     root: etree._Element | None = None
     last: etree._Element | None = None
+    others = _Beside()
+    beside = 0
     try:
         for chunk in chunks:
             for start in range(0, len(chunk), _FEED):
-                parser.feed(chunk[start : start + _FEED])
+                piece = chunk[start : start + _FEED]
+                parser.feed(piece)
+                before = tally.seen
                 for _, element in cast(Iterable[tuple[str, etree._Element]], parser.read_events()):
                     if root is None:
                         root = element.getroottree().getroot()
@@ -63,10 +72,12 @@ def stream(chunks: Iterable[bytes], where: str, bounds: Bounds, notes: Notes, en
                     if element is root or in_extension(element, root):
                         continue
                     record.read(element, names.of(element), tally, bounds.xml_depth)
-                    # The one before goes now: the parser may still be writing behind the last one.
-                    if last is not None and (above := last.getparent()) is not None:
-                        above.remove(last)
+                    # What stands before it goes now; the parser may still be writing behind it.
+                    others.let_go(element)
                     last = element
+                beside += 0 if tally.seen > before else len(piece)
+                if beside > _BESIDE:
+                    raise Refused("beside_records", f"More than {_BESIDE} bytes of the XML are no records.")
         end = parser.close()
     except etree.XMLSyntaxError as error:
         raise _broken(error, bounds) from None
@@ -77,6 +88,29 @@ def stream(chunks: Iterable[bytes], where: str, bounds: Bounds, notes: Notes, en
         above.remove(last)
     record.check_depth(end, bounds.xml_depth)
     return Document(end, tally)
+
+
+class _Beside:
+    """What stands beside the records: a few elements are kept, the rest is let go and counted."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[etree._Element, ...] = ()
+        self._others = 0
+
+    def let_go(self, element: etree._Element) -> None:
+        """Remove what stands before a record but for the elements that say what the report is about."""
+        before = element.getprevious()
+        while before is not None and before not in self._kept:
+            further = before.getprevious()
+            name = str(before.tag).rpartition("}")[2]
+            if len(self._kept) < _KEPT and name in _ABOUT:
+                self._kept = (*self._kept, before)
+            elif (above := before.getparent()) is not None:
+                self._others += name != "record"
+                above.remove(before)
+            before = further
+        if self._others > _OTHERS:
+            raise Refused("beside_records", f"More than {_OTHERS} elements of the XML are no records.")
 
 
 def at_once(

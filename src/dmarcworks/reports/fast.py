@@ -26,7 +26,6 @@ _PIECE = 256 * 1024
 # How many different texts are known again.
 _KNOWN = 8_192
 _CONTROLS = bytes(n for n in range(32) if n not in (9, 10, 13))
-_NONCHARACTERS = (b"\xef\xbf\xbe", b"\xef\xbf\xbf")
 _RECORD = re.compile(r"<record>\s*+<row>\s*+<source_ip>([^<>]*+)</source_ip>\s*+<count>([^<>]*+)</count>\s*+", re.ASCII)
 _END = "</record>"
 _SPACE = re.compile(r"\s*+", re.ASCII)
@@ -105,6 +104,8 @@ class _Reader:
                     raise _Unusual
                 text = carried + decoder.decode(piece)
                 carried = ""
+                if "\ufffe" in text or "\uffff" in text:
+                    raise _Unusual
                 if "\r" in text:
                     if text.endswith("\r"):
                         text, carried = text[:-1], "\r"
@@ -214,8 +215,6 @@ class _Reader:
         if "<!" in head or "<!" in tail or head.count("<?") > 1 or "<?" in tail:
             raise _Unusual
         around = (head + "<record/>" + tail).encode()
-        if any(mark in around for mark in _NONCHARACTERS):
-            raise _Unusual
         root = tree(around, self._bounds, "utf-8")
         marks = list(root.iter("{*}record"))
         if len(marks) != 1 or marks[0].getparent() is not root:

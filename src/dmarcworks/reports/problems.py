@@ -36,6 +36,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "json_depth": "The JSON is nested deeper than the bound",
         "json_bytes": "The TLS report is larger than the bound",
         "records": "The report has more records than the bound",
+        "beside_records": "The report holds more beside its records than any report does",
         # XML
         "doctype": "The report has a DOCTYPE, which is refused because of the attacks it allows",
         "xml_truncated": "The report ends before its end",
