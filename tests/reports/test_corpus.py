@@ -1,4 +1,4 @@
-"""Every file of the shared corpus reads as its index says: exact sums where it is a report, a named problem where not."""
+"""Every file of the shared corpus reads as its index says: exact sums of a report, a named problem of any other."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def rows() -> list[dict[str, str]]:
 
 
 def test_every_file_of_the_shared_corpus_reads_as_its_index_says(rows: list[dict[str, str]]) -> None:
-    """Valid and quirky files: one report of the kind, records and messages to the unit. Invalid: only named problems."""
+    """Valid and quirky: one report of the kind, records and messages to the unit. Invalid: only named problems."""
     wrong: list[str] = []
     seen: Counter[str] = Counter()
     for row in rows:

@@ -110,7 +110,8 @@ def test_Q8_an_outlook_file_is_named() -> None:
 def test_Q9_names_in_pieces_and_words() -> None:
     body = base64.encodebytes(gz(DATA))
     rfc2231 = (
-        b'Content-Type: application/octet-stream\r\nContent-Disposition: attachment;\r\n filename*0="amazonses.com!a-very";\r\n'
+        b"Content-Type: application/octet-stream\r\nContent-Disposition: attachment;\r\n"
+        b' filename*0="amazonses.com!a-very";\r\n'
         b' filename*1="-long.example!1!2.xml.gz"\r\nContent-Transfer-Encoding: base64\r\n\r\n' + body
     )
     found = read_mail(mail(TEXT, rfc2231))

@@ -1,4 +1,4 @@
-"""QUIRKS §4: values as reporters write them; absent is never a default, odd is noted, a wrong number is never counted."""
+"""QUIRKS §4: values as reporters write them; absent is no default, odd is noted, a wrong number is never counted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def auth(dkim: str = "pass", spf: str = "pass") -> str:
 
 
 def evaluated(dkim: str = "pass", spf: str = "pass", disposition: str = "none", more: str = "") -> str:
-    return f"<policy_evaluated><disposition>{disposition}</disposition><dkim>{dkim}</dkim><spf>{spf}</spf>{more}</policy_evaluated>"
+    words = f"<disposition>{disposition}</disposition><dkim>{dkim}</dkim><spf>{spf}</spf>"
+    return f"<policy_evaluated>{words}{more}</policy_evaluated>"
 
 
 def test_V1_upper_case_words() -> None:

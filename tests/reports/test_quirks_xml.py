@@ -139,7 +139,8 @@ def test_X13_identities_for_identifiers() -> None:
 
 
 def test_X14_any_order() -> None:
-    row = "<row><policy_evaluated><spf>pass</spf><dkim>fail</dkim></policy_evaluated><count>3</count><source_ip>192.0.2.1</source_ip></row>"
+    said = "<policy_evaluated><spf>pass</spf><dkim>fail</dkim></policy_evaluated>"
+    row = f"<row>{said}<count>3</count><source_ip>192.0.2.1</source_ip></row>"
     text = f"<feedback><record>{AUTH}{IDENTIFIERS}{row}</record>{POLICY}{METADATA}</feedback>"
     found = read_one(text)
     assert (counts(found), found.records[0].spf_aligned, found.report_id) == ([3], "pass", "r-1")

@@ -73,7 +73,9 @@ def test_a_bomb_is_refused_in_a_moment_and_little_memory(tmp_path: Path) -> None
         ("inside", b"<feedback><record><row>", b"<count/>" * 100),
         ("doubled", b"<feedback>", b"<report_metadata/>" * 50 + b"<record/>"),
     ):
-        path = packed(tmp_path / f"{name}.gz", head, piece * ((1 << 20) // len(piece)), 1024 if name == "zeros" else 300)
+        path = packed(
+            tmp_path / f"{name}.gz", head, piece * ((1 << 20) // len(piece)), 1024 if name == "zeros" else 300
+        )
         items, problems, _, grown, seconds = measure(path)
         assert items == "[]", name
         reason = problems.rsplit(", ", 1)[-1].strip("[]'")

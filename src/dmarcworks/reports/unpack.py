@@ -33,7 +33,10 @@ class Leaf:
 def label(name: str) -> str:
     """A name as it may stand in a sentence: last path element, printable, bounded."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
-    return "".join(c if c.isprintable() else "�" for c in last[:_LABEL]) or "unnamed"
+    last = last[:_LABEL]
+    if not last.isprintable():
+        last = "".join(c if c.isprintable() else "�" for c in last)
+    return last or "unnamed"
 
 
 def leaves(
