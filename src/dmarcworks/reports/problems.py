@@ -12,7 +12,6 @@ REASONS: Mapping[str, str] = MappingProxyType(
     {
         # The mail and its parts
         "no_report": "There is no report in this mail",
-        "not_a_report": "This attachment or file is no DMARC or TLS report",
         "not_a_dmarc_failure": "This is a feedback report, but not about a DMARC failure",
         "not_xml": "The content is neither XML nor JSON",
         "other_xml": "This is XML, but no DMARC report",

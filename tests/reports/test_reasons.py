@@ -1,0 +1,38 @@
+"""Every reason that reading gives is explained to a person, and every explanation is of a reason that is given."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from dmarcworks.reports.model import REASONS
+
+ROOM = Path(__file__).parents[2] / "src" / "dmarcworks" / "reports"
+
+
+def test_every_reason_is_explained_and_given() -> None:
+    """The codes in the source of `mail → values` are the codes of the table."""
+    names = [
+        "aggregate",
+        "archive",
+        "document",
+        "failure",
+        "fast",
+        "mail",
+        "notes",
+        "read",
+        "record",
+        "tlsrpt",
+        "unpack",
+    ]
+    source = "\n".join((ROOM / f"{name}.py").read_text() for name in names)
+    given = set(re.findall(r'(?:Refused\(|problem\(|leave_out\()\s*"([a-z_]+)"', source))
+    assert given <= REASONS.keys()
+    built = {"gzip_truncated", "gzip_corrupt"}
+    assert {code for code in REASONS if f'"{code}"' not in source} <= built
+
+
+def test_an_explanation_is_a_sentence_for_a_person() -> None:
+    """No code words, no full stop, a capital letter."""
+    for code, sentence in REASONS.items():
+        assert re.fullmatch(r"[A-Z][^_]{10,110}[^.]", sentence), code
