@@ -14,18 +14,6 @@ def test_every_reason_is_explained_and_given() -> None:
     """The codes in the source of `mail → values` are the codes of the table."""
     names = ["aggregate", "archive", "document", "failure", "fast", "mail"]
     names += ["notes", "read", "record", "tlsrpt", "unpack"]
-        "aggregate",
-        "archive",
-        "document",
-        "failure",
-        "fast",
-        "mail",
-        "notes",
-        "read",
-        "record",
-        "tlsrpt",
-        "unpack",
-    ]
     source = "\n".join((ROOM / f"{name}.py").read_text() for name in names)
     given = set(re.findall(r'(?:Refused\(|problem\(|leave_out\()\s*"([a-z_]+)"', source))
     assert given <= REASONS.keys()
