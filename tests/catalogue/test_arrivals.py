@@ -192,8 +192,9 @@ async def test_hostile_values_are_stored(catalogue: Catalogue) -> None:
 async def test_a_mail_is_noted_once(catalogue: Catalogue) -> None:
     """A redelivery overwrites its own row; another account does not see it."""
     mail = MailRow("m1", "a" * 32, "d" * 32, "x@r.example", "\udcff@s", "127.0.0.1", RECEIVED, 100, "k", "read", 1, 0)
-    await catalogue.arrivals.record_mail(mail)
-    await catalogue.arrivals.record_mail(dataclasses.replace(mail, problems=2))
+    await catalogue.arrivals.record_mails([mail])
+    await catalogue.arrivals.record_mails([dataclasses.replace(mail, id="m2"), dataclasses.replace(mail, problems=2)])
+    await catalogue.arrivals.record_mails([])
     found = await catalogue.arrivals.mail("a" * 32, "m1")
     assert found == dataclasses.replace(mail, problems=2, sender="?@s")
     assert await catalogue.arrivals.mail("b" * 32, "m1") is None

@@ -73,6 +73,11 @@ class House:
     objects: Tap
     queue: Tap
 
+    def replace(self, **parts: Any) -> None:
+        """Another environment, and a consumer for it."""
+        self.env = dataclasses.replace(self.env, **parts)
+        self.consumer = runtime.Consumer(dmarc, self.env, batch=50, lease=300, max_retries=3)
+
     async def mail(self, raw: bytes, *, to: str | None = None) -> str:
         """Deliver a mail; the SMTP reply."""
         return await runtime.deliver(dmarc, Message("dmarc@mail.example", to or self.domain.rua, raw), self.env)
@@ -138,5 +143,4 @@ async def house(analytics: Analytics, tmp_path: Path) -> AsyncIterator[House]:
 
 def bounded(house: House, **bounds: int) -> None:
     """Tighten the bounds of reading."""
-    house.env = dataclasses.replace(house.env, bounds=dataclasses.replace(house.env.bounds, **bounds))
-    house.consumer = runtime.Consumer(dmarc, house.env, batch=50, lease=300, max_retries=3)
+    house.replace(bounds=dataclasses.replace(house.env.bounds, **bounds))

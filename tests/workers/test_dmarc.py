@@ -12,7 +12,7 @@ import pytest
 from dmarcworks.errors import QueryError, StoreError
 from mails import BEGIN, DAY, document, mail, report_mail
 
-from .conftest import House, bounded
+from .conftest import House, Tap, bounded
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 ACCEPTED = "250 2.0.0 Accepted"
@@ -221,6 +221,22 @@ async def test_a_report_that_the_engine_refuses_waits_alone(house: House) -> Non
     assert await house.total() == (2, 4, 10)
     await house.settle()
     assert await house.total() == (3, 6, 15)
+
+
+async def test_a_mail_that_cannot_be_noted_waits_alone(house: House) -> None:
+    """Its figures are in, its neighbours are done; only it is tried again, and counts once."""
+    arrivals = Tap(house.env.arrivals)
+    house.replace(arrivals=arrivals)
+    for number in range(3):
+        await house.mail(report_mail(str(number)))
+    arrivals.before["record_mails"] = [ValueError("odd"), ValueError("odd")]
+    await house.turn()
+    assert await house.total() == (3, 6, 15)
+    stats = await house.env.queue.stats()
+    assert (stats.ready, stats.delayed, stats.dead) == (0, 1, 0)
+    await house.settle()
+    assert await house.total() == (3, 6, 15)
+    assert await house.problems() == []
 
 
 async def test_a_mail_of_many_months_is_published_whole(house: House) -> None:

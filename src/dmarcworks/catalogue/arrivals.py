@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, insert, select, tuple_, update
+from sqlalchemy import delete, func, insert, select, tuple_, update
 from sqlalchemy.engine import Row
 
 from dmarcworks.bindings.contracts import Database
@@ -129,27 +129,30 @@ class Arrivals:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record_mail(self, mail: MailRow) -> None:
-        """Note a mail and what came of it; a redelivery overwrites its own row."""
-        values = {
-            "account_id": mail.account_id,
-            "domain_id": mail.domain_id,
-            "recipient": tables.storable(mail.recipient),
-            "sender": tables.storable(mail.sender),
-            "peer": mail.peer,
-            "received": mail.received.timestamp(),
-            "size": mail.size,
-            "object_key": mail.object_key,
-            "outcome": mail.outcome,
-            "reports": mail.reports,
-            "problems": mail.problems,
-        }
+    async def record_mails(self, mails: Sequence[MailRow]) -> None:
+        """Note mails and what came of them, all or none; a redelivery overwrites its own row."""
+        if not mails:
+            return
+        rows = [
+            {
+                "id": mail.id,
+                "account_id": mail.account_id,
+                "domain_id": mail.domain_id,
+                "recipient": tables.storable(mail.recipient),
+                "sender": tables.storable(mail.sender),
+                "peer": mail.peer,
+                "received": mail.received.timestamp(),
+                "size": mail.size,
+                "object_key": mail.object_key,
+                "outcome": mail.outcome,
+                "reports": mail.reports,
+                "problems": mail.problems,
+            }
+            for mail in {mail.id: mail for mail in mails}.values()
+        ]
         async with self._database.write() as connection:
-            changed = await connection.execute(
-                update(tables.mails).where(tables.mails.c.id == mail.id).values(**values)
-            )
-            if not changed.rowcount:
-                await connection.execute(insert(tables.mails).values(id=mail.id, **values))
+            await connection.execute(delete(tables.mails).where(tables.mails.c.id.in_([row["id"] for row in rows])))
+            await connection.execute(insert(tables.mails), rows)
 
     async def mail(self, account_id: str | None, mail_id: str) -> MailRow | None:
         """The mail, if it belongs to the account (any account when None)."""

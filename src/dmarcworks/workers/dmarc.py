@@ -234,15 +234,7 @@ class _Publisher:
             for one in mails:
                 await self._flush([one], gathered)
             return
-        for mail, _ in mails:
-            try:
-                await self._done(mail)
-            except DmarcworksError as error:
-                mail.message.retry(str(error), temporary=error.temporary)
-            # As in queue(): one mail that cannot be noted must not take its neighbours along.
-            except Exception as error:
-                log.exception("mail failed", id=mail.body["mail_id"])
-                mail.message.retry(repr(error))
+        await self._done([mail for mail, _ in mails])
 
     async def _publish(self, mails: Sequence[tuple[_Mail, list[ReportRow]]], gathered: dict[str, _Rows]) -> None:
         """One insert per table; what is in leaves `gathered`, so that nothing goes in twice after a refusal."""
@@ -272,39 +264,62 @@ class _Publisher:
         if keys:
             await self._env.arrivals.mark_published(list(keys))
 
-    async def _done(self, mail: _Mail) -> None:
-        body = mail.body
-        if mail.instead is not None:
-            await self._env.objects.put(body["object_key"], mail.instead)
-        outcome = "read" if mail.reports else "not read"
-        await self._env.arrivals.record_mail(
-            MailRow(
-                id=body["mail_id"],
-                account_id=body["account_id"],
-                domain_id=body["domain_id"],
-                recipient=body["recipient"],
-                sender=body["sender"],
-                peer=body["peer"],
-                received=mail.received,
-                size=body["size"],
-                object_key=body["object_key"],
-                outcome=outcome,
+    async def _done(self, mails: Sequence[_Mail]) -> None:
+        """Note the mails and acknowledge them; one that cannot be noted must not take its neighbours along."""
+        try:
+            for mail in mails:
+                if mail.instead is not None:
+                    await self._env.objects.put(mail.body["object_key"], mail.instead)
+            await self._env.arrivals.record_mails([_row(mail) for mail in mails])
+        except StoreError as error:
+            log.warning("mails wait for a store", mails=len(mails), error=str(error))
+            for mail in mails:
+                mail.message.retry(str(error), temporary=True)
+            return
+        # As in queue(): whatever is wrong with one mail, it is tried again alone and then listed as a problem.
+        except Exception as error:
+            if len(mails) == 1:
+                log.exception("mail failed", id=mails[0].body["mail_id"])
+                mails[0].message.retry(repr(error))
+                return
+            for mail in mails:
+                await self._done([mail])
+            return
+        for mail in mails:
+            mail.message.ack()
+            log.info(
+                "mail read",
+                id=mail.body["mail_id"],
+                recipient=mail.body["recipient"],
+                outcome=_outcome(mail),
                 reports=mail.reports,
+                records=mail.records,
                 problems=mail.problems,
+                ms=round((time.perf_counter() - mail.started) * 1000, 1),
+                **mail.outcomes,
             )
-        )
-        mail.message.ack()
-        log.info(
-            "mail read",
-            id=body["mail_id"],
-            recipient=body["recipient"],
-            outcome=outcome,
-            reports=mail.reports,
-            records=mail.records,
-            problems=mail.problems,
-            ms=round((time.perf_counter() - mail.started) * 1000, 1),
-            **mail.outcomes,
-        )
+
+
+def _outcome(mail: _Mail) -> str:
+    return "read" if mail.reports else "not read"
+
+
+def _row(mail: _Mail) -> MailRow:
+    body = mail.body
+    return MailRow(
+        id=body["mail_id"],
+        account_id=body["account_id"],
+        domain_id=body["domain_id"],
+        recipient=body["recipient"],
+        sender=body["sender"],
+        peer=body["peer"],
+        received=mail.received,
+        size=body["size"],
+        object_key=body["object_key"],
+        outcome=_outcome(mail),
+        reports=mail.reports,
+        problems=mail.problems,
+    )
 
 
 async def _problem(env: Env, body: dict[str, Any], reason: str, where: str, detail: str) -> None:
