@@ -14,8 +14,8 @@ def table() -> str:
     lines = [
         "# Settings",
         "",
-        "Environment first, then the TOML file that `DMARCWORKS_CONFIG` names, then the default. A variable with `_FILE` at its",
-        "end names a file whose content is the value. `dmarcworks settings` prints what is in force and why.",
+        "Environment first, then the TOML file that `DMARCWORKS_CONFIG` names, then the default. A variable with",
+        "`_FILE` at its end names a file with the value. `dmarcworks settings` prints what is in force and why.",
         "",
         "| variable | default | bounds | meaning |",
         "|---|---|---|---|",
