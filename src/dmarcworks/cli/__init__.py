@@ -25,6 +25,7 @@ COMMANDS = {
     "user": "Who may log in to the dashboard.",
     "problems": "What could not be read or counted, and why.",
     "parse": "Read reports from files, mails, folders and mailboxes and print what they say.",
+    "lint": "Judge reports by their RFCs and write to their reporters.",
     "settings": "Print every setting with its value, source and meaning.",
 }
 

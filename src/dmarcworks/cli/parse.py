@@ -102,12 +102,12 @@ def read(member: Member, bounds: Bounds | None = None) -> Reading:
     bounds = bounds or Bounds()
     if member.error:
         return Reading((), (Problem("unreadable_file", member.path, member.error),))
-    if _like_mail(member.data):
+    if like_mail(member.data):
         return read_mail(member.data, bounds)
     return read_bytes(member.data, os.path.basename(member.path), bounds)
 
 
-def _like_mail(data: bytes) -> bool:
+def like_mail(data: bytes) -> bool:
     """Whether it begins with a header field (or an mbox `From ` line) and not like XML, JSON, gzip or zip."""
     head = data[:1024].lstrip(b"\r\n")
     if head.startswith((b"\x1f\x8b", b"PK", b"<", b"{", b"[", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
