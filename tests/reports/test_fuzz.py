@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from dmarcworks.reports.model import FailureReport
+from dmarcworks.reports.read import read_mail
+
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT / "fuzz"))
 
@@ -45,6 +48,25 @@ def test_damaged_samples_hold_the_properties() -> None:
             if not data:
                 break
         properties.check(bytes(data))
+
+
+@pytest.mark.parametrize(
+    ("subject", "read"),
+    [
+        (b"=?utf\xff\xff-8?q?Rechnung?=", "=?utf\xff\xff-8?q?Rechnung?="),
+        (b"=?utf-7?q?+2AA-?=", "?"),
+        (b"=?unicode_escape?q?a=5Cud800?=", "a?"),
+        (b"=?zlib?b?eJw=?=", "=?zlib?b?eJw=?="),
+    ],
+)
+def test_a_subject_in_an_odd_charset_costs_no_report(subject: bytes, read: str) -> None:
+    """Found by fuzzing: a charset that is no ASCII ended the reading; one that holds half a character, the storing."""
+    said = b"A message claiming to be from you has failed the published DMARC policy\n\n--- copy of the headers\n\n"
+    reading = read_mail(b"Content-Type: text/plain\n\n" + said + b"From: a@example.com\nSubject: " + subject + b"\n\n")
+    assert reading.problems == ()
+    (item,) = reading.items
+    assert isinstance(item.report, FailureReport)
+    assert item.report.subject == read
 
 
 @pytest.mark.skipif(not os.environ.get("DMARCWORKS_TEST_ALL"), reason="DMARCWORKS_TEST_ALL=1 runs it")

@@ -263,6 +263,8 @@ def _decoded(value: str | None) -> str | None:
     if value is None or "=?" not in value:
         return value
     try:
-        return str(email.header.make_header(email.header.decode_header(value[:1000])))
-    except (email.errors.HeaderParseError, LookupError, ValueError):
+        decoded = str(email.header.make_header(email.header.decode_header(value[:1000])))
+    except (email.errors.MessageError, LookupError, ValueError):
         return value
+    # Some charsets (utf-7, unicode_escape) hold halves of characters, which no store takes.
+    return decoded.encode("utf-8", "replace").decode()
