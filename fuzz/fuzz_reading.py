@@ -25,7 +25,7 @@ _WORDS = (
     '<extension>,"policies":,"report-id":,"summary":,1e999,NaN,9223372036854775807,-1,\\x1f\\x8b\\x08,PK\\x03\\x04,'
     "PK\\x01\\x02,PK\\x05\\x06,\\xef\\xbb\\xbf,\\xff\\xfe,Content-Type: ,multipart/mixed; boundary=,message/rfc822,"
     "message/feedback-report,Content-Transfer-Encoding: base64,Feedback-Type: auth-failure,Source-IP: ,Arrival-Date: ,"
-    "quoted-printable,filename*0=,=?utf-8?b?"
+    "quoted-printable,filename*0=,=?utf-8?b?,=?utf-7?q?,=?unicode_escape?q?"
 )
 
 

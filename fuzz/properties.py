@@ -98,7 +98,7 @@ def hold(reading: Reading) -> None:
     for item in reading.items:
         report = item.report
         assert len(bytes.fromhex(item.digest)) == 32
-        item.part.name.encode("utf-8", "surrogatepass")
+        item.part.name.encode()
         # What goes on into stores and pages is text that UTF-8 can hold.
         json.dumps(asdict(report), ensure_ascii=False).encode()
         if isinstance(report, AggregateReport):

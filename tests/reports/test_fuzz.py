@@ -8,10 +8,12 @@ import random
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from dmarcworks.reports import mail
 from dmarcworks.reports.model import FailureReport
 from dmarcworks.reports.read import read_mail
 
@@ -67,6 +69,14 @@ def test_a_subject_in_an_odd_charset_costs_no_report(subject: bytes, read: str) 
     (item,) = reading.items
     assert isinstance(item.report, FailureReport)
     assert item.report.subject == read
+
+
+@pytest.mark.parametrize("parse", [mail.parts, mail.slow_parts])
+def test_a_file_name_is_text_that_a_store_takes(parse: Callable[[bytes], mail.MailPart]) -> None:
+    """RFC 2231 in utf-7 can name half a character: it is replaced, by either parser."""
+    part = parse(b"Content-Disposition: attachment; filename*=utf-7''a%2B2AA-.xml.gz\n\nabc")
+    assert part.name.encode("utf-8").decode() == part.name
+    assert (part.name[0], part.name[-7:]) == ("a", ".xml.gz")
 
 
 @pytest.mark.skipif(not os.environ.get("DMARCWORKS_TEST_ALL"), reason="DMARCWORKS_TEST_ALL=1 runs it")

@@ -116,7 +116,8 @@ def _slow(node: email.message.Message, number: str) -> MailPart:
             raise Refused("unreadable_mail", f"The part cannot be decoded: {error!r:.100}") from None
 
     try:
-        name = node.get_filename() or ""
+        # RFC 2231 names may be in a charset that holds halves of characters.
+        name = (node.get_filename() or "").encode("utf-8", "replace").decode()
     except (LookupError, ValueError, TypeError):
         name = ""
     attached = str(node.get("Content-Disposition", "")).lower().startswith("attachment")
