@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import time
@@ -21,12 +22,13 @@ from pathlib import Path
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions import Questions
-from dmarcworks.api import rest
+from dmarcworks.api import auth, rest
 from dmarcworks.api import sql as sql_api
+from dmarcworks.api.operator import operator
 from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.dashboard import pages
@@ -111,8 +113,8 @@ def smtp_server(settings: Settings, env: runtime.Env) -> SmtpServer:
     )
 
 
-def http_app(settings: Settings, stores: Stores, analytics: Analytics, public_url: str) -> FastAPI:
-    """Everything over HTTP: SQL, health, dashboard."""
+def http_app(settings: Settings, stores: Stores, analytics: Analytics, public_url: str, secret: str = "") -> FastAPI:
+    """Everything over HTTP: SQL, health, dashboard; `secret` opens /internal/ to this machine's commands."""
     app = FastAPI(title="dmarcworks", docs_url=None, redoc_url=None, openapi_url=None)
     bounds = QueryBounds(seconds=settings.sql_seconds, rows=settings.sql_rows, memory=settings.sql_memory_bytes)
     checks = {"database": stores.database.ping, "objects": stores.objects.ping, "analytics": analytics.ping}
@@ -128,8 +130,23 @@ def http_app(settings: Settings, stores: Stores, analytics: Analytics, public_ur
         public_url=public_url,
         clock=time.time,
     )
+    internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(operator(secret))])
+    internal.add_api_route("/ping", _pong)
+    app.include_router(internal)
+    app.add_exception_handler(DmarcworksError, _refused)
     pages.install(app, deps)
     return app
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """Our own errors in a machine's call, in its words; the pages answer theirs themselves."""
+    assert isinstance(error, DmarcworksError)
+    return auth.refusal(error)
+
+
+async def _pong() -> dict[str, int]:
+    """Whose server this is, for a command that found its address in running.json."""
+    return {"pid": os.getpid()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,17 +184,18 @@ async def serve(settings: Settings, started: Callable[[Running], None] = lambda 
         web = _Web(settings)
         try:
             public_url = settings.public_url.rstrip("/") or web.url
-            web.start(http_app(settings, stores, analytics, public_url))
+            operator_secret = secrets.token_urlsafe(32)
+            web.start(http_app(settings, stores, analytics, public_url, operator_secret))
             await web.ready()
             consumer.start()
-            secret = await stores.accounts.first_user()
+            login = await stores.accounts.first_user()
             running = Running(
                 smtp=f"{settings.smtp_host}:{listener.port}",
                 http=web.url,
                 public_url=public_url,
-                login=None if secret is None else f"/login/{secret}",
+                login=None if login is None else f"/login/{login}",
             )
-            with _announced(settings.home, running):
+            with _announced(settings.home, running, operator_secret):
                 started(running)
                 await stop.wait()
                 log.info("shutting down")
@@ -245,11 +263,14 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 @contextlib.contextmanager
-def _announced(home: Path, running: Running) -> Iterator[None]:
-    """A file in the home that tells other commands where the running server is."""
+def _announced(home: Path, running: Running, secret: str) -> Iterator[None]:
+    """A file in the home that tells its owner's commands where the running server is and how to be let in."""
     path = home / RUNNING
+    told = {"pid": os.getpid(), "http": running.http, "smtp": running.smtp, "secret": secret}
     with contextlib.suppress(OSError):
-        path.write_text(json.dumps({"pid": os.getpid(), "http": running.http, "smtp": running.smtp}))
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(told, file)
     try:
         yield
     finally:

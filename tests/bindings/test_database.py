@@ -48,7 +48,7 @@ async def test_the_migrated_schema_is_the_one_that_the_code_means(database: Data
 
     async with database.read() as connection:
         assert await connection.run_sync(differences) == []
-    assert await database.migrate() == "0001"
+    assert await database.migrate() == HEAD
 
 
 async def test_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ print(asyncio.run(SqliteDatabase(Path({str(tmp_path / "test.db")!r})).migrate())
         subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for _ in range(3)
     ]
-    assert [process.communicate(timeout=60)[0].strip() for process in started] == ["0001"] * 3
+    assert [process.communicate(timeout=60)[0].strip() for process in started] == [HEAD] * 3
 
 
 async def test_a_database_of_a_newer_version_is_not_touched(database: Database) -> None:
@@ -217,7 +217,7 @@ async def test_a_read_only_disk_is_a_store_error_and_passes(small_disk: Path) ->
     with pytest.raises(StoreError, match=r"test\.db"):
         await database.ping()
     subprocess.run([*options, "remount,rw", str(small_disk)], check=True)
-    assert await database.migrate() == "0001"
+    assert await database.migrate() == HEAD
     await database.ping()
     await database.close()
 
@@ -230,6 +230,9 @@ from pathlib import Path
 from dmarcworks.bindings.kv import SqlKV
 from dmarcworks.bindings.sql import SqliteDatabase
 from dmarcworks.errors import StoreError
+
+VERSIONS = Path(__file__).parents[2] / "src" / "dmarcworks" / "bindings" / "migrations" / "versions"
+HEAD = max(path.name.partition("_")[0] for path in VERSIONS.glob("0*.py"))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 async def main():
     database = SqliteDatabase(Path({str(tmp_path / "test.db")!r}))

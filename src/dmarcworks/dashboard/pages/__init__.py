@@ -16,7 +16,7 @@ from dmarcworks.dashboard.pages import domain, domains, problems, reports, sessi
 from dmarcworks.dashboard.web import Site, Visit
 
 # Addresses of machines: they get JSON where people get a page.
-_MACHINES = ("/api/", "/client/", "/cdn-cgi/", "/healthz", "/readyz", "/metrics")
+_MACHINES = ("/api/", "/client/", "/cdn-cgi/", "/internal/", "/healthz", "/readyz", "/metrics")
 
 
 def install(app: FastAPI, deps: Deps) -> None:

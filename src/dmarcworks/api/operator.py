@@ -1,0 +1,28 @@
+"""The door for commands on the same machine: a secret that only this home's owner can read.
+
+`serve` writes a fresh secret into running.json (mode 0600) at every start; a command that finds a running server sends
+it as a bearer token to routes under /internal/. No or a wrong secret is 401, before anything is read.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Awaitable, Callable
+
+from fastapi import Request
+
+from dmarcworks.api.auth import NoTokenError
+
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]{1,512}) *", re.IGNORECASE)
+
+
+def operator(secret: str) -> Callable[[Request], Awaitable[None]]:
+    """A FastAPI dependency that lets the holder of `secret` in and raises `NoTokenError` for all others."""
+
+    async def dependency(request: Request) -> None:
+        match = _BEARER.fullmatch(request.headers.get("authorization", ""))
+        if match is None or not secret or not hmac.compare_digest(match[1].encode(), secret.encode()):
+            raise NoTokenError("Unauthorized: this is for commands on the same machine")
+
+    return dependency

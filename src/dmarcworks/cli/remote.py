@@ -1,0 +1,79 @@
+"""A command's way to the running server of its home: requests under /internal/ with the operator's secret.
+
+The embedded analytics store belongs to one process; while a server runs, a command asks it instead of the store.
+Refused with the server's own words: `QueryError` for what it did not like, `StoreError` when it does not answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from dmarcworks.errors import DmarcworksError, NotFoundError, QueryError, StoreError
+from dmarcworks.settings import Settings
+from dmarcworks.stores import running_server
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The running server: its address and the operator's secret (never printed)."""
+
+    url: str
+    secret: str
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Ask and wait as long as it takes; an answer of 400 and more is raised in the server's words."""
+        try:
+            with self._client() as client:
+                answer = client.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise _away(self.url, error) from None
+        _raise(answer)
+        return answer
+
+    @contextmanager
+    def lines(self, method: str, path: str, **options: Any) -> Iterator[Iterator[dict[str, Any]]]:
+        """Ask and read the answer's JSON lines as they come (progress of long work)."""
+        try:
+            with self._client() as client, client.stream(method, path, **options) as answer:
+                if answer.status_code >= 400:
+                    answer.read()
+                _raise(answer)
+                yield (json.loads(line) for line in answer.iter_lines() if line)
+        except httpx.HTTPError as error:
+            raise _away(self.url, error) from None
+
+    def _client(self) -> httpx.Client:
+        timeout = httpx.Timeout(None, connect=5.0)
+        # A proxy of the environment has no business between two processes of one machine.
+        return httpx.Client(
+            base_url=self.url, headers={"Authorization": f"Bearer {self.secret}"}, timeout=timeout, trust_env=False
+        )
+
+
+def server(settings: Settings) -> Server | None:
+    """The running server of this home, or None when none runs."""
+    found = running_server(settings)
+    if found is None or not found.get("secret"):
+        return None
+    return Server(str(found["http"]), str(found["secret"]))
+
+
+def _away(url: str, error: Exception) -> StoreError:
+    return StoreError(f"the running server at {url} does not answer: {error or type(error).__name__}")
+
+
+def _raise(answer: httpx.Response) -> None:
+    if answer.status_code < 400:
+        return
+    try:
+        text = "; ".join(str(entry["message"]) for entry in answer.json()["errors"])
+    except (ValueError, KeyError, TypeError):
+        text = answer.text.strip()[:500] or f"the server answered {answer.status_code}"
+    kinds: dict[int, type[DmarcworksError]] = {404: NotFoundError, 503: StoreError}
+    raise kinds.get(answer.status_code, QueryError)(text)
