@@ -24,6 +24,9 @@ from dmarcworks.bindings.tables import metadata as ours
 from dmarcworks.catalogue.tables import metadata as catalogue
 from dmarcworks.errors import SettingsError, StoreError
 
+VERSIONS = Path(__file__).parents[2] / "src" / "dmarcworks" / "bindings" / "migrations" / "versions"
+HEAD = max(path.name.partition("_")[0] for path in VERSIONS.glob("0*.py"))
+
 PUT = text("INSERT INTO kv (key, value) VALUES (:key, :value)")
 COUNT = text("SELECT count(*) FROM kv")
 
@@ -230,9 +233,6 @@ from pathlib import Path
 from dmarcworks.bindings.kv import SqlKV
 from dmarcworks.bindings.sql import SqliteDatabase
 from dmarcworks.errors import StoreError
-
-VERSIONS = Path(__file__).parents[2] / "src" / "dmarcworks" / "bindings" / "migrations" / "versions"
-HEAD = max(path.name.partition("_")[0] for path in VERSIONS.glob("0*.py"))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 async def main():
     database = SqliteDatabase(Path({str(tmp_path / "test.db")!r}))
