@@ -17,7 +17,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -33,14 +32,11 @@ from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
+from dmarcworks.door import environment, smtp_server
 from dmarcworks.errors import DmarcworksError, SettingsError
-from dmarcworks.reports.bounds import Bounds
-from dmarcworks.routing import rules
-from dmarcworks.routing.smtp import STORE_AWAY, Peer, SmtpBounds, SmtpServer
 from dmarcworks.settings import Settings
 from dmarcworks.stores import RUNNING, Stores, opened
 from dmarcworks.workers import dmarc, runtime
-from dmarcworks.workers.message import Message
 
 log = structlog.get_logger("dmarcworks.app")
 
@@ -54,63 +50,6 @@ async def opened_analytics(settings: Settings) -> AsyncIterator[Analytics]:
         yield analytics
     finally:
         await analytics.close()
-
-
-def environment(settings: Settings, stores: Stores, analytics: Analytics) -> runtime.Env:
-    """What the worker sees."""
-    bounds = Bounds(
-        mail_bytes=settings.mail_bytes,
-        inflated_bytes=settings.inflated_bytes,
-        members=settings.members,
-        nesting=settings.nesting,
-        xml_depth=settings.xml_depth,
-        records=settings.records,
-    )
-    return runtime.Env(
-        kv=stores.kv,
-        objects=stores.objects,
-        queue=stores.queue,
-        analytics=analytics,
-        arrivals=stores.arrivals,
-        problems=stores.problems,
-        bounds=bounds,
-        now=lambda: datetime.now(UTC),
-        failure_originals=settings.failure_originals,
-    )
-
-
-def smtp_server(settings: Settings, env: runtime.Env) -> SmtpServer:
-    """The SMTP front door: rules first, then the worker's own gate, then delivery."""
-
-    async def recipient(address: str) -> str | None:
-        action = rules.route(address, settings.hostname)
-        if isinstance(action, rules.Reject):
-            return action.status
-        try:
-            known = await dmarc.recipient(rules.normal_address(address), env)
-        except DmarcworksError:
-            return STORE_AWAY
-        return None if known else rules.UNKNOWN_RECIPIENT.status
-
-    async def deliver(sender: str, to: str, raw: bytes, peer: Peer) -> str:
-        message = Message(sender, rules.normal_address(to), raw, peer=peer.address)
-        return await runtime.deliver(dmarc, message, env)
-
-    return SmtpServer(
-        host=settings.smtp_host,
-        port=settings.smtp_port,
-        hostname=settings.hostname,
-        bounds=SmtpBounds(
-            mail_bytes=settings.mail_bytes,
-            connections=settings.smtp_connections,
-            connections_per_address=settings.smtp_connections_per_address,
-            recipients=settings.smtp_recipients,
-            idle_seconds=settings.smtp_idle_seconds,
-            line_bytes=settings.smtp_line_bytes,
-        ),
-        recipient=recipient,
-        deliver=deliver,
-    )
 
 
 def http_app(settings: Settings, stores: Stores, analytics: Analytics, public_url: str, secret: str = "") -> FastAPI:
