@@ -13,6 +13,7 @@ FLOORS = {
     "errors": 1,
     "reports": 1,
     "settings": 2,
+    "failpoints": 2,
     "logs": 2,
     "bindings": 3,
     "catalogue": 4,

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from dmarcworks import failpoints
 from dmarcworks.bindings import keys
 from dmarcworks.bindings.contracts import ObjectInfo
 from dmarcworks.errors import BoundError, ConflictError, StoreError
@@ -107,6 +108,7 @@ class FolderObjects:
             if create_only and _taken(folder, name):
                 return False
             with self._written(data) as (temporary, parent):
+                failpoints.hit("objects.written")
                 if create_only:
                     try:
                         os.link(temporary, name, src_dir_fd=parent, dst_dir_fd=folder, follow_symlinks=False)
@@ -115,6 +117,7 @@ class FolderObjects:
                     os.unlink(temporary, dir_fd=parent)
                 else:
                     os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=folder)
+            failpoints.hit("objects.named")
             os.fsync(folder)
         return True
 

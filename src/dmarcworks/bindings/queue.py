@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import case, delete, func, insert, select, update
 
+from dmarcworks import failpoints
 from dmarcworks.bindings.contracts import QUEUE_BATCH, QUEUE_BODY_BYTES, Database, QueueMessage, QueueStats
 from dmarcworks.bindings.tables import queue
 from dmarcworks.errors import BoundError, DmarcworksError, StoreError
@@ -74,6 +75,8 @@ class SqlQueue:
             # Nobody else writes now and an id is never given twice, so ours are the last ones: three times as fast as
             # RETURNING in the order of the rows.
             last: int = (await connection.execute(select(func.max(queue.c.id)))).scalar_one()
+            failpoints.hit("queue.insert")
+        failpoints.hit("queue.committed")
         return range(last - len(rows) + 1, last + 1)
 
     async def receive(self, *, limit: int = 10, lease: float = 60.0) -> Sequence[QueueMessage]:

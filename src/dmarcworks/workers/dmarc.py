@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import structlog
 
+from dmarcworks import failpoints
 from dmarcworks.analytics import schema
 from dmarcworks.analytics.rows import Report, rows_of
 from dmarcworks.catalogue.arrivals import MailRow, ReportRow
@@ -54,6 +55,7 @@ async def email(message: Message, env: Env) -> str:
     mail_id = uuid.uuid4().hex
     key = f"inbox/{received:%Y/%m/%d}/{mail_id}.eml"
     await env.objects.put(key, await message.raw(), create_only=True)
+    failpoints.hit("accept.put")
     await env.queue.send(
         {
             "mail_id": mail_id,
@@ -68,6 +70,7 @@ async def email(message: Message, env: Env) -> str:
             "size": message.raw_size,
         }
     )
+    failpoints.hit("accept.sent")
     return mail_id
 
 
@@ -141,6 +144,7 @@ async def _mail(message: BatchMessage, env: Env, publisher: _Publisher) -> None:
         message.ack()
         return
     reading = await asyncio.to_thread(read_mail, raw, env.bounds)
+    failpoints.hit("read.done")
     instead = None
     if any(isinstance(item.report, FailureReport) for item in reading.items):
         reading, instead = await asyncio.to_thread(private, raw, reading, env.failure_originals, env.bounds)
@@ -166,8 +170,10 @@ async def _archive(item: Item, mail: _Mail, env: Env) -> ReportRow:
     digest = hashlib.sha256(part.content).hexdigest()
     key = f"{mail.received.year}/{mail.received.month}/{digest}/{safe_name(part.name)}"
     await env.objects.put(key, part.content, create_only=True)
+    failpoints.hit("archive.put")
     report = new_report(item, body, mail.received, key)
     recorded = await env.arrivals.record_report(report)
+    failpoints.hit("report.recorded")
     mail.count(recorded.outcome if report.state == "counted" else report.state)
     if report.state == "foreign":
         mail.problems += 1
@@ -258,11 +264,14 @@ class _Publisher:
             if table.num_rows:
                 by_table.setdefault(name, []).append(key)
         for name, filled in by_table.items():
+            failpoints.hit("insert.before")
             await self._env.analytics.insert(name, pa.concat_tables([gathered[key][1] for key in filled]))
+            failpoints.hit("insert.after")
             for key in filled:
                 gathered[key] = name, gathered[key][1].slice(0, 0)
         if keys:
             await self._env.arrivals.mark_published(list(keys))
+            failpoints.hit("published.marked")
 
     async def _done(self, mails: Sequence[_Mail]) -> None:
         """Note the mails and acknowledge them; one that cannot be noted must not take its neighbours along."""

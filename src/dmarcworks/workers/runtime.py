@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from dmarcworks import failpoints
 from dmarcworks.bindings.contracts import KV, Analytics, Objects, Queue, QueueMessage
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.problems import Problems
@@ -170,6 +171,7 @@ class Consumer:
         leased = await self._env.queue.receive(limit=self._batch, lease=self._lease)
         if not leased:
             return 0
+        failpoints.hit("lease.taken")
         batch = [BatchMessage(item) for item in leased]
         try:
             await self._worker.queue(batch, self._env)
@@ -188,7 +190,9 @@ class Consumer:
     async def _settle(self, batch: Sequence[BatchMessage]) -> None:
         done = [message.id for message in batch if message.outcome in (None, "ack")]
         if done:
+            failpoints.hit("ack.before")
             await self._env.queue.ack(done)
+            failpoints.hit("ack.after")
         for message in batch:
             if message.outcome != "retry":
                 continue
