@@ -28,6 +28,7 @@ from dmarcworks.analytics.questions import Questions
 from dmarcworks.api import auth, rest
 from dmarcworks.api import sql as sql_api
 from dmarcworks.api.operator import operator
+from dmarcworks.api.sql_desk import Desk
 from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.dashboard import pages
@@ -58,7 +59,7 @@ def http_app(settings: Settings, stores: Stores, analytics: Analytics, public_ur
     bounds = QueryBounds(seconds=settings.sql_seconds, rows=settings.sql_rows, memory=settings.sql_memory_bytes)
     checks = {"database": stores.database.ping, "objects": stores.objects.ping, "analytics": analytics.ping}
     app.include_router(rest.router(checks))
-    app.include_router(sql_api.router(sql_api.SqlDeps(analytics=analytics, accounts=stores.accounts, bounds=bounds)))
+    app.include_router(sql_api.router(Desk(analytics, bounds), stores.accounts))
     deps = Deps(
         accounts=stores.accounts,
         arrivals=stores.arrivals,

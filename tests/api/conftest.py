@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from dmarcworks.analytics import schema
 from dmarcworks.api import sql
+from dmarcworks.api.sql_desk import Desk
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.bindings.open import open_analytics, open_database, open_kv
 from dmarcworks.catalogue.accounts import Accounts
@@ -81,7 +82,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     await database.migrate()
     accounts = Accounts(database, open_kv(database), "reports.example")
     app = FastAPI()
-    app.include_router(sql.router(sql.SqlDeps(analytics, accounts, QueryBounds(seconds=2.0, rows=1_000))))
+    app.include_router(sql.router(Desk(analytics, QueryBounds(seconds=2.0, rows=1_000)), accounts))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://reports.example") as client:
         parties = []

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from dmarcworks.analytics.schema import DMARC_REPORTS
 from dmarcworks.api import sql
 from dmarcworks.api.sql_allow import TEXT_BYTES
+from dmarcworks.api.sql_desk import Desk
 from dmarcworks.bindings.contracts import QueryBounds
 from dmarcworks.errors import StoreError
 
@@ -232,7 +233,7 @@ async def test_an_accounts_statements_take_turns_and_few_may_wait(house: Any) ->
 
 def _app(house: Any, analytics: Any) -> FastAPI:
     app = FastAPI()
-    app.include_router(sql.router(sql.SqlDeps(analytics, house.accounts, QueryBounds())))
+    app.include_router(sql.router(Desk(analytics, QueryBounds()), house.accounts))
     return app
 
 

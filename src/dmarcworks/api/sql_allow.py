@@ -27,6 +27,7 @@ TEXT_BYTES = 100_000
 TOKENS = 20_000
 BRACKETS = 32
 REFERENCES = 32
+BRANCHES = 32
 
 _ACCOUNT = re.compile(r"[0-9a-f]{32}")
 _OPEN = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
@@ -53,15 +54,20 @@ class _Dialect(ClickHouse):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What the engine runs: our SQL, the result's format, and the names that stood in the text (for better errors)."""
+    """What the engine runs: our SQL, the result's format, the names that stood in the text (for better errors), and
+    the names of its parameters."""
 
     sql: str
     format: str
     names: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
 
 
-def compile_sql(text: str, account_id: str) -> Statement:
-    """The statement for one account; `QueryError` for what is not allowed, `BoundError` for what is too large."""
+def compile_sql(text: str, account_id: str, format: str = "JSON") -> Statement:
+    """The statement for one account, in `format` unless it names one.
+
+    `QueryError` for what is not allowed, `BoundError` for what is too large.
+    """
     if not _ACCOUNT.fullmatch(account_id):
         raise DeniedError("not authorized for that account")
     if len(text.encode("utf-8", "surrogatepass")) > TEXT_BYTES:
@@ -71,11 +77,11 @@ def compile_sql(text: str, account_id: str) -> Statement:
         tokens = dialect.tokenize(text)
         _check_tokens(tokens)
         if tokens[0].text.upper() == "SHOW":
-            return _show(tokens)
+            return _show(tokens, format)
         trees = dialect.parser().parse(tokens, text)
         if len(trees) != 1 or trees[0] is None:
             raise QueryError("Input was invalid: send one statement at a time")
-        return _Writer(account_id).statement(trees[0])
+        return _Writer(account_id).statement(trees[0], format)
     except TokenError as error:
         raise QueryError(f"Input was invalid: {str(error)[:200]}") from None
     except ParseError as error:
@@ -102,10 +108,9 @@ def _check_tokens(tokens: list[Token]) -> None:
         raise QueryError(f"Input was invalid: unsupported statement: {tokens[0].text[:40].upper()}")
 
 
-def _show(tokens: list[Token]) -> Statement:
+def _show(tokens: list[Token], form: str) -> Statement:
     words = " ".join(token.text for token in tokens[1:]).split()
     what, rest = words[0].upper() if words else "", words[1:]
-    form = "JSON"
     if len(rest) == 2 and rest[0].upper() == "FORMAT":
         form, rest = rest[1], []
     tables = ", ".join(f"'{name}'" for name in sorted(TABLES))
@@ -146,17 +151,51 @@ class _Writer(Expressions):
 
     # Statements and clauses ---------------------------------------------------------------------------------------
 
-    def statement(self, tree: exp.Expr) -> Statement:
+    def statement(self, tree: exp.Expr, format: str) -> Statement:
         """The whole statement; FORMAT may stand here only."""
         while isinstance(tree, exp.Subquery):
             only(tree, "this")
             tree = tree.this
-        if not isinstance(tree, exp.Select):
+        if not isinstance(tree, exp.Select | exp.Union):
             raise unsupported(tree)
         form = tree.args.pop("format", None)
-        name = form.name if isinstance(form, exp.Expr) else "JSON"
+        name = form.name if isinstance(form, exp.Expr) else format
         self._names = {found.name: None for found in tree.find_all(exp.Identifier)}
-        return Statement(self._select(tree), _format(name), tuple(self._names))
+        return Statement(self._query(tree), _format(name), tuple(self._names), tuple(self.parameters))
+
+    def _query(self, node: exp.Expr) -> str:
+        """A SELECT, or several under UNION; brackets around it are gone."""
+        while isinstance(node, exp.Subquery):
+            only(node, "this")
+            node = node.this
+        return self._union(node) if type(node) is exp.Union else self._select(node)
+
+    def _union(self, node: exp.Expr) -> str:
+        # A long chain leans to the left: walked, not descended.
+        branches: list[tuple[str, exp.Expr]] = []
+        with_ = node.args.get("with_")
+        while type(node) is exp.Union and (not branches or not node.args.get("with_")):
+            only(node, "this", "expression", "distinct", "with_")
+            branches.append(("UNION DISTINCT" if node.args.get("distinct") else "UNION ALL", node.expression))
+            node = node.this
+            if len(branches) >= BRANCHES:
+                raise BoundError(f"the query has more than {BRANCHES} SELECTs under UNION")
+        self._ctes.append(set())
+        self.deeper()
+        try:
+            named = self._with(with_)
+            text = self._branch(node, named)
+            for word, branch in reversed(branches):
+                text = f"{text} {word} {self._branch(branch, named)}"
+            return text
+        finally:
+            self.depth -= 1
+            self._ctes.pop()
+
+    def _branch(self, node: exp.Expr, named: str) -> str:
+        """A SELECT of a UNION in brackets; WITH stands before the whole union, the engine wants it in each."""
+        query = self._query(node)
+        return f"({named} SELECT * FROM ({query}))" if named else f"({query})"  # noqa: S608 - written anew by us
 
     def _select(self, node: exp.Expr) -> str:
         if not isinstance(node, exp.Select):
@@ -183,7 +222,7 @@ class _Writer(Expressions):
                     parts.append(f"{words} {self.expression(clause.this)}")
                 if key == "where":
                     parts.append(self._group(node.args.get("group")))
-            parts += [self._order(node.args.get("order")), self._limit(node)]
+            parts += [self.ordering(node.args.get("order")), self._limit(node)]
             return " ".join(part for part in parts if part)
         finally:
             self._ctes.pop()
@@ -271,17 +310,6 @@ class _Writer(Expressions):
         only(node, "expressions")
         return "GROUP BY " + ", ".join(map(self.expression, node.expressions))
 
-    def _order(self, node: exp.Expr | None) -> str:
-        if not node:
-            return ""
-        only(node, "expressions")
-        parts = []
-        for item in node.expressions:
-            only(item, "this")
-            nulls = " NULLS FIRST" if item.args.get("nulls_first") else ""
-            parts.append(self.expression(item.this) + (" DESC" if item.args.get("desc") else " ASC") + nulls)
-        return "ORDER BY " + ", ".join(parts)
-
     def _limit(self, node: exp.Select) -> str:
         parts = []
         for key in ("limit", "offset"):
@@ -292,17 +320,17 @@ class _Writer(Expressions):
             value = clause.expression
             if key == "limit" and isinstance(value, exp.Column) and value.name.upper() == "ALL":
                 continue
+            if isinstance(value, exp.Placeholder):
+                parts.append(f"{key.upper()} {self.placeholder(value)}")
+                continue
             if not isinstance(value, exp.Literal) or value.is_string or not INTEGER.fullmatch(value.name):
                 raise QueryError(f"Input was invalid: {key.upper()} takes a whole number")
             parts.append(f"{key.upper()} {value.name}")
         return " ".join(parts)
 
     def nested(self, node: exp.Expr) -> str:
-        while isinstance(node, exp.Subquery):
-            only(node, "this")
-            node = node.this
         self.deeper()
         try:
-            return self._select(node)
+            return self._query(node)
         finally:
             self.depth -= 1

@@ -21,12 +21,16 @@ DEPTH = 60
 
 _NUMBER = re.compile(r"[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,4})?")
 INTEGER = re.compile(r"[0-9]{1,18}")
+PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _BINARY: dict[type[exp.Expr], str] = {
     exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%", exp.EQ: "=", exp.NEQ: "!=", exp.GT: ">",
     exp.GTE: ">=", exp.LT: "<", exp.LTE: "<=", exp.Like: "LIKE", exp.ILike: "ILIKE", exp.DPipe: "||",
 }  # fmt: skip
 # Arguments of nodes that change how a text looks, not what it means.
 _HARMLESS = frozenset({"safe", "typed", "value_constructor", "nulls_first", "desc"})
+_CALLS = (
+    exp.Anonymous, exp.AnonymousAggFunc, exp.CombinedAggFunc, exp.ParameterizedAgg, exp.CombinedParameterizedAgg,
+)  # fmt: skip
 _ARRAYS = frozenset(
     column.name for table in TABLES.values() for column in table.columns if column.type.startswith("Array")
 )
@@ -66,6 +70,7 @@ class Expressions:
     def __init__(self) -> None:
         self.depth = 0
         self.hidden = ""
+        self.parameters: dict[str, None] = {}
         self._writers: dict[type[exp.Expr], Callable[..., str]] = {
             exp.Literal: self._literal, exp.Null: lambda _: "NULL", exp.Boolean: self._boolean,
             exp.Column: self._column, exp.Paren: self._paren, exp.Alias: self._alias, exp.Subquery: self._scalar,
@@ -75,6 +80,7 @@ class Expressions:
             exp.Bracket: self._element, exp.Dot: self._dot, exp.If: self._if,
             exp.Anonymous: self._function, exp.AnonymousAggFunc: self._function, exp.CombinedAggFunc: self._function,
             exp.ParameterizedAgg: self._parametrised, exp.CombinedParameterizedAgg: self._parametrised,
+            exp.Placeholder: self.placeholder, exp.Window: self._window,
         }  # fmt: skip
 
     def nested(self, node: exp.Expr) -> str:
@@ -96,8 +102,9 @@ class Expressions:
         try:
             if writer is not None:
                 return writer(node)
-            only(node, "this", "expression")
-            return f"({self.expression(node.this)} {operator} {self.expression(node.expression)})"
+            only(node, "this", "expression", "negate")
+            negated = "NOT " if node.args.get("negate") else ""
+            return f"({self.expression(node.this)} {negated}{operator} {self.expression(node.expression)})"
         finally:
             self.depth -= 1
 
@@ -129,6 +136,8 @@ class Expressions:
     def _column(self, node: exp.Column) -> str:
         only(node, "this", "table", "db")
         parts = [node.args.get("db"), node.args.get("table"), node.this]
+        if isinstance(node.this, exp.Literal) and node.args.get("table"):
+            return self._dot(exp.Dot(this=exp.Column(this=parts[1], table=parts[0]), expression=node.this))
         if not all(part is None or isinstance(part, exp.Identifier) for part in parts):
             raise unsupported(node.this)
         return ".".join(self.name(part.name) for part in parts if part)
@@ -160,8 +169,15 @@ class Expressions:
         return f"({self.expression(node.this)} IS NULL)"
 
     def _in(self, node: exp.In) -> str:
-        only(node, "this", "expressions", "query")
+        only(node, "this", "expressions", "query", "field", "negate")
+        if node.args.get("negate"):
+            return f"(NOT {self._in(exp.In(**{**node.args, 'negate': False}))})"
         needle, query = self.expression(node.this), node.args.get("query")
+        field = node.args.get("field")
+        if field is not None:
+            if not isinstance(field, exp.Placeholder):
+                raise unsupported(node, "IN without a list in brackets")
+            return f"has({self.placeholder(field)}, {needle})"
         if query is not None:
             return f"({needle} IN ({self.nested(query)}))"
         # A name on the right of IN would be a table to the engine; only constants may stand there.
@@ -183,6 +199,8 @@ class Expressions:
         only(node, "this", "unit")
         number = node.this.name if isinstance(node.this, exp.Literal) else ""
         unit = node.args["unit"].name.upper() if node.args.get("unit") else ""
+        if isinstance(node.this, exp.Placeholder) and unit in UNITS:
+            return f"INTERVAL {self.placeholder(node.this)} {unit}"
         if not INTEGER.fullmatch(number) or unit not in UNITS:
             raise QueryError("Input was invalid: write an interval like INTERVAL '42' DAY")
         return f"INTERVAL {number} {unit}"
@@ -196,11 +214,43 @@ class Expressions:
 
     def _cast(self, node: exp.Cast) -> str:
         only(node, "this", "to")
-        kind = node.args["to"]
-        name = TYPES.get(getattr(kind.this, "name", ""))
-        if name is None or kind.expressions or kind.args.get("nested"):
-            raise QueryError("Input was invalid: unsupported type in CAST")
-        return f"CAST({self.expression(node.this)} AS {f'Nullable({name})' if kind.args.get('nullable') else name})"
+        return f"CAST({self.expression(node.this)} AS {_type(node.args['to'], 'in CAST')})"
+
+    def placeholder(self, node: exp.Placeholder) -> str:
+        """A parameter `{name:Type}`: its value comes beside the statement and is bound by the engine."""
+        only(node, "this", "kind")
+        if not PARAMETER.fullmatch(node.name) or not isinstance(node.args.get("kind"), exp.DataType):
+            raise QueryError("Input was invalid: write a parameter like {name:String}, with a type that holds values")
+        kind = node.args["kind"]
+        inner = kind.expressions[0] if kind.this is exp.DType.ARRAY and len(kind.expressions) == 1 else None
+        if isinstance(inner, exp.DataType):
+            name = f"Array({_type(inner, 'of a parameter')})"
+        else:
+            name = _type(kind, "of a parameter")
+        self.parameters[node.name] = None
+        return f"{{{node.name}:{name}}}"
+
+    def _window(self, node: exp.Window) -> str:
+        only(node, "this", "partition_by", "order", "spec", "over")
+        if not isinstance(node.this, _CALLS) or str(node.args.get("over")).upper() != "OVER":
+            raise unsupported(node)
+        parts = []
+        if node.args.get("partition_by"):
+            parts.append(f"PARTITION BY {self._list(node.args['partition_by'])}")
+        parts += [self.ordering(node.args.get("order")), _frame(node.args.get("spec"))]
+        return f"{self.expression(node.this)} OVER ({' '.join(part for part in parts if part)})"
+
+    def ordering(self, node: exp.Expr | None) -> str:
+        """ORDER BY …, or nothing."""
+        if not node:
+            return ""
+        only(node, "expressions")
+        parts = []
+        for item in node.expressions:
+            only(item, "this")
+            nulls = " NULLS FIRST" if item.args.get("nulls_first") else ""
+            parts.append(self.expression(item.this) + (" DESC" if item.args.get("desc") else " ASC") + nulls)
+        return "ORDER BY " + ", ".join(parts)
 
     def _tuple(self, node: exp.Tuple) -> str:
         only(node, "expressions")
@@ -222,9 +272,12 @@ class Expressions:
 
     def _dot(self, node: exp.Dot) -> str:
         only(node, "this", "expression")
-        if not isinstance(node.expression, exp.Identifier):
+        part = node.expression
+        if isinstance(part, exp.Literal) and not part.is_string and INTEGER.fullmatch(part.name):
+            return f"tupleElement({self.expression(node.this)}, {part.name})"
+        if not isinstance(part, exp.Identifier):
             raise unsupported(node)
-        return f"tupleElement({self.expression(node.this)}, {_string(node.expression.name)})"
+        return f"tupleElement({self.expression(node.this)}, {_string(part.name)})"
 
     def _if(self, node: exp.If) -> str:
         only(node, "this", "true", "false")
@@ -273,10 +326,45 @@ class Expressions:
         return known
 
 
+def _type(node: exp.Expr, where: str) -> str:
+    name = TYPES.get(getattr(node.this, "name", ""))
+    if name is None or node.expressions or node.args.get("nested"):
+        known = ", ".join(sorted(set(TYPES.values())))
+        raise QueryError(f"Input was invalid: unsupported type {where}; choose one of {known}")
+    return f"Nullable({name})" if node.args.get("nullable") else name
+
+
+def _frame(node: exp.Expr | None) -> str:
+    """The rows around a row that a window function looks at."""
+    if not node:
+        return ""
+    only(node, "kind", "start", "start_side", "end", "end_side")
+    kind = str(node.args.get("kind")).upper()
+    if kind not in ("ROWS", "RANGE"):
+        raise unsupported(node)
+    start = _edge(node, "start")
+    return f"{kind} BETWEEN {start} AND {_edge(node, 'end')}" if node.args.get("end") else f"{kind} {start}"
+
+
+def _edge(node: exp.Expr, key: str) -> str:
+    edge, side = node.args.get(key), str(node.args.get(f"{key}_side") or "").upper()
+    if isinstance(edge, exp.Literal):
+        words = edge.name if not edge.is_string and INTEGER.fullmatch(edge.name) else ""
+    else:
+        words = str(edge).upper()
+        if words == "CURRENT ROW":
+            return words
+        words = words if words == "UNBOUNDED" else ""
+    if not words or side not in ("PRECEDING", "FOLLOWING"):
+        raise unsupported(node, "WINDOW FRAME")
+    return f"{words} {side}"
+
+
 def _is_constant(node: exp.Expr) -> bool:
     if isinstance(node, exp.Tuple):
         return all(map(_is_constant, node.expressions))
-    return isinstance(node.this if isinstance(node, exp.Neg) else node, exp.Literal | exp.Boolean | exp.Null)
+    inner = node.this if isinstance(node, exp.Neg) else node
+    return isinstance(inner, exp.Literal | exp.Boolean | exp.Null | exp.Placeholder)
 
 
 def _is_array(arguments: list[exp.Expr]) -> bool:

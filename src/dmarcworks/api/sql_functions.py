@@ -8,21 +8,31 @@ from __future__ import annotations
 
 _ANY_CASE = """
     count sum avg min max now if length lower upper round floor ceil log ln pow substring position bin hex today
-    concat abs coalesce ifnull nullif greatest least replace first_value last_value sqrt exp sign least mod
-    char_length
+    concat abs coalesce ifnull nullif greatest least replace first_value last_value sqrt exp sign mod
+    char_length date_trunc reverse left right truncate row_number rank dense_rank percent_rank ntile nth_value lag
+    lead
 """
 _EXACT = """
-    any anyLast argMax argMin sumIf countIf avgIf minIf maxIf anyIf uniq uniqExact uniqIf uniqExactIf quantile
-    quantileExact quantileExactWeighted quantileWeighted quantiles median topK topKWeighted groupUniqArray
-    groupArray formatDateTime toDateTime toDate toYear toQuarter toMonth toDayOfWeek toDayOfMonth toDayOfYear
-    toHour toMinute toSecond toUnixTimestamp toYYYYMM toYYYYMMDD toISOWeek yesterday dateDiff toStartOfInterval
-    toStartOfYear toStartOfQuarter toStartOfMonth toStartOfWeek toStartOfDay toStartOfHour
-    toStartOfFifteenMinutes toStartOfTenMinutes toStartOfFiveMinutes toStartOfMinute empty notEmpty lowerUTF8
-    upperUTF8 toLower toUpper lengthUTF8 startsWith endsWith format replaceOne replaceAll trimBoth splitByChar
-    has hasAny arrayJoin arrayElement arrayStringConcat arrayDistinct tuple tupleElement toString toUInt8
-    toUInt16 toUInt32 toUInt64 toInt8 toInt16 toInt32 toInt64 toFloat32 toFloat64 intDiv modulo isNull isNotNull
-    multiIf isIPv4String isIPv6String cutToFirstSignificantSubdomain bitAnd bitOr bitXor bitNot bitCount
-    bitHammingDistance bitRotateLeft bitRotateRight bitShiftLeft bitShiftRight bitTest
+    any anyLast argMax argMin sumIf countIf avgIf minIf maxIf anyIf argMaxIf argMinIf uniq uniqExact uniqIf
+    uniqExactIf quantile quantileIf quantileExact quantileExactWeighted quantileWeighted quantiles median topK
+    topKWeighted groupUniqArray groupArray groupUniqArrayIf groupArrayIf avgWeighted stddevPop stddevSamp varPop
+    varSamp corr lagInFrame leadInFrame
+    formatDateTime toDateTime toDate toTimeZone toYear toQuarter toMonth toDayOfWeek toDayOfMonth toDayOfYear toHour
+    toMinute toSecond toUnixTimestamp toYYYYMM toYYYYMMDD toISOWeek yesterday dateDiff toStartOfInterval
+    toStartOfYear toStartOfQuarter toStartOfMonth toStartOfWeek toStartOfDay toStartOfHour toStartOfFifteenMinutes
+    toStartOfTenMinutes toStartOfFiveMinutes toStartOfMinute addSeconds addMinutes addHours addDays addWeeks
+    addMonths addYears subtractDays subtractWeeks subtractMonths subtractYears toLastDayOfMonth
+    empty notEmpty lowerUTF8 upperUTF8 toLower toUpper lengthUTF8 startsWith endsWith format replaceOne replaceAll
+    trimBoth trimLeft trimRight splitByChar splitByString substringUTF8 countSubstrings reverseUTF8
+    has hasAny hasAll indexOf arrayJoin arrayElement arrayStringConcat arrayDistinct arrayConcat arraySort
+    arrayReverse arrayUniq arraySum arrayMin arrayMax arraySlice tuple tupleElement
+    toString toUInt8 toUInt16 toUInt32 toUInt64 toInt8 toInt16 toInt32 toInt64 toFloat32 toFloat64 toUInt8OrZero
+    toUInt32OrZero toUInt64OrZero toInt64OrZero toFloat64OrZero toUInt64OrNull toInt64OrNull toFloat64OrNull
+    toTypeName intDiv modulo isNull isNotNull isNaN isFinite multiIf
+    isIPv4String isIPv6String isIPAddressInRange IPv4StringToNum IPv4NumToString IPv4NumToStringClassC
+    cutToFirstSignificantSubdomain topLevelDomain domainWithoutWWW
+    bitAnd bitOr bitXor bitNot bitCount bitHammingDistance bitRotateLeft bitRotateRight bitShiftLeft bitShiftRight
+    bitTest formatReadableQuantity formatReadableSize
 """
 
 FUNCTIONS = {name.lower(): name for name in _EXACT.split()}
