@@ -32,6 +32,7 @@ async def retry_mail(stores: Stores, problem: ProblemRow) -> None:
             "peer": mail.peer if mail else "",
             "received": (mail.received if mail else problem.created).timestamp(),
             "size": raw.size,
+            "sha256": mail.sha256 if mail else None,
             "again": True,
         }
     )

@@ -40,6 +40,8 @@ class MailRow:
     outcome: str
     reports: int
     problems: int
+    # SHA-256 (hex) of the raw mail as it is kept; None when it was not taken down.
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ class Arrivals:
                 "outcome": mail.outcome,
                 "reports": mail.reports,
                 "problems": mail.problems,
+                "sha256": mail.sha256,
             }
             for mail in {mail.id: mail for mail in mails}.values()
         ]
@@ -163,7 +166,8 @@ class Arrivals:
             row = (await connection.execute(statement)).first()
         if row is None:
             return None
-        return MailRow(**{**row._mapping, "received": datetime.fromtimestamp(row.received, UTC)})
+        known = {name: row._mapping[name] for name in MailRow.__slots__}
+        return MailRow(**{**known, "received": datetime.fromtimestamp(row.received, UTC)})
 
     async def record_report(self, report: NewReport) -> Recorded:
         """Take a report into the catalogue, once; say whether it is new, a duplicate or a variant."""
@@ -219,13 +223,13 @@ class Arrivals:
             sightings = tables.sightings
             seen: Sequence[str] = ()
             if same is not None:
-                here = (sightings.c.report_key == report.key) & (sightings.c.mail_id == report.mail_id)
+                here = (sightings.c.report_key == row.key) & (sightings.c.mail_id == report.mail_id)
                 seen = (await connection.execute(select(sightings.c.where).where(here))).scalars().all()
             where = tables.storable(report.where)[:1024]
             if where not in seen:
                 await connection.execute(
                     insert(sightings).values(
-                        report_key=report.key,
+                        report_key=row.key,
                         mail_id=report.mail_id,
                         where=where,
                         received=report.received.timestamp(),

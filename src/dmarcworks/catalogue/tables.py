@@ -97,6 +97,9 @@ mails = Table(
     Column("outcome", String(32), nullable=False),
     Column("reports", Integer, nullable=False),
     Column("problems", Integer, nullable=False),
+    # The raw mail's SHA-256 as it lies in Objects, and when retention took it.
+    Column("sha256", String(64)),
+    Column("raw_taken", Float),
     Index("mails_account", "account_id", "received"),
 )
 
@@ -125,6 +128,9 @@ reports = Table(
     Column("state", String(16), nullable=False),
     Column("published", Boolean, nullable=False),
     Column("warnings", Text, nullable=False),
+    # When retention took the archived attachment, and the rows in Analytics.
+    Column("archive_taken", Float),
+    Column("rows_taken", Float),
     UniqueConstraint("account_id", "identity", "content", name="reports_identity"),
     Index("reports_domain_day", "account_id", "domain_id", "day"),
     Index("reports_received", "account_id", "received"),
@@ -157,4 +163,40 @@ problems = Table(
     Column("state", String(16), nullable=False),
     UniqueConstraint("mail_id", "reason", "where", name="problems_once"),
     Index("problems_account", "account_id", "state", "id"),
+)
+
+# A rebuild of Analytics: what it covers, the version of the tables that it fills, and how far it is.
+replays = Table(
+    "replays",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("version", String(32), nullable=False, unique=True),
+    Column("state", String(16), nullable=False),
+    Column("domain_id", String(32), nullable=False),
+    Column("since", String(10), nullable=False),
+    Column("last_key", String(64), nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("tables", Text, nullable=False),
+    Column("started", Float, nullable=False),
+    Column("changed", Float, nullable=False),
+)
+
+# What a rebuild found to say of a report that the catalogue says otherwise; taken over when the tables are swapped.
+replay_reports = Table(
+    "replay_reports",
+    metadata,
+    Column("replay_id", Integer, ForeignKey("replays.id"), primary_key=True),
+    Column("report_key", String(64), primary_key=True),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+)
+
+# How many days an account keeps a kind of thing, where it is not the setting's; 0 is for ever.
+retention = Table(
+    "retention",
+    metadata,
+    Column("account_id", String(32), ForeignKey("accounts.id"), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("days", Integer, nullable=False),
 )

@@ -29,7 +29,7 @@ from dmarcworks.errors import DmarcworksError, StoreError
 from dmarcworks.reports.model import FailureReport, Item
 from dmarcworks.reports.read import read_mail
 from dmarcworks.workers.message import Message
-from dmarcworks.workers.notes import foreign, new_report, safe_name
+from dmarcworks.workers.notes import foreign, inbox_key, new_report, safe_name
 from dmarcworks.workers.private import private
 from dmarcworks.workers.runtime import BatchMessage, Env
 
@@ -53,8 +53,9 @@ async def email(message: Message, env: Env) -> str:
         return "unknown rua address"
     received = env.now()
     mail_id = uuid.uuid4().hex
-    key = f"inbox/{received:%Y/%m/%d}/{mail_id}.eml"
-    await env.objects.put(key, await message.raw(), create_only=True)
+    key = inbox_key(mail_id, gate["domain_id"], received)
+    raw = await message.raw()
+    await env.objects.put(key, raw, create_only=True)
     failpoints.hit("accept.put")
     await env.queue.send(
         {
@@ -68,6 +69,7 @@ async def email(message: Message, env: Env) -> str:
             "peer": message.peer,
             "received": received.timestamp(),
             "size": message.raw_size,
+            "sha256": hashlib.sha256(raw).hexdigest(),
         }
     )
     failpoints.hit("accept.sent")
@@ -328,6 +330,7 @@ def _row(mail: _Mail) -> MailRow:
         outcome=_outcome(mail),
         reports=mail.reports,
         problems=mail.problems,
+        sha256=body.get("sha256") if mail.instead is None else hashlib.sha256(mail.instead).hexdigest(),
     )
 
 

@@ -59,6 +59,11 @@ def covers(domain: str, policy_domain: str) -> bool:
     return policy_domain == domain or policy_domain.endswith("." + domain)
 
 
+def inbox_key(mail_id: str, domain_id: str, received: datetime) -> str:
+    """A raw mail's key: its day, and in its name whose it is and when it came, so that Objects alone tell it."""
+    return f"inbox/{received:%Y/%m/%d}/{mail_id}.{domain_id}.{int(received.timestamp() * 1000)}.eml"
+
+
 def safe_name(name: str) -> str:
     """A file name that is only a label: no path, no leading dot, ASCII, at most 150 characters."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
