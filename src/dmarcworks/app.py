@@ -116,11 +116,7 @@ async def serve(settings: Settings, started: Callable[[Running], None] = lambda 
             max_retries=settings.queue_max_retries,
         )
         listener = smtp_server(settings, env)
-        try:
-            await listener.start()
-        except OSError as error:
-            where = f"{settings.smtp_host}:{settings.smtp_port}"
-            raise SettingsError(f"SMTP cannot listen on {where}: {error.strerror}; see DMARCWORKS_SMTP_PORT") from None
+        await listener.start()
         web = _Web(settings)
         try:
             public_url = settings.public_url.rstrip("/") or web.url
@@ -130,7 +126,7 @@ async def serve(settings: Settings, started: Callable[[Running], None] = lambda 
             consumer.start()
             login = await stores.accounts.first_user()
             running = Running(
-                smtp=f"{settings.smtp_host}:{listener.port}",
+                smtp=listener.listening[0].name,
                 http=web.url,
                 public_url=public_url,
                 login=None if login is None else f"/login/{login}",

@@ -7,12 +7,22 @@ analytics libraries.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from dmarcworks.bindings.contracts import Analytics
-from dmarcworks.errors import DmarcworksError
+from dmarcworks.errors import DmarcworksError, SettingsError
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.routing import rules
-from dmarcworks.routing.smtp import STORE_AWAY, Peer, SmtpBounds, SmtpServer
+from dmarcworks.routing.smtp import (
+    STORE_AWAY,
+    Certificate,
+    Listener,
+    Peer,
+    SmtpBounds,
+    SmtpServer,
+    parse_listeners,
+    parse_networks,
+)
 from dmarcworks.settings import Settings
 from dmarcworks.stores import Stores
 from dmarcworks.workers import dmarc, runtime
@@ -60,8 +70,7 @@ def smtp_server(settings: Settings, env: runtime.Env) -> SmtpServer:
         return await runtime.deliver(dmarc, message, env)
 
     return SmtpServer(
-        host=settings.smtp_host,
-        port=settings.smtp_port,
+        listeners=listeners(settings),
         hostname=settings.hostname,
         bounds=SmtpBounds(
             mail_bytes=settings.mail_bytes,
@@ -70,7 +79,29 @@ def smtp_server(settings: Settings, env: runtime.Env) -> SmtpServer:
             recipients=settings.smtp_recipients,
             idle_seconds=settings.smtp_idle_seconds,
             line_bytes=settings.smtp_line_bytes,
+            transfer_seconds=settings.smtp_transfer_seconds,
+            transfer_bytes=settings.smtp_transfer_bytes,
+            errors=settings.smtp_errors,
+            connections_per_minute=settings.smtp_connections_per_minute,
+            mails_per_minute=settings.smtp_mails_per_minute,
         ),
         recipient=recipient,
         deliver=deliver,
+        certificate=certificate(settings),
+        proxies=parse_networks(settings.smtp_proxy_networks, "DMARCWORKS_SMTP_PROXY_NETWORKS"),
     )
+
+
+def listeners(settings: Settings) -> list[Listener]:
+    """Where mail comes in: the list, or the one address of the simple form."""
+    return parse_listeners(settings.smtp_listen) or [Listener(settings.smtp_host, settings.smtp_port)]
+
+
+def certificate(settings: Settings) -> Certificate | None:
+    """What STARTTLS shows, or None when no files are named."""
+    cert, key = settings.smtp_tls_cert, settings.smtp_tls_key
+    if not cert and not key:
+        return None
+    if not cert or not key:
+        raise SettingsError("DMARCWORKS_SMTP_TLS_CERT and DMARCWORKS_SMTP_TLS_KEY belong together: one is missing")
+    return Certificate(Path(cert), Path(key))

@@ -46,6 +46,19 @@ class Settings(BaseModel):
     analytics_url: str = Field("", description="The figures; empty: chdb://<home>/analytics.")
     smtp_host: str = Field("127.0.0.1", description="Address that SMTP listens on.")
     smtp_port: int = Field(2525, ge=0, le=65535, description="Port that SMTP listens on; 0 takes a free one.")
+    smtp_listen: str = Field(
+        "",
+        description="Where mail comes in, instead of smtp_host and smtp_port: a list of host:port, [IPv6]:port"
+        " (each with /tls, /lmtp or /proxy behind it as wanted) and unix:/path (LMTP), commas or spaces between.",
+    )
+    smtp_tls_cert: str = Field(
+        "", description="PEM file of the certificate and its chain, for STARTTLS and /tls; read again when it changes."
+    )
+    smtp_tls_key: str = Field("", description="PEM file of the certificate's key, not encrypted.")
+    smtp_proxy_networks: str = Field(
+        "",
+        description="Networks whose load balancers may name the real client by the PROXY protocol on /proxy listeners.",
+    )
     smtp_connections: int = Field(1000, ge=1, le=100_000, description="SMTP connections at once, in all.")
     smtp_connections_per_address: int = Field(10, ge=1, le=100_000, description="SMTP connections at once per address.")
     smtp_recipients: int = Field(100, ge=1, le=10_000, description="Recipients of one mail.")
@@ -53,6 +66,27 @@ class Settings(BaseModel):
         _MIB, ge=1000, le=64 * _MIB, description="Longest line of a mail, in bytes; some reports pass RFC 5321's 1,000."
     )
     smtp_idle_seconds: int = Field(60, ge=1, le=3600, description="Seconds of silence after which a connection ends.")
+    smtp_transfer_seconds: int = Field(
+        1800, ge=10, le=86_400, description="Seconds that one mail's transfer may take, however steadily it comes."
+    )
+    smtp_transfer_bytes: int = Field(
+        512 * _MIB,
+        ge=_MIB,
+        le=1 << 40,
+        description="Bytes of all mails on their way in, together; over it: 452.",
+    )
+    smtp_errors: int = Field(
+        100,
+        ge=1,
+        le=100_000,
+        description="Commands between two mails that may be refused or lead nowhere; then 421.",
+    )
+    smtp_connections_per_minute: int = Field(
+        0, ge=0, le=1_000_000, description="New SMTP connections per address (IPv6: per /64) and minute; 0: no limit."
+    )
+    smtp_mails_per_minute: int = Field(
+        0, ge=0, le=1_000_000, description="Mails per address (IPv6: per /64) and minute; over it: 450. 0: no limit."
+    )
     http_host: str = Field("127.0.0.1", description="Address that HTTP listens on.")
     http_port: int = Field(8080, ge=0, le=65535, description="Port that HTTP listens on; 0 takes a free one.")
     mail_bytes: int = Field(25 * _MIB, ge=1024, le=1024 * _MIB, description="Largest mail, in bytes.")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable
+import ipaddress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
-from dmarcworks.routing.smtp import Peer, SmtpBounds, SmtpServer
+from dmarcworks.routing.smtp import Certificate, Listener, Peer, SmtpBounds, SmtpServer
 
 RUA = "0123456789abcdef0123456789abcdef@reports.example.net"
 BOUNDS = SmtpBounds(
@@ -88,10 +89,13 @@ def house() -> House:
 async def start(house: House) -> AsyncIterator[Start]:
     servers: list[SmtpServer] = []
 
-    async def start(**bounds: float) -> SmtpServer:
+    async def start(
+        *listeners: Listener, certificate: Certificate | None = None, proxies: Sequence[str] = (), **bounds: float
+    ) -> SmtpServer:
         server = SmtpServer(
-            host="127.0.0.1",
-            port=0,
+            listeners=listeners or [Listener("127.0.0.1")],
+            certificate=certificate,
+            proxies=[ipaddress.ip_network(network) for network in proxies],
             hostname="reports.example.net",
             bounds=dataclasses.replace(BOUNDS, **bounds),
             recipient=house.recipient,

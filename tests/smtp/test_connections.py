@@ -34,7 +34,7 @@ async def test_connections_over_the_bound_get_421(start: Start, connect: Connect
     assert await clients[0].say("QUIT") == "221 2.0.0 Bye"
     assert await clients[0].closed()
     async with asyncio.timeout(5):
-        while len(server.conversations) > 2:
+        while len(server.connections) > 2:
             await asyncio.sleep(0.01)
     assert (await (await connect(server)).say("EHLO mail.example")).startswith("250-")
 

@@ -262,10 +262,10 @@ async def test_a_cut_connection_delivers_nothing(start: Start, connect: Connect,
     client.writer.close()
     await client.writer.wait_closed()
     async with asyncio.timeout(5):
-        while server.conversations:
+        while server.connections:
             await asyncio.sleep(0.01)
     assert house.taken == []
-    assert server.per_address == {}
+    assert server.limits.per_address == {}
 
 
 async def test_who_has_an_address_is_nobodys_business(start: Start, connect: Connect) -> None:

@@ -1,0 +1,159 @@
+"""Listens on every door, hands each connection to a `Connection`, and ends them all at a stop.
+
+PROXY doors take a connection's header first, and only from networks that may speak for others (`SettingsError` when
+none is named); everybody else is closed without a word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Sequence
+
+import structlog
+
+from dmarcworks.errors import SettingsError
+from dmarcworks.routing.smtp.connection import Connection
+from dmarcworks.routing.smtp.limits import Limits, plain_address
+from dmarcworks.routing.smtp.listeners import Bound, Listener, Network, bind, listen, remove
+from dmarcworks.routing.smtp.proxy import ProxyError, read_header
+from dmarcworks.routing.smtp.session import Delivery, Recipient, SmtpBounds
+from dmarcworks.routing.smtp.tls import Certificate
+
+log = structlog.get_logger("dmarcworks.smtp")
+
+_PROXY_SECONDS = 5.0
+
+
+class SmtpServer:
+    """The front door. `start`, then `stop`."""
+
+    def __init__(
+        self,
+        *,
+        listeners: Sequence[Listener],
+        hostname: str,
+        bounds: SmtpBounds,
+        recipient: Recipient,
+        deliver: Delivery,
+        certificate: Certificate | None = None,
+        proxies: Sequence[Network] = (),
+    ) -> None:
+        self._listeners = listeners
+        self._proxies = proxies
+        self.hostname = hostname
+        self.bounds = bounds
+        self.recipient = recipient
+        self.deliver = deliver
+        self.certificate = certificate
+        self.limits = Limits(bounds, asyncio.get_running_loop().time)
+        self.connections: set[Connection] = set()
+        self.transfer = 0
+        self.closing = False
+        self.bound: list[Bound] = []
+        self._servers: list[asyncio.Server] = []
+        self._accepting: list[asyncio.Task[None]] = []
+        self._headers: set[asyncio.Task[None]] = set()
+        self._empty = asyncio.Event()
+        for listener in listeners:
+            if listener.tls and certificate is None:
+                raise SettingsError(f"{listener}: TLS needs DMARCWORKS_SMTP_TLS_CERT and DMARCWORKS_SMTP_TLS_KEY")
+            if listener.proxy and not proxies:
+                raise SettingsError(f"{listener}: PROXY needs DMARCWORKS_SMTP_PROXY_NETWORKS")
+
+    def settled(self) -> None:
+        """Asked whenever a conversation ends: is nobody left while we close?"""
+        if self.closing and not self.connections:
+            self._empty.set()
+
+    @property
+    def listening(self) -> list[Listener]:
+        """The listeners with their real ports."""
+        return [bound.listener for bound in self.bound]
+
+    @property
+    def port(self) -> int:
+        """The first listener's real port."""
+        return self.bound[0].listener.port if self.bound else self._listeners[0].port
+
+    async def start(self, bound: Sequence[Bound] | None = None) -> None:
+        """Listen, on sockets of its own or on those handed in. `SettingsError` when an address cannot be had."""
+        try:
+            for listener in self._listeners if bound is None else ():
+                self.bound += bind(listener)
+            self.bound += bound or ()
+            for one in self.bound:
+                await self._open(one)
+        except BaseException:
+            await self._shut()
+            raise
+
+    async def _open(self, bound: Bound) -> None:
+        loop, listener = asyncio.get_running_loop(), bound.listener
+        listen(bound)
+        if listener.proxy:
+            self._accepting.append(loop.create_task(self._accept(bound), name=f"smtp {listener}"))
+        elif listener.path:
+            server = await loop.create_unix_server(lambda: Connection(self, listener), sock=bound.socket)
+            self._servers.append(server)
+        else:
+            self._servers.append(await loop.create_server(lambda: Connection(self, listener), sock=bound.socket))
+
+    async def _accept(self, bound: Bound) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, address = await loop.sock_accept(bound.socket)
+            except OSError as error:  # no more file handles, or a client that went again
+                log.warning("accept failed", error=str(error))
+                await asyncio.sleep(0.1)
+                continue
+            if len(self._headers) + self.limits.total >= self.bounds.connections:
+                connection.close()
+                continue
+            task = loop.create_task(self._proxied(connection, str(address[0]), bound.listener))
+            self._headers.add(task)
+            task.add_done_callback(self._headers.discard)
+
+    async def _proxied(self, connection: socket.socket, balancer: str, listener: Listener) -> None:
+        balancer = plain_address(balancer)
+        try:
+            if not any(ipaddress.ip_address(balancer) in network for network in self._proxies):
+                raise ProxyError("not from DMARCWORKS_SMTP_PROXY_NETWORKS")
+            connection.setblocking(False)
+            client = plain_address(await asyncio.wait_for(read_header(connection), _PROXY_SECONDS)) or balancer
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: Connection(self, listener, client), connection
+            )
+        except (ProxyError, OSError, TimeoutError) as error:
+            log.warning("proxy refused", peer=balancer, error=str(error) or type(error).__name__)
+            connection.close()
+        except BaseException:
+            connection.close()
+            raise
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """Accept nothing more, let mails in transfer finish for `grace` seconds, say 421 to the rest."""
+        self.closing = True
+        await self._shut()
+        for connection in list(self.connections):
+            if not connection.busy:
+                connection.dismiss()
+        self.settled()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), grace)
+        for connection in list(self.connections):
+            connection.dismiss()
+
+    async def _shut(self) -> None:
+        for server in self._servers:
+            server.close()
+        tasks = [*self._accepting, *self._headers]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._servers, self._accepting = [], []
+        for bound in self.bound:
+            remove(bound)
