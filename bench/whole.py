@@ -1,0 +1,235 @@
+"""The whole way, durable at every step: small report mails over SMTP until the last one is in an answer of the SQL API.
+
+One command: `python bench/whole.py [--mails 20000] [--connections 16] [--profile] [--no-peer] [--write]`. The server is
+the real one (`dmarcworks serve`) on a new home; in the same run parsedmarc from PyPI reads the same mails from a Maildir
+into PostgreSQL, offline, with two processes. Memory of our process is told from the first thousand mails to the last.
+`--profile` samples the server (py-spy) and sums by step and by function; its rate is then not the one to quote.
+`--write` renews docs/benchmarks-whole.md. All of it stands in bench/.whole/, on this folder's disk.
+"""
+
+# ruff: noqa: E501 - tables are long lines by nature
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import samples
+import uvloop
+import whole_peer
+from sender import RECORDS, Load, load, send
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "bench" / ".whole"
+DOMAIN = "example.com"
+STEPS = 20
+PATIENCE = 1800.0
+
+
+@dataclass
+class Result:
+    """Seconds, and what the process took; `memory` is (mails taken, resident MB)."""
+
+    accepted: float = 0.0
+    queryable: float = 0.0
+    cpu: float = 0.0
+    client_cpu: float = 0.0
+    memory: list[tuple[int, float]] = field(default_factory=list)
+    stacks: str = ""
+
+
+class Server:
+    """`dmarcworks serve` on a home of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("DMARCWORKS_")}
+        self.environment = {
+            **clean,
+            "PYTHONPATH": str(ROOT / "src"),
+            "DMARCWORKS_HOME": str(home),
+            "DMARCWORKS_SMTP_PORT": "0",
+            "DMARCWORKS_HTTP_PORT": "0",
+            "DMARCWORKS_HOSTNAME": "reports.example.net",
+            "DMARCWORKS_SMTP_CONNECTIONS_PER_ADDRESS": "1000",
+            "DMARCWORKS_LOG_FORMAT": "json",
+            **{name: value for name, value in os.environ.items() if name.startswith("DMARCWORKS_QUEUE_")},
+        }
+        command = [sys.executable, "-c", "from dmarcworks.cli import main; main()"]
+        with (home.parent / "server.log").open("wb") as log:
+            self.process = subprocess.Popen([*command, "serve"], env=self.environment, stdout=log, stderr=log)
+        _until(lambda: (home / "running.json").exists() or self.process.poll() is not None, "the server is up")
+        running = json.loads((home / "running.json").read_text())
+        self.http = running["http"]
+        host, _, port = running["smtp"].rpartition(":")
+        self.smtp = (host, int(port))
+        self.rua: str = self._command("domain", "add", DOMAIN)["rua"]
+        made = self._command("token", "create")
+        self._token, self._account = made["token"], made["account_id"]
+
+    def _command(self, *words: str) -> dict[str, Any]:
+        command = [sys.executable, "-c", "from dmarcworks.cli import main; main()", *words, "--json"]
+        done = subprocess.run(command, env=self.environment, check=True, capture_output=True, text=True)
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    def counted(self) -> tuple[int, int]:
+        """Records and messages that the SQL API tells."""
+        request = urllib.request.Request(
+            f"{self.http}/client/v4/accounts/{self._account}/analytics_engine/sql",
+            data=b"SELECT COUNT() AS records, SUM(double8) AS messages FROM dmarc_reports",
+            headers={"Authorization": f"Bearer {self._token}"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            (row,) = json.loads(answer.read())["data"]
+        return int(row["records"]), int(row["messages"] or 0)
+
+    def resident(self) -> float:
+        """MB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+    def cpu(self) -> float:
+        """Seconds of processor time so far."""
+        ticks = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self) -> None:
+        """As an operator would."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(60)
+        finally:
+            self.process.kill()
+            self.process.wait()
+
+
+def _until(question: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not question():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"after {PATIENCE:g} s still not: {what}")
+        time.sleep(0.2)
+
+
+@contextmanager
+def profiled(server: Server, wanted: bool, result: Result) -> Iterator[None]:
+    """Sample the server's threads while the block runs."""
+    if not wanted:
+        yield
+        return
+    out = FOLDER / "stacks.txt"
+    sampler = subprocess.Popen(
+        [str(samples.py_spy()), "record", "-p", str(server.process.pid), "-r", "100", "-f", "raw", "-o", str(out)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        sampler.send_signal(signal.SIGINT)
+        sampler.wait(60)
+        result.stacks = out.read_text()
+
+
+def ours(sent: Load, connections: int, profile: bool) -> Result:
+    """Send it all, wait for the last to be counted."""
+    home = FOLDER / "home"
+    home.mkdir(parents=True)
+    server = Server(home)
+    result = Result()
+    step = max(1, len(sent.mails) // STEPS)
+
+    def taken(number: int) -> None:
+        if number % step == 0 or number == 1:
+            result.memory.append((number, server.resident()))
+
+    try:
+        with profiled(server, profile, result):
+            cpu, own, started = server.cpu(), time.process_time(), time.perf_counter()
+            uvloop.run(send(server.smtp, server.rua, sent.mails, connections, taken))
+            result.accepted, result.client_cpu = time.perf_counter() - started, time.process_time() - own
+            _until(lambda: server.counted()[0] >= sent.records, "every record is counted")
+            result.queryable = time.perf_counter() - started
+        result.cpu = server.cpu() - cpu
+        result.memory.append((len(sent.mails), server.resident()))
+        if server.counted() != (sent.records, sent.messages):
+            raise SystemExit(f"counted {server.counted()}, sent {(sent.records, sent.messages)}")
+    finally:
+        server.stop()
+    return result
+
+
+def main() -> int:
+    """Measure and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mails", type=int, default=20_000, help="how many (20,000)")
+    parser.add_argument("--connections", type=int, default=16, help="SMTP connections at once (16)")
+    parser.add_argument("--profile", action="store_true", help="say where the server's time goes")
+    parser.add_argument("--no-peer", action="store_true", help="without parsedmarc")
+    parser.add_argument("--write", action="store_true", help="renew docs/benchmarks-whole.md")
+    options = parser.parse_args()
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
+    sent = load(options.mails)
+    count = len(sent.mails)
+    print(f"{count:,} mails, {sent.records:,} records, {sent.messages:,} messages", file=sys.stderr)
+    mine = ours(sent, options.connections, options.profile)
+    low, high = RECORDS
+    lines = [
+        f"{count:,} mails of {low} to {high} records ({sum(map(len, sent.mails)) // count:,} bytes a mail, gzip and zip), "
+        f"{sent.records:,} records.",
+        "",
+        "| what | mails/s | seconds | durable |",
+        "|---|---|---|---|",
+        f"| dmarcworks: SMTP, {options.connections} connections, until the last is in the SQL API's answer | "
+        f"**{count / mine.queryable:,.0f}** | {mine.queryable:.1f} | every step; mail and report archived |",
+        f"| of that: every mail answered with 250 | {count / mine.accepted:,.0f} | {mine.accepted:.1f} | raw mail and queue item |",
+    ]
+    if not options.no_peer:
+        theirs = whole_peer.measure(FOLDER, sent)
+        lines += [
+            f"| parsedmarc {theirs.version}: Maildir → PostgreSQL {theirs.postgres}, 2 processes, offline | "
+            f"{count / theirs.seconds:,.0f} | {theirs.seconds:.1f} | a commit per report, nothing archived |",
+            "",
+            f"Ratio {theirs.seconds / mine.queryable:.1f}. parsedmarc stored {theirs.reports:,} reports, {theirs.records:,} "
+            f"records, {theirs.messages:,} messages; dmarcworks all of {sent.messages:,} messages.",
+        ]
+    lines += [
+        "",
+        f"Processor time: server {mine.cpu:.1f} s ({mine.cpu / count * 1000:.2f} ms a mail), the sending client "
+        f"{mine.client_cpu:.1f} s, on {os.cpu_count()} cores.",
+        "",
+        "Resident memory of the server while mails came in, the last line when all was counted:",
+        "",
+        "| mails taken | MB |",
+        "|---|---|",
+        *(f"| {number:,} | {resident:.0f} |" for number, resident in mine.memory),
+    ]
+    if mine.stacks:
+        lines += ["", *samples.tables(mine.stacks)]
+    print("\n".join(lines))
+    if options.write:
+        head = (
+            "# The whole way, measured\n\n`python bench/whole.py --write` (in the project's virtual environment) renews this "
+            "page: report mails over SMTP until\nthe last one is in an answer of the SQL API, every step durable, and parsedmarc "
+            "from PyPI on the same mails in the same run.\nRatios count; absolute times are one machine's on one day.\n\n"
+        )
+        (ROOT / "docs" / "benchmarks-whole.md").write_text(head + "\n".join(lines) + "\n")
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
