@@ -27,6 +27,7 @@ from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions import Questions
 from dmarcworks.api import auth, rest
 from dmarcworks.api import sql as sql_api
+from dmarcworks.api.limits import Limits
 from dmarcworks.api.operator import operator
 from dmarcworks.api.sql_desk import Desk
 from dmarcworks.bindings import open as bindings
@@ -57,6 +58,9 @@ def http_app(settings: Settings, stores: Stores, analytics: Analytics, public_ur
     """Everything over HTTP: SQL, health, dashboard; `secret` opens /internal/ to this machine's commands."""
     app = FastAPI(title="dmarcworks", docs_url=None, redoc_url=None, openapi_url=None)
     bounds = QueryBounds(seconds=settings.sql_seconds, rows=settings.sql_rows, memory=settings.sql_memory_bytes)
+    app.state.limits = Limits(
+        time.monotonic, requests=settings.api_requests_per_minute, failures=settings.api_failures_per_minute
+    )
     checks = {"database": stores.database.ping, "objects": stores.objects.ping, "analytics": analytics.ping}
     app.include_router(rest.router(checks))
     app.include_router(sql_api.router(Desk(analytics, bounds), stores.accounts))
@@ -66,6 +70,7 @@ def http_app(settings: Settings, stores: Stores, analytics: Analytics, public_ur
         problems=stores.problems,
         questions=Questions(analytics),
         objects=stores.objects,
+        audit=stores.audit,
         hostname=settings.hostname.lower(),
         public_url=public_url,
         clock=time.time,

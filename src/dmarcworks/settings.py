@@ -110,6 +110,12 @@ class Settings(BaseModel):
     sql_seconds: float = Field(10.0, gt=0, le=3600, description="Seconds that one SQL statement may take.")
     sql_rows: int = Field(100_000, ge=1, le=10_000_000, description="Rows that one SQL statement may return.")
     sql_memory_bytes: int = Field(1024 * _MIB, ge=_MIB, description="Memory of one SQL statement, in bytes.")
+    api_requests_per_minute: int = Field(
+        6000, ge=1, le=1_000_000, description="Requests that one token may send in a minute, to all APIs together."
+    )
+    api_failures_per_minute: int = Field(
+        30, ge=1, le=1_000_000, description="Unknown tokens that one network address may try in a minute."
+    )
     log_format: str = Field(
         "auto", pattern="^(auto|json|text)$", description="json, text, or auto: text on a terminal."
     )

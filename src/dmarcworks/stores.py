@@ -15,6 +15,7 @@ from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.contracts import KV, Database, Objects, Queue
 from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.arrivals import Arrivals
+from dmarcworks.catalogue.audit import Audit
 from dmarcworks.catalogue.problems import Problems
 from dmarcworks.errors import SettingsError
 from dmarcworks.settings import Settings
@@ -33,6 +34,7 @@ class Stores:
     accounts: Accounts
     arrivals: Arrivals
     problems: Problems
+    audit: Audit
 
 
 @asynccontextmanager
@@ -50,7 +52,8 @@ async def opened(settings: Settings) -> AsyncIterator[Stores]:
         stack.push_async_callback(objects.close)
         kv, queue = bindings.open_kv(database), bindings.open_queue(database)
         accounts = Accounts(database, kv, settings.hostname.lower())
-        yield Stores(database, kv, queue, objects, accounts, Arrivals(database), Problems(database))
+        catalogue = (Arrivals(database), Problems(database), Audit(database))
+        yield Stores(database, kv, queue, objects, accounts, *catalogue)
 
 
 def running_server(settings: Settings) -> dict[str, object] | None:

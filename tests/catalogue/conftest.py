@@ -12,6 +12,7 @@ from dmarcworks.bindings.kv import SqlKV
 from dmarcworks.bindings.sql import SqliteDatabase
 from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.arrivals import Arrivals
+from dmarcworks.catalogue.audit import Audit
 from dmarcworks.catalogue.problems import Problems
 
 
@@ -36,6 +37,7 @@ class Catalogue:
     arrivals: Arrivals
     problems: Problems
     clock: Clock
+    audit: Audit
 
     def file_bytes(self) -> bytes:
         """All that is on disk: the file and its log."""
@@ -50,5 +52,6 @@ async def catalogue(tmp_path: Path) -> AsyncIterator[Catalogue]:
     kv = SqlKV(database)
     accounts = Accounts(database, kv, "reports.example.net", clock=clock)
     problems = Problems(database, clock=clock)
-    yield Catalogue(tmp_path / "catalogue.db", database, kv, accounts, Arrivals(database), problems, clock)
+    audit = Audit(database, clock=clock)
+    yield Catalogue(tmp_path / "catalogue.db", database, kv, accounts, Arrivals(database), problems, clock, audit)
     await database.close()

@@ -19,6 +19,7 @@ from dmarcworks.bindings.contracts import Analytics, Objects
 from dmarcworks.bindings.open import open_analytics, open_database, open_kv, open_objects
 from dmarcworks.catalogue.accounts import Accounts, Domain
 from dmarcworks.catalogue.arrivals import Arrivals, NewReport
+from dmarcworks.catalogue.audit import Audit
 from dmarcworks.catalogue.problems import Problems
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
@@ -177,7 +178,20 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     arrivals, problems = Arrivals(database), Problems(database, clock=clock)
     app = FastAPI(openapi_url=None)
     questions = Questions(analytics)
-    pages.install(app, Deps(accounts, arrivals, problems, questions, objects, HOST, "http://127.0.0.1", clock))
+    pages.install(
+        app,
+        Deps(
+            accounts,
+            arrivals,
+            problems,
+            questions,
+            objects,
+            Audit(database, clock=clock),
+            HOST,
+            "http://127.0.0.1",
+            clock,
+        ),
+    )
     made = House(app, clock, accounts, arrivals, problems, objects, analytics)
     await fill(made)
     yield made

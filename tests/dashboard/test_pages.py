@@ -9,6 +9,8 @@ import httpx
 import pytest
 from tests.dashboard.conftest import EVIL, HOST, TODAY, House, aggregate, record
 
+from dmarcworks.catalogue.audit import Actor, acting
+
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
@@ -230,3 +232,22 @@ async def test_an_error_of_a_store_shows_no_inner_text(house: House, client: htt
     answer = await client.get(f"/reports/{found[0].key}/raw")
     assert answer.status_code == 404
     assert "The archive no longer has this file; its figures stay." in answer.text
+
+
+async def test_changes_are_shown_to_their_account_only(house: House, client: httpx.AsyncClient) -> None:
+    """Who changed what, a token by its name; a stranger's text is only text; the neighbour's changes are not there."""
+    mine = await house.accounts.account_by_name("default")
+    theirs = await house.accounts.account_by_name("neighbour")
+    with acting(Actor("user", EVIL, "192.0.2.7")):
+        secret, token = await house.accounts.create_token(mine.id, "read", "nightly")
+        await house.accounts.create_token(theirs.id, "read", "not yours")
+    with acting(Actor("token", token.id)):
+        await house.accounts.revoke_token(token.id)
+    answer = await client.get("/audit")
+    assert EVIL not in answer.text
+    assert secret not in answer.text
+    page = await text(client, "/audit")
+    assert f"Token revoked {token.id}" in page
+    assert f"Token made {token.id} &lt;script&gt;alert(1)&lt;/script&gt; user 192.0.2.7" in page
+    rows = await house.accounts.tokens(theirs.id)
+    assert rows[0].id not in page

@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from dmarcworks.analytics.questions import DayVolume, Figures, SourceVolume
+from dmarcworks.api.limits import Tries
 from dmarcworks.dashboard import charts, format
-from dmarcworks.dashboard.limit import Tries
 from dmarcworks.dashboard.pages.raw import plain_name
 from dmarcworks.dashboard.period import Period, parse_day, period
 from dmarcworks.dashboard.verdict import verdict

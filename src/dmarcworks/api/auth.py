@@ -8,6 +8,7 @@ account's token are 403, in the same words whether or not the thing asked for ex
 from __future__ import annotations
 
 import hmac
+import math
 import re
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -15,7 +16,9 @@ from typing import Protocol
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
-from dmarcworks.catalogue.accounts import SESSION_SECONDS, Token, User
+from dmarcworks.api.limits import Limits
+from dmarcworks.catalogue import audit
+from dmarcworks.catalogue.accounts import SESSION_SECONDS, Token, User, secret_hash
 from dmarcworks.errors import (
     BoundError,
     ConflictError,
@@ -28,6 +31,7 @@ from dmarcworks.errors import (
 
 COOKIE = "dmarcworks_session"
 RETRY_SECONDS = 5
+_ASK = "Unauthorized: send a token as `Authorization: Bearer <token>`"
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]{1,512}) *", re.IGNORECASE)
 
 
@@ -45,15 +49,47 @@ class NoTokenError(DeniedError):
     """No token, or none that we know (401)."""
 
 
+class TooManyError(DmarcworksError):
+    """A token asks too often, or an address tried too many tokens that are none (429); `wait` in seconds."""
+
+    def __init__(self, text: str, wait: float) -> None:
+        super().__init__(text)
+        self.wait = max(1, math.ceil(wait))
+
+
 async def token(request: Request, accounts: Identities, scope: str = "read") -> Token:
-    """The request's token; `NoTokenError` without a good one, `DeniedError` when its scope is too small."""
-    match = _BEARER.fullmatch(request.headers.get("authorization", ""))
-    found = await accounts.token(match[1]) if match else None
-    if found is None:
-        raise NoTokenError("Unauthorized: send a token as `Authorization: Bearer <token>`")
+    """The request's token; from here on it is the one who acts.
+
+    `NoTokenError` without a good one, `DeniedError` when its scope is too small, `TooManyError` by `app.state.limits`.
+    """
+    found = await _token(request, accounts)
+    audit.act(audit.Actor("token", found.id, address(request)))
     if not found.allows(scope):
         raise DeniedError(f"this needs a token with the scope {scope!r}")
     return found
+
+
+async def _token(request: Request, accounts: Identities) -> Token:
+    match = _BEARER.fullmatch(request.headers.get("authorization", ""))
+    if match is None:
+        raise NoTokenError(_ASK)
+    limits: Limits | None = getattr(request.app.state, "limits", None)
+    hashed, peer = secret_hash(match[1]), address(request)
+    if limits is not None and (wait := limits.before(peer, hashed)):
+        raise TooManyError("too many unknown tokens came from your address; wait a moment", wait)
+    found = await accounts.token(match[1])
+    if found is None:
+        if limits is not None:
+            limits.failed(peer, hashed)
+        raise NoTokenError(_ASK)
+    if limits is not None and (wait := limits.passed(peer, hashed)):
+        raise TooManyError("this token asks too often; wait a moment", wait)
+    return found
+
+
+def address(request: Request) -> str:
+    """The network address of who asks."""
+    return request.client.host if request.client else "unknown"
 
 
 def bearer(accounts: Identities, scope: str = "read") -> Callable[[Request], Awaitable[Token]]:
@@ -95,6 +131,7 @@ def status_of(error: DmarcworksError) -> int:
     kinds: tuple[tuple[type[DmarcworksError], int], ...] = (
         (NoTokenError, 401),
         (DeniedError, 403),
+        (TooManyError, 429),
         (NotFoundError, 404),
         (ConflictError, 409),
         (BoundError, 413),
@@ -112,6 +149,8 @@ def refusal(error: DmarcworksError) -> JSONResponse:
         headers["WWW-Authenticate"] = 'Bearer realm="dmarcworks"'
     if status == 503:
         headers["Retry-After"] = str(RETRY_SECONDS)
+    if isinstance(error, TooManyError):
+        headers["Retry-After"] = str(error.wait)
     # What a store says of itself (paths, hosts) is for the log, not for strangers.
     text = "the store is away; try again" if status in (500, 503) else str(error)
     return JSONResponse({"errors": [{"message": text}]}, status, headers)

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from fastapi import Request
 
 from dmarcworks.api.auth import NoTokenError
+from dmarcworks.catalogue.audit import act, command
 
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]{1,512}) *", re.IGNORECASE)
 
@@ -24,5 +25,6 @@ def operator(secret: str) -> Callable[[Request], Awaitable[None]]:
         match = _BEARER.fullmatch(request.headers.get("authorization", ""))
         if match is None or not secret or not hmac.compare_digest(match[1].encode(), secret.encode()):
             raise NoTokenError("Unauthorized: this is for commands on the same machine")
+        act(command())
 
     return dependency

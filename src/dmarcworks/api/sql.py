@@ -34,7 +34,7 @@ def router(desk: Desk, accounts: auth.Identities) -> APIRouter:
             own = auth.require_account(token, account_id)
             text = await _text(request)
             who = f"token {token.name or token.id}"
-            found = await desk.ask(text, own, who=who, source="api", values=values(request))
+            found = await desk.ask(text, own, who=who, source="api", values=values(request), domains=token.domains)
         except QueryError as error:
             return PlainTextResponse(str(error) + "\n", 422)
         except TooManyError as error:

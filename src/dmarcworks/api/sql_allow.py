@@ -10,6 +10,7 @@ is raised by another account's row.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,12 +64,12 @@ class Statement:
     parameters: tuple[str, ...] = ()
 
 
-def compile_sql(text: str, account_id: str, format: str = "JSON") -> Statement:
-    """The statement for one account, in `format` unless it names one.
+def compile_sql(text: str, account_id: str, format: str = "JSON", domains: Sequence[str] | None = None) -> Statement:
+    """The statement for one account, or for some of its `domains` (ids) only; in `format` unless it names one.
 
     `QueryError` for what is not allowed, `BoundError` for what is too large.
     """
-    if not _ACCOUNT.fullmatch(account_id):
+    if not all(_ACCOUNT.fullmatch(id_) for id_ in (account_id, *(domains or ()))):
         raise DeniedError("not authorized for that account")
     if len(text.encode("utf-8", "surrogatepass")) > TEXT_BYTES:
         raise BoundError(f"the query is longer than {TEXT_BYTES} bytes")
@@ -81,7 +82,7 @@ def compile_sql(text: str, account_id: str, format: str = "JSON") -> Statement:
         trees = dialect.parser().parse(tokens, text)
         if len(trees) != 1 or trees[0] is None:
             raise QueryError("Input was invalid: send one statement at a time")
-        return _Writer(account_id).statement(trees[0], format)
+        return _Writer(account_id, domains).statement(trees[0], format)
     except TokenError as error:
         raise QueryError(f"Input was invalid: {str(error)[:200]}") from None
     except ParseError as error:
@@ -142,9 +143,13 @@ def _syntax(error: ParseError) -> str:
 class _Writer(Expressions):
     """Writes a tree anew for one account."""
 
-    def __init__(self, account_id: str) -> None:
+    def __init__(self, account_id: str, domains: Sequence[str] | None = None) -> None:
         super().__init__()
-        self._account_id = account_id
+        # The ids are 32 hex digits, nothing else (`compile_sql`).
+        self._wall = f"account_id = '{account_id}'"
+        if domains is not None:
+            listed = ", ".join(f"'{domain}'" for domain in domains)
+            self._wall += f" AND domain_id IN ({listed})" if listed else " AND false"
         self._ctes: list[set[str]] = []
         self._names: dict[str, None] = {}
         self._tables = 0
@@ -302,7 +307,7 @@ class _Writer(Expressions):
         if self._tables > REFERENCES:
             raise BoundError(f"the query names tables more than {REFERENCES} times")
         columns = ["*", *(alias.name for alias in TABLES[name].aliases if alias.name in self._names)]
-        return f"(SELECT {', '.join(columns)} FROM {name} PREWHERE account_id = '{self._account_id}') AS {shown}"  # noqa: S608
+        return f"(SELECT {', '.join(columns)} FROM {name} PREWHERE {self._wall}) AS {shown}"  # noqa: S608
 
     def _group(self, node: exp.Expr | None) -> str:
         if not node:

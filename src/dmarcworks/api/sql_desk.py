@@ -12,7 +12,7 @@ import io
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -46,7 +46,9 @@ _SETTINGS: dict[str, str | int] = {
 }
 _IDENTIFIER = re.compile(r"(?:identifier|column) [`']([^`']{1,200})[`']")
 # The engine's inside: error codes, the statement as we rewrote it, its version.
-_WALL = re.compile(r"\(SELECT \*[^()]* FROM (\w+) PREWHERE account_id = '[0-9a-f]{32}'\) AS \w+")
+_WALL = re.compile(
+    r"\(SELECT \*[^()]* FROM (\w+) PREWHERE account_id = '[0-9a-f]{32}'(?: AND [^()]*(?:\([^()]*\))?)?\) AS \w+"
+)
 _NOISE = re.compile(
     r":? (?:In scope|While|while) .*|\. Note: .*|Code: \d+\. |DB::Exception: |\(version [^)]*\)|\.? ?\([A-Z_]{4,}\)",
     re.DOTALL,
@@ -107,13 +109,17 @@ class Desk:
         source: str,
         values: Mapping[str, str] | None = None,
         format: str = "JSON",
+        domains: Sequence[str] | None = None,
     ) -> Answer:
-        """Run one account's statement; `values` of its parameters by name, `format` when it names none."""
+        """Run one account's statement, over some of its domains (ids) only when they are given.
+
+        `values` of its parameters by name, `format` when it names none.
+        """
         started, begun = self._clock(), time.perf_counter()
         rows, error = 0, ""
         try:
             async with self._turns.of(account_id):
-                body, form = await run(text, account_id, self._analytics, self.bounds, values or {}, format)
+                body, form = await run(text, account_id, self._analytics, self.bounds, values or {}, format, domains)
             rows = count_rows(body, form)
             return Answer(body, _MEDIA[form], form, rows)
         except DmarcworksError as refused:
@@ -153,10 +159,11 @@ async def run(
     bounds: QueryBounds,
     values: Mapping[str, str] | None = None,
     format: str = "JSON",
+    domains: Sequence[str] | None = None,
 ) -> tuple[bytes, str]:
     """Run one account's statement: the result and its format. `QueryError` with a text for the person who asked."""
     # A text may be large and its parser is slow: neither may stall the mails that come in meanwhile.
-    statement = await asyncio.to_thread(compile_sql, text, account_id, format)
+    statement = await asyncio.to_thread(compile_sql, text, account_id, format, domains)
     parameters = _bound(statement, values or {})
     limited = QueryBounds(bounds.seconds, bounds.rows, bounds.memory, {**bounds.extra, **_SETTINGS})
     try:

@@ -1,19 +1,18 @@
 """Accounts, domains, users and tokens: who may see what, and which rua address belongs to whom.
 
-A secret (token, login link, session) leaves here once, when it is made; the store holds its SHA-256. Random secrets of
-256 bits need no slow hash, and an indexed look-up by hash tells a guesser nothing about its progress.
+A secret (login link, session; tokens stand in `tokens.py`) leaves here once, when it is made; the store holds its
+SHA-256. Every change is noted in the audit log, in its own transaction.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import secrets as randomness
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,16 +23,16 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import KV, Database
-from dmarcworks.catalogue import tables
+from dmarcworks.catalogue import audit, tables
+from dmarcworks.catalogue.tokens import SCOPES, Token, Tokens, secret_hash
 from dmarcworks.errors import ConflictError, NotFoundError, UsageError
 
-SCOPES = ("read", "write", "admin")
+__all__ = ["SCOPES", "Account", "Accounts", "Domain", "Token", "User", "normal_domain", "secret_hash"]
+
 LOGIN_LINK_SECONDS = 24 * 3600
 SESSION_SECONDS = 14 * 24 * 3600
 PASSWORD_MINIMUM = 10
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
-# last_used is for people; a write per request would be a cost for no answer.
-_LAST_USED_STEP = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +46,14 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A policy domain and the address that its reports are sent to."""
+    """A policy domain and the address that its reports are sent to; mail for it is refused while not `enabled`."""
 
     id: str
     account_id: str
     name: str
     rua: str
     created: datetime
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +66,6 @@ class User:
     role: str
     created: datetime
     has_password: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """An API token without its secret."""
-
-    id: str
-    account_id: str
-    scope: str
-    name: str
-    created: datetime
-    last_used: datetime | None
-
-    def allows(self, scope: str) -> bool:
-        """Whether this token's scope includes `scope` (admin ⊃ write ⊃ read)."""
-        return SCOPES.index(self.scope) >= SCOPES.index(scope)
 
 
 def normal_domain(name: str) -> str:
@@ -97,12 +81,7 @@ def normal_domain(name: str) -> str:
     return text
 
 
-def secret_hash(secret: str) -> str:
-    """What the store keeps of a secret."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-class Accounts:
+class Accounts(Tokens):
     """Everything about who: accounts, domains (with their KV gate), users, tokens, sessions."""
 
     def __init__(self, database: Database, kv: KV, hostname: str, *, clock: Callable[[], float] = time.time) -> None:
@@ -147,6 +126,7 @@ class Accounts:
             raise UsageError("an account needs a name of 1 to 255 characters")
         values = {"id": uuid.uuid4().hex, "name": name, "created": self._clock()}
         await connection.execute(insert(tables.accounts).values(values))
+        await audit.note(connection, self._clock(), "account.add", name, account_id=str(values["id"]))
         return Account(values["id"], name, _time(values["created"]))  # type: ignore[arg-type]  # a mixed dict
 
     # Domains ----------------------------------------------------------------------------------------------------
@@ -175,6 +155,10 @@ class Accounts:
                     created=domain.created.timestamp(),
                 )
             )
+            detail = {"rua": domain.rua}
+            await audit.note(
+                connection, self._clock(), "domain.add", domain.name, account_id=domain.account_id, detail=detail
+            )
         await self.open_gate(domain)
         return domain
 
@@ -186,7 +170,7 @@ class Accounts:
     async def open_gates(self) -> None:
         """Put every domain's entry that is missing: a crash between the two writes of `add_domain` heals at start."""
         for domain in await self.domains():
-            if await self._kv.get(f"dmarc:{domain.rua}") is None:
+            if domain.enabled and await self._kv.get(f"dmarc:{domain.rua}") is None:
                 await self.open_gate(domain)
 
     async def domains(self, account_id: str | None = None) -> list[Domain]:
@@ -212,6 +196,35 @@ class Accounts:
         await self._kv.delete(f"dmarc:{domain.rua}")
         async with self._database.write() as connection:
             await connection.execute(delete(tables.domains).where(tables.domains.c.id == domain.id))
+            await audit.note(
+                connection,
+                self._clock(),
+                "domain.remove",
+                domain.name,
+                account_id=domain.account_id,
+                detail={"rua": domain.rua},
+            )
+
+    async def enable_domain(self, domain: Domain, enabled: bool) -> Domain:
+        """Take mail for the domain's rua address, or refuse it from now on; nothing is deleted."""
+        if not enabled:
+            # First the gate: once this returns, no mail is taken, whatever happens next.
+            await self._kv.delete(f"dmarc:{domain.rua}")
+        async with self._database.write() as connection:
+            table = tables.domains
+            was = (
+                await connection.execute(select(table.c.enabled).where(table.c.id == domain.id))
+            ).scalar_one_or_none()
+            if was is None:
+                raise NotFoundError(f"there is no domain {domain.name}")
+            if was != enabled:
+                await connection.execute(update(table).where(table.c.id == domain.id).values(enabled=enabled))
+                action = "domain.enable" if enabled else "domain.disable"
+                await audit.note(connection, self._clock(), action, domain.name, account_id=domain.account_id)
+        changed = replace(domain, enabled=enabled)
+        if enabled:
+            await self.open_gate(changed)
+        return changed
 
     # Users ------------------------------------------------------------------------------------------------------
 
@@ -242,11 +255,20 @@ class Accounts:
             row = (await connection.execute(select(tables.users).where(tables.users.c.email == email))).first()
         return None if row is None else _user(row)
 
-    async def users(self) -> list[User]:
-        """All users by address."""
+    async def users(self, account_id: str | None = None) -> list[User]:
+        """The account's users by address; of all accounts when None."""
+        statement = select(tables.users).order_by(tables.users.c.email)
+        if account_id is not None:
+            statement = statement.where(tables.users.c.account_id == account_id)
         async with self._database.read() as connection:
-            rows = (await connection.execute(select(tables.users).order_by(tables.users.c.email))).all()
-        return [_user(row) for row in rows]
+            return [_user(row) for row in (await connection.execute(statement)).all()]
+
+    async def remove_user(self, user: User) -> None:
+        """Their sessions and links end at once."""
+        async with self._database.write() as connection:
+            await connection.execute(delete(tables.secrets).where(tables.secrets.c.user_id == user.id))
+            await connection.execute(delete(tables.users).where(tables.users.c.id == user.id))
+            await audit.note(connection, self._clock(), "user.remove", user.email, account_id=user.account_id)
 
     async def _user(self, connection: AsyncConnection, account_id: str, email: str, role: str) -> str:
         if "@" not in email or len(email) > 320:
@@ -257,6 +279,7 @@ class Accounts:
                 id=user_id, account_id=account_id, email=email, role=role, password=None, created=self._clock()
             )
         )
+        await audit.note(connection, self._clock(), "user.add", email, account_id=account_id, detail={"role": role})
         return user_id
 
     async def login_link(self, email: str) -> str:
@@ -265,6 +288,7 @@ class Accounts:
         if user is None:
             raise NotFoundError(f"there is no user {email}; `dmarcworks user list` names them")
         async with self._database.write() as connection:
+            await audit.note(connection, self._clock(), "user.login-link", email, account_id=user.account_id)
             return await self._secret(connection, "login", user.id, LOGIN_LINK_SECONDS)
 
     async def redeem(self, secret: str) -> User | None:
@@ -281,7 +305,11 @@ class Accounts:
             raise UsageError(f"a password has at least {PASSWORD_MINIMUM} characters (and at most 1,024)")
         hashed = self._hasher.hash(password)
         async with self._database.write() as connection:
+            row = (await connection.execute(select(tables.users).where(tables.users.c.id == user_id))).first()
+            if row is None:
+                raise NotFoundError("there is no such user")
             await connection.execute(update(tables.users).where(tables.users.c.id == user_id).values(password=hashed))
+            await audit.note(connection, self._clock(), "user.password", row.email, account_id=row.account_id)
             await connection.execute(delete(tables.secrets).where(tables.secrets.c.user_id == user_id))
 
     async def check_password(self, email: str, password: str) -> User | None:
@@ -297,7 +325,7 @@ class Accounts:
             return None
         return None if row is None or row.password is None else _user(row)
 
-    # Sessions and tokens ----------------------------------------------------------------------------------------
+    # Sessions ---------------------------------------------------------------------------------------------------
 
     async def start_session(self, user_id: str) -> str:
         """The secret of a new session, good for 14 days."""
@@ -314,50 +342,6 @@ class Accounts:
         """End a session at once."""
         async with self._database.write() as connection:
             await connection.execute(delete(tables.secrets).where(tables.secrets.c.hash == secret_hash(secret)))
-
-    async def create_token(self, account_id: str, scope: str = "read", name: str = "") -> tuple[str, Token]:
-        """A new API token: its secret, told this once, and what is known of it."""
-        if scope not in SCOPES:
-            raise UsageError(f"there is no scope {scope!r}; choose one of {', '.join(SCOPES)}")
-        secret = "dw_" + randomness.token_urlsafe(32)
-        now = self._clock()
-        token = Token(uuid.uuid4().hex, account_id, scope, name, _time(now), None)
-        async with self._database.write() as connection:
-            await connection.execute(
-                insert(tables.tokens).values(
-                    id=token.id, account_id=account_id, name=name, scope=scope, hash=secret_hash(secret), created=now
-                )
-            )
-        return secret, token
-
-    async def token(self, secret: str) -> Token | None:
-        """The token with that secret, or None."""
-        async with self._database.read() as connection:
-            statement = select(tables.tokens).where(tables.tokens.c.hash == secret_hash(secret))
-            row = (await connection.execute(statement)).first()
-        if row is None:
-            return None
-        now = self._clock()
-        if row.last_used is None or now - row.last_used > _LAST_USED_STEP:
-            async with self._database.write() as connection:
-                await connection.execute(
-                    update(tables.tokens).where(tables.tokens.c.id == row.id).values(last_used=now)
-                )
-        return _token(row)
-
-    async def tokens(self, account_id: str | None = None) -> list[Token]:
-        """The account's tokens, newest first; of all accounts when None."""
-        statement = select(tables.tokens).order_by(tables.tokens.c.created.desc())
-        if account_id is not None:
-            statement = statement.where(tables.tokens.c.account_id == account_id)
-        async with self._database.read() as connection:
-            return [_token(row) for row in (await connection.execute(statement)).all()]
-
-    async def revoke_token(self, token_id: str) -> bool:
-        """End a token at once; False when there is none with that id."""
-        async with self._database.write() as connection:
-            result = await connection.execute(delete(tables.tokens).where(tables.tokens.c.id == token_id))
-        return bool(result.rowcount)
 
     async def _secret(self, connection: AsyncConnection, kind: str, user_id: str, seconds: int) -> str:
         secret = randomness.token_urlsafe(32)
@@ -392,13 +376,8 @@ def _account(row: Row[Any]) -> Account:
 
 
 def _domain(row: Row[Any]) -> Domain:
-    return Domain(row.id, row.account_id, row.name, row.rua, _time(row.created))
+    return Domain(row.id, row.account_id, row.name, row.rua, _time(row.created), row.enabled)
 
 
 def _user(row: Row[Any]) -> User:
     return User(row.id, row.account_id, row.email, row.role, _time(row.created), row.password is not None)
-
-
-def _token(row: Row[Any]) -> Token:
-    used = None if row.last_used is None else _time(row.last_used)
-    return Token(row.id, row.account_id, row.scope, row.name, _time(row.created), used)

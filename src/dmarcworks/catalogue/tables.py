@@ -14,11 +14,13 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
+    true,
 )
 
 metadata = MetaData()
@@ -45,6 +47,7 @@ domains = Table(
     Column("name", String(253), nullable=False, unique=True),
     Column("rua", String(320), nullable=False, unique=True),
     Column("created", Float, nullable=False),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
     Index("domains_account", "account_id"),
 )
 
@@ -69,6 +72,9 @@ tokens = Table(
     Column("hash", String(64), nullable=False, unique=True),
     Column("created", Float, nullable=False),
     Column("last_used", Float),
+    # The ids of the domains that it is limited to, as JSON; NULL: all of the account.
+    Column("domains", Text),
+    Column("expires", Float),
 )
 
 # One-time login links and sessions are the same thing: a hashed secret that stands for a user for a while.
@@ -308,4 +314,48 @@ outbound = Table(
     Column("error", Text, nullable=False),
     Column("created", Float, nullable=False),
     Index("outbound_ready", "dead", "ready"),
+)
+
+# Who changed what. Kept when its account or user goes: it names them, it does not point at them.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("account_id", String(32)),
+    Column("actor", String(16), nullable=False),
+    Column("name", String(320), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("peer", String(64), nullable=False),
+    Index("audit_account", "account_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+# Answers to writes that carried an Idempotency-Key; `status` is NULL while the write runs.
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("token_id", String(32), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("created", Float, nullable=False),
+    Column("status", Integer),
+    Column("headers", Text),
+    Column("body", LargeBinary),
+    Index("idempotency_created", "created"),
+)
+
+# What came in over HTTP; the id is its mail's.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", String(32), nullable=False),
+    Column("domain_id", String(32), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("created", Float, nullable=False),
+    Index("uploads_account", "account_id", "created", "id"),
 )

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dmarcworks.catalogue.audit import act, command
 from dmarcworks.settings import Settings, load
 from dmarcworks.stores import Stores, opened
 
@@ -22,6 +23,7 @@ Result = TypeVar("Result")
 def with_stores(work: Callable[[Stores, Settings], Awaitable[Result]]) -> Result:
     """Open the catalogue's stores (a running server may have them open too) and do the work."""
     settings, _ = load()
+    act(command())
 
     async def run() -> Result:
         async with opened(settings) as stores:

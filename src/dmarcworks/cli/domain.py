@@ -25,6 +25,7 @@ async def _told(domain: Domain, stores: Stores, settings: Settings) -> dict[str,
         "account_id": domain.account_id,
         "domain_id": domain.id,
         "rua": domain.rua,
+        "enabled": domain.enabled,
         "records": [
             {"name": record.name, "type": record.type, "value": record.value}
             for record in records(domain.name, domain.rua, settings.hostname.lower())
@@ -83,8 +84,29 @@ def list_(
     if as_json:
         print_json(domains)
     else:
-        rows = [(domain.name, domain.rua, domain.created) for domain in domains]
-        print_table(["domain", "reports to", "added"], rows, "No domain yet: `dmarcworks domain add example.com`.")
+        rows = [(d.name, d.rua, "taken" if d.enabled else "refused", d.created) for d in domains]
+        print_table(
+            ["domain", "reports to", "mail", "added"], rows, "No domain yet: `dmarcworks domain add example.com`."
+        )
+
+
+@app.command()
+def disable(name: str = typer.Argument(help="The domain or its id.")) -> None:
+    """Refuse mail for a domain's rua address for now; address, reports and figures stay."""
+    print(f"Mail for {_switch(name, False).rua} is refused from now on.")
+
+
+@app.command()
+def enable(name: str = typer.Argument(help="The domain or its id.")) -> None:
+    """Take mail for a domain's rua address again."""
+    print(f"Mail for {_switch(name, True).rua} is taken from now on.")
+
+
+def _switch(name: str, enabled: bool) -> Domain:
+    async def work(stores: Stores, settings: Settings) -> Domain:
+        return await stores.accounts.enable_domain(await _find(name, stores), enabled)
+
+    return with_stores(work)
 
 
 @app.command()

@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import typer
 
 from dmarcworks.catalogue.accounts import Token
 from dmarcworks.cli.common import print_json, print_table, with_stores
-from dmarcworks.errors import NotFoundError
+from dmarcworks.errors import NotFoundError, UsageError
 from dmarcworks.settings import Settings
 from dmarcworks.stores import Stores
 
 app = typer.Typer(help="Tokens that let a program ask over HTTP.", no_args_is_help=True, add_completion=False)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
+_SPAN = re.compile(r"([1-9]\d{0,4})([hdw])")
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+def expiry(text: str, now: datetime) -> datetime:
+    """When a token ends: after a span (12h, 90d, 26w) or at a UTC date or time in ISO 8601; `UsageError` else."""
+    if match := _SPAN.fullmatch(text.strip().lower()):
+        return now + timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(f"{text!r} is no time; write 12h, 90d, 26w or a date like 2027-01-31") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def _told(token: Token, names: dict[str, str]) -> dict[str, Any]:
+    domains = None if token.domains is None else [names.get(domain, domain) for domain in token.domains]
+    return {
+        "account_id": token.account_id,
+        "id": token.id,
+        "scope": token.scope,
+        "name": token.name,
+        "domains": domains,
+        "expires": token.expires,
+    }
+
+
+async def _names(stores: Stores) -> dict[str, str]:
+    return {domain.id: domain.name for domain in await stores.accounts.domains()}
 
 
 @app.command()
@@ -19,21 +52,32 @@ def create(
     account: str = typer.Option("default", "--account", help="The account whose figures it opens."),
     scope: str = typer.Option("read", "--scope", help="read, write or admin."),
     name: str = typer.Option("", "--name", help="What it is for."),
+    domain: list[str] = typer.Option(
+        [], "--domain", help="Limit it to this domain; may be given several times.", show_default=False
+    ),
+    expires: str = typer.Option(
+        "", "--expires", help="When it ends: 12h, 90d, 26w or a date; empty: never.", show_default=False
+    ),
     as_json: bool = _JSON,
 ) -> None:
     """Make a token. It is shown this once; the store keeps only its hash."""
+    ends = expiry(expires, datetime.now(UTC)) if expires else None
 
-    async def work(stores: Stores, settings: Settings) -> tuple[str, Token]:
+    async def work(stores: Stores, settings: Settings) -> tuple[str, dict[str, Any]]:
         owner = await stores.accounts.account_by_name(account, create=account == "default")
-        return await stores.accounts.create_token(owner.id, scope, name)
+        secret, token = await stores.accounts.create_token(owner.id, scope, name, domains=domain or None, expires=ends)
+        return secret, _told(token, await _names(stores))
 
-    secret, token = with_stores(work)
+    secret, told = with_stores(work)
     if as_json:
-        print_json({"token": secret, "account_id": token.account_id, "id": token.id, "scope": token.scope})
+        print_json({"token": secret, **told})
     else:
         print(f"token       {secret}")
-        print(f"account id  {token.account_id}")
-        print(f"scope       {token.scope}")
+        print(f"account id  {told['account_id']}")
+        print(f"scope       {told['scope']}")
+        if told["domains"] is not None:
+            print(f"domains     {', '.join(told['domains'])}")
+        print(f"expires     {f'{ends:%Y-%m-%d %H:%M} UTC' if ends else 'never'}")
         print("\nKeep it: it is not shown again. Send it as `Authorization: Bearer <token>`.")
 
 
@@ -41,16 +85,23 @@ def create(
 def list_(as_json: bool = _JSON) -> None:
     """List the tokens without their secrets."""
 
-    async def work(stores: Stores, settings: Settings) -> list[Token]:
-        return await stores.accounts.tokens()
+    async def work(stores: Stores, settings: Settings) -> tuple[list[Token], dict[str, str]]:
+        return await stores.accounts.tokens(), await _names(stores)
 
-    tokens = with_stores(work)
+    tokens, names = with_stores(work)
     if as_json:
-        print_json(tokens)
-    else:
-        rows = [(t.id, t.name, t.scope, t.account_id, t.created, t.last_used) for t in tokens]
-        columns = ["id", "name", "scope", "account id", "created", "last used"]
-        print_table(columns, rows, "No token yet: `dmarcworks token create`.")
+        print_json([{**_told(t, names), "created": t.created, "last_used": t.last_used} for t in tokens])
+        return
+    now = datetime.now(UTC)
+    rows = []
+    for token in tokens:
+        domains = _told(token, names)["domains"]
+        ended = token.expires is not None and token.expires <= now
+        shown = "never" if token.expires is None else f"{token.expires:%Y-%m-%d %H:%M}{' (over)' if ended else ''}"
+        limited = "all" if domains is None else ", ".join(domains)
+        rows.append((token.id, token.name, token.scope, token.account_id, limited, shown, token.last_used))
+    columns = ["id", "name", "scope", "account id", "domains", "expires", "last used"]
+    print_table(columns, rows, "No token yet: `dmarcworks token create`.")
 
 
 @app.command()

@@ -11,6 +11,7 @@ from dmarcworks.analytics.questions import Questions
 from dmarcworks.bindings.contracts import Objects
 from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.arrivals import Arrivals
+from dmarcworks.catalogue.audit import Audit
 from dmarcworks.catalogue.problems import Problems
 
 
@@ -23,6 +24,7 @@ class Deps:
     problems: Problems
     questions: Questions
     objects: Objects
+    audit: Audit
     hostname: str
     public_url: str
     clock: Callable[[], float] = time.time

@@ -23,6 +23,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dmarcworks.api import auth
 from dmarcworks.catalogue.accounts import User
+from dmarcworks.catalogue.audit import Actor, act
 from dmarcworks.dashboard import charts, format
 from dmarcworks.dashboard.assets import Assets
 from dmarcworks.dashboard.deps import Deps
@@ -185,6 +186,8 @@ class Site:
         if request.method == "POST":
             self._same_site(request)
             form = await _form(request)
+            if user is not None:
+                act(Actor("user", user.email, auth.address(request)))
             if user is not None and not hmac.compare_digest(form.get("csrf", "").encode(), csrf(secret).encode()):
                 raise HTTPException(403)
         return Visit(request, user, secret, form)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from starlette.responses import RedirectResponse, Response
 
 from dmarcworks.api import auth
+from dmarcworks.api.limits import Tries
 from dmarcworks.catalogue.accounts import PASSWORD_MINIMUM, User
-from dmarcworks.dashboard.limit import Tries
 from dmarcworks.dashboard.pages.route import GET, POST, Route
 from dmarcworks.dashboard.web import Site, Visit, inside
 from dmarcworks.errors import UsageError

@@ -1,0 +1,108 @@
+"""How often one may ask: failed tries by address, requests by token. In memory, bounded, per process.
+
+An address that has failed too often is refused before anything is looked up, but for the tokens that were good from
+there a while ago: a neighbour behind the same address translation must not lock them out.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+__all__ = ["Limits", "Rate", "Tries"]
+
+TRIES = 5
+SECONDS = 60.0
+_ADDRESSES = 10_000
+
+
+class Tries:
+    """At most five failed tries a minute for one network address (an IPv6 /64 is one)."""
+
+    def __init__(self, clock: Callable[[], float], tries: int = TRIES, seconds: float = SECONDS) -> None:
+        self._clock, self._tries, self._seconds = clock, tries, seconds
+        self._seen: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def take(self, address: str) -> float:
+        """Count a try; 0 when it may go on, else the seconds until the next may."""
+        key, now = _network(address), self._clock()
+        times = self._seen.setdefault(key, deque())
+        self._seen.move_to_end(key)
+        while len(self._seen) > _ADDRESSES:
+            self._seen.popitem(last=False)
+        while times and times[0] <= now - self._seconds:
+            times.popleft()
+        if len(times) >= self._tries:
+            return max(1.0, times[0] + self._seconds - now)
+        times.append(now)
+        return 0.0
+
+    def left(self, address: str) -> float:
+        """0 when the address may try, else the seconds until it may; counts nothing."""
+        times = self._seen.get(_network(address), ())
+        now = self._clock()
+        counted = [time for time in times if time > now - self._seconds]
+        return 0.0 if len(counted) < self._tries else max(1.0, counted[-self._tries] + self._seconds - now)
+
+    def give_back(self, address: str) -> None:
+        """The try was right: it does not count."""
+        times = self._seen.get(_network(address))
+        if times:
+            times.pop()
+
+
+class Rate:
+    """So many a minute for one key, all at once if it likes; then as they come back, one by one."""
+
+    def __init__(self, clock: Callable[[], float], a_minute: int) -> None:
+        self._clock, self._size, self._speed = clock, float(a_minute), a_minute / 60
+        self._seen: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, key: str) -> float:
+        """Count one; 0 when it may go on, else the seconds until the next may."""
+        now = self._clock()
+        level, since = self._seen.get(key, (self._size, now))
+        level = min(self._size, level + (now - since) * self._speed)
+        wait = 0.0 if level >= 1 else max(1.0, (1 - level) / self._speed)
+        self._seen[key] = (level if wait else level - 1, now)
+        self._seen.move_to_end(key)
+        while len(self._seen) > _ADDRESSES:
+            self._seen.popitem(last=False)
+        return wait
+
+
+class Limits:
+    """The API's: requests of a token, failed tries of an address."""
+
+    def __init__(self, clock: Callable[[], float], *, requests: int, failures: int) -> None:
+        self._failures = Tries(clock, failures)
+        self._requests = Rate(clock, requests)
+        self._good: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def before(self, address: str, hashed: str) -> float:
+        """Seconds that a token from there must wait before it is even looked up; 0 for one that was good before."""
+        return 0.0 if (_network(address), hashed) in self._good else self._failures.left(address)
+
+    def failed(self, address: str, hashed: str) -> None:
+        """No such token, or no longer."""
+        self._good.pop((_network(address), hashed), None)
+        self._failures.take(address)
+
+    def passed(self, address: str, hashed: str) -> float:
+        """A good token asks; seconds that it must wait, or 0."""
+        self._good[_network(address), hashed] = None
+        self._good.move_to_end((_network(address), hashed))
+        while len(self._good) > _ADDRESSES:
+            self._good.popitem(last=False)
+        return self._requests.take(hashed)
+
+
+def _network(address: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 6 and parsed.ipv4_mapped is None:
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed.ipv4_mapped or parsed) if parsed.version == 6 else str(parsed)

@@ -1,0 +1,56 @@
+"""`/audit`: who changed what in the account, when and from where."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from dmarcworks.catalogue.audit import AuditRow
+from dmarcworks.dashboard.pages.route import GET, Route
+from dmarcworks.dashboard.web import Site, Visit
+
+PAGE = 100
+ACTIONS = {
+    "account.add": "Account made",
+    "domain.add": "Domain added",
+    "domain.remove": "Domain removed",
+    "domain.enable": "Mail for the domain is taken again",
+    "domain.disable": "Mail for the domain is refused",
+    "user.add": "User added",
+    "user.remove": "User removed",
+    "user.login-link": "Login link made",
+    "user.password": "Password changed",
+    "token.create": "Token made",
+    "token.revoke": "Token revoked",
+    "problem.retry": "Problem taken up again",
+    "problem.discard": "Problem discarded",
+    "report.upload": "Report or mail uploaded",
+    "report.import": "Files imported",
+}
+
+
+def action_words(action: str) -> str:
+    """The action for a person; the code itself when nobody has explained it."""
+    return ACTIONS.get(action) or action.replace(".", " ").replace("-", " ").capitalize()
+
+
+def routes(site: Site) -> list[Route]:
+    """The pages of this module."""
+
+    async def index(visit: Visit) -> Response:
+        before = visit.number("before", 0, 0, 999_999_999) or None
+        rows = await site.deps.audit.list(visit.account_id, limit=PAGE + 1, before=before)
+        tokens = {token.id: token.name for token in await site.deps.accounts.tokens(visit.account_id)}
+
+        def who(row: AuditRow) -> str:
+            return (tokens.get(row.name) or row.name) if row.actor == "token" else row.name
+
+        return await site.page(
+            visit,
+            "audit.html",
+            rows=rows[:PAGE],
+            after=rows[PAGE - 1].id if len(rows) > PAGE else None,
+            words=action_words,
+            who=who,
+        )
+
+    return [("/audit", GET, index, False)]
