@@ -25,7 +25,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions import Questions
-from dmarcworks.api import auth, rest
+from dmarcworks.api import auth, rest, sql_internal
 from dmarcworks.api import sql as sql_api
 from dmarcworks.api.limits import Limits
 from dmarcworks.api.operator import operator
@@ -54,16 +54,21 @@ async def opened_analytics(settings: Settings) -> AsyncIterator[Analytics]:
         await analytics.close()
 
 
+def sql_bounds(settings: Settings) -> QueryBounds:
+    """What a stranger's statement may take."""
+    return QueryBounds(seconds=settings.sql_seconds, rows=settings.sql_rows, memory=settings.sql_memory_bytes)
+
+
 def http_app(settings: Settings, stores: Stores, analytics: Analytics, public_url: str, secret: str = "") -> FastAPI:
     """Everything over HTTP: SQL, health, dashboard; `secret` opens /internal/ to this machine's commands."""
     app = FastAPI(title="dmarcworks", docs_url=None, redoc_url=None, openapi_url=None)
-    bounds = QueryBounds(seconds=settings.sql_seconds, rows=settings.sql_rows, memory=settings.sql_memory_bytes)
     app.state.limits = Limits(
         time.monotonic, requests=settings.api_requests_per_minute, failures=settings.api_failures_per_minute
     )
     checks = {"database": stores.database.ping, "objects": stores.objects.ping, "analytics": analytics.ping}
     app.include_router(rest.router(checks))
-    app.include_router(sql_api.router(Desk(analytics, bounds), stores.accounts))
+    desk = Desk(analytics, sql_bounds(settings), stores.queries.note)
+    app.include_router(sql_api.router(desk, stores.accounts))
     deps = Deps(
         accounts=stores.accounts,
         arrivals=stores.arrivals,
@@ -71,12 +76,15 @@ def http_app(settings: Settings, stores: Stores, analytics: Analytics, public_ur
         questions=Questions(analytics),
         objects=stores.objects,
         audit=stores.audit,
+        desk=desk,
+        saved=stores.saved,
         hostname=settings.hostname.lower(),
         public_url=public_url,
         clock=time.time,
     )
     internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(operator(secret))])
     internal.add_api_route("/ping", _pong)
+    internal.include_router(sql_internal.routes(desk, stores.accounts))
     app.include_router(internal)
     app.add_exception_handler(DmarcworksError, _refused)
     pages.install(app, deps)

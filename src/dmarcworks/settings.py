@@ -116,6 +116,9 @@ class Settings(BaseModel):
     api_failures_per_minute: int = Field(
         30, ge=1, le=1_000_000, description="Unknown tokens that one network address may try in a minute."
     )
+    query_log_days: int = Field(
+        30, ge=0, le=3650, description="Days that the log of SQL statements is kept; 0 keeps none."
+    )
     log_format: str = Field(
         "auto", pattern="^(auto|json|text)$", description="json, text, or auto: text on a terminal."
     )

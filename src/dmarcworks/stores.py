@@ -17,6 +17,7 @@ from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit
 from dmarcworks.catalogue.problems import Problems
+from dmarcworks.catalogue.queries import QueryLog, SavedQueries
 from dmarcworks.errors import SettingsError
 from dmarcworks.settings import Settings
 
@@ -35,6 +36,8 @@ class Stores:
     arrivals: Arrivals
     problems: Problems
     audit: Audit
+    queries: QueryLog
+    saved: SavedQueries
 
 
 @asynccontextmanager
@@ -52,7 +55,9 @@ async def opened(settings: Settings) -> AsyncIterator[Stores]:
         stack.push_async_callback(objects.close)
         kv, queue = bindings.open_kv(database), bindings.open_queue(database)
         accounts = Accounts(database, kv, settings.hostname.lower())
-        catalogue = (Arrivals(database), Problems(database), Audit(database))
+        queries = QueryLog(database, settings.query_log_days)
+        stack.push_async_callback(queries.close)
+        catalogue = (Arrivals(database), Problems(database), Audit(database), queries, SavedQueries(database))
         yield Stores(database, kv, queue, objects, accounts, *catalogue)
 
 

@@ -15,12 +15,14 @@ from fastapi import FastAPI
 
 from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions import Questions
-from dmarcworks.bindings.contracts import Analytics, Objects
+from dmarcworks.api.sql_desk import Desk
+from dmarcworks.bindings.contracts import Analytics, Objects, QueryBounds
 from dmarcworks.bindings.open import open_analytics, open_database, open_kv, open_objects
 from dmarcworks.catalogue.accounts import Accounts, Domain
 from dmarcworks.catalogue.arrivals import Arrivals, NewReport
 from dmarcworks.catalogue.audit import Audit
 from dmarcworks.catalogue.problems import Problems
+from dmarcworks.catalogue.queries import SavedQueries
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
 from dmarcworks.reports.model import AggregateReport, DkimResult, Policy, Reason, Record, SpfResult
@@ -178,20 +180,20 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     arrivals, problems = Arrivals(database), Problems(database, clock=clock)
     app = FastAPI(openapi_url=None)
     questions = Questions(analytics)
-    pages.install(
-        app,
-        Deps(
-            accounts,
-            arrivals,
-            problems,
-            questions,
-            objects,
-            Audit(database, clock=clock),
-            HOST,
-            "http://127.0.0.1",
-            clock,
-        ),
+    deps = Deps(
+        accounts=accounts,
+        arrivals=arrivals,
+        problems=problems,
+        questions=questions,
+        objects=objects,
+        audit=Audit(database, clock=clock),
+        desk=Desk(analytics, QueryBounds()),
+        saved=SavedQueries(database, clock=clock),
+        hostname=HOST,
+        public_url="http://127.0.0.1",
+        clock=clock,
     )
+    pages.install(app, deps)
     made = House(app, clock, accounts, arrivals, problems, objects, analytics)
     await fill(made)
     yield made

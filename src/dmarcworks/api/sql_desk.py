@@ -8,6 +8,7 @@ a few may wait, the next is refused (`TooManyError`). Each is noted in the query
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import io
 import re
 import time
@@ -24,6 +25,7 @@ from dmarcworks.api.sql_allow import TEXT_BYTES, Statement, compile_sql
 from dmarcworks.api.sql_expressions import suggest
 from dmarcworks.api.sql_functions import FORMATS
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
+from dmarcworks.catalogue.queries import Asked
 from dmarcworks.errors import BoundError, DmarcworksError, QueryError
 
 WAITING = 8
@@ -70,20 +72,6 @@ class Answer:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A line of the query log; `who` asked through `source`, `ms` milliseconds from question to answer."""
-
-    account_id: str
-    who: str
-    source: str
-    text: str
-    started: float
-    ms: float
-    rows: int
-    error: str
-
-
 class Desk:
     """Takes statements; `note` is told of each (it must not wait)."""
 
@@ -110,16 +98,20 @@ class Desk:
         values: Mapping[str, str] | None = None,
         format: str = "JSON",
         domains: Sequence[str] | None = None,
+        forced: bool = False,
     ) -> Answer:
         """Run one account's statement, over some of its domains (ids) only when they are given.
 
-        `values` of its parameters by name, `format` when it names none.
+        `values` of its parameters by name. The result comes in `format` when the statement names none, or whatever it
+        names when `forced`.
         """
         started, begun = self._clock(), time.perf_counter()
         rows, error = 0, ""
         try:
             async with self._turns.of(account_id):
-                body, form = await run(text, account_id, self._analytics, self.bounds, values or {}, format, domains)
+                statement = await compiled(text, account_id, format, domains, forced=forced)
+                body = await run(statement, self._analytics, self.bounds, values or {})
+            form = statement.format
             rows = count_rows(body, form)
             return Answer(body, _MEDIA[form], form, rows)
         except DmarcworksError as refused:
@@ -152,25 +144,25 @@ class _Turns:
                 del self._inside[account_id], self._locks[account_id]
 
 
-async def run(
-    text: str,
-    account_id: str,
-    analytics: Analytics,
-    bounds: QueryBounds,
-    values: Mapping[str, str] | None = None,
-    format: str = "JSON",
-    domains: Sequence[str] | None = None,
-) -> tuple[bytes, str]:
-    """Run one account's statement: the result and its format. `QueryError` with a text for the person who asked."""
+async def compiled(
+    text: str, account_id: str, format: str = "JSON", domains: Sequence[str] | None = None, *, forced: bool = False
+) -> Statement:
+    """The statement as we write it, in the engine's words; `QueryError` with a text for the person who asked."""
     # A text may be large and its parser is slow: neither may stall the mails that come in meanwhile.
     statement = await asyncio.to_thread(compile_sql, text, account_id, format, domains)
+    return dataclasses.replace(statement, format=format) if forced else statement
+
+
+async def run(
+    statement: Statement, analytics: Analytics, bounds: QueryBounds, values: Mapping[str, str] | None = None
+) -> bytes:
+    """The result of a statement, read-only and bounded; `QueryError` with a text for the person who asked."""
     parameters = _bound(statement, values or {})
     limited = QueryBounds(bounds.seconds, bounds.rows, bounds.memory, {**bounds.extra, **_SETTINGS})
     try:
-        answer = await analytics.query(statement.sql, parameters, format=statement.format, bounds=limited)
+        return await analytics.query(statement.sql, parameters, format=statement.format, bounds=limited)
     except QueryError as error:
         raise QueryError(explain(str(error), statement, bounds)) from None
-    return answer, statement.format
 
 
 def _bound(statement: Statement, values: Mapping[str, str]) -> dict[str, str]:
@@ -204,7 +196,7 @@ def explain(text: str, statement: Statement, bounds: QueryBounds) -> str:
 
 def count_rows(body: bytes, format: str) -> int:
     """How many rows a result has, without reading its values."""
-    if format == "JSON":
+    if format in ("JSON", "JSONCompact"):
         found = _ROWS.search(body[-64:])
         return int(found[1]) if found else 0
     if format == "Parquet":

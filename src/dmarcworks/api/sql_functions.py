@@ -52,6 +52,7 @@ UNITS = frozenset(["YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", 
 
 FORMATS = {
     "json": ("JSON", "application/json"),
+    "jsoncompact": ("JSONCompact", "application/json"),
     "jsoneachrow": ("JSONEachRow", "application/x-ndjson"),
     "tabseparated": ("TabSeparated", "text/tab-separated-values; charset=utf-8"),
     "tabseparatedwithnames": ("TabSeparatedWithNames", "text/tab-separated-values; charset=utf-8"),

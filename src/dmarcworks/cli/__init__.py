@@ -24,6 +24,7 @@ COMMANDS = {
     "token": "Tokens that let a program ask over HTTP.",
     "user": "Who may log in to the dashboard.",
     "audit": "Who changed what, when and from where.",
+    "sql": "Ask by SQL.",
     "problems": "What could not be read or counted, and why.",
     "parse": "Read reports from files, mails, folders and mailboxes and print what they say.",
     "lint": "Judge reports by their RFCs and write to their reporters.",

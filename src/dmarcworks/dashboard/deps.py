@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dmarcworks.analytics.questions import Questions
+from dmarcworks.api.sql_desk import Desk
 from dmarcworks.bindings.contracts import Objects
 from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit
 from dmarcworks.catalogue.problems import Problems
+from dmarcworks.catalogue.queries import SavedQueries
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Deps:
     questions: Questions
     objects: Objects
     audit: Audit
+    desk: Desk
+    saved: SavedQueries
     hostname: str
     public_url: str
     clock: Callable[[], float] = time.time

@@ -1,0 +1,43 @@
+"""SQL for the operator's command on the same machine: any account by its name, under /internal/.
+
+The body is JSON: `{"statement", "account", "format", "values"}`. The answer is the result, its format in the header
+`X-Format`; what is refused is refused in the words of the SQL API (422). The router that holds this lets only the
+operator in.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict
+
+from dmarcworks.api.sql_desk import Desk
+from dmarcworks.catalogue.accounts import Accounts
+
+FORMAT_HEADER = "X-Format"
+WHO, SOURCE = "operator", "command"
+
+
+class Question(BaseModel):
+    """What the command sends."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    statement: str
+    account: str = "default"
+    format: str = "JSON"
+    values: dict[str, str] = {}
+
+
+def routes(desk: Desk, accounts: Accounts) -> APIRouter:
+    """`POST /sql`, to be put behind the operator's door."""
+    router = APIRouter()
+
+    async def sql(question: Question) -> Response:
+        account = await accounts.account_by_name(question.account)
+        found = await desk.ask(
+            question.statement, account.id, who=WHO, source=SOURCE, values=question.values, format=question.format
+        )
+        return Response(found.body, media_type=found.media, headers={FORMAT_HEADER: found.format})
+
+    router.add_api_route("/sql", sql, methods=["POST"])
+    return router

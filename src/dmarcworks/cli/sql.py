@@ -1,0 +1,112 @@
+"""`dmarcworks sql "SELECT …"`: one statement for one account, asked of the running server, or else of the store.
+
+On a terminal the result is a table to read; in a pipe it is TabSeparated. `--format`, or FORMAT in the statement, gives
+the very bytes of that format. What is refused is said on standard error, exit status 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from dmarcworks.cli import remote
+from dmarcworks.cli.common import print_json, print_table, with_stores
+from dmarcworks.errors import UsageError
+from dmarcworks.settings import Settings, load
+from dmarcworks.stores import Stores
+
+if TYPE_CHECKING:
+    from dmarcworks.catalogue.queries import LogLine
+
+TABLE = "JSONCompact"
+_BINARY = ("Parquet", "Arrow")
+
+
+def sql(
+    statement: str = typer.Argument("", help="The statement; - reads it from standard input.", show_default=False),
+    account: str = typer.Option("default", "--account", help="The account whose rows are asked."),
+    format: str = typer.Option("", "--format", help="JSON, JSONEachRow, TabSeparated, CSV, Parquet or Arrow."),
+    param: list[str] = typer.Option([], "--param", help="The value of a parameter {name:Type}, as name=value."),
+    log: bool = typer.Option(False, "--log", help="Instead of asking, list what was asked, newest first."),
+    as_json: bool = typer.Option(False, "--json", help="The same as --format JSON."),
+) -> None:
+    """Ask by SQL: the tables and functions are those of docs/sql.md."""
+    if log:
+        _print_log(account, as_json)
+        return
+    text = sys.stdin.read() if statement == "-" else statement
+    if not text.strip():
+        raise UsageError("write a statement, or - to read it from standard input")
+    if as_json and format:
+        raise UsageError("--json and --format say two things; use one")
+    wanted = "JSON" if as_json else format
+    terminal = sys.stdout.isatty()
+    settings, _ = load()
+    server = remote.server(settings)
+    values = dict(map(_value, param))
+    chosen = wanted or (TABLE if terminal else "TabSeparated")
+    if server is not None:
+        body, found = _ask_server(server, text, account, chosen, values)
+    else:
+        body, found = asyncio.run(_ask_store(settings, text, account, chosen, values))
+    if found == TABLE and terminal and not wanted:
+        result = json.loads(body)
+        print_table([column["name"] for column in result["meta"]], result["data"], "No rows.")
+    elif found in _BINARY and terminal:
+        raise UsageError(f"{found} is not for a terminal; send it into a file: … > rows.{found.lower()}")
+    else:
+        sys.stdout.buffer.write(body)
+        if found == "JSON" and not body.endswith(b"\n"):
+            sys.stdout.buffer.write(b"\n")
+        sys.stdout.buffer.flush()
+
+
+def _value(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise UsageError(f"--param {text!r}: write name=value")
+    return name, value
+
+
+def _ask_server(
+    server: remote.Server, text: str, account: str, format: str, values: dict[str, str]
+) -> tuple[bytes, str]:
+    from dmarcworks.api.sql_internal import FORMAT_HEADER
+
+    question = {"statement": text, "account": account, "format": format, "values": values}
+    answer = server.request("POST", "/internal/sql", json=question)
+    return answer.content, answer.headers[FORMAT_HEADER]
+
+
+async def _ask_store(
+    settings: Settings, text: str, account: str, format: str, values: dict[str, str]
+) -> tuple[bytes, str]:
+    # The web and analytics libraries take a second to load: only now is it sure that they are needed.
+    from dmarcworks.api.sql_desk import Desk
+    from dmarcworks.api.sql_internal import SOURCE, WHO
+    from dmarcworks.app import opened_analytics, sql_bounds
+    from dmarcworks.stores import opened
+
+    async with opened(settings) as stores:
+        owner = await stores.accounts.account_by_name(account)
+        async with opened_analytics(settings) as analytics:
+            desk = Desk(analytics, sql_bounds(settings), stores.queries.note)
+            answer = await desk.ask(text, owner.id, who=WHO, source=SOURCE, values=values, format=format)
+    return answer.body, answer.format
+
+
+def _print_log(account: str, as_json: bool) -> None:
+    async def work(stores: Stores, settings: Settings) -> list[LogLine]:
+        owner = await stores.accounts.account_by_name(account)
+        return await stores.queries.list(owner.id)
+
+    lines = with_stores(work)
+    if as_json:
+        print_json(lines)
+        return
+    rows = [(x.started, x.who, x.source, f"{x.ms:.0f}", x.rows, x.error or "answered", x.text) for x in lines]
+    print_table(["when", "who", "through", "ms", "rows", "outcome", "statement"], rows, "Nothing was asked.")
