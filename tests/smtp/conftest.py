@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
+import uvloop
 
 from dmarcworks.routing.smtp import Certificate, Listener, Peer, SmtpBounds, SmtpServer
 
@@ -74,6 +75,11 @@ class Client:
 
     async def closed(self) -> bool:
         return await asyncio.wait_for(self.reader.read(), 10) == b""
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[..., object]]:
+    """The loop that the server runs on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 Start = Callable[..., Awaitable[SmtpServer]]

@@ -24,7 +24,7 @@ from dmarcworks.routing.smtp.wire import CommandReader, MailReader
 log = structlog.get_logger("dmarcworks.smtp")
 
 _HIGH = 65_536
-_HANDSHAKE_SECONDS = 30.0
+HANDSHAKE_SECONDS = 30.0
 _LAST_WORDS_SECONDS = 2.0
 
 
@@ -50,12 +50,12 @@ class _Gone(Exception):
 
 
 class Connection(asyncio.Protocol):
-    """A conversation with one client; `address` when another than the socket's is the client (PROXY)."""
+    """A conversation with one client; `admitted` is its address when it was counted in already."""
 
-    def __init__(self, owner: Owner, listener: Listener, address: str | None = None) -> None:
+    def __init__(self, owner: Owner, listener: Listener, admitted: str | None = None) -> None:
         self._owner = owner
         self._listener = listener
-        self._address = address
+        self._address = admitted
         self._loop = asyncio.get_running_loop()
         self._session: Session | None = None
         self._commands = CommandReader()
@@ -78,13 +78,12 @@ class Connection(asyncio.Protocol):
         if self._address is None:
             name: Any = transport.get_extra_info("peername")
             self._address = plain_address(str(name[0])) if isinstance(name, tuple) and name else ""
-        refusal = replies.CLOSING if self._owner.closing else self._owner.limits.enter(self._address)
-        if refusal is not None:
-            if not self._listener.tls:
+            refusal = replies.CLOSING if self._owner.closing else self._owner.limits.enter(self._address)
+            if refusal is not None:
                 self._transport.write(refusal.encode() + b"\r\n")
-            self._transport.close()
-            log.warning("connection refused", peer=self._address, reply=refusal)
-            return
+                self._transport.close()
+                log.warning("connection refused", peer=self._address, reply=refusal)
+                return
         self._owner.connections.add(self)
         owner, address = self._owner, self._address
         self._session = Session(
@@ -98,8 +97,9 @@ class Connection(asyncio.Protocol):
             tls_offered=owner.certificate is not None,
         )
         if self._listener.tls:
-            self._transport.pause_reading()  # the first byte is the handshake's
-        self._timer = self._loop.call_later(self._owner.bounds.idle_seconds, self._tick)
+            self._secured(self._session)
+        bounds = self._owner.bounds
+        self._timer = self._loop.call_later(min(bounds.idle_seconds, bounds.transfer_seconds), self._tick)
         self._task = self._loop.create_task(self._run(self._session), name="smtp")
 
     def data_received(self, data: bytes) -> None:
@@ -137,8 +137,6 @@ class Connection(asyncio.Protocol):
 
     async def _run(self, session: Session) -> None:
         try:
-            if self._listener.tls:
-                await self._handshake(session)
             self._say(session.begin())
             then = Next.COMMAND
             while then is not Next.CLOSE:
@@ -227,14 +225,19 @@ class Connection(asyncio.Protocol):
         assert transport is not None
         self._working = self._secure = True
         secured = await self._loop.start_tls(
-            transport, self, certificate.context, server_side=True, ssl_handshake_timeout=_HANDSHAKE_SECONDS
+            transport, self, certificate.context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
         )
         self._working = False
-        if secured is None:
+        if secured is None or secured.is_closing():
             raise _Gone
         self._transport = secured
         self._heard = self._loop.time()
-        connection = secured.get_extra_info("ssl_object")
+        self._secured(session)
+
+    def _secured(self, session: Session) -> None:
+        assert self._transport is not None
+        self._secure = True
+        connection = self._transport.get_extra_info("ssl_object")
         session.secured(str(connection.version()), str((connection.cipher() or ("",))[0]))
 
     # Bytes and time.
@@ -286,7 +289,7 @@ class Connection(asyncio.Protocol):
         if rest <= 0:
             self.dismiss(replies.IDLE)
             return
-        self._timer = self._loop.call_later(max(rest, 0.01), self._tick)
+        self._timer = self._loop.call_later(min(max(rest, 0.01), bounds.transfer_seconds), self._tick)
 
     def dismiss(self, reply: str = replies.CLOSING) -> None:
         """End the conversation: the other side keeps the mail and tries again."""

@@ -1,7 +1,8 @@
 """Listens on every door, hands each connection to a `Connection`, and ends them all at a stop.
 
-PROXY doors take a connection's header first, and only from networks that may speak for others (`SettingsError` when
-none is named); everybody else is closed without a word.
+PROXY doors take a connection's header first, and only from networks that may speak for others; everybody else is closed
+without a word. Doors with TLS from the first byte count a client before its handshake. `SettingsError` when what such a
+door needs is not set.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 import structlog
 
 from dmarcworks.errors import SettingsError
-from dmarcworks.routing.smtp.connection import Connection
+from dmarcworks.routing.smtp.connection import HANDSHAKE_SECONDS, Connection
 from dmarcworks.routing.smtp.limits import Limits, plain_address
 from dmarcworks.routing.smtp.listeners import Bound, Listener, Network, bind, listen, remove
 from dmarcworks.routing.smtp.proxy import ProxyError, read_header
@@ -55,7 +56,7 @@ class SmtpServer:
         self.bound: list[Bound] = []
         self._servers: list[asyncio.Server] = []
         self._accepting: list[asyncio.Task[None]] = []
-        self._headers: set[asyncio.Task[None]] = set()
+        self._arriving: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
         for listener in listeners:
             if listener.tls and certificate is None:
@@ -93,7 +94,7 @@ class SmtpServer:
     async def _open(self, bound: Bound) -> None:
         loop, listener = asyncio.get_running_loop(), bound.listener
         listen(bound)
-        if listener.proxy:
+        if listener.proxy or listener.tls:
             self._accepting.append(loop.create_task(self._accept(bound), name=f"smtp {listener}"))
         elif listener.path:
             server = await loop.create_unix_server(lambda: Connection(self, listener), sock=bound.socket)
@@ -110,29 +111,50 @@ class SmtpServer:
                 log.warning("accept failed", error=str(error))
                 await asyncio.sleep(0.1)
                 continue
-            if len(self._headers) + self.limits.total >= self.bounds.connections:
+            if len(self._arriving) >= self.bounds.connections:
                 connection.close()
                 continue
-            task = loop.create_task(self._proxied(connection, str(address[0]), bound.listener))
-            self._headers.add(task)
-            task.add_done_callback(self._headers.discard)
+            task = loop.create_task(self._arrive(connection, plain_address(str(address[0])), bound.listener))
+            self._arriving.add(task)
+            task.add_done_callback(self._arriving.discard)
 
-    async def _proxied(self, connection: socket.socket, balancer: str, listener: Listener) -> None:
-        balancer = plain_address(balancer)
+    async def _arrive(self, connection: socket.socket, peer: str, listener: Listener) -> None:
+        """What stands before the conversation on a PROXY or TLS door."""
+        connection.setblocking(False)
         try:
-            if not any(ipaddress.ip_address(balancer) in network for network in self._proxies):
-                raise ProxyError("not from DMARCWORKS_SMTP_PROXY_NETWORKS")
-            connection.setblocking(False)
-            client = plain_address(await asyncio.wait_for(read_header(connection), _PROXY_SECONDS)) or balancer
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: Connection(self, listener, client), connection
-            )
-        except (ProxyError, OSError, TimeoutError) as error:
-            log.warning("proxy refused", peer=balancer, error=str(error) or type(error).__name__)
+            client = await self._client(connection, peer) if listener.proxy else peer
+            refusal = self.limits.enter(client)
+            if refusal is not None:
+                log.warning("connection refused", peer=client, reply=refusal)
+                if not listener.tls:
+                    await asyncio.get_running_loop().sock_sendall(connection, refusal.encode() + b"\r\n")
+                connection.close()
+                return
+            try:
+                await self._converse(connection, client, listener)
+            except BaseException:
+                self.limits.leave(client)
+                raise
+        except (ProxyError, OSError, TimeoutError) as error:  # a failed handshake is an OSError too
+            log.warning("connection failed", peer=peer, error=str(error) or type(error).__name__)
             connection.close()
         except BaseException:
             connection.close()
             raise
+
+    async def _client(self, connection: socket.socket, balancer: str) -> str:
+        if not any(ipaddress.ip_address(balancer) in network for network in self._proxies):
+            raise ProxyError("not from DMARCWORKS_SMTP_PROXY_NETWORKS")
+        return plain_address(await asyncio.wait_for(read_header(connection), _PROXY_SECONDS)) or balancer
+
+    async def _converse(self, connection: socket.socket, client: str, listener: Listener) -> None:
+        context = self.certificate.context if listener.tls and self.certificate is not None else None
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: Connection(self, listener, client),
+            connection,
+            ssl=context,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
+        )
 
     async def stop(self, grace: float = 5.0) -> None:
         """Accept nothing more, let mails in transfer finish for `grace` seconds, say 421 to the rest."""
@@ -150,7 +172,7 @@ class SmtpServer:
     async def _shut(self) -> None:
         for server in self._servers:
             server.close()
-        tasks = [*self._accepting, *self._headers]
+        tasks = [*self._accepting, *self._arriving]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
