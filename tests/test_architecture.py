@@ -26,6 +26,7 @@ FLOORS = {
     "routing": 6,
     "sources": 6,
     "stores": 5,
+    "upkeep": 6,
     "retry": 6,
     "door": 7,
     "app": 8,

@@ -38,6 +38,9 @@ from dmarcworks.door import environment, smtp_server
 from dmarcworks.errors import DmarcworksError, SettingsError
 from dmarcworks.settings import Settings
 from dmarcworks.stores import RUNNING, Stores, opened
+from dmarcworks.upkeep import jobs
+from dmarcworks.upkeep.gate import Gate
+from dmarcworks.upkeep.house import House
 from dmarcworks.workers import dmarc, runtime
 
 log = structlog.get_logger("dmarcworks.app")
@@ -59,7 +62,22 @@ def sql_bounds(settings: Settings) -> QueryBounds:
     return QueryBounds(seconds=settings.sql_seconds, rows=settings.sql_rows, memory=settings.sql_memory_bytes)
 
 
-def http_app(settings: Settings, stores: Stores, analytics: Analytics, public_url: str, secret: str = "") -> FastAPI:
+@asynccontextmanager
+async def opened_house(settings: Settings) -> AsyncIterator[House]:
+    """Every store for a job of upkeep, when no server runs."""
+    async with opened(settings) as stores, opened_analytics(settings) as analytics:
+        gate = Gate(analytics)
+        yield House(settings, stores, environment(settings, stores, gate), gate)
+
+
+def http_app(
+    settings: Settings,
+    stores: Stores,
+    analytics: Analytics,
+    public_url: str,
+    secret: str = "",
+    house: House | None = None,
+) -> FastAPI:
     """Everything over HTTP: SQL, health, dashboard; `secret` opens /internal/ to this machine's commands."""
     app = FastAPI(title="dmarcworks", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.limits = Limits(
@@ -85,6 +103,8 @@ def http_app(settings: Settings, stores: Stores, analytics: Analytics, public_ur
     internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(operator(secret))])
     internal.add_api_route("/ping", _pong)
     internal.include_router(sql_internal.routes(desk, stores.accounts))
+    if house is not None:
+        internal.include_router(jobs.router(house))
     app.include_router(internal)
     app.add_exception_handler(DmarcworksError, _refused)
     pages.install(app, deps)
@@ -119,7 +139,9 @@ async def serve(settings: Settings, started: Callable[[Running], None] = lambda 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with opened(settings) as stores, opened_analytics(settings) as analytics:
-        env = environment(settings, stores, analytics)
+        gate = Gate(analytics)
+        env = environment(settings, stores, gate)
+        house = House(settings, stores, env, gate)
         await stores.accounts.open_gates()
         consumer = runtime.Consumer(
             dmarc,
@@ -134,7 +156,7 @@ async def serve(settings: Settings, started: Callable[[Running], None] = lambda 
         try:
             public_url = settings.public_url.rstrip("/") or web.url
             operator_secret = secrets.token_urlsafe(32)
-            web.start(http_app(settings, stores, analytics, public_url, operator_secret))
+            web.start(http_app(settings, stores, analytics, public_url, operator_secret, house))
             await web.ready()
             consumer.start()
             login = await stores.accounts.first_user()

@@ -1,0 +1,1 @@
+"""Keeping it whole: verify and repair, replay, backup and restore, retention. See docs/operating.md."""

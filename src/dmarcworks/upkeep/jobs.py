@@ -1,0 +1,67 @@
+"""The jobs by name, one at a time: started by a command in its own process, or over /internal/ in the server's.
+
+In: a name and its parameters as JSON. Out: events. A job that fails ends with an `error` event in its own words, so
+that a stream that has begun can still say so; `ConflictError` when another job runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from dmarcworks.errors import ConflictError, DmarcworksError, NotFoundError, UsageError
+from dmarcworks.upkeep.house import Event, Events, House
+from dmarcworks.upkeep.verify import verify
+
+__all__ = ["JOBS", "router", "run"]
+
+log = structlog.get_logger("dmarcworks.upkeep")
+
+JOBS: Mapping[str, Callable[..., Events]] = {"verify": verify}
+
+
+async def run(house: House, name: str, parameters: Mapping[str, Any]) -> AsyncIterator[Event]:
+    """The job's events."""
+    if house.busy.locked():
+        raise ConflictError("another job of upkeep runs in this system; try again when it has ended")
+    async with house.busy:
+        log.info("upkeep begins", job=name)
+        async for event in JOBS[name](house, **parameters):
+            if event["event"] == "result":
+                log.info("upkeep ends", job=name)
+            yield event
+
+
+def router(house: House) -> APIRouter:
+    """`POST /upkeep/{job}` with the parameters as JSON; the events as JSON lines. For the operator's door only."""
+    routes = APIRouter()
+
+    @routes.post("/upkeep/{job}")
+    async def begin(job: str, request: Request) -> StreamingResponse:
+        """Run a job and tell its events as they come; it ends when the asker goes away."""
+        if job not in JOBS:
+            raise NotFoundError(f"there is no job {job!r}")
+        parameters = await request.json()
+        if not isinstance(parameters, dict):
+            raise UsageError("the parameters of a job are a JSON object")
+        return StreamingResponse(_lines(house, job, parameters), media_type="application/x-ndjson")
+
+    return routes
+
+
+async def _lines(house: House, name: str, parameters: Mapping[str, Any]) -> AsyncIterator[bytes]:
+    try:
+        async for event in run(house, name, parameters):
+            yield json.dumps(event, default=str).encode() + b"\n"
+    except DmarcworksError as error:
+        yield json.dumps({"event": "error", "kind": type(error).__name__, "message": str(error)}).encode() + b"\n"
+    # The stream has begun, so its status is sent: what went wrong is told as its last line, and logged here.
+    except Exception as error:
+        log.exception("upkeep failed", job=name)
+        text = f"the job failed: {type(error).__name__}: {error!s:.300}"
+        yield json.dumps({"event": "error", "kind": "DmarcworksError", "message": text}).encode() + b"\n"

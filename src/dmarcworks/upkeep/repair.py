@@ -1,0 +1,86 @@
+"""Mend what `verify` named: archived attachments from the raw mails, rows from the archived reports.
+
+Nothing is guessed: an attachment is put back only if the raw mail holds the very bytes that its key's hash names, rows
+are written only from a report that could be read again, and publishing is held meanwhile. The rest stays named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+from sqlalchemy import update
+
+from dmarcworks.catalogue import tables
+from dmarcworks.upkeep import ledger
+from dmarcworks.upkeep.compare import Difference
+from dmarcworks.upkeep.figures import KINDS, Place, remove
+from dmarcworks.upkeep.house import House
+from dmarcworks.upkeep.reread import Gone, Renewed, domain_names, original, renewed, reread, rows
+
+__all__ = ["mend"]
+
+_AT_ONCE = 200
+_OBJECTS = ("object_missing", "object_changed")
+
+
+async def mend(house: House, differences: Sequence[Difference]) -> list[Difference]:
+    """The same differences, each marked whether it is repaired now."""
+    objects = {difference for difference in differences if difference.kind in _OBJECTS}
+    done = {difference for difference in objects if await _attachment(house, difference)}
+    wrong = [difference for difference in differences if difference.kind not in _OBJECTS]
+    for start in range(0, len(wrong), _AT_ONCE):
+        done |= await _rows(house, wrong[start : start + _AT_ONCE])
+    return [replace(difference, repaired=difference in done) for difference in differences]
+
+
+async def _attachment(house: House, difference: Difference) -> bool:
+    row = (await ledger.reports(house.stores.database, [difference.report])).get(difference.report)
+    content = None if row is None else await original(house, row)
+    if content is None:
+        return False
+    await house.stores.objects.put(difference.key, content)
+    return True
+
+
+async def _rows(house: House, differences: Sequence[Difference]) -> set[Difference]:
+    """Take out what is wrong and write it anew; of a report that cannot be read again nothing is taken out."""
+    known = await ledger.reports(house.stores.database, [difference.report for difference in differences])
+    names = await domain_names(house)
+    done: set[Difference] = set()
+    places: dict[str, set[Place]] = {}
+    fresh: dict[str, tuple[str, pa.Table]] = {}
+    changes: dict[str, Renewed] = {}
+    for difference in differences:
+        row = known.get(difference.report)
+        place = (difference.account_id, difference.domain_id, difference.report)
+        if difference.kind == "rows_unknown":
+            places.setdefault(difference.table, set()).add(place)
+            done.add(difference)
+        elif row is not None:
+            try:
+                item = await reread(house, row)
+            except Gone:
+                continue
+            fresh[row.key] = rows(row, item.report, names.get(row.domain_id, row.policy_domain))
+            changes[row.key] = renewed(row, item)
+            places.setdefault(KINDS[row.kind], set()).add(place)
+            done.add(difference)
+    async with house.gate.held():
+        for table, wrong in places.items():
+            await remove(house.analytics, table, wrong)
+        for table in KINDS.values():
+            found = [content for name, content in fresh.values() if name == table and content.num_rows]
+            if found:
+                await house.analytics.insert(table, pa.concat_tables(found))
+        await _note(house, changes)
+    return done
+
+
+async def _note(house: House, changes: dict[str, Renewed]) -> None:
+    async with house.stores.database.write() as connection:
+        for key, change in changes.items():
+            await connection.execute(
+                update(tables.reports).where(tables.reports.c.key == key).values(published=True, **change)
+            )
