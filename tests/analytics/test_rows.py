@@ -118,7 +118,7 @@ async def test_a_failure_report_is_one_row_without_the_message(analytics: Analyt
 
 async def test_a_failure_report_that_says_nothing_is_of_the_day_that_it_came(analytics: Analytics) -> None:
     account = uuid.uuid4().hex
-    await analytics.insert("failure_reports", rows.failure_rows(NOTHING, **known(account)))
+    await analytics.insert("failure_reports", rows.rows_of(NOTHING, **known(account))[1])
     (row,) = await stored(analytics, "failure_reports", account)
     assert (row["day"], row["begin"], row["end"]) == ("2026-03-04", 1_772_600_767, 1_772_600_767)
     said = ("org_name", "feedback_type", "source_ip", "incidents", "header_from", "subject", "reported_domain")
@@ -141,7 +141,7 @@ async def test_a_strangers_values_never_stop_an_insert(analytics: Analytics) -> 
         end=2**70,
         policies=(policy,),
     )
-    await analytics.insert("tls_reports", rows.tls_rows(tls, **known(account)))
+    await analytics.insert("tls_reports", rows.rows_of(tls, **known(account))[1])
     (row,) = await stored(analytics, "tls_reports", account)
     assert (row["day"], row["begin"], row["end"]) == ("2011-01-01", -(2**63), 2**63 - 1)
     assert len(row["org_name"]) == 2048
@@ -153,7 +153,7 @@ async def test_a_strangers_values_never_stop_an_insert(analytics: Analytics) -> 
         REPORT, subject=odd, source_ip=odd, original_rcpt_to=(odd,), reporting_mta=odd, incidents=2**70,
         arrival_date=10**18, message_id=odd * 1000,
     )  # fmt: skip
-    await analytics.insert("failure_reports", rows.failure_rows(report, **known(account)))
+    await analytics.insert("failure_reports", rows.rows_of(report, **known(account))[1])
     (row,) = await stored(analytics, "failure_reports", account)
     assert (row["subject"], row["source_ip"], row["original_rcpt_to"]) == (shown, shown, [shown])
     assert (row["day"], row["incidents"], len(row["message_id"])) == ("2100-12-31", 2**64 - 1, 2048)
@@ -162,7 +162,7 @@ async def test_a_strangers_values_never_stop_an_insert(analytics: Analytics) -> 
 async def test_published_asks_the_table_of_the_kind(analytics: Analytics) -> None:
     """A report's rows are looked for in its own table, and in one of ours only."""
     account, day = uuid.uuid4().hex, date(2026, 3, 4)
-    await analytics.insert("tls_reports", rows.tls_rows(TLS, **known(account)))
+    await analytics.insert("tls_reports", rows.rows_of(TLS, **known(account))[1])
     where = (account, "d" * 32, day, "k")
     assert await schema.published(analytics, *where, "tls_reports") == 2
     assert await schema.published(analytics, *where, table="failure_reports") == 0

@@ -12,9 +12,21 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from dmarcworks.analytics.tables import Table
+from dmarcworks.analytics.tables import TEXT, TEXTS, Table
 
-__all__ = ["HEAD_CHARACTERS", "INT64", "UINT64", "Array", "clamp", "encodable", "filled", "head", "structs", "texts"]
+__all__ = [
+    "HEAD_CHARACTERS",
+    "INT64",
+    "UINT64",
+    "Array",
+    "clamp",
+    "encodable",
+    "filled",
+    "heads",
+    "lists",
+    "structs",
+    "texts",
+]
 
 HEAD_CHARACTERS = 2048
 INT64 = (-(2**63), 2**63 - 1)
@@ -23,16 +35,29 @@ UINT64 = (0, 2**64 - 1)
 Array: TypeAlias = "pa.Array[Any]"
 
 
-def filled(table: Table, size: int, constants: Mapping[str, Any], columns: Mapping[str, Array]) -> pa.Table:
-    """`size` rows of the table: a column's values, else its constant in every row, else NULL."""
+def filled(
+    table: Table, sizes: Sequence[int], constants: Mapping[str, Sequence[Any]], columns: Mapping[str, Array]
+) -> pa.Table:
+    """Rows of the table for several reports of so many rows each.
+
+    A column is what `columns` holds, else each report's one value of `constants` in all of its rows, else NULL.
+    """
+    size = sum(sizes)
+    # Which report each row is of; taking by it repeats the constants.
+    owners = pa.array([number for number, rows in enumerate(sizes) for _ in range(rows)], pa.int32())
     arrays = []
     for column in table.columns:
         array = columns.get(column.name)
         if array is None:
-            value = constants.get(column.name)
-            # pa.repeat knows no lists and NULLs; taking index 0 over and over does.
-            single = texts([value]) if pa.types.is_string(column.arrow) else pa.array([value], column.arrow)
-            array = single.take(pa.repeat(pa.scalar(0, pa.int8()), size))
+            values = constants.get(column.name, ())
+            if values.count(None) == len(values):
+                array = pa.nulls(size, column.arrow)  # type: ignore[call-overload]  # one for every type, the stubs say
+            elif column.arrow == TEXT:
+                array = texts(values).take(owners)
+            elif column.arrow == TEXTS:
+                array = lists(values).take(owners)
+            else:
+                array = pa.array(values, column.arrow).take(owners)
         arrays.append(array)
     return pa.Table.from_arrays(arrays, schema=table.schema)
 
@@ -47,9 +72,9 @@ def encodable(text: str | None) -> str | None:
     return None if text is None else text.encode("utf-8", "replace").decode()
 
 
-def head(text: str | None) -> str | None:
-    """The text, cut at what a row repeats."""
-    return None if text is None else encodable(text[:HEAD_CHARACTERS])
+def heads(values: Iterable[str | None]) -> list[str | None]:
+    """Texts that every row of their report repeats, each cut at HEAD_CHARACTERS."""
+    return [text if text is None or len(text) <= HEAD_CHARACTERS else text[:HEAD_CHARACTERS] for text in values]
 
 
 def texts(values: Sequence[str | None]) -> Array:
@@ -60,23 +85,49 @@ def texts(values: Sequence[str | None]) -> Array:
         return pa.array([encodable(value) for value in values], pa.string())
 
 
-def structs(table: Table, name: str, lists: Sequence[Iterable[Any]]) -> Array:
-    """A list column of structs, field by field: many times faster than one dict per struct."""
+def lists(values: Sequence[Sequence[str] | None]) -> Array:
+    """A column of lists of texts."""
+    kind = pa.list_(pa.string())
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError:
+        mended = [None if found is None else [encodable(text) for text in found] for found in values]
+        return pa.array(mended, kind)
+
+
+def structs(table: Table, name: str, found: Sequence[Sequence[Any]]) -> Array:
+    """A list column of structs, field by field: many times faster than one dict per struct.
+
+    Equal lists are mostly one object (`reports.record` sees to it), so each is written down once and taken as often.
+    """
     kind = table.schema.field(name).type
+    places: dict[int, int] = {}
+    unique: list[Sequence[Any]] = []
+    taken: list[int] = []
+    for values in found:
+        place = places.get(id(values))
+        if place is None:
+            place = places[id(values)] = len(unique)
+            unique.append(values)
+        taken.append(place)
     sizes: list[int] = [0]
     flat: list[Any] = []
-    for values in lists:
+    for values in unique:
         flat.extend(values)
         sizes.append(len(flat))
     fields = list(kind.value_type)
     columns = []
     for field in fields:
-        found = list(map(attrgetter(field.name), flat))
-        columns.append(texts(found) if pa.types.is_string(field.type) else counts(found))
+        values = list(map(attrgetter(field.name), flat))
+        columns.append(texts(values) if pa.types.is_string(field.type) else counts(values))
     struct = pa.StructArray.from_arrays(columns, fields=fields)
-    return pa.ListArray.from_arrays(pa.array(sizes, pa.int32()), struct, type=kind)
+    array = pa.ListArray.from_arrays(pa.array(sizes, pa.int32()), struct, type=kind)
+    return array if len(unique) == len(taken) else array.take(pa.array(taken, pa.int32()))
 
 
-def counts(values: Iterable[int | None]) -> Array:
+def counts(values: Sequence[int | None]) -> Array:
     """A column of counts."""
-    return pa.array([None if value is None else clamp(value, UINT64) for value in values], pa.uint64())
+    try:
+        return pa.array(values, pa.uint64())
+    except (OverflowError, pa.ArrowInvalid):  # below zero or past 2^64-1
+        return pa.array([None if value is None else clamp(value, UINT64) for value in values], pa.uint64())

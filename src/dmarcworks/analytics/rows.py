@@ -8,20 +8,32 @@ A failure report has no period of its own: begin and end are its arrival date, o
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from dmarcworks.analytics import schema
-from dmarcworks.analytics.columns import INT64, Array, clamp, counts, encodable, filled, head, structs, texts
+from dmarcworks.analytics.columns import INT64, Array, clamp, counts, filled, heads, lists, structs, texts
+from dmarcworks.analytics.schema import Placed, dmarc_rows, known_columns
 from dmarcworks.analytics.tables import DMARC_REPORTS, FAILURE_REPORTS, TLS_REPORTS
 from dmarcworks.reports.days import day_of
 from dmarcworks.reports.model import AggregateReport, FailureReport, TlsReport
 
-__all__ = ["Report", "Summary", "failure_rows", "rows_of", "summary", "tls_rows"]
+__all__ = [
+    "Placed",
+    "Report",
+    "Summary",
+    "failure_rows",
+    "row_count",
+    "rows_of",
+    "summary",
+    "table_of",
+    "tables_of",
+    "tls_rows",
+]
 
 Report: TypeAlias = AggregateReport | FailureReport | TlsReport
 
@@ -86,105 +98,89 @@ def summary(report: Report, *, received: datetime, digest: str) -> Summary:
     )
 
 
-def rows_of(
-    report: Report,
-    *,
-    account_id: str,
-    domain_id: str,
-    domain: str,
-    received: datetime,
-    report_key: str,
-    object_key: str,
-    report_id: str = "",
-) -> tuple[str, pa.Table]:
-    """The table's name and the report's rows in it; `report_id` is the catalogue's, for a kind without one."""
-    known: dict[str, Any] = {
-        "account_id": account_id,
-        "domain_id": domain_id,
-        "domain": domain,
-        "received": received,
-        "report_key": report_key,
-        "object_key": object_key,
-    }
+def tables_of(placed: Sequence[Placed[Any]]) -> dict[str, pa.Table]:
+    """The reports' rows by their table's name, each table in the order in which the reports are given."""
+    kinds: dict[type, list[Placed[Any]]] = {}
+    for one in placed:
+        kinds.setdefault(type(one.report), []).append(one)
+    return {_TABLES[kind][0]: _TABLES[kind][1](reports) for kind, reports in kinds.items()}
+
+
+def table_of(report: Report) -> str:
+    """The name of the table that the report's rows are for."""
+    return _TABLES[type(report)][0]
+
+
+def row_count(report: Report) -> int:
+    """How many rows the report becomes."""
     if isinstance(report, AggregateReport):
-        return DMARC_REPORTS.name, schema.rows(report, **known)
-    if isinstance(report, TlsReport):
-        return TLS_REPORTS.name, tls_rows(report, **known)
-    return FAILURE_REPORTS.name, failure_rows(report, report_id=report_id, **known)
+        return len(report.records)
+    return len(report.policies) if isinstance(report, TlsReport) else 1
 
 
-def tls_rows(
-    report: TlsReport,
-    *,
-    account_id: str,
-    domain_id: str,
-    domain: str,
-    received: datetime,
-    report_key: str,
-    object_key: str,
-) -> pa.Table:
-    """A row per policy in the report's order, its failures as an array; columns as in `tables.TLS_REPORTS`."""
-    policies = report.policies
-    constants = {
-        "account_id": account_id,
-        "domain_id": domain_id,
-        "domain": domain,
-        "received": received,
-        "report_key": report_key,
-        "object_key": object_key,
-        "report_id": head(report.report_id),
-        "org_name": head(report.organization_name),
-        "org_email": head(report.contact_info),
-        **_days(report.begin, report.end),
+def rows_of(report: Report, **known: Any) -> tuple[str, pa.Table]:
+    """One report's table and rows; `known` are the other fields of `Placed`."""
+    ((name, table),) = tables_of([Placed(report, **known)]).items()
+    return name, table
+
+
+def tls_rows(placed: Sequence[Placed[TlsReport]]) -> pa.Table:
+    """A row per policy in the reports' order, its failures as an array; columns as in `tables.TLS_REPORTS`."""
+    sizes = [len(one.report.policies) for one in placed]
+    policies = [policy for one in placed for policy in one.report.policies]
+    reports = [one.report for one in placed]
+    constants: dict[str, Sequence[Any]] = {
+        **known_columns(placed),
+        "report_id": heads(report.report_id for report in reports),
+        "org_name": heads(report.organization_name for report in reports),
+        "org_email": heads(report.contact_info for report in reports),
+        **_days([(report.begin, report.end) for report in reports]),
     }
     columns: dict[str, Array] = {
-        "record_index": pa.array(range(len(policies)), pa.uint32()),
+        "record_index": pa.array([index for size in sizes for index in range(size)], pa.uint32()),
         "policy_type": texts([policy.policy_type for policy in policies]),
         "policy_domain": texts([policy.policy_domain for policy in policies]),
-        "policy_string": _lists([policy.policy_string for policy in policies]),
-        "mx_host": _lists([policy.mx_host for policy in policies]),
-        "successful_sessions": counts(policy.successful_sessions for policy in policies),
-        "failed_sessions": counts(policy.failed_sessions for policy in policies),
+        "policy_string": lists([policy.policy_string for policy in policies]),
+        "mx_host": lists([policy.mx_host for policy in policies]),
+        "successful_sessions": counts([policy.successful_sessions for policy in policies]),
+        "failed_sessions": counts([policy.failed_sessions for policy in policies]),
         "failures": structs(TLS_REPORTS, "failures", [policy.failures for policy in policies]),
     }
-    return filled(TLS_REPORTS, len(policies), constants, columns)
+    return filled(TLS_REPORTS, sizes, constants, columns)
 
 
-def failure_rows(
-    report: FailureReport,
-    *,
-    account_id: str,
-    domain_id: str,
-    domain: str,
-    received: datetime,
-    report_key: str,
-    object_key: str,
-    report_id: str = "",
-) -> pa.Table:
-    """One row, columns as in `tables.FAILURE_REPORTS`; the reported message itself is not in it."""
-    moment = _moment(report, received)
-    constants = {
-        "account_id": account_id,
-        "domain_id": domain_id,
-        "domain": domain,
-        "received": received,
-        "report_key": report_key,
-        "object_key": object_key,
-        "report_id": head(report_id),
-        "org_name": head(_reporter(report) or None),
-        **_days(moment, moment),
-        **{name: head(getattr(report, name)) for name in _FAILURE_TEXTS},
+def failure_rows(placed: Sequence[Placed[FailureReport]]) -> pa.Table:
+    """A row per report, columns as in `tables.FAILURE_REPORTS`; the reported message itself is not in it."""
+    reports = [one.report for one in placed]
+    moments = [_moment(one.report, one.received) for one in placed]
+    constants: dict[str, Sequence[Any]] = {
+        **known_columns(placed),
+        "report_id": heads(one.report_id for one in placed),
+        "org_name": heads(_reporter(report) or None for report in reports),
+        **_days([(moment, moment) for moment in moments]),
+        **{name: heads(map(attrgetter(name), reports)) for name in _FAILURE_TEXTS},
     }
     columns: dict[str, Array] = {
-        "record_index": pa.array([0], pa.uint32()),
-        "incidents": counts([report.incidents]),
-        "original_rcpt_to": _lists([report.original_rcpt_to]),
+        "record_index": pa.array([0] * len(placed), pa.uint32()),
+        "incidents": counts([report.incidents for report in reports]),
+        "original_rcpt_to": lists([report.original_rcpt_to for report in reports]),
     }
-    return filled(FAILURE_REPORTS, 1, constants, columns)
+    return filled(FAILURE_REPORTS, [1] * len(placed), constants, columns)
 
 
-def _days(begin: int, end: int) -> Mapping[str, Any]:
-    return {"day": day_of(begin), "begin": clamp(begin, INT64), "end": clamp(end, INT64)}
+_TABLES: dict[type, tuple[str, Callable[[Sequence[Placed[Any]]], pa.Table]]] = {
+    AggregateReport: (DMARC_REPORTS.name, dmarc_rows),
+    TlsReport: (TLS_REPORTS.name, tls_rows),
+    FailureReport: (FAILURE_REPORTS.name, failure_rows),
+}
+
+
+def _days(periods: Sequence[tuple[int, int]]) -> Mapping[str, Sequence[Any]]:
+    return {
+        "day": [day_of(begin) for begin, _ in periods],
+        "begin": [clamp(begin, INT64) for begin, _ in periods],
+        "end": [clamp(end, INT64) for _, end in periods],
+    }
 
 
 def _moment(report: FailureReport, received: datetime) -> int:
@@ -194,7 +190,3 @@ def _moment(report: FailureReport, received: datetime) -> int:
 def _reporter(report: FailureReport) -> str:
     """Who reports: the machine ("dns; mx.example.net" without its type), or else the software."""
     return _MTA_TYPE.sub("", report.reporting_mta or "", count=1).strip() or report.user_agent or ""
-
-
-def _lists(lists: list[tuple[str, ...]]) -> Array:
-    return pa.array([[encodable(text) for text in found] for found in lists], pa.list_(pa.string()))

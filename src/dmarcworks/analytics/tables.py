@@ -8,6 +8,7 @@ value they hold the default that RFC 7489 §6.3 gives the tag: sp = p, pct = 100
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -47,7 +48,7 @@ class Alias:
         return f"`{self.name}` {self.type} ALIAS {self.expression}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Table:
     """A table of the store; `account_id` is first in every sort key."""
 
@@ -55,7 +56,7 @@ class Table:
     columns: tuple[Column, ...]
     aliases: tuple[Alias, ...] = ()
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The Arrow schema of its rows, in column order."""
         return pa.schema([(column.name, column.arrow) for column in self.columns])

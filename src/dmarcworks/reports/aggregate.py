@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator
 from lxml import etree
 
 from dmarcworks.reports import fast, mend, values
+from dmarcworks.reports.around import Around, local, of_tree, policy_of
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.document import Broken, Document, at_once, stream
-from dmarcworks.reports.model import AggregateReport, Policy
+from dmarcworks.reports.model import AggregateReport
 from dmarcworks.reports.notes import Notes, Refused, Work
-from dmarcworks.reports.record import namespace, text
 from dmarcworks.reports.sniff import Head
 from dmarcworks.reports.unpack import Leaf
 
@@ -169,20 +169,21 @@ def _skip(chunks: Iterable[bytes], head: Head) -> Iterator[bytes]:
 
 def _finish(document: Document, leaf: Leaf, digest: str, work: Work) -> AggregateReport:
     """The report out of a parsed document; the records left out become problems."""
-    root, tally, bound = document.root, document.tally, work.bounds.xml_depth
+    tally = document.tally
     notes, where = tally.notes, tally.where
     notes.extend(leaf.notes)
-    metadata = _one(root, "report_metadata", notes, where)
-    policy = _one(root, "policy_published", notes, where)
-    stated = {} if metadata is None else _texts(metadata, bound)
-    published = {} if policy is None else _texts(policy, bound)
-    begin, end = _dates(root, metadata, notes, where, bound)
-    domain = values.domain(published.get("domain", ""))
+    around = document.around
+    if around is None:
+        assert document.root is not None
+        around = of_tree(document.root, notes, where, work.bounds.xml_depth)
+    stated, published = around.stated, around.published
+    begin, end = _dates(around, notes, where)
+    domain = around.policy.domain if around.policy else values.domain(published.get("domain", ""))
     if not domain:
-        _check_case(root)
+        _check_case(around.root)
         raise Refused("no_policy_domain", "The report does not say which domain it is about (policy_published/domain).")
     if not tally.seen:
-        _check_case(root)
+        _check_case(around.root)
         notes.add("no_records", where, "The report has no record.")
     if "p" not in published:
         notes.add("no_p", where, "The published policy has no p.")
@@ -212,52 +213,19 @@ def _finish(document: Document, leaf: Leaf, digest: str, work: Work) -> Aggregat
         report_id=report_id,
         begin=begin,
         end=end,
-        version=_first(root, "version", bound),
+        version=around.version,
         generator=stated.get("generator"),
-        errors=_all(metadata, "error", bound),
-        policy=_policy(domain, published, notes, where),
+        errors=around.errors,
+        policy=around.policy or policy_of(domain, published, notes, where),
         records=tuple(tally.records),
         warnings=notes.warnings(),
     )
 
 
-def _policy(domain: str, published: dict[str, str], notes: Notes, where: str) -> Policy:
-    words = {name: value.lower() for name, value in published.items()}
-    pct: int | None = None
-    if "pct" in words:
-        try:
-            pct = values.count(words["pct"])[0]
-        except (ValueError, OverflowError):
-            pct = -1
-        if not 0 <= pct <= 100:
-            notes.add("pct_odd", where, f"The pct {words['pct'][:40]!r} is no percentage and was left out.")
-            pct = None
-    # Mail.Ru writes "nil" for a subdomain policy that is not there.
-    sp = words.get("sp")
-    return Policy(
-        domain=domain,
-        adkim=words.get("adkim"),
-        aspf=words.get("aspf"),
-        p=words.get("p"),
-        sp=None if sp == "nil" else sp,
-        np=words.get("np"),
-        fo=words.get("fo"),
-        pct=pct,
-        testing=words.get("testing"),
-        discovery_method=words.get("discovery_method"),
-    )
-
-
-def _dates(
-    root: etree._Element, metadata: etree._Element | None, notes: Notes, where: str, bound: int
-) -> tuple[int, int]:
-    # A reporter may have put it beside the metadata; it is the same statement.
-    stated = _find(root if metadata is None else metadata, "date_range")
-    if stated is None:
-        stated = _find(root, "date_range")
-    texts = {} if stated is None else _texts(stated, bound)
+def _dates(around: Around, notes: Notes, where: str) -> tuple[int, int]:
+    texts = around.dates
     if "begin" not in texts or "end" not in texts:
-        _check_case(root)
+        _check_case(around.root)
         raise Refused("no_date_range", "The report does not say which time it covers (date_range with begin and end).")
     found: list[int] = []
     for name in ("begin", "end"):
@@ -273,52 +241,9 @@ def _dates(
     return found[0], found[1]
 
 
-def _local(element: etree._Element) -> str:
-    return str(element.tag).rpartition("}")[2] if isinstance(element.tag, str) else ""
-
-
-def _find(above: etree._Element, name: str) -> etree._Element | None:
-    for child in above:
-        if _local(child) == name:
-            return child
-    return next((element for element in above.iter(f"{{*}}{name}") if not _extended(element)), None)
-
-
-def _extended(element: etree._Element) -> bool:
-    return any(_local(above) in ("extension", "record") for above in element.iterancestors())
-
-
-def _one(root: etree._Element, name: str, notes: Notes, where: str) -> etree._Element | None:
-    found = [child for child in root if _local(child) == name]
-    if len(found) > 1:
-        notes.add("element_repeated", where, f"The report has {len(found)} elements {name}; the first was read.")
-    return found[0] if found else _find(root, name)
-
-
-def _texts(element: etree._Element, bound: int) -> dict[str, str]:
-    """The texts of its children by local name; the first that is not empty, empty ones absent."""
-    own = namespace(element)
-    found: dict[str, str] = {}
-    for child in element:
-        name = _local(child)
-        if name not in found and namespace(child) in (own, "") and (value := text(child, bound)):
-            found[name] = value
-    return found
-
-
-def _all(element: etree._Element | None, name: str, bound: int) -> tuple[str, ...]:
-    if element is None:
-        return ()
-    return tuple(value for child in element if _local(child) == name and (value := text(child, bound)))
-
-
-def _first(element: etree._Element, name: str, bound: int) -> str | None:
-    return next(iter(_all(element, name, bound)), None)
-
-
-def _check_case(root: etree._Element) -> None:
+def _check_case(root: etree._Element | None) -> None:
     """Something needed is missing: perhaps it is there in upper case, which mending reads."""
-    for element in root.iter():
-        name = _local(element)
+    for element in () if root is None else root.iter():
+        name = local(element)
         if name != name.lower() and name.lower() in mend.WORDS:
             raise Broken("element names in upper case")

@@ -10,6 +10,7 @@ import struct
 import zlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import cast
 
 from isal import isal_zlib
@@ -26,6 +27,7 @@ _CENTRAL = b"PK\x01\x02"
 _ENCRYPTED = 0x1
 _DESCRIPTOR = 0x8
 _STORED, _DEFLATED = 0, 8
+_ENTRY = struct.Struct("<8xHH4xLLLHHH8xL")
 
 
 def is_gzip(data: bytes) -> bool:
@@ -54,6 +56,33 @@ def gunzip(data: bytes, where: str, notes: Notes) -> Iterator[bytes]:
             notes.add("gzip_trailing", where, f"{len(data) - position} bytes that are not gzip after the gzip data.")
             return
         position = rest
+
+
+def small_gzip(data: bytes, most: int) -> bytes | None:
+    """The content of a gzip of one whole member with nothing behind it; None when it is not that or longer."""
+    engine = isal_zlib.decompressobj(wbits=31)
+    try:
+        content = engine.decompress(data, most)
+    except _DAMAGED:
+        return None
+    return content if engine.eof and not engine.unused_data else None
+
+
+def small_zip(data: bytes, most: int) -> tuple[bytes | None, str]:
+    """The content and name of the only file of a zip archive with a directory; None when it is not that or longer."""
+    directory = _directory(data)
+    listed = [] if directory is None else list(islice(directory, 2))
+    if len(listed) != 1 or listed[0].flags & _ENCRYPTED or listed[0].method != _DEFLATED:
+        return None, ""
+    (member,) = listed
+    try:
+        engine = isal_zlib.decompressobj(wbits=-15)
+        content = engine.decompress(memoryview(data)[_content(data, member.offset) :], most)
+    except (_DAMAGED, Refused):
+        return None, ""
+    if not engine.eof or (member.crc and zlib.crc32(content) != member.crc):
+        return None, ""
+    return content, member.name
 
 
 def _inflate(data: bytes, start: int, wbits: int, kind: str) -> Generator[bytes, None, int]:
@@ -150,9 +179,7 @@ def _directory(data: bytes) -> Iterator[Member] | None:
 
 def _entries(data: bytes, position: int, end: int, moved: int) -> Iterator[Member]:
     while position + 46 <= end and data.startswith(_CENTRAL, position):
-        flags, method = struct.unpack_from("<8xHH", data, position)
-        crc, packed, _, name, extra, comment = struct.unpack_from("<16xLLLHHH", data, position)
-        (offset,) = struct.unpack_from("<42xL", data, position)
+        flags, method, crc, packed, _, name, extra, comment, offset = _ENTRY.unpack_from(data, position)
         text = _name(data[position + 46 : position + 46 + name], flags)
         yield Member(text, offset + moved, flags, method, crc, packed, True)
         position += 46 + name + extra + comment

@@ -13,6 +13,7 @@ from typing import Any, cast
 from lxml import etree
 
 from dmarcworks.reports import record
+from dmarcworks.reports.around import Around
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.notes import Notes, Refused
 from dmarcworks.reports.record import Names, Tally, namespace
@@ -31,10 +32,11 @@ class Broken(Exception):
 
 @dataclass(slots=True)
 class Document:
-    """A document that was parsed: what is left of its tree, and the records' tally."""
+    """A document that was parsed: the records' tally, and what is left of its tree or the texts that stood there."""
 
-    root: etree._Element
     tally: Tally
+    root: etree._Element | None = None
+    around: Around | None = None
 
 
 # Never an entity, a file or a network; comments and instructions would only split texts.
@@ -87,7 +89,7 @@ def stream(chunks: Iterable[bytes], where: str, bounds: Bounds, notes: Notes, en
     if last is not None and (above := last.getparent()) is not None:
         above.remove(last)
     record.check_depth(end, bounds.xml_depth)
-    return Document(end, tally)
+    return Document(tally, end)
 
 
 class _Beside:
@@ -127,7 +129,7 @@ def at_once(
         if (above := element.getparent()) is not None:
             above.remove(element)
     record.check_depth(root, bounds.xml_depth)
-    return Document(root, tally)
+    return Document(tally, root)
 
 
 def tree(data: bytes, bounds: Bounds, encoding: str | None = None, recover: bool = False) -> etree._Element:

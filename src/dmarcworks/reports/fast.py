@@ -13,22 +13,28 @@ import re
 from collections.abc import Iterable
 from typing import TypeVar
 
+from dmarcworks.reports.around import usual
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.document import Broken, Document, tree
+from dmarcworks.reports.known import Known
 from dmarcworks.reports.notes import Notes
-from dmarcworks.reports.record import DKIM, REASON, SPF, Made, Results, Tally, check_depth, fields
+from dmarcworks.reports.record import DKIM, REASON, SPF, Made, Results, Tally, check_depth, closed, fields
 from dmarcworks.reports.sniff import Head
 from dmarcworks.reports.unpack import Leaf
 
 # How much may stand before the first record, after the last one, and in a record.
 _AROUND = 64 * 1024
 _PIECE = 256 * 1024
-# How many different texts are known again.
+# How many different texts of one report are known again; of all reports see `_MADE`.
 _KNOWN = 8_192
+# As deep as a usual report is; under a bound below that the general reader tells what hits it.
+_DEPTH = 6
+_PLAIN_COUNT = 12
 _CONTROLS = bytes(n for n in range(32) if n not in (9, 10, 13))
-_RECORD = re.compile(r"<record>\s*+<row>\s*+<source_ip>([^<>]*+)</source_ip>\s*+<count>([^<>]*+)</count>\s*+", re.ASCII)
+_RECORD = re.compile(
+    r"\s*+<record>\s*+<row>\s*+<source_ip>([^<>]*+)</source_ip>\s*+<count>([^<>]*+)</count>\s*+", re.ASCII
+)
 _END = "</record>"
-_SPACE = re.compile(r"\s*+", re.ASCII)
 _TAIL = re.compile(
     r"<policy_evaluated>(?>(.*?)</policy_evaluated>)\s*+</row>\s*+<identifiers>(?>(.*?)</identifiers>)\s*+"
     r"<auth_results>(?>(.*?)</auth_results>)\s*+",
@@ -36,6 +42,9 @@ _TAIL = re.compile(
 )
 _ANY = re.compile(r"<([A-Za-z_]\w*+)>([^<>]*+)</\1>\s*+", re.ASCII)
 _GROUP = re.compile(r"<(dkim|spf|reason)>\s*+((?:<([A-Za-z_]\w*+)>[^<>]*+</\3>\s*+)*+)</\1>\s*+", re.ASCII)
+
+# What a record says behind its count, over all reports: it depends on that text alone.
+_MADE: Known[Made] = Known()
 
 Words = tuple[str | None, str | None, str | None]
 Evaluated = tuple[Words, Results]
@@ -47,6 +56,8 @@ class _Unusual(Exception):
 
 def read(leaf: Leaf, head: Head, bounds: Bounds, digest: hashlib._Hash, notes: Notes) -> Document | None:
     """The document, if it is usual throughout; `digest` has taken all its bytes then."""
+    if bounds.xml_depth < _DEPTH:
+        return None
     if head.codec not in ("", "utf-8") or head.declared not in ("", "utf-8", "utf8", "us-ascii"):
         return None
     try:
@@ -71,6 +82,8 @@ class _Reader:
         self._made: dict[str, Made] = {}
 
     def read(self, digest: hashlib._Hash) -> Document:
+        if self._leaf.whole and len(self._leaf.head) <= _PIECE:
+            return self._at_once(digest)
         head, rest = "", ""
         begun = False
         for text in self._texts(digest):
@@ -88,6 +101,28 @@ class _Reader:
         if not begun or "<record" in rest or len(rest) > _AROUND:
             raise _Unusual
         return self._document(head, rest)
+
+    def _at_once(self, digest: hashlib._Hash) -> Document:
+        """A small file, without the stream's bookkeeping."""
+        data = self._leaf.head
+        digest.update(data)
+        if self._skip:
+            data = data[self._skip :]
+        if b"&" in data or len(data.translate(None, _CONTROLS)) != len(data):
+            raise _Unusual
+        text = str(data, "ascii" if self._ascii else "utf-8")
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        if not text.isascii() and ("\ufffe" in text or "\uffff" in text):
+            raise _Unusual
+        start = text.find("<record>")
+        if not 0 <= start <= _AROUND:
+            raise _Unusual
+        rest = text[start:]
+        end = self._records(rest)
+        if rest.find("<record", end) >= 0 or len(rest) - end > _AROUND:
+            raise _Unusual
+        return self._document(text[:start], rest[end:])
 
     def _texts(self, digest: hashlib._Hash) -> Iterable[str]:
         """The file as text in pieces that hold only what a usual report holds, line ends as XML reads them."""
@@ -115,32 +150,43 @@ class _Reader:
 
     def _records(self, text: str) -> int:
         """Read whole records from the beginning; how far it came."""
-        # A piece may end between two records.
-        position = self._start(text)
-        tally, made, begins = self._tally, self._made, _RECORD.match
+        position = 0
+        tally, made, begins, ends, behind = self._tally, self._made, _RECORD.match, text.find, len(_END)
+        addresses, take = tally.addresses, tally.records.append
         while (found := begins(text, position)) is not None:
-            end = text.find(_END, found.end())
+            start = found.end()
+            end = ends(_END, start)
             if end < 0:
                 break
             source_ip, count = found.groups()
-            tail = text[found.end() : end]
-            known = made.get(tail)
+            tail = text[start:end]
+            position = end + behind
             tally.begin()
+            known = made.get(tail) or _MADE.get(tail)
             if known is None:
-                parts = self._parts(tail)
+                self._unknown(source_ip, count, tail)
+                continue
+            made[tail] = known
+            if len(count) <= _PLAIN_COUNT and count.isascii() and count.isdigit():
+                number = tally.plain(int(count))
+            else:
                 number = tally.number([count.strip()], 1)
-                if number is not None:
-                    noted = self._notes.total
-                    known = tally.make(*parts)
-                    # What was noted is to be noted for each record.
-                    if noted == self._notes.total and len(made) < _KNOWN:
-                        made[tail] = known
-                    tally.append(source_ip.strip(), number, known)
-            elif (number := tally.number([count.strip()], 1)) is not None:
-                tally.append(source_ip.strip(), number, known)
-            space = _SPACE.match(text, end + len(_END))
-            position = space.end() if space is not None else end + len(_END)
+            if number is not None:
+                take(closed(addresses.get(source_ip) or tally.address(source_ip.strip()), number, known))
         return position
+
+    def _unknown(self, source_ip: str, count: str, tail: str) -> None:
+        """A record whose like was not read before."""
+        parts = self._parts(tail)
+        number = self._tally.number([count.strip()], 1)
+        if number is None:
+            return
+        noted = self._notes.total
+        known = self._tally.make(*parts)
+        # What was noted is to be noted for each record.
+        if noted == self._notes.total and len(self._made) < _KNOWN:
+            self._made[tail] = _MADE.put(tail, known)
+        self._tally.append(source_ip.strip(), number, known)
 
     def _parts(self, tail: str) -> tuple[Words, Results, Words, Results, Results]:
         """The texts of a record behind its count."""
@@ -211,17 +257,19 @@ class _Reader:
         return len(text) - len(text.lstrip(" \t\n"))
 
     def _document(self, head: str, tail: str) -> Document:
-        """What stands around the records, by the general parser, with a mark where they stood."""
+        """What stands around the records: as usual, or by the general parser with a mark where they stood."""
+        if (around := usual(head, tail)) is not None:
+            return Document(self._tally, around=around)
         if "<!" in head or "<!" in tail or head.count("<?") > 1 or "<?" in tail:
             raise _Unusual
-        around = (head + "<record/>" + tail).encode()
-        root = tree(around, self._bounds, "utf-8")
+        marked = (head + "<record/>" + tail).encode()
+        root = tree(marked, self._bounds, "utf-8")
         marks = list(root.iter("{*}record"))
         if len(marks) != 1 or marks[0].getparent() is not root:
             raise _Unusual
         root.remove(marks[0])
         check_depth(root, self._bounds.xml_depth)
-        return Document(root, self._tally)
+        return Document(self._tally, root)
 
 
 _Value = TypeVar("_Value")

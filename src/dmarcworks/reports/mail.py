@@ -12,6 +12,7 @@ import email.message
 import email.policy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import fast_mail_parser
 
@@ -20,9 +21,12 @@ from dmarcworks.reports.notes import Refused
 _MOST_HEADERS = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MailPart:
-    """A node of a mail: `number` as in IMAP ("2.1"), `type` lower case, `content` for a leaf or an embedded mail."""
+    """A node of a mail: `number` as in IMAP ("2.1"), `type` lower case, `message` for an embedded mail.
+
+    `read` gives a leaf's or an embedded mail's content, its transfer encoding undone; `Refused` when it cannot be.
+    """
 
     number: str
     type: str
@@ -68,29 +72,27 @@ def _without_from(raw: bytes) -> bytes:
 
 
 def _fast(node: fast_mail_parser.PyLazyMimePart, number: str) -> MailPart:
-    children = (
-        ()
-        if node.is_message
-        else tuple(
-            _fast(child, f"{number}.{n}" if number else str(n)) for n, child in enumerate(node.children, start=1)
-        )
-    )
-
-    def read() -> bytes:
-        try:
-            return node.content or b""
-        except fast_mail_parser.ParseError as error:
-            raise Refused("unreadable_mail", f"The part's transfer encoding cannot be undone: {error}") from None
-
+    message = node.is_message
+    children: tuple[MailPart, ...] = ()
+    if not message and (below := node.children):
+        prefix = f"{number}." if number else ""
+        children = tuple([_fast(child, f"{prefix}{n}") for n, child in enumerate(below, start=1)])
     return MailPart(
         number or "1",
         node.content_type.lower(),
         node.filename or "",
         node.disposition == "attachment",
-        node.is_message,
-        read,
+        message,
+        partial(_content, node),
         children,
     )
+
+
+def _content(node: fast_mail_parser.PyLazyMimePart) -> bytes:
+    try:
+        return node.content or b""
+    except fast_mail_parser.ParseError as error:
+        raise Refused("unreadable_mail", f"The part's transfer encoding cannot be undone: {error}") from None
 
 
 def _slow(node: email.message.Message, number: str) -> MailPart:

@@ -159,7 +159,8 @@ def _bytes(
     data: bytes, name: str, where: str, work: Work, depth: int, kind: str, parse: Reader, alone: bool = False
 ) -> Iterator[Item]:
     """Every report in a part's or file's bytes; `alone` for a file that was given on its own."""
-    for leaf in unpack.leaves(data, name, where, work, depth):
+    alike = unpack.single(data, name, where, work, depth)
+    for leaf in unpack.leaves(data, name, where, work, depth) if alike is None else (alike,):
         claimed = alone or leaf.packed or _claims(name, kind)
         try:
             for report, digest, content in _leaf(leaf, work, depth, kind, parse, claimed):

@@ -6,6 +6,9 @@ Equal parts of records are one object, so that a large report stays small in mem
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import cast
+
 from lxml import etree
 
 from dmarcworks.reports import values
@@ -27,6 +30,32 @@ Made = tuple[
     tuple[DkimResult, ...],
     tuple[SpfResult, ...],
 ]
+
+
+@dataclass(slots=True)
+class _Open:
+    """`Record` before it is closed: a frozen dataclass takes five times as long to fill, and records are many."""
+
+    source_ip: str
+    count: int
+    disposition: str | None
+    dkim_aligned: str | None
+    spf_aligned: str | None
+    reasons: tuple[Reason, ...]
+    header_from: str | None
+    envelope_from: str | None
+    envelope_to: str | None
+    dkim: tuple[DkimResult, ...]
+    spf: tuple[SpfResult, ...]
+
+
+def closed(source_ip: str, count: int, made: Made) -> Record:
+    """A `Record` of these values: filled open, then given its class, whose slots are the same (a test holds that)."""
+    record = _Open(source_ip, count, *made)
+    record.__class__ = Record  # type: ignore[assignment]
+    return cast(Record, record)
+
+
 # Equal texts of one report are one object, up to so many different ones.
 SHARED = 65_536
 # What reporters write for a result, and what it says (OpenDMARC "unknown", docomo "hardfail").
@@ -97,7 +126,7 @@ class Tally:
         self._bounds = bounds
         self._sum = 0
         self._domains: dict[str, str] = {}
-        self._addresses: dict[str, str] = {}
+        self.addresses: dict[str, str] = {}
         self._words: dict[str, str] = {}
         self._dkim: dict[Results, tuple[DkimResult, ...]] = {}
         self._spf: dict[Results, tuple[SpfResult, ...]] = {}
@@ -138,7 +167,7 @@ class Tally:
 
     def address(self, found: str) -> str:
         """The source address, canonical, or as it came with a note."""
-        known = self._addresses.get(found)
+        known = self.addresses.get(found)
         if known is not None:
             return known
         address, good = values.address(found)
@@ -146,8 +175,8 @@ class Tally:
             self.notes.add(
                 "source_ip_odd", self.place(), f"The source_ip {found[:80]!r} is no IP address; the text was kept."
             )
-        elif len(self._addresses) < SHARED:
-            self._addresses[found] = address
+        elif len(self.addresses) < SHARED:
+            self.addresses[found] = address
         return address
 
     def domain(self, found: str | None) -> str | None:
@@ -233,8 +262,10 @@ class Tally:
             self.leave_out("count_ambiguous", f"The record has {rows} rows and {len(counts)} counts.")
             return None
         number = self.count(counts[0] if counts else None)
-        if number is None:
-            return None
+        return None if number is None else self.plain(number)
+
+    def plain(self, number: int) -> int | None:
+        """A count that is a number, taken into the sum; None once the record is left out."""
         if self._sum + number > values.LARGEST:
             self.leave_out("count_too_large", f"With a count of {number} the report's messages pass 2^63-1.")
             return None
@@ -264,7 +295,7 @@ class Tally:
 
     def append(self, source_ip: str, number: int, made: Made) -> None:
         """The record counts."""
-        self.records.append(Record(self.address(source_ip), number, *made))
+        self.records.append(closed(self.address(source_ip), number, made))
 
 
 def _usual(raw: Results) -> bool:
