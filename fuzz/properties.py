@@ -13,7 +13,6 @@ import json
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from dmarcworks.reports.archive import GZIP, gunzip, is_zip, members, read_membe
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.model import AggregateReport, Reading, TlsReport
 from dmarcworks.reports.notes import Notes
+from dmarcworks.reports.plain import plain
 from dmarcworks.reports.problems import REASONS
 from dmarcworks.reports.read import read_bytes, read_mail
 from dmarcworks.reports.values import LARGEST
@@ -94,13 +94,13 @@ def hold(reading: Reading) -> None:
         assert problem.where
     assert reading.items or reading.problems, "neither a report nor a problem"
     assert len(reading.items) <= BOUNDS.members + 1
-    json.dumps([asdict(problem) for problem in reading.problems], ensure_ascii=False).encode()
+    json.dumps([plain(problem) for problem in reading.problems], ensure_ascii=False).encode()
     for item in reading.items:
         report = item.report
         assert len(bytes.fromhex(item.digest)) == 32
         item.part.name.encode()
         # What goes on into stores and pages is text that UTF-8 can hold.
-        json.dumps(asdict(report), ensure_ascii=False).encode()
+        json.dumps(plain(report), ensure_ascii=False).encode()
         if isinstance(report, AggregateReport):
             assert len(report.records) <= BOUNDS.records
             assert all(0 <= record.count <= LARGEST for record in report.records)

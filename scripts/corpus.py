@@ -14,13 +14,13 @@ import shutil
 import sys
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from dmarcworks.reports.model import Reading
+from dmarcworks.reports.plain import plain
 from dmarcworks.reports.read import read_bytes, read_mail
 
 TARGET = Path(__file__).resolve().parent.parent / "tests" / "corpus"
@@ -155,11 +155,11 @@ def expected(reading: Reading) -> dict[str, Any]:
                     "bytes": len(item.part.content),
                     "sha256": hashlib.sha256(item.part.content).hexdigest(),
                 },
-                "report": json.loads(json.dumps(asdict(item.report))),
+                "report": json.loads(json.dumps(plain(item.report))),
             }
             for item in reading.items
         ],
-        "problems": [asdict(problem) for problem in reading.problems],
+        "problems": [plain(problem) for problem in reading.problems],
     }
 
 

@@ -21,10 +21,9 @@ from dmarcworks.reports import aggregate, fast, sniff, unpack
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.document import Broken
 from dmarcworks.reports.known import Known
-from dmarcworks.reports.model import REASONS, AggregateReport, Reading, Record
+from dmarcworks.reports.model import REASONS, AggregateReport, Reading, Record, Records
 from dmarcworks.reports.notes import Notes, Refused, Work
 from dmarcworks.reports.read import read_bytes, read_mail
-from dmarcworks.reports.record import closed
 from dmarcworks.reports.unpack import leaves
 from reports.report_samples import METADATA, POLICY, TEXT, attachment, gz, mail, record, xml, zipped
 
@@ -229,14 +228,20 @@ def test_known_texts_stay_inside_their_bounds() -> None:
     assert known.get(f"{90:030}") is None
 
 
-def test_a_record_is_filled_open_and_closed_then() -> None:
-    """What the quick filling makes is a frozen `Record` like any other: equal, hashed and shown alike, unchangeable."""
-    values = ("none", "pass", "fail", (), "a.example", None, None, (), ())
-    made, usual = closed("192.0.2.1", 3, values), Record("192.0.2.1", 3, *values)
-    assert (type(made), made, hash(made), repr(made)) == (Record, usual, hash(usual), repr(usual))
-    assert pickle.loads(pickle.dumps(made)) == usual
+def test_records_by_columns_are_records_like_any_list() -> None:
+    """Equal to the tuple of the same records, in order, sliced and counted alike; a record of it is frozen."""
+    rows = [Record("192.0.2.1", n, "none", "pass", "fail", (), "a.example", None, None, (), ()) for n in range(5)]
+    found = Records.of(rows)
+    assert (list(found), len(found), found[1], found[-1], found[1:3]) == (rows, 5, rows[1], rows[4], tuple(rows[1:3]))
+    assert found == Records.of(found) == tuple(rows)
+    assert found != (*rows[1:], rows[0])
+    assert found != Records.of(rows[:4])
+    assert (hash(found), rows[2] in found, sum(found.counts)) == (hash(tuple(rows)), True, 10)
+    assert pickle.loads(pickle.dumps(found)) == found
+    with pytest.raises(IndexError):
+        found[5]
     with pytest.raises(FrozenInstanceError):
-        made.count = 4  # type: ignore[misc]
+        found[0].count = 4  # type: ignore[misc]
 
 
 PIECES = (

@@ -24,6 +24,7 @@ __all__ = [
     "filled",
     "heads",
     "lists",
+    "places",
     "structs",
     "texts",
 ]
@@ -96,23 +97,11 @@ def lists(values: Sequence[Sequence[str] | None]) -> Array:
 
 
 def structs(table: Table, name: str, found: Sequence[Sequence[Any]]) -> Array:
-    """A list column of structs, field by field: many times faster than one dict per struct.
-
-    Equal lists are mostly one object (`reports.record` sees to it), so each is written down once and taken as often.
-    """
+    """A list column of structs, field by field: many times faster than one dict per struct."""
     kind = table.schema.field(name).type
-    places: dict[int, int] = {}
-    unique: list[Sequence[Any]] = []
-    taken: list[int] = []
-    for values in found:
-        place = places.get(id(values))
-        if place is None:
-            place = places[id(values)] = len(unique)
-            unique.append(values)
-        taken.append(place)
     sizes: list[int] = [0]
     flat: list[Any] = []
-    for values in unique:
+    for values in found:
         flat.extend(values)
         sizes.append(len(flat))
     fields = list(kind.value_type)
@@ -121,8 +110,21 @@ def structs(table: Table, name: str, found: Sequence[Sequence[Any]]) -> Array:
         values = list(map(attrgetter(field.name), flat))
         columns.append(texts(values) if pa.types.is_string(field.type) else counts(values))
     struct = pa.StructArray.from_arrays(columns, fields=fields)
-    array = pa.ListArray.from_arrays(pa.array(sizes, pa.int32()), struct, type=kind)
-    return array if len(unique) == len(taken) else array.take(pa.array(taken, pa.int32()))
+    return pa.ListArray.from_arrays(pa.array(sizes, pa.int32()), struct, type=kind)
+
+
+def places(values: Iterable[Any]) -> tuple[list[Any], Array]:
+    """The different objects among the values, and for each value which of them it is."""
+    known: dict[int, int] = {}
+    different: list[Any] = []
+    found: list[int] = []
+    for value in values:
+        place = known.get(id(value))
+        if place is None:
+            place = known[id(value)] = len(different)
+            different.append(value)
+        found.append(place)
+    return different, pa.array(found, pa.int32())
 
 
 def counts(values: Sequence[int | None]) -> Array:

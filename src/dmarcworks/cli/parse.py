@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.model import AggregateReport, FailureReport, Problem, Reading, TlsReport
+from dmarcworks.reports.plain import plain
 from dmarcworks.reports.read import read_bytes, read_mail
 from dmarcworks.sources.files import Member, count, members
 
@@ -127,7 +128,7 @@ def render(member: Member, format: Format) -> Parsed:
     else:
         documents = [
             *({"path": member.path, "kind": item.report.kind, **_plain(item.report)} for item in reading.items),
-            *({"path": member.path, "kind": "problem", **asdict(problem)} for problem in reading.problems),
+            *({"path": member.path, "kind": "problem", **plain(problem)} for problem in reading.problems),
         ]
         lines = [json.dumps(document, ensure_ascii=False) for document in documents]
         text = ",\n".join(lines) if format is Format.json else "".join(line + "\n" for line in lines)
@@ -154,7 +155,7 @@ def totals(reading: Reading) -> tuple[str, int, int, int, int]:
 
 
 def _plain(report: AggregateReport | FailureReport | TlsReport) -> dict[str, Any]:
-    document = asdict(report)
+    document: dict[str, Any] = plain(report)
     if isinstance(report, AggregateReport):
         document["messages"] = report.messages
     return document

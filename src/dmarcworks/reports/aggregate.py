@@ -217,7 +217,7 @@ def _finish(document: Document, leaf: Leaf, digest: str, work: Work) -> Aggregat
         generator=stated.get("generator"),
         errors=around.errors,
         policy=around.policy or policy_of(domain, published, notes, where),
-        records=tuple(tally.records),
+        records=tally.records,
         warnings=notes.warnings(),
     )
 

@@ -18,7 +18,8 @@ from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.document import Broken, Document, tree
 from dmarcworks.reports.known import Known
 from dmarcworks.reports.notes import Notes
-from dmarcworks.reports.record import DKIM, REASON, SPF, Made, Results, Tally, check_depth, closed, fields
+from dmarcworks.reports.record import DKIM, REASON, SPF, Results, Tally, check_depth, fields
+from dmarcworks.reports.records import Said
 from dmarcworks.reports.sniff import Head
 from dmarcworks.reports.unpack import Leaf
 
@@ -29,10 +30,13 @@ _PIECE = 256 * 1024
 _KNOWN = 8_192
 # As deep as a usual report is; under a bound below that the general reader tells what hits it.
 _DEPTH = 6
-_PLAIN_COUNT = 12
 _CONTROLS = bytes(n for n in range(32) if n not in (9, 10, 13))
+# A plain IPv4 address and a plain count have groups of their own, so that nobody has to look at them again.
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _RECORD = re.compile(
-    r"\s*+<record>\s*+<row>\s*+<source_ip>([^<>]*+)</source_ip>\s*+<count>([^<>]*+)</count>\s*+", re.ASCII
+    rf"\s*+<record>\s*+<row>\s*+<source_ip>(?:({_OCTET}(?:\.{_OCTET}){{3}})(?=<)|([^<>]*+))</source_ip>\s*+"
+    r"<count>(?:(\d{1,12})(?=<)|([^<>]*+))</count>\s*+",
+    re.ASCII,
 )
 _END = "</record>"
 _TAIL = re.compile(
@@ -44,7 +48,7 @@ _ANY = re.compile(r"<([A-Za-z_]\w*+)>([^<>]*+)</\1>\s*+", re.ASCII)
 _GROUP = re.compile(r"<(dkim|spf|reason)>\s*+((?:<([A-Za-z_]\w*+)>[^<>]*+</\3>\s*+)*+)</\1>\s*+", re.ASCII)
 
 # What a record says behind its count, over all reports: it depends on that text alone.
-_MADE: Known[Made] = Known()
+_MADE: Known[Said] = Known()
 
 Words = tuple[str | None, str | None, str | None]
 Evaluated = tuple[Words, Results]
@@ -79,7 +83,7 @@ class _Reader:
         self._evaluated: dict[str, Evaluated] = {}
         self._identifiers: dict[str, Words] = {}
         self._auth: dict[str, tuple[Results, Results]] = {}
-        self._made: dict[str, Made] = {}
+        self._made: dict[str, Said] = {}
 
     def read(self, digest: hashlib._Hash) -> Document:
         if self._leaf.whole and len(self._leaf.head) <= _PIECE:
@@ -152,27 +156,26 @@ class _Reader:
         """Read whole records from the beginning; how far it came."""
         position = 0
         tally, made, begins, ends, behind = self._tally, self._made, _RECORD.match, text.find, len(_END)
-        addresses, take = tally.addresses, tally.records.append
+        source_ips, counts, said = tally.source_ips, tally.counts, tally.said
         while (found := begins(text, position)) is not None:
             start = found.end()
             end = ends(_END, start)
             if end < 0:
                 break
-            source_ip, count = found.groups()
+            plain, source_ip, digits, count = found.groups()
             tail = text[start:end]
             position = end + behind
             tally.begin()
             known = made.get(tail) or _MADE.get(tail)
             if known is None:
-                self._unknown(source_ip, count, tail)
+                self._unknown(plain or source_ip, digits or count, tail)
                 continue
             made[tail] = known
-            if len(count) <= _PLAIN_COUNT and count.isascii() and count.isdigit():
-                number = tally.plain(int(count))
-            else:
-                number = tally.number([count.strip()], 1)
+            number = tally.number([count.strip()], 1) if digits is None else tally.plain(int(digits))
             if number is not None:
-                take(closed(addresses.get(source_ip) or tally.address(source_ip.strip()), number, known))
+                source_ips.append(plain or tally.address(source_ip.strip()))
+                counts.append(number)
+                said.append(known)
         return position
 
     def _unknown(self, source_ip: str, count: str, tail: str) -> None:

@@ -6,10 +6,12 @@ failure, RFC 8460 TLS). Enumerated text is lower case and trimmed; text from str
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from dmarcworks.reports.problems import REASONS
+from dmarcworks.reports.records import DkimResult, Reason, Record, Records, SpfResult
 
 __all__ = [
     "REASONS",
@@ -23,6 +25,7 @@ __all__ = [
     "Reading",
     "Reason",
     "Record",
+    "Records",
     "SpfResult",
     "TlsFailure",
     "TlsPolicy",
@@ -47,51 +50,6 @@ class Problem:
     reason: str
     where: str
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why the receiver did not do what the policy asks (policy override, RFC 7489 §7.2)."""
-
-    type: str | None
-    comment: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class DkimResult:
-    """One DKIM signature's result."""
-
-    domain: str | None
-    selector: str | None
-    result: str | None
-    human_result: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class SpfResult:
-    """One SPF check's result."""
-
-    domain: str | None
-    scope: str | None
-    result: str | None
-    human_result: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A row of an aggregate report. `count` in messages; `dkim_aligned`, `spf_aligned`: pass, fail or None."""
-
-    source_ip: str
-    count: int
-    disposition: str | None
-    dkim_aligned: str | None
-    spf_aligned: str | None
-    reasons: tuple[Reason, ...]
-    header_from: str | None
-    envelope_from: str | None
-    envelope_to: str | None
-    dkim: tuple[DkimResult, ...]
-    spf: tuple[SpfResult, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +83,13 @@ class AggregateReport:
     generator: str | None
     errors: tuple[str, ...]
     policy: Policy
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     warnings: tuple[Warning, ...]
 
     @property
     def messages(self) -> int:
         """The sum of the records' counts."""
-        return sum(record.count for record in self.records)
+        return sum(Records.of(self.records).counts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,56 +6,15 @@ Equal parts of records are one object, so that a large report stays small in mem
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
-
 from lxml import etree
 
 from dmarcworks.reports import values
 from dmarcworks.reports.bounds import Bounds
-from dmarcworks.reports.model import DkimResult, Reason, Record, SpfResult
 from dmarcworks.reports.notes import LISTED, Notes, Refused
+from dmarcworks.reports.records import DkimResult, Reason, Records, Said, SpfResult
 
 # Trimmed texts of equal elements, as tuples so that equal ones are read once.
 Results = tuple[tuple[str | None, ...], ...]
-# What a record says beside its address and count, in the order of `Record`.
-Made = tuple[
-    str | None,
-    str | None,
-    str | None,
-    tuple[Reason, ...],
-    str | None,
-    str | None,
-    str | None,
-    tuple[DkimResult, ...],
-    tuple[SpfResult, ...],
-]
-
-
-@dataclass(slots=True)
-class _Open:
-    """`Record` before it is closed: a frozen dataclass takes five times as long to fill, and records are many."""
-
-    source_ip: str
-    count: int
-    disposition: str | None
-    dkim_aligned: str | None
-    spf_aligned: str | None
-    reasons: tuple[Reason, ...]
-    header_from: str | None
-    envelope_from: str | None
-    envelope_to: str | None
-    dkim: tuple[DkimResult, ...]
-    spf: tuple[SpfResult, ...]
-
-
-def closed(source_ip: str, count: int, made: Made) -> Record:
-    """A `Record` of these values: filled open, then given its class, whose slots are the same (a test holds that)."""
-    record = _Open(source_ip, count, *made)
-    record.__class__ = Record  # type: ignore[assignment]
-    return cast(Record, record)
-
-
 # Equal texts of one report are one object, up to so many different ones.
 SHARED = 65_536
 # What reporters write for a result, and what it says (OpenDMARC "unknown", docomo "hardfail").
@@ -119,7 +78,9 @@ class Tally:
     def __init__(self, where: str, bounds: Bounds, notes: Notes) -> None:
         self.where = where
         self.notes = notes
-        self.records: list[Record] = []
+        self.source_ips: list[str] = []
+        self.counts: list[int] = []
+        self.said: list[Said] = []
         self.problems: list[tuple[str, str, str]] = []
         self.seen = 0
         self.left_out = 0
@@ -279,7 +240,7 @@ class Tally:
         identifiers: tuple[str | None, str | None, str | None],
         dkim: Results,
         spf: Results,
-    ) -> Made:
+    ) -> Said:
         """Values of a record's trimmed texts: disposition, dkim, spf; header_from, envelope_from, envelope_to."""
         return (
             self.word(evaluated[0]),
@@ -293,9 +254,16 @@ class Tally:
             self.spf(spf) if spf else (),
         )
 
-    def append(self, source_ip: str, number: int, made: Made) -> None:
+    def append(self, source_ip: str, number: int, said: Said) -> None:
         """The record counts."""
-        self.records.append(closed(self.address(source_ip), number, made))
+        self.source_ips.append(self.address(source_ip))
+        self.counts.append(number)
+        self.said.append(said)
+
+    @property
+    def records(self) -> Records:
+        """What was taken so far."""
+        return Records(tuple(self.source_ips), tuple(self.counts), tuple(self.said))
 
 
 def _usual(raw: Results) -> bool:
