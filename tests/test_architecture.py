@@ -28,7 +28,9 @@ FLOORS = {
     "stores": 5,
     "upkeep": 6,
     "retry": 6,
+    "intake": 6,
     "door": 7,
+    "programs": 7,
     "app": 8,
     "cli": 9,
 }

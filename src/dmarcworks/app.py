@@ -23,6 +23,7 @@ import structlog
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
+from dmarcworks import programs
 from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions import Questions
 from dmarcworks.api import auth, rest, sql_internal
@@ -100,6 +101,7 @@ def http_app(
         public_url=public_url,
         clock=time.time,
     )
+    programs.install(app, programs.rest_deps(settings, stores, analytics, public_url), app.state.limits)
     internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(operator(secret))])
     internal.add_api_route("/ping", _pong)
     internal.include_router(sql_internal.routes(desk, stores.accounts))

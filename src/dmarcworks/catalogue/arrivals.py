@@ -238,7 +238,7 @@ class Arrivals:
             # The mail that brought it first may come again after a crash: that is no duplicate.
             if same is not None and not (same.mail_id == report.mail_id and len({*seen, where}) == 1):
                 outcome = "duplicate"
-        return Recorded(_report(row), outcome)
+        return Recorded(report_row(row), outcome)
 
     async def mark_published(self, keys: Sequence[str]) -> None:
         """The reports' rows are in Analytics."""
@@ -267,7 +267,7 @@ class Arrivals:
             statement = statement.where(tuple_(table.c.received, table.c.key) < (before[0].timestamp(), before[1]))
         statement = statement.order_by(table.c.received.desc(), table.c.key.desc()).limit(min(limit, 1000))
         async with self._database.read() as connection:
-            return [_report(row) for row in (await connection.execute(statement)).all()]
+            return [report_row(row) for row in (await connection.execute(statement)).all()]
 
     async def report(self, account_id: str | None, key: str) -> ReportRow | None:
         """The report with its number of duplicates, if it belongs to the account (any account when None)."""
@@ -278,7 +278,7 @@ class Arrivals:
         async with self._database.read() as connection:
             row = (await connection.execute(statement)).first()
             sightings = (await connection.execute(counted)).scalar_one()
-        return None if row is None else _report(row, duplicates=max(0, sightings - 1))
+        return None if row is None else report_row(row, duplicates=max(0, sightings - 1))
 
     async def last_report(self, account_id: str, domain_id: str) -> datetime | None:
         """When the domain's newest report came in; None when none has."""
@@ -342,7 +342,8 @@ def _bigint(value: int) -> int:
     return max(-(2**63), min(value, 2**63 - 1))
 
 
-def _report(row: Row[Any], duplicates: int = 0) -> ReportRow:
+def report_row(row: Row[Any], duplicates: int = 0) -> ReportRow:
+    """A row of the table as what it says."""
     return ReportRow(
         key=row.key,
         account_id=row.account_id,

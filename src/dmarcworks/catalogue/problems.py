@@ -93,7 +93,7 @@ class Problems:
             statement = statement.where(table.c.id < before)
         async with self._database.read() as connection:
             rows = (await connection.execute(statement.order_by(table.c.id.desc()).limit(min(limit, 1000)))).all()
-        return [_problem(row) for row in rows]
+        return [problem_row(row) for row in rows]
 
     async def get(self, account_id: str | None, problem_id: int) -> ProblemRow | None:
         """The problem, if it belongs to the account (any account when None)."""
@@ -102,7 +102,7 @@ class Problems:
             statement = statement.where(tables.problems.c.account_id == account_id)
         async with self._database.read() as connection:
             row = (await connection.execute(statement)).first()
-        return None if row is None else _problem(row)
+        return None if row is None else problem_row(row)
 
     async def count(self, account_id: str | None = None) -> int:
         """How many are open."""
@@ -139,5 +139,6 @@ class Problems:
             )
 
 
-def _problem(row: Row[Any]) -> ProblemRow:
+def problem_row(row: Row[Any]) -> ProblemRow:
+    """A row of the table as what it says."""
     return ProblemRow(**{**row._mapping, "created": datetime.fromtimestamp(row.created, UTC)})

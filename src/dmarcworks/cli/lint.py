@@ -13,8 +13,8 @@ from typing import Any
 
 import typer
 
-from dmarcworks.cli.parse import like_mail
 from dmarcworks.reports import lint as judgement
+from dmarcworks.reports.sniff import like_mail
 from dmarcworks.sources.files import Member, members
 
 

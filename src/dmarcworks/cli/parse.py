@@ -22,6 +22,7 @@ from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.model import AggregateReport, FailureReport, Problem, Reading, TlsReport
 from dmarcworks.reports.plain import plain
 from dmarcworks.reports.read import read_bytes, read_mail
+from dmarcworks.reports.sniff import like_mail
 from dmarcworks.sources.files import Member, count, members
 
 # Starting a process costs more than reading a few files.
@@ -106,16 +107,6 @@ def read(member: Member, bounds: Bounds | None = None) -> Reading:
     if like_mail(member.data):
         return read_mail(member.data, bounds)
     return read_bytes(member.data, os.path.basename(member.path), bounds)
-
-
-def like_mail(data: bytes) -> bool:
-    """Whether it begins with a header field (or an mbox `From ` line) and not like XML, JSON, gzip or zip."""
-    head = data[:1024].lstrip(b"\r\n")
-    if head.startswith((b"\x1f\x8b", b"PK", b"<", b"{", b"[", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        return False
-    line = head.split(b"\n", 1)[0]
-    name, colon, _ = line.partition(b":")
-    return line.startswith(b"From ") or bool(colon and name and all(33 <= byte <= 126 for byte in name.rstrip()))
 
 
 def render(member: Member, format: Format) -> Parsed:

@@ -110,3 +110,13 @@ def _prolog(text: str, position: int) -> tuple[str, bool, int]:
                 return root.group(1), doctype, position
             position += 1
     return "", doctype, len(text)
+
+
+def like_mail(data: bytes) -> bool:
+    """Whether it begins with a header field (or an mbox `From ` line) and not like XML, JSON, gzip or zip."""
+    head = data[:1024].lstrip(b"\r\n")
+    if head.startswith((b"\x1f\x8b", b"PK", b"<", b"{", b"[", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        return False
+    line = head.split(b"\n", 1)[0]
+    name, colon, _ = line.partition(b":")
+    return line.startswith(b"From ") or bool(colon and name and all(33 <= byte <= 126 for byte in name.rstrip()))

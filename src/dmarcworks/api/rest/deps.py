@@ -1,0 +1,110 @@
+"""Who calls and what the routes stand on. Every route of /api/v1 takes a `Reader`, `Writer` or `Admin`.
+
+A caller sees its own account, and of that the domains that its token is limited to; anything else is not there (404),
+in the same words as what never was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from dmarcworks.analytics.questions import Questions
+from dmarcworks.api import auth
+from dmarcworks.bindings.contracts import Analytics, Objects
+from dmarcworks.catalogue.accounts import Accounts, Domain, Token
+from dmarcworks.catalogue.arrivals import Arrivals
+from dmarcworks.catalogue.audit import Audit
+from dmarcworks.catalogue.idempotency import Idempotency
+from dmarcworks.catalogue.listing import Listing
+from dmarcworks.catalogue.problems import ProblemRow, Problems
+from dmarcworks.catalogue.uploads import Uploads
+from dmarcworks.errors import DeniedError, NotFoundError
+
+__all__ = ["Admin", "Caller", "Reader", "RestDeps", "Writer", "authenticated"]
+
+
+@dataclass(frozen=True, slots=True)
+class RestDeps:
+    """The routes' collaborators. `take` accepts bytes for a domain durably (bytes, file name, peer → the mail's id)."""
+
+    accounts: Accounts
+    arrivals: Arrivals
+    problems: Problems
+    audit: Audit
+    listing: Listing
+    uploads: Uploads
+    idempotency: Idempotency
+    objects: Objects
+    analytics: Analytics
+    questions: Questions
+    take: Callable[[Domain, bytes, str, str], Awaitable[str]]
+    retry: Callable[[ProblemRow], Awaitable[None]]
+    hostname: str
+    public_url: str
+    mail_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A token at work."""
+
+    deps: RestDeps
+    token: Token
+    peer: str
+
+    @property
+    def account_id(self) -> str:
+        """The one account that it sees."""
+        return self.token.account_id
+
+    def whole(self) -> None:
+        """`DeniedError` for a token that is limited to some domains: this concerns the whole account."""
+        if self.token.domains is not None:
+            raise DeniedError("this needs a token for the whole account; yours is limited to some of its domains")
+
+    async def domain(self, name_or_id: str) -> Domain:
+        """A domain within reach, by name or id; `NotFoundError` for any other."""
+        found = await self.deps.accounts.domain(self.account_id, name_or_id)
+        if found is None or not self.token.sees(found.id):
+            raise NotFoundError("there is no such domain")
+        return found
+
+    async def domains(self) -> list[Domain]:
+        """All domains within reach, by name."""
+        return [domain for domain in await self.deps.accounts.domains(self.account_id) if self.token.sees(domain.id)]
+
+    async def domain_ids(self, wanted: str | None) -> tuple[str, ...] | None:
+        """What a list is narrowed to: the wanted domain, else those of the token, or None for the whole account."""
+        return self.token.domains if wanted is None else ((await self.domain(wanted)).id,)
+
+
+_SCHEME = HTTPBearer(auto_error=False, scheme_name="token", description="A token of `dmarcworks token create`.")
+
+
+async def authenticated(request: Request) -> Token:
+    """The request's token, looked up once."""
+    found: Token | None = getattr(request.state, "token", None)
+    if found is None:
+        found = await auth.token(request, request.app.state.rest.accounts)
+        request.state.token = found
+    return found
+
+
+def _needs(scope: str) -> Callable[..., Awaitable[Caller]]:
+    async def dependency(request: Request, _: Annotated[object, Depends(_SCHEME)]) -> Caller:
+        token = await authenticated(request)
+        if not token.allows(scope):
+            raise DeniedError(f"this needs a token with the scope {scope!r}")
+        return Caller(request.app.state.rest, token, auth.address(request))
+
+    return dependency
+
+
+Reader = Annotated[Caller, Depends(_needs("read"))]
+Writer = Annotated[Caller, Depends(_needs("write"))]
+Admin = Annotated[Caller, Depends(_needs("admin"))]

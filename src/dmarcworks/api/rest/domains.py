@@ -1,0 +1,141 @@
+"""/domains and /rua-addresses: what reports are taken for, and whether mail for it is taken now."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from dmarcworks.api.rest.deps import Caller, Reader, Writer
+from dmarcworks.api.rest.models import DomainIn, DomainOut, EnabledIn, RuaAddressOut
+from dmarcworks.api.rest.paging import Cursor, Limit, Page, after, mark
+from dmarcworks.api.rest.params import DomainRef
+from dmarcworks.api.rest.route import Route
+from dmarcworks.api.rest.tags import answer, require_match
+from dmarcworks.catalogue.accounts import Domain
+from dmarcworks.errors import NotFoundError
+
+routes = APIRouter(tags=["domains"], route_class=Route)
+
+Address = Annotated[str, Path(max_length=320, pattern=r"^[\x21-\x7e]+$", description="The rua address.")]
+
+
+async def _page(caller: Caller, limit: int, cursor: str | None, kind: str) -> tuple[list[Domain], str | None]:
+    from_ = after(kind, cursor, str)
+    left = [domain for domain in await caller.domains() if from_ is None or domain.name > from_[0]]
+    return left[:limit], mark(kind, left[limit - 1].name) if len(left) > limit else None
+
+
+@routes.get("/domains", operation_id="list_domains", response_model=Page[DomainOut], summary="List domains")
+async def index(request: Request, caller: Reader, limit: Limit = 100, cursor: Cursor = None) -> Response:
+    """The domains within the token's reach, by name."""
+    found, next_ = await _page(caller, limit, cursor, "domains")
+    items = [DomainOut.of(domain, caller.deps.hostname) for domain in found]
+    return answer(request, Page[DomainOut](items=items, next=next_))
+
+
+@routes.post(
+    "/domains",
+    operation_id="add_domain",
+    status_code=201,
+    response_model=DomainOut,
+    responses={400: {}, 409: {}},
+    summary="Add a domain",
+)
+async def add(request: Request, caller: Writer, body: DomainIn) -> Response:
+    """Take reports for a domain: it gets a rua address, open from now on. A name is taken once on a host."""
+    caller.whole()
+    account = await caller.deps.accounts.account(caller.account_id)
+    if account is None:
+        raise NotFoundError("there is no such account")
+    made = DomainOut.of(await caller.deps.accounts.add_domain(body.name, account.name), caller.deps.hostname)
+    return answer(request, made, 201, {"Location": f"/api/v1/domains/{made.id}"})
+
+
+@routes.get(
+    "/domains/{domain}",
+    operation_id="get_domain",
+    response_model=DomainOut,
+    responses={404: {}},
+    summary="Show a domain",
+)
+async def show(request: Request, caller: Reader, domain: DomainRef) -> Response:
+    """A domain by name or id."""
+    return answer(request, DomainOut.of(await caller.domain(domain), caller.deps.hostname))
+
+
+@routes.patch(
+    "/domains/{domain}",
+    operation_id="change_domain",
+    response_model=DomainOut,
+    responses={404: {}},
+    summary="Take or refuse a domain's mail",
+)
+async def change(request: Request, caller: Writer, domain: DomainRef, body: EnabledIn) -> Response:
+    """Refuse mail to the domain's rua address from now on, or take it again. Nothing is deleted."""
+    found = await caller.domain(domain)
+    require_match(request, DomainOut.of(found, caller.deps.hostname))
+    changed = await caller.deps.accounts.enable_domain(found, body.enabled)
+    return answer(request, DomainOut.of(changed, caller.deps.hostname))
+
+
+@routes.delete(
+    "/domains/{domain}",
+    operation_id="remove_domain",
+    status_code=204,
+    responses={404: {}},
+    summary="Remove a domain",
+)
+async def remove(request: Request, caller: Writer, domain: DomainRef) -> Response:
+    """Refuse reports for it from now on and forget its address; archived reports and figures stay."""
+    caller.whole()
+    found = await caller.domain(domain)
+    require_match(request, DomainOut.of(found, caller.deps.hostname))
+    await caller.deps.accounts.remove_domain(found)
+    return Response(status_code=204)
+
+
+@routes.get(
+    "/rua-addresses",
+    operation_id="list_rua_addresses",
+    response_model=Page[RuaAddressOut],
+    summary="List rua addresses",
+)
+async def addresses(request: Request, caller: Reader, limit: Limit = 100, cursor: Cursor = None) -> Response:
+    """The addresses that reports are sent to, by their domain's name."""
+    found, next_ = await _page(caller, limit, cursor, "rua")
+    return answer(request, Page[RuaAddressOut](items=[RuaAddressOut.of(domain) for domain in found], next=next_))
+
+
+@routes.get(
+    "/rua-addresses/{address}",
+    operation_id="get_rua_address",
+    response_model=RuaAddressOut,
+    responses={404: {}},
+    summary="Show a rua address",
+)
+async def address(request: Request, caller: Reader, address: Address) -> Response:
+    """An address, as it stands in a domain's rua list."""
+    return answer(request, RuaAddressOut.of(await _of(caller, address)))
+
+
+@routes.patch(
+    "/rua-addresses/{address}",
+    operation_id="change_rua_address",
+    response_model=RuaAddressOut,
+    responses={404: {}},
+    summary="Take or refuse mail to a rua address",
+)
+async def change_address(request: Request, caller: Writer, address: Address, body: EnabledIn) -> Response:
+    """The same as for its domain."""
+    found = await _of(caller, address)
+    require_match(request, RuaAddressOut.of(found))
+    return answer(request, RuaAddressOut.of(await caller.deps.accounts.enable_domain(found, body.enabled)))
+
+
+async def _of(caller: Caller, address: str) -> Domain:
+    wanted = address.lower()
+    found = next((domain for domain in await caller.domains() if domain.rua == wanted), None)
+    if found is None:
+        raise NotFoundError("there is no such address")
+    return found

@@ -1,0 +1,263 @@
+"""What /api/v1 answers, as models: names of the field, times in ISO 8601 UTC, absent is null.
+
+Everything that a report says was written by strangers; it is given as it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from dmarcworks.api.rest.examples import ID, KEY, RUA, WHEN
+from dmarcworks.catalogue.accounts import Account, Domain, Token, User
+from dmarcworks.catalogue.arrivals import ReportRow
+from dmarcworks.catalogue.audit import AuditRow
+from dmarcworks.catalogue.dns import records
+from dmarcworks.catalogue.problems import ProblemRow
+
+Scope = Literal["read", "write", "admin"]
+_WARNINGS = 200
+
+
+class AccountOut(BaseModel):
+    """An account: everything belongs to exactly one."""
+
+    id: str = Field(description="The account's id, GraphQL's accountTag.", examples=[ID])
+    name: str = Field(description="Its name.", examples=["default"])
+    created: datetime = Field(description="When it was made.", examples=[WHEN])
+
+    @classmethod
+    def of(cls, account: Account) -> AccountOut:
+        """From the catalogue."""
+        return cls(id=account.id, name=account.name, created=account.created)
+
+
+class DnsRecordOut(BaseModel):
+    """A DNS record to publish."""
+
+    name: str = Field(description="Without trailing dot.", examples=["_dmarc.example.com"])
+    type: str = Field(description="TXT or MX.", examples=["TXT"])
+    value: str = Field(description="Its data.", examples=[f"v=DMARC1; p=none; rua=mailto:{RUA}"])
+
+
+class DomainOut(BaseModel):
+    """A domain that reports are taken for."""
+
+    id: str = Field(description="The domain's id, GraphQL's zoneTag.", examples=[ID])
+    name: str = Field(description="In lower-case A-labels.", examples=["example.com"])
+    rua: str = Field(description="The address that its reports are sent to.", examples=[RUA])
+    enabled: bool = Field(description="Whether mail to that address is taken; false: refused, nothing is deleted.")
+    created: datetime = Field(description="When it was added.", examples=[WHEN])
+    records: list[DnsRecordOut] = Field(description="What to publish in the DNS.")
+
+    @classmethod
+    def of(cls, domain: Domain, hostname: str) -> DomainOut:
+        """From the catalogue."""
+        dns = [
+            DnsRecordOut(name=r.name, type=r.type, value=r.value) for r in records(domain.name, domain.rua, hostname)
+        ]
+        return cls(
+            id=domain.id,
+            name=domain.name,
+            rua=domain.rua,
+            enabled=domain.enabled,
+            created=domain.created,
+            records=dns,
+        )
+
+
+class DomainIn(BaseModel):
+    """A domain to take reports for."""
+
+    name: str = Field(min_length=1, max_length=300, description="Like example.com.", examples=["example.com"])
+
+
+class EnabledIn(BaseModel):
+    """Whether mail to the rua address is taken."""
+
+    enabled: bool = Field(description="false: mail is refused at RCPT; nothing is deleted.", examples=[False])
+
+
+class RuaAddressOut(BaseModel):
+    """An address that reports are sent to."""
+
+    address: str = Field(description="What stands in the domain's rua list.", examples=[RUA])
+    domain_id: str = Field(description="The domain that it is for.", examples=[ID])
+    domain: str = Field(description="That domain's name.", examples=["example.com"])
+    enabled: bool = Field(description="Whether mail to it is taken.")
+
+    @classmethod
+    def of(cls, domain: Domain) -> RuaAddressOut:
+        """From the catalogue."""
+        return cls(address=domain.rua, domain_id=domain.id, domain=domain.name, enabled=domain.enabled)
+
+
+class UserOut(BaseModel):
+    """A person who may log in to the dashboard."""
+
+    id: str = Field(description="The user's id.", examples=[ID])
+    email: str = Field(description="Their name at login.", examples=["ann@example.com"])
+    role: str = Field(description="What they may do.", examples=["admin"])
+    has_password: bool = Field(description="Whether they have set a password.")
+    created: datetime = Field(description="When they were added.", examples=[WHEN])
+
+    @classmethod
+    def of(cls, user: User) -> UserOut:
+        """From the catalogue."""
+        return cls(id=user.id, email=user.email, role=user.role, has_password=user.has_password, created=user.created)
+
+
+class UserIn(BaseModel):
+    """A user to add."""
+
+    email: str = Field(
+        min_length=3,
+        max_length=320,
+        pattern=r"^[^\s@\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+$",
+        description="Their mail address.",
+        examples=["ann@example.com"],
+    )
+
+
+class UserMade(BaseModel):
+    """A new user, and the one-time login link to give to them."""
+
+    user: UserOut = Field(description="The user.")
+    login_link: str | None = Field(
+        description="Good once, for 24 hours; told this once, null when the request is repeated.",
+        examples=["https://reports.example.net/login/…"],
+    )
+
+
+class TokenOut(BaseModel):
+    """A token without its secret."""
+
+    id: str = Field(description="The token's id.", examples=[ID])
+    name: str = Field(description="What it is for.", examples=["nightly export"])
+    scope: Scope = Field(description="read, write (uploads, domains, problems) or admin (users, tokens, audit log).")
+    domains: list[str] | None = Field(
+        description="The ids of the domains that it is limited to; null: all of the account.", examples=[[ID]]
+    )
+    expires: datetime | None = Field(description="When it ends; null: never.", examples=[WHEN])
+    last_used: datetime | None = Field(description="To the minute; null: never.", examples=[WHEN])
+    created: datetime = Field(description="When it was made.", examples=[WHEN])
+
+    @classmethod
+    def of(cls, token: Token) -> TokenOut:
+        """From the catalogue."""
+        return cls(
+            id=token.id,
+            name=token.name,
+            scope=token.scope,  # type: ignore[arg-type]  # checked where it was stored
+            domains=None if token.domains is None else list(token.domains),
+            expires=token.expires,
+            last_used=token.last_used,
+            created=token.created,
+        )
+
+
+class TokenIn(BaseModel):
+    """A token to make."""
+
+    name: str = Field("", max_length=255, description="What it is for.", examples=["nightly export"])
+    scope: Scope = Field("read", description="read, write or admin.")
+    domains: list[str] | None = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        description="Names or ids of the domains that it is limited to; null: all of the account.",
+        examples=[["example.com"]],
+    )
+    expires: datetime | None = Field(None, description="When it ends; null: never.", examples=["2027-11-24T00:00:00Z"])
+
+
+class TokenMade(BaseModel):
+    """A new token with its secret."""
+
+    token: str | None = Field(description="The secret; told this once, null when the request is repeated.")
+    info: TokenOut = Field(description="What is known of it.")
+
+
+class WarningOut(BaseModel):
+    """An oddity of a report that did not stop it from being counted."""
+
+    code: str = Field(description="Its kind.", examples=["same_identity_other_content"])
+    where: str = Field(description="Where it is.", examples=["record 3"])
+    detail: str = Field(description="In words.")
+
+    @classmethod
+    def of(cls, warning: Mapping[str, str]) -> WarningOut:
+        """From the catalogue."""
+        return cls(code=warning.get("code", ""), where=warning.get("where", ""), detail=warning.get("detail", ""))
+
+
+class ReportOut(BaseModel):
+    """A report that came in."""
+
+    id: str = Field(description="Its key here and in Analytics (`report_key`).", examples=[KEY])
+    kind: str = Field(description="aggregate, tls or failure.", examples=["aggregate"])
+    domain_id: str = Field(description="The domain whose address it came to.", examples=[ID])
+    org_name: str = Field(description="The reporter, as it calls itself.", examples=["google.com"])
+    org_email: str = Field(description="Its address.", examples=["noreply-dmarc-support@google.com"])
+    policy_domain: str = Field(description="The domain that it is about.", examples=["example.com"])
+    report_id: str = Field(description="The reporter's own name for it.", examples=["1234567890"])
+    begin: int = Field(description="Start of its period, unix seconds, as sent.", examples=[1795392000])
+    end: int = Field(description="End of its period, unix seconds, as sent.", examples=[1795478399])
+    day: date = Field(description="The UTC day of `begin`.", examples=["2026-11-23"])
+    received: datetime = Field(description="When it came in.", examples=[WHEN])
+    records: int = Field(description="Its records (policies, or 1).", examples=[12])
+    messages: int = Field(description="The messages or sessions in it.", examples=[345])
+    state: str = Field(description="counted, foreign (about another domain) or kept.", examples=["counted"])
+    published: bool = Field(description="Whether its rows are in Analytics.")
+    file_name: str = Field(description="The file's name, as sent.", examples=["google.com!example.com!1!2.xml.gz"])
+    mail_id: str = Field(description="The mail that brought it first.", examples=[ID])
+    warnings: list[WarningOut] = Field(description=f"Oddities; at most {_WARNINGS}.")
+
+    @classmethod
+    def of(cls, row: ReportRow) -> ReportOut:
+        """From the catalogue."""
+        same = ("kind", "domain_id", "org_name", "org_email", "policy_domain", "report_id", "begin", "end", "day")
+        more = ("received", "records", "messages", "state", "published", "file_name", "mail_id")
+        values: dict[str, Any] = {name: getattr(row, name) for name in (*same, *more)}
+        return cls(id=row.key, warnings=[WarningOut.of(w) for w in row.warnings[:_WARNINGS]], **values)
+
+
+class ProblemOut(BaseModel):
+    """What could not be read or counted, and why."""
+
+    id: int = Field(description="Its number.", examples=[7])
+    reason: str = Field(description="Its kind; docs/reading.md explains each.", examples=["xml_broken"])
+    where: str = Field(description="The part of the mail.", examples=["mail > report.xml.gz"])
+    detail: str = Field(description="In words.")
+    domain_id: str = Field(description="The domain whose address it came to.", examples=[ID])
+    mail_id: str = Field(description="The mail that it is about.", examples=[ID])
+    file_name: str = Field(description="The part's file name, as sent.", examples=["report.xml.gz"])
+    created: datetime = Field(description="When it was found.", examples=[WHEN])
+    state: str = Field(description="open, closed or discarded.", examples=["open"])
+
+    @classmethod
+    def of(cls, row: ProblemRow) -> ProblemOut:
+        """From the catalogue."""
+        return cls(**{name: getattr(row, name) for name in cls.model_fields})
+
+
+class AuditOut(BaseModel):
+    """A change: who, what, when, from where."""
+
+    id: int = Field(description="Its number; newer ones are larger.", examples=[42])
+    at: datetime = Field(description="When.", examples=[WHEN])
+    actor: str = Field(description="user, token, command or system.", examples=["token"])
+    name: str = Field(description="The user's address, the token's id, or the login name.", examples=[ID])
+    action: str = Field(description="What was done.", examples=["domain.add"])
+    target: str = Field(description="To what.", examples=["example.com"])
+    detail: dict[str, Any] = Field(description="What else is worth telling; never a secret.")
+    peer: str = Field(description="The network address that it came from.", examples=["192.0.2.1"])
+
+    @classmethod
+    def of(cls, row: AuditRow) -> AuditOut:
+        """From the catalogue."""
+        values = {name: getattr(row, name) for name in cls.model_fields if name != "detail"}
+        return cls(**values, detail=dict(row.detail))

@@ -1,0 +1,28 @@
+"""Parameters that several routes take, each bounded."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import Path, Query
+
+from dmarcworks.errors import UsageError
+
+__all__ = ["Day", "DomainFilter", "DomainRef", "Id", "Key", "days"]
+
+_NAME = r"^[A-Za-z0-9._-]{1,253}$"
+
+Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="32 hex digits.")]
+Key = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="64 hex digits.")]
+DomainRef = Annotated[str, Path(pattern=_NAME, description="The domain's name (A-labels) or id.")]
+DomainFilter = Annotated[
+    str | None, Query(pattern=_NAME, description="Only this domain, by name (A-labels) or id; else all.")
+]
+Day = Annotated[date | None, Query(description="A UTC day, YYYY-MM-DD, inclusive.")]
+
+
+def days(first: date | None, last: date | None) -> None:
+    """`UsageError` when a period ends before it begins."""
+    if first is not None and last is not None and last < first:
+        raise UsageError(f"the period ends before it begins: {first} to {last}")

@@ -1,0 +1,48 @@
+"""What programs ask over HTTP, put together: settings and stores → the REST application and the zones' own paths."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from dmarcworks.analytics.questions import Questions
+from dmarcworks.api.limits import Limits
+from dmarcworks.api.rest import PREFIX, RestDeps, api
+from dmarcworks.bindings.contracts import Analytics
+from dmarcworks.catalogue.idempotency import Idempotency
+from dmarcworks.catalogue.listing import Listing
+from dmarcworks.catalogue.problems import ProblemRow
+from dmarcworks.catalogue.uploads import Uploads
+from dmarcworks.intake import Intake
+from dmarcworks.retry import retry_mail
+from dmarcworks.settings import Settings
+from dmarcworks.stores import Stores
+
+
+def rest_deps(settings: Settings, stores: Stores, analytics: Analytics, public_url: str) -> RestDeps:
+    """What the REST routes stand on."""
+
+    async def retry(problem: ProblemRow) -> None:
+        await retry_mail(stores, problem)
+
+    return RestDeps(
+        accounts=stores.accounts,
+        arrivals=stores.arrivals,
+        problems=stores.problems,
+        audit=stores.audit,
+        listing=Listing(stores.database),
+        uploads=Uploads(stores.database),
+        idempotency=Idempotency(stores.database),
+        objects=stores.objects,
+        analytics=analytics,
+        questions=Questions(analytics),
+        take=Intake(stores, settings.mail_bytes).take,
+        retry=retry,
+        hostname=settings.hostname.lower(),
+        public_url=public_url,
+        mail_bytes=settings.mail_bytes,
+    )
+
+
+def install(app: FastAPI, deps: RestDeps, limits: Limits) -> None:
+    """Mount REST at /api/v1."""
+    app.mount(PREFIX, api(deps, limits))
