@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-
 from tests.rest.conftest import BEGIN, House, aggregate
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
