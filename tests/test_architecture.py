@@ -15,6 +15,7 @@ FLOORS = {
     "settings": 2,
     "failpoints": 2,
     "logs": 2,
+    "threads": 2,
     "bindings": 3,
     "catalogue": 4,
     "analytics": 4,

@@ -23,7 +23,7 @@ import structlog
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
-from dmarcworks import programs
+from dmarcworks import programs, threads
 from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions import Questions
 from dmarcworks.api import auth, rest, sql_internal
@@ -137,7 +137,7 @@ class Running:
 async def serve(settings: Settings, started: Callable[[Running], None] = lambda _: None) -> None:
     """Run everything until SIGTERM or SIGINT."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    loop, pool = asyncio.get_running_loop(), threads.pool()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with opened(settings) as stores, opened_analytics(settings) as analytics:
@@ -174,9 +174,9 @@ async def serve(settings: Settings, started: Callable[[Running], None] = lambda 
                 log.info("shutting down")
         finally:
             # In reverse: first nobody new, then what is in flight, then the answers.
-            await listener.stop(grace=3.0)
-            await consumer.stop(grace=4.0)
+            await asyncio.gather(listener.stop(grace=3.0), consumer.stop(grace=4.0))
             await web.stop(grace=1.5)
+    await threads.leave(pool)
 
 
 class _Web:

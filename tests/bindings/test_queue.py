@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from bindings.conftest import Clock
-from dmarcworks.bindings.contracts import Database, Queue, QueueStats
+from dmarcworks.bindings.contracts import Database, DeadLetter, DeadLetters, Queue, QueueStats
 from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.errors import BoundError
 
@@ -47,6 +47,35 @@ async def test_a_lease_that_ended_makes_the_message_ready_again(queue: Queue, cl
     assert [m.attempts for m in await queue.receive()] == [2]
 
 
+async def test_whose_lease_ran_out_comes_alone(queue: Queue, clock: Clock) -> None:
+    """One of a batch may have killed its consumer: each comes alone, in its turn, and the new ones together."""
+    for n in range(3):
+        await queue.send({"n": n})
+    await queue.receive(lease=60)
+    clock.now += 60
+    for n in (3, 4):
+        await queue.send({"n": n})
+    clock.now += 1
+    seen = []
+    while batch := await queue.receive(lease=600):
+        seen.append([(m.body["n"], m.attempts, m.failures) for m in batch])
+        await queue.ack([m.id for m in batch])
+    assert seen == [[(0, 2, 1)], [(1, 2, 1)], [(2, 2, 1)], [(3, 1, 0), (4, 1, 0)]]
+
+
+async def test_a_retry_that_does_not_count_uses_up_nothing(queue: Queue) -> None:
+    """A store that was away for a hundred deliveries is no failure of the message."""
+    number = await queue.send({})
+    for _ in range(100):
+        await queue.receive()
+        assert await queue.retry(number, counts=False, max_retries=0, error="away") is True
+    (message,) = await queue.receive()
+    assert (message.attempts, message.failures) == (101, 0)
+    assert await queue.retry(number, max_retries=1) is True
+    await queue.receive()
+    assert await queue.retry(number, max_retries=1) is False
+
+
 async def test_the_fourth_failed_delivery_is_a_dead_letter(queue: Queue, database: Database, clock: Clock) -> None:
     """max_retries=3: three retries, then dead and kept with its error; neither ack nor retry revives or removes it."""
     number = await queue.send({"bad": True})
@@ -74,6 +103,48 @@ async def test_no_retries_is_dead_at_once_and_an_unknown_one_is_no_error(queue: 
     assert await queue.retry(12345) is True
 
 
+async def test_dead_letters_are_listed_requeued_and_discarded(queue: SqlQueue, clock: Clock) -> None:
+    """What was given up is told with its error, comes back whole when a person says so, or goes for good."""
+    assert isinstance(queue, DeadLetters)
+    numbers = [await queue.send({"n": n}) for n in range(3)]
+    alive = await queue.send({"n": "alive"})
+    clock.now += 5
+    await queue.receive(limit=3)
+    for number in numbers:
+        await queue.retry(number, max_retries=0, error=f"boom {number}")
+    newest, *older = await queue.dead()
+    assert newest == DeadLetter(
+        numbers[2],
+        {"n": 2},
+        datetime.fromtimestamp(1_795_000_000, UTC),
+        1,
+        f"boom {numbers[2]}",
+        datetime.fromtimestamp(1_795_000_005, UTC),
+    )
+    assert [letter.id for letter in await queue.dead(limit=1, before=newest.id)] == [older[0].id]
+    assert await queue.requeue(numbers[1]) is True
+    assert await queue.discard(numbers[2]) is True
+    for unknown in (numbers[1], numbers[2], alive, 999):
+        assert await queue.requeue(unknown) is False
+        assert await queue.discard(unknown) is False
+    assert [letter.id for letter in await queue.dead()] == [numbers[0]]
+    assert [(m.id, m.body, m.attempts, m.failures) for m in await queue.receive()] == [
+        (numbers[1], {"n": 1}, 2, 0),
+        (alive, {"n": "alive"}, 1, 0),
+    ]
+
+
+async def test_a_requeued_message_wakes(queue: SqlQueue) -> None:
+    """Nobody waits for the next second."""
+    number = await queue.send({})
+    assert await queue.wait(0.01) is True
+    await queue.receive()
+    await queue.retry(number, max_retries=0)
+    assert await queue.wait(0.01) is False
+    await queue.requeue(number)
+    assert await queue.wait(5) is True
+
+
 async def test_delays_hold_back(queue: Queue, clock: Clock) -> None:
     """A delayed send or retry is not ready before its time; stats tell the difference."""
     await queue.send({"n": "later"}, delay=30)
@@ -86,7 +157,9 @@ async def test_delays_hold_back(queue: Queue, clock: Clock) -> None:
     await queue.retry(leased.id, delay=100)
     assert await queue.stats() == QueueStats(ready=1, delayed=2, leased=0, dead=0, oldest_age=5.0)
     clock.now += 25
-    assert [m.body["n"] for m in await queue.receive()] == ["later", "too"]
+    rest = await queue.receive()
+    assert [m.body["n"] for m in rest] == ["later", "too"]
+    await queue.ack([m.id for m in rest])
     clock.now += 75
     assert "now" in [m.body["n"] for m in await queue.receive()]
 

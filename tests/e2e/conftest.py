@@ -15,17 +15,20 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from dmarcworks.app import opened
+from dmarcworks.door import environment
 from dmarcworks.settings import load
+from dmarcworks.workers import dmarc, runtime
+from dmarcworks.workers.message import Message
 
 SOURCE = Path(__file__).parents[2] / "src"
 COMMAND = [sys.executable, "-c", "from dmarcworks.cli import main; main()"]
@@ -63,6 +66,7 @@ class System:
     token: str = ""
     account_id: str = ""
     rua: dict[str, str] = field(default_factory=dict)
+    command: Sequence[str] = field(default_factory=lambda: COMMAND)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -85,8 +89,16 @@ class System:
         return self.home.parent / f"{self.home.name}.log"
 
     def start(self) -> None:
+        self.launch()
+        self.up()
+
+    def launch(self) -> None:
+        """Begin to start."""
         with self.output.open("wb") as out, self.log.open("ab") as log:
-            self.process = subprocess.Popen([*COMMAND, "serve"], env=self.environment, stdout=out, stderr=log)
+            self.process = subprocess.Popen([*self.command, "serve"], env=self.environment, stdout=out, stderr=log)
+
+    def up(self) -> None:
+        """Until it says so."""
         wait_for(lambda: "is up" in self.output.read_text() or self._died(), "up")
         running = json.loads((self.home / "running.json").read_text())
         self.http = running["http"]
@@ -155,6 +167,19 @@ class System:
         # Playwright's own loop may be running in this thread.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, add()).result()
+
+    def keep(self, to: str, *mails: bytes) -> None:
+        """Accept mails as a process without a reader does: they stand in the queue together."""
+        settings, _ = load({name: value for name, value in self.environment.items() if name.startswith("DMARCWORKS_")})
+
+        async def accept() -> None:
+            async with opened(settings) as stores:
+                env = environment(settings, stores, cast("Any", None))
+                for raw in mails:
+                    assert await runtime.deliver(dmarc, Message("a@mail.example", to, raw), env) == runtime.ACCEPTED
+
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, accept()).result()
 
     def send(self, to: str, *mails: bytes) -> list[tuple[int, str]]:
         """Send with an ordinary client; the last reply to each."""

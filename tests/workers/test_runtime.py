@@ -80,7 +80,9 @@ def consumer(worker: Worker, house: House) -> Consumer:
 
 async def test_the_first_word_on_an_item_counts() -> None:
     """Acknowledged is acknowledged, given back is given back."""
-    message = BatchMessage(cast("Any", type("Leased", (), {"id": 1, "body": {}, "sent": None, "attempts": 1})))
+    message = BatchMessage(
+        cast("Any", type("Leased", (), {"id": 1, "body": {}, "sent": None, "attempts": 1, "failures": 0}))
+    )
     message.ack()
     message.retry("late")
     assert (message.outcome, message.error) == ("ack", "")

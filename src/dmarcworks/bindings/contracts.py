@@ -103,12 +103,28 @@ class Objects(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QueueMessage:
-    """A leased message. `attempts` counts this delivery too (1 at first); `dead` when it was given up."""
+    """A leased message. `attempts` counts this delivery too (1 at first).
+
+    `failures`: earlier deliveries that failed or whose lease ran out, because their consumer died or took too long.
+    """
 
     id: int
     body: Mapping[str, Any]
     sent: datetime
     attempts: int
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that was given up: how often it was delivered, its last error, and when it died."""
+
+    id: int
+    body: Mapping[str, Any]
+    sent: datetime
+    attempts: int
+    error: str
+    died: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,22 +146,42 @@ class Queue(Protocol):
         """Durably enqueue; the id. Body: JSON of at most 128,000 bytes (else `BoundError`). `delay` in seconds."""
 
     async def receive(self, *, limit: int = 10, lease: float = 60.0) -> Sequence[QueueMessage]:
-        """Lease up to `limit` (at most 100) messages for `lease` seconds, oldest first; empty when none is ready."""
+        """Lease up to `limit` (at most 100) messages for `lease` seconds, oldest first; empty when none is ready.
+
+        One whose lease ran out comes alone: what kills its consumer must not take neighbours along again.
+        """
 
     async def ack(self, ids: Sequence[int]) -> None:
         """Done: remove them. Unknown ids are no error."""
 
-    async def retry(self, message_id: int, *, delay: float = 0.0, error: str = "", max_retries: int = 3) -> bool:
+    async def retry(
+        self, message_id: int, *, delay: float = 0.0, error: str = "", max_retries: int = 3, counts: bool = True
+    ) -> bool:
         """Give it back after `delay` seconds; False when it had its `max_retries` and is now a dead letter, kept.
 
-        A retry of `max_retries=0` makes a dead letter at once; `requeue` is a `send` of the same body.
+        With `counts=False` the delivery was no try (a store was away, the consumer stops): it never dies of it.
+        A retry of `max_retries=0` makes a dead letter at once.
         """
 
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109  how long to sleep, not a limit
-        """Sleep until a message is sent in this process or `timeout` seconds passed; True when woken."""
+        """Sleep until a message is sent or `timeout` seconds passed; True when woken."""
 
     async def stats(self) -> QueueStats:
         """How much waits."""
+
+
+@runtime_checkable
+class DeadLetters(Protocol):
+    """What the queue gave up, kept until a person decides. Unknown ids and living messages are answered with False."""
+
+    async def dead(self, *, limit: int = 100, before: int | None = None) -> Sequence[DeadLetter]:
+        """Dead letters, newest id first, at most 1,000; `before` pages by id."""
+
+    async def requeue(self, message_id: int) -> bool:
+        """Deliver it again, at once, with all its retries; it keeps its id, body and number of deliveries."""
+
+    async def discard(self, message_id: int) -> bool:
+        """Remove it for good."""
 
 
 @runtime_checkable

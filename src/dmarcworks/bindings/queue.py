@@ -13,10 +13,17 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import case, delete, func, insert, select, update
+from sqlalchemy import case, delete, func, insert, or_, select, update
 
 from dmarcworks import failpoints
-from dmarcworks.bindings.contracts import QUEUE_BATCH, QUEUE_BODY_BYTES, Database, QueueMessage, QueueStats
+from dmarcworks.bindings.contracts import (
+    QUEUE_BATCH,
+    QUEUE_BODY_BYTES,
+    Database,
+    DeadLetter,
+    QueueMessage,
+    QueueStats,
+)
 from dmarcworks.bindings.tables import queue
 from dmarcworks.errors import BoundError, DmarcworksError, StoreError
 
@@ -80,29 +87,49 @@ class SqlQueue:
         return range(last - len(rows) + 1, last + 1)
 
     async def receive(self, *, limit: int = 10, lease: float = 60.0) -> Sequence[QueueMessage]:
-        """Lease up to `limit` (at most 100) messages for `lease` seconds, oldest first; empty when none is ready."""
+        """Lease up to `limit` (at most 100) messages for `lease` seconds, oldest first; empty when none is ready.
+
+        One whose lease ran out comes alone: what kills its consumer must not take neighbours along again.
+        """
         if not 1 <= limit <= QUEUE_BATCH:
             raise BoundError(f"a queue batch has 1 to {QUEUE_BATCH} messages, not {limit}")
         now = self._clock()
         ready = select(queue.c.id).where(queue.c.dead.is_(None), queue.c.ready <= now)
-        oldest = ready.order_by(queue.c.ready, queue.c.id).limit(limit)
         # An idle consumer asks once a second: it must not queue with the writers for a no.
         async with self._database.read() as connection:
             if (await connection.execute(ready.limit(1))).first() is None:
                 return []
-        statement = (
-            update(queue)
-            .where(queue.c.id.in_(oldest))
-            .values(attempts=queue.c.attempts + 1, ready=now + lease, leased=now + lease)
-            .returning(queue.c.id, queue.c.body, queue.c.sent, queue.c.attempts)
-        )
+        # A lease that ran out is a suspicion: of what the same consumer held, one thing may have killed it.
+        suspect = or_(queue.c.lost > 0, queue.c.leased.is_not(None)).label("suspect")
+        oldest = ready.add_columns(suspect).order_by(queue.c.ready, queue.c.id).limit(limit)
+        expired = case((queue.c.leased.is_not(None), 1), else_=0)
         async with self._database.write() as connection:
-            rows = (await connection.execute(statement)).all()
+            found = (await connection.execute(oldest.with_for_update(skip_locked=True))).all()
+            alone = bool(found) and found[0].suspect
+            ids = [row.id for row in (found[:1] if alone else found) if alone or not row.suspect]
+            statement = (
+                update(queue)
+                .where(queue.c.id.in_(ids))
+                .values(
+                    attempts=queue.c.attempts + 1,
+                    failures=queue.c.failures + expired,
+                    lost=queue.c.lost + expired,
+                    ready=now + lease,
+                    leased=now + lease,
+                )
+                .returning(*(queue.c[name] for name in ("id", "body", "sent", "attempts", "failures")))
+            )
+            rows = (await connection.execute(statement)).all() if ids else []
         # RETURNING promises no order.
-        rows = sorted(rows, key=lambda row: (row.sent, row.id))
         return [
-            QueueMessage(row.id, json.loads(row.body), datetime.fromtimestamp(row.sent, UTC), row.attempts)
-            for row in rows
+            QueueMessage(
+                row.id,
+                json.loads(row.body),
+                datetime.fromtimestamp(row.sent, UTC),
+                row.attempts,
+                row.failures,
+            )
+            for row in sorted(rows, key=lambda row: (row.sent, row.id))
         ]
 
     async def ack(self, ids: Sequence[int]) -> None:
@@ -112,18 +139,20 @@ class SqlQueue:
         async with self._database.write() as connection:
             await connection.execute(delete(queue).where(queue.c.id.in_(ids), queue.c.dead.is_(None)))
 
-    async def retry(self, message_id: int, *, delay: float = 0.0, error: str = "", max_retries: int = 3) -> bool:
+    async def retry(
+        self, message_id: int, *, delay: float = 0.0, error: str = "", max_retries: int = 3, counts: bool = True
+    ) -> bool:
         """Give it back after `delay` seconds; False when it had its `max_retries` and is now a dead letter, kept.
 
+        With `counts=False` the delivery was no try (a store was away, the consumer stops): it never dies of it.
         Of a message that is gone already there is nothing to give back: True.
         """
         now = self._clock()
-        spent = queue.c.attempts > max_retries
-        statement = (
-            update(queue)
-            .where(queue.c.id == message_id, queue.c.dead.is_(None))
-            .values(ready=now + max(delay, 0.0), leased=None, error=error or None, dead=case((spent, now), else_=None))
-        )
+        values: dict[str, Any] = {"ready": now + max(delay, 0.0), "leased": None, "error": error or None}
+        if counts:
+            spent = queue.c.failures + 1 > max_retries
+            values |= {"failures": queue.c.failures + 1, "dead": case((spent, now), else_=None)}
+        statement = update(queue).where(queue.c.id == message_id, queue.c.dead.is_(None)).values(**values)
         async with self._database.write() as connection:
             await connection.execute(statement)
             dead = (await connection.execute(select(queue.c.dead).where(queue.c.id == message_id))).scalar()
@@ -158,6 +187,44 @@ class SqlQueue:
             row = (await connection.execute(counts)).one()
         age = 0.0 if row.oldest is None else max(now - row.oldest, 0.0)
         return QueueStats(row.ready, row.delayed, row.leased, row.dead, age)
+
+    async def dead(self, *, limit: int = 100, before: int | None = None) -> Sequence[DeadLetter]:
+        """Dead letters, newest id first, at most 1,000; `before` pages by id."""
+        statement = select(queue).where(queue.c.dead.is_not(None))
+        if before is not None:
+            statement = statement.where(queue.c.id < before)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement.order_by(queue.c.id.desc()).limit(min(limit, 1000)))).all()
+        return [
+            DeadLetter(
+                row.id,
+                json.loads(row.body),
+                datetime.fromtimestamp(row.sent, UTC),
+                row.attempts,
+                row.error or "",
+                datetime.fromtimestamp(row.dead, UTC),
+            )
+            for row in rows
+        ]
+
+    async def requeue(self, message_id: int) -> bool:
+        """Deliver it again, at once, with all its retries; it keeps its id, body and number of deliveries."""
+        statement = (
+            update(queue)
+            .where(queue.c.id == message_id, queue.c.dead.is_not(None))
+            .values(dead=None, ready=self._clock(), leased=None, failures=0, lost=0)
+        )
+        async with self._database.write() as connection:
+            found = (await connection.execute(statement)).rowcount > 0
+        if found:
+            self._sent.set()
+        return found
+
+    async def discard(self, message_id: int) -> bool:
+        """Remove it for good."""
+        statement = delete(queue).where(queue.c.id == message_id, queue.c.dead.is_not(None))
+        async with self._database.write() as connection:
+            return (await connection.execute(statement)).rowcount > 0
 
 
 def _copy(error: Exception) -> Exception:

@@ -21,7 +21,8 @@ kv = Table(
 )
 
 # `ready` is when a message may be delivered (next): its delay and its lease both move it. `leased` says that a lease
-# moved it, `dead` when it was given up.
+# moved it, `dead` when it was given up. `attempts` counts deliveries, `failures` those that failed or whose lease ran
+# out, `lost` the latter alone.
 queue = Table(
     "queue",
     metadata,
@@ -33,6 +34,8 @@ queue = Table(
     Column("attempts", Integer, nullable=False),
     Column("dead", Float),
     Column("error", Text),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("lost", Integer, nullable=False, server_default="0"),
     Index("queue_ready", "dead", "ready", "id"),
     sqlite_autoincrement=True,
 )

@@ -21,7 +21,11 @@ from dmarcworks.catalogue import tables
 
 @dataclass(frozen=True, slots=True)
 class ProblemRow:
-    """What could not be read and why. `object_key`: the raw mail, or the attachment when the part is known."""
+    """What could not be read and why. `object_key`: the raw mail, or the attachment when the part is known.
+
+    `report_key`: the report that it is about; `letter`: the dead letter's id in the queue; `tried`: when it was last
+    read again; `changed`, `changed_by`: the last change of its state.
+    """
 
     id: int
     account_id: str
@@ -34,6 +38,11 @@ class ProblemRow:
     file_name: str
     created: datetime
     state: str
+    report_key: str | None = None
+    letter: int | None = None
+    tried: datetime | None = None
+    changed: datetime | None = None
+    changed_by: str | None = None
 
 
 class Problems:
@@ -141,4 +150,6 @@ class Problems:
 
 def problem_row(row: Row[Any]) -> ProblemRow:
     """A row of the table as what it says."""
-    return ProblemRow(**{**row._mapping, "created": datetime.fromtimestamp(row.created, UTC)})
+    times = {name: row._mapping[name] for name in ("created", "tried", "changed")}
+    moments = {name: None if at is None else datetime.fromtimestamp(at, UTC) for name, at in times.items()}
+    return ProblemRow(**{**row._mapping, **moments})

@@ -167,8 +167,15 @@ problems = Table(
     Column("file_name", Text, nullable=False),
     Column("created", Float, nullable=False),
     Column("state", String(16), nullable=False),
+    # The report that it is about, the dead letter in the queue; when it was last tried again, and who changed it when.
+    Column("report_key", String(64)),
+    Column("letter", BigInteger),
+    Column("tried", Float),
+    Column("changed", Float),
+    Column("changed_by", String(320)),
     UniqueConstraint("mail_id", "reason", "where", name="problems_once"),
     Index("problems_account", "account_id", "state", "id"),
+    Index("problems_report", "report_key"),
 )
 
 # A rebuild of Analytics: what it covers, the version of the tables that it fills, and how far it is.

@@ -103,7 +103,7 @@ async def dead(message: BatchMessage, env: Env) -> None:
         mail_id=body["mail_id"],
         reason="gave_up",
         where="mail",
-        detail=f"Reading this mail failed {message.attempts} times; the last error was: {message.error}",
+        detail=f"Reading this mail failed {message.failures} times; the last error was: {message.error}",
         object_key=body["object_key"],
     )
 

@@ -1,8 +1,9 @@
 """Runs a worker: a mail through `email()` to an SMTP reply, queue items through `queue()` to acknowledge or retry.
 
 Return = 250, `set_reject` = 550 5.7.1, an exception or a time-out = 451 (PLATFORM §1.3). Queue items are delivered at
-least once; per item the first of `ack` and `retry` wins; what failed `max_retries` times becomes a dead letter. An item
-that failed because a store is away does not use up its tries: it waits for the store.
+least once; per item the first of `ack` and `retry` wins; what failed more than `max_retries` times becomes a dead
+letter, and what ended the process or took longer than its lease so many times is given up before the worker sees it
+again. An item that failed because a store is away does not use up its tries: it waits for the store.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ log = structlog.get_logger("dmarcworks.worker")
 
 ACCEPTED = "250 2.0.0 Accepted"
 TRY_LATER = "451 4.3.0 Cannot keep the mail now, try again later"
-_FOR_EVER = 1 << 30
 _FIRST_DELAY, _LONGEST_DELAY = 1.0, 300.0
+# Of a lease, what a batch may take; the rest is for saying what came of it.
+_OF_LEASE = 0.9
+_HAND_BACK_SECONDS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +54,17 @@ class Env:
 
 
 class BatchMessage:
-    """A queue item in a batch: `ack()` or `retry()`, the first call wins."""
+    """A queue item in a batch: `ack()` or `retry()`, the first call wins.
+
+    `attempts`: deliveries, this one too; `failures`: those before that failed or never ended.
+    """
 
     def __init__(self, leased: QueueMessage) -> None:
         self.id = leased.id
         self.body: Mapping[str, Any] = leased.body
         self.sent = leased.sent
         self.attempts = leased.attempts
+        self.failures = leased.failures
         self.outcome: str | None = None
         self.error = ""
         self.temporary = False
@@ -129,6 +136,7 @@ class Consumer:
         self._max_retries = max_retries
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
+        self._in_hand: list[BatchMessage] = []
         self.trouble = ""
 
     def start(self) -> None:
@@ -136,12 +144,20 @@ class Consumer:
         self._task = asyncio.create_task(self._run(), name="queue consumer")
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Finish the batch at hand within `grace` seconds; a longer one is handed back when its lease ends."""
+        """Finish the batch at hand within `grace` seconds; of a longer one hand back at once what is not done."""
         self._stopping.set()
         if self._task is None:
             return
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             await asyncio.wait_for(self._task, grace)
+        if not self._in_hand:
+            return
+        for message in self._in_hand:
+            message.retry("handed back: the process was stopped", temporary=True)
+        log.info("handed back", mails=len(self._in_hand))
+        # A store that is away now: the lease brings them back.
+        with contextlib.suppress(TimeoutError, StoreError):
+            await asyncio.wait_for(self._settle(), _HAND_BACK_SECONDS)
 
     async def _run(self) -> None:
         while not self._stopping.is_set():
@@ -168,50 +184,70 @@ class Consumer:
 
     async def once(self) -> int:
         """One batch: how many items it had."""
+        # What the queue could not be told last time it hears first.
+        await self._settle()
         leased = await self._env.queue.receive(limit=self._batch, lease=self._lease)
         if not leased:
             return 0
         failpoints.hit("lease.taken")
-        batch = [BatchMessage(item) for item in leased]
+        self._in_hand = [BatchMessage(item) for item in leased]
+        spent = [message for message in self._in_hand if message.failures > self._max_retries]
+        for message in spent:
+            message.retry(f"the process ended or it took longer than {self._lease:g} s, again and again")
+        if batch := [message for message in self._in_hand if message.outcome is None]:
+            await self._work(batch)
+        await self._settle()
+        return len(leased)
+
+    async def _work(self, batch: Sequence[BatchMessage]) -> None:
         try:
-            await self._worker.queue(batch, self._env)
+            async with asyncio.timeout(self._lease * _OF_LEASE) as limit:
+                await self._worker.queue(batch, self._env)
         except StoreError as error:
             log.warning("queue waits for a store", error=str(error))
             for message in batch:
                 message.retry(str(error), temporary=True)
         # One item's failure must not stop the consumer: what was not acknowledged is tried again, then kept as dead.
         except Exception as error:
+            if limit.expired():
+                # One of them takes too long: when their leases run out they come one by one.
+                log.warning("not done within its lease", mails=len(batch), seconds=self._lease)
+                late = [message for message in batch if message.outcome is None]
+                self._in_hand = [message for message in self._in_hand if message not in late]
+                return
             log.exception("queue() failed")
             for message in batch:
                 message.retry(repr(error))
-        await self._settle(batch)
-        return len(batch)
+        for message in batch:
+            message.ack()  # whatever the worker said nothing of
 
-    async def _settle(self, batch: Sequence[BatchMessage]) -> None:
-        done = [message.id for message in batch if message.outcome in (None, "ack")]
+    async def _settle(self) -> None:
+        """Tell the queue what came of each; what it was told is no longer in hand."""
+        done = [message for message in self._in_hand if message.outcome == "ack"]
         if done:
             failpoints.hit("ack.before")
-            await self._env.queue.ack(done)
+            await self._env.queue.ack([message.id for message in done])
             failpoints.hit("ack.after")
-        for message in batch:
-            if message.outcome != "retry":
-                continue
+        self._in_hand = [message for message in self._in_hand if message.outcome != "ack"]
+        while self._in_hand:
+            message = self._in_hand[0]
             if message.temporary:
-                await self._env.queue.retry(
-                    message.id, delay=backoff(message.attempts), error=message.error, max_retries=_FOR_EVER
-                )
-            elif message.attempts > self._max_retries:
+                delay = 0.0 if self._stopping.is_set() else backoff(message.attempts)
+                await self._env.queue.retry(message.id, delay=delay, error=message.error, counts=False)
+            elif message.failures >= self._max_retries:
                 await self._bury(message)
             else:
                 await self._env.queue.retry(
                     message.id,
-                    delay=backoff(message.attempts),
+                    delay=backoff(message.failures + 1),
                     error=message.error,
                     max_retries=self._max_retries,
                 )
+            self._in_hand.pop(0)
 
     async def _bury(self, message: BatchMessage) -> None:
         try:
+            message.failures = max(message.failures, self._max_retries + 1)
             await self._worker.dead(message, self._env)
         except StoreError:
             raise

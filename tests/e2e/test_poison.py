@@ -1,0 +1,103 @@
+"""A mail that its reader cannot bear stops neither its neighbours nor the process's end, and is a problem at last."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mails import report_mail
+
+from .conftest import System, wait_for
+from .poisonous import DEADLY, ENDLESS
+
+COMMAND = [sys.executable, str(Path(__file__).with_name("poisonous.py"))]
+
+
+def marked(mark: bytes, name: str) -> bytes:
+    return mark + b"\r\n" + report_mail(name)
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[System]:
+    settings = {"DMARCWORKS_QUEUE_LEASE_SECONDS": "10", "DMARCWORKS_QUEUE_MAX_RETRIES": "1"}
+    running = System(tmp_path / "home", settings, command=COMMAND)
+    yield running
+    if running.alive:
+        running.stop()
+
+
+def rush(system: System) -> None:
+    """Let every lease run out now: a test need not wait for it."""
+    with contextlib.closing(sqlite3.connect(system.home / "dmarcworks.db", timeout=10)) as connection, connection:
+        connection.execute("UPDATE queue SET ready = ready - 3600, leased = leased - 3600 WHERE leased IS NOT NULL")
+
+
+def idle(system: System) -> bool:
+    return not system.rows("SELECT id FROM queue WHERE dead IS NULL")
+
+
+def test_a_mail_that_kills_the_process_is_given_up_and_its_neighbours_are_read(system: System) -> None:
+    """It takes its batch along once; then each comes alone, and after its retries it is a dead letter with a reason."""
+    system.add_domains("example.com")
+    rua = system.rua["example.com"]
+    mails = [report_mail("one"), marked(DEADLY, "poison"), report_mail("two")]
+    system.keep(rua, *mails)
+    deaths = 0
+    for _ in range(5):
+        rush(system)
+        system.launch()
+        wait_for(lambda: not system.alive or idle(system), "dead or done")
+        if system.alive:
+            break
+        assert system.process is not None
+        assert system.process.returncode == -signal.SIGKILL
+        deaths += 1
+    # The first try and one retry.
+    assert deaths == 2
+    system.up()
+    assert system.total() == 10
+    (problem,) = system.problems()
+    assert (problem["reason"], problem["detail"]) == (
+        "gave_up",
+        "Reading this mail failed 2 times; the last error was:"
+        " the process ended or it took longer than 10 s, again and again",
+    )
+    assert (system.home / "objects" / problem["object_key"]).read_bytes() == mails[1]
+    assert system.send(rua, report_mail("three")) == [(250, "")]
+    wait_for(lambda: system.total() == 15, "counted")
+
+
+def test_a_read_that_outlasts_the_end_is_handed_back(system: System) -> None:
+    """SIGTERM in the middle of an endless read: exit status 0 within 10 s, the mail is ready for the next process."""
+    system.start()
+    system.add_domains("example.com")
+    rua = system.rua["example.com"]
+    assert system.send(rua, report_mail("one"), marked(ENDLESS, "long")) == [(250, "")] * 2
+    waiting = "SELECT count(*) AS all_, count(leased) AS leased FROM queue"
+    wait_for(lambda: system.rows(waiting) == [{"all_": 1, "leased": 1}], "one read, one in hand")
+    began = time.monotonic()
+    assert system.stop() == 0
+    assert time.monotonic() - began < 10
+    assert "handed back" in system.log.read_text()
+    assert system.rows("SELECT leased, dead, failures FROM queue WHERE ready <= unixepoch()") == [
+        {"leased": None, "dead": None, "failures": 0}
+    ]
+
+
+def test_a_read_that_never_ends_is_given_up_and_its_neighbours_are_read(system: System) -> None:
+    """Beyond its lease a batch is let go: its mails come one by one, the endless one becomes a dead letter."""
+    system.start()
+    system.add_domains("example.com")
+    rua = system.rua["example.com"]
+    mails = [report_mail("one"), marked(ENDLESS, "long"), report_mail("two")]
+    assert system.send(rua, *mails) == [(250, "")] * 3
+    wait_for(lambda: system.total() == 10, "neighbours read", 60)
+    wait_for(system.problems, "a problem", 60)
+    assert [problem["reason"] for problem in system.problems()] == ["gave_up"]
