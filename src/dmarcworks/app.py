@@ -28,6 +28,7 @@ from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions import Questions
 from dmarcworks.api import auth, rest, sql_internal
 from dmarcworks.api import sql as sql_api
+from dmarcworks.api.graphql import router as graphql
 from dmarcworks.api.limits import Limits
 from dmarcworks.api.operator import operator
 from dmarcworks.api.sql_desk import Desk
@@ -88,6 +89,8 @@ def http_app(
     app.include_router(rest.router(checks))
     desk = Desk(analytics, sql_bounds(settings), stores.queries.note)
     app.include_router(sql_api.router(desk, stores.accounts))
+    graphs = graphql.desk(settings, stores.database, stores.accounts, analytics, sql_bounds(settings))
+    app.include_router(graphql.router(graphs))
     deps = Deps(
         accounts=stores.accounts,
         arrivals=stores.arrivals,

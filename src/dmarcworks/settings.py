@@ -119,6 +119,14 @@ class Settings(BaseModel):
     query_log_days: int = Field(
         30, ge=0, le=3650, description="Days that the log of SQL statements is kept; 0 keeps none."
     )
+    graphql_depth: int = Field(10, ge=5, le=50, description="Fields that one GraphQL query may nest.")
+    graphql_rows: int = Field(10_000, ge=1, le=100_000, description="Largest limit of one GraphQL node.")
+    graphql_cost: int = Field(
+        1_000_000, ge=1000, le=100_000_000, description="Limit times fields times zones, over all nodes of a query."
+    )
+    graphql_queries: int = Field(
+        300, ge=1, le=1_000_000, description="GraphQL queries that one token may ask in five minutes."
+    )
     log_format: str = Field(
         "auto", pattern="^(auto|json|text)$", description="json, text, or auto: text on a terminal."
     )

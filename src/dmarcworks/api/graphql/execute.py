@@ -1,0 +1,293 @@
+"""A request → its data: read, bounded, checked, then each node asked with one statement, all zones of it together.
+
+Whatever goes wrong is a `Refusal`, and one refusal is the whole answer. The walls: a question always names the
+account of who asks, and only zones that this one may see; another's zone is refused in the words for one that is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLObjectType,
+    OperationDefinitionNode,
+    OperationType,
+    execute_sync,
+    parse,
+)
+from graphql.execution.values import get_argument_values, get_variable_values
+
+from dmarcworks.api.graphql import limits
+from dmarcworks.api.graphql.ask import Rows, Stores
+from dmarcworks.api.graphql.compile import Question
+from dmarcworks.api.graphql.filters import FilterError, condition, order
+from dmarcworks.api.graphql.model import Node
+from dmarcworks.api.graphql.refusal import Refusal
+from dmarcworks.api.graphql.rules import check
+from dmarcworks.api.graphql.schema import NODES, schema
+from dmarcworks.api.graphql.selection import Operation, Selected
+from dmarcworks.api.graphql.settings import settings_of
+from dmarcworks.api.graphql.shape import Shape
+from dmarcworks.catalogue.accounts import Domain
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks: an account, the domains of it that this one sees, whether that is some only, queries left."""
+
+    account_id: str
+    domains: Mapping[str, Domain]
+    limited: bool
+    budget: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a query may take."""
+
+    depth: int = 10
+    rows: int = 10_000
+    cost: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """What a node in one place of the query asks."""
+
+    question: Question
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A checked request, ready to run."""
+
+    document: DocumentNode
+    definition: OperationDefinitionNode
+    operation: Operation
+
+
+def prepare(query: str, variables: Mapping[str, Any], name: str | None, bounds: Bounds) -> Prepared:
+    """Read and check a request; pure and bounded, but slow enough for a thread of its own."""
+    limits.nesting(dict(variables))
+    if len(query) > limits.TEXT:
+        raise Refusal(f"the query is longer than {limits.TEXT} letters", status=413)
+    try:
+        document = parse(query, max_lexical_tokens=limits.TOKENS, max_comments=limits.COMMENTS)
+    except GraphQLError as error:
+        raise Refusal(f"error parsing query: {error.message}") from None
+    limits.measure(document, bounds.depth)
+    check(schema(), document)
+    definition = _definition(document, name)
+    values = get_variable_values(schema(), definition.variable_definitions or (), dict(variables), max_errors=1)
+    if isinstance(values, list):
+        raise Refusal(f"error parsing args: {values[0].message}")
+    fragments = {item.name.value: item for item in document.definitions if isinstance(item, FragmentDefinitionNode)}
+    return Prepared(document, definition, Operation(fragments, values))
+
+
+def _definition(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    found = [item for item in document.definitions if isinstance(item, OperationDefinitionNode)]
+    if name is not None:
+        found = [item for item in found if item.name and item.name.value == name]
+    if len(found) != 1:
+        raise Refusal("there is no such operation" if name or not found else "operationName must say which operation")
+    if found[0].operation is not OperationType.QUERY:
+        raise Refusal("only queries: there are no mutations and no subscriptions")
+    return found[0]
+
+
+class Engine:
+    """Answers prepared requests out of the stores."""
+
+    def __init__(self, stores: Stores, bounds: Bounds, clock: Callable[[], float]) -> None:
+        self._stores, self.bounds, self._clock = stores, bounds, clock
+
+    async def run(self, prepared: Prepared, asker: Asker) -> dict[str, Any]:
+        """The data; `Refusal` when anything in it fails."""
+        run = _Run(prepared, asker, self.bounds, self._clock())
+        root = run.operation.fields(prepared.definition.selection_set)
+        data: dict[str, Any] = dict.fromkeys(item.key for item in root)
+        if any(item.name != "viewer" for item in root):
+            data.update(await asyncio.to_thread(_introspected, prepared))
+        viewers = {item.key: run.viewer(item) for item in root if item.name == "viewer"}
+        rows = await self._rows(run)
+        for key, viewer in viewers.items():
+            data[key] = await asyncio.to_thread(viewer, rows)
+        return data
+
+    async def _rows(self, run: _Run) -> dict[Question, Rows]:
+        """The answer to each question; the same question is asked once."""
+        found: dict[Question, Rows] = {}
+        for ask in run.asks:
+            if ask.question not in found:
+                try:
+                    found[ask.question] = await self._stores.rows(ask.question)
+                except Refusal as refusal:
+                    raise Refusal(str(refusal), ask.path, refusal.status, refusal.wait) from None
+        return found
+
+
+Later = Callable[[dict[Question, Rows]], Any]
+
+
+class _Run:
+    """One request: first everything is planned and bounded, then asked, then put together."""
+
+    def __init__(self, prepared: Prepared, asker: Asker, bounds: Bounds, now: float) -> None:
+        self.operation, self.asker, self.bounds, self.now = prepared.operation, asker, bounds, now
+        self.asks: list[_Ask] = []
+        self._cost = 0
+
+    def viewer(self, selected: Selected) -> Later:
+        """Plan the viewer."""
+        parts: dict[str, Later] = {}
+        for item in self.operation.below(selected):
+            path = (selected.key, item.key)
+            if item.name == "zones":
+                parts[item.key] = self._zones(item, path)
+            elif item.name == "accounts":
+                parts[item.key] = self._accounts(item, path)
+            else:
+                parts[item.key] = _constant(self.asker.budget if item.name == "budget" else "viewer")
+        return _object(parts)
+
+    def _zones(self, selected: Selected, path: tuple[str, ...]) -> Later:
+        arguments = self._arguments("viewer", selected, path)
+        asked = {name: value for name, value in (arguments.get("filter") or {}).items() if value is not None}
+        if len(asked) != 1:
+            raise Refusal("error parsing args: zones needs a filter with one of zoneTag, zoneTag_gt, zoneTag_in", path)
+        ((name, value),) = asked.items()
+        most = min(_limit(arguments.get("limit", limits.ZONES), limits.ZONES, path), limits.ZONES)
+        if name == "zoneTag_gt":
+            tags = sorted(tag for tag in self.asker.domains if tag > str(value))[:most]
+        else:
+            tags = list(dict.fromkeys(value if isinstance(value, list) else [value]))
+        if len(tags) > limits.ZONES:
+            raise Refusal(f"number of zones can't be more than {limits.ZONES}", path)
+        for tag in tags:
+            if tag not in self.asker.domains:
+                raise Refusal("does not have access to the path", path, 403)
+        return self._each("zone", selected, path, tags[:most])
+
+    def _accounts(self, selected: Selected, path: tuple[str, ...]) -> Later:
+        arguments = self._arguments("viewer", selected, path)
+        _limit(arguments.get("limit", 1), limits.ZONES, path)
+        tag = (arguments.get("filter") or {}).get("accountTag")
+        if tag is None:
+            raise Refusal("error parsing args: accounts needs a filter with accountTag", path)
+        if tag != self.asker.account_id:
+            raise Refusal("not authorized for that account", path, 403)
+        return self._each("account", selected, path, None)
+
+    def _each(self, scope: str, selected: Selected, path: tuple[str, ...], tags: list[str] | None) -> Later:
+        """A list of zones or the one account; a node of it is asked once for all zones."""
+        plans: list[tuple[str, Callable[[str], Later]]] = []
+        for item in self.operation.below(selected):
+            here = (*path, "0", item.key)
+            plans.append((item.key, self._child(scope, item, here, tags)))
+        tops = [""] if tags is None else tags
+        objects = [_object({key: plan(tag) for key, plan in plans}) for tag in tops]
+        return lambda rows: [made(rows) for made in objects]
+
+    def _child(
+        self, scope: str, item: Selected, path: tuple[str, ...], tags: list[str] | None
+    ) -> Callable[[str], Later]:
+        if item.name == "__typename":
+            return lambda tag: _constant(scope)
+        if item.name == "settings":
+            found = settings_of(scope, item, self.operation, self.bounds.rows, self.now)
+            return lambda tag: _constant(found)
+        if item.name in NODES:
+            return self._node(scope, item, path, tags)
+        if item.name == "accountTag":
+            return lambda tag: _constant(self.asker.account_id)
+        attribute = {"zoneTag": "id"}.get(item.name, item.name)
+        return lambda tag: _constant(getattr(self.asker.domains[tag], attribute))
+
+    def _node(
+        self, scope: str, item: Selected, path: tuple[str, ...], tags: list[str] | None
+    ) -> Callable[[str], Later]:
+        node = NODES[item.name]
+        arguments = self._arguments(scope, item, path)
+        shape = Shape(node)
+        build = shape.build(self.operation.below(item), self.operation)
+        limit = _limit(arguments["limit"], self.bounds.rows, path)
+        if shape.leaves > limits.NODE_FIELDS:
+            raise Refusal(f"number of fields can't be more than {limits.NODE_FIELDS}", path)
+        self._pay(limit * shape.leaves * (len(tags) if tags is not None else 1), path)
+        question = self._question(node, arguments, shape, tags, limit, path)
+        if tags != []:
+            self.asks.append(_Ask(question, path))
+        apart = question.apart
+        return lambda tag: lambda rows: [build(row) for row in rows[question].get(tag if apart else "", ())]
+
+    def _pay(self, cost: int, path: tuple[str, ...]) -> None:
+        if len(self.asks) >= limits.NODES:
+            raise Refusal(f"number of nodes can't be more than {limits.NODES}", path)
+        self._cost += cost
+        if self._cost > self.bounds.cost:
+            text = f"the query costs more than {self.bounds.cost} (limit times fields times zones, over all nodes)"
+            raise Refusal(f"{text}; ask for fewer", path)
+
+    def _question(
+        self,
+        node: Node,
+        arguments: dict[str, Any],
+        shape: Shape,
+        tags: list[str] | None,
+        limit: int,
+        path: Sequence[str],
+    ) -> Question:
+        fields = tuple(shape.fields)
+        orders = arguments.get("orderBy")
+        try:
+            where = condition(node, arguments.get("filter"))
+            by = order(node, orders, fields)
+        except FilterError as error:
+            text = str(error)
+            raise Refusal(text if text.startswith("unknown") else f"error parsing args: {text}", path) from None
+        all_of_it = tags is None and not self.asker.limited
+        zones = None if all_of_it else tuple(sorted(self.asker.domains) if tags is None else tags)
+        apart = tags is not None and len(tags) > 1
+        return Question(node, self.asker.account_id, zones, apart, fields, where, tuple(by), limit)
+
+    def _arguments(self, scope: str, selected: Selected, path: Sequence[str]) -> dict[str, Any]:
+        kind = cast(GraphQLObjectType, schema().type_map[scope])
+        try:
+            return get_argument_values(kind.fields[selected.name], selected.nodes[0], self.operation.variables)
+        except GraphQLError as error:
+            raise Refusal(f"error parsing args: {error.message}", path) from None
+
+
+def _limit(value: Any, most: int, path: Sequence[str]) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise Refusal(f"limit must be positive number and not greater than {most}", path)
+    return value
+
+
+def _constant(value: Any) -> Later:
+    return lambda rows: value
+
+
+def _object(parts: dict[str, Later]) -> Later:
+    return lambda rows: {key: part(rows) for key, part in parts.items()}
+
+
+def _introspected(prepared: Prepared) -> dict[str, Any]:
+    """What the query asks of the schema itself; the viewer is left to us."""
+    name = prepared.definition.name.value if prepared.definition.name else None
+    result = execute_sync(
+        schema(), prepared.document, {}, variable_values=prepared.operation.variables, operation_name=name
+    )
+    return {key: value for key, value in (result.data or {}).items() if value is not None}
