@@ -16,6 +16,7 @@ FLOORS = {
     "failpoints": 2,
     "logs": 2,
     "threads": 2,
+    "metrics": 2,
     "bindings": 3,
     "catalogue": 4,
     "analytics": 4,
@@ -32,6 +33,7 @@ FLOORS = {
     "intake": 6,
     "door": 7,
     "programs": 7,
+    "mailroom": 7,
     "app": 8,
     "cli": 9,
 }

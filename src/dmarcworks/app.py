@@ -15,7 +15,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,8 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from dmarcworks import programs, threads
 from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions import Questions
-from dmarcworks.api import auth, rest, sql_internal
+from dmarcworks.api import activity, auth, rest, sql_internal
+from dmarcworks.api import metrics as metrics_api
 from dmarcworks.api import sql as sql_api
 from dmarcworks.api.graphql import router as graphql
 from dmarcworks.api.limits import Limits
@@ -38,6 +39,8 @@ from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
 from dmarcworks.door import environment, smtp_server
 from dmarcworks.errors import DmarcworksError, SettingsError
+from dmarcworks.mailroom import routing
+from dmarcworks.metrics import Metrics
 from dmarcworks.settings import Settings
 from dmarcworks.stores import RUNNING, Stores, opened
 from dmarcworks.upkeep import jobs
@@ -79,6 +82,7 @@ def http_app(
     public_url: str,
     secret: str = "",
     house: House | None = None,
+    metrics: Metrics | None = None,
 ) -> FastAPI:
     """Everything over HTTP: SQL, health, dashboard; `secret` opens /internal/ to this machine's commands."""
     app = FastAPI(title="dmarcworks", docs_url=None, redoc_url=None, openapi_url=None)
@@ -91,6 +95,8 @@ def http_app(
     app.include_router(sql_api.router(desk, stores.accounts))
     graphs = graphql.desk(settings, stores.database, stores.accounts, analytics, sql_bounds(settings))
     app.include_router(graphql.router(graphs))
+    app.include_router(metrics_api.router(metrics or Metrics(), checks, stores.queue, stores.problems))
+    app.include_router(activity.router(stores.mailroom.activity, stores.accounts))
     deps = Deps(
         accounts=stores.accounts,
         arrivals=stores.arrivals,
@@ -100,6 +106,7 @@ def http_app(
         audit=stores.audit,
         desk=desk,
         saved=stores.saved,
+        mailroom=stores.mailroom,
         hostname=settings.hostname.lower(),
         public_url=public_url,
         clock=time.time,
@@ -143,9 +150,9 @@ async def serve(settings: Settings, started: Callable[[Running], None] = lambda 
     loop, pool = asyncio.get_running_loop(), threads.pool()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with opened(settings) as stores, opened_analytics(settings) as analytics:
-        gate = Gate(analytics)
-        env = environment(settings, stores, gate)
+    async with opened(settings) as stores, opened_analytics(settings) as analytics, AsyncExitStack() as stack:
+        gate, metrics = Gate(analytics), Metrics()
+        env = environment(settings, stores, gate, metrics)
         house = House(settings, stores, env, gate)
         await stores.accounts.open_gates()
         consumer = runtime.Consumer(
@@ -155,13 +162,14 @@ async def serve(settings: Settings, started: Callable[[Running], None] = lambda 
             lease=settings.queue_lease_seconds,
             max_retries=settings.queue_max_retries,
         )
-        listener = smtp_server(settings, env)
+        router = await stack.enter_async_context(routing(settings, stores, env, metrics))
+        listener = smtp_server(settings, router)
         await listener.start()
         web = _Web(settings)
         try:
             public_url = settings.public_url.rstrip("/") or web.url
             operator_secret = secrets.token_urlsafe(32)
-            web.start(http_app(settings, stores, analytics, public_url, operator_secret, house))
+            web.start(http_app(settings, stores, analytics, public_url, operator_secret, house, metrics))
             await web.ready()
             consumer.start()
             login = await stores.accounts.first_user()

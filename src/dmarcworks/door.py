@@ -1,4 +1,4 @@
-"""The front door put together: settings and stores → what the worker sees, and the SMTP server before it.
+"""The front door put together: settings and stores → what the worker sees, and the SMTP server before the router.
 
 Apart from `app`, so that a process that only takes mail, and a command that delivers one, start without the web and
 analytics libraries.
@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dmarcworks.bindings.contracts import Analytics
-from dmarcworks.errors import DmarcworksError, SettingsError
+from dmarcworks.errors import SettingsError
+from dmarcworks.metrics import Metrics
 from dmarcworks.reports.bounds import Bounds
-from dmarcworks.routing import rules
+from dmarcworks.routing.router import Router
 from dmarcworks.routing.smtp import (
-    STORE_AWAY,
     Certificate,
     Listener,
-    Peer,
     SmtpBounds,
     SmtpServer,
     parse_listeners,
@@ -25,11 +24,12 @@ from dmarcworks.routing.smtp import (
 )
 from dmarcworks.settings import Settings
 from dmarcworks.stores import Stores
-from dmarcworks.workers import dmarc, runtime
-from dmarcworks.workers.message import Message
+from dmarcworks.workers import runtime
 
 
-def environment(settings: Settings, stores: Stores, analytics: Analytics) -> runtime.Env:
+def environment(
+    settings: Settings, stores: Stores, analytics: Analytics, metrics: Metrics | None = None
+) -> runtime.Env:
     """What the worker sees."""
     bounds = Bounds(
         mail_bytes=settings.mail_bytes,
@@ -49,26 +49,12 @@ def environment(settings: Settings, stores: Stores, analytics: Analytics) -> run
         bounds=bounds,
         now=lambda: datetime.now(UTC),
         failure_originals=settings.failure_originals,
+        metrics=metrics,
     )
 
 
-def smtp_server(settings: Settings, env: runtime.Env) -> SmtpServer:
-    """The SMTP front door: rules first, then the worker's own gate, then delivery."""
-
-    async def recipient(address: str) -> str | None:
-        action = rules.route(address, settings.hostname)
-        if isinstance(action, rules.Reject):
-            return action.status
-        try:
-            known = await dmarc.recipient(rules.normal_address(address), env)
-        except DmarcworksError:
-            return STORE_AWAY
-        return None if known else rules.UNKNOWN_RECIPIENT.status
-
-    async def deliver(sender: str, to: str, raw: bytes, peer: Peer) -> str:
-        message = Message(sender, rules.normal_address(to), raw, peer=peer.address)
-        return await runtime.deliver(dmarc, message, env)
-
+def smtp_server(settings: Settings, router: Router) -> SmtpServer:
+    """The SMTP front door before the router."""
     return SmtpServer(
         listeners=listeners(settings),
         hostname=settings.hostname,
@@ -85,8 +71,8 @@ def smtp_server(settings: Settings, env: runtime.Env) -> SmtpServer:
             connections_per_minute=settings.smtp_connections_per_minute,
             mails_per_minute=settings.smtp_mails_per_minute,
         ),
-        recipient=recipient,
-        deliver=deliver,
+        recipient=router.recipient,
+        deliver=router.deliver,
         certificate=certificate(settings),
         proxies=parse_networks(settings.smtp_proxy_networks, "DMARCWORKS_SMTP_PROXY_NETWORKS"),
     )

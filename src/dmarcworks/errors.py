@@ -8,6 +8,7 @@
     ├── DeniedError              no token, a wrong one, or one without the scope (HTTP 401/403)
     ├── BoundError               a bound was hit; its text names the bound and the setting (HTTP 413/422)
     ├── QueryError               SQL that we refuse or the engine refuses (HTTP 422)
+    ├── RefusedError             the next mail server refused a mail; its own reply (HTTP 502, passed on in the session)
     └── StoreError               a store is away, full or read-only: temporary (SMTP 451, HTTP 503, retry)
 
 `temporary` says whether the same call may succeed later: SMTP 4yz and a retry for True, 5yz and a problem for False.
@@ -48,6 +49,15 @@ class BoundError(DmarcworksError):
 
 class QueryError(DmarcworksError):
     """SQL that is refused, by us or by the engine."""
+
+
+class RefusedError(DmarcworksError):
+    """The next mail server refused a mail: `reply` is its whole reply, like "550 5.1.1 No such user"."""
+
+    def __init__(self, reply: str) -> None:
+        super().__init__(reply)
+        self.reply = reply
+        self.temporary = reply.startswith("4")
 
 
 class StoreError(DmarcworksError):

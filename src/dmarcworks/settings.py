@@ -107,6 +107,11 @@ class Settings(BaseModel):
         pattern="^(keep|headers|drop)$",
         description="What is kept of a message that a failure report quotes: keep (all), headers, or drop (nothing).",
     )
+    activity_days: int = Field(30, ge=1, le=3650, description="Days that lines of the activity log are kept.")
+    routing_subaddressing: bool = Field(
+        False, description="Whether a rule on user@ also takes user+detail@ (RFC 5233) when no rule names that."
+    )
+    worker_seconds: float = Field(30.0, gt=0, le=600, description="Seconds that a worker has for one mail.")
     sql_seconds: float = Field(10.0, gt=0, le=3600, description="Seconds that one SQL statement may take.")
     sql_rows: int = Field(100_000, ge=1, le=10_000_000, description="Rows that one SQL statement may return.")
     sql_memory_bytes: int = Field(1024 * _MIB, ge=_MIB, description="Memory of one SQL statement, in bytes.")

@@ -16,6 +16,7 @@ from dmarcworks.bindings.contracts import KV, Database, Objects, Queue
 from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit
+from dmarcworks.catalogue.mailroom import Mailroom
 from dmarcworks.catalogue.problems import Problems
 from dmarcworks.catalogue.queries import QueryLog, SavedQueries
 from dmarcworks.errors import SettingsError
@@ -38,6 +39,7 @@ class Stores:
     audit: Audit
     queries: QueryLog
     saved: SavedQueries
+    mailroom: Mailroom
 
 
 @asynccontextmanager
@@ -58,7 +60,7 @@ async def opened(settings: Settings) -> AsyncIterator[Stores]:
         queries = QueryLog(database, settings.query_log_days)
         stack.push_async_callback(queries.close)
         catalogue = (Arrivals(database), Problems(database), Audit(database), queries, SavedQueries(database))
-        yield Stores(database, kv, queue, objects, accounts, *catalogue)
+        yield Stores(database, kv, queue, objects, accounts, *catalogue, Mailroom.on(database))
 
 
 def running_server(settings: Settings) -> dict[str, object] | None:

@@ -55,3 +55,8 @@ async def catalogue(tmp_path: Path) -> AsyncIterator[Catalogue]:
     audit = Audit(database, clock=clock)
     yield Catalogue(tmp_path / "catalogue.db", database, kv, accounts, Arrivals(database), problems, clock, audit)
     await database.close()
+
+
+@pytest.fixture
+def database(catalogue: Catalogue) -> SqliteDatabase:
+    return catalogue.database

@@ -21,6 +21,7 @@ from dmarcworks.bindings.open import open_analytics, open_database, open_kv, ope
 from dmarcworks.catalogue.accounts import Accounts, Domain
 from dmarcworks.catalogue.arrivals import Arrivals, NewReport
 from dmarcworks.catalogue.audit import Audit
+from dmarcworks.catalogue.mailroom import Mailroom
 from dmarcworks.catalogue.problems import Problems
 from dmarcworks.catalogue.queries import SavedQueries
 from dmarcworks.dashboard import pages
@@ -90,6 +91,7 @@ class House:
     problems: Problems
     objects: Objects
     analytics: Analytics
+    mailroom: Mailroom
     email: str = ""
     password: str = "correct horse battery"
 
@@ -180,6 +182,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     arrivals, problems = Arrivals(database), Problems(database, clock=clock)
     app = FastAPI(openapi_url=None)
     questions = Questions(analytics)
+    mailroom = Mailroom.on(database)
     deps = Deps(
         accounts=accounts,
         arrivals=arrivals,
@@ -189,12 +192,13 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         audit=Audit(database, clock=clock),
         desk=Desk(analytics, QueryBounds()),
         saved=SavedQueries(database, clock=clock),
+        mailroom=mailroom,
         hostname=HOST,
         public_url="http://127.0.0.1",
         clock=clock,
     )
     pages.install(app, deps)
-    made = House(app, clock, accounts, arrivals, problems, objects, analytics)
+    made = House(app, clock, accounts, arrivals, problems, objects, analytics, mailroom)
     await fill(made)
     yield made
     await analytics.close()

@@ -13,6 +13,7 @@ from dmarcworks.bindings.contracts import Objects
 from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit
+from dmarcworks.catalogue.mailroom import Mailroom
 from dmarcworks.catalogue.problems import Problems
 from dmarcworks.catalogue.queries import SavedQueries
 
@@ -29,6 +30,7 @@ class Deps:
     audit: Audit
     desk: Desk
     saved: SavedQueries
+    mailroom: Mailroom
     hostname: str
     public_url: str
     clock: Callable[[], float] = time.time

@@ -1,14 +1,20 @@
-"""Where a mail goes: recipient → action. Pure; asked once per recipient.
+"""Where a mail goes: recipient and rules → action. Pure.
 
-The report host's own addresses go to the DMARC worker; every other recipient is refused with 550 5.1.1, so this host
-relays for nobody (RFC 5321 §3.6.2).
+Order: an enabled rule on exactly this address; the DMARC worker, when the address is a rua address of this host; with
+subaddressing (RFC 5233) an enabled rule on the address without its `+detail`; the catch-all. Of two enabled rules on
+one address the one with the lower priority wins, then the newest. Nothing found is 550 5.1.1, so this host relays for
+nobody (RFC 5321 §3.6.2).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dmarcworks.catalogue.routes import CATCH_ALL, DROP, FORWARD, REJECT, WORKER, Rule
+
 DMARC_WORKER = "dmarc"
+_LONGEST = 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,25 +25,87 @@ class ToWorker:
 
 
 @dataclass(frozen=True, slots=True)
+class Forward:
+    """Send the mail on to a verified destination."""
+
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Say 250 and keep nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reject:
     """Refuse the recipient; `status` is the whole SMTP reply."""
 
     status: str
 
 
-Action = ToWorker | Reject
+Action = ToWorker | Forward | Drop | Reject
 
 UNKNOWN_RECIPIENT = Reject("550 5.1.1 No such recipient here")
+UNTOLD_REASON = "Mail to this address is not taken"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What happens to a mail and which rule says so; no rule for rua addresses and for what nobody knows."""
+
+    action: Action
+    rule: Rule | None = None
 
 
 def normal_address(address: str) -> str:
-    """The address as it is looked up: without angle brackets, in lower case (our addresses are all ASCII)."""
-    return address.strip().removeprefix("<").removesuffix(">").lower()
+    """The address as it is looked up: without angle brackets, in lower case, its domain in A-labels (RFC 5890)."""
+    bare = address.strip().removeprefix("<").removesuffix(">").lower()
+    local, at, domain = bare.rpartition("@")
+    if at and not domain.isascii():
+        try:
+            bare = f"{local}@{domain.encode('idna').decode('ascii')}"
+        except UnicodeError:
+            return bare
+    return bare
 
 
-def route(address: str, hostname: str) -> Action:
-    """The action for a recipient of this report host."""
-    local, at, domain = normal_address(address).rpartition("@")
-    if not at or not local or domain.rstrip(".") != hostname.lower():
-        return UNKNOWN_RECIPIENT
-    return ToWorker(DMARC_WORKER)
+def mail_domain(address: str) -> str:
+    """What stands after the last @ of a normal address, without a trailing dot; "" when it is no address."""
+    local, at, domain = address.rpartition("@")
+    return domain.rstrip(".") if at and local else ""
+
+
+def route(address: str, rules: Sequence[Rule], *, rua: bool, subaddressing: bool) -> Match:
+    """The action for a normal address, given the rules of its domain and whether it is a rua address of ours."""
+    if not mail_domain(address) or not address.isascii() or len(address) > _LONGEST:
+        return Match(UNKNOWN_RECIPIENT)
+    exact = _best(address, rules)
+    if exact is not None:
+        return Match(_action(exact), exact)
+    if rua:
+        return Match(ToWorker(DMARC_WORKER))
+    found = _best(_without_detail(address), rules) if subaddressing else None
+    found = found or _best(CATCH_ALL, rules)
+    return Match(UNKNOWN_RECIPIENT) if found is None else Match(_action(found), found)
+
+
+def _best(address: str, rules: Sequence[Rule]) -> Rule | None:
+    mine = [rule for rule in rules if rule.enabled and rule.address == address]
+    return min(mine, key=lambda rule: (rule.priority, -rule.created, rule.id), default=None)
+
+
+def _without_detail(address: str) -> str:
+    local, _, domain = address.rpartition("@")
+    base = local.partition("+")[0]
+    return f"{base}@{domain}" if base and base != local else address
+
+
+def _action(rule: Rule) -> Action:
+    if rule.action == WORKER:
+        return ToWorker(rule.value)
+    if rule.action == FORWARD:
+        return Forward(rule.value)
+    if rule.action == DROP:
+        return Drop()
+    assert rule.action == REJECT, rule.action
+    return Reject(f"550 5.7.1 {rule.value or UNTOLD_REASON}")

@@ -298,6 +298,8 @@ class _Publisher:
             return
         for mail in mails:
             mail.message.ack()
+            if self._env.metrics is not None:
+                self._env.metrics.read(mail.reports, mail.records, time.perf_counter() - mail.started)
             log.info(
                 "mail read",
                 id=mail.body["mail_id"],

@@ -1,47 +1,218 @@
-"""What a worker's `email()` sees of a mail: envelope, headers, the raw bytes once, and `set_reject`.
+"""What a worker's `email()` sees of a mail: envelope, headers, the raw bytes once; `set_reject`, `forward`, `reply`.
 
-Shape and semantics of the original platform's `ForwardableEmailMessage` (PLATFORM §1.1).
+Shape and semantics of the original platform's `ForwardableEmailMessage` (PLATFORM §1.1). How a mail leaves again is the
+`Post`'s business, which is handed in; without one nothing can be forwarded or answered.
 """
 
 from __future__ import annotations
 
-from email.message import Message as HeaderBlock
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from email.header import decode_header, make_header
 from email.parser import BytesHeaderParser
 from email.policy import compat32
 from functools import cached_property
+from typing import Protocol
 
 from dmarcworks.errors import UsageError
 
+_CHUNK = 65_536
+_LARGEST_HEAD = 1 << 20
+_NAME = re.compile(r"[Xx]-[!-9;-~]{1,70}")
+
+
+class Headers:
+    """Header fields as they stand in the mail; names without regard to case, values unfolded and not decoded."""
+
+    def __init__(self, fields: list[tuple[str, str]]) -> None:
+        self._fields = fields
+
+    @classmethod
+    def of(cls, head: bytes) -> Headers:
+        """Read a block of header fields; what is no field is passed over, bytes that are no text become U+FFFD."""
+        parsed = BytesHeaderParser(policy=compat32).parsebytes(head)
+        return cls([(name, _plain(value)) for name, value in parsed.raw_items()])
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The first field of that name."""
+        return next(iter(self.get_all(name)), default)
+
+    def get_all(self, name: str) -> list[str]:
+        """Every field of that name, in order."""
+        wanted = name.lower()
+        return [value for field, value in self._fields if field.lower() == wanted]
+
+    def decoded(self, name: str, default: str = "") -> str:
+        """The first field of that name as people read it (RFC 2047)."""
+        value = self.get(name)
+        if value is None:
+            return default
+        try:
+            return str(make_header(decode_header(value)))
+        # An encoded word may name any charset and hold anything; then the field is shown as it stands.
+        except (LookupError, ValueError, UnicodeError):
+            return value
+
+    def items(self) -> list[tuple[str, str]]:
+        """All fields, in order."""
+        return list(self._fields)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and bool(self.get_all(name))
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+
+class Raw:
+    """The whole mail as a stream, read once: `await raw()`, `await raw.read(size)` or `async for chunk in raw`.
+
+    Reading on after the end by a second `raw()` or loop is a `UsageError`.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+        self._taken = False
+
+    async def __call__(self) -> bytes:
+        """All of it."""
+        self._take()
+        return self._data
+
+    async def read(self, size: int = -1) -> bytes:
+        """The next `size` bytes (all that is left when negative); b"" at the end."""
+        end = len(self._data) if size < 0 else min(self._at + size, len(self._data))
+        part, self._at, self._taken = self._data[self._at : end], end, True
+        return part
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._take()
+        for start in range(0, len(self._data), _CHUNK):
+            yield self._data[start : start + _CHUNK]
+
+    def _take(self) -> None:
+        if self._taken:
+            raise UsageError("message.raw can be read once")
+        self._taken = True
+
+
+@dataclass(frozen=True, slots=True)
+class EmailMessage:
+    """A mail that a worker made, for `message.reply`: envelope addresses and the mail itself."""
+
+    from_: str
+    to: str
+    raw: bytes | str
+
+    @property
+    def data(self) -> bytes:
+        """The mail's bytes, its lines ended by CRLF."""
+        raw = self.raw.encode() if isinstance(self.raw, str) else self.raw
+        return re.sub(rb"\r?\n", b"\r\n", raw)
+
+
+class Post(Protocol):
+    """How a mail leaves: both return the id of what was sent, and raise what stopped it."""
+
+    async def forward(self, message: Message, to: str, headers: Mapping[str, str]) -> str:
+        """Send the mail on."""
+
+    async def reply(self, message: Message, reply: EmailMessage) -> str:
+        """Send an answer to the mail's sender."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A mail that left: "forward" or "reply", to whom, its id, the headers added, its bytes when it is a reply."""
+
+    kind: str
+    recipient: str
+    message_id: str
+    sender: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    raw: bytes = b""
+
 
 class Message:
-    """A mail on its way in. `from_` is "" for the null sender; `raw_size` in bytes."""
+    """A mail on its way in. `from_` is "" for the null sender; `raw_size` in bytes; `account_id`: whose rule it is."""
 
-    def __init__(self, from_: str, to: str, raw: bytes, *, peer: str = "") -> None:
+    def __init__(
+        self,
+        from_: str,
+        to: str,
+        raw: bytes,
+        *,
+        peer: str = "",
+        helo: str = "",
+        account_id: str = "",
+        post: Post | None = None,
+    ) -> None:
         self.from_ = from_
         self.to = to
         self.peer = peer
+        self.helo = helo
+        self.account_id = account_id
         self.raw_size = len(raw)
-        self._raw: bytes | None = raw
-        self._head = raw[: _end_of_headers(raw)]
+        self.raw = Raw(raw)
+        self.data = raw
+        self.head = raw[: _end_of_headers(raw)]
         self.reject_reason: str | None = None
+        self.sent: list[Sent] = []
+        self._post = post
 
     @cached_property
-    def headers(self) -> HeaderBlock:
+    def headers(self) -> Headers:
         """The header fields, names without regard to case."""
-        return BytesHeaderParser(policy=compat32).parsebytes(self._head)
-
-    async def raw(self) -> bytes:
-        """The whole mail as received; readable once (`UsageError` after that)."""
-        if self._raw is None:
-            raise UsageError("message.raw can be read once")
-        raw, self._raw = self._raw, None
-        return raw
+        return Headers.of(self.head)
 
     def set_reject(self, reason: str) -> None:
         """Refuse the mail for good: 550 5.7.1 with the reason."""
-        self.reject_reason = " ".join(reason.split())[:400] or "Rejected"
+        self.reject_reason = " ".join(str(reason).split())[:400] or "Rejected"
+
+    async def forward(self, to: str, headers: Mapping[str, str] | None = None) -> str:
+        """Send the mail on to a verified destination, with X- headers added in front; the id of what was sent.
+
+        `UsageError` for another header; `DeniedError` for an unverified destination; `RefusedError` when the next
+        server refuses it.
+        """
+        added = dict(headers or {})
+        for name, value in added.items():
+            if not _NAME.fullmatch(name) or not str(value).isprintable() or len(str(value)) > 900:
+                raise UsageError(f"only X-* headers of one line can be added to a forwarded mail, not {name!r}")
+        message_id = await self._way().forward(self, to, {name: str(value) for name, value in added.items()})
+        self.sent.append(Sent("forward", to, message_id, headers=tuple(added.items())))
+        return message_id
+
+    async def reply(self, reply: EmailMessage) -> str:
+        """Answer the sender, once; the id of what was sent. `UsageError` says which condition does not hold."""
+        if any(sent.kind == "reply" for sent in self.sent):
+            raise UsageError("a mail can be replied to once")
+        message_id = await self._way().reply(self, reply)
+        self.sent.append(Sent("reply", self.from_, message_id, sender=reply.from_, raw=reply.data))
+        return message_id
+
+    def _way(self) -> Post:
+        if self._post is None:
+            raise UsageError("no mail can leave here: DMARCWORKS_RELAY_URL names no relay")
+        return self._post
+
+
+def _plain(value: object) -> str:
+    text = str(value).encode("ascii", "surrogateescape").decode("utf-8", "replace")
+    return re.sub(r"\r?\n(?=[ \t])", "", text).strip()
 
 
 def _end_of_headers(raw: bytes) -> int:
-    ends = [end for end in (raw.find(b"\r\n\r\n", 0, 1 << 20), raw.find(b"\n\n", 0, 1 << 20)) if end >= 0]
-    return min(ends) + 2 if ends else min(len(raw), 1 << 20)
+    ends = [end for end in (raw.find(b"\r\n\r\n", 0, _LARGEST_HEAD), raw.find(b"\n\n", 0, _LARGEST_HEAD)) if end >= 0]
+    return min(ends) + 2 if ends else min(len(raw), _LARGEST_HEAD)

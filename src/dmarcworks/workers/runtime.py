@@ -24,6 +24,7 @@ from dmarcworks.bindings.contracts import KV, Analytics, Objects, Queue, QueueMe
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.problems import Problems
 from dmarcworks.errors import DmarcworksError, StoreError
+from dmarcworks.metrics import Metrics
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.workers.message import Message
 
@@ -51,6 +52,7 @@ class Env:
     now: Callable[[], datetime]
     # What is kept of the message that a failure report quotes: keep, headers or drop.
     failure_originals: str = "headers"
+    metrics: Metrics | None = None
 
 
 class BatchMessage:
@@ -95,8 +97,22 @@ class Worker(Protocol):
         """Told of an item that is about to be given up, so that a person hears of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What became of a mail: the SMTP reply, the worker's word for the log (its error when not 250), and how long."""
+
+    reply: str
+    word: str
+    seconds: float
+
+
 async def deliver(worker: Worker, message: Message, env: Env, *, seconds: float = 30.0) -> str:
     """Run `email()` and translate its outcome into an SMTP reply; one log line per mail."""
+    return (await run(worker, message, env, seconds=seconds)).reply
+
+
+async def run(worker: Worker, message: Message, env: Env, *, seconds: float = 30.0) -> Delivered:
+    """The same with what else is known of the outcome."""
     started = time.perf_counter()
     outcome, reply = "", TRY_LATER
     try:
@@ -110,6 +126,7 @@ async def deliver(worker: Worker, message: Message, env: Env, *, seconds: float 
     except Exception as error:
         outcome = repr(error)
         log.exception("worker failed")
+    took = time.perf_counter() - started
     log.info(
         "mail",
         id=outcome if reply == ACCEPTED else None,
@@ -118,9 +135,9 @@ async def deliver(worker: Worker, message: Message, env: Env, *, seconds: float 
         peer=message.peer,
         size=message.raw_size,
         outcome=reply[:3] if reply == ACCEPTED else f"{reply[:3]} {outcome}",
-        ms=round((time.perf_counter() - started) * 1000, 1),
+        ms=round(took * 1000, 1),
     )
-    return reply
+    return Delivered(reply, outcome, took)
 
 
 class Consumer:

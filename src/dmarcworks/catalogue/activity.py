@@ -1,0 +1,251 @@
+"""The activity log: a line per mail at the front door, whatever became of it, and the summary over time.
+
+Lines are gathered in memory and written in groups, so that taking mail does not wait for the log: a crash may lose the
+lines of the last half second, never a mail. Text of strangers is cut to the columns' lengths. The log of an account is
+seen by that account only; lines older than the retention are taken away by `purge`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import Integer, Select, and_, cast, delete, func, insert, or_, select
+from sqlalchemy.engine import Row
+
+from dmarcworks.bindings.contracts import Database
+from dmarcworks.catalogue import tables
+from dmarcworks.errors import DmarcworksError
+
+log = structlog.get_logger("dmarcworks.activity")
+
+# handled: a worker took it · failed: the sender was asked to try again.
+OUTCOMES = ("handled", "replied", "forwarded", "dropped", "rejected", "failed")
+FLUSH_SECONDS = 0.5
+_GROUP = 500
+_WAITING = 20_000
+_LENGTHS = {
+    "sender": 320,
+    "recipient": 320,
+    "peer": 64,
+    "helo": 255,
+    "tls": 32,
+    "rule": 255,
+    "action": 64,
+    "status": 3,
+    "error": 1000,
+    "message_id": 255,
+    "subject": 255,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A mail at the front door. `size` in bytes, `seconds` from the end of DATA to the reply; authentication results as
+    in RFC 8601, "" when nobody checked. `mail_id` leads to the mail when our own worker took it."""
+
+    time: datetime
+    sender: str
+    recipient: str
+    peer: str
+    size: int
+    rule: str
+    action: str
+    outcome: str
+    status: str
+    account_id: str = ""
+    domain_id: str = ""
+    mail_id: str = ""
+    helo: str = ""
+    tls: str = ""
+    error: str = ""
+    message_id: str = ""
+    subject: str = ""
+    seconds: float = 0.0
+    spf: str = ""
+    dkim: str = ""
+    dmarc: str = ""
+    arc: str = ""
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Mails by outcome from `start` on, for the summary's step."""
+
+    start: datetime
+    outcomes: dict[str, int]
+
+    @property
+    def received(self) -> int:
+        """All of them."""
+        return sum(self.outcomes.values())
+
+
+class Activity:
+    """The log. `note` takes a line at once; `start` begins to write, `stop` writes what waits."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+        self._waiting: deque[Line] = deque(maxlen=_WAITING)
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+        self._trouble = ""
+
+    def note(self, line: Line) -> None:
+        """Take a line; over 20,000 that wait for the database the oldest are lost."""
+        self._waiting.append(line)
+
+    def start(self, *, days: int = 0) -> None:
+        """Write every half second; with `days`, take older lines away once an hour."""
+        self._task = asyncio.create_task(self._run(days), name="activity log")
+
+    async def stop(self) -> None:
+        """Write what waits and end."""
+        self._stopping.set()
+        if self._task is not None:
+            await self._task
+        with contextlib.suppress(DmarcworksError):
+            await self.flush()
+
+    async def _run(self, days: int) -> None:
+        purged = 0.0
+        while not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), FLUSH_SECONDS)
+            try:
+                await self.flush()
+                if days and self._clock() - purged > 3600:
+                    purged = self._clock()
+                    await self.purge(days)
+                self._trouble = ""
+            except DmarcworksError as error:
+                if self._trouble != str(error):
+                    log.warning("the activity log waits for its store", error=str(error))
+                self._trouble = str(error)
+            # The log must go on whatever a driver raised; mail is not concerned.
+            except Exception as error:
+                log.exception("the activity log failed", error=repr(error))
+
+    async def flush(self) -> None:
+        """Write what waits; on an error it waits on."""
+        while self._waiting:
+            group = [self._waiting[index] for index in range(min(_GROUP, len(self._waiting)))]
+            await self._write(group)
+            for line in group:
+                if self._waiting and self._waiting[0] is line:
+                    self._waiting.popleft()
+
+    async def _write(self, lines: Sequence[Line]) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(insert(tables.activity), [_values(line) for line in lines])
+
+    async def purge(self, days: int) -> int:
+        """Take away lines older than `days`; how many."""
+        oldest = self._clock() - days * 86_400
+        async with self._database.write() as connection:
+            result = await connection.execute(delete(tables.activity).where(tables.activity.c.time < oldest))
+        return int(result.rowcount)
+
+    async def lines(
+        self,
+        account_id: str | None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        outcome: str = "",
+        text: str = "",
+        domain_id: str = "",
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Line]:
+        """Lines, newest first, of all accounts when None; `text` is looked for in sender, recipient, peer and subject;
+        `before` is the last line's id of the page before; at most 1,000."""
+        table = tables.activity
+        statement = _of(_joined(), account_id, since, until)
+        if outcome:
+            statement = statement.where(table.c.outcome == outcome)
+        if domain_id:
+            statement = statement.where(table.c.domain_id == domain_id)
+        if text:
+            columns = (table.c.sender, table.c.recipient, table.c.subject, table.c.peer, table.c.message_id)
+            statement = statement.where(or_(*(column.icontains(text, autoescape=True) for column in columns)))
+        if before is not None:
+            statement = statement.where(table.c.id < before)
+        statement = statement.order_by(table.c.id.desc()).limit(max(1, min(limit, 1000)))
+        async with self._database.read() as connection:
+            return [_line(row) for row in (await connection.execute(statement)).all()]
+
+    async def line(self, account_id: str | None, line_id: int) -> Line | None:
+        """The line, if it belongs to the account (any account when None)."""
+        statement = _of(_joined(), account_id, None, None).where(tables.activity.c.id == line_id)
+        async with self._database.read() as connection:
+            row = (await connection.execute(statement)).first()
+        return None if row is None else _line(row)
+
+    async def summary(
+        self, account_id: str | None, since: datetime, until: datetime, step: int, *, domain_id: str = ""
+    ) -> list[Bucket]:
+        """Mails by outcome per `step` seconds from `since` up to `until`, oldest first, empty steps included."""
+        table, first = tables.activity, since.timestamp()
+        # A cast to integer rounds on PostgreSQL and cuts on SQLite: floor agrees on both.
+        slot = cast(func.floor((table.c.time - first) / step), Integer)
+        counted = select(slot.label("slot"), table.c.outcome, func.count().label("mails"))
+        statement = _of(counted, account_id, since, until).group_by(slot, table.c.outcome)
+        if domain_id:
+            statement = statement.where(table.c.domain_id == domain_id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        steps = max(1, -(-int(until.timestamp() - first) // step))
+        found: list[dict[str, int]] = [{} for _ in range(steps)]
+        for row in rows:
+            if 0 <= row.slot < steps:
+                found[row.slot][row.outcome] = row.mails
+        return [Bucket(datetime.fromtimestamp(first + n * step, UTC), found[n]) for n in range(steps)]
+
+
+def _of(statement: Select[Any], account_id: str | None, since: datetime | None, until: datetime | None) -> Select[Any]:
+    table = tables.activity
+    if account_id is not None:
+        statement = statement.where(table.c.account_id == account_id)
+    if since is not None:
+        statement = statement.where(table.c.time >= since.timestamp())
+    if until is not None:
+        statement = statement.where(table.c.time < until.timestamp())
+    return statement
+
+
+def _joined() -> Select[Any]:
+    """The log with what was found out about report mails after they were accepted."""
+    table, found = tables.activity, tables.authenticity
+    known = and_(table.c.mail_id == found.c.mail_id, table.c.mail_id != "")
+    later = [func.coalesce(getattr(found.c, name), getattr(table.c, name)).label(f"found_{name}") for name in _AUTH]
+    return select(table, *later).select_from(table.outerjoin(found, known))
+
+
+_AUTH = ("spf", "dkim", "dmarc", "arc")
+
+
+def _values(line: Line) -> dict[str, Any]:
+    values: dict[str, Any] = {field.name: getattr(line, field.name) for field in fields(line) if field.name != "id"}
+    values["time"] = line.time.timestamp()
+    for name, length in _LENGTHS.items():
+        values[name] = tables.storable(values[name])[:length]
+    return values
+
+
+def _line(row: Row[Any]) -> Line:
+    known = row._mapping
+    values = {field.name: known[field.name] for field in fields(Line)}
+    values["time"] = datetime.fromtimestamp(row.time, UTC)
+    for name in _AUTH:
+        values[name] = known[f"found_{name}"]
+    return Line(**values)

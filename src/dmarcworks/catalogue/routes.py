@@ -1,0 +1,282 @@
+"""Routing rules and destinations: which address of a domain goes where, and to whom mail may be forwarded.
+
+A rule belongs to a domain of an account (or to the report host itself, for its operator). At most 200 rules a domain
+and 200 destinations an account. A rule that forwards works while its destination is verified. Refused
+with `UsageError`: an address outside the domain, an action that is none; with `NotFoundError` what is not there.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.engine import Row
+
+from dmarcworks.bindings.contracts import Database
+from dmarcworks.catalogue import tables
+from dmarcworks.catalogue.accounts import Domain, normal_domain
+from dmarcworks.errors import BoundError, NotFoundError, UsageError
+
+RULES = 200
+CATCH_ALL = ""
+WORKER, FORWARD, DROP, REJECT = "worker", "forward", "drop", "reject"
+ACTIONS = (WORKER, FORWARD, DROP, REJECT)
+# A change is in effect everywhere within this many seconds.
+FRESH_SECONDS = 1.0
+_CACHED = 10_000
+_LOCAL = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
+_WORKER_NAME = re.compile(r"[A-Za-z0-9_-]{1,48}")
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """What rules belong to: a domain of an account, or the report host itself (`domain_id` is "" then)."""
+
+    account_id: str
+    domain_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule. `address` is a normal address or "" for the catch-all; `value` the worker's name, the destination or the
+    reason for a refusal; `created` in unix seconds. `enabled` as asked for; see `Routes.effective`."""
+
+    id: str
+    account_id: str
+    domain_id: str
+    domain: str
+    address: str
+    name: str
+    enabled: bool
+    priority: int
+    action: str
+    value: str
+    created: float
+    modified: float
+
+    @property
+    def label(self) -> str:
+        """What the activity log calls it."""
+        return self.name or self.address or f"catch-all of {self.domain}"
+
+
+def zone_of(domain: Domain) -> Zone:
+    """The zone that a domain is."""
+    return Zone(domain.account_id, domain.id, domain.name)
+
+
+def plain_address(text: str) -> str:
+    """A mail address in lower case with an A-label domain; `UsageError` for any other (and quoted forms)."""
+    local, at, domain = text.strip().lower().rpartition("@")
+    if not at or not _LOCAL.fullmatch(local) or len(text) > 320:
+        raise UsageError(f"{text!r} is not a mail address; write it like name@example.com")
+    return f"{local}@{normal_domain(domain)}"
+
+
+class Routes:
+    """Rules by zone, and the look-up that the front door asks."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+        self._cache: dict[str, tuple[float, tuple[Rule, ...]]] = {}
+
+    async def effective(self, mail_domain: str) -> tuple[Rule, ...]:
+        """The rules that hold now for addresses of the domain; as they were at most a second ago."""
+        now = self._clock()
+        known = self._cache.get(mail_domain)
+        if known is not None and now - known[0] < FRESH_SECONDS:
+            return known[1]
+        rules, zones, found = tables.routing_rules, tables.routing_zones, tables.destinations
+        mine = rules.c.domain == mail_domain
+        verified = select(found.c.account_id, found.c.email).where(found.c.verified.is_not(None))
+        off = select(zones.c.domain_id).where(zones.c.enabled.is_(False))
+        async with self._database.read() as connection:
+            statement = select(rules).where(mine, rules.c.enabled.is_(True), rules.c.domain_id.not_in(off))
+            rows = (await connection.execute(statement)).all()
+            targets = {row.value for row in rows if row.action == FORWARD}
+            proven = set()
+            if targets:
+                asked = verified.where(found.c.email.in_(targets))
+                proven = {(row.account_id, row.email) for row in (await connection.execute(asked)).all()}
+        kept = [row for row in rows if row.action != FORWARD or (row.account_id, row.value) in proven]
+        result = tuple(_rule(row) for row in kept)
+        if len(self._cache) >= _CACHED:
+            self._cache.clear()
+        self._cache[mail_domain] = (now, result)
+        return result
+
+    async def rules(self, zone: Zone | None = None, account_id: str | None = None) -> list[Rule]:
+        """The zone's rules, the catch-all last, then by address and newest first; of all zones when None."""
+        table = tables.routing_rules
+        statement = select(table)
+        if zone is not None:
+            statement = statement.where(_of(zone))
+        if account_id is not None:
+            statement = statement.where(table.c.account_id == account_id)
+        order = (table.c.domain, table.c.address == CATCH_ALL, table.c.address, table.c.created.desc(), table.c.id)
+        async with self._database.read() as connection:
+            return [_rule(row) for row in (await connection.execute(statement.order_by(*order))).all()]
+
+    async def rule(self, zone: Zone, rule_id: str) -> Rule:
+        """The zone's rule with that id; `NotFoundError` when there is none."""
+        statement = select(tables.routing_rules).where(_of(zone), tables.routing_rules.c.id == rule_id)
+        async with self._database.read() as connection:
+            row = (await connection.execute(statement)).first()
+        if row is None:
+            raise NotFoundError("there is no such rule")
+        return _rule(row)
+
+    async def add(
+        self,
+        zone: Zone,
+        address: str,
+        action: str,
+        value: str = "",
+        *,
+        name: str = "",
+        enabled: bool = True,
+        priority: int = 0,
+    ) -> Rule:
+        """A new rule on an address of the zone; `BoundError` for the 201st."""
+        values = _checked(zone, address, action, value, name, priority)
+        table, now = tables.routing_rules, self._clock()
+        row = {"id": uuid.uuid4().hex, "enabled": enabled, "created": now, "modified": now, **_whose(zone), **values}
+        async with self._database.write() as connection:
+            counted = select(func.count()).select_from(table).where(_of(zone), table.c.address != CATCH_ALL)
+            if (await connection.execute(counted)).scalar_one() >= RULES:
+                raise BoundError(f"a domain has at most {RULES} routing rules")
+            await connection.execute(insert(table).values(row))
+        return self._changed(row)
+
+    async def change(self, zone: Zone, rule_id: str, **changes: Any) -> Rule:
+        """Set address, action, value, name, enabled or priority of a rule; the whole rule is checked again."""
+        old = await self.rule(zone, rule_id)
+        asked = {**{name: getattr(old, name) for name in _CHECKED}, **changes}
+        enabled = bool(asked.pop("enabled", old.enabled))
+        values = {**_checked(zone, **asked), "enabled": enabled, "modified": self._clock()}
+        table = tables.routing_rules
+        async with self._database.write() as connection:
+            await connection.execute(update(table).where(_of(zone), table.c.id == rule_id).values(values))
+        self._cache.clear()
+        return await self.rule(zone, rule_id)
+
+    async def remove(self, zone: Zone, rule_id: str) -> Rule:
+        """Take a rule away; what it was."""
+        old = await self.rule(zone, rule_id)
+        async with self._database.write() as connection:
+            await connection.execute(delete(tables.routing_rules).where(tables.routing_rules.c.id == rule_id))
+        self._cache.clear()
+        return old
+
+    async def catch_all(self, zone: Zone) -> Rule | None:
+        """The zone's rule for what no other rule matches."""
+        table = tables.routing_rules
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(table).where(_of(zone), table.c.address == CATCH_ALL))).first()
+        return None if row is None else _rule(row)
+
+    async def set_catch_all(
+        self, zone: Zone, action: str, value: str = "", *, name: str = "", enabled: bool = True
+    ) -> Rule:
+        """Say what happens to addresses that no rule matches; there is one such rule a zone."""
+        values = {**_checked(zone, CATCH_ALL, action, value, name, 0), "enabled": enabled}
+        table, now = tables.routing_rules, self._clock()
+        async with self._database.write() as connection:
+            same = (_of(zone), table.c.address == CATCH_ALL)
+            found = (await connection.execute(select(table).where(*same))).first()
+            if found is None:
+                row = {"id": uuid.uuid4().hex, "created": now, "modified": now, **_whose(zone), **values}
+                await connection.execute(insert(table).values(row))
+            else:
+                row = {**found._mapping, **values, "modified": now}
+                await connection.execute(update(table).where(table.c.id == found.id).values(**values, modified=now))
+        return self._changed(row)
+
+    async def enabled(self, zone: Zone) -> bool:
+        """Whether routing is on for the zone."""
+        table = tables.routing_zones
+        statement = select(table.c.enabled).where(table.c.domain_id == zone.domain_id)
+        async with self._database.read() as connection:
+            found = (await connection.execute(statement)).scalar_one_or_none()
+        return found is None or bool(found)
+
+    async def enable(self, zone: Zone, enabled: bool) -> None:
+        """Turn routing on or off for the zone; its rules stay. Its rua address is not concerned."""
+        table, now = tables.routing_zones, self._clock()
+        async with self._database.write() as connection:
+            same = table.c.domain_id == zone.domain_id
+            if (await connection.execute(select(table.c.domain_id).where(same))).first() is None:
+                row = {"domain_id": zone.domain_id, "enabled": enabled, "created": now, "modified": now}
+                await connection.execute(insert(table).values(row))
+            else:
+                await connection.execute(update(table).where(same).values(enabled=enabled, modified=now))
+        self._cache.clear()
+
+    def forget(self) -> None:
+        """Read anew at the next look-up: something that rules depend on has changed."""
+        self._cache.clear()
+
+    def _changed(self, row: dict[str, Any]) -> Rule:
+        self._cache.clear()
+        return Rule(**row)
+
+
+_CHECKED = ("address", "action", "value", "name", "priority")
+
+
+def _checked(zone: Zone, address: str, action: str, value: str, name: str, priority: int) -> dict[str, Any]:
+    """The columns that a caller decides, checked."""
+    if address != CATCH_ALL:
+        address = plain_address(address)
+        domain = address.rpartition("@")[2]
+        inside = domain == zone.name or (zone.domain_id and domain.endswith("." + zone.name))
+        if not inside:
+            raise UsageError(f"{address} is not an address of {zone.name}")
+    else:
+        domain = zone.name
+    if action not in ACTIONS:
+        raise UsageError(f"there is no action {action!r}; choose one of {', '.join(ACTIONS)}")
+    value = " ".join(str(value).split())[:400]
+    if action == WORKER and not _WORKER_NAME.fullmatch(value):
+        raise UsageError("the action worker needs the worker's name")
+    if action == FORWARD:
+        value = plain_address(value)
+    if not -1_000_000 <= priority <= 1_000_000:
+        raise UsageError("a priority is a number between -1,000,000 and 1,000,000")
+    return {
+        "domain": domain,
+        "address": address,
+        "action": action,
+        "value": "" if action == DROP else tables.storable(value),
+        "name": tables.storable(" ".join(name.split()))[:255],
+        "priority": priority,
+    }
+
+
+def _of(zone: Zone) -> Any:
+    """The condition that a rule belongs to the zone."""
+    table = tables.routing_rules
+    if zone.domain_id:
+        return (table.c.domain_id == zone.domain_id) & (table.c.account_id == zone.account_id)
+    return (table.c.domain_id == "") & (table.c.domain == zone.name)
+
+
+def _whose(zone: Zone) -> dict[str, str]:
+    return {"account_id": zone.account_id, "domain_id": zone.domain_id}
+
+
+def _rule(row: Row[Any]) -> Rule:
+    return Rule(**row._mapping)
+
+
+def moment(seconds: float) -> datetime:
+    """Unix seconds as a moment, UTC."""
+    return datetime.fromtimestamp(seconds, UTC)

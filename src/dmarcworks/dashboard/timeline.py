@@ -1,0 +1,107 @@
+"""Mails over time as stacked bars, without JavaScript. Pure: buckets in, escaped SVG out.
+
+Here a step without a mail is a true zero: the log knows. Bars start at zero; each is a link to its own step's lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from markupsafe import Markup
+
+from dmarcworks.catalogue.activity import Bucket
+from dmarcworks.dashboard.charts import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, ceiling
+from dmarcworks.dashboard.format import number, plural, short_day
+
+# From the axis upwards: class of the bar, its word, the outcomes in it.
+STACK = (
+    ("pass", "taken by a worker", ("handled", "replied")),
+    ("forwarded", "forwarded", ("forwarded",)),
+    ("dropped", "dropped", ("dropped",)),
+    ("rejected", "rejected", ("rejected",)),
+    ("fail", "to try again", ("failed",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A preset of the page: its name in the address, its words, its length, and seconds per bar."""
+
+    key: str
+    words: str
+    length: timedelta
+    step: int
+
+
+SPANS = (
+    Span("30m", "30 minutes", timedelta(minutes=30), 60),
+    Span("6h", "6 hours", timedelta(hours=6), 600),
+    Span("24h", "24 hours", timedelta(hours=24), 1800),
+    Span("7d", "7 days", timedelta(days=7), 21_600),
+    Span("30d", "30 days", timedelta(days=30), 86_400),
+)
+
+
+def step_for(length: timedelta) -> int:
+    """Seconds per bar of a range that is no preset: that of the least preset that holds it, else about 30 bars."""
+    known = next((span.step for span in SPANS if length <= span.length), None)
+    return known or -(-int(length.total_seconds()) // 30 // 86_400) * 86_400 or 86_400
+
+
+def clock(moment: datetime, step: int) -> str:
+    """What stands under a bar: a time for short steps, a day for long ones."""
+    return f"{moment:%H:%M}" if step < 21_600 else short_day(moment.date())
+
+
+def bars(buckets: Sequence[Bucket], step: int, link: Callable[[Bucket], str]) -> Markup:
+    """The chart; its numbers are those of the table beside it."""
+    top = ceiling(max([4, *(bucket.received for bucket in buckets)]))
+    plot = HEIGHT - BOTTOM - TOP
+    slot = (WIDTH - LEFT) / max(1, len(buckets))
+    width = slot * (0.8 if len(buckets) > 14 else 0.6)
+    parts = [
+        Markup('<svg class="bars" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
+            WIDTH, HEIGHT, "Mails over time by what became of them; the table below has the same numbers"
+        )
+    ]
+    for line in range(5):
+        y = TOP + plot - plot * line / 4
+        parts.append(
+            Markup(
+                '<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
+                '<text x="{}" y="{:.1f}" text-anchor="end">{}</text>'
+            ).format(LEFT, WIDTH, y, y, LEFT - 8, y + 4, number(top * line // 4))
+        )
+    every = max(1, round(len(buckets) / 6))
+    for index, bucket in enumerate(buckets):
+        x = LEFT + slot * index + (slot - width) / 2
+        if bucket.received:
+            parts.append(_bar(bucket, step, link(bucket), x, width, plot / top))
+        if index % every == 0:
+            parts.append(
+                Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
+                    x + width / 2, HEIGHT - 4, clock(bucket.start, step)
+                )
+            )
+    parts.append(Markup("</svg>"))
+    return Markup("").join(parts)
+
+
+def _bar(bucket: Bucket, step: int, href: str, x: float, width: float, scale: float) -> Markup:
+    base, rects, words = float(HEIGHT - BOTTOM), Markup(""), []
+    for kind, word, outcomes in STACK:
+        mails = sum(bucket.outcomes.get(outcome, 0) for outcome in outcomes)
+        if not mails:
+            continue
+        height = max(mails * scale, 1.0)
+        rects += Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
+            kind, x, base - height, width, height
+        )
+        base -= height
+        words.append(f"{number(mails)} {word}")
+    title = f"{bucket.start:%H:%M}, {short_day(bucket.start.date())}: {plural(bucket.received, 'mail')}: " + ", ".join(
+        words
+    )
+    return Markup('<a href="{}"><title>{}</title>{}</a>').format(href, title, rects)

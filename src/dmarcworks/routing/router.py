@@ -1,0 +1,251 @@
+"""A mail at the front door: rule → action → SMTP reply, with a line in the activity log for each recipient.
+
+In: what SMTP, LMTP or the inject endpoint took. Out: the whole reply. Handing to a worker is 250, 550 or 451 as its
+outcome says; forward is 250, or the next server's own refusal; drop is 250; a rule that rejects is 550 at RCPT. When a
+store is away everything is 451, never 250.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.header import decode_header, make_header
+from typing import Protocol
+
+import structlog
+
+from dmarcworks.catalogue.activity import Activity, Line
+from dmarcworks.catalogue.routes import Routes
+from dmarcworks.errors import DmarcworksError, RefusedError
+from dmarcworks.metrics import Metrics
+from dmarcworks.routing import rules
+from dmarcworks.routing.smtp import STORE_AWAY, Peer
+from dmarcworks.workers.message import Message, Post, Sent
+from dmarcworks.workers.runtime import ACCEPTED, TRY_LATER, Delivered
+
+log = structlog.get_logger("dmarcworks.routing")
+
+NO_WORKER = "451 4.3.5 The worker for this address is not there now, try again later"
+TOO_MANY_HOPS = "554 5.4.6 Too many hops, the mail runs in a circle"
+HOPS = 50
+LOOP_HEADER = "X-Dmarcworks-Forwarded-For"
+_RECEIVED = re.compile(rb"^received:", re.IGNORECASE | re.MULTILINE)
+_FIELD = {
+    name: re.compile(rb"^%b:[ \t]*(.*(?:\r?\n[ \t].*)*)" % name.encode(), re.IGNORECASE | re.MULTILINE)
+    for name in ("subject", "message-id")
+}
+
+
+class Hand(Protocol):
+    """A worker as the router sees it."""
+
+    async def recipient(self, address: str) -> bool:
+        """Asked at RCPT: does the worker take mail for this address?"""
+
+    async def deliver(self, message: Message) -> Delivered:
+        """Run its `email()`; whatever it does comes back as an outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What became of a mail: the whole SMTP reply, the outcome for the log, the reason, and what was sent on."""
+
+    reply: str
+    outcome: str
+    error: str = ""
+    mail_id: str = ""
+    sent: tuple[Sent, ...] = ()
+
+
+Gate = Callable[[str], Awaitable[Mapping[str, str] | None]]
+"""The KV entry of a rua address: account_id, domain_id, domain; None for an address that is none."""
+
+
+class Router:
+    """`recipient` answers RCPT, `deliver` a mail."""
+
+    def __init__(
+        self,
+        *,
+        hostname: str,
+        subaddressing: bool,
+        routes: Routes,
+        gate: Gate,
+        hands: Mapping[str, Hand],
+        activity: Activity,
+        metrics: Metrics,
+        post: Post | None = None,
+    ) -> None:
+        self._hostname = hostname.lower()
+        self._subaddressing = subaddressing
+        self._routes = routes
+        self._gate = gate
+        self._hands = hands
+        self._activity = activity
+        self._metrics = metrics
+        self._post = post
+
+    async def recipient(self, address: str) -> str | None:
+        """None to accept, else the whole reply."""
+        to = rules.normal_address(address)
+        try:
+            match, gate = await self._match(to)
+            if gate is not None and match.rule is None:
+                return None
+            if isinstance(match.action, rules.ToWorker):
+                hand = self._hands.get(match.action.worker)
+                if hand is None:
+                    return NO_WORKER
+                if await hand.recipient(to):
+                    return None
+                match = rules.Match(rules.UNKNOWN_RECIPIENT)
+        except DmarcworksError:
+            return STORE_AWAY
+        # A worker's `recipient` is other people's code: what it raises is "later" for the sender.
+        except Exception as error:
+            log.exception("a worker failed at RCPT", error=repr(error))
+            return TRY_LATER
+        if not isinstance(match.action, rules.Reject):
+            return None
+        if match.rule is None:
+            self._metrics.refused.inc()
+        else:
+            now = datetime.now(UTC)
+            routed = Routed(match.action.status, "rejected", match.action.status)
+            self._note(routed, match, gate, "", to, b"", Peer("", ""), now, 0.0)
+        return match.action.status
+
+    async def deliver(self, sender: str, to: str, raw: bytes, peer: Peer) -> str:
+        """The whole reply to a mail."""
+        return (await self.route(sender, to, raw, peer)).reply
+
+    async def route(self, sender: str, to: str, raw: bytes, peer: Peer) -> Routed:
+        """The same with everything that became of it."""
+        now, started = datetime.now(UTC), time.perf_counter()
+        address = rules.normal_address(to)
+        try:
+            match, gate = await self._match(address)
+        except DmarcworksError as error:
+            match, gate = rules.Match(rules.Reject(STORE_AWAY)), None
+            routed = Routed(STORE_AWAY, "failed", str(error))
+        else:
+            account_id = match.rule.account_id if match.rule else (gate or {}).get("account_id", "")
+            message = Message(
+                sender, address, raw, peer=peer.address, helo=peer.helo, account_id=account_id, post=self._post
+            )
+            routed = await self._act(match.action, message)
+        self._note(routed, match, gate, sender, address, raw, peer, now, time.perf_counter() - started)
+        return routed
+
+    async def _match(self, address: str) -> tuple[rules.Match, Mapping[str, str] | None]:
+        domain = rules.mail_domain(address)
+        gate = await self._gate(address) if domain == self._hostname else None
+        held = await self._routes.effective(domain) if domain and address.isascii() else ()
+        return rules.route(address, held, rua=gate is not None, subaddressing=self._subaddressing), gate
+
+    async def _act(self, action: rules.Action, message: Message) -> Routed:
+        if isinstance(action, rules.Drop):
+            return Routed(ACCEPTED, "dropped")
+        if isinstance(action, rules.Reject):
+            return Routed(action.status, "rejected", action.status)
+        if isinstance(action, rules.Forward):
+            return await self._forward(action.destination, message)
+        hand = self._hands.get(action.worker)
+        if hand is None:
+            return Routed(NO_WORKER, "failed", f"there is no worker {action.worker}")
+        done = await hand.deliver(message)
+        sent = tuple(message.sent)
+        if done.reply.startswith("2"):
+            kinds = {one.kind for one in sent}
+            outcome = "forwarded" if "forward" in kinds else "replied" if "reply" in kinds else "handled"
+            return Routed(done.reply, outcome, mail_id=done.word if _is_id(done.word) else "", sent=sent)
+        rejected = done.reply.startswith("5")
+        error = message.reject_reason if rejected and message.reject_reason is not None else done.word
+        return Routed(done.reply, "rejected" if rejected else "failed", error, sent=sent)
+
+    async def _forward(self, destination: str, message: Message) -> Routed:
+        if loops(message):
+            return Routed(TOO_MANY_HOPS, "rejected", TOO_MANY_HOPS)
+        try:
+            await message.forward(destination)
+        except RefusedError as error:
+            return Routed(error.reply, "failed" if error.temporary else "rejected", error.reply)
+        except DmarcworksError as error:
+            return Routed(TRY_LATER, "failed", str(error))
+        return Routed(ACCEPTED, "forwarded", sent=tuple(message.sent))
+
+    def _note(
+        self,
+        routed: Routed,
+        match: rules.Match,
+        gate: Mapping[str, str] | None,
+        sender: str,
+        to: str,
+        raw: bytes,
+        peer: Peer,
+        now: datetime,
+        seconds: float,
+    ) -> None:
+        """A line in the log and the counters; no store is asked."""
+        self._metrics.mails.labels(routed.outcome).inc()
+        self._metrics.mail_bytes.inc(len(raw))
+        if raw:
+            self._metrics.accept_seconds.observe(seconds)
+        head = raw[:65_536].partition(b"\r\n\r\n")[0]
+        whose = {} if gate is None else gate
+        self._activity.note(
+            Line(
+                time=now,
+                sender=sender,
+                recipient=to,
+                peer=peer.address,
+                helo=peer.helo,
+                tls=peer.tls,
+                size=len(raw),
+                rule=match.rule.label if match.rule else "rua address" if gate else "",
+                action=_word(match.action),
+                outcome=routed.outcome,
+                status=routed.reply[:3],
+                account_id=match.rule.account_id if match.rule else whose.get("account_id", ""),
+                domain_id=match.rule.domain_id if match.rule else whose.get("domain_id", ""),
+                mail_id=routed.mail_id,
+                error=routed.error,
+                message_id=field(head, "message-id"),
+                subject=field(head, "subject"),
+                seconds=round(seconds, 6),
+            )
+        )
+
+
+def loops(message: Message) -> bool:
+    """Whether a mail was here before or has come too far to be sent on."""
+    if len(_RECEIVED.findall(message.head)) > HOPS:
+        return True
+    return any(value.strip().lower() == message.to for value in message.headers.get_all(LOOP_HEADER))
+
+
+def field(head: bytes, name: str) -> str:
+    """A header field for the log: unfolded, decoded (RFC 2047), printable; far faster than a whole parser."""
+    found = _FIELD[name].search(head)
+    if found is None:
+        return ""
+    text = " ".join(found[1].decode("utf-8", "replace").split())[:2000]
+    if "=?" in text:
+        # An encoded word may name any charset and hold anything; then the log shows it as it stands.
+        with contextlib.suppress(LookupError, ValueError, UnicodeError):
+            text = str(make_header(decode_header(text)))
+    return "".join(char if char.isprintable() else " " for char in text).strip()
+
+
+def _word(action: rules.Action) -> str:
+    if isinstance(action, rules.ToWorker):
+        return f"worker {action.worker}"
+    return type(action).__name__.lower()
+
+
+def _is_id(word: str) -> bool:
+    return len(word) == 32 and word.isalnum()
