@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
+import subprocess
 
-from mails import report_mail
+from mails import BEGIN, DAY, report_mail
 
-from .conftest import System
+from .conftest import COMMAND, System, wait_for
 
 REPORTS = 12
 
@@ -38,3 +41,57 @@ def test_verify_finds_and_mends_with_and_without_a_server(system: System) -> Non
     assert system.json("verify") == whole
     assert system.cli("verify", "--domain", "nobody.example").returncode == 1
     assert system.total() == 5 * REPORTS
+
+
+def days(system: System) -> list[dict[str, object]]:
+    """Sums by domain and day."""
+    return system.sql(
+        "SELECT domain, day, COUNT() AS records, SUM(count) AS messages FROM dmarc_reports"
+        " GROUP BY domain, day ORDER BY domain, day"
+    )
+
+
+def test_analytics_that_was_lost_is_rebuilt_while_mail_comes_in(system: System) -> None:
+    """The folder deleted, the server killed in the middle of the rebuild: in the end the same sums by day."""
+    rua = system.rua["example.com"]
+    more = [report_mail(f"m{n}", begin=BEGIN + DAY * (n % 7)) for n in range(300)]
+    assert system.send(rua, *more) == [(250, "")] * len(more)
+    system.settle()
+    before = days(system)
+    assert len(before) == 7
+    assert system.stop() == 0
+    shutil.rmtree(system.home / "analytics")
+    system.start()
+    assert days(system) == []
+    rebuild = subprocess.Popen([*COMMAND, "replay"], env=system.environment, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: system.rows("SELECT id FROM replays"), "rebuilding")
+    assert system.process is not None
+    system.process.send_signal(signal.SIGKILL)
+    system.process.wait()
+    assert rebuild.wait(30) == 1
+    assert rebuild.stderr is not None
+    assert "does not answer" in rebuild.stderr.read()
+    system.start()
+    assert system.send(rua, report_mail("later", begin=BEGIN + 7 * DAY)) == [(250, "")]
+    done = system.json("replay")
+    assert done["result"]["state"] == "swapped"
+    system.settle()
+    assert days(system)[:-1] == before
+    assert days(system)[-1] | {"day": ""} == {"domain": "example.com", "day": "", "records": 2, "messages": 5}
+    assert system.json("verify")["differences"] == []
+
+
+def test_replay_tells_what_changes_and_can_be_undone(system: System) -> None:
+    """On a terminal's words: the domain's figures, what was read again; a second one waits for --drop-old."""
+    assert system.cli("replay").returncode == 1
+    assert system.cli("replay", "--drop-old").stdout == "Dropped 1 version.\n"
+    shown = system.cli("replay", "--domain", "example.com", "--since", "2026-01-01")
+    assert shown.returncode == 0, shown.stderr
+    reports = len(system.rows("SELECT key FROM reports"))
+    assert f"Read {reports} reports again in " in shown.stdout
+    assert "0 changed, 0 kept as they were." in shown.stdout
+    assert system.cli("replay", "--back").returncode == 0
+    assert system.cli("replay", "--back", "--drop-old").returncode == 2
+    assert system.cli("replay", "--since", "yesterday", "--keep-old").returncode == 2
+    assert system.json("replay", "--drop-old")["result"]["state"] == "dropped"
+    assert system.json("verify")["differences"] == []

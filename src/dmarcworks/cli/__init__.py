@@ -26,6 +26,7 @@ COMMANDS = {
     "audit": "Who changed what, when and from where.",
     "sql": "Ask by SQL.",
     "problems": "What could not be read or counted, and why.",
+    "replay": "Rebuild the figures from the archived reports.",
     "verify": "Compare catalogue, archive and figures, and name every difference.",
     "parse": "Read reports from files, mails, folders and mailboxes and print what they say.",
     "lint": "Judge reports by their RFCs and write to their reporters.",

@@ -16,11 +16,11 @@ from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.errors import UsageError
 
-__all__ = ["KINDS", "Held", "Place", "held", "literal", "remove", "table_name"]
+__all__ = ["KINDS", "SUMS", "Held", "Place", "held", "literal", "remove", "table_name"]
 
 # A report's kind and its table.
 KINDS = {"aggregate": "dmarc_reports", "tls": "tls_reports", "failure": "failure_reports"}
-_SUMS = {
+SUMS = {
     "dmarc_reports": "sum(toUInt128(count))",
     "tls_reports": "sum(toUInt128(ifNull(successful_sessions, 0)) + toUInt128(ifNull(failed_sessions, 0)))",
     "failure_reports": "toUInt128(count())",
@@ -71,7 +71,7 @@ async def held(
     base = re.sub(r"_v[0-9_]+$", "", table_name(table))
     answer = await analytics.query(
         "SELECT account_id, domain_id, report_key, any(day) AS day, count() AS rows,"  # noqa: S608 - names of ours
-        f" uniqExact(record_index) AS positions, toString({_SUMS[base]}) AS messages FROM {table}"
+        f" uniqExact(record_index) AS positions, toString({SUMS[base]}) AS messages FROM {table}"
         f" WHERE {' AND '.join(where)} GROUP BY account_id, domain_id, report_key ORDER BY report_key",
         parameters,
     )

@@ -16,13 +16,19 @@ from fastapi.responses import StreamingResponse
 
 from dmarcworks.errors import ConflictError, DmarcworksError, NotFoundError, UsageError
 from dmarcworks.upkeep.house import Event, Events, House
+from dmarcworks.upkeep.replay import drop_old, replay, swap_back
 from dmarcworks.upkeep.verify import verify
 
 __all__ = ["JOBS", "router", "run"]
 
 log = structlog.get_logger("dmarcworks.upkeep")
 
-JOBS: Mapping[str, Callable[..., Events]] = {"verify": verify}
+JOBS: Mapping[str, Callable[..., Events]] = {
+    "verify": verify,
+    "replay": replay,
+    "replay-back": swap_back,
+    "replay-drop": drop_old,
+}
 
 
 async def run(house: House, name: str, parameters: Mapping[str, Any]) -> AsyncIterator[Event]:

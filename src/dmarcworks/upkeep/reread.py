@@ -18,6 +18,7 @@ from sqlalchemy.engine import Row
 
 from dmarcworks.analytics.columns import clamp
 from dmarcworks.analytics.rows import Report, rows_of, summary
+from dmarcworks.analytics.tables import TABLES
 from dmarcworks.catalogue import tables
 from dmarcworks.reports.days import day_of
 from dmarcworks.reports.model import FailureReport, Item, Reading
@@ -25,7 +26,7 @@ from dmarcworks.reports.read import read_bytes, read_mail
 from dmarcworks.upkeep.house import House
 from dmarcworks.workers.private import private
 
-__all__ = ["Gone", "Renewed", "digest_of", "domain_names", "original", "renewed", "reread", "rows"]
+__all__ = ["Gone", "Renewed", "all_domain_names", "digest_of", "domain_names", "original", "renewed", "reread", "rows"]
 
 # What the catalogue says of a report and a later reader may say otherwise.
 Renewed: TypeAlias = dict[str, Any]
@@ -98,6 +99,15 @@ async def original(house: House, row: Row[Any]) -> bytes | None:
 async def domain_names(house: House) -> dict[str, str]:
     """Every domain's name by its id."""
     return {domain.id: domain.name for domain in await house.stores.accounts.domains()}
+
+
+async def all_domain_names(house: House) -> dict[str, str]:
+    """The same with domains that were removed, as their rows still name them."""
+    names: dict[str, str] = {}
+    for table in TABLES:
+        answer = await house.analytics.query(f"SELECT domain_id, any(domain) AS domain FROM {table} GROUP BY domain_id")  # noqa: S608 - a table of ours
+        names |= {row["domain_id"]: row["domain"] for row in map(json.loads, answer.splitlines())}
+    return names | await domain_names(house)
 
 
 def rows(row: Row[Any], report: Report, domain: str) -> tuple[str, pa.Table]:
