@@ -43,15 +43,16 @@ class Tap:
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
-        self.before: dict[str, list[Exception]] = {}
+        # None lets a call through.
+        self.before: dict[str, list[Exception | None]] = {}
         self.after: dict[str, list[Exception]] = {}
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(self._inner, name)
 
         async def call(*args: Any, **kwargs: Any) -> Any:
-            if self.before.get(name):
-                raise self.before[name].pop(0)
+            if self.before.get(name) and (error := self.before[name].pop(0)) is not None:
+                raise error
             result = await real(*args, **kwargs)
             if self.after.get(name):
                 raise self.after[name].pop(0)

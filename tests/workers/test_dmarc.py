@@ -198,7 +198,7 @@ async def test_a_poisonous_mail_is_given_up_and_its_neighbours_are_not(house: Ho
     await house.mail(report_mail("1"))
     await house.mail(report_mail("2"))
     await house.mail(report_mail("3"))
-    house.objects.before["get"] = [RuntimeError("poison")]
+    house.objects.before["get"] = [RuntimeError("poison"), None, None, RuntimeError("poison")]
     await house.turn()
     assert await house.total() == (2, 4, 10)
     house.objects.before["get"] = [RuntimeError("poison")] * 3

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from itertools import chain
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -38,6 +38,7 @@ __all__ = [
     "known_columns",
     "migrate",
     "published",
+    "published_keys",
     "rows",
 ]
 
@@ -99,6 +100,42 @@ async def published(
         format="TabSeparated",
     )
     return int(answer)
+
+
+class Report(Protocol):
+    """What is needed of a report in the catalogue to find its rows."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def account_id(self) -> str: ...
+    @property
+    def domain_id(self) -> str: ...
+    @property
+    def day(self) -> date: ...
+
+
+async def published_keys(
+    analytics: Analytics, reports: Sequence[Report], *, table: str = DMARC_REPORTS.name
+) -> list[str]:
+    """The keys of those reports whose rows are in the table, by one query."""
+    if table not in TABLES:
+        raise UsageError(f"there is no table {table!r}")
+    if not reports:
+        return []
+    answer = await analytics.query(
+        f"SELECT DISTINCT report_key FROM {table}"  # noqa: S608 - of TABLES
+        " WHERE account_id IN {accounts:Array(String)} AND domain_id IN {domains:Array(String)}"
+        " AND day IN {days:Array(Date)} AND report_key IN {keys:Array(String)}",
+        {
+            "accounts": sorted({report.account_id for report in reports}),
+            "domains": sorted({report.domain_id for report in reports}),
+            "days": sorted({report.day for report in reports}),
+            "keys": [report.key for report in reports],
+        },
+        format="TabSeparated",
+    )
+    return answer.decode().split()
 
 
 @dataclass(frozen=True, slots=True)

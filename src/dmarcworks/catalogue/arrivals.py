@@ -8,20 +8,23 @@ Every write is idempotent: a redelivered mail finds its own rows and changes not
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import delete, func, insert, select, tuple_, update
-from sqlalchemy.engine import Row
+from sqlalchemy.exc import IntegrityError
 
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import tables
-from dmarcworks.reports.days import day_of
+from dmarcworks.catalogue.recording import Recorded, record
+from dmarcworks.catalogue.reports import NewReport, ReportRow, report_row
 from dmarcworks.reports.model import AggregateReport
+
+__all__ = ["Arrivals", "MailRow", "NewReport", "Recorded", "ReportDay", "ReportRow", "report_row"]
+
+# How often a transaction is tried again when another process writes the same rows at the same moment.
+_RACES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,78 +45,6 @@ class MailRow:
     problems: int
     # SHA-256 (hex) of the raw mail as it is kept; None when it was not taken down.
     sha256: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NewReport:
-    """A report on its way in; `content` is the SHA-256 of the document, `where` its place in the mail."""
-
-    account_id: str
-    domain_id: str
-    kind: str
-    org_name: str
-    org_email: str
-    policy_domain: str
-    report_id: str
-    begin: int
-    end: int
-    received: datetime
-    records: int
-    messages: int
-    content: str
-    object_key: str
-    file_name: str
-    mail_id: str
-    where: str
-    state: str = "counted"
-    warnings: Sequence[Mapping[str, str]] = ()
-
-    @property
-    def identity(self) -> str:
-        """The reporter's own name for the report, hashed."""
-        reporter = (self.org_name or self.org_email).casefold()
-        parts = [self.kind, reporter, self.policy_domain, self.report_id, self.begin, self.end]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-    @property
-    def key(self) -> str:
-        """The report's key in catalogue and Analytics: account, identity and content, hashed."""
-        return hashlib.sha256(f"{self.account_id}:{self.identity}:{self.content}".encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class ReportRow:
-    """A report in the catalogue. `state`: counted, foreign (another domain's), kept (not read yet)."""
-
-    key: str
-    account_id: str
-    domain_id: str
-    kind: str
-    org_name: str
-    org_email: str
-    policy_domain: str
-    report_id: str
-    begin: int
-    end: int
-    day: date
-    received: datetime
-    records: int
-    messages: int
-    object_key: str
-    file_name: str
-    mail_id: str
-    state: str
-    published: bool
-    warnings: tuple[Mapping[str, str], ...]
-    duplicates: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What `record_report` found: "new", "duplicate" (known before) or "variant" (same identity, other content)."""
-
-    row: ReportRow
-    outcome: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,74 +102,22 @@ class Arrivals:
 
     async def record_report(self, report: NewReport) -> Recorded:
         """Take a report into the catalogue, once; say whether it is new, a duplicate or a variant."""
-        table = tables.reports
-        mine = (table.c.account_id == report.account_id) & (table.c.identity == report.identity)
-        async with self._database.write() as connection:
-            found = (await connection.execute(select(table).where(mine))).all()
-            same = next((row for row in found if row.content == report.content), None)
-            warnings = [dict(warning) for warning in report.warnings]
-            outcome = "new"
-            if same is None:
-                if found:
-                    outcome = "variant"
-                    warnings.append(
-                        {
-                            "code": "same_identity_other_content",
-                            "where": report.where,
-                            "detail": f"{len(found)} other report(s) with this reporter, domain, id and dates say "
-                            "something else; all are counted",
-                        }
-                    )
-                written = await connection.execute(
-                    insert(table)
-                    .values(
-                        key=report.key,
-                        identity=report.identity,
-                        content=report.content,
-                        account_id=report.account_id,
-                        domain_id=report.domain_id,
-                        kind=report.kind,
-                        org_name=tables.storable(report.org_name),
-                        org_email=tables.storable(report.org_email),
-                        policy_domain=tables.storable(report.policy_domain),
-                        report_id=tables.storable(report.report_id),
-                        begin=_bigint(report.begin),
-                        end=_bigint(report.end),
-                        day=day_of(report.begin).isoformat(),
-                        received=report.received.timestamp(),
-                        records=report.records,
-                        messages=_bigint(report.messages),
-                        object_key=report.object_key,
-                        file_name=tables.storable(report.file_name),
-                        mail_id=report.mail_id,
-                        state=report.state,
-                        published=report.state != "counted",
-                        warnings=json.dumps(warnings),
-                    )
-                    .returning(table)
-                )
-                row = written.one()
-            else:
-                row = same
-            sightings = tables.sightings
-            seen: Sequence[str] = ()
-            if same is not None:
-                here = (sightings.c.report_key == row.key) & (sightings.c.mail_id == report.mail_id)
-                seen = (await connection.execute(select(sightings.c.where).where(here))).scalars().all()
-            where = tables.storable(report.where)[:1024]
-            if where not in seen:
-                await connection.execute(
-                    insert(sightings).values(
-                        report_key=row.key,
-                        mail_id=report.mail_id,
-                        where=where,
-                        received=report.received.timestamp(),
-                    )
-                )
-            # The mail that brought it first may come again after a crash: that is no duplicate.
-            if same is not None and not (same.mail_id == report.mail_id and len({*seen, where}) == 1):
-                outcome = "duplicate"
-        return Recorded(report_row(row), outcome)
+        (recorded,) = await self.record_reports([report])
+        return recorded
+
+    async def record_reports(self, reports: Sequence[NewReport]) -> list[Recorded]:
+        """Take reports into the catalogue, all or none, each as if it came alone; what each is, in their order."""
+        if not reports:
+            return []
+        for tries in range(_RACES):
+            try:
+                async with self._database.write() as connection:
+                    return await record(connection, reports)
+            except IntegrityError:
+                # Another process took one of them in at this moment: the next look finds it.
+                if tries == _RACES - 1:
+                    raise
+        raise AssertionError("unreachable")
 
     async def mark_published(self, keys: Sequence[str]) -> None:
         """The reports' rows are in Analytics."""
@@ -335,35 +214,3 @@ class Arrivals:
         async with self._database.read() as connection:
             newest = (await connection.execute(statement)).scalar_one()
         return None if newest is None else date.fromisoformat(newest)
-
-
-def _bigint(value: int) -> int:
-    """Held inside a signed 64-bit column; the raw value stays in the archived report."""
-    return max(-(2**63), min(value, 2**63 - 1))
-
-
-def report_row(row: Row[Any], duplicates: int = 0) -> ReportRow:
-    """A row of the table as what it says."""
-    return ReportRow(
-        key=row.key,
-        account_id=row.account_id,
-        domain_id=row.domain_id,
-        kind=row.kind,
-        org_name=row.org_name,
-        org_email=row.org_email,
-        policy_domain=row.policy_domain,
-        report_id=row.report_id,
-        begin=row.begin,
-        end=row.end,
-        day=date.fromisoformat(row.day),
-        received=datetime.fromtimestamp(row.received, UTC),
-        records=row.records,
-        messages=row.messages,
-        object_key=row.object_key,
-        file_name=row.file_name,
-        mail_id=row.mail_id,
-        state=row.state,
-        published=row.published,
-        warnings=tuple(json.loads(row.warnings)),
-        duplicates=duplicates,
-    )

@@ -1,0 +1,150 @@
+"""Many reports into the catalogue at once, each as if it came alone: new, known before, or a variant of one.
+
+In: reports in the order of their mails, and the open transaction; out: what each of them is. Two queries and at most
+two inserts for all, so that a hundred small mails cost what one does. Idempotent: a redelivered mail finds its rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dmarcworks.catalogue import tables
+from dmarcworks.catalogue.reports import NewReport, ReportRow, report_row
+from dmarcworks.reports.days import day_of
+
+__all__ = ["Recorded", "record"]
+
+# Values that one statement may bind, well below what every database takes.
+_BOUND = 500
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a report is: "new", "duplicate" (known before) or "variant" (same identity, other content), and its row."""
+
+    row: ReportRow
+    outcome: str
+
+
+async def record(connection: AsyncConnection, reports: Sequence[NewReport]) -> list[Recorded]:
+    """Take the reports in, in their order."""
+    identities = [report.identity for report in reports]
+    known: dict[tuple[str, str], list[tuple[str, ReportRow]]] = {}
+    for some in _pieces(list(dict.fromkeys(identities))):
+        statement = select(tables.reports).where(tables.reports.c.identity.in_(some))
+        for stored in (await connection.execute(statement)).all():
+            known.setdefault((stored.account_id, stored.identity), []).append((stored.content, report_row(stored)))
+    seen = await _sightings(connection, reports, [row.key for rows in known.values() for _, row in rows])
+    added: list[dict[str, Any]] = []
+    sighted: list[dict[str, Any]] = []
+    outcomes: list[Recorded] = []
+    for report, identity in zip(reports, identities, strict=True):
+        found = known.setdefault((report.account_id, identity), [])
+        same = next((row for content, row in found if content == report.content), None)
+        outcome = "new" if same is None and not found else "variant" if same is None else ""
+        row = same
+        if row is None:
+            values = _values(report, identity, len(found))
+            added.append(values)
+            row = _row(report, values)
+            found.append((report.content, row))
+        places = seen.setdefault((row.key, report.mail_id), set())
+        where = tables.storable(report.where)[:1024]
+        if where not in places:
+            places.add(where)
+            sighted.append(
+                {
+                    "report_key": row.key,
+                    "mail_id": report.mail_id,
+                    "where": where,
+                    "received": report.received.timestamp(),
+                }
+            )
+        if not outcome:
+            # The mail that brought it first may come again after a crash: that is no duplicate.
+            again = row.mail_id == report.mail_id and len(places) == 1
+            outcome = "new" if again else "duplicate"
+        outcomes.append(Recorded(row, outcome))
+    if added:
+        await connection.execute(insert(tables.reports), added)
+    if sighted:
+        await connection.execute(insert(tables.sightings), sighted)
+    return outcomes
+
+
+async def _sightings(
+    connection: AsyncConnection, reports: Sequence[NewReport], keys: Sequence[str]
+) -> dict[tuple[str, str], set[str]]:
+    """Where the reports with these keys were seen in these mails before."""
+    found: dict[tuple[str, str], set[str]] = {}
+    table, mails = tables.sightings, list({report.mail_id for report in reports})
+    for some in _pieces(keys):
+        for few in _pieces(mails):
+            statement = select(table).where(table.c.report_key.in_(some), table.c.mail_id.in_(few))
+            for row in (await connection.execute(statement)).all():
+                found.setdefault((row.report_key, row.mail_id), set()).add(row.where)
+    return found
+
+
+def _pieces(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
+    for start in range(0, len(values), _BOUND):
+        yield values[start : start + _BOUND]
+
+
+def _values(report: NewReport, identity: str, others: int) -> dict[str, Any]:
+    warnings: list[Mapping[str, str]] = [dict(warning) for warning in report.warnings]
+    if others:
+        warnings.append(
+            {
+                "code": "same_identity_other_content",
+                "where": report.where,
+                "detail": f"{others} other report(s) with this reporter, domain, id and dates say "
+                "something else; all are counted",
+            }
+        )
+    return {
+        "key": report.key_of(identity),
+        "identity": identity,
+        "content": report.content,
+        "account_id": report.account_id,
+        "domain_id": report.domain_id,
+        "kind": report.kind,
+        "org_name": tables.storable(report.org_name),
+        "org_email": tables.storable(report.org_email),
+        "policy_domain": tables.storable(report.policy_domain),
+        "report_id": tables.storable(report.report_id),
+        "begin": _bigint(report.begin),
+        "end": _bigint(report.end),
+        "day": day_of(report.begin).isoformat(),
+        "received": report.received.timestamp(),
+        "records": report.records,
+        "messages": _bigint(report.messages),
+        "object_key": report.object_key,
+        "file_name": tables.storable(report.file_name),
+        "mail_id": report.mail_id,
+        "state": report.state,
+        "published": report.state != "counted",
+        "warnings": json.dumps(warnings),
+    }
+
+
+def _row(report: NewReport, values: Mapping[str, Any]) -> ReportRow:
+    """The row as it will be read back."""
+    kept = {name: value for name, value in values.items() if name not in ("identity", "content")}
+    kept["day"] = date.fromisoformat(values["day"])
+    kept["received"] = datetime.fromtimestamp(values["received"], UTC)
+    kept["warnings"] = tuple(json.loads(values["warnings"]))
+    return ReportRow(**kept)
+
+
+def _bigint(value: int) -> int:
+    """Held inside a signed 64-bit column; the raw value stays in the archived report."""
+    return max(-(2**63), min(value, 2**63 - 1))
