@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 
-from dmarcworks.catalogue.arrivals import MailRow, NewReport, ReportDay
+from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.catalogue import recording
+from dmarcworks.catalogue.arrivals import Arrivals, MailRow, NewReport, ReportDay
 from dmarcworks.reports.days import day_of
 
 from .conftest import Catalogue
@@ -198,3 +202,45 @@ async def test_a_mail_is_noted_once(catalogue: Catalogue) -> None:
     found = await catalogue.arrivals.mail("a" * 32, "m1")
     assert found == dataclasses.replace(mail, problems=2, sender="?@s")
     assert await catalogue.arrivals.mail("b" * 32, "m1") is None
+
+
+async def test_reports_together_are_noted_as_one_by_one(
+    catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch with new ones, duplicates, variants and redeliveries: each outcome and row as if it came alone."""
+    chance = random.Random(7)
+    reports = [
+        report(
+            account_id=chance.choice("ab") * 32,
+            report_id=chance.choice(["r1", "r2", "r3"]),
+            content=chance.choice("cd") * 64,
+            mail_id=chance.choice(["m1", "m2", "m3"]),
+            where=chance.choice(["part 1", "part 2"]),
+            state=chance.choice(["counted", "counted", "foreign"]),
+        )
+        for _ in range(120)
+    ]
+    alone = SqliteDatabase(tmp_path / "alone.db")
+    await alone.migrate()
+    one, many = Arrivals(alone), catalogue.arrivals
+    expected = [await one.record_report(new) for new in reports]
+    # Statements bind so many values at most: pieces of three make every border.
+    monkeypatch.setattr(recording, "_BOUND", 3)
+    found = []
+    for start in range(0, 120, 40):
+        found += await many.record_reports(reports[start : start + 40])
+    assert found == expected
+    assert {recorded.outcome for recorded in found} == {"new", "duplicate", "variant"}
+    for account in ("a" * 32, "b" * 32):
+        rows = await one.reports(account)
+        assert await many.reports(account) == rows
+        assert [await many.report(account, row.key) for row in rows] == [
+            await one.report(account, row.key) for row in rows
+        ]
+    await alone.close()
+
+
+async def test_no_reports_are_noted_without_a_transaction(catalogue: Catalogue) -> None:
+    """A batch of mails without reports asks the database nothing."""
+    await catalogue.database.close()
+    assert await catalogue.arrivals.record_reports([]) == []
