@@ -27,11 +27,9 @@ from dmarcworks.stores import Stores
 from dmarcworks.workers import runtime
 
 
-def environment(
-    settings: Settings, stores: Stores, analytics: Analytics, metrics: Metrics | None = None
-) -> runtime.Env:
-    """What the worker sees."""
-    bounds = Bounds(
+def reading_bounds(settings: Settings) -> Bounds:
+    """What one mail may take to be read."""
+    return Bounds(
         mail_bytes=settings.mail_bytes,
         inflated_bytes=settings.inflated_bytes,
         members=settings.members,
@@ -39,6 +37,12 @@ def environment(
         xml_depth=settings.xml_depth,
         records=settings.records,
     )
+
+
+def environment(
+    settings: Settings, stores: Stores, analytics: Analytics, metrics: Metrics | None = None
+) -> runtime.Env:
+    """What the worker sees."""
     return runtime.Env(
         kv=stores.kv,
         objects=stores.objects,
@@ -46,7 +50,7 @@ def environment(
         analytics=analytics,
         arrivals=stores.arrivals,
         problems=stores.problems,
-        bounds=bounds,
+        bounds=reading_bounds(settings),
         now=lambda: datetime.now(UTC),
         failure_originals=settings.failure_originals,
         metrics=metrics,

@@ -104,3 +104,23 @@ class Listing:
         async with self._database.read() as connection:
             rows = (await connection.execute(statement)).all()
         return [Found(report_row(row), row.mail_id == mail_id) for row in rows]
+
+    async def noted(self, mail_ids: Sequence[str]) -> set[str]:
+        """Which of these mails were read, or given up."""
+        mails, problems = tables.mails, tables.problems
+        gave_up = problems.c.reason.in_(("gave_up", "raw_missing"))
+        async with self._database.read() as connection:
+            read = await connection.execute(select(mails.c.id).where(mails.c.id.in_(list(mail_ids))))
+            ended = await connection.execute(
+                select(problems.c.mail_id).where(problems.c.mail_id.in_(list(mail_ids)), gave_up)
+            )
+            return {*read.scalars(), *ended.scalars()}
+
+    async def begun(self, mail_ids: Sequence[str]) -> set[str]:
+        """Of which of these mails a report is in the catalogue: their reading began, and may have been cut off."""
+        seen = tables.sightings
+        async with self._database.read() as connection:
+            found = await connection.execute(
+                select(seen.c.mail_id).where(seen.c.mail_id.in_(list(mail_ids))).distinct()
+            )
+            return set(found.scalars())

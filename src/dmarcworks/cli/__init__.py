@@ -7,6 +7,7 @@ Exit status 0 when all went well, 1 when what was asked for is not there or a pr
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 from typing import Any
 
@@ -29,6 +30,7 @@ COMMANDS = {
     "replay": "Rebuild the figures from the archived reports.",
     "verify": "Compare catalogue, archive and figures, and name every difference.",
     "parse": "Read reports from files, mails, folders and mailboxes and print what they say.",
+    "import": "Read files, mails, folders and mailboxes into the running system.",
     "lint": "Judge reports by their RFCs and write to their reporters.",
     "settings": "Print every setting with its value, source and meaning.",
 }
@@ -45,11 +47,13 @@ class _Commands(TyperGroup):
             return None
         if cmd_name not in sys.argv[1:]:  # only its line in the help is asked for
             return TyperCommand(cmd_name, help=COMMANDS[cmd_name])
-        module = importlib.import_module(f"dmarcworks.cli.{cmd_name}")
+        # `import` is a word of Python's own: its module and function are `import_`.
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        module = importlib.import_module(f"dmarcworks.cli.{name}")
         group = getattr(module, "app", None)
         if group is None:
             group = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-            group.command(cmd_name, context_settings=_HELP)(getattr(module, cmd_name))
+            group.command(cmd_name, context_settings=_HELP)(getattr(module, name))
         return typer.main.get_command(group)
 
 

@@ -18,12 +18,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dmarcworks.reports.bounds import Bounds
-from dmarcworks.reports.model import AggregateReport, FailureReport, Problem, Reading, TlsReport
+from dmarcworks.reports.model import AggregateReport, FailureReport, Reading, TlsReport
 from dmarcworks.reports.plain import plain
-from dmarcworks.reports.read import read_bytes, read_mail
-from dmarcworks.reports.sniff import like_mail
-from dmarcworks.sources.files import Member, count, members
+from dmarcworks.sources.files import Member, count, members, read
 
 # Starting a process costs more than reading a few files.
 _ALONE = 8
@@ -97,16 +94,6 @@ def _all(paths: list[str], format: Format, jobs: int, total: int) -> Iterator[Pa
                 yield flying.pop(0).result()
         for future in flying:
             yield future.result()
-
-
-def read(member: Member, bounds: Bounds | None = None) -> Reading:
-    """A member's reports: a mail when it begins like one, else a report file."""
-    bounds = bounds or Bounds()
-    if member.error:
-        return Reading((), (Problem("unreadable_file", member.path, member.error),))
-    if like_mail(member.data):
-        return read_mail(member.data, bounds)
-    return read_bytes(member.data, os.path.basename(member.path), bounds)
 
 
 def render(member: Member, format: Format) -> Parsed:

@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dmarcworks.errors import UsageError
+from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.model import Problem, Reading
+from dmarcworks.reports.read import read_bytes, read_mail
+from dmarcworks.reports.sniff import like_mail
 
 # A report on its own may be larger than a mail: it was compressed inside it.
 LARGEST = 512 * 1024 * 1024
@@ -53,6 +57,16 @@ def count(paths: Iterable[str]) -> int:
 def is_mbox(data: bytes) -> bool:
     """Whether the bytes are a mailbox file: a `From ` line and then a header field (RFC 4155)."""
     return _MBOX_START.match(data) is not None
+
+
+def read(member: Member, bounds: Bounds | None = None) -> Reading:
+    """A member's reports: a mail when it begins like one, else a report file."""
+    bounds = bounds or Bounds()
+    if member.error:
+        return Reading((), (Problem("unreadable_file", member.path, member.error),))
+    if like_mail(member.data):
+        return read_mail(member.data, bounds)
+    return read_bytes(member.data, os.path.basename(member.path), bounds)
 
 
 def _inside(folder: Path) -> list[str]:

@@ -1,0 +1,83 @@
+"""`dmarcworks import`: files, mails, folders, mbox and Maildir into the running system, or into its stores."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dmarcworks import logs
+from dmarcworks.catalogue.audit import act, command
+from dmarcworks.cli.common import print_json
+from dmarcworks.settings import load
+from dmarcworks.sources.files import count
+
+_SHOWN = 20
+
+
+def import_(
+    paths: list[str] = typer.Argument(help="Files, mails, folders, mbox files or Maildirs.", show_default=False),
+    domain: str = typer.Option(
+        "", "--domain", help="All of it is for this domain; else each report's own domain decides.", show_default=False
+    ),
+    account: str = typer.Option("", "--account", help="Only for this account's domains.", show_default=False),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON for machines."),
+) -> None:
+    """Take reports into the system as if they had come by mail. May be repeated: nothing is counted twice.
+
+    Exit status 1 when something was left out or could not be read.
+    """
+    # It stands on the engine and the web's parts: seconds that --help need not wait for.
+    from dmarcworks.cli.import_run import run
+
+    settings, _ = load()
+    logs.setup("text", "error")
+    act(command())
+    total = count(paths)
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=as_json or not console.is_terminal) as bar:
+        tasks = {step: bar.add_task(step, total=total if step == "taking" else None) for step in ("taking", "reading")}
+
+        def progress(step: str, done: int, of: int | None) -> None:
+            bar.update(tasks[step], completed=done, total=of or max(total, done))
+
+        counts = asyncio.run(run(settings, paths, domain, account, progress))
+    unknown = Counter(left.domain for left in counts.left if left.domain)
+    if as_json:
+        print_json(
+            {
+                "files": counts.files,
+                "mails": counts.mails,
+                "known": counts.known,
+                "reports": {kind: counts.reports[kind] for kind in ("new", "duplicate", "foreign")},
+                "problems": [
+                    {"id": p.id, "reason": p.reason, "where": p.where, "detail": p.detail} for p in counts.problems
+                ],
+                "left": [{"path": x.path, "reason": x.reason, "detail": x.detail} for x in counts.left],
+                "unknown_domains": dict(unknown),
+            }
+        )
+    else:
+        known = f", {counts.known} of them known from before" if counts.known else ""
+        print(f"files     {counts.files}")
+        print(f"mails     {counts.mails}{known}")
+        print(f"reports   {counts.reports['new']} new, {counts.reports['duplicate']} duplicate")
+        print(f"problems  {len(counts.problems)}{'; `dmarcworks problems` names them' if counts.problems else ''}")
+        if counts.left:
+            print(f"left out  {len(counts.left)}")
+            for left in counts.left[:_SHOWN]:
+                print("  " + _one_line(f"{left.path}: {left.detail}"))
+            if len(counts.left) > _SHOWN:
+                print(f"  … and {len(counts.left) - _SHOWN} more; --json lists them all")
+        for name, times in unknown.most_common(_SHOWN):
+            print("  " + _one_line(f"{times} of {name}: `dmarcworks domain add {name}`, then import again"))
+    if counts.left or counts.problems:
+        raise typer.Exit(1)
+
+
+def _one_line(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)
