@@ -37,7 +37,7 @@ from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
-from dmarcworks.door import environment, smtp_server
+from dmarcworks.door import environment, inbox, smtp_server
 from dmarcworks.errors import DmarcworksError, SettingsError
 from dmarcworks.mailroom import routing
 from dmarcworks.metrics import Metrics
@@ -89,8 +89,9 @@ def http_app(
     app.state.limits = Limits(
         time.monotonic, requests=settings.api_requests_per_minute, failures=settings.api_failures_per_minute
     )
+    waiting = inbox(settings, stores)
     checks = {"database": stores.database.ping, "objects": stores.objects.ping, "analytics": analytics.ping}
-    app.include_router(rest.router(checks))
+    app.include_router(rest.router(checks, waiting.told))
     desk = Desk(analytics, sql_bounds(settings), stores.queries.note)
     app.include_router(sql_api.router(desk, stores.accounts))
     graphs = graphql.desk(settings, stores.database, stores.accounts, analytics, sql_bounds(settings))
@@ -111,7 +112,7 @@ def http_app(
         public_url=public_url,
         clock=time.time,
     )
-    programs.install(app, programs.rest_deps(settings, stores, analytics, public_url), app.state.limits)
+    programs.install(app, programs.rest_deps(settings, stores, analytics, public_url, waiting.full), app.state.limits)
     internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(operator(secret))])
     internal.add_api_route("/ping", _pong)
     internal.include_router(sql_internal.routes(desk, stores.accounts))
@@ -163,7 +164,7 @@ async def serve(settings: Settings, started: Callable[[Running], None] = lambda 
             max_retries=settings.queue_max_retries,
         )
         router = await stack.enter_async_context(routing(settings, stores, env, metrics))
-        listener = smtp_server(settings, router)
+        listener = smtp_server(settings, router, env.full)
         await listener.start()
         web = _Web(settings)
         try:

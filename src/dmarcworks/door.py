@@ -6,6 +6,7 @@ analytics libraries.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +26,20 @@ from dmarcworks.routing.smtp import (
 from dmarcworks.settings import Settings
 from dmarcworks.stores import Stores
 from dmarcworks.workers import runtime
+from dmarcworks.workers.inbox import FULL, Inbox, never_full
+
+
+def inbox(settings: Settings, stores: Stores) -> Inbox:
+    """The inbox's bounds; only a store in a folder has a disk of ours."""
+    folders = {
+        name: Path(url[len(start) :])
+        for name, url, start in (
+            ("objects", settings.objects, "file://"),
+            ("database", settings.database, "sqlite:///"),
+        )
+        if url.startswith(start)
+    }
+    return Inbox(stores.queue, folders, items=settings.inbox_items, free_share=settings.inbox_free_share)
 
 
 def reading_bounds(settings: Settings) -> Bounds:
@@ -54,11 +69,16 @@ def environment(
         now=lambda: datetime.now(UTC),
         failure_originals=settings.failure_originals,
         metrics=metrics,
+        full=inbox(settings, stores).full,
     )
 
 
-def smtp_server(settings: Settings, router: Router) -> SmtpServer:
-    """The SMTP front door before the router."""
+def smtp_server(settings: Settings, router: Router, full: Callable[[], Awaitable[str]] = never_full) -> SmtpServer:
+    """The SMTP front door before the router; `full` says why no more mail is taken now."""
+
+    async def recipient(address: str) -> str | None:
+        return await router.recipient(address) or (FULL if await full() else None)
+
     return SmtpServer(
         listeners=listeners(settings),
         hostname=settings.hostname,
@@ -75,7 +95,7 @@ def smtp_server(settings: Settings, router: Router) -> SmtpServer:
             connections_per_minute=settings.smtp_connections_per_minute,
             mails_per_minute=settings.smtp_mails_per_minute,
         ),
-        recipient=router.recipient,
+        recipient=recipient,
         deliver=router.deliver,
         certificate=certificate(settings),
         proxies=parse_networks(settings.smtp_proxy_networks, "DMARCWORKS_SMTP_PROXY_NETWORKS"),

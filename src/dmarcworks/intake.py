@@ -1,7 +1,8 @@
 """Other ways in than SMTP, to the same accept: bytes for a domain become a mail in Objects and an item in the Queue.
 
 In: a mail, or a report file (XML, JSON, gzip, zip) that is wrapped in a mail so that the same worker reads it. Out: the
-mail's id, once both are on disk. Refused with `BoundError`: what is larger than a mail may be, wrapped and compressed.
+mail's id, once both are on disk. Refused with `BoundError`: what is larger than a mail may be, wrapped and compressed;
+with `StoreError`: while the inbox is full.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ import gzip
 import hashlib
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
 from dmarcworks.catalogue.accounts import Domain
-from dmarcworks.errors import BoundError
+from dmarcworks.errors import BoundError, StoreError
 from dmarcworks.reports.sniff import like_mail
 from dmarcworks.stores import Stores
+from dmarcworks.workers.inbox import never_full
 from dmarcworks.workers.notes import inbox_key, safe_name
 
 __all__ = ["Intake", "wrapped"]
@@ -30,7 +32,15 @@ _COMPRESS = 1 << 20
 class Intake:
     """Takes bytes for domains."""
 
-    def __init__(self, stores: Stores, mail_bytes: int, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        mail_bytes: int,
+        full: Callable[[], Awaitable[str]] = never_full,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._full = full
         self._stores = stores
         self._mail_bytes = mail_bytes
         self._clock = clock
@@ -43,6 +53,8 @@ class Intake:
         raw = data if like_mail(data) else wrapped(data, name, domain.rua, received)
         if len(raw) > self._mail_bytes:
             raise BoundError(f"{name or 'it'} is larger than the bound mail_bytes = {self._mail_bytes} as a mail")
+        if full := await self._full():
+            raise StoreError(f"the inbox is full: {full}")
         mail_id = mail_id or uuid.uuid4().hex
         key = inbox_key(mail_id, domain.id, received)
         await self._stores.objects.put(key, raw, create_only=True)

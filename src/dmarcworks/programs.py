@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from fastapi import FastAPI
 
 from dmarcworks.analytics.questions import Questions
@@ -18,8 +20,14 @@ from dmarcworks.settings import Settings
 from dmarcworks.stores import Stores
 
 
-def rest_deps(settings: Settings, stores: Stores, analytics: Analytics, public_url: str) -> RestDeps:
-    """What the REST routes stand on."""
+def rest_deps(
+    settings: Settings,
+    stores: Stores,
+    analytics: Analytics,
+    public_url: str,
+    full: Callable[[], Awaitable[str]],
+) -> RestDeps:
+    """What the REST routes stand on; `full` says why no more mail is taken now."""
 
     async def retry(problem: ProblemRow) -> None:
         await retry_mail(stores, problem)
@@ -35,7 +43,7 @@ def rest_deps(settings: Settings, stores: Stores, analytics: Analytics, public_u
         objects=stores.objects,
         analytics=analytics,
         questions=Questions(analytics),
-        take=Intake(stores, settings.mail_bytes).take,
+        take=Intake(stores, settings.mail_bytes, full).take,
         retry=retry,
         hostname=settings.hostname.lower(),
         public_url=public_url,

@@ -102,6 +102,18 @@ class Settings(BaseModel):
         300, ge=10, le=43_200, description="Seconds after which a mail whose reader died is read again."
     )
     queue_max_retries: int = Field(5, ge=0, le=100, description="Times a mail is tried again before it is a problem.")
+    inbox_items: int = Field(
+        1_000_000,
+        ge=0,
+        le=1_000_000_000,
+        description="Mails that may wait to be read; over it senders are told to try later (451 4.3.1). 0: no limit.",
+    )
+    inbox_free_share: float = Field(
+        0.01,
+        ge=0,
+        le=0.9,
+        description="Share of the disk of objects and database that must stay free; under it 451 4.3.1. 0: no limit.",
+    )
     failure_originals: str = Field(
         "headers",
         pattern="^(keep|headers|drop)$",

@@ -208,6 +208,11 @@ class System:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
+    def ready(self) -> dict[str, Any]:
+        """What /readyz says, ready or not."""
+        told: dict[str, Any] = json.loads(self.get("/readyz")[1])
+        return told
+
     def sql(self, query: str) -> Any:
         """The `data` that the SQL API answers."""
         request = urllib.request.Request(

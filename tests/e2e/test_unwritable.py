@@ -79,6 +79,8 @@ def system(disks: Disks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         "DMARCWORKS_OBJECTS_URL": f"file://{disks.path('objects')}/objects",
         "DMARCWORKS_DATABASE_URL": f"sqlite:///{disks.path('database')}/dmarcworks.db",
         "DMARCWORKS_ANALYTICS_URL": f"chdb://{disks.path('analytics')}/analytics",
+        # The disks shall be filled to the last block.
+        "DMARCWORKS_INBOX_FREE_SHARE": "0",
     }
     running = System(tmp_path_factory.mktemp("unwritable") / "home", urls)
     running.start()

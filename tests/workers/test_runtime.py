@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.errors import StoreError, UsageError
+from dmarcworks.workers.inbox import never_full
 from dmarcworks.workers.message import Message
 from dmarcworks.workers.runtime import BatchMessage, Consumer, Env, backoff, deliver
 
@@ -71,7 +73,10 @@ class Worker:
 )
 async def test_what_a_worker_does_becomes_a_reply(worker: Worker, reply: str) -> None:
     """Return is 250, reject is 550 on one line, anything raised or too slow is 451."""
-    assert await deliver(worker, Message("", TO, b"x"), cast("Any", None), seconds=0.2) == reply
+    assert (
+        await deliver(worker, Message("", TO, b"x"), cast("Any", SimpleNamespace(full=never_full)), seconds=0.2)
+        == reply
+    )
 
 
 def consumer(worker: Worker, house: House) -> Consumer:

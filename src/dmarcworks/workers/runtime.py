@@ -26,6 +26,7 @@ from dmarcworks.catalogue.problems import Problems
 from dmarcworks.errors import DmarcworksError, StoreError
 from dmarcworks.metrics import Metrics
 from dmarcworks.reports.bounds import Bounds
+from dmarcworks.workers.inbox import FULL, never_full
 from dmarcworks.workers.message import Message
 
 log = structlog.get_logger("dmarcworks.worker")
@@ -53,6 +54,8 @@ class Env:
     # What is kept of the message that a failure report quotes: keep, headers or drop.
     failure_originals: str = "headers"
     metrics: Metrics | None = None
+    # Why no more mail is taken now, or "".
+    full: Callable[[], Awaitable[str]] = never_full
 
 
 class BatchMessage:
@@ -115,6 +118,8 @@ async def run(worker: Worker, message: Message, env: Env, *, seconds: float = 30
     """The same with what else is known of the outcome."""
     started = time.perf_counter()
     outcome, reply = "", TRY_LATER
+    if full := await env.full():
+        return Delivered(FULL, full, 0.0)
     try:
         outcome = await asyncio.wait_for(worker.email(message, env), seconds)
         reply = ACCEPTED if message.reject_reason is None else f"550 5.7.1 {message.reject_reason}"
