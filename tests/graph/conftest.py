@@ -87,7 +87,7 @@ class Party:
         return rows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Place:
     """Two parties, and what they stand on."""
 
@@ -97,6 +97,10 @@ class Place:
     analytics: Analytics
     database: Database
     asked: list[str]
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Short, where hypothesis tells of a failure."""
+        printer.text("place")
 
 
 class Counted:

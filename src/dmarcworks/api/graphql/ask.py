@@ -64,7 +64,7 @@ class Stores:
         async with self._database.read() as connection:
             sql, bound = statement(question, Relational(connection.dialect.name))
             asked = text(sql).bindparams(*(bindparam(name, expanding=True) for name in bound.expanding))
-            return list((await connection.execute(asked, bound.values)).tuples().all())
+            return list((await connection.execute(asked, bound.values)).all())
 
     def _explained(self, said: str) -> Refusal:
         if "TIMEOUT_EXCEEDED" in said:

@@ -97,7 +97,9 @@ class Relational:
 
     def one(self, bound: Bound, kind: str, value: Any) -> str:
         """A value in its place."""
-        return f":{bound.add(value)}"
+        name = bound.add(value)
+        # A driver that goes by the column's type would refuse half a second beside whole ones.
+        return f"CAST(:{name} AS DOUBLE PRECISION)" if kind == TIME else f":{name}"
 
     def many(self, bound: Bound, kind: str, values: tuple[Any, ...]) -> str:
         """A list of values in its place."""
