@@ -7,19 +7,15 @@ the engine, never pasted. What comes back is a stranger's text; absent is None.
 # ruff: noqa: S608 - the pieces put together here are our own constants; values are bound as {name:Type}
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from dmarcworks.analytics.questions_asker import Asker
 from dmarcworks.analytics.schema import FIRST_DAY, LAST_DAY
-from dmarcworks.bindings.contracts import Analytics, QueryBounds
 
 __all__ = ["FailureRow", "KindQuestions", "TlsPage", "TlsPolicyRow"]
-
-# Our own integers come back as JSON numbers, read by Python without loss.
-OWN = QueryBounds(seconds=60.0, rows=10_000_000, memory=4 << 30, extra={"output_format_json_quote_64bit_integers": 0})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +70,8 @@ _TLS = ", ".join(TlsPolicyRow.__slots__)
 _FAILURE = ", ".join(FailureRow.__slots__)
 
 
-class KindQuestions:
+class KindQuestions(Asker):
     """Questions about reports of other kinds than aggregate, over one store."""
-
-    def __init__(self, analytics: Analytics) -> None:
-        self._analytics = analytics
 
     async def tls_policies(
         self, account_id: str, domain_id: str, day: date, report_key: str, *, limit: int = 100, offset: int = 0
@@ -104,10 +97,6 @@ class KindQuestions:
         if not rows:
             return None
         return FailureRow(**{**rows[0], "original_rcpt_to": tuple(rows[0]["original_rcpt_to"])})
-
-    async def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        answer = await self._analytics.query(statement, parameters, format="JSONEachRow", bounds=OWN)
-        return [json.loads(line) for line in answer.splitlines() if line]
 
 
 def _one(account_id: str, domain_id: str, day: date, report_key: str) -> dict[str, Any]:

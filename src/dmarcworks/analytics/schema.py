@@ -18,7 +18,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import pyarrow as pa
 
 from dmarcworks.analytics.columns import INT64, Array, clamp, counts, filled, heads, places, structs, texts
-from dmarcworks.analytics.tables import DMARC_REPORTS, FAILURE_REPORTS, TABLES, TLS_REPORTS
+from dmarcworks.analytics.tables import DAILY, DMARC_REPORTS, FAILURE_REPORTS, REBUILD, TABLES, TLS_REPORTS
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.errors import UsageError
 from dmarcworks.reports.days import FIRST_DAY, LAST_DAY, day_of
@@ -26,10 +26,12 @@ from dmarcworks.reports.model import AggregateReport
 from dmarcworks.reports.records import Record, Records, Said
 
 __all__ = [
+    "DAILY",
     "DMARC_REPORTS",
     "FAILURE_REPORTS",
     "FIRST_DAY",
     "LAST_DAY",
+    "REBUILD",
     "TABLES",
     "TLS_REPORTS",
     "Placed",
@@ -57,8 +59,21 @@ class _Migration:
     statements: tuple[str, ...]
 
 
-# A released migration is never edited; a change of the schema appends one.
-_MIGRATIONS = (_Migration(1, "reports", tuple(table.create for table in TABLES.values())),)
+# A released migration is never edited; a change of the schema appends one. A fresh store is made as the newest one is,
+# so that each that follows finds nothing to do in it.
+_MIGRATIONS = (
+    _Migration(1, "reports", tuple(table.create for table in TABLES.values())),
+    _Migration(
+        2,
+        "daily sums",
+        (
+            *(f"ALTER TABLE {name} MODIFY SETTING {REBUILD}" for name in TABLES),
+            f"ALTER TABLE {DMARC_REPORTS.name} ADD {DAILY.ddl().replace(' ', ' IF NOT EXISTS ', 1)}",
+            # The engine goes on with it after the start: until then it sums the rows themselves, to the same figures.
+            f"ALTER TABLE {DMARC_REPORTS.name} MATERIALIZE PROJECTION {DAILY.name} SETTINGS mutations_sync = 0",
+        ),
+    ),
+)
 _VERSIONS = (
     "CREATE TABLE IF NOT EXISTS schema_versions (version UInt32, name String, applied DateTime64(3, 'UTC'))"
     " ENGINE = MergeTree ORDER BY version SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"

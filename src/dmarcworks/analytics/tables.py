@@ -7,7 +7,7 @@ value they hold the default that RFC 7489 §6.3 gives the tag: sp = p, pct = 100
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pyarrow as pa
@@ -19,6 +19,9 @@ INSTANT = pa.timestamp("ms", tz="UTC")
 _LOW = "LowCardinality(String)"
 _LOW_MAYBE = "LowCardinality(Nullable(String))"
 _MAYBE = "Nullable(String)"
+
+# A lightweight DELETE makes the sums of the parts that it touches anew.
+REBUILD = "lightweight_mutation_projection_mode = 'rebuild'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,18 @@ class Alias:
         return f"`{self.name}` {self.type} ALIAS {self.expression}"
 
 
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Sums that the engine keeps inside every part of a table, and takes by itself for a question that they answer."""
+
+    name: str
+    select: str
+
+    def ddl(self) -> str:
+        """The projection as it stands in CREATE TABLE."""
+        return f"PROJECTION {self.name} ({self.select})"
+
+
 @dataclass(frozen=True)
 class Table:
     """A table of the store; `account_id` is first in every sort key."""
@@ -55,6 +70,7 @@ class Table:
     name: str
     columns: tuple[Column, ...]
     aliases: tuple[Alias, ...] = ()
+    projections: tuple[Projection, ...] = ()
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -64,12 +80,17 @@ class Table:
     @property
     def create(self) -> str:
         """CREATE TABLE: an insert is durable when it returns; sorted so that a question reads one domain only."""
-        parts = ",\n    ".join([column.ddl() for column in self.columns] + [alias.ddl() for alias in self.aliases])
+        pieces: list[Column | Alias | Projection] = [*self.columns, *self.aliases, *self.projections]
+        parts = ",\n    ".join(piece.ddl() for piece in pieces)
         return (
             f"CREATE TABLE IF NOT EXISTS {self.name} (\n    {parts}\n) ENGINE = MergeTree PARTITION BY toYYYYMM(day)"
             " ORDER BY (account_id, domain_id, day, report_key, record_index)"
-            " SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
+            f" SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, {REBUILD}"
         )
+
+    def named(self, name: str) -> Table:
+        """The same table under another name: a part of one can be attached to the other."""
+        return replace(self, name=name)
 
 
 def _structs(**fields: tuple[str, pa.DataType]) -> tuple[str, pa.DataType]:
@@ -166,6 +187,20 @@ _ALIASES = (
     Alias("dataset", "String", "'dmarc_reports'"),
 )
 
+# A record with index 0 stands for its report. The questions write these sums letter by letter, so that the engine knows
+# them again.
+SUMS = (
+    "sum(count)",
+    "sumIf(count, dmarc = 'pass')",
+    "sumIf(count, dkim_aligned = 'pass')",
+    "sumIf(count, spf_aligned = 'pass')",
+    "sumIf(count, disposition = 'quarantine')",
+    "sumIf(count, disposition = 'reject')",
+    "countIf(record_index = 0)",
+)
+_DAILY = "account_id, domain_id, day, org_name"
+DAILY = Projection("daily", f"SELECT {_DAILY}, {', '.join(SUMS)} GROUP BY {_DAILY}")
+
 DMARC_REPORTS = Table(
     "dmarc_reports",
     (
@@ -187,6 +222,7 @@ DMARC_REPORTS = Table(
         Column("asn", "Nullable(UInt32)", pa.uint32(), "ZSTD"),
     ),
     _ALIASES,
+    (DAILY,),
 )
 
 TLS_REPORTS = Table(

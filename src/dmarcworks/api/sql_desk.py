@@ -45,6 +45,8 @@ _SETTINGS: dict[str, str | int] = {
     # The wall is the only PREWHERE, and names mean what they mean where they stand.
     "optimize_move_to_prewhere": 0,
     "enable_analyzer": 1,
+    # Sums that were made outside the wall answer nothing inside it.
+    "optimize_use_projections": 0,
 }
 _IDENTIFIER = re.compile(r"(?:identifier|column) [`']([^`']{1,200})[`']")
 # The engine's inside: error codes, the statement as we rewrote it, its version.

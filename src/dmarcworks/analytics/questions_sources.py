@@ -1,0 +1,229 @@
+"""Who sends, by address: sources in any order, when each was first and last seen, which are new, and records.
+
+The first page by messages is asked in two steps: which addresses lead (two columns of all rows), then all about those
+(all columns of their rows). That is the page which everybody opens, and a large domain has a million addresses.
+"""
+
+# ruff: noqa: S608 - the pieces put together here are our own constants; values are bound as {name:Type}
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from dmarcworks.analytics.questions_asker import Asker
+from dmarcworks.analytics.questions_scope import NAMED_SUMS, PAGE, Domains, Scope, counted, day, said
+from dmarcworks.errors import UsageError
+
+ORDERS = (
+    "messages", "passed", "failed", "dkim_aligned", "spf_aligned", "quarantined", "rejected", "reporters",
+    "source_ip", "first_day", "last_day",
+)  # fmt: skip
+RESULTS = {
+    "pass": "dmarc = 'pass'",
+    "fail": "dmarc = 'fail'",
+    "quarantine": "disposition = 'quarantine'",
+    "reject": "disposition = 'reject'",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceVolume:
+    """A source address's messages in a period, by result."""
+
+    source_ip: str
+    messages: int
+    passed: int
+    dkim_aligned: int
+    spf_aligned: int
+    quarantined: int
+    rejected: int
+    reporters: int
+    first_day: date
+    last_day: date
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePage:
+    """Some source addresses, and how many there are."""
+
+    rows: tuple[SourceVolume, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """When something was first and last reported, and how many messages in all."""
+
+    first_day: date
+    last_day: date
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRow:
+    """A record of a report; `reasons`, `dkim` and `spf` as mappings with the names of the report model."""
+
+    report_key: str
+    record_index: int
+    day: date
+    org_name: str | None
+    source_ip: str
+    count: int
+    disposition: str | None
+    dmarc: str
+    dkim_aligned: str | None
+    spf_aligned: str | None
+    header_from: str | None
+    envelope_from: str | None
+    envelope_to: str | None
+    reasons: tuple[Mapping[str, str | None], ...]
+    dkim: tuple[Mapping[str, str | None], ...]
+    spf: tuple[Mapping[str, str | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPage:
+    """Some records, how many there are, and the messages of them all."""
+
+    rows: tuple[RecordRow, ...]
+    total: int
+    messages: int
+
+
+_RECORD = ", ".join(RecordRow.__slots__)
+_DETAILS = (
+    f"SELECT source_ip, {NAMED_SUMS}, messages - passed AS failed, uniqExact({said('org_name')}) AS reporters,"
+    " min(day) AS first_day, max(day) AS last_day"
+)
+
+
+class SourceQuestions(Asker):
+    """Questions about source addresses and records."""
+
+    async def sources(
+        self,
+        account_id: str,
+        domain_id: Domains,
+        first: date,
+        last: date,
+        *,
+        limit: int = 10,
+        offset: int = 0,
+        order: str = "messages",
+        descending: bool = True,
+        day: date | None = None,
+        result: str | None = None,
+    ) -> SourcePage:
+        """Source addresses of a period, or of one `day`; with a `result` (a key of `RESULTS`) only such messages.
+
+        `order` is one of `ORDERS`; equal ones stand in address order. `UsageError` for another order or result.
+        """
+        if order not in ORDERS:
+            raise UsageError(f"sources have no order {order!r}; choose one of {', '.join(ORDERS)}")
+        scope = Scope.of(account_id, domain_id, first, last)
+        if day is not None:
+            scope = scope.narrowed("day = {day:Date}", day=day.isoformat())
+        if result is not None:
+            if result not in RESULTS:
+                raise UsageError(f"there is no result {result!r}; choose one of {', '.join(RESULTS)}")
+            scope = scope.narrowed(RESULTS[result])
+        column = order + "_" if order in ("dkim_aligned", "spf_aligned") else order
+        arranged = f"ORDER BY {column} {'DESC' if descending else 'ASC'}, source_ip"
+        if order in ("messages", "source_ip"):
+            return await self._led(scope, arranged, limit, offset)
+        rows = await self._ask(
+            f"{_DETAILS}, count() OVER () AS total FROM dmarc_reports WHERE {scope.where}"
+            f" GROUP BY source_ip {arranged} {PAGE}",
+            scope.parameters | {"limit": limit, "offset": offset},
+        )
+        total = int(rows[0]["total"]) if rows else await self._sources(scope, offset)
+        return SourcePage(tuple(map(_source, rows)), total)
+
+    async def _led(self, scope: Scope, arranged: str, limit: int, offset: int) -> SourcePage:
+        led = await self._ask(
+            "SELECT source_ip, sum(count) AS messages, count() OVER () AS total FROM dmarc_reports"
+            f" WHERE {scope.where} GROUP BY source_ip {arranged} {PAGE}",
+            scope.parameters | {"limit": limit, "offset": offset},
+        )
+        if not led:
+            return SourcePage((), await self._sources(scope, offset))
+        named = scope.narrowed("source_ip IN {source_ips:Array(String)}", source_ips=[row["source_ip"] for row in led])
+        rows = await self._ask(
+            f"{_DETAILS} FROM dmarc_reports WHERE {named.where} GROUP BY source_ip {arranged}", named.parameters
+        )
+        return SourcePage(tuple(map(_source, rows)), int(led[0]["total"]))
+
+    async def _sources(self, scope: Scope, offset: int) -> int:
+        """How many addresses there are when the page that was asked for is past their end."""
+        if not offset:
+            return 0
+        rows = await self._ask(
+            f"SELECT uniqExact(source_ip) AS n FROM dmarc_reports WHERE {scope.where}", scope.parameters
+        )
+        return int(rows[0]["n"])
+
+    async def source_seen(self, account_id: str, domain_id: Domains, source_ip: str) -> Seen | None:
+        """When an address was first and last reported; None when never."""
+        scope = Scope.of(account_id, domain_id, None, None).narrowed("source_ip = {source_ip:String}")
+        (row,) = await self._ask(
+            "SELECT min(day) AS first_day, max(day) AS last_day, sum(count) AS messages, count() AS records"
+            f" FROM dmarc_reports WHERE {scope.where}",
+            scope.parameters | {"source_ip": source_ip},
+        )
+        if not row["records"]:
+            return None
+        return Seen(day(row["first_day"]), day(row["last_day"]), int(row["messages"]))
+
+    async def new_sources(self, account_id: str, domain_id: Domains, since: date, *, limit: int = 10) -> SourcePage:
+        """Addresses that no report before `since` named, by messages, and how many they are."""
+        scope = Scope.of(account_id, domain_id, None, None)
+        rows = await self._ask(
+            f"{_DETAILS}, count() OVER () AS total FROM dmarc_reports WHERE {scope.where} GROUP BY source_ip"
+            " HAVING first_day >= {since:Date} ORDER BY messages DESC, source_ip LIMIT {limit:UInt32}",
+            scope.parameters | {"since": since.isoformat(), "limit": limit},
+        )
+        return SourcePage(tuple(map(_source, rows)), int(rows[0]["total"]) if rows else 0)
+
+    async def records(
+        self,
+        account_id: str,
+        *,
+        report_key: str | None = None,
+        domain_id: Domains = None,
+        source_ip: str | None = None,
+        first: date | None = None,
+        last: date | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> RecordPage:
+        """The account's records, narrowed by whatever is given; latest day first, a report's in their own order."""
+        scope = Scope.of(account_id, domain_id, first, last)
+        for name, value in (("report_key", report_key), ("source_ip", source_ip)):
+            if value is not None:
+                scope = scope.narrowed(f"{name} = {{{name}:String}}", **{name: value})
+        (totals,) = await self._ask(
+            f"SELECT count() AS total, sum(count) AS messages FROM dmarc_reports WHERE {scope.where}", scope.parameters
+        )
+        rows = await self._ask(
+            f"SELECT {_RECORD} FROM dmarc_reports WHERE {scope.where}"
+            f" ORDER BY day DESC, report_key, record_index {PAGE}",
+            scope.parameters | {"limit": limit, "offset": offset},
+        )
+        return RecordPage(tuple(map(_record, rows)), int(totals["total"]), int(totals["messages"]))
+
+
+def _source(row: Mapping[str, Any]) -> SourceVolume:
+    return SourceVolume(
+        **counted(row),
+        source_ip=row["source_ip"],
+        reporters=int(row["reporters"]),
+        first_day=day(row["first_day"]),
+        last_day=day(row["last_day"]),
+    )
+
+
+def _record(row: Mapping[str, Any]) -> RecordRow:
+    lists: dict[str, Sequence[Any]] = {name: tuple(row[name]) for name in ("reasons", "dkim", "spf")}
+    return RecordRow(**{**row, "count": int(row["count"]), "day": day(row["day"]), **lists})
