@@ -34,6 +34,7 @@ FLOORS = {
     "door": 7,
     "programs": 7,
     "mailroom": 7,
+    "taker": 8,
     "app": 8,
     "cli": 9,
 }

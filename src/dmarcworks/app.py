@@ -14,8 +14,8 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,10 +34,11 @@ from dmarcworks.api.limits import Limits
 from dmarcworks.api.operator import operator
 from dmarcworks.api.sql_desk import Desk
 from dmarcworks.bindings import open as bindings
+from dmarcworks.bindings.absent import AbsentAnalytics
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
-from dmarcworks.door import environment, inbox, smtp_server
+from dmarcworks.door import environment, front, inbox
 from dmarcworks.errors import DmarcworksError, SettingsError
 from dmarcworks.mailroom import routing
 from dmarcworks.metrics import Metrics
@@ -49,6 +50,9 @@ from dmarcworks.upkeep.house import House
 from dmarcworks.workers import dmarc, runtime
 
 log = structlog.get_logger("dmarcworks.app")
+
+
+ROLES = ("smtp", "worker", "web")
 
 
 @asynccontextmanager
@@ -145,13 +149,20 @@ class Running:
     login: str | None
 
 
-async def serve(settings: Settings, started: Callable[[Running], None] = lambda _: None) -> None:
-    """Run everything until SIGTERM or SIGINT."""
+def _analytics(settings: Settings, roles: Collection[str]) -> AbstractAsyncContextManager[Analytics]:
+    # An embedded store belongs to the one process that publishes and answers.
+    return contextlib.nullcontext(AbsentAnalytics()) if set(roles) == {"smtp"} else opened_analytics(settings)
+
+
+async def serve(
+    settings: Settings, started: Callable[[Running], None] = lambda _: None, roles: Collection[str] = ROLES
+) -> None:
+    """Run everything, or only some roles of it, until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop, pool = asyncio.get_running_loop(), threads.pool()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with opened(settings) as stores, opened_analytics(settings) as analytics, AsyncExitStack() as stack:
+    async with opened(settings) as stores, _analytics(settings, roles) as analytics, AsyncExitStack() as stack:
         gate, metrics = Gate(analytics), Metrics()
         env = environment(settings, stores, gate, metrics)
         house = House(settings, stores, env, gate)
@@ -163,31 +174,38 @@ async def serve(settings: Settings, started: Callable[[Running], None] = lambda 
             lease=settings.queue_lease_seconds,
             max_retries=settings.queue_max_retries,
         )
-        router = await stack.enter_async_context(routing(settings, stores, env, metrics))
-        listener = smtp_server(settings, router, env.full)
-        await listener.start()
-        web = _Web(settings)
+        listener = None
+        if "smtp" in roles:
+            router = await stack.enter_async_context(routing(settings, stores, env, metrics))
+            listener = front(settings, router, env.full)
+            await listener.start()
+        web = _Web(settings) if "web" in roles else None
         try:
-            public_url = settings.public_url.rstrip("/") or web.url
+            public_url = settings.public_url.rstrip("/") or (web.url if web else "")
             operator_secret = secrets.token_urlsafe(32)
-            web.start(http_app(settings, stores, analytics, public_url, operator_secret, house, metrics))
-            await web.ready()
-            consumer.start()
-            login = await stores.accounts.first_user()
+            login = None
+            if web is not None:
+                web.start(http_app(settings, stores, analytics, public_url, operator_secret, house, metrics))
+                await web.ready()
+                login = await stores.accounts.first_user()
+            if "worker" in roles:
+                consumer.start()
             running = Running(
-                smtp=listener.listening[0].name,
-                http=web.url,
+                smtp=listener.listening[0].name if listener else "",
+                http=web.url if web else "",
                 public_url=public_url,
                 login=None if login is None else f"/login/{login}",
             )
-            with _announced(settings.home, running, operator_secret):
+            with _announced(settings.home, running, operator_secret) if web else contextlib.nullcontext():
                 started(running)
                 await stop.wait()
                 log.info("shutting down")
         finally:
             # In reverse: first nobody new, then what is in flight, then the answers.
-            await asyncio.gather(listener.stop(grace=3.0), consumer.stop(grace=4.0))
-            await web.stop(grace=1.5)
+            stopping = [consumer.stop(grace=4.0)] + ([listener.stop(grace=3.0)] if listener else [])
+            await asyncio.gather(*stopping)
+            if web is not None:
+                await web.stop(grace=1.5)
     await threads.leave(pool)
 
 

@@ -14,6 +14,7 @@ from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.errors import SettingsError
 from dmarcworks.metrics import Metrics
 from dmarcworks.reports.bounds import Bounds
+from dmarcworks.routing.processes import Processes
 from dmarcworks.routing.router import Router
 from dmarcworks.routing.smtp import (
     Certificate,
@@ -74,7 +75,7 @@ def environment(
 
 
 def smtp_server(settings: Settings, router: Router, full: Callable[[], Awaitable[str]] = never_full) -> SmtpServer:
-    """The SMTP front door before the router; `full` says why no more mail is taken now."""
+    """The SMTP and LMTP front door of one process, before the router; `full` says why no more mail is taken now."""
 
     async def recipient(address: str) -> str | None:
         return await router.recipient(address) or (FULL if await full() else None)
@@ -100,6 +101,16 @@ def smtp_server(settings: Settings, router: Router, full: Callable[[], Awaitable
         certificate=certificate(settings),
         proxies=parse_networks(settings.smtp_proxy_networks, "DMARCWORKS_SMTP_PROXY_NETWORKS"),
     )
+
+
+def front(
+    settings: Settings, router: Router, full: Callable[[], Awaitable[str]] = never_full
+) -> SmtpServer | Processes:
+    """The front door: in this process, or in as many as the settings ask for."""
+    if settings.smtp_processes == 1:
+        return smtp_server(settings, router, full)
+    smtp_server(settings, router)  # says here and now what is wrong with the settings
+    return Processes("dmarcworks.taker", settings.smtp_processes, listeners(settings), settings.model_dump(mode="json"))
 
 
 def listeners(settings: Settings) -> list[Listener]:

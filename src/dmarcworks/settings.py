@@ -59,6 +59,12 @@ class Settings(BaseModel):
         "",
         description="Networks whose load balancers may name the real client by the PROXY protocol on /proxy listeners.",
     )
+    smtp_processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that take mail; 1: the server itself does; more: each is a child of it.",
+    )
     smtp_connections: int = Field(1000, ge=1, le=100_000, description="SMTP connections at once, in all.")
     smtp_connections_per_address: int = Field(10, ge=1, le=100_000, description="SMTP connections at once per address.")
     smtp_recipients: int = Field(100, ge=1, le=10_000, description="Recipients of one mail.")

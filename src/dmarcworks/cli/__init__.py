@@ -29,6 +29,7 @@ COMMANDS = {
     "problems": "What could not be read or counted, and why.",
     "replay": "Rebuild the figures from the archived reports.",
     "verify": "Compare catalogue, archive and figures, and name every difference.",
+    "deliver": "Take one mail from standard input, for a mail server's pipe.",
     "parse": "Read reports from files, mails, folders and mailboxes and print what they say.",
     "import": "Read files, mails, folders and mailboxes into the running system.",
     "lint": "Judge reports by their RFCs and write to their reporters.",
@@ -88,5 +89,8 @@ def main() -> None:
     except DmarcworksError as error:
         print(f"dmarcworks: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UsageError | SettingsError) else 1)
+    except SystemExit as end:
+        # A mail server takes 64 (sysexits.h) for what the command line's library ends with 2.
+        sys.exit(64 if end.code == 2 and sys.argv[1:2] == ["deliver"] else end.code)
     except KeyboardInterrupt:
         sys.exit(130)

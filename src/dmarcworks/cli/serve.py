@@ -5,32 +5,41 @@ from __future__ import annotations
 import asyncio
 import sys
 
+import typer
 import uvloop
 
 from dmarcworks import logs
-from dmarcworks.app import Running
+from dmarcworks.app import ROLES, Running
 from dmarcworks.app import serve as run
+from dmarcworks.errors import UsageError
 from dmarcworks.settings import load
 
 
-def serve() -> None:
-    """Run SMTP, the reader and the dashboard until SIGTERM or Ctrl-C."""
+def serve(
+    roles: str = typer.Option(
+        ",".join(ROLES),
+        "--roles",
+        help="What this process does: smtp takes mail, worker reads it, web answers over HTTP.",
+    ),
+) -> None:
+    """Run SMTP, the reader and the dashboard, or some of them, until SIGTERM or Ctrl-C."""
+    wanted = [role.strip() for role in roles.split(",") if role.strip()]
+    if not wanted or not set(wanted) <= set(ROLES):
+        raise UsageError(f"--roles is a list of {', '.join(ROLES)}, not {roles!r}")
     settings, _ = load()
     logs.setup(settings.log_format, settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(settings, announce))
+        runner.run(run(settings, announce, wanted))
 
 
 def announce(running: Running) -> None:
     """Tell a person where everything is; the login link is printed this once."""
-    lines = [
-        "",
-        f"  dmarcworks is up. Dashboard: {running.public_url}",
-        f"  Mail with reports: SMTP on {running.smtp}",
-    ]
+    lines = ["", "  dmarcworks is up." + (f" Dashboard: {running.public_url}" if running.http else "")]
+    if running.smtp:
+        lines.append(f"  Mail with reports: SMTP on {running.smtp}")
     if running.login:
         lines += ["", f"  First login (once, within 24 hours): {running.public_url}{running.login}"]
-    else:
+    elif running.http:
         lines += ["  Log in with your password, or make a link: dmarcworks user link <your address>"]
     lines += ["", "  Next: dmarcworks domain add example.com", ""]
     print("\n".join(lines), flush=True)

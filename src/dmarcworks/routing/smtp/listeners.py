@@ -112,7 +112,7 @@ def bind(listener: Listener, *, shared: bool = False) -> list[Bound]:
                 opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             opened.bind((address[0], port, *address[2:]))
             port = opened.getsockname()[1]
-            bound[-1] = Bound(replace(listener, port=port), opened)
+            bound[-1] = Bound(replace(listener, host=str(address[0]), port=port), opened)
     except OSError as error:
         for one in bound:
             one.socket.close()

@@ -22,7 +22,6 @@ TOO_MANY_ERRORS = "421 4.7.0 Too many commands that lead to no mail"
 NOT_HTTP = "421 4.7.0 This is a mail server"
 NO_MEMORY = "452 4.3.1 Too much mail in transfer, try again later"
 TOO_MANY_MAILS = "450 4.7.1 Too many mails in a minute, try again later"
-NO_TLS = "454 4.7.0 TLS is not available now"
 
 BAD_SYNTAX = "500 5.5.2 Bad syntax"
 UNKNOWN = "500 5.5.1 Command not recognized"

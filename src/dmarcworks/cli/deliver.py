@@ -1,0 +1,99 @@
+"""`dmarcworks deliver`: a mail on standard input → the same accept as over SMTP; for a mail server's pipe.
+
+Exit status as sysexits has it: 0 kept durably, 64 used wrongly, 65 no mail or one too large, 67 no such recipient,
+75 try again later, 77 refused for another reason. What a mail server may not lose is 75 whenever in doubt. A running
+server reads the mail at once; without one the next that starts does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import typer
+
+from dmarcworks import logs
+from dmarcworks.bindings.absent import AbsentAnalytics
+from dmarcworks.cli.common import print_json
+from dmarcworks.door import environment
+from dmarcworks.errors import DmarcworksError
+from dmarcworks.mailroom import routing
+from dmarcworks.metrics import Metrics
+from dmarcworks.routing.smtp import Peer
+from dmarcworks.settings import Settings, load
+from dmarcworks.stores import opened
+from dmarcworks.workers.inbox import FULL
+
+OK, USAGE, DATA_ERROR, NO_USER, TRY_LATER, NO_PERMISSION = 0, 64, 65, 67, 75, 77
+_CHUNK = 1 << 20
+_PEER = Peer("", "", protocol="LOCAL")
+
+
+def deliver(
+    to: list[str] = typer.Option([], "--to", help="The recipient, a rua address; may be given several times."),
+    sender: str = typer.Option("", "--from", help="The envelope's sender; empty for the null sender."),
+    as_json: bool = typer.Option(False, "--json", help="Print each recipient's reply as JSON."),
+) -> None:
+    """Take one mail from standard input, durably; the exit status is what a mail server's pipe expects."""
+    if not to or not all(address.strip() for address in to):
+        _end(USAGE, "5.5.4 name a recipient with --to")
+    try:
+        settings, _ = load()
+        logs.setup(settings.log_format, "warning" if settings.log_level == "info" else settings.log_level)
+        raw = _read(settings.mail_bytes)
+        if not raw:
+            _end(DATA_ERROR, "5.6.0 there is no mail on standard input")
+        if len(raw) > settings.mail_bytes:
+            _end(DATA_ERROR, f"5.3.4 the mail is larger than {settings.mail_bytes} bytes (DMARCWORKS_MAIL_BYTES)")
+        replies = asyncio.run(_deliver(settings, sender, list(dict.fromkeys(to)), raw))
+    except DmarcworksError as error:  # wrong settings too: the mail must wait until they are mended
+        _end(TRY_LATER, f"4.3.0 {error}")
+    except OSError as error:
+        _end(TRY_LATER, f"4.3.0 {error.strerror or error}")
+    if as_json:
+        print_json([{"to": address, "reply": reply} for address, reply in replies.items()])
+    statuses = {address: status_of(reply) for address, reply in replies.items()}
+    # One status for all: if one may be tried again all are, and the others are found to be duplicates then.
+    worst = TRY_LATER if TRY_LATER in statuses.values() else max(statuses.values())
+    if worst:
+        address = next(address for address, status in statuses.items() if status == worst)
+        _end(worst, f"{replies[address][4:]}: {address}")
+
+
+def status_of(reply: str) -> int:
+    """An SMTP reply as an exit status."""
+    if reply.startswith("2"):
+        return OK
+    if reply.startswith("4"):
+        return TRY_LATER
+    if reply[4:].startswith("5.1."):
+        return NO_USER
+    return DATA_ERROR if reply.startswith("552") else NO_PERMISSION
+
+
+async def _deliver(settings: Settings, sender: str, to: list[str], raw: bytes) -> dict[str, str]:
+    metrics = Metrics()
+    async with opened(settings) as stores:
+        env = environment(settings, stores, AbsentAnalytics(), metrics)
+        async with routing(settings, stores, env, metrics) as router:
+            replies = {}
+            for address in to:
+                refusal = await router.recipient(address) or (FULL if await env.full() else None)
+                replies[address] = refusal or await router.deliver(sender.strip("<> "), address, raw, _PEER)
+            return replies
+
+
+def _read(most: int) -> bytes:
+    """All of standard input, but hardly more than the bound; without the line that some pipes put before a mail."""
+    data = bytearray()
+    while len(data) <= most and (chunk := sys.stdin.buffer.read(_CHUNK)):
+        data += chunk
+    if data.startswith(b"From "):
+        del data[: data.find(b"\n") + 1 or None]
+    return bytes(data)
+
+
+def _end(status: int, text: str) -> None:
+    """The enhanced code first: Postfix's pipe takes it into its notice."""
+    print(text, file=sys.stderr)
+    raise typer.Exit(status)

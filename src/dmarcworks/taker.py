@@ -1,0 +1,86 @@
+"""A process that only takes mail (`python -m dmarcworks.taker`), one of several that `routing.processes` starts.
+
+In: one line on standard input with the settings and where to listen; the input's end stops it.
+It opens the shared stores, not the analytics, which belongs to the process that reads and publishes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from contextlib import AsyncExitStack
+
+import structlog
+import uvloop
+
+from dmarcworks import logs
+from dmarcworks.bindings.absent import AbsentAnalytics
+from dmarcworks.door import environment, smtp_server
+from dmarcworks.mailroom import routing
+from dmarcworks.metrics import Metrics
+from dmarcworks.routing.processes import READY, Told, read_told
+from dmarcworks.routing.smtp.listeners import Bound, bind, parse_listeners
+from dmarcworks.settings import Settings
+from dmarcworks.stores import opened
+
+log = structlog.get_logger("dmarcworks.taker")
+_GRACE_SECONDS = 3.0
+
+
+async def take(settings: Settings, told: Told) -> None:
+    """Take mail until standard input ends or SIGTERM comes."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    # Ctrl-C reaches every process of a terminal; the one that started us says when.
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    await loop.connect_read_pipe(lambda: _Ends(stop), sys.stdin)
+    shared = settings.model_copy(
+        update={
+            "smtp_listen": " ".join(told.listen),
+            "smtp_connections": -(-settings.smtp_connections // told.processes),
+            "smtp_transfer_bytes": settings.smtp_transfer_bytes // told.processes,
+        }
+    )
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        stores = await stack.enter_async_context(opened(shared))
+        env = environment(shared, stores, AbsentAnalytics(), metrics)
+        router = await stack.enter_async_context(routing(shared, stores, env, metrics))
+        server = smtp_server(shared, router, env.full)
+        bound: list[Bound] = []
+        for number, listener in enumerate(parse_listeners(shared.smtp_listen)):
+            if number in told.sockets:
+                bound.append(Bound(listener, socket.socket(fileno=told.sockets[number]), owned=False))
+            else:
+                bound += bind(listener, shared=True)
+        await server.start(bound)
+        sys.stdout.buffer.write(READY)
+        sys.stdout.buffer.flush()
+        await stop.wait()
+        await server.stop(grace=_GRACE_SECONDS)
+
+
+class _Ends(asyncio.Protocol):
+    """Sees the end of a pipe."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._stop.set()
+
+
+def main() -> None:
+    """Read what we are told, then take mail."""
+    told = read_told(sys.stdin.readline())
+    settings = Settings.model_validate(told.settings)
+    logs.setup(settings.log_format, settings.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(take(settings, told))
+
+
+if __name__ == "__main__":
+    main()
