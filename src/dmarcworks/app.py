@@ -45,6 +45,7 @@ from dmarcworks.metrics import Metrics
 from dmarcworks.settings import Settings
 from dmarcworks.stores import RUNNING, Stores, opened
 from dmarcworks.upkeep import jobs
+from dmarcworks.upkeep.daily import daily
 from dmarcworks.upkeep.gate import Gate
 from dmarcworks.upkeep.house import House
 from dmarcworks.workers import dmarc, runtime
@@ -174,6 +175,8 @@ async def serve(
             lease=settings.queue_lease_seconds,
             max_retries=settings.queue_max_retries,
         )
+        if "worker" in roles:
+            await stack.enter_async_context(daily(house))
         listener = None
         if "smtp" in roles:
             router = await stack.enter_async_context(routing(settings, stores, env, metrics))

@@ -125,6 +125,21 @@ class Settings(BaseModel):
         pattern="^(keep|headers|drop)$",
         description="What is kept of a message that a failure report quotes: keep (all), headers, or drop (nothing).",
     )
+    retention_raw_mails: int = Field(
+        0, ge=0, le=36_500, description="Days that raw mails are kept once they are read; 0 is for ever."
+    )
+    retention_archived_reports: int = Field(
+        0, ge=0, le=36_500, description="Days that aggregate and TLS reports are kept as received; 0 is for ever."
+    )
+    retention_records: int = Field(
+        0, ge=0, le=36_500, description="Days that the figures are kept, by the day they are about; 0 is for ever."
+    )
+    retention_failure_reports: int = Field(
+        0, ge=0, le=36_500, description="Days that failure reports and their raw mails are kept; 0 is for ever."
+    )
+    retention_problems: int = Field(
+        0, ge=0, le=36_500, description="Days that problems and their raw mails are kept; 0 is for ever."
+    )
     activity_days: int = Field(30, ge=1, le=3650, description="Days that lines of the activity log are kept.")
     routing_subaddressing: bool = Field(
         False, description="Whether a rule on user@ also takes user+detail@ (RFC 5233) when no rule names that."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 
 from mails import BEGIN, DAY, report_mail
@@ -94,4 +96,21 @@ def test_replay_tells_what_changes_and_can_be_undone(system: System) -> None:
     assert system.cli("replay", "--back", "--drop-old").returncode == 2
     assert system.cli("replay", "--since", "yesterday", "--keep-old").returncode == 2
     assert system.json("replay", "--drop-old")["result"]["state"] == "dropped"
+    assert system.json("verify")["differences"] == []
+
+
+def test_retention_by_command(system: System) -> None:
+    """Shown, set for an account, a dry run with counts, and taken by the running server."""
+    mails = len(system.rows("SELECT id FROM mails"))
+    assert {rule["kind"]: rule["days"] for rule in system.json("retention", "show")}["raw_mails"] == 0
+    assert system.json("retention", "set", "raw_mails", "1")[0] == {"kind": "raw_mails", "days": 1, "own": True}
+    assert system.cli("retention", "set", "raw_mails", "soon").returncode == 2
+    assert system.cli("retention", "set", "mails", "3").returncode == 2
+    assert system.json("retention", "run", "--dry-run")["things"] == 0
+    with contextlib.closing(sqlite3.connect(system.home / "dmarcworks.db", timeout=10)) as connection:
+        connection.execute("UPDATE mails SET received = received - 200000")
+        connection.commit()
+    assert system.json("retention", "run", "--dry-run")["things"] == mails
+    assert f"{mails} things and " in system.cli("retention", "run").stdout
+    assert list((system.home / "objects" / "inbox").rglob("*.eml")) == []
     assert system.json("verify")["differences"] == []

@@ -28,6 +28,7 @@ COMMANDS = {
     "sql": "Ask by SQL.",
     "problems": "What could not be read or counted, and why.",
     "replay": "Rebuild the figures from the archived reports.",
+    "retention": "How long things are kept, and taking what is older.",
     "verify": "Compare catalogue, archive and figures, and name every difference.",
     "deliver": "Take one mail from standard input, for a mail server's pipe.",
     "parse": "Read reports from files, mails, folders and mailboxes and print what they say.",

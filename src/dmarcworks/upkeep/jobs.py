@@ -17,6 +17,7 @@ from fastapi.responses import StreamingResponse
 from dmarcworks.errors import ConflictError, DmarcworksError, NotFoundError, UsageError
 from dmarcworks.upkeep.house import Event, Events, House
 from dmarcworks.upkeep.replay import drop_old, replay, swap_back
+from dmarcworks.upkeep.retention import retain
 from dmarcworks.upkeep.verify import verify
 
 __all__ = ["JOBS", "router", "run"]
@@ -28,6 +29,7 @@ JOBS: Mapping[str, Callable[..., Events]] = {
     "replay": replay,
     "replay-back": swap_back,
     "replay-drop": drop_old,
+    "retention": retain,
 }
 
 

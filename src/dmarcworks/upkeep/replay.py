@@ -166,7 +166,9 @@ async def _fits(house: House, now: Replay) -> bool:
 
 def _where(domain_id: str, since: str) -> list[ColumnElement[bool]]:
     columns = tables.reports.c
-    where = [columns.state == "counted", columns.published.is_(True), columns.rows_taken.is_(None)]
+    # Rows of a report whose attachment retention took cannot be made anew: they are copied.
+    kept = columns.rows_taken.is_(None) & columns.archive_taken.is_(None)
+    where = [columns.state == "counted", columns.published.is_(True), kept]
     if domain_id:
         where.append(columns.domain_id == domain_id)
     if since:

@@ -1,0 +1,86 @@
+"""`dmarcworks retention …`: how long things are kept, and taking what is older."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import typer
+
+from dmarcworks.catalogue.accounts import Account
+from dmarcworks.cli.common import print_json, print_table, with_stores
+from dmarcworks.cli.work import Event
+from dmarcworks.cli.work import run as work
+from dmarcworks.settings import Settings
+from dmarcworks.stores import Stores
+from dmarcworks.upkeep.keeping import KINDS, Rule, Rules
+
+app = typer.Typer(
+    help="How long things are kept, and taking what is older.", add_completion=False, no_args_is_help=True
+)
+_JSON = typer.Option(False, "--json", help="Print JSON for machines.")
+_ACCOUNT = typer.Option("default", "--account", help="The account's name.")
+
+
+@app.command()
+def show(account: str = _ACCOUNT, as_json: bool = _JSON) -> None:
+    """Show how many days the account keeps each kind of thing; 0 is for ever."""
+
+    async def ask(stores: Stores, settings: Settings) -> list[Rule]:
+        owner = await stores.accounts.account_by_name(account)
+        return await Rules(stores.database, settings).of(owner.id)
+
+    _print(with_stores(ask), as_json)
+
+
+@app.command("set")
+def set_(
+    kind: str = typer.Argument(help=f"One of {', '.join(KINDS)}."),
+    days: str = typer.Argument(help="Days, 0 for ever, or `default` for the setting's."),
+    account: str = _ACCOUNT,
+    as_json: bool = _JSON,
+) -> None:
+    """Give an account its own number of days for a kind of thing."""
+    if days != "default" and not (days.isascii() and days.isdecimal()):
+        raise typer.BadParameter("days are a number, or `default`")
+
+    async def change(stores: Stores, settings: Settings) -> list[Rule]:
+        owner: Account = await stores.accounts.account_by_name(account)
+        rules = Rules(stores.database, settings)
+        await rules.set(owner.id, kind, None if days == "default" else int(days))
+        return await rules.of(owner.id)
+
+    _print(with_stores(change), as_json)
+
+
+@app.command()
+def run(
+    dry_run: bool = typer.Option(False, "--dry-run", help="Only say what would go."),
+    account: str = typer.Option("", "--account", help="Only this account."),
+    as_json: bool = _JSON,
+) -> None:
+    """Take what is older than it is kept; the running server does this once a day by itself."""
+    taken: list[Event] = []
+    result = work(
+        "retention",
+        {"dry_run": dry_run, "account": account},
+        lambda event: taken.append(event) if event["event"] == "taken" else None,
+        quiet=as_json,
+    )
+    if as_json:
+        rows = [{name: value for name, value in event.items() if name != "event"} for event in taken]
+        print_json({"taken": rows, **{name: result[name] for name in ("dry_run", "things", "bytes")}})
+        return
+    cells = [
+        (event["account"], event["kind"], event["before"][:10], event["things"], event["bytes"]) for event in taken
+    ]
+    print_table(["account", "kind", "before", "things", "bytes"], cells, "Everything is kept for ever.")
+    verb = "would go" if dry_run else "went"
+    print(f"{result['things']} things and {result['bytes']} bytes {verb}.")
+
+
+def _print(rules: list[Rule], as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(rule) for rule in rules])
+        return
+    rows = [(rule.kind, rule.days or "for ever", "account" if rule.own else "setting") for rule in rules]
+    print_table(["kind", "days", "from"], rows, "")
