@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from fastapi import FastAPI
 
 from dmarcworks.analytics.questions import Questions
+from dmarcworks.api import zones
 from dmarcworks.api.limits import Limits
 from dmarcworks.api.rest import PREFIX, RestDeps, api
 from dmarcworks.bindings.contracts import Analytics
@@ -52,5 +53,6 @@ def rest_deps(
 
 
 def install(app: FastAPI, deps: RestDeps, limits: Limits) -> None:
-    """Mount REST at /api/v1."""
+    """Mount REST at /api/v1, and add the paths that the original's clients call."""
+    app.include_router(zones.router(deps.accounts, deps.hostname))
     app.mount(PREFIX, api(deps, limits))

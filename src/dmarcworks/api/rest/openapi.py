@@ -9,13 +9,24 @@ from fastapi.openapi.utils import get_openapi
 
 from dmarcworks import __version__
 from dmarcworks.api.limits import Limits
-from dmarcworks.api.rest import accounts, audit_log, domains, errors, figures, people, problems, reports, uploads
+from dmarcworks.api.rest import (
+    accounts,
+    audit_log,
+    domains,
+    errors,
+    exports,
+    figures,
+    people,
+    problems,
+    reports,
+    uploads,
+)
 from dmarcworks.api.rest.deps import RestDeps
 
 __all__ = ["PREFIX", "api"]
 
 PREFIX = "/api/v1"
-_MODULES = (accounts, domains, figures, people, reports, uploads, problems, audit_log)
+_MODULES = (accounts, domains, figures, people, reports, uploads, problems, exports, audit_log)
 _ABOUT = """\
 Domains, reports, problems and figures of one account, for programs.
 

@@ -102,4 +102,6 @@ async def retry(request: Request, caller: Writer, problem: Number) -> Response:
     row = await _problem(caller, problem)
     require_match(request, ProblemOut.of(row))
     await caller.deps.retry(row)
+    detail = {"reason": row.reason, "mail_id": row.mail_id}
+    await caller.deps.audit.add("problem.retry", str(row.id), account_id=caller.account_id, detail=detail)
     return answer(request, ProblemOut.of(row), 202)
