@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
 from bindings.conftest import Clock
 from dmarcworks.bindings.contracts import KV, Database
 from dmarcworks.bindings.kv import SqlKV
-from dmarcworks.errors import BoundError, UsageError
+from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.errors import BoundError, StoreError, UsageError
 
 
 @pytest.fixture
@@ -95,3 +99,34 @@ async def test_the_largest_key_value_and_metadata_are_taken(kv: KV) -> None:
         await kv.list(limit=1001)
     with pytest.raises(UsageError):
         await kv.list(cursor="not ours!")
+
+
+async def test_many_at_once_each_hear_their_own(database: Database, clock: Clock) -> None:
+    """Look-ups that run together do not mix: present, absent and expired keys, a put in between, one cancelled."""
+    kv = SqlKV(database, clock)
+    for number in range(50):
+        await kv.put(f"k{number}", str(number), metadata={"n": number})
+    asked = [asyncio.create_task(kv.get_with_metadata(f"k{number}")) for number in range(60)]
+    await asyncio.sleep(0)
+    asked[7].cancel()
+    await kv.put("k59", "late")
+    late = await kv.get("k59")
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert late == "late"
+    assert isinstance(answers[7], asyncio.CancelledError)
+    for number, answer in enumerate(answers[:50]):
+        if number != 7:
+            assert answer == (str(number), {"n": number})
+    assert answers[50:59] == [(None, None)] * 9
+
+
+async def test_an_absent_database_fails_every_look_up(tmp_path: Path) -> None:
+    """All that wait hear that the store is away, and those after it are answered once it is back."""
+    database = SqliteDatabase(tmp_path / "away" / "test.db")
+    kv = SqlKV(database)
+    answers = await asyncio.gather(*(kv.get(f"k{number}") for number in range(20)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [StoreError] * 20
+    (tmp_path / "away").mkdir()
+    await database.migrate()
+    assert await kv.get("k1") is None
+    await database.close()

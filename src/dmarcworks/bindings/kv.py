@@ -1,7 +1,12 @@
-"""KV on a SQL table. Keys and values are text, stored as UTF-8 bytes; what has expired is not seen and soon removed."""
+"""KV on a SQL table. Keys and values are text, stored as UTF-8 bytes; what has expired is not seen and soon removed.
+
+Look-ups that come while one runs share the next, which begins after them: many connections ask about their recipients
+at once, and a value that was put before the call is always seen.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import json
@@ -23,9 +28,12 @@ from dmarcworks.bindings.contracts import (
     KVPage,
 )
 from dmarcworks.bindings.tables import kv
-from dmarcworks.errors import BoundError, UsageError
+from dmarcworks.errors import BoundError, StoreError, UsageError
 
 __all__ = ["SqlKV"]
+
+_Found = tuple[str | None, Mapping[str, Any] | None]
+_GROUP = 500
 
 
 class SqlKV:
@@ -34,6 +42,8 @@ class SqlKV:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
+        self._asked: list[tuple[bytes, asyncio.Future[_Found | Exception]]] = []
+        self._looking: asyncio.Task[None] | None = None
 
     async def get(self, key: str) -> str | None:
         """The value, or None when absent or expired."""
@@ -41,10 +51,42 @@ class SqlKV:
 
     async def get_with_metadata(self, key: str) -> tuple[str | None, Mapping[str, Any] | None]:
         """The value and the metadata it was put with."""
-        statement = select(kv.c.value, kv.c.metadata).where(kv.c.key == _key(key), self._alive())
+        name = _key(key)
+        future: asyncio.Future[_Found | Exception] = asyncio.get_running_loop().create_future()
+        self._asked.append((name, future))
+        if self._looking is None or self._looking.done():
+            # A task of its own: a caller that is cancelled must not take the others of its group with it.
+            self._looking = asyncio.create_task(self._look_up(), name="kv")
+        found = await future
+        if isinstance(found, StoreError):
+            raise StoreError(str(found)) from found
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def _look_up(self) -> None:
+        while self._asked:
+            group, self._asked = self._asked[:_GROUP], self._asked[_GROUP:]
+            found: dict[bytes, _Found] = {}
+            failed: Exception | None = None
+            try:
+                found = await self._values({name for name, _ in group})
+            except asyncio.CancelledError:
+                for _, future in group + self._asked:
+                    future.cancel()
+                self._asked.clear()
+                raise
+            except Exception as error:  # whatever it was, those who wait must hear of it
+                failed = error
+            for name, future in group:
+                if not future.done():
+                    future.set_result(failed or found.get(name, (None, None)))
+
+    async def _values(self, names: set[bytes]) -> dict[bytes, _Found]:
+        statement = select(kv.c.key, kv.c.value, kv.c.metadata).where(kv.c.key.in_(names), self._alive())
         async with self._database.read() as connection:
-            row = (await connection.execute(statement)).first()
-        return (None, None) if row is None else (row.value.decode(), _metadata(row.metadata))
+            rows = (await connection.execute(statement)).all()
+        return {row.key: (row.value.decode(), _metadata(row.metadata)) for row in rows}
 
     async def put(
         self, key: str, value: str, *, ttl: int | None = None, metadata: Mapping[str, Any] | None = None

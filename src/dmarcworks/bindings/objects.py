@@ -1,17 +1,15 @@
 """Objects in a folder: durable when `put` returns, never seen half-written, never outside the folder.
 
-An object is written to `.tmp/`, fsynced, then linked (create-only) or renamed (replace) to its name, and the folders
-that name it are fsynced. Paths are walked one folder handle at a time and links are not followed, so neither a key
-nor a symbolic link leads out. Leftovers of a crash stay in `.tmp/` and go at the next open.
+Puts that come while others are written share the next group and its syncs (`writing.py`). Paths are walked one folder
+handle at a time and links are not followed, so neither a key nor a symbolic link leads out. Leftovers of a crash stay
+in `.tmp/` and go at the next open.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,18 +18,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from dmarcworks import failpoints
 from dmarcworks.bindings import keys
 from dmarcworks.bindings.contracts import ObjectInfo
-from dmarcworks.errors import BoundError, ConflictError, StoreError
+from dmarcworks.bindings.writing import FOLDER, Put, Writer
+from dmarcworks.errors import BoundError, ConflictError, DmarcworksError, StoreError
 
 __all__ = ["FolderObjects"]
 
 _T = TypeVar("_T")
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_THREADS = 8
-_REMEMBERED = 1024
+_READERS = 4
+# What a group of puts may hold: file handles, and the time that the first waits for the last.
+_GROUP = 64
+_GROUP_BYTES = 8 << 20
 _PROBE = b"\0" * 4096
 
 
@@ -40,16 +39,51 @@ class FolderObjects:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
-        # Folders whose name is known to be on disk; only a cache, so it may forget.
-        self._known: dict[tuple[str, ...], None] = {}
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="objects")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="objects-writer")
+        self._writer = Writer(root)
+        self._waiting: list[tuple[Put, asyncio.Future[None]]] = []
+        self._writing: asyncio.Task[None] | None = None
         with suppress(OSError):  # a store that is away now may be back at the first put
-            self._sweep()
+            self._writer.sweep()
 
     async def put(self, key: str, data: bytes, *, create_only: bool = False) -> bool:
         """Store the bytes whole or not at all. With `create_only`, False when the key exists (and nothing changes)."""
-        path = keys.segments(key)
-        return await self._run(key, lambda: self._put(path, data, create_only))
+        put = Put(keys.segments(key), data, create_only)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((put, future))
+        if self._writing is None or self._writing.done():
+            # A task of its own: a caller that is cancelled must not take the others of its group with it.
+            self._writing = asyncio.create_task(self._write(), name="objects")
+        await future
+        if put.failed is not None:
+            raise self._refusal(key, put.failed) from put.failed
+        if put.stored is None:
+            raise StoreError(f"objects {self.root}: {key}: not written")
+        return put.stored
+
+    async def _write(self) -> None:
+        while self._waiting:
+            group = self._group()
+            puts = [put for put, _ in group]
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._writer.write, puts)
+            finally:
+                # Of a put that was cut short nothing was said: it is not stored.
+                for _, future in group:
+                    if not future.done():
+                        future.set_result(None)
+
+    def _group(self) -> list[tuple[Put, asyncio.Future[None]]]:
+        """What waits, up to a bound of puts and bytes; at least one."""
+        count = size = 0
+        for put, _ in self._waiting[:_GROUP]:
+            size += len(put.data)
+            if count and size > _GROUP_BYTES:
+                break
+            count += 1
+        group, self._waiting = self._waiting[:count], self._waiting[count:]
+        return group
 
     async def get(self, key: str) -> bytes | None:
         """The bytes, or None when absent."""
@@ -76,106 +110,43 @@ class FolderObjects:
 
     async def ping(self) -> None:
         """Prove that the store can be written now; `StoreError` if not."""
-        await self._run("(probe)", self._probe)
+        await self._run("(probe)", lambda: self._writer.probe(_PROBE), self._thread)
 
     async def close(self) -> None:
         """Wait for what is being written, then give back the threads."""
-        await asyncio.to_thread(self._threads.shutdown)
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+        self._thread.submit(self._writer.close)
+        await asyncio.to_thread(self._thread.shutdown)
+        await asyncio.to_thread(self._readers.shutdown)
 
-    async def _run(self, key: str, work: Callable[[], _T]) -> _T:
+    async def _run(self, key: str, work: Callable[[], _T], thread: ThreadPoolExecutor | None = None) -> _T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.get_running_loop().run_in_executor(thread or self._readers, work)
         except OSError as error:
+            raise self._refusal(key, error) from error
+
+    def _refusal(self, key: str, error: Exception) -> DmarcworksError:
+        """Our error for what the disk said."""
+        if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
+            return ConflictError(f"objects {self.root}: {key}: a folder and an object meet")
+        if isinstance(error, OSError):
             text = "a symbolic link is not followed" if error.errno == errno.ELOOP else error.strerror
-            raise StoreError(f"objects {self.root}: {key}: {text}") from error
-
-    def _put(self, path: Sequence[str], data: bytes, create_only: bool) -> bool:
-        for again in (True, False):
-            try:
-                return self._put_once(path, data, create_only)
-            except FileNotFoundError:
-                # Somebody removed a folder that we remember.
-                if not again:
-                    raise
-                self._known.clear()
-            except (FileExistsError, NotADirectoryError, IsADirectoryError):
-                raise ConflictError(f"objects {self.root}: {'/'.join(path)}: a folder and an object meet") from None
-        raise AssertionError("unreachable")
-
-    def _put_once(self, path: Sequence[str], data: bytes, create_only: bool) -> bool:
-        name = path[-1]
-        with self._folder(path[:-1], create=True) as folder:
-            if create_only and _taken(folder, name):
-                return False
-            with self._written(data) as (temporary, parent):
-                failpoints.hit("objects.written")
-                if create_only:
-                    try:
-                        os.link(temporary, name, src_dir_fd=parent, dst_dir_fd=folder, follow_symlinks=False)
-                    except FileExistsError:
-                        return not _taken(folder, name)
-                    os.unlink(temporary, dir_fd=parent)
-                else:
-                    os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=folder)
-            failpoints.hit("objects.named")
-            os.fsync(folder)
-        return True
+            return StoreError(f"objects {self.root}: {key}: {text}")
+        return StoreError(f"objects {self.root}: {key}: {error}")
 
     @contextmanager
-    def _written(self, data: bytes) -> Iterator[tuple[str, int]]:
-        """A temporary file with the bytes on disk: its name and its folder's handle. Gone if the block fails."""
-        with self._folder([keys.RESERVED], create=True) as parent:
-            name, file = self._temporary(parent)
-            try:
-                left = memoryview(data)
-                while left:
-                    left = left[os.write(file, left) :]
-                os.fsync(file)
-                yield name, parent
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(name, dir_fd=parent)
-                raise
-            finally:
-                os.close(file)
-
-    def _temporary(self, parent: int) -> tuple[str, int]:
-        while True:
-            name = secrets.token_hex(16)
-            file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=parent)
-            # Locked while we live: a sweep of another process that starts now leaves it alone.
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if os.fstat(file).st_nlink:
-                return name, file
-            os.close(file)
-
-    @contextmanager
-    def _folder(self, path: Sequence[str], *, create: bool = False) -> Iterator[int]:
-        """The handle of a folder below the root; with `create`, made and on disk up to the root."""
-        if create and () not in self._known:
-            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _sync(self.root.parent)
-            self._remember(())
-        handle = os.open(self.root, _FOLDER & ~os.O_NOFOLLOW)
+    def _folder(self, path: Sequence[str]) -> Iterator[int]:
+        """The handle of a folder below the root."""
+        handle = os.open(self.root, FOLDER & ~os.O_NOFOLLOW)
         try:
-            for depth, name in enumerate(path, 1):
-                here = tuple(path[:depth])
-                if create and here not in self._known:
-                    with suppress(FileExistsError):
-                        os.mkdir(name, 0o700, dir_fd=handle)
-                    os.fsync(handle)
-                    self._remember(here)
-                below = os.open(name, _FOLDER, dir_fd=handle)
+            for name in path:
+                below = os.open(name, FOLDER, dir_fd=handle)
                 os.close(handle)
                 handle = below
             yield handle
         finally:
             os.close(handle)
-
-    def _remember(self, folder: tuple[str, ...]) -> None:
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[folder] = None
 
     def _get(self, path: Sequence[str]) -> bytes | None:
         try:
@@ -213,33 +184,6 @@ class FolderObjects:
                     break
         return found
 
-    def _probe(self) -> None:
-        with self._written(_PROBE) as (name, parent):
-            os.unlink(name, dir_fd=parent)
-
-    def _sweep(self) -> None:
-        with self._folder([keys.RESERVED]) as folder:
-            for name in os.listdir(folder):
-                with suppress(OSError):
-                    file = os.open(name, _FILE, dir_fd=folder)
-                    try:
-                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                        os.unlink(name, dir_fd=folder)
-                    finally:
-                        os.close(file)
-
-
-def _taken(folder: int, name: str) -> bool:
-    """Whether an object has the name; then the name is on disk too, whoever wrote it."""
-    try:
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    if not stat.S_ISREG(found.st_mode):
-        raise FileExistsError(errno.EEXIST, "not an object", name)
-    os.fsync(folder)
-    return True
-
 
 def _walk(folder: int, path: str, prefix: bytes, after: bytes) -> Iterator[ObjectInfo]:
     """Objects below the folder in key order; whole folders that cannot hold one are not entered."""
@@ -251,7 +195,7 @@ def _walk(folder: int, path: str, prefix: bytes, after: bytes) -> Iterator[Objec
             if beside or (key < after and not after.startswith(key)) or key == keys.RESERVED.encode() + b"/":
                 continue
             with suppress(FileNotFoundError):
-                below = os.open(os.fsdecode(key[len(path.encode()) : -1]), _FOLDER, dir_fd=folder)
+                below = os.open(os.fsdecode(key[len(path.encode()) : -1]), FOLDER, dir_fd=folder)
                 try:
                     yield from _walk(below, key.decode(), prefix, after)
                 finally:
@@ -271,11 +215,3 @@ def _sort_key(path: str, entry: os.DirEntry[str]) -> bytes:
 def _info(key: str, found: os.stat_result) -> ObjectInfo:
     uploaded = datetime.fromtimestamp(found.st_mtime, UTC)
     return ObjectInfo(key, found.st_size, uploaded, f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}")
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
