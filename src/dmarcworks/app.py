@@ -111,6 +111,7 @@ def http_app(
         objects=stores.objects,
         audit=stores.audit,
         desk=desk,
+        graphs=graphs,
         saved=stores.saved,
         mailroom=stores.mailroom,
         hostname=settings.hostname.lower(),

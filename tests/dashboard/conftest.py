@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions import Questions
+from dmarcworks.api.graphql.router import Desk as Graphs
 from dmarcworks.api.sql_desk import Desk
 from dmarcworks.bindings.contracts import Analytics, Objects, QueryBounds
 from dmarcworks.bindings.open import open_analytics, open_database, open_kv, open_objects
@@ -191,6 +192,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         objects=objects,
         audit=Audit(database, clock=clock),
         desk=Desk(analytics, QueryBounds()),
+        graphs=Graphs(analytics, database, accounts, sql=QueryBounds(), clock=clock),
         saved=SavedQueries(database, clock=clock),
         mailroom=mailroom,
         hostname=HOST,

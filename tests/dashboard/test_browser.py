@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import uvicorn
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 from tests.dashboard.conftest import TODAY, House, aggregate, record
 
 from dmarcworks.dashboard.assets import FOLDER
@@ -77,7 +77,14 @@ async def test_the_chart_is_drawn_and_nothing_is_refused(house: House, browser: 
     await page.keyboard.press("t")
     assert await page.get_by_text("no report", exact=True).is_visible()
     await page.hover("#chart canvas", position={"x": 500, "y": 120})
-    for path in ("/", "/reports", "/problems", "/domains/example.com/sources", "/domains/example.com/setup"):
+    for path in (
+        "/",
+        "/reports",
+        "/problems",
+        "/graphql",
+        "/domains/example.com/sources",
+        "/domains/example.com/setup",
+    ):
         await page.goto(address + path)
     assert complaints == []
     await page.context.close()
@@ -124,3 +131,25 @@ async def test_no_page_is_wider_than_a_phone(house: House, browser: Browser, add
         wider = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wider <= 0, path
     await page.context.close()
+
+
+async def test_graphql_answers_in_place(house: House, browser: Browser, address: str) -> None:
+    """Ctrl+Enter asks, the answer stands beside the question to its last digit, a mistake is said."""
+    page, complaints = await logged_in(house, browser, address)
+    await page.goto(f"{address}/graphql")
+    await page.get_by_label("Query").press("Control+Enter")
+    await expect(page.locator("#took")).to_contain_text("200")
+    assert '"sourceIP": "203.0.113.5"' in await page.locator("#answer").inner_text()
+    exact = '\'{"a": 18446744073709551615, "b": 0.8571428571428571, "c": "99999999999999999", "d": -1e5}\''
+    assert await page.evaluate(f"shown({exact}).replace(/\\s/g, '')") == (
+        '{"a":18446744073709551615,"b":0.8571428571428571,"c":"99999999999999999","d":-100000}'
+    )
+    assert complaints == []
+    await page.get_by_label("Query").fill("{ nope }")
+    await page.get_by_role("button", name="Run").click()
+    await expect(page.locator("#took")).to_contain_text("400")
+    assert 'unknown field \\"nope\\"' in await page.locator("#answer").inner_text()
+    await page.locator("#node-sources summary").click()
+    assert await page.locator("#node-sources").get_by_text("sending addresses with their figures").is_visible()
+    # The browser itself tells of each answer that is not 200.
+    assert [text for text in complaints if "400 (Bad Request)" not in text] == []

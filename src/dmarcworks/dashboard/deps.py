@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dmarcworks.analytics.questions import Questions
+from dmarcworks.api.graphql.router import Desk as Graphs
 from dmarcworks.api.sql_desk import Desk
 from dmarcworks.bindings.contracts import Objects
 from dmarcworks.catalogue.accounts import Accounts
@@ -29,6 +30,7 @@ class Deps:
     objects: Objects
     audit: Audit
     desk: Desk
+    graphs: Graphs
     saved: SavedQueries
     mailroom: Mailroom
     hostname: str

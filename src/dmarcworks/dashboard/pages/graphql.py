@@ -1,0 +1,69 @@
+"""`/graphql`: ask by GraphQL as who is logged in, see the answer, look the fields up.
+
+The form works without scripts; with them the answer comes as JSON into the same place. Asking needs the form's token
+like every form, and goes through the same desk as a token's query: the same walls, bounds and budget.
+"""
+
+from __future__ import annotations
+
+import json
+
+from starlette.responses import Response
+
+from dmarcworks.api.graphql.filters import operators
+from dmarcworks.api.graphql.model import Node
+from dmarcworks.api.graphql.refusal import Refusal
+from dmarcworks.api.graphql.router import decoded
+from dmarcworks.api.graphql.schema import NODES
+from dmarcworks.dashboard.pages.graphql_examples import EXAMPLES, Example
+from dmarcworks.dashboard.pages.route import GET, POST, Route
+from dmarcworks.dashboard.web import Site, Visit
+
+_INDENT = 2
+
+
+def operator_words(node: Node) -> str:
+    """A filter of the node as an example: its first field of text with an operator."""
+    found = next((field for field in node.filterable.values() if "_like" in operators(field)), None)
+    return f"{found.name}_like" if found else ""
+
+
+def routes(site: Site) -> list[Route]:
+    """The pages of this module."""
+    graphs = site.deps.graphs
+
+    async def page(visit: Visit, example: Example, query: str, variables: str, answer: str, status: int) -> Response:
+        return await site.page(
+            visit,
+            "graphql.html",
+            status if answer else 200,
+            examples=EXAMPLES,
+            chosen=example,
+            query=query,
+            variables=variables,
+            answer=answer,
+            nodes=NODES.values(),
+            operator_words=operator_words,
+        )
+
+    async def show(visit: Visit) -> Response:
+        example = next((one for one in EXAMPLES if one.key == visit.query("example")), EXAMPLES[0])
+        own = await site.deps.accounts.domains(visit.account_id)
+        variables = example.variables(visit.account_id, own[0].id if own else "", site.deps.now().date())
+        return await page(visit, example, example.query, json.dumps(variables, indent=_INDENT), "", 200)
+
+    async def ask(visit: Visit) -> Response:
+        query, text = visit.form.get("query", ""), visit.form.get("variables", "").strip()
+        key = f"user {visit.user.id}" if visit.user else ""
+        try:
+            variables = decoded(text) if text else {}
+            found = await graphs.ask({"query": query, "variables": variables}, visit.account_id, key=key)
+        except Refusal as refusal:
+            said = str(refusal).replace("parsing body", "parsing variables")
+            found = graphs.refused(said, refusal.path, refusal.status)
+        if "application/json" in visit.request.headers.get("accept", ""):
+            return found
+        answer = json.dumps(json.loads(bytes(found.body)), indent=_INDENT, ensure_ascii=False)
+        return await page(visit, EXAMPLES[0], query, text, answer, found.status_code)
+
+    return [("/graphql", GET, show, False), ("/graphql", POST, ask, False)]

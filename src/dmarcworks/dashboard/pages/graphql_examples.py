@@ -1,0 +1,113 @@
+"""Queries to begin with on the GraphQL page; each runs as it stands for who looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A query; `variables` of an account, its first domain and today."""
+
+    key: str
+    name: str
+    query: str
+    variables: Callable[[str, str, date], dict[str, Any]]
+
+
+def _zone(account: str, zone: str, today: date) -> dict[str, Any]:
+    return {"zone": zone, "since": (today - timedelta(days=30)).isoformat()}
+
+
+def _account(account: str, zone: str, today: date) -> dict[str, Any]:
+    return {"account": account}
+
+
+EXAMPLES = (
+    Example(
+        "sources",
+        "Who sends",
+        """query Sources($zone: String!, $since: Date!) {
+  viewer {
+    zones(filter: {zoneTag: $zone}) {
+      dmarcReportsSourcesAdaptiveGroups(
+        limit: 20
+        filter: {date_geq: $since}
+        orderBy: [sum_totalMatchingMessages_DESC]
+      ) {
+        dimensions { sourceIP headerFrom dkim spf disposition }
+        sum { totalMatchingMessages dmarc dkimPass spfPass }
+      }
+    }
+  }
+}""",
+        _zone,
+    ),
+    Example(
+        "days",
+        "Day by day",
+        """query Days($zone: String!, $since: Date!) {
+  viewer {
+    zones(filter: {zoneTag: $zone}) {
+      dmarcReportsSourcesAdaptiveGroups(limit: 31, filter: {date_geq: $since}, orderBy: [datetimeDay_DESC]) {
+        dimensions { datetimeDay }
+        sum { totalMatchingMessages dmarc dmarcFail }
+        avg { dmarc }
+        uniq { ipCount reporters }
+      }
+    }
+  }
+}""",
+        _zone,
+    ),
+    Example(
+        "failing",
+        "What fails",
+        """query Failing($zone: String!, $since: Date!) {
+  viewer {
+    zones(filter: {zoneTag: $zone}) {
+      sources(limit: 20, filter: {date_geq: $since, dmarc: "fail"}, orderBy: [messages_DESC]) {
+        sourceIP sourceHost sourceOrgName messages rejected quarantined firstDate lastDate
+      }
+    }
+  }
+}""",
+        _zone,
+    ),
+    Example(
+        "account",
+        "All domains",
+        """query Account($account: String!) {
+  viewer {
+    accounts(filter: {accountTag: $account}) {
+      domains(limit: 100) { name zoneTag rua }
+      dmarcReportsSourcesAdaptiveGroups(limit: 100, orderBy: [sum_totalMatchingMessages_DESC]) {
+        dimensions { zoneName }
+        sum { totalMatchingMessages dmarc }
+      }
+      reports(limit: 5, orderBy: [received_DESC]) { received reporter policyDomain messages }
+      problems(limit: 5, filter: {state: "open"}) { reason detail }
+    }
+  }
+}""",
+        _account,
+    ),
+    Example(
+        "limits",
+        "Limits",
+        """query Limits($zone: String!) {
+  viewer {
+    budget
+    zones(filter: {zoneTag: $zone}) {
+      settings {
+        dmarcReportsSourcesAdaptiveGroups { maxPageSize maxNumberOfFields availableFields }
+      }
+    }
+  }
+}""",
+        lambda account, zone, today: {"zone": zone},
+    ),
+)
