@@ -30,6 +30,7 @@ FLOORS = {
     "stores": 5,
     "upkeep": 6,
     "retry": 6,
+    "email": 6,
     "intake": 6,
     "door": 7,
     "programs": 7,

@@ -101,7 +101,9 @@ def http_app(
     app.include_router(sql_api.router(desk, stores.accounts))
     graphs = graphql.desk(settings, stores.database, stores.accounts, analytics, sql_bounds(settings))
     app.include_router(graphql.router(graphs))
-    app.include_router(metrics_api.router(metrics or Metrics(), checks, stores.queue, stores.problems))
+    app.include_router(
+        metrics_api.router(metrics or Metrics(), checks, stores.queue, stores.problems, stores.mailroom.outbound.count)
+    )
     app.include_router(activity.router(stores.mailroom.activity, stores.accounts))
     deps = Deps(
         accounts=stores.accounts,

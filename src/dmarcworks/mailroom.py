@@ -5,32 +5,54 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from dmarcworks.bindings.contracts import KV
+from dmarcworks.enrich.authenticity import Authenticity, check
+from dmarcworks.enrich.resolver import Dns
 from dmarcworks.metrics import Metrics
+from dmarcworks.routing.deliver import Check, Deliverer
+from dmarcworks.routing.relay import parse_relay
 from dmarcworks.routing.router import Gate, Hand, Router
 from dmarcworks.routing.rules import DMARC_WORKER
+from dmarcworks.routing.signing import Signer
+from dmarcworks.routing.srs import Srs
 from dmarcworks.settings import Settings
 from dmarcworks.stores import Stores
-from dmarcworks.workers import dmarc
+from dmarcworks.workers import dmarc, load
+from dmarcworks.workers.apart import Apart
 from dmarcworks.workers.hands import Own
+from dmarcworks.workers.message import Message
+from dmarcworks.workers.points import DataPoints
 from dmarcworks.workers.runtime import Env
+from dmarcworks.workers.user_env import environment
 
 _GATE_SECONDS = 1.0
 _GATES = 10_000
+_SRS_KEY = "routing:srs"
 
 
 @asynccontextmanager
 async def routing(settings: Settings, stores: Stores, env: Env, metrics: Metrics) -> AsyncIterator[Router]:
-    """The router, with the activity log being written while it is open."""
-    hands: dict[str, Hand] = {DMARC_WORKER: Own(dmarc, env, seconds=settings.worker_seconds)}
-    activity = stores.mailroom.activity
-    activity.start(days=settings.activity_days)
-    try:
+    """The router, with the activity log being written and waiting mail being tried while it is open."""
+    async with AsyncExitStack() as stack:
+        hands: dict[str, Hand] = {DMARC_WORKER: Own(dmarc, env, seconds=settings.worker_seconds)}
+        for worker in user_workers(settings, stores):
+            hands[worker.name] = worker
+            stack.callback(worker.close)
+        activity = stores.mailroom.activity
+        activity.start(days=settings.activity_days)
+        stack.push_async_callback(activity.stop)
+        way = await deliverer(settings, stores, metrics)
+        if way is not None:
+            way.start()
+            stack.push_async_callback(way.stop)
         yield Router(
             hostname=settings.hostname,
             subaddressing=settings.routing_subaddressing,
@@ -39,9 +61,74 @@ async def routing(settings: Settings, stores: Stores, env: Env, metrics: Metrics
             hands=hands,
             activity=activity,
             metrics=metrics,
+            way=way,
         )
-    finally:
-        await activity.stop()
+
+
+def user_workers(settings: Settings, stores: Stores) -> list[Apart]:
+    """The user's own workers, imported now; `SettingsError` says which one cannot be."""
+    named = load.parse_workers(settings.workers, DMARC_WORKER)
+    bindings = load.parse_bindings(settings.worker_bindings, named)
+    points = DataPoints()
+
+    def made(name: str) -> Any:
+        return lambda loop: environment(name, bindings[name], stores.kv, stores.objects, points, loop)
+
+    return [
+        Apart(name, load.load(name, where), made(name), seconds=settings.worker_seconds)
+        for name, where in named.items()
+    ]
+
+
+async def deliverer(settings: Settings, stores: Stores, metrics: Metrics) -> Deliverer | None:
+    """The way out; None when the settings name no relay."""
+    relay = parse_relay(settings.relay_url, settings.hostname)
+    if relay is None:
+        return None
+    domain = settings.dkim_domain or settings.hostname
+    key = settings.dkim_key
+    return Deliverer(
+        hostname=settings.hostname,
+        relay=relay,
+        objects=stores.objects,
+        waiting=stores.mailroom.outbound,
+        destinations=stores.mailroom.destinations,
+        srs=Srs(settings.hostname, await _srs_secret(stores.kv), time.time),
+        check=checker(settings),
+        metrics=metrics,
+        signer=Signer(key, settings.dkim_selector, domain, settings.hostname) if key else None,
+        days=settings.relay_days,
+    )
+
+
+def checker(settings: Settings) -> Check:
+    """Whether a mail that is to leave is genuine; asked once a mail."""
+    resolver = Dns(settings.dns_server)
+
+    async def ask(message: Message) -> Authenticity | None:
+        if settings.forward_auth == "off":
+            return None
+        if message.authenticity is None:
+            message.authenticity = await check(
+                message.data,
+                peer=message.peer,
+                helo=message.helo,
+                sender=message.from_,
+                resolver=resolver,
+                seconds=settings.auth_seconds,
+            )
+        return message.authenticity
+
+    return ask
+
+
+async def _srs_secret(kv: KV) -> bytes:
+    """What rewritten senders are signed with: made once, the same for every process."""
+    if await kv.get(_SRS_KEY) is None:
+        await kv.put(_SRS_KEY, secrets.token_hex(32))
+        # Two processes at a first start: the last one to write wins, and both read it after a moment.
+        await asyncio.sleep(0.2)
+    return (await kv.get(_SRS_KEY) or "").encode()
 
 
 def gate(kv: KV) -> Gate:

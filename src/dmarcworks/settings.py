@@ -23,6 +23,7 @@ from dmarcworks.errors import SettingsError
 PREFIX = "DMARCWORKS_"
 CONFIG = "DMARCWORKS_CONFIG"
 _MIB = 1024 * 1024
+_SECRET = ("dkim_key",)
 
 
 class Settings(BaseModel):
@@ -144,6 +145,29 @@ class Settings(BaseModel):
     routing_subaddressing: bool = Field(
         False, description="Whether a rule on user@ also takes user+detail@ (RFC 5233) when no rule names that."
     )
+    workers: str = Field(
+        "", description="Workers of your own: name=path.py or name=package.module, several separated by commas."
+    )
+    worker_bindings: str = Field(
+        "",
+        description="What they see: worker.NAME=kv|objects|queue|analytics[:prefix], several separated by commas; "
+        "empty: KV, OBJECTS, QUEUE and ANALYTICS, each worker's own.",
+    )
+    relay_url: str = Field(
+        "",
+        description="Where mail leaves: smtp://[user:password@]host[:port][?starttls=auto|always|never] or smtps://…",
+    )
+    relay_days: float = Field(5.0, gt=0, le=30, description="Days that mail is kept trying when the relay is away.")
+    dkim_key: str = Field("", description="RSA key (PEM) that signs and seals mail that leaves; empty: no signature.")
+    dkim_selector: str = Field("dmarcworks", pattern=r"^[A-Za-z0-9._-]{1,63}$", description="Selector of that key.")
+    dkim_domain: str = Field("", description="Domain of that key; empty: the hostname.")
+    forward_auth: str = Field(
+        "check",
+        pattern="^(check|off)$",
+        description="check: ask DNS whether a mail is genuine before it is forwarded or answered; off: ask nothing.",
+    )
+    auth_seconds: float = Field(5.0, gt=0, le=60, description="Seconds that the checks of one mail may take.")
+    dns_server: str = Field("", description="Name server to ask, as address[:port]; empty: the system's.")
     worker_seconds: float = Field(30.0, gt=0, le=600, description="Seconds that a worker has for one mail.")
     sql_seconds: float = Field(10.0, gt=0, le=3600, description="Seconds that one SQL statement may take.")
     sql_rows: int = Field(100_000, ge=1, le=10_000_000, description="Rows that one SQL statement may return.")
@@ -272,7 +296,9 @@ def _secret(variable: str, path: str) -> str:
 
 
 def _shown(name: str, value: str) -> str:
-    """A URL's password never reaches a screen or a log."""
+    """A key and a URL's password never reach a screen or a log."""
+    if name in _SECRET and value:
+        return "***"
     if name.endswith("_url"):
         parts = urlsplit(value)
         if parts.password:

@@ -18,7 +18,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.catalogue import tables
+from dmarcworks.catalogue import audit, tables
 from dmarcworks.catalogue.accounts import secret_hash
 from dmarcworks.catalogue.routes import plain_address
 from dmarcworks.errors import BoundError, ConflictError, NotFoundError
@@ -70,6 +70,9 @@ class Destinations:
                 await connection.execute(insert(table).values(row))
             else:
                 await connection.execute(update(table).where(table.c.id == found.id).values(link))
+            await audit.note(
+                connection, now, "destination.add", address, account_id=account_id, detail={"trusted": verified}
+            )
             made = (await connection.execute(select(table).where(mine, table.c.email == address))).one()
         return _destination(made), secret
 
@@ -83,6 +86,7 @@ class Destinations:
                 return None
             values = {"verified": now, "modified": now, "secret": None, "expires": None}
             await connection.execute(update(table).where(table.c.id == row.id).values(values))
+            await audit.note(connection, now, "destination.verify", row.email, account_id=row.account_id)
             return _destination((await connection.execute(select(table).where(table.c.id == row.id))).one())
 
     async def pending(self, secret: str) -> Destination | None:
@@ -127,6 +131,7 @@ class Destinations:
         gone = await self.destination(account_id, id_or_email)
         async with self._database.write() as connection:
             await connection.execute(delete(tables.destinations).where(tables.destinations.c.id == gone.id))
+            await audit.note(connection, self._clock(), "destination.remove", gone.email, account_id=account_id)
         return gone
 
 

@@ -1,4 +1,4 @@
-"""What the catalogue knows of routing, in one hand: the activity log, rules and destinations."""
+"""What the catalogue knows of routing, in one hand: the activity log, rules, destinations and mail on its way out."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue.activity import Activity
 from dmarcworks.catalogue.destinations import Destinations
+from dmarcworks.catalogue.outbound import Outbound
 from dmarcworks.catalogue.routes import Routes
 
 
 @dataclass(frozen=True, slots=True)
 class Mailroom:
-    """The three on one database."""
+    """All of it on one database."""
 
     activity: Activity
     routes: Routes
     destinations: Destinations
+    outbound: Outbound
 
     @classmethod
     def on(cls, database: Database) -> Mailroom:
         """Their ordinary forms."""
-        return cls(Activity(database), Routes(database), Destinations(database))
+        return cls(Activity(database), Routes(database), Destinations(database), Outbound(database))

@@ -10,16 +10,17 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.catalogue import tables
+from dmarcworks.catalogue import audit, tables
 from dmarcworks.catalogue.accounts import Domain, normal_domain
 from dmarcworks.errors import BoundError, NotFoundError, UsageError
 
@@ -154,6 +155,7 @@ class Routes:
             if (await connection.execute(counted)).scalar_one() >= RULES:
                 raise BoundError(f"a domain has at most {RULES} routing rules")
             await connection.execute(insert(table).values(row))
+            await self._note(connection, "route.add", row)
         return self._changed(row)
 
     async def change(self, zone: Zone, rule_id: str, **changes: Any) -> Rule:
@@ -165,6 +167,7 @@ class Routes:
         table = tables.routing_rules
         async with self._database.write() as connection:
             await connection.execute(update(table).where(_of(zone), table.c.id == rule_id).values(values))
+            await self._note(connection, "route.change", {**values, **_whose(zone)})
         self._cache.clear()
         return await self.rule(zone, rule_id)
 
@@ -173,6 +176,7 @@ class Routes:
         old = await self.rule(zone, rule_id)
         async with self._database.write() as connection:
             await connection.execute(delete(tables.routing_rules).where(tables.routing_rules.c.id == rule_id))
+            await self._note(connection, "route.remove", asdict(old))
         self._cache.clear()
         return old
 
@@ -198,6 +202,7 @@ class Routes:
             else:
                 row = {**found._mapping, **values, "modified": now}
                 await connection.execute(update(table).where(table.c.id == found.id).values(**values, modified=now))
+            await self._note(connection, "route.catch-all", row)
         return self._changed(row)
 
     async def enabled(self, zone: Zone) -> bool:
@@ -218,11 +223,18 @@ class Routes:
                 await connection.execute(insert(table).values(row))
             else:
                 await connection.execute(update(table).where(same).values(enabled=enabled, modified=now))
+            action = "routing.enable" if enabled else "routing.disable"
+            await audit.note(connection, now, action, zone.name, account_id=zone.account_id)
         self._cache.clear()
 
     def forget(self) -> None:
         """Read anew at the next look-up: something that rules depend on has changed."""
         self._cache.clear()
+
+    async def _note(self, connection: AsyncConnection, action: str, row: Mapping[str, Any]) -> None:
+        detail = {name: row[name] for name in ("action", "value", "enabled")}
+        target = str(row["address"] or f"*@{row['domain']}")
+        await audit.note(connection, self._clock(), action, target, account_id=str(row["account_id"]), detail=detail)
 
     def _changed(self, row: dict[str, Any]) -> Rule:
         self._cache.clear()

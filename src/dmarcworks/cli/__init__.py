@@ -22,6 +22,7 @@ COMMANDS = {
     "serve": "Run SMTP, the reader and the dashboard until SIGTERM or Ctrl-C.",
     "demo": "Run it all on a throw-away home with 90 days of sample reports.",
     "domain": "The domains that reports are taken for.",
+    "route": "Where mail for an address goes: to a worker, on to somebody, nowhere.",
     "token": "Tokens that let a program ask over HTTP.",
     "user": "Who may log in to the dashboard.",
     "audit": "Who changed what, when and from where.",

@@ -20,6 +20,7 @@ import structlog
 
 from dmarcworks.catalogue.activity import Activity, Line
 from dmarcworks.catalogue.routes import Routes
+from dmarcworks.enrich.authenticity import Authenticity
 from dmarcworks.errors import DmarcworksError, RefusedError
 from dmarcworks.metrics import Metrics
 from dmarcworks.routing import rules
@@ -61,6 +62,16 @@ class Routed:
     sent: tuple[Sent, ...] = ()
 
 
+class Way(Post, Protocol):
+    """How mail leaves, with the way back for rewritten senders."""
+
+    async def bounce(self, message: Message, to: str) -> str:
+        """Send a mail back to who a rewritten sender stands for."""
+
+    def reverse(self, address: str) -> str | None:
+        """Who a rewritten sender of ours stands for; None for any other address."""
+
+
 Gate = Callable[[str], Awaitable[Mapping[str, str] | None]]
 """The KV entry of a rua address: account_id, domain_id, domain; None for an address that is none."""
 
@@ -78,7 +89,7 @@ class Router:
         hands: Mapping[str, Hand],
         activity: Activity,
         metrics: Metrics,
-        post: Post | None = None,
+        way: Way | None = None,
     ) -> None:
         self._hostname = hostname.lower()
         self._subaddressing = subaddressing
@@ -87,7 +98,7 @@ class Router:
         self._hands = hands
         self._activity = activity
         self._metrics = metrics
-        self._post = post
+        self._way = way
 
     async def recipient(self, address: str) -> str | None:
         """None to accept, else the whole reply."""
@@ -131,18 +142,22 @@ class Router:
             match, gate = await self._match(address)
         except DmarcworksError as error:
             match, gate = rules.Match(rules.Reject(STORE_AWAY)), None
-            routed = Routed(STORE_AWAY, "failed", str(error))
+            routed, checked = Routed(STORE_AWAY, "failed", str(error)), None
         else:
             account_id = match.rule.account_id if match.rule else (gate or {}).get("account_id", "")
             message = Message(
-                sender, address, raw, peer=peer.address, helo=peer.helo, account_id=account_id, post=self._post
+                sender, address, raw, peer=peer.address, helo=peer.helo, account_id=account_id, post=self._way
             )
             routed = await self._act(match.action, message)
-        self._note(routed, match, gate, sender, address, raw, peer, now, time.perf_counter() - started)
+            checked = message.authenticity
+        self._note(routed, match, gate, sender, address, raw, peer, now, time.perf_counter() - started, checked)
         return routed
 
     async def _match(self, address: str) -> tuple[rules.Match, Mapping[str, str] | None]:
         domain = rules.mail_domain(address)
+        original = self._way.reverse(address) if self._way is not None and domain == self._hostname else None
+        if original is not None:
+            return rules.Match(rules.Return(original)), None
         gate = await self._gate(address) if domain == self._hostname else None
         held = await self._routes.effective(domain) if domain and address.isascii() else ()
         return rules.route(address, held, rua=gate is not None, subaddressing=self._subaddressing), gate
@@ -153,7 +168,10 @@ class Router:
         if isinstance(action, rules.Reject):
             return Routed(action.status, "rejected", action.status)
         if isinstance(action, rules.Forward):
-            return await self._forward(action.destination, message)
+            return await self._leave(message.forward(action.destination), message)
+        if isinstance(action, rules.Return):
+            assert self._way is not None
+            return await self._leave(self._way.bounce(message, action.original), message)
         hand = self._hands.get(action.worker)
         if hand is None:
             return Routed(NO_WORKER, "failed", f"there is no worker {action.worker}")
@@ -167,11 +185,9 @@ class Router:
         error = message.reject_reason if rejected and message.reject_reason is not None else done.word
         return Routed(done.reply, "rejected" if rejected else "failed", error, sent=sent)
 
-    async def _forward(self, destination: str, message: Message) -> Routed:
-        if loops(message):
-            return Routed(TOO_MANY_HOPS, "rejected", TOO_MANY_HOPS)
+    async def _leave(self, leaving: Awaitable[str], message: Message) -> Routed:
         try:
-            await message.forward(destination)
+            await leaving
         except RefusedError as error:
             return Routed(error.reply, "failed" if error.temporary else "rejected", error.reply)
         except DmarcworksError as error:
@@ -189,6 +205,7 @@ class Router:
         peer: Peer,
         now: datetime,
         seconds: float,
+        checked: Authenticity | None = None,
     ) -> None:
         """A line in the log and the counters; no store is asked."""
         self._metrics.mails.labels(routed.outcome).inc()
@@ -217,6 +234,10 @@ class Router:
                 message_id=field(head, "message-id"),
                 subject=field(head, "subject"),
                 seconds=round(seconds, 6),
+                spf="" if checked is None else checked.spf,
+                dkim="" if checked is None else checked.dkim,
+                dmarc="" if checked is None else checked.dmarc,
+                arc="" if checked is None else checked.arc,
             )
         )
 

@@ -43,7 +43,14 @@ class Reject:
     status: str
 
 
-Action = ToWorker | Forward | Drop | Reject
+@dataclass(frozen=True, slots=True)
+class Return:
+    """A bounce for a sender that was rewritten when its mail was forwarded: send it back to who that is."""
+
+    original: str
+
+
+Action = ToWorker | Forward | Drop | Reject | Return
 
 UNKNOWN_RECIPIENT = Reject("550 5.1.1 No such recipient here")
 UNTOLD_REASON = "Mail to this address is not taken"

@@ -15,6 +15,7 @@ from email.policy import compat32
 from functools import cached_property
 from typing import Protocol
 
+from dmarcworks.enrich.authenticity import Authenticity
 from dmarcworks.errors import UsageError
 
 _CHUNK = 65_536
@@ -169,6 +170,8 @@ class Message:
         self.head = raw[: _end_of_headers(raw)]
         self.reject_reason: str | None = None
         self.sent: list[Sent] = []
+        # What a check found, when one was made on the way.
+        self.authenticity: Authenticity | None = None
         self._post = post
 
     @cached_property
@@ -201,6 +204,15 @@ class Message:
         message_id = await self._way().reply(self, reply)
         self.sent.append(Sent("reply", self.from_, message_id, sender=reply.from_, raw=reply.data))
         return message_id
+
+    def leave_by(self, post: Post) -> None:
+        """Use another way out from now on, such as one that can be called from a worker's own thread."""
+        self._post = post if self._post is not None else None
+
+    @property
+    def post(self) -> Post | None:
+        """The way out."""
+        return self._post
 
     def _way(self) -> Post:
         if self._post is None:

@@ -1,0 +1,237 @@
+"""`dmarcworks route …`: rules that say where mail goes, and the addresses that it may be forwarded to."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import typer
+
+from dmarcworks.catalogue.destinations import Destination
+from dmarcworks.catalogue.routes import DROP, FORWARD, REJECT, WORKER, Rule, Zone, plain_address, zone_of
+from dmarcworks.cli.common import print_json, print_table, with_stores
+from dmarcworks.errors import NotFoundError, UsageError
+from dmarcworks.settings import Settings
+from dmarcworks.stores import Stores
+
+app = typer.Typer(
+    help="Where mail for an address goes: to a worker, on to somebody, nowhere.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+destination = typer.Typer(help="Addresses that mail may be forwarded to.", no_args_is_help=True, add_completion=False)
+app.add_typer(destination, name="destination")
+
+_JSON = typer.Option(False, "--json", help="Print JSON for machines.")
+_ACCOUNT = typer.Option("default", "--account", help="The account.")
+_WORKER = typer.Option(None, "--worker", help="Hand the mail to this worker.")
+_FORWARD = typer.Option(None, "--forward", help="Send it on to this verified destination.")
+_DROP = typer.Option(False, "--drop", help="Take it and keep nothing.")
+_REJECT = typer.Option(None, "--reject", help="Refuse it with this reason.")
+
+
+@app.command()
+def add(
+    address: str = typer.Argument(help="The address, like info@example.com."),
+    worker: str | None = _WORKER,
+    forward: str | None = _FORWARD,
+    drop: bool = _DROP,
+    reject: str | None = _REJECT,
+    name: str = typer.Option("", "--name", help="What to call the rule."),
+    disabled: bool = typer.Option(False, "--disabled", help="Not in effect yet."),
+    priority: int = typer.Option(0, "--priority", help="Of two on an address the lower one wins, then the newer."),
+    account: str = _ACCOUNT,
+    as_json: bool = _JSON,
+) -> None:
+    """Add a rule; in effect within a second or two."""
+    action, value = _action(worker, forward, drop, reject)
+
+    async def work(stores: Stores, settings: Settings) -> Rule:
+        zone = await _zone(plain_address(address).rpartition("@")[2], account, stores, settings)
+        _known(action, value, settings)
+        return await stores.mailroom.routes.add(
+            zone, address, action, value, name=name, enabled=not disabled, priority=priority
+        )
+
+    rule = with_stores(work)
+    print_json(rule) if as_json else print(f"{rule.address} → {_words(rule)}  (rule {rule.id})")
+
+
+@app.command("catch-all")
+def catch_all(
+    domain: str = typer.Argument(help="The domain, or the report host."),
+    worker: str | None = _WORKER,
+    forward: str | None = _FORWARD,
+    drop: bool = _DROP,
+    reject: str | None = _REJECT,
+    off: bool = typer.Option(False, "--off", help="Turn it off: mail that no rule matches is refused again."),
+    account: str = _ACCOUNT,
+    as_json: bool = _JSON,
+) -> None:
+    """Say what happens to mail that no rule matches."""
+    action, value = (REJECT, "") if off else _action(worker, forward, drop, reject)
+
+    async def work(stores: Stores, settings: Settings) -> Rule:
+        zone = await _zone(domain.strip().lower(), account, stores, settings)
+        _known(action, value, settings)
+        return await stores.mailroom.routes.set_catch_all(zone, action, value, enabled=not off)
+
+    rule = with_stores(work)
+    if as_json:
+        print_json(rule)
+    else:
+        print(f"the catch-all of {rule.domain} is off" if off else f"anything else @{rule.domain} → {_words(rule)}")
+
+
+@app.command("list")
+def list_(
+    domain: str | None = typer.Argument(None, help="Only this domain's rules."),
+    account: str | None = typer.Option(None, "--account", help="Only this account's rules."),
+    as_json: bool = _JSON,
+) -> None:
+    """List the rules: the catch-all of a domain last."""
+
+    async def work(stores: Stores, settings: Settings) -> list[Rule]:
+        owner = None if account is None else (await stores.accounts.account_by_name(account)).id
+        rules = await stores.mailroom.routes.rules(account_id=owner)
+        return [rule for rule in rules if domain is None or rule.domain == domain.strip().lower()]
+
+    rules = with_stores(work)
+    if as_json:
+        print_json(rules)
+        return
+    rows = [
+        (rule.id[:8], rule.address or f"*@{rule.domain}", _words(rule), "on" if rule.enabled else "off", rule.name)
+        for rule in rules
+    ]
+    empty = "No rule yet: `dmarcworks route add info@example.com --forward me@example.org`."
+    print_table(["rule", "address", "goes to", "", "name"], rows, empty)
+
+
+@app.command()
+def remove(rule: str = typer.Argument(help="The rule's id, or the beginning of it.")) -> None:
+    """Take a rule away."""
+
+    async def work(stores: Stores, _: Settings) -> Rule:
+        found = await _find(rule, stores)
+        return await stores.mailroom.routes.remove(_of(found), found.id)
+
+    gone = with_stores(work)
+    print(f"the rule on {gone.address or 'everything else'} is removed")
+
+
+@app.command()
+def enable(rule: str = typer.Argument(help="The rule's id, or the beginning of it.")) -> None:
+    """Let a rule be in effect."""
+    _switch(rule, True)
+
+
+@app.command()
+def disable(rule: str = typer.Argument(help="The rule's id, or the beginning of it.")) -> None:
+    """Keep a rule without its effect."""
+    _switch(rule, False)
+
+
+@destination.command("add")
+def destination_add(
+    email: str = typer.Argument(help="The address."),
+    trust: bool = typer.Option(False, "--trust", help="You vouch for it: no mail with a link is needed."),
+    account: str = _ACCOUNT,
+    as_json: bool = _JSON,
+) -> None:
+    """Add a destination: prints the link that its owner must open (the dashboard mails it)."""
+
+    async def work(stores: Stores, settings: Settings) -> tuple[Destination, str]:
+        owner = await stores.accounts.account_by_name(account, create=True)
+        made, secret = await stores.mailroom.destinations.add(owner.id, email, verified=trust)
+        base = settings.public_url.rstrip("/") or f"http://{settings.http_host}:{settings.http_port}"
+        return made, "" if trust else f"{base}/routing/verify/{secret}"
+
+    made, link = with_stores(work)
+    if as_json:
+        print_json({**asdict(made), "link": link or None})
+    else:
+        print(f"{made.email} is verified" if trust else f"{made.email} is verified once its owner opens\n  {link}")
+
+
+@destination.command("list")
+def destination_list(
+    account: str | None = typer.Option(None, "--account", help="Only this account's."), as_json: bool = _JSON
+) -> None:
+    """List the destinations."""
+
+    async def work(stores: Stores, _: Settings) -> list[Destination]:
+        owner = None if account is None else (await stores.accounts.account_by_name(account)).id
+        return await stores.mailroom.destinations.destinations(owner)
+
+    found = with_stores(work)
+    if as_json:
+        print_json(found)
+    else:
+        rows = [(one.email, one.verified or "not yet", one.created) for one in found]
+        print_table(["address", "verified", "added"], rows, "No destination yet.")
+
+
+@destination.command("remove")
+def destination_remove(email: str = typer.Argument(help="The address."), account: str = _ACCOUNT) -> None:
+    """Take a destination away: rules that forward to it stop."""
+
+    async def work(stores: Stores, _: Settings) -> Destination:
+        owner = await stores.accounts.account_by_name(account)
+        return await stores.mailroom.destinations.remove(owner.id, email)
+
+    print(f"{with_stores(work).email} is removed")
+
+
+def _action(worker: str | None, forward: str | None, drop: bool, reject: str | None) -> tuple[str, str]:
+    """The one action that was asked for."""
+    asked = [(WORKER, worker), (FORWARD, forward), (DROP, "" if drop else None), (REJECT, reject)]
+    given = [(action, value) for action, value in asked if value is not None]
+    if len(given) != 1:
+        raise UsageError("say one of --worker NAME, --forward ADDRESS, --drop, --reject REASON")
+    return given[0]
+
+
+def _known(action: str, value: str, settings: Settings) -> None:
+    names = {"dmarc", *(entry.partition("=")[0].strip() for entry in settings.workers.split(",") if entry.strip())}
+    if action == WORKER and value not in names:
+        raise UsageError(f"there is no worker {value!r}; DMARCWORKS_WORKERS names {', '.join(sorted(names))}")
+
+
+async def _zone(domain: str, account: str, stores: Stores, settings: Settings) -> Zone:
+    """The zone that an address's domain is in: the report host, or a domain of ours with that name or above it."""
+    if domain == settings.hostname.lower():
+        owner = await stores.accounts.account_by_name(account, create=True)
+        return Zone(owner.id, "", domain)
+    name = domain
+    while "." in name:
+        found = await stores.accounts.domain(None, name)
+        if found is not None:
+            return zone_of(found)
+        name = name.partition(".")[2]
+    raise NotFoundError(f"{domain} is no domain of this system; `dmarcworks domain add` adds one")
+
+
+async def _find(rule_id: str, stores: Stores) -> Rule:
+    rules = [rule for rule in await stores.mailroom.routes.rules() if rule_id and rule.id.startswith(rule_id)]
+    if len(rules) != 1:
+        raise NotFoundError(f"there is no rule {rule_id}" if not rules else f"{len(rules)} rules begin with {rule_id}")
+    return rules[0]
+
+
+def _of(rule: Rule) -> Zone:
+    return Zone(rule.account_id, rule.domain_id, rule.domain)
+
+
+def _switch(rule_id: str, enabled: bool) -> None:
+    async def work(stores: Stores, _: Settings) -> Rule:
+        found = await _find(rule_id, stores)
+        return await stores.mailroom.routes.change(_of(found), found.id, enabled=enabled)
+
+    rule = with_stores(work)
+    print(f"the rule on {rule.address or 'everything else'} is {'on' if rule.enabled else 'off'}")
+
+
+def _words(rule: Rule) -> str:
+    words: dict[str, Any] = {DROP: "dropped", REJECT: f"refused: {rule.value}" if rule.value else "refused"}
+    return str(words.get(rule.action, f"{'worker ' if rule.action == WORKER else ''}{rule.value}"))

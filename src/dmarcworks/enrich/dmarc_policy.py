@@ -1,0 +1,91 @@
+"""The DMARC record that holds for a domain, and whether two domains are one organisation's: RFC 9989's tree walk.
+
+At most eight questions a walk. Several records at a name are none. "psd=n" ends a walk at its name, "psd=y" one label
+below it, else the shortest name with a record is the organisation's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dmarcworks.enrich.resolver import Resolver
+
+_QUESTIONS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a record asks: none, quarantine or reject for this domain; whether alignment is strict."""
+
+    action: str
+    strict_dkim: bool
+    strict_spf: bool
+
+
+class PolicyFinder:
+    """Asks for records once each; `deadline` in seconds of time.monotonic."""
+
+    def __init__(self, resolver: Resolver, deadline: float) -> None:
+        self._resolver = resolver
+        self._deadline = deadline
+        self._records: dict[str, dict[str, str] | None] = {}
+
+    def policy(self, domain: str) -> Policy | None:
+        """The policy for mail from the domain; None when nobody publishes one."""
+        own = self._record(domain)
+        if own is not None:
+            return _policy(own, "p")
+        found = self._record(self.organisation(domain))
+        return None if found is None else _policy(found, "sp")
+
+    def aligned(self, author: str, domain: str, strict: bool) -> bool:
+        """Whether an authenticated domain stands for the author's."""
+        if author == domain:
+            return True
+        return not strict and bool(domain) and self.organisation(author) == self.organisation(domain)
+
+    def organisation(self, domain: str) -> str:
+        """The organisational domain; the domain itself when no record says otherwise."""
+        shortest, below = domain, domain
+        for name in _walk(domain):
+            record = self._record(name)
+            if record is not None:
+                kind = record.get("psd", "u").lower()
+                if kind == "n":
+                    return name
+                if kind == "y" and name != domain:
+                    return below
+                shortest = name
+            below = name
+        return shortest
+
+    def _record(self, name: str) -> dict[str, str] | None:
+        if name not in self._records:
+            answers = self._resolver(f"_dmarc.{name}", "TXT", self._deadline)
+            read = [_tags(answer.decode("utf-8", "replace")) for answer in answers]
+            ours = [tags for tags in read if tags is not None]
+            self._records[name] = ours[0] if len(ours) == 1 else None
+        return self._records[name]
+
+
+def _walk(domain: str) -> list[str]:
+    """The names to ask, from the domain upwards; a long name goes on with its last seven labels."""
+    labels = domain.split(".")
+    rest = labels[1:] if len(labels) < _QUESTIONS else labels[-(_QUESTIONS - 1) :]
+    return [domain, *(".".join(rest[index:]) for index in range(len(rest)))]
+
+
+def _tags(text: str) -> dict[str, str] | None:
+    """A record's tags; None when it is no DMARC record."""
+    parts = [part.partition("=") for part in text.split(";") if part.strip()]
+    if not parts or parts[0][0].strip().lower() != "v" or parts[0][2].strip() != "DMARC1":
+        return None
+    return {name.strip().lower(): value.strip() for name, _, value in reversed(parts)}
+
+
+def _policy(tags: dict[str, str], wanted: str) -> Policy:
+    asked = tags.get(wanted, tags.get("p", "none")).lower()
+    action = asked if asked in ("none", "quarantine", "reject") else "none"
+    if tags.get("t", "n").lower() == "y":
+        action = {"reject": "quarantine", "quarantine": "none"}.get(action, action)
+    return Policy(action, tags.get("adkim", "r").lower() == "s", tags.get("aspf", "r").lower() == "s")

@@ -1,0 +1,57 @@
+"""Signatures on mail that leaves: a DKIM signature (RFC 6376) and, on forwarded mail, an ARC seal (RFC 8617).
+
+Fields are put in front of the mail; nothing that was signed before is touched. A mail that cannot be sealed (a broken
+chain, no results to seal) leaves with the signature alone.
+"""
+
+from __future__ import annotations
+
+import time
+
+import dkim
+import structlog
+
+from dmarcworks.errors import SettingsError
+
+log = structlog.get_logger("dmarcworks.signing")
+
+_FIELDS = (b"from", b"to", b"cc", b"subject", b"date", b"message-id", b"reply-to", b"in-reply-to", b"references")
+_BROKEN = (dkim.DKIMException, ValueError, KeyError, IndexError, AttributeError, TypeError)
+
+
+class Signer:
+    """Signs as `selector._domainkey.domain` with a PEM key (RSA); `SettingsError` when it is none."""
+
+    def __init__(self, key: str, selector: str, domain: str, hostname: str) -> None:
+        self._key = key.encode()
+        self._selector = selector.encode()
+        self._domain = domain.encode()
+        self._hostname = hostname
+        try:
+            self.sign(b"From: a@b.example\r\n\r\nx\r\n")
+        except _BROKEN as error:
+            raise SettingsError(f"DMARCWORKS_DKIM_KEY is no RSA key in PEM form: {error}") from None
+
+    def sign(self, raw: bytes) -> bytes:
+        """The mail with a signature in front."""
+        present = {line.partition(b":")[0].strip().lower() for line in raw.partition(b"\r\n\r\n")[0].split(b"\r\n")}
+        fields = [name for name in _FIELDS if name in present]
+        signature: bytes = dkim.sign(raw, self._selector, self._domain, self._key, include_headers=fields)
+        return signature + raw
+
+    def seal(self, raw: bytes, results: str) -> bytes:
+        """The mail with these Authentication-Results, an ARC set and a signature in front."""
+        told = f"Authentication-Results: {self._hostname};\r\n {results}\r\n".encode() + raw
+        try:
+            chain = dkim.ARC(told)
+            arc = b"".join(
+                chain.sign(self._selector, self._domain, self._key, self._hostname.encode(), timestamp=int(time.time()))
+            )
+        except _BROKEN as error:
+            log.info("a mail could not be sealed", error=repr(error))
+            arc = b""
+        try:
+            return self.sign(arc + told)
+        except _BROKEN as error:
+            log.info("a mail could not be signed", error=repr(error))
+            return arc + told
