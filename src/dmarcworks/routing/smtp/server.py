@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import resource
 import socket
 from collections.abc import Sequence
 
@@ -26,6 +27,7 @@ from dmarcworks.routing.smtp.tls import Certificate
 log = structlog.get_logger("dmarcworks.smtp")
 
 _PROXY_SECONDS = 5.0
+_OTHER_FILES = 1024
 
 
 class SmtpServer:
@@ -85,8 +87,10 @@ class SmtpServer:
             for listener in self._listeners if bound is None else ():
                 self.bound += bind(listener)
             self.bound += bound or ()
+            _allow_files(self.bounds.connections)
             for one in self.bound:
                 await self._open(one)
+                log.info("listening", address=str(one.listener))
         except BaseException:
             await self._shut()
             raise
@@ -179,3 +183,14 @@ class SmtpServer:
         self._servers, self._accepting = [], []
         for bound in self.bound:
             remove(bound)
+
+
+def _allow_files(connections: int) -> None:
+    """As many open files as connections and what else a server has; the usual soft limit of 1,024 is too few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY and wanted > hard:
+        log.warning("few open files allowed", limit=hard, connections=connections)
+        wanted = hard
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
