@@ -8,6 +8,8 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from mails import BEGIN, DAY, report_mail
 
@@ -114,3 +116,38 @@ def test_retention_by_command(system: System) -> None:
     assert f"{mails} things and " in system.cli("retention", "run").stdout
     assert list((system.home / "objects" / "inbox").rglob("*.eml")) == []
     assert system.json("verify")["differences"] == []
+
+
+def test_backup_while_it_runs_and_restore_elsewhere(system: System, tmp_path: Path) -> None:
+    """Mail comes in during the backup; restored into an empty home, the sums, the domain and its token are there."""
+    rua = system.rua["example.com"]
+    folder = tmp_path / "backup"
+    first = system.json("backup", str(folder))
+    assert (first["damaged"], first["copied"]) == (0, first["objects"])
+    coming = [report_mail(f"b{n}", begin=BEGIN + DAY * (n % 7)) for n in range(50)]
+    with ThreadPoolExecutor(1) as thread:
+        sending = thread.submit(system.send, rua, *coming)
+        during = system.json("backup", str(folder))
+        assert sending.result() == [(250, "")] * len(coming)
+    assert during["damaged"] == 0
+    system.settle()
+    last = system.json("backup", str(folder))
+    before = days(system)
+    assert system.cli("restore", str(folder)).returncode == 1
+    assert system.stop() == 0
+    refused = system.cli("restore", str(folder))
+    assert refused.returncode == 1
+    assert "is not empty" in refused.stderr
+    other = System(tmp_path / "other", token=system.token, account_id=system.account_id, rua=dict(system.rua))
+    shown = other.cli("restore", str(folder))
+    assert (shown.returncode, shown.stderr) == (0, shown.stderr)
+    assert f"{last['reports']} reports" in shown.stdout
+    assert "0 differences" in shown.stdout
+    other.start()
+    assert days(other) == before
+    assert other.send(rua, report_mail("after", begin=BEGIN + 8 * DAY)) == [(250, "")]
+    other.settle()
+    assert len(days(other)) == len(before) + 1
+    assert other.json("verify")["differences"] == []
+    assert other.stop() == 0
+    system.start()

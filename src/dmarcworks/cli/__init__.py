@@ -29,6 +29,8 @@ COMMANDS = {
     "sql": "Ask by SQL.",
     "problems": "What could not be read or counted, and why.",
     "replay": "Rebuild the figures from the archived reports.",
+    "backup": "Copy catalogue and objects into a folder, while it runs.",
+    "restore": "Bring a backup into this home and make the figures anew.",
     "retention": "How long things are kept, and taking what is older.",
     "verify": "Compare catalogue, archive and figures, and name every difference.",
     "deliver": "Take one mail from standard input, for a mail server's pipe.",

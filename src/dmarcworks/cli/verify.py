@@ -20,7 +20,7 @@ def verify(
         if event["event"] == "difference":
             differences.append(event)
             if not as_json:
-                print(_line(event))
+                print(told(event))
 
     result = run("verify", {"repair": repair, "domain": domain}, seen, quiet=as_json)
     if as_json:
@@ -33,7 +33,8 @@ def verify(
         raise typer.Exit(1)
 
 
-def _line(event: Event) -> str:
+def told(event: Event) -> str:
+    """A difference as a line for people."""
     where = event["key"] or event["table"]
     report = f" report {event['report'][:16]}" if event["report"] else ""
     mended = " · repaired" if event["repaired"] else ""

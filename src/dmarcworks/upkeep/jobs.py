@@ -15,8 +15,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from dmarcworks.errors import ConflictError, DmarcworksError, NotFoundError, UsageError
+from dmarcworks.upkeep.backup import backup
 from dmarcworks.upkeep.house import Event, Events, House
 from dmarcworks.upkeep.replay import drop_old, replay, swap_back
+from dmarcworks.upkeep.restore import restore
 from dmarcworks.upkeep.retention import retain
 from dmarcworks.upkeep.verify import verify
 
@@ -30,6 +32,8 @@ JOBS: Mapping[str, Callable[..., Events]] = {
     "replay-back": swap_back,
     "replay-drop": drop_old,
     "retention": retain,
+    "backup": backup,
+    "restore": restore,
 }
 
 

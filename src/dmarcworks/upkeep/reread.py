@@ -54,11 +54,14 @@ def _found(content: bytes, row: Row[Any], house: House) -> Item:
     if hashlib.sha256(content).hexdigest() != digest_of(row.object_key):
         raise Gone("the archived attachment has changed")
     bounds = house.env.bounds
-    reading = read_bytes(content, row.file_name, bounds)
-    item = _matching(reading, row)
-    if item is None and row.kind == FailureReport.kind:
+    if row.kind == FailureReport.kind:
         reading = read_mail(content, bounds)
         item = _matching(private(content, reading, house.env.failure_originals, bounds)[0], row)
+    else:
+        item = None
+    if item is None:
+        reading = read_bytes(content, row.file_name, bounds)
+        item = _matching(reading, row)
     if item is None:
         reasons = ", ".join(problem.reason for problem in reading.problems)
         raise Gone(f"the archived attachment no longer reads as this report{': ' if reasons else ''}{reasons}")
@@ -129,14 +132,19 @@ def renewed(row: Row[Any], item: Item) -> Renewed:
     report = item.report
     short = summary(report, received=datetime.fromtimestamp(row.received, UTC), digest=row.content)
     warnings = [{"code": w.code, "where": w.where, "detail": w.detail} for w in report.warnings]
+    noted = json.loads(row.warnings)
     # What another report makes odd about this one is not in the report: it stays.
-    beside = [w for w in json.loads(row.warnings) if w["code"] == "same_identity_other_content"]
+    beside = [w for w in noted if w["code"] == "same_identity_other_content"]
+    own = [w for w in noted if w not in beside]
+    # A place in the mail is told differently from one in the attachment alone; the first says more.
+    if [(w["code"], w["detail"]) for w in own] == [(w["code"], w["detail"]) for w in warnings]:
+        warnings = own
     now = {
         "begin": clamp(short.begin, _BIGINT),
         "end": clamp(short.end, _BIGINT),
         "day": day_of(short.begin).isoformat(),
         "records": short.records,
         "messages": clamp(short.messages, _BIGINT),
-        "warnings": json.dumps(warnings + beside),
+        "warnings": row.warnings if warnings == own else json.dumps(warnings + beside),
     }
     return {name: value for name, value in now.items() if value != row._mapping[name]}
