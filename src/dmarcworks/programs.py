@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
+from starlette.routing import Mount
 
 from dmarcworks.analytics.questions import Questions
 from dmarcworks.api import zones
@@ -55,4 +57,7 @@ def rest_deps(
 def install(app: FastAPI, deps: RestDeps, limits: Limits) -> None:
     """Mount REST at /api/v1, and add the paths that the original's clients call."""
     app.include_router(zones.router(deps.accounts, deps.hostname))
-    app.mount(PREFIX, api(deps, limits))
+    mount = Mount(PREFIX, api(deps, limits))
+    # A line break in an address is odd, but it is below PREFIX all the same and is answered there.
+    mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
+    app.router.routes.append(mount)

@@ -96,6 +96,8 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
     responses: dict[str, Any] = operation["responses"]
     wanted = {int(code) for code in responses if code.isdigit() and int(code) >= 400} | set(_ALWAYS)
     parameters: list[dict[str, Any]] = operation.setdefault("parameters", [])
+    if any(parameter["name"] == "cursor" for parameter in parameters):
+        wanted.add(400)
     if method == "get":
         parameters.append(_header("If-None-Match", "The ETag of what you have; 304 when it is the same."))
         responses["304"] = {"description": "What you have is still so"}
