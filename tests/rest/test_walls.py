@@ -125,6 +125,8 @@ async def test_what_is_not_yours_is_not_there(house: House, who: str) -> None:
 async def test_a_token_of_one_domain_sees_that_only(house: House, who: str) -> None:
     """Lists hold its domain's things only; what concerns the whole account is refused, whatever its scope."""
     one = house.domains["one.example"].id
+    for domain in ("one.example", "two.example"):
+        assert len((await house.upload("write", domain, b"<feedback/>"))["problems"]) == 1
     assert [d["name"] for d in (await house.get(who, "/domains"))["items"]] == ["one.example"]
     assert [a["domain"] for a in (await house.get(who, "/rua-addresses"))["items"]] == ["one.example"]
     for path in ("/reports", "/uploads", "/problems"):
