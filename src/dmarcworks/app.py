@@ -36,12 +36,14 @@ from dmarcworks.api.sql_desk import Desk
 from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.absent import AbsentAnalytics
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
+from dmarcworks.catalogue.listing import Listing
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
 from dmarcworks.door import environment, front, inbox
 from dmarcworks.errors import DmarcworksError, SettingsError
 from dmarcworks.mailroom import routing
 from dmarcworks.metrics import Metrics
+from dmarcworks.retry import Mending
 from dmarcworks.settings import Settings
 from dmarcworks.stores import RUNNING, Stores, opened
 from dmarcworks.upkeep import jobs
@@ -109,6 +111,8 @@ def http_app(
         accounts=stores.accounts,
         arrivals=stores.arrivals,
         problems=stores.problems,
+        mending=Mending(stores),
+        listing=Listing(stores.database),
         questions=Questions(analytics),
         objects=stores.objects,
         audit=stores.audit,

@@ -92,3 +92,49 @@ async def test_open_problems_are_counted_by_domain_of_one_account(catalogue: Cat
     assert await catalogue.problems.counts("a" * 32) == {"d" * 32: 2, "e" * 32: 1}
     await catalogue.problems.close(first)
     assert await catalogue.problems.counts("a" * 32) == {"d" * 32: 1, "e" * 32: 1}
+
+
+async def test_what_was_let_go_stays_so(catalogue: Catalogue) -> None:
+    """Found again by another read it is no open problem; who and when is kept, in the audit log too."""
+    number = await add(catalogue)
+    row = await catalogue.problems.get(None, number)
+    assert row is not None
+    await catalogue.problems.discard(row, "person@example.com")
+    await catalogue.problems.close_mail("m1")
+    assert await add(catalogue, detail="Still cut.") == number
+    row = await catalogue.problems.get(None, number)
+    assert row is not None
+    assert (row.state, row.detail, row.changed_by) == ("discarded", "Still cut.", "person@example.com")
+    assert row.changed is not None
+    (told,) = await catalogue.audit.list("a" * 32)
+    assert (told.action, told.target) == ("problem.discard", str(number))
+
+
+async def test_a_retry_ends_in_closed_or_open(catalogue: Catalogue) -> None:
+    """While the mail waits its problems are neither; read, they close; given up, all open again."""
+    first, second = await add(catalogue), await add(catalogue, where="part 3")
+    other = await add(catalogue, mail_id="m2")
+    row = await catalogue.problems.get(None, first)
+    assert row is not None
+    await catalogue.problems.retrying(row, "person@example.com")
+    assert [row.id for row in await catalogue.problems.list(state="retrying")] == [second, first]
+    await catalogue.problems.reopen_mail("m1")
+    assert [row.id for row in await catalogue.problems.list()] == [other, second, first]
+    await catalogue.problems.retrying(row, "person@example.com")
+    await catalogue.problems.close_mail("m1")
+    await add(catalogue, where="part 3")
+    assert [row.id for row in await catalogue.problems.list()] == [other, second]
+    (closed,) = await catalogue.problems.list(state="closed")
+    assert (closed.id, closed.changed_by, closed.tried is None) == (first, "person@example.com", False)
+
+
+async def test_problems_are_counted_and_filtered_by_reason(catalogue: Catalogue) -> None:
+    """The most frequent first, of one account and state."""
+    await add(catalogue)
+    await add(catalogue, mail_id="m2")
+    last = await add(catalogue, reason="no_report")
+    await add(catalogue, account_id="b" * 32, mail_id="m3", reason="empty")
+    assert await catalogue.problems.reasons("a" * 32) == {"gzip_truncated": 2, "no_report": 1}
+    assert list(await catalogue.problems.reasons("a" * 32)) == ["gzip_truncated", "no_report"]
+    assert [row.id for row in await catalogue.problems.list("a" * 32, reason="no_report")] == [last]
+    assert await catalogue.problems.reasons("a" * 32, "closed") == {}

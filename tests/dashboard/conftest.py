@@ -18,16 +18,19 @@ from dmarcworks.analytics.questions import Questions
 from dmarcworks.api.graphql.router import Desk as Graphs
 from dmarcworks.api.sql_desk import Desk
 from dmarcworks.bindings.contracts import Analytics, Objects, QueryBounds
-from dmarcworks.bindings.open import open_analytics, open_database, open_kv, open_objects
+from dmarcworks.bindings.open import open_analytics, open_database, open_kv, open_objects, open_queue
 from dmarcworks.catalogue.accounts import Accounts, Domain
 from dmarcworks.catalogue.arrivals import Arrivals, NewReport
 from dmarcworks.catalogue.audit import Audit
+from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.mailroom import Mailroom
 from dmarcworks.catalogue.problems import Problems
-from dmarcworks.catalogue.queries import SavedQueries
+from dmarcworks.catalogue.queries import QueryLog, SavedQueries
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
 from dmarcworks.reports.model import AggregateReport, DkimResult, Policy, Reason, Record, SpfResult
+from dmarcworks.retry import Mending
+from dmarcworks.stores import Stores
 
 TODAY = date(2026, 11, 24)
 NOW = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
@@ -93,6 +96,7 @@ class House:
     objects: Objects
     analytics: Analytics
     mailroom: Mailroom
+    stores: Stores
     email: str = ""
     password: str = "correct horse battery"
 
@@ -184,10 +188,15 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     app = FastAPI(openapi_url=None)
     questions = Questions(analytics)
     mailroom = Mailroom.on(database)
+    queue = open_queue(database)
+    rest = (Audit(database, clock=clock), QueryLog(database, 1), SavedQueries(database, clock=clock), mailroom, queue)
+    stores = Stores(database, open_kv(database), queue, objects, accounts, arrivals, problems, *rest)
     deps = Deps(
         accounts=accounts,
         arrivals=arrivals,
         problems=problems,
+        mending=Mending(stores),
+        listing=Listing(database),
         questions=questions,
         objects=objects,
         audit=Audit(database, clock=clock),
@@ -200,7 +209,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         clock=clock,
     )
     pages.install(app, deps)
-    made = House(app, clock, accounts, arrivals, problems, objects, analytics, mailroom)
+    made = House(app, clock, accounts, arrivals, problems, objects, analytics, mailroom, stores)
     await fill(made)
     yield made
     await analytics.close()

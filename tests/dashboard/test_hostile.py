@@ -17,7 +17,7 @@ VALUES = (
 PAGES = {
     "/": ("q", "order", "dir", "page"),
     "/reports": ("before", "day"),
-    "/problems": ("before",),
+    "/problems": ("before", "state", "reason", "queued", "skipped"),
     "/login": ("next",),
     "/domains/example.com": ("days", "until"),
     "/domains/example.com/live": ("seen", "days", "until"),
@@ -38,7 +38,15 @@ async def test_any_query_is_answered_with_a_page(client: httpx.AsyncClient, path
 
 
 @pytest.mark.parametrize(
-    "path", ["/domains/{}", "/domains/{}/sources", "/reports/{}", "/reports/{}/raw", "/problems/{}/raw"]
+    "path",
+    [
+        "/domains/{}",
+        "/domains/{}/sources",
+        "/reports/{}",
+        "/reports/{}/raw",
+        "/problems/{}/raw",
+        "/problems/{}/discard",
+    ],
 )
 async def test_any_name_that_is_not_ours_is_not_found(client: httpx.AsyncClient, path: str) -> None:
     """A part of the path is only ever looked up."""

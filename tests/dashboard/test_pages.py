@@ -147,6 +147,7 @@ async def test_another_accounts_things_are_not_found(house: House, client: httpx
     problem = (await house.problems.list(neighbour.account_id))[0].id
     paths = [f"/domains/other.example{end}" for end in ("", "/live", "/setup", "/sources", "/records", "/reports")]
     paths += [f"/reports/{theirs}", f"/reports/{theirs}/raw", f"/problems/{problem}/raw", "/problems/x/raw"]
+    paths += [f"/problems/{problem}", f"/problems/{problem}/discard"]
     for path in paths:
         answer = await client.get(path)
         assert answer.status_code == 404, path

@@ -22,7 +22,9 @@ PAGES = (
     f"/reports/{'0' * 64}",
     f"/reports/{'0' * 64}/raw",
     "/problems",
+    "/problems/1",
     "/problems/1/raw",
+    "/problems/1/discard",
     "/password",
 )
 

@@ -1,4 +1,6 @@
-"""`dmarcworks` with a reader that cannot bear some mails: one kills the process, one keeps its thread for an hour.
+"""`dmarcworks` with a reader that cannot bear some mails.
+
+One kills the process, one keeps its thread for an hour, one fails until the file that POISON names is gone (the mend).
 
 Run as the command is: `python poisonous.py serve`. The rest of the process is the real thing.
 """
@@ -12,7 +14,7 @@ from typing import Any
 
 from dmarcworks.reports import read
 
-DEADLY, ENDLESS = b"X-Test: deadly", b"X-Test: endless"
+DEADLY, ENDLESS, BROKEN = b"X-Test: deadly", b"X-Test: endless", b"X-Test: broken"
 _sound = read.read_mail
 
 
@@ -22,6 +24,8 @@ def read_mail(raw: bytes, *rest: Any, **options: Any) -> Any:
         os.kill(os.getpid(), signal.SIGKILL)
     if ENDLESS in raw:
         time.sleep(3600)
+    if BROKEN in raw and os.path.exists(os.environ["POISON"]):
+        raise RuntimeError("this reader has a bug")
     return _sound(raw, *rest, **options)
 
 

@@ -73,6 +73,7 @@ class House:
     analytics: Tap
     objects: Tap
     queue: Tap
+    accounts: Accounts
 
     def replace(self, **parts: Any) -> None:
         """Another environment, and a consumer for it."""
@@ -82,6 +83,10 @@ class House:
     async def mail(self, raw: bytes, *, to: str | None = None) -> str:
         """Deliver a mail; the SMTP reply."""
         return await runtime.deliver(dmarc, Message("dmarc@mail.example", to or self.domain.rua, raw), self.env)
+
+    async def add_domain(self, name: str, account: str = "default") -> Domain:
+        """Another domain, of the same account unless told."""
+        return await self.accounts.add_domain(name, account)
 
     async def turn(self, seconds: float = 0.0) -> int:
         """Let time pass and work one batch."""
@@ -125,7 +130,8 @@ async def house(analytics: Analytics, tmp_path: Path) -> AsyncIterator[House]:
     database = SqliteDatabase(tmp_path / "catalogue.db")
     await database.migrate()
     kv = SqlKV(database)
-    domain = await Accounts(database, kv, "reports.example.net").add_domain("example.com")
+    accounts = Accounts(database, kv, "reports.example.net")
+    domain = await accounts.add_domain("example.com")
     taps = Tap(analytics), Tap(FolderObjects(tmp_path / "objects")), Tap(SqlQueue(database, clock))
     env = runtime.Env(
         kv=kv,
@@ -138,7 +144,7 @@ async def house(analytics: Analytics, tmp_path: Path) -> AsyncIterator[House]:
         now=lambda: datetime.fromtimestamp(clock.now, UTC),
     )
     consumer = runtime.Consumer(dmarc, env, batch=50, lease=300, max_retries=3)
-    yield House(env, domain, consumer, clock, tmp_path, *taps)
+    yield House(env, domain, consumer, clock, tmp_path, *taps, accounts)
     await database.close()
 
 

@@ -285,3 +285,82 @@ async def test_a_retry_by_a_person_counts_nothing_twice_and_closes_what_is_mende
     await house.turn()
     assert await house.total() == (1, 2, 5)
     assert await house.problems() == []
+
+
+async def adopt(house: House, key: str, domain_id: str, account_id: str = "") -> None:
+    """What `retry.adopt` queues."""
+    (row,) = [row for row in await house.env.arrivals.reports(house.domain.account_id) if row.key == key]
+    mail = await house.env.arrivals.mail(house.domain.account_id, row.mail_id)
+    assert mail is not None
+    await house.env.queue.send(
+        {
+            "mail_id": mail.id,
+            "object_key": mail.object_key,
+            "account_id": account_id or house.domain.account_id,
+            "domain_id": house.domain.id,
+            "domain": house.domain.name,
+            "recipient": mail.recipient,
+            "sender": mail.sender,
+            "peer": mail.peer,
+            "received": mail.received.timestamp(),
+            "size": mail.size,
+            "again": True,
+            "adopt": {key: domain_id},
+        }
+    )
+    await house.settle()
+
+
+async def messages(house: House, domain_id: str) -> int:
+    answer = await house.env.analytics.query(
+        "SELECT sum(count) FROM dmarc_reports WHERE domain_id = {domain_id:String} AND domain = 'example.org'",
+        {"domain_id": domain_id},
+        format="TabSeparated",
+    )
+    return int(answer)
+
+
+async def test_an_adopted_report_counts_once_for_the_right_domain(house: House) -> None:
+    """Adopted twice, crashed in between, its mail delivered again: five messages for example.org, none elsewhere."""
+    await house.mail(report_mail("1", domain="example.org"))
+    await house.settle()
+    right = await house.add_domain("example.org")
+    (row,) = await house.env.arrivals.reports(house.domain.account_id)
+    house.analytics.after["insert"] = [StoreError("power cut")]
+    await adopt(house, row.key, right.id)
+    await adopt(house, row.key, right.id)
+    await house.mail(report_mail("1", domain="example.org"))
+    await house.settle()
+    assert await messages(house, right.id) == 5
+    assert await house.total() == (0, 0, 0)
+    assert await house.problems() == []
+    (row,) = await house.env.arrivals.reports(house.domain.account_id)
+    assert (row.domain_id, row.state, row.published) == (right.id, "counted", True)
+
+
+async def test_no_report_is_adopted_across_accounts(house: House) -> None:
+    """Neither into another account's domain nor by another account's word."""
+    await house.mail(report_mail("1", domain="example.org"))
+    await house.settle()
+    other = await house.add_domain("example.org", "neighbour")
+    (row,) = await house.env.arrivals.reports(house.domain.account_id)
+    await adopt(house, row.key, other.id)
+    await house.env.arrivals.adopt(other.account_id, {row.key: other.id})
+    assert await messages(house, other.id) == 0
+    (row,) = await house.env.arrivals.reports(house.domain.account_id)
+    assert (row.domain_id, row.state) == (house.domain.id, "foreign")
+    assert await house.problems() == ["other_domain"]
+
+
+async def test_a_report_that_comes_again_to_the_right_address_counts(house: House) -> None:
+    """First to another domain's address, then to its own: counted once, for its own, and no problem is left."""
+    await house.mail(report_mail("1", domain="example.org"))
+    await house.settle()
+    assert await house.problems() == ["other_domain"]
+    right = await house.add_domain("example.org")
+    await house.mail(report_mail("1", domain="example.org"), to=right.rua)
+    await house.mail(report_mail("1", domain="example.org"), to=right.rua)
+    await house.settle()
+    assert await messages(house, right.id) == 5
+    assert await house.total() == (0, 0, 0)
+    assert await house.problems() == []

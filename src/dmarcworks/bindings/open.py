@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dmarcworks.bindings.contracts import KV, Analytics, Database, Objects, Queue
+from dmarcworks.bindings.contracts import KV, Analytics, Database, Objects
 from dmarcworks.bindings.kv import SqlKV
 from dmarcworks.bindings.objects import FolderObjects
 from dmarcworks.bindings.queue import SqlQueue
@@ -24,7 +24,7 @@ def open_kv(database: Database) -> KV:
     return SqlKV(database)
 
 
-def open_queue(database: Database) -> Queue:
+def open_queue(database: Database) -> SqlQueue:
     """The queue on the database; one per process, so that its `send` wakes its `wait`."""
     return SqlQueue(database)
 

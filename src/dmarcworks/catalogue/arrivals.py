@@ -8,7 +8,7 @@ Every write is idempotent: a redelivered mail finds its own rows and changes not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import tables
-from dmarcworks.catalogue.recording import Recorded, record
+from dmarcworks.catalogue.recording import Recorded, adopt, record
 from dmarcworks.catalogue.reports import NewReport, ReportRow, report_row
 from dmarcworks.reports.model import AggregateReport
 
@@ -118,6 +118,24 @@ class Arrivals:
                 if tries == _RACES - 1:
                     raise
         raise AssertionError("unreachable")
+
+    async def adopt(self, account_id: str, reports: Mapping[str, str]) -> None:
+        """Reports (by key) that were kept apart belong to these domains (by id) of the same account; once."""
+        table, domains = tables.reports, tables.domains
+        async with self._database.write() as connection:
+            for key, domain_id in reports.items():
+                ours = select(domains.c.id).where(domains.c.id == domain_id, domains.c.account_id == account_id)
+                foreign = select(table.c.key).where(
+                    table.c.key == key, table.c.account_id == account_id, table.c.state == "foreign", ours.exists()
+                )
+                if (await connection.execute(foreign)).first() is not None:
+                    await adopt(connection, key, domain_id)
+
+    async def domain_names(self, domain_ids: Sequence[str]) -> dict[str, str]:
+        """The names of domains by their ids; one that was removed is absent."""
+        statement = select(tables.domains.c.id, tables.domains.c.name).where(tables.domains.c.id.in_(domain_ids))
+        async with self._database.read() as connection:
+            return {row.id: row.name for row in (await connection.execute(statement)).all()}
 
     async def mark_published(self, keys: Sequence[str]) -> None:
         """The reports' rows are in Analytics."""

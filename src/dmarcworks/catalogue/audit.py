@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import tables
 
-__all__ = ["SYSTEM", "Actor", "Audit", "AuditRow", "act", "acting", "command", "note"]
+__all__ = ["SYSTEM", "Actor", "Audit", "AuditRow", "act", "acting", "actor", "command", "note"]
 
 DETAIL_CHARACTERS = 2000
 
@@ -60,6 +60,11 @@ class AuditRow:
 def act(actor: Actor) -> None:
     """Whatever this task changes from now on is changed by `actor`."""
     _ACTOR.set(actor)
+
+
+def actor() -> Actor:
+    """Who this task acts for."""
+    return _ACTOR.get()
 
 
 @contextmanager

@@ -1,22 +1,24 @@
 """Problems: every mail or part that could not be read or counted, with its reason and the raw bytes' key.
 
-A problem is noted once per mail, reason and place, however often the mail is delivered; it stays until a person or a
-successful retry closes it.
+A problem is noted once per mail, reason and place, however often the mail is delivered. It is open until its mail was
+read again without it (retrying, then closed) or a person let it go (discarded); what was discarded stays so, also when
+it is found again.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.catalogue import tables
+from dmarcworks.catalogue import audit, tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,14 @@ class ProblemRow:
     changed_by: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """How many mails were queued to be read again, and why which problem's was not."""
+
+    mails: int
+    skipped: tuple[str, ...] = ()
+
+
 class Problems:
     """The catalogue of what a person should see."""
 
@@ -63,16 +73,20 @@ class Problems:
         detail: str,
         object_key: str,
         file_name: str = "",
+        report_key: str | None = None,
+        letter: int | None = None,
     ) -> int:
         """Note a problem; its id. The same mail, reason and place is the same problem (opened again if closed)."""
         where, detail, file_name = map(tables.storable, (where, detail, file_name))
         table = tables.problems
         same = (table.c.mail_id == mail_id) & (table.c.reason == reason) & (table.c.where == where)
         async with self._database.write() as connection:
-            found = (await connection.execute(select(table.c.id).where(same))).scalar_one_or_none()
+            found = (await connection.execute(select(table.c.id, table.c.state).where(same))).one_or_none()
             if found is not None:
-                await connection.execute(update(table).where(table.c.id == found).values(detail=detail, state="open"))
-                return int(found)
+                state = "discarded" if found.state == "discarded" else "open"
+                again = {"detail": detail, "state": state, "letter": letter, "report_key": report_key}
+                await connection.execute(update(table).where(table.c.id == found.id).values(**again))
+                return int(found.id)
             result = await connection.execute(
                 insert(table).values(
                     account_id=account_id,
@@ -85,17 +99,28 @@ class Problems:
                     file_name=file_name,
                     created=self._clock(),
                     state="open",
+                    report_key=report_key,
+                    letter=letter,
                 )
             )
             key = result.inserted_primary_key
             return int(key[0]) if key else 0
 
     async def list(
-        self, account_id: str | None = None, state: str = "open", limit: int = 100, before: int | None = None
+        self,
+        account_id: str | None = None,
+        state: str = "open",
+        limit: int = 100,
+        before: int | None = None,
+        reason: str = "",
     ) -> list[ProblemRow]:
-        """Problems, newest first; of all accounts when `account_id` is None; `before` pages by id."""
+        """Problems, newest first; of all accounts when `account_id` is None, of all states and reasons when ""."""
         table = tables.problems
-        statement = select(table).where(table.c.state == state)
+        statement = select(table)
+        if state:
+            statement = statement.where(table.c.state == state)
+        if reason:
+            statement = statement.where(table.c.reason == tables.storable(reason))
         if account_id is not None:
             statement = statement.where(table.c.account_id == account_id)
         if before is not None:
@@ -140,12 +165,60 @@ class Problems:
                 update(tables.problems).where(tables.problems.c.id == problem_id).values(state="closed")
             )
 
+    async def reasons(self, account_id: str | None = None, state: str = "open") -> dict[str, int]:
+        """How many of each reason are in the state, the most frequent first."""
+        table = tables.problems
+        number = func.count().label("number")
+        statement = select(table.c.reason, number).where(table.c.state == state).group_by(table.c.reason)
+        if account_id is not None:
+            statement = statement.where(table.c.account_id == account_id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement.order_by(number.desc(), table.c.reason))).all()
+        return {row.reason: row.number for row in rows}
+
     async def close_mail(self, mail_id: str) -> None:
         """A retry of the mail begins: what is still wrong is noted again."""
+        await self._of_mail(mail_id, ("open", "retrying"), "closed")
+
+    async def reopen_mail(self, mail_id: str) -> None:
+        """A retry of the mail was given up: what was wrong before still is."""
+        await self._of_mail(mail_id, ("retrying",), "open")
+
+    async def _of_mail(self, mail_id: str, states: Sequence[str], state: str) -> None:
+        table, now = tables.problems, self._clock()
         async with self._database.write() as connection:
             await connection.execute(
-                update(tables.problems).where(tables.problems.c.mail_id == mail_id).values(state="closed")
+                update(table)
+                .where(table.c.mail_id == mail_id, table.c.state.in_(states))
+                .values(state=state, tried=now, changed=now)
             )
+
+    async def retrying(self, problem: ProblemRow, by: str, action: str = "problem.retry") -> None:
+        """Its mail is queued to be read again; the mail's other open problems wait for the same."""
+        table, now = tables.problems, self._clock()
+        concerned = (table.c.id == problem.id) | ((table.c.mail_id == problem.mail_id) & (table.c.state == "open"))
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(table)
+                .where(concerned, table.c.account_id == problem.account_id)
+                .values(state="retrying", changed=now, changed_by=by[:320])
+            )
+            await self._note(connection, problem, action, now)
+
+    async def discard(self, problem: ProblemRow, by: str) -> None:
+        """A person let it go: the row stays, with who and when."""
+        table, now = tables.problems, self._clock()
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(table)
+                .where(table.c.id == problem.id, table.c.account_id == problem.account_id)
+                .values(state="discarded", changed=now, changed_by=by[:320])
+            )
+            await self._note(connection, problem, "problem.discard", now)
+
+    async def _note(self, connection: AsyncConnection, problem: ProblemRow, action: str, now: float) -> None:
+        detail = {"reason": problem.reason, "mail_id": problem.mail_id}
+        await audit.note(connection, now, action, str(problem.id), account_id=problem.account_id, detail=detail)
 
 
 def problem_row(row: Row[Any]) -> ProblemRow:

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.catalogue import tables
 from dmarcworks.catalogue.reports import NewReport, ReportRow, report_row
 from dmarcworks.reports.days import day_of
 
-__all__ = ["Recorded", "record"]
+__all__ = ["Recorded", "adopt", "record"]
 
 # Values that one statement may bind, well below what every database takes.
 _BOUND = 500
@@ -45,12 +45,19 @@ async def record(connection: AsyncConnection, reports: Sequence[NewReport]) -> l
     seen = await _sightings(connection, reports, [row.key for rows in known.values() for _, row in rows])
     added: list[dict[str, Any]] = []
     sighted: list[dict[str, Any]] = []
+    adopted: list[ReportRow] = []
     outcomes: list[Recorded] = []
     for report, identity in zip(reports, identities, strict=True):
         found = known.setdefault((report.account_id, identity), [])
         same = next((row for content, row in found if content == report.content), None)
         outcome = "new" if same is None and not found else "variant" if same is None else ""
         row = same
+        if row is not None and row.state == "foreign" and report.state == "counted":
+            # It came to another domain's address before and is counted nowhere yet; this address is the right one.
+            row = replace(row, domain_id=report.domain_id, state="counted", published=False)
+            adopted.append(row)
+            found[:] = [(content, row if content == report.content else other) for content, other in found]
+            outcome = "new"
         if row is None:
             values = _values(report, identity, len(found))
             added.append(values)
@@ -77,7 +84,24 @@ async def record(connection: AsyncConnection, reports: Sequence[NewReport]) -> l
         await connection.execute(insert(tables.reports), added)
     if sighted:
         await connection.execute(insert(tables.sightings), sighted)
+    for row in adopted:
+        await adopt(connection, row.key, row.domain_id)
     return outcomes
+
+
+async def adopt(connection: AsyncConnection, key: str, domain_id: str) -> None:
+    """A report that was kept apart belongs to this domain: it is to be published, and no problem any more."""
+    table, problems = tables.reports, tables.problems
+    await connection.execute(
+        update(table)
+        .where(table.c.key == key, table.c.state == "foreign")
+        .values(domain_id=domain_id, state="counted", published=False)
+    )
+    await connection.execute(
+        update(problems)
+        .where(problems.c.report_key == key, problems.c.state.in_(("open", "retrying")))
+        .values(state="closed")
+    )
 
 
 async def _sightings(

@@ -1,4 +1,4 @@
-"""`dmarcworks problems …`: what could not be read or counted, and why."""
+"""`dmarcworks problems …`: what could not be read or counted, why, and what a person does about it."""
 
 from __future__ import annotations
 
@@ -6,79 +6,134 @@ import sys
 
 import typer
 
-from dmarcworks.catalogue.problems import ProblemRow
+from dmarcworks.catalogue.audit import command
+from dmarcworks.catalogue.problems import ProblemRow, Retried
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.errors import NotFoundError, UsageError
-from dmarcworks.retry import retry_all, retry_mail
+from dmarcworks.retry import adopt, adopt_all, discard, retry, retry_all
 from dmarcworks.settings import Settings
 from dmarcworks.stores import Stores
 
 app = typer.Typer(help="What could not be read or counted, and why.", add_completion=False)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
+_NUMBER = typer.Argument(help="The problem's number.")
+_NUMBER_OR_ALL = typer.Argument(0, help="The problem's number.", show_default=False)
+_REASON = typer.Option("", "--reason", help="Only of this reason, like no_report.")
+STATES = ("open", "retrying", "closed", "discarded")
 
 
 @app.callback(invoke_without_command=True)
 def _default(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        list_(limit=100, as_json=False)
+        list_(limit=100, reason="", state="open", every=False, as_json=False)
 
 
 @app.command("list")
 def list_(
     limit: int = typer.Option(100, "--limit", min=1, max=1000, help="At most this many, newest first."),
+    reason: str = _REASON,
+    state: str = typer.Option("open", "--state", help=f"Only in this state: {', '.join(STATES)}."),
+    every: bool = typer.Option(False, "--all", help="In every state."),
     as_json: bool = _JSON,
 ) -> None:
     """List the open problems, newest first."""
+    if state not in STATES:
+        raise UsageError(f"there is no state {state!r}; there are {', '.join(STATES)}")
 
     async def work(stores: Stores, settings: Settings) -> list[ProblemRow]:
-        return await stores.problems.list(limit=limit)
+        return await stores.problems.list(limit=limit, state="" if every else state, reason=reason)
 
     problems = with_stores(work)
     if as_json:
         print_json(problems)
-    else:
-        rows = [(p.id, p.created, p.reason, p.where, p.detail) for p in problems]
-        print_table(["id", "when", "reason", "where", "detail"], rows, "No open problem: everything was read.")
+        return
+    columns = ["id", "when", *(["state"] if every else []), "reason", "where", "detail"]
+    rows = [(p.id, p.created, *([p.state] if every else []), p.reason, p.where, p.detail) for p in problems]
+    narrowed = reason or every or state != "open"
+    print_table(columns, rows, "There is no such problem." if narrowed else "No open problem: everything was read.")
 
 
-@app.command()
-def retry(
-    problem_id: int = typer.Argument(0, help="The problem's number.", show_default=False),
+@app.command("retry")
+def retry_(
+    problem_id: int = _NUMBER_OR_ALL,
     every: bool = typer.Option(False, "--all", help="Every open problem, after an upgrade."),
+    reason: str = _REASON,
+    as_json: bool = _JSON,
 ) -> None:
     """Read the mail of a problem again. The running server does it at once; else the next one that starts."""
-    if bool(problem_id) == every:
-        raise UsageError("name one problem by its number, or all with --all")
+    _one_or_all(problem_id, every)
+    if reason and not every:
+        raise UsageError("--reason goes with --all")
 
-    async def work(stores: Stores, settings: Settings) -> int:
+    async def work(stores: Stores, settings: Settings) -> Retried:
         if every:
-            return await retry_all(stores)
-        problem = await stores.problems.get(None, problem_id)
-        if problem is None:
-            raise NotFoundError(f"there is no problem {problem_id}; `dmarcworks problems list` names them")
-        await retry_mail(stores, problem)
-        return 1
+            return await retry_all(stores, reason=reason, by=command().name)
+        await retry(stores, await _problem(stores, problem_id), command().name)
+        return Retried(1)
 
-    mails = with_stores(work)
-    print(f"{mails} mail{'' if mails == 1 else 's'} queued to be read again; what is still wrong will be listed anew.")
+    done = with_stores(work)
+    text = f"{_count(done.mails, 'mail')} queued to be read again; what is still wrong will be listed anew."
+    _tell(done, text, as_json)
+
+
+@app.command("adopt")
+def adopt_(
+    problem_id: int = _NUMBER_OR_ALL,
+    every: bool = typer.Option(False, "--all", help="Every such report whose domain has been added."),
+    as_json: bool = _JSON,
+) -> None:
+    """Count a report that came to another domain's address, once the domain that it is about has been added."""
+    _one_or_all(problem_id, every)
+
+    async def work(stores: Stores, settings: Settings) -> Retried:
+        if every:
+            return await adopt_all(stores, by=command().name)
+        await adopt(stores, await _problem(stores, problem_id), command().name)
+        return Retried(1)
+
+    done = with_stores(work)
+    _tell(done, f"{_count(done.mails, 'report')} adopted; counted for the right domain as soon as read again.", as_json)
+
+
+@app.command("discard")
+def discard_(
+    problem_id: int = _NUMBER,
+    yes: bool = typer.Option(False, "--yes", help="Do not ask."),
+    as_json: bool = _JSON,
+) -> None:
+    """Let a problem go. Its row and its raw mail stay; it is not read again."""
+
+    async def find(stores: Stores, settings: Settings) -> ProblemRow:
+        return await _problem(stores, problem_id)
+
+    async def work(stores: Stores, settings: Settings) -> ProblemRow:
+        await discard(stores, await _problem(stores, problem_id), command().name)
+        return await _problem(stores, problem_id)
+
+    if not yes:
+        problem = with_stores(find)
+        print(f"Problem {problem.id}, {problem.reason}: {_plain(problem.detail)}", file=sys.stderr)
+        typer.confirm("Let it go?", abort=True, err=True)
+    done = with_stores(work)
+    if as_json:
+        print_json(done)
+    else:
+        print(f"Problem {problem_id} is discarded; its raw mail is kept: dmarcworks problems show {problem_id} --raw")
 
 
 @app.command()
 def show(
-    problem_id: int = typer.Argument(help="The problem's number."),
+    problem_id: int = _NUMBER,
     raw: bool = typer.Option(False, "--raw", help="Write the raw mail to standard output instead."),
     as_json: bool = _JSON,
 ) -> None:
     """Show one problem, or the raw mail that it is about."""
 
-    async def work(stores: Stores, settings: Settings) -> tuple[ProblemRow | None, bytes | None]:
-        problem = await stores.problems.get(None, problem_id)
-        content = await stores.objects.get(problem.object_key) if problem and raw else None
-        return problem, content
+    async def work(stores: Stores, settings: Settings) -> tuple[ProblemRow, bytes | None]:
+        problem = await _problem(stores, problem_id)
+        return problem, await stores.objects.get(problem.object_key) if raw else None
 
     problem, content = with_stores(work)
-    if problem is None:
-        raise NotFoundError(f"there is no problem {problem_id}; `dmarcworks problems list` names them")
     if raw:
         if content is None:
             raise NotFoundError(f"the raw mail {problem.object_key} is gone from the object store")
@@ -88,3 +143,35 @@ def show(
     else:
         rows = [(name, getattr(problem, name)) for name in ProblemRow.__slots__]
         print_table(["field", "value"], rows, "")
+
+
+async def _problem(stores: Stores, problem_id: int) -> ProblemRow:
+    problem = await stores.problems.get(None, problem_id)
+    if problem is None:
+        raise NotFoundError(f"there is no problem {problem_id}; `dmarcworks problems list` names them")
+    return problem
+
+
+def _one_or_all(problem_id: int, every: bool) -> None:
+    if bool(problem_id) == every:
+        raise UsageError("name one problem by its number, or all with --all")
+
+
+def _tell(done: Retried, text: str, as_json: bool) -> None:
+    """What was done; what could not be goes to standard error, exit status 1."""
+    if as_json:
+        print_json(done)
+    else:
+        print(text)
+        for line in done.skipped:
+            print(f"not {line}", file=sys.stderr)
+    if done.skipped:
+        raise typer.Exit(1)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _plain(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -6,17 +6,38 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from dmarcworks.analytics.questions import Questions
 from dmarcworks.api.graphql.router import Desk as Graphs
 from dmarcworks.api.sql_desk import Desk
 from dmarcworks.bindings.contracts import Objects
-from dmarcworks.catalogue.accounts import Accounts
+from dmarcworks.catalogue.accounts import Accounts, Domain
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit
+from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.mailroom import Mailroom
-from dmarcworks.catalogue.problems import Problems
+from dmarcworks.catalogue.problems import ProblemRow, Problems, Retried
 from dmarcworks.catalogue.queries import SavedQueries
+
+
+class Mending(Protocol):
+    """What a person does about a problem; `by` is who. Raises in words for people what cannot be done."""
+
+    async def retry(self, problem: ProblemRow, by: str) -> None:
+        """Read its mail again."""
+
+    async def retry_all(self, account_id: str, reason: str, by: str) -> Retried:
+        """Read the mail of every open problem of the account (of the reason) again."""
+
+    async def discard(self, problem: ProblemRow, by: str) -> None:
+        """Let it go."""
+
+    async def right_domain(self, problem: ProblemRow) -> Domain | None:
+        """The domain that its report is about, when the account has it."""
+
+    async def adopt(self, problem: ProblemRow, by: str) -> None:
+        """Count its report for that domain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +47,8 @@ class Deps:
     accounts: Accounts
     arrivals: Arrivals
     problems: Problems
+    mending: Mending
+    listing: Listing
     questions: Questions
     objects: Objects
     audit: Audit

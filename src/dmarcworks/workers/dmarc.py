@@ -82,15 +82,17 @@ async def queue(batch: Sequence[BatchMessage], env: Env) -> None:
 
 async def dead(message: BatchMessage, env: Env) -> None:
     """A mail is given up: a person sees why, and the raw mail stays."""
-    body = message.body
+    body, times = message.body, f"{message.failures} time{'' if message.failures == 1 else 's'}"
+    await env.problems.reopen_mail(body["mail_id"])
     await env.problems.add(
         account_id=body["account_id"],
         domain_id=body["domain_id"],
         mail_id=body["mail_id"],
         reason="gave_up",
         where="mail",
-        detail=f"Reading this mail failed {message.failures} times; the last error was: {message.error}",
+        detail=f"Reading this mail failed {times}; the last error was: {message.error}",
         object_key=body["object_key"],
+        letter=message.id,
     )
 
 

@@ -97,6 +97,8 @@ async def note(mails: Sequence[Mail], env: Env) -> None:
         body = mail.body
         pairs = zip(mail.reading.items, mail.keys, strict=True)
         reports += [new_report(item, body, mail.received, key) for item, key in pairs]
+        if body.get("adopt"):
+            await env.arrivals.adopt(body["account_id"], body["adopt"])
     recorded = await env.arrivals.record_reports(reports)
     failpoints.hit("report.recorded")
     told = iter(zip(reports, recorded, strict=True))
@@ -106,16 +108,18 @@ async def note(mails: Sequence[Mail], env: Env) -> None:
             # A person asked for another try: what is still wrong is noted anew below.
             await env.problems.close_mail(body["mail_id"])
         mail.noted, mail.outcomes = [], {}
-        problems = list(mail.reading.problems)
+        problems: list[tuple[Problem, str | None]] = [(problem, None) for problem in mail.reading.problems]
         for item in mail.reading.items:
-            report, found = next(told)
+            _, found = next(told)
             mail.noted.append(found.row)
-            outcome = found.outcome if report.state == "counted" else report.state
+            state = found.row.state
+            outcome = found.outcome if state == "counted" else state
             mail.outcomes[outcome] = mail.outcomes.get(outcome, 0) + 1
-            if report.state == "foreign":
-                problems.append(Problem("other_domain", item.part.where, foreign(item, body, mail.received)))
+            if state == "foreign":
+                problem = Problem("other_domain", item.part.where, foreign(item, body, mail.received))
+                problems.append((problem, found.row.key))
         mail.problems = len(problems)
-        for problem in problems:
+        for problem, report_key in problems:
             await env.problems.add(
                 account_id=body["account_id"],
                 domain_id=body["domain_id"],
@@ -125,6 +129,7 @@ async def note(mails: Sequence[Mail], env: Env) -> None:
                 detail=problem.detail,
                 object_key=body["object_key"],
                 file_name=problem.where.rsplit(" > ", 1)[-1] if " > " in problem.where else "",
+                report_key=report_key,
             )
 
 
@@ -132,13 +137,14 @@ async def publish(mails: Sequence[Mail], env: Env, *, check: bool = False) -> No
     """The rows of what is not published yet, in as few inserts as memory allows; `check` looks up every report."""
     reports: dict[str, Placed[Any]] = {}
     suspects: dict[str, list[ReportRow]] = {}
+    names = await _names(mails, env)
     for mail in mails:
         # Only what was on its way before can be in Analytics already.
         before = check or mail.message.attempts > 1 or bool(mail.body.get("again"))
         for item, row in zip(mail.reading.items, mail.noted, strict=True):
             if row.published or row.key in reports:
                 continue
-            reports[row.key] = _placed(item, row, mail)
+            reports[row.key] = _placed(item, row, names.get(row.domain_id, mail.body["domain"]))
             if before or row.mail_id != mail.body["mail_id"]:
                 suspects.setdefault(table_of(item.report), []).append(row)
     keys = list(reports)
@@ -159,12 +165,18 @@ async def publish(mails: Sequence[Mail], env: Env, *, check: bool = False) -> No
         failpoints.hit("published.marked")
 
 
-def _placed(item: Item, row: ReportRow, mail: Mail) -> Placed[Any]:
+async def _names(mails: Sequence[Mail], env: Env) -> dict[str, str]:
+    """Of reports that belong to another domain of the account than the one their mail came to."""
+    others = {row.domain_id for mail in mails for row in mail.noted if row.domain_id != mail.body["domain_id"]}
+    return await env.arrivals.domain_names(sorted(others)) if others else {}
+
+
+def _placed(item: Item, row: ReportRow, domain: str) -> Placed[Any]:
     return Placed(
         item.report,
         account_id=row.account_id,
         domain_id=row.domain_id,
-        domain=mail.body["domain"],
+        domain=domain,
         received=row.received,
         report_key=row.key,
         object_key=row.object_key,

@@ -236,7 +236,7 @@ class ProblemOut(BaseModel):
     mail_id: str = Field(description="The mail that it is about.", examples=[ID])
     file_name: str = Field(description="The part's file name, as sent.", examples=["report.xml.gz"])
     created: datetime = Field(description="When it was found.", examples=[WHEN])
-    state: str = Field(description="open, closed or discarded.", examples=["open"])
+    state: str = Field(description="open, retrying, closed (read) or discarded.", examples=["open"])
 
     @classmethod
     def of(cls, row: ProblemRow) -> ProblemOut:

@@ -19,7 +19,7 @@ from dmarcworks.errors import NotFoundError
 routes = APIRouter(prefix="/problems", tags=["problems"], route_class=Route)
 
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The problem's number.")]
-State = Annotated[Literal["open", "closed", "discarded"] | None, Query(description="Only in this state.")]
+State = Annotated[Literal["open", "retrying", "closed", "discarded"] | None, Query(description="Only in this state.")]
 Reason = Annotated[str | None, Query(max_length=64, description="Only of this kind.")]
 
 

@@ -22,6 +22,7 @@ ACTIONS = {
     "token.create": "Token made",
     "token.revoke": "Token revoked",
     "problem.retry": "Problem taken up again",
+    "problem.adopt": "Report adopted",
     "problem.discard": "Problem discarded",
     "report.upload": "Report or mail uploaded",
     "report.import": "Files imported",

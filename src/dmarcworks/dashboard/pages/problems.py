@@ -1,17 +1,24 @@
-"""`/problems`: what could not be read or counted, why in words, and the bytes as they came."""
+"""`/problems`: what could not be read or counted, why in words, the bytes as they came, and what to do about it.
+
+A problem's page tells what it is and offers three ways on: read it again (after a mend), adopt its report (once the
+domain that it is about was added), let it go (asked for once more). While its mail is being read the page waits.
+"""
 
 from __future__ import annotations
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
+from dmarcworks.catalogue.audit import actor
 from dmarcworks.catalogue.problems import ProblemRow
 from dmarcworks.dashboard.pages.raw import download
-from dmarcworks.dashboard.pages.route import GET, Route
-from dmarcworks.dashboard.web import Site, Visit
-from dmarcworks.errors import NotFoundError
+from dmarcworks.dashboard.pages.route import GET, POST, Route
+from dmarcworks.dashboard.web import Site, Visit, url
+from dmarcworks.errors import ConflictError, NotFoundError
 from dmarcworks.reports.model import REASONS
 
 PAGE = 100
+REPORTS = 20
+STATES = {"open": "Open", "retrying": "Being read again", "closed": "Read", "discarded": "Discarded"}
 # Reasons that the steps after reading give; those of reading are explained beside it.
 STEPS = {
     "other_domain": "The report is about another domain than its address is for",
@@ -32,7 +39,9 @@ def routes(site: Site) -> list[Route]:
 
     async def index(visit: Visit) -> Response:
         before = visit.number("before", 0, 0, 999_999_999) or None
-        rows = await deps.problems.list(visit.account_id, limit=PAGE + 1, before=before)
+        state = visit.query("state", "open")
+        state, reason = state if state in STATES else "open", visit.query("reason")[:64]
+        rows = await deps.problems.list(visit.account_id, state, PAGE + 1, before, reason)
         domains = {domain.id: domain.name for domain in await deps.accounts.domains(visit.account_id)}
         return await site.page(
             visit,
@@ -42,7 +51,57 @@ def routes(site: Site) -> list[Route]:
             first=before is None,
             domains=domains,
             words=reason_words,
+            state=state,
+            states=STATES,
+            reason=reason,
+            reasons=await deps.problems.reasons(visit.account_id, state),
+            queued=visit.number("queued", -1, 0, 999_999_999),
+            skipped=visit.number("skipped", 0, 0, 999_999_999),
         )
+
+    async def retry_all(visit: Visit) -> Response:
+        reason = visit.form.get("reason", "")[:64]
+        done = await deps.mending.retry_all(visit.account_id, reason, actor().name)
+        told = {"queued": done.mails, "skipped": len(done.skipped) or None}
+        return RedirectResponse(url("/problems", reason=reason, **told), 303)
+
+    async def show(visit: Visit) -> Response:
+        problem = await _problem(site, visit)
+        domain = await deps.accounts.domain(visit.account_id, problem.domain_id)
+        found = await deps.listing.of_mail(visit.account_id, problem.mail_id, REPORTS)
+        return await site.page(
+            visit,
+            "problem.html",
+            problem=problem,
+            domain=domain,
+            right=await deps.mending.right_domain(problem),
+            report=await _report(site, problem),
+            found=found,
+            mail=await deps.arrivals.mail(visit.account_id, problem.mail_id),
+            head=await deps.objects.head(problem.object_key),
+            words=reason_words,
+            states=STATES,
+        )
+
+    async def retry(visit: Visit) -> Response:
+        problem = await _problem(site, visit)
+        await deps.mending.retry(problem, actor().name)
+        return RedirectResponse(f"/problems/{problem.id}", 303)
+
+    async def adopt(visit: Visit) -> Response:
+        problem = await _problem(site, visit)
+        await deps.mending.adopt(problem, actor().name)
+        return RedirectResponse(f"/problems/{problem.id}", 303)
+
+    async def ask(visit: Visit) -> Response:
+        return await site.page(visit, "problem_discard.html", problem=await _problem(site, visit), words=reason_words)
+
+    async def discard(visit: Visit) -> Response:
+        problem = await _problem(site, visit)
+        if problem.state == "retrying":
+            raise ConflictError("It is being read again just now. Wait for what comes of it.")
+        await deps.mending.discard(problem, actor().name)
+        return RedirectResponse(f"/problems/{problem.id}", 303)
 
     async def raw(visit: Visit) -> Response:
         problem = await _problem(site, visit)
@@ -50,7 +109,23 @@ def routes(site: Site) -> list[Route]:
         name = problem.object_key if problem.object_key.endswith(".eml") else problem.file_name or problem.object_key
         return await download(deps.objects, problem.object_key, name)
 
-    return [("/problems", GET, index, False), ("/problems/{id}/raw", GET, raw, False)]
+    return [
+        ("/problems", GET, index, False),
+        ("/problems/retry", POST, retry_all, False),
+        ("/problems/{id}", GET, show, False),
+        ("/problems/{id}/raw", GET, raw, False),
+        ("/problems/{id}/retry", POST, retry, False),
+        ("/problems/{id}/adopt", POST, adopt, False),
+        ("/problems/{id}/discard", GET, ask, False),
+        ("/problems/{id}/discard", POST, discard, False),
+    ]
+
+
+async def _report(site: Site, problem: ProblemRow) -> object:
+    """The report that the problem is about, when it is known."""
+    if problem.report_key is None:
+        return None
+    return await site.deps.arrivals.report(problem.account_id, problem.report_key)
 
 
 async def _problem(site: Site, visit: Visit) -> ProblemRow:

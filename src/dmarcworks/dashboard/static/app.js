@@ -29,3 +29,12 @@ document.addEventListener("keydown", (event) => {
     if (table) table.open = !table.open;
   }
 });
+
+// A question before something is done: a dialog in the page; without scripts the link leads to a page that asks.
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-dialog]");
+  const dialog = opener && document.getElementById(opener.dataset.dialog);
+  if (dialog) { event.preventDefault(); dialog.showModal(); return; }
+  const closer = event.target.closest("dialog [data-close]");
+  if (closer) { event.preventDefault(); closer.closest("dialog").close(); }
+});

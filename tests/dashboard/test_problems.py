@@ -1,0 +1,120 @@
+"""What a person does about a problem: only their own, only with the form's token, and told in words what came of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from dmarcworks.catalogue.problems import ProblemRow
+
+from .conftest import EVIL, House
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def problem(house: House) -> AsyncIterator[ProblemRow]:
+    """A problem of the account; gone from its list afterwards."""
+    user = await house.accounts.user("a@example.com")
+    assert user is not None
+    domain = (await house.accounts.domains(user.account_id))[0]
+    await house.objects.put("inbox/2026/11/24/p.eml", b"raw")
+    number = await house.problems.add(
+        account_id=domain.account_id,
+        domain_id=domain.id,
+        mail_id="p",
+        reason="no_report",
+        where=EVIL,
+        detail=f"detail {EVIL}",
+        object_key="inbox/2026/11/24/p.eml",
+    )
+    row = await house.problems.get(None, number)
+    assert row is not None
+    yield row
+    await house.problems.close(number)
+
+
+async def token(client: httpx.AsyncClient, path: str) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', (await client.get(path)).text)
+    assert found
+    return found[1]
+
+
+async def test_a_problem_has_a_page(client: httpx.AsyncClient, problem: ProblemRow) -> None:
+    """Reason in words, detail, place; a stranger's text is text."""
+    page = (await client.get(f"/problems/{problem.id}")).text
+    assert "&lt;script&gt;" in page
+    assert "<script>alert" not in page
+    assert f"Number {problem.id} · open" in page
+    assert "Read it again" in page
+
+
+async def test_a_click_queues_the_mail_once(house: House, client: httpx.AsyncClient, problem: ProblemRow) -> None:
+    """It is being read again, said so, with who asked; the mail is in the queue with its own id."""
+    path = f"/problems/{problem.id}"
+    answer = await client.post(f"{path}/retry", data={"csrf": await token(client, path)})
+    assert (answer.status_code, answer.headers["location"]) == (303, path)
+    page = (await client.get(path)).text
+    assert "Its mail is being read again." in page
+    assert "a@example.com" in page
+    assert "Read it again</button>" not in page
+    queued = [message.body for message in await house.stores.queue.receive(limit=100)]
+    assert [(body["mail_id"], body["again"]) for body in queued if body["mail_id"] == "p"] == [("p", True)]
+    refused = await client.post(f"{path}/discard", data={"csrf": await token(client, "/problems")})
+    assert refused.status_code == 409
+
+
+async def test_discarding_asks_first(house: House, client: httpx.AsyncClient, problem: ProblemRow) -> None:
+    """The link leads to a page that asks; the form keeps row and raw mail."""
+    path = f"/problems/{problem.id}/discard"
+    assert "Let problem" in (await client.get(path)).text
+    answer = await client.post(path, data={"csrf": await token(client, path)})
+    assert answer.status_code == 303
+    page = (await client.get(f"/problems/{problem.id}")).text
+    assert "Let go by a@example.com" in page
+    assert (await client.get(f"/problems/{problem.id}/raw")).content == b"raw"
+    assert "discarded" in (await client.get("/problems?state=discarded")).text
+    assert f'href="/problems/{problem.id}"' in (await client.get("/problems?state=discarded")).text
+    assert f'href="/problems/{problem.id}"' not in (await client.get("/problems")).text
+
+
+@pytest.mark.parametrize("act", ["retry", "adopt", "discard"])
+async def test_without_the_forms_token_or_by_another_account_nothing_changes(
+    house: House, client: httpx.AsyncClient, problem: ProblemRow, act: str
+) -> None:
+    """403 without the token; 404 for whoever is not its owner."""
+    assert (await client.post(f"/problems/{problem.id}/{act}", data={"csrf": "x"})).status_code == 403
+    async with await house.logged_in("b@example.org") as neighbour:
+        csrf = await token(neighbour, "/problems")
+        answer = await neighbour.post(f"/problems/{problem.id}/{act}", data={"csrf": csrf})
+    assert answer.status_code == 404
+    row = await house.problems.get(None, problem.id)
+    assert row is not None
+    assert row.state == "open"
+
+
+async def test_what_cannot_be_adopted_is_said(client: httpx.AsyncClient, problem: ProblemRow) -> None:
+    """Only a report about another domain can."""
+    csrf = await token(client, "/problems")
+    answer = await client.post(f"/problems/{problem.id}/adopt", data={"csrf": csrf})
+    assert answer.status_code == 409
+    assert "is not about a report of another domain" in answer.text
+
+
+async def test_all_of_a_reason_are_read_again(house: House, client: httpx.AsyncClient, problem: ProblemRow) -> None:
+    """The list filters by reason; its button takes those up and tells how many."""
+    page = (await client.get("/problems?reason=no_report")).text
+    assert f'href="/problems/{problem.id}"' in page
+    assert "A reason from later</b>" not in page
+    csrf = await token(client, "/problems")
+    answer = await client.post("/problems/retry", data={"csrf": csrf, "reason": "no_report"})
+    assert answer.headers["location"] == "/problems?reason=no_report&queued=1"
+    assert "1 mail is queued to be read again" in (await client.get(answer.headers["location"])).text
+    await house.objects.delete(problem.object_key)
+    await house.problems.reopen_mail("p")
+    answer = await client.post("/problems/retry", data={"csrf": csrf, "reason": "no_report"})
+    assert "1 cannot be: the mail or its domain is gone." in (await client.get(answer.headers["location"])).text
