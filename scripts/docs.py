@@ -1,12 +1,15 @@
-"""Write docs/settings.md from the settings table. Run: python scripts/docs.py"""
+"""Write docs/settings.md and docs/graphql-fields.md from their tables. Run: python scripts/docs.py"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from dmarcworks.api.graphql.model import Node
+from dmarcworks.api.graphql.schema import NODES
 from dmarcworks.settings import Settings, describe
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
+FIELDS = TARGET.with_name("graphql-fields.md")
 
 
 def table() -> str:
@@ -32,5 +35,25 @@ def _limits(limit: object) -> list[tuple[str, float]]:
     return [(sign, getattr(limit, name)) for name, sign in names if getattr(limit, name, None) is not None]
 
 
+def fields() -> str:
+    """The GraphQL page's other half: a table per node."""
+    lines = ["# GraphQL fields", "", "What each node of [the GraphQL API](graphql.md) has."]
+    for node in NODES.values():
+        under = "accounts" if node.accounts_only else "zones and accounts"
+        lines += ["", f"## {node.name}", "", f"{node.meaning[:1].upper()}{node.meaning[1:]}. Under {under}.", ""]
+        lines += ["| field | kind | meaning |", "|---|---|---|", *_fields(node)]
+        known = {field.name for field in node.fields if not field.measure}
+        if besides := [f"`{field.name}`" for field in node.filters if field.name not in known]:
+            lines += ["", f"Filters besides: {', '.join(besides)}."]
+    return "\n".join(lines) + "\n"
+
+
+def _fields(node: Node) -> list[str]:
+    return [
+        f"| `{'.'.join(filter(None, (one.section, one.name)))}` | {one.kind} | {one.meaning} |" for one in node.fields
+    ]
+
+
 if __name__ == "__main__":
     TARGET.write_text(table())
+    FIELDS.write_text(fields())

@@ -124,7 +124,7 @@ async def test_no_page_is_wider_than_a_phone(house: House, browser: Browser, add
     """At 360 px nothing has to be scrolled sideways."""
     page, _ = await logged_in(house, browser, address, viewport={"width": 360, "height": 740})
     found = await house.arrivals.reports((await house.accounts.account_by_name("default")).id, limit=1)
-    paths = ["/", "/reports", "/problems", "/password", "/domains/example.com", f"/reports/{found[0].key}"]
+    paths = ["/", "/reports", "/problems", "/graphql", "/password", "/domains/example.com", f"/reports/{found[0].key}"]
     paths += [f"/domains/example.com/{name}" for name in ("sources", "records", "reports", "setup")]
     for path in paths:
         await page.goto(address + path)

@@ -22,10 +22,10 @@ from dmarcworks.dashboard.web import Site, Visit
 _INDENT = 2
 
 
-def operator_words(node: Node) -> str:
-    """A filter of the node as an example: its first field of text with an operator."""
-    found = next((field for field in node.filterable.values() if "_like" in operators(field)), None)
-    return f"{found.name}_like" if found else ""
+def like(node: Node) -> str:
+    """The name of a `_like` filter of the node, as an example; ids are no good one."""
+    names = [field.name for field in node.filterable.values() if "_like" in operators(field)]
+    return next((name for name in reversed(names) if not name.endswith(("Tag", "Id", "Key"))), names[0]) + "_like"
 
 
 def routes(site: Site) -> list[Route]:
@@ -43,7 +43,7 @@ def routes(site: Site) -> list[Route]:
             variables=variables,
             answer=answer,
             nodes=NODES.values(),
-            operator_words=operator_words,
+            like=like,
         )
 
     async def show(visit: Visit) -> Response:
