@@ -67,7 +67,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._heard = self._began = self._loop.time()
         self._held = 0
-        self._gone = self._eof = self._secure = self._working = False
+        self._gone = self._eof = self._secure = self._working = self._polite = False
         self._reading = self._writable = True
         self.busy = False
 
@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol):
         self._task = self._loop.create_task(self._run(self._session), name="smtp")
 
     def data_received(self, data: bytes) -> None:
-        if self._session is None:
+        if self._session is None or self._gone:
             return
         mail = self._mail
         if mail is None:
@@ -120,7 +120,8 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         self._eof = True
         self._wake()
-        return self._session is not None and not self._secure  # what was said before is still answered
+        # What was said before is still answered.
+        return self._session is not None and not self._secure and not self._gone
 
     def connection_lost(self, error: Exception | None) -> None:
         self._gone = True
@@ -149,6 +150,7 @@ class Connection(asyncio.Protocol):
                     # Commands that came in clear must not count as said under TLS (CVE-2011-0411).
                     reply, then = replies.TLS_ALONE, Next.CLOSE
                 self._say(reply)
+                self._polite = reply == replies.BYE
                 if then is Next.DATA:
                     then = await self._take_mail(session)
                 elif then is Next.TLS:
@@ -304,10 +306,19 @@ class Connection(asyncio.Protocol):
 
     def _close(self) -> None:
         transport = self._transport
-        if transport is not None and not transport.is_closing():
+        if transport is None or transport.is_closing():
+            return
+        # Closed while bytes of the other side are on their way, the system would reset the connection and our last
+        # words would be lost: they are heard out for a moment. Who does not read us is cut off.
+        if not self._writable:
+            transport.abort()
+            return
+        if self._polite or self._secure or not transport.can_write_eof():
             transport.close()
-            # Who does not read our last words is cut off.
-            self._loop.call_later(_LAST_WORDS_SECONDS, transport.abort)
+        else:
+            self._read(True)
+            transport.write_eof()
+        self._loop.call_later(_LAST_WORDS_SECONDS, transport.abort)
 
     def _end(self) -> None:
         self._write()

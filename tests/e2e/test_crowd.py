@@ -1,0 +1,88 @@
+"""A thousand idle and two hundred slow clients change nothing for the others: reports come in, memory stays flat."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import sys
+from pathlib import Path
+
+import pytest
+
+from mails import report_mail
+
+from .conftest import System, resident, wait_for
+
+# A minute when asked for (DMARCWORKS_TEST_CROWD_SECONDS=60); a few seconds show the same.
+SECONDS = float(os.environ.get("DMARCWORKS_TEST_CROWD_SECONDS", "6"))
+IDLE, SLOW, WARM = 1000, 200, 30
+
+
+async def crowd(system: System, rua: str) -> dict[str, int]:
+    """Bring them in, let them be for a while, and serve others in between: what was seen."""
+    idle = await gather(system, IDLE)
+    slow = await gather(system, SLOW)
+    for _, writer in slow:
+        writer.write(f"EHLO x\r\nMAIL FROM:<a@mail.example>\r\nRCPT TO:<{rua}>\r\nDATA\r\n".encode())
+    await asyncio.sleep(1)
+    # What the engine takes for its first inserts has nothing to do with the crowd.
+    await asyncio.to_thread(system.send, rua, *(report_mail(f"warm-{number}") for number in range(WARM)))
+    await asyncio.to_thread(system.settle)
+    before, peak, sent = resident(system.process), 0, 0
+    loop = asyncio.get_running_loop()
+    end = loop.time() + SECONDS
+    while loop.time() < end:
+        for _, writer in slow:
+            writer.write(b"x")
+        replies = await asyncio.to_thread(system.send, rua, report_mail(f"served-{sent}"))
+        assert replies == [(250, "")]
+        sent += 1
+        peak = max(peak, resident(system.process))
+        await asyncio.sleep(0.2)
+    alive = sum(not reader.at_eof() for reader, _ in [*idle, *slow])
+    for _, writer in slow:  # each of them may end its mail after all
+        writer.write(b"\r\n.\r\nQUIT\r\n")
+    said = await asyncio.gather(*(reader.read() for reader, _ in slow))
+    accepted = sum(b"250 2.0.0 Accepted" in text for text in said)
+    for _, writer in [*idle, *slow]:
+        writer.close()
+    return {"alive": alive, "accepted": accepted, "sent": sent, "growth": peak - before}
+
+
+async def gather(system: System, number: int) -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """So many connections that have had their banner."""
+    found = []
+    for _ in range(number):
+        reader, writer = await asyncio.open_connection(*system.smtp)
+        assert (await reader.readline()).startswith(b"220 ")
+        found.append((reader, writer))
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_crowd_harms_nobody(tmp_path: Path) -> None:
+    """All stay connected, every honest mail is taken and counted meanwhile, and memory does not grow."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    system = System(
+        tmp_path / "home",
+        {
+            "DMARCWORKS_SMTP_CONNECTIONS": "2000",
+            "DMARCWORKS_SMTP_CONNECTIONS_PER_ADDRESS": "2000",
+            "DMARCWORKS_SMTP_IDLE_SECONDS": "600",
+        },
+    )
+    system.start()
+    try:
+        rua = system.add_domain("example.com")["rua"]
+        seen = asyncio.run(crowd(system, rua))
+        assert seen["alive"] == IDLE + SLOW
+        assert seen["accepted"] == SLOW
+        assert seen["growth"] < 40_000_000
+        wait_for(lambda: system.total() == (seen["sent"] + WARM) * 5, "counted")
+        assert system.stop() == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if system.alive:
+            system.stop()
