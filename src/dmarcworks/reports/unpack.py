@@ -16,6 +16,9 @@ from dmarcworks.reports.notes import Notes, Refused, Work
 WHOLE = 4 * 1024 * 1024
 # Nearly every report is one small file in one archive: inflated in one step up to here.
 _SMALL = 256 * 1024
+# Past so many bytes of a file its whole length is measured before more of it is read: a bomb of plausible records is
+# then refused at the speed of inflating, not of reading.
+_MEASURED = 32 * 1024 * 1024
 _LABEL = 200
 
 
@@ -187,9 +190,21 @@ class _Source:
         for chunk in stream:
             position += len(chunk)
             if position > self._counted:
-                self._work.inflate(position - self._counted)
-                self._counted = position
+                self._charge(self._length() if position > _MEASURED else position)
             yield chunk
         if not self._noted:
             self._noted = True
             self._notes.extend(own)
+
+    def _length(self) -> int:
+        """How long the file is; past the bound only that."""
+        length = 0
+        for chunk in self._start(Notes()):
+            length += len(chunk)
+            if length - self._counted > self._work.bounds.inflated_bytes - self._work.inflated:
+                break
+        return length
+
+    def _charge(self, position: int) -> None:
+        self._work.inflate(position - self._counted)
+        self._counted = position
