@@ -10,7 +10,7 @@ import hashlib
 import pickle
 import random
 import zipfile
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, fields, replace
 from xml.sax.saxutils import escape
 
 import pytest
@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 from dmarcworks.reports import aggregate, fast, sniff, unpack
 from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.closed import maker
 from dmarcworks.reports.document import Broken
 from dmarcworks.reports.known import Known
-from dmarcworks.reports.model import REASONS, AggregateReport, Reading, Record, Records
+from dmarcworks.reports.model import REASONS, AggregateReport, Item, Part, Policy, Reading, Record, Records
 from dmarcworks.reports.notes import Notes, Refused, Work
 from dmarcworks.reports.read import read_bytes, read_mail
 from dmarcworks.reports.unpack import leaves
@@ -242,6 +243,23 @@ def test_records_by_columns_are_records_like_any_list() -> None:
         found[5]
     with pytest.raises(FrozenInstanceError):
         found[0].count = 4  # type: ignore[misc]
+
+
+def test_what_is_filled_quickly_is_what_the_class_makes() -> None:
+    """Equal, hashed, shown, pickled and frozen like a value that its class made, for each class that is made so."""
+    policy = Policy("a.example", "r", "s", "none", None, None, None, 100, None, None)
+    for made, usual in (
+        (maker(Part)("a.gz", b"x", "part 1"), Part("a.gz", b"x", "part 1")),
+        (maker(Item)(1, 2, "d"), Item(1, 2, "d")),  # type: ignore[arg-type]
+        (
+            maker(AggregateReport)("o", "e", None, "r", 1, 2, None, None, (), policy, (), ()),
+            AggregateReport("o", "e", None, "r", 1, 2, None, None, (), policy, (), ()),
+        ),
+    ):
+        assert (type(made), made, hash(made), repr(made)) == (type(usual), usual, hash(usual), repr(usual))
+        assert pickle.loads(pickle.dumps(made)) == usual
+        with pytest.raises(FrozenInstanceError):
+            setattr(made, fields(made)[0].name, "b")  # type: ignore[arg-type]
 
 
 PIECES = (

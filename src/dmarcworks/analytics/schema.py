@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import pyarrow as pa
 
-from dmarcworks.analytics.columns import INT64, Array, clamp, counts, filled, heads, places, structs, texts
+from dmarcworks.analytics.columns import INT64, Array, clamp, counts, filled, heads, places, structs, taken, texts
 from dmarcworks.analytics.tables import DAILY, DMARC_REPORTS, FAILURE_REPORTS, REBUILD, TABLES, TLS_REPORTS
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.errors import UsageError
@@ -153,7 +153,7 @@ async def published_keys(
     return answer.decode().split()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Placed(Generic[_Report]):
     """A report with what the catalogue knows of it; `report_id` for a kind that has none of its own."""
 
@@ -197,12 +197,12 @@ def dmarc_rows(placed: Sequence[Placed[AggregateReport]]) -> pa.Table:
         "record_index": pa.array([index for size in sizes for index in range(size)], pa.uint32()),
         "source_ip": texts(list(chain.from_iterable(records.source_ips for records in lists))),
         "count": counts(list(chain.from_iterable(records.counts for records in lists))),
-        "dmarc": texts([_dmarc(one) for one in said]).take(where),
     }
+    once = {"dmarc": texts([_dmarc(one) for one in said])}
     for name, place in _SAID.items():
         values = [one[place] for one in said]
-        column = structs(DMARC_REPORTS, name, values) if name in _STRUCTS else texts(values)
-        columns[name] = column.take(where)
+        once[name] = structs(DMARC_REPORTS, name, values) if name in _STRUCTS else texts(values)
+    columns.update(taken(once, where))
     reports = [one.report for one in placed]
     policies = [report.policy for report in reports]
     constants: dict[str, Sequence[Any]] = {

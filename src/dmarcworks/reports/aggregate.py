@@ -15,6 +15,7 @@ from lxml import etree
 from dmarcworks.reports import fast, mend, values
 from dmarcworks.reports.around import Around, local, of_tree, policy_of
 from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.closed import maker
 from dmarcworks.reports.document import Broken, Document, at_once, stream
 from dmarcworks.reports.model import AggregateReport
 from dmarcworks.reports.notes import Notes, Refused, Work
@@ -28,6 +29,7 @@ RECOVERED = 1024 * 1024
 # Up to here a document is parsed at once instead of as a stream.
 _AT_ONCE = 256 * 1024
 _REPORT_ID = 1024
+_report = maker(AggregateReport)
 _FEED = 64 * 1024
 
 
@@ -206,19 +208,19 @@ def _finish(document: Document, leaf: Leaf, digest: str, work: Work) -> Aggregat
     if tally.left_out > len(tally.problems):
         more = tally.left_out - len(tally.problems)
         work.problem("more_records_left_out", where, f"{more} more records of the report were left out.")
-    return AggregateReport(
-        org_name=stated.get("org_name"),
-        email=stated.get("email"),
-        extra_contact_info=stated.get("extra_contact_info"),
-        report_id=report_id,
-        begin=begin,
-        end=end,
-        version=around.version,
-        generator=stated.get("generator"),
-        errors=around.errors,
-        policy=around.policy or policy_of(domain, published, notes, where),
-        records=tally.records,
-        warnings=notes.warnings(),
+    return _report(
+        stated.get("org_name"),
+        stated.get("email"),
+        stated.get("extra_contact_info"),
+        report_id,
+        begin,
+        end,
+        around.version,
+        stated.get("generator"),
+        around.errors,
+        around.policy or policy_of(domain, published, notes, where),
+        tally.records,
+        notes.warnings(),
     )
 
 

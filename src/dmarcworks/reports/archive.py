@@ -7,10 +7,8 @@ members, other compressions. The caller counts the bytes.
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import cast
 
 from isal import isal_zlib
@@ -27,6 +25,7 @@ _CENTRAL = b"PK\x01\x02"
 _ENCRYPTED = 0x1
 _DESCRIPTOR = 0x8
 _STORED, _DEFLATED = 0, 8
+_END = struct.Struct("<10xHLL")
 _ENTRY = struct.Struct("<8xHH4xLLLHHH8xL")
 
 
@@ -70,19 +69,25 @@ def small_gzip(data: bytes, most: int) -> bytes | None:
 
 def small_zip(data: bytes, most: int) -> tuple[bytes | None, str]:
     """The content and name of the only file of a zip archive with a directory; None when it is not that or longer."""
-    directory = _directory(data)
-    listed = [] if directory is None else list(islice(directory, 2))
-    if len(listed) != 1 or listed[0].flags & _ENCRYPTED or listed[0].method != _DEFLATED:
+    end = len(data) - 22
+    if end < 0 or not data.startswith(_EMPTY_ZIP, end):
         return None, ""
-    (member,) = listed
+    count, size, offset = _END.unpack_from(data, end)
+    begin = end - size
+    moved = begin - offset
+    if count != 1 or begin < 0 or moved < 0 or size < 46 or not data.startswith(_CENTRAL, begin):
+        return None, ""
+    flags, method, crc, _, _, name, extra, comment, local = _ENTRY.unpack_from(data, begin)
+    if flags & _ENCRYPTED or method != _DEFLATED or begin + 46 + name + extra + comment != end:
+        return None, ""
     try:
-        engine = isal_zlib.decompressobj(wbits=-15)
-        content = engine.decompress(memoryview(data)[_content(data, member.offset) :], most)
+        content = isal_zlib.decompressobj(wbits=-15)
+        inflated = content.decompress(memoryview(data)[_content(data, local + moved) :], most)
     except (_DAMAGED, Refused):
         return None, ""
-    if not engine.eof or (member.crc and zlib.crc32(content) != member.crc):
+    if not content.eof or (crc and isal_zlib.crc32(inflated) != crc):
         return None, ""
-    return content, member.name
+    return inflated, _name(data[begin + 46 : begin + 46 + name], flags)
 
 
 def _inflate(data: bytes, start: int, wbits: int, kind: str) -> Generator[bytes, None, int]:
@@ -154,11 +159,11 @@ def read_member(data: bytes, member: Member) -> Iterator[bytes]:
             raise Refused("zip_corrupt", "The file in the zip archive ends before its end.")
         for position in range(start, end, CHUNK):
             chunk = data[position : min(position + CHUNK, end)]
-            total = zlib.crc32(chunk, total)
+            total = isal_zlib.crc32(chunk, total)
             yield chunk
     else:
         for chunk in _inflate(data, start, -15, "zip"):
-            total = zlib.crc32(chunk, total)
+            total = isal_zlib.crc32(chunk, total)
             yield chunk
     if member.crc and total != member.crc:
         raise Refused("zip_corrupt", "The checksum of the file in the zip archive is wrong.")
@@ -168,7 +173,7 @@ def _directory(data: bytes) -> Iterator[Member] | None:
     end = data.rfind(_EMPTY_ZIP, max(0, len(data) - 65_557))
     if end < 0 or end + 22 > len(data):
         return None
-    count, size, offset = struct.unpack_from("<10xHLL", data, end)
+    count, size, offset = _END.unpack_from(data, end)
     # Bytes before the archive move everything by as many; an archive with 64-bit offsets is scanned instead.
     begin = end - size
     moved = begin - offset
@@ -202,4 +207,6 @@ def _content(data: bytes, offset: int) -> int:
 
 
 def _name(raw: bytes, flags: int) -> str:
+    if raw.isascii():
+        return raw.decode("ascii")
     return raw.decode("utf-8" if flags & 0x800 else "cp437", "replace")

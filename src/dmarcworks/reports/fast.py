@@ -166,11 +166,13 @@ class _Reader:
             tail = text[start:end]
             position = end + behind
             tally.begin()
-            known = made.get(tail) or _MADE.get(tail)
+            known = made.get(tail)
             if known is None:
-                self._unknown(plain or source_ip, digits or count, tail)
-                continue
-            made[tail] = known
+                known = _MADE.get(tail)
+                if known is None:
+                    self._unknown(plain or source_ip, digits or count, tail)
+                    continue
+                made[tail] = known
             number = tally.number([count.strip()], 1) if digits is None else tally.plain(int(digits))
             if number is not None:
                 source_ips.append(plain or tally.address(source_ip.strip()))

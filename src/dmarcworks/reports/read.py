@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 
 from dmarcworks.reports import aggregate, failure, mail, sniff, tlsrpt, unpack
 from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.closed import maker
 from dmarcworks.reports.model import AggregateReport, FailureReport, Item, Part, Problem, Reading, TlsReport
 from dmarcworks.reports.notes import Notes, Refused, Work
 
 _NAMED = re.compile(r"\.(?:xml|gz|gzip|tgz|zip|z|json)\s*$", re.IGNORECASE)
 _TYPED = re.compile(r"application/(?:tlsrpt|.*(?:zip|xml|json))|text/(?:xml|json)$")
 _MAIL_NAME = re.compile(r"\.(?:eml|msg|mht)\s*$", re.IGNORECASE)
+_item, _part = maker(Item), maker(Part)
 _HTML = ("html", "head", "body")
 
 Report = AggregateReport | FailureReport | TlsReport
@@ -164,7 +166,7 @@ def _bytes(
         claimed = alone or leaf.packed or _claims(name, kind)
         try:
             for report, digest, content in _leaf(leaf, work, depth, kind, parse, claimed):
-                yield Item(report, Part(name, data if content is None else content, leaf.where), digest)
+                yield _item(report, _part(name, data if content is None else content, leaf.where), digest)
         except Refused as refused:
             work.problem(refused.reason, leaf.where, refused.detail)
 

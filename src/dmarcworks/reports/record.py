@@ -262,8 +262,8 @@ class Tally:
 
     @property
     def records(self) -> Records:
-        """What was taken so far."""
-        return Records(tuple(self.source_ips), tuple(self.counts), tuple(self.said))
+        """What was taken; nothing more is taken then."""
+        return Records(self.source_ips, self.counts, self.said)
 
 
 def _usual(raw: Results) -> bool:
