@@ -45,7 +45,7 @@ def measure(folder: Path, sent: Load) -> Peer:
         (box / part).mkdir(parents=True)
     for number, raw in enumerate(sent.mails):
         (box / "new" / f"1764547200.{number}.mail").write_bytes(raw)
-    with _postgres(folder / "postgres") as (connection, psql):
+    with postgres(folder / "postgres") as (connection, psql):
         config = folder / "parsedmarc.ini"
         config.write_text(
             f"[general]\nsave_aggregate = True\noffline = True\nsilent = True\nn_procs = {PROCESSES}\n"
@@ -71,7 +71,7 @@ def measure(folder: Path, sent: Load) -> Peer:
 
 
 @contextmanager
-def _postgres(data: Path) -> Iterator[tuple[str, Callable[[str], str]]]:
+def postgres(data: Path) -> Iterator[tuple[str, Callable[[str], str]]]:
     where = shutil.which("pg_ctl") or next(iter(sorted(glob.glob("/usr/lib/postgresql/*/bin/pg_ctl"))[::-1]), None)
     if where is None:
         raise SystemExit("PostgreSQL is not installed (Debian: apt install postgresql); or run with --no-peer")
