@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -44,7 +45,8 @@ class Party:
         """POST a query with this party's token."""
         body = {"query": query, "variables": variables, **more}
         headers = {"Authorization": f"Bearer {token or self.token}"}
-        return await self.client.post(graphql.PATH, json=body, headers=headers)
+        # In plain ASCII, as most clients send it: half a surrogate pair can be written so.
+        return await self.client.post(graphql.PATH, content=json.dumps(body), headers=headers)
 
     async def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> Any:
         """The data, which must be there, with `errors` null."""
