@@ -108,6 +108,8 @@ async def test_the_figures_equal_the_reports(house: House) -> None:
         "read", "/domains/two.example/sources", params={**period, "limit": 1, "cursor": page["next"]}
     )
     assert ([s["source_ip"] for s in more["items"]], more["next"]) == (["192.0.2.2"], None)
+    senders = (await house.get("read", "/domains/two.example/senders", params=period))["items"]
+    assert [(s["sender"], s["messages"], s["failed"], s["sources"]) for s in senders] == [("", 12, 0, 2)]
     reporters = (await house.get("read", "/domains/two.example/reporters", params=period))["items"]
     assert reporters == [{"org_name": "mail.example", "reports": 3, "messages": 12, "passed": 12}]
 

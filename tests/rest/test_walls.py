@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from tests.rest.conftest import House, aggregate
+
+from dmarcworks.catalogue.activity import Line
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -50,6 +53,7 @@ ATTACKS: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", "/domains/{name}/days", {}),
     ("GET", "/domains/{domain}/sources", {}),
     ("GET", "/domains/{name}/reporters", {}),
+    ("GET", "/domains/{name}/senders", {}),
     ("GET", "/rua-addresses/{rua}", {}),
     ("PATCH", "/rua-addresses/{rua}", {"json": {"enabled": False}}),
     ("GET", "/reports?domain={domain}", {}),
@@ -148,6 +152,31 @@ async def test_a_token_of_one_domain_sees_that_only(house: House, who: str) -> N
     up = await house.ask(who, "POST", "/reports?domain=one.example", content=aggregate("one.example", f"by {who}"))
     assert up.status_code == 202
     await house.settle()
+
+
+async def test_the_activity_log_has_the_same_walls(house: House) -> None:
+    """A token of one domain sees that domain's mails only, as lines, one by one and in the sums."""
+    activity = house.stores.mailroom.activity
+    now = datetime.now(UTC)
+    for name in ("one.example", "two.example", ""):
+        domain = house.domains.get(name)
+        account, domain_id = (domain.account_id, domain.id) if domain else (house.domains["one.example"].account_id, "")
+        activity.note(
+            Line(now, f"a@{name}", f"b@{name}", "192.0.2.1", 9, "", "dmarc", "handled", "250", account, domain_id)
+        )
+    await activity.flush()
+    lines = (await house.get("read", "/activity"))["activity"]
+    (mine,) = (await house.get("limited", "/activity"))["activity"]
+    assert ([line["sender"] for line in lines], mine["sender"]) == (
+        ["a@", "a@two.example", "a@one.example"],
+        "a@one.example",
+    )
+    assert (await house.get("limited", f"/activity/{mine['id']}"))["sender"] == "a@one.example"
+    for line in lines[:2]:
+        assert (await house.ask("limited", "GET", f"/activity/{line['id']}")).status_code == 404
+    assert (await house.get("read", "/activity/summary"))["handled"] == 3
+    assert (await house.get("limited", "/activity/summary"))["handled"] == 1
+    assert (await house.get("theirs", "/activity"))["activity"] == []
 
 
 async def test_lists_of_a_neighbour_are_empty_of_ours(house: House) -> None:

@@ -1,4 +1,5 @@
-"""`/api/v1/activity`: the activity log and its summary as JSON, for the token's own account.
+"""`/api/v1/activity`: the activity log and its summary as JSON, for the token's own account
+or the domains that it is limited to.
 
 `GET /api/v1/activity` lists lines, newest first; `GET /api/v1/activity/summary` counts mails by outcome per step;
 `GET /api/v1/activity/{id}` is one line. Times are ISO 8601, UTC. A wrong parameter is 400 with its name.
@@ -45,6 +46,7 @@ def router(activity: Activity, accounts: Accounts) -> APIRouter:
             until=moment(until, "until"),
             outcome=outcome,
             text=q[:200],
+            domain_ids=token.domains,
             before=before or None,
             limit=limit,
         )
@@ -59,7 +61,7 @@ def router(activity: Activity, accounts: Accounts) -> APIRouter:
             raise UsageError("since lies before until, at most 366 days")
         if not 60 <= step <= 366 * 86_400 or (last - first).total_seconds() / step > 2000:
             raise UsageError("step is seconds, at least 60, and gives at most 2,000 steps")
-        buckets = await activity.summary(token.account_id, first, last, step)
+        buckets = await activity.summary(token.account_id, first, last, step, domain_ids=token.domains)
         total = {name: sum(bucket.outcomes.get(name, 0) for bucket in buckets) for name in OUTCOMES}
         return {
             "since": first.isoformat(),
@@ -80,7 +82,7 @@ def router(activity: Activity, accounts: Accounts) -> APIRouter:
     @routes.get("/{line_id}", summary="One line of the activity log")
     async def one(request: Request, line_id: int) -> dict[str, Any]:
         token = await auth.token(request, accounts)
-        line = await activity.line(token.account_id, min(line_id, 2**62))
+        line = await activity.line(token.account_id, min(line_id, 2**62), token.domains)
         if line is None:
             raise NotFoundError("there is no such line in the activity log")
         return told(line)

@@ -164,13 +164,17 @@ class Activity:
         outcome: str = "",
         text: str = "",
         domain_id: str = "",
+        domain_ids: Sequence[str] | None = None,
         before: int | None = None,
         limit: int = 100,
     ) -> list[Line]:
-        """Lines, newest first, of all accounts when None; `text` is looked for in sender, recipient, peer and subject;
-        `before` is the last line's id of the page before; at most 1,000."""
+        """Lines, newest first, of all accounts when None, and of some domains only when they are given.
+
+        `text` is looked for in sender, recipient, peer and subject; `before` is the last line's id of the page before;
+        at most 1,000.
+        """
         table = tables.activity
-        statement = _of(_joined(), account_id, since, until)
+        statement = _of(_joined(), account_id, since, until, domain_ids)
         if outcome:
             statement = statement.where(table.c.outcome == outcome)
         if domain_id:
@@ -184,22 +188,29 @@ class Activity:
         async with self._database.read() as connection:
             return [_line(row) for row in (await connection.execute(statement)).all()]
 
-    async def line(self, account_id: str | None, line_id: int) -> Line | None:
-        """The line, if it belongs to the account (any account when None)."""
-        statement = _of(_joined(), account_id, None, None).where(tables.activity.c.id == line_id)
+    async def line(self, account_id: str | None, line_id: int, domain_ids: Sequence[str] | None = None) -> Line | None:
+        """The line, if it belongs to the account (any account when None), and to one of the domains."""
+        statement = _of(_joined(), account_id, None, None, domain_ids).where(tables.activity.c.id == line_id)
         async with self._database.read() as connection:
             row = (await connection.execute(statement)).first()
         return None if row is None else _line(row)
 
     async def summary(
-        self, account_id: str | None, since: datetime, until: datetime, step: int, *, domain_id: str = ""
+        self,
+        account_id: str | None,
+        since: datetime,
+        until: datetime,
+        step: int,
+        *,
+        domain_id: str = "",
+        domain_ids: Sequence[str] | None = None,
     ) -> list[Bucket]:
         """Mails by outcome per `step` seconds from `since` up to `until`, oldest first, empty steps included."""
         table, first = tables.activity, since.timestamp()
         # A cast to integer rounds on PostgreSQL and cuts on SQLite: floor agrees on both.
         slot = cast(func.floor((table.c.time - first) / step), Integer)
         counted = select(slot.label("slot"), table.c.outcome, func.count().label("mails"))
-        statement = _of(counted, account_id, since, until).group_by(slot, table.c.outcome)
+        statement = _of(counted, account_id, since, until, domain_ids).group_by(slot, table.c.outcome)
         if domain_id:
             statement = statement.where(table.c.domain_id == domain_id)
         async with self._database.read() as connection:
@@ -212,8 +223,16 @@ class Activity:
         return [Bucket(datetime.fromtimestamp(first + n * step, UTC), found[n]) for n in range(steps)]
 
 
-def _of(statement: Select[Any], account_id: str | None, since: datetime | None, until: datetime | None) -> Select[Any]:
+def _of(
+    statement: Select[Any],
+    account_id: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    domain_ids: Sequence[str] | None,
+) -> Select[Any]:
     table = tables.activity
+    if domain_ids is not None:
+        statement = statement.where(table.c.domain_id.in_(list(domain_ids)))
     if account_id is not None:
         statement = statement.where(table.c.account_id == account_id)
     if since is not None:
