@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import urllib.error
@@ -138,3 +139,23 @@ def test_every_change_is_in_the_log_and_no_secret(house: System, tokens: dict[st
     log = house.log.read_text() + house.output.read_text() + json.dumps(entries)
     for secret in (*tokens.values(), made["token"]):
         assert secret not in log
+
+
+def test_the_commands_of_the_page_work(house: System, tokens: dict[str, str], tmp_path: Path) -> None:
+    """Every curl line of docs/api.md, run as it stands in a shell, is answered with success."""
+    house.add_domains("example.com")
+    (tmp_path / "report.xml.gz").write_bytes(gzip.compress(aggregate("example.com", "page")))
+    (tmp_path / "mail.eml").write_bytes(mail(("r.xml", aggregate("example.com", "page"))))
+    zone = ask(house, tokens["admin"], "GET", "/api/v1/domains/example.com")[1]["id"]
+    environment = {"PATH": "/usr/bin:/bin", "URL": house.http, "TOKEN": tokens["admin"], "ZONE": zone}
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    lines = [line.strip() for line in page.splitlines() if line.startswith("    curl ")]
+    assert len(lines) >= 10
+    for line in lines:
+        done = subprocess.run(
+            ["bash", "-c", line.replace("curl ", "curl --fail-with-body ", 1)],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+    assert (tmp_path / "records.csv").read_text().startswith("domain_id,")
+    assert (tmp_path / "records.parquet").read_bytes().startswith(b"PAR1")
