@@ -6,18 +6,20 @@ are written only from a report that could be read again, and publishing is held 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-import pyarrow as pa
 from sqlalchemy import update
 
+from dmarcworks.analytics.rows import Placed, tables_of
 from dmarcworks.catalogue import tables
 from dmarcworks.upkeep import ledger
 from dmarcworks.upkeep.compare import Difference
 from dmarcworks.upkeep.figures import KINDS, Place, remove
 from dmarcworks.upkeep.house import House
-from dmarcworks.upkeep.reread import Gone, Renewed, domain_names, original, renewed, reread, rows
+from dmarcworks.upkeep.reread import Gone, Renewed, domain_names, original, placed, renewed, reread
 
 __all__ = ["mend"]
 
@@ -50,7 +52,7 @@ async def _rows(house: House, differences: Sequence[Difference]) -> set[Differen
     names = await domain_names(house)
     done: set[Difference] = set()
     places: dict[str, set[Place]] = {}
-    fresh: dict[str, tuple[str, pa.Table]] = {}
+    fresh: dict[str, Placed[Any]] = {}
     changes: dict[str, Renewed] = {}
     for difference in differences:
         row = known.get(difference.report)
@@ -63,17 +65,15 @@ async def _rows(house: House, differences: Sequence[Difference]) -> set[Differen
                 item = await reread(house, row)
             except Gone:
                 continue
-            fresh[row.key] = rows(row, item.report, names.get(row.domain_id, row.policy_domain))
+            fresh[row.key] = placed(row, item.report, names.get(row.domain_id, row.policy_domain))
             changes[row.key] = renewed(row, item)
             places.setdefault(KINDS[row.kind], set()).add(place)
             done.add(difference)
     async with house.gate.held():
         for table, wrong in places.items():
             await remove(house.analytics, table, wrong)
-        for table in KINDS.values():
-            found = [content for name, content in fresh.values() if name == table and content.num_rows]
-            if found:
-                await house.analytics.insert(table, pa.concat_tables(found))
+        for table, content in (await asyncio.to_thread(tables_of, list(fresh.values()))).items():
+            await house.analytics.insert(table, content)
         await _note(house, changes)
     return done
 

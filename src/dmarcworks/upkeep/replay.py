@@ -17,10 +17,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-import pyarrow as pa
 from sqlalchemy import ColumnElement
 from sqlalchemy.engine import Row
 
+from dmarcworks.analytics.rows import Placed, row_count, tables_of
 from dmarcworks.analytics.tables import TABLES
 from dmarcworks.catalogue import tables
 from dmarcworks.errors import ConflictError, NotFoundError, UsageError
@@ -29,7 +29,7 @@ from dmarcworks.upkeep.changes import changes
 from dmarcworks.upkeep.figures import held, literal
 from dmarcworks.upkeep.house import Event, Events, House, progress
 from dmarcworks.upkeep.replays import UNFINISHED, Replay, Replays
-from dmarcworks.upkeep.reread import Gone, Renewed, all_domain_names, renewed, reread, rows
+from dmarcworks.upkeep.reread import Gone, Renewed, all_domain_names, placed, reread_all
 from dmarcworks.upkeep.swap import back, catch_up, finish, swap
 from dmarcworks.upkeep.versions import version_of
 
@@ -38,7 +38,7 @@ __all__ = ["drop_old", "replay", "swap_back"]
 PAGE = 500
 # Past this many rows they leave at once, so that memory stays flat.
 INSERT_ROWS = 100_000
-_AT_ONCE = 16
+_AT_ONCE = 50
 
 
 async def replay(
@@ -242,36 +242,24 @@ async def _page(
     names: Mapping[str, str],
     changed: dict[str, tuple[Renewed, Renewed]],
 ) -> Events:
-    gathered: dict[str, list[pa.Table]] = {}
+    gathered: list[Placed[Any]] = []
     size = 0
     for start in range(0, len(page), _AT_ONCE):
         some = page[start : start + _AT_ONCE]
-        read = await asyncio.gather(*(_read(house, row, names.get(row.domain_id, row.policy_domain)) for row in some))
-        for row, got in zip(some, read, strict=True):
+        for row, (got, after) in zip(some, await reread_all(house, some), strict=True):
             if isinstance(got, Gone):
                 yield {"event": "kept", "report": row.key, "key": row.object_key, "reason": str(got)}
                 continue
-            name, content, after = got
             if after:
                 changed[row.key] = {column: row._mapping[column] for column in after}, after
-            if content.num_rows:
-                gathered.setdefault(name, []).append(content)
-                size += content.num_rows
+            gathered.append(placed(row, got.report, names.get(row.domain_id, row.policy_domain)))
+            size += row_count(got.report)
         if size >= INSERT_ROWS:
             await _insert(house, now, gathered)
-            gathered, size = {}, 0
+            gathered, size = [], 0
     await _insert(house, now, gathered)
 
 
-async def _read(house: House, row: Row[Any], domain: str) -> tuple[str, pa.Table, Renewed] | Gone:
-    try:
-        item = await reread(house, row)
-    except Gone as gone:
-        return gone
-    name, content = await asyncio.to_thread(rows, row, item.report, domain)
-    return name, content, renewed(row, item)
-
-
-async def _insert(house: House, now: Replay, gathered: Mapping[str, list[pa.Table]]) -> None:
-    for table, contents in gathered.items():
-        await house.analytics.insert(version_of(table, now.version), pa.concat_tables(contents))
+async def _insert(house: House, now: Replay, gathered: Sequence[Placed[Any]]) -> None:
+    for table, content in (await asyncio.to_thread(tables_of, gathered)).items():
+        await house.analytics.insert(version_of(table, now.version), content)
