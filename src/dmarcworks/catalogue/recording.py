@@ -98,9 +98,7 @@ async def adopt(connection: AsyncConnection, key: str, domain_id: str) -> None:
         .values(domain_id=domain_id, state="counted", published=False)
     )
     await connection.execute(
-        update(problems)
-        .where(problems.c.report_key == key, problems.c.state.in_(("open", "retrying")))
-        .values(state="closed")
+        update(problems).where(problems.c.report_key == key, problems.c.state == "open").values(state="closed")
     )
 
 
