@@ -42,7 +42,10 @@ class Settings(BaseModel):
     public_url: str = Field(
         "", description="The dashboard's address as people reach it; empty: http://<http_host>:<http_port>."
     )
-    database_url: str = Field("", description="KV, queue and catalogue; empty: sqlite:///<home>/dmarcworks.db.")
+    database_url: str = Field(
+        "",
+        description="KV, queue and catalogue, sqlite:///path or postgresql://…; empty: sqlite:///<home>/dmarcworks.db.",
+    )
     objects_url: str = Field("", description="Raw mails and reports; empty: file://<home>/objects.")
     analytics_url: str = Field("", description="The figures; empty: chdb://<home>/analytics.")
     smtp_host: str = Field("127.0.0.1", description="Address that SMTP listens on.")

@@ -3,18 +3,122 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from dmarcworks.bindings.chdb import ChdbAnalytics
 from dmarcworks.bindings.contracts import Analytics, Database, Objects
 from dmarcworks.bindings.objects import FolderObjects
+from dmarcworks.bindings.open import open_database
 from dmarcworks.bindings.sql import SqliteDatabase
+
+DEBIAN = Path("/usr/lib/postgresql")
+
+
+class PostgresServer:
+    """`initdb`, `postgres`: found by pg_config or in Debian's folder, run as the user postgres where we are root."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.why = ""
+        self.url = ""
+        found = [Path(path).parent for path in (shutil.which("initdb"), *DEBIAN.glob("*/bin/initdb")) if path]
+        self.programs = found[0] if found else None
+        self.process: subprocess.Popen[bytes] | None = None
+        self.port = 0
+        self.who: dict[str, Any] = {}
+
+    def start(self) -> bool:
+        if self.programs is None:
+            self.why = "initdb is not installed"
+            return False
+        who: dict[str, Any] = {}
+        if not os.geteuid():
+            try:
+                user = pwd.getpwnam("postgres")
+            except KeyError:
+                self.why = "there is no user postgres"
+                return False
+            who = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            for parent in (self.folder, *self.folder.parents[:3]):
+                if parent.stat().st_uid == 0 and parent != Path("/tmp"):
+                    parent.chmod(parent.stat().st_mode | 0o011)
+        made = subprocess.run(
+            [self.programs / "initdb", "-A", "trust", "-U", "test", "-N", "-D", self.folder / "data"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.folder,
+            **who,
+        )
+        if made.returncode:
+            self.why = made.stderr.strip()
+            return False
+        self.port, self.who = free_port(), who
+        self.url = f"postgresql://test@127.0.0.1:{self.port}/postgres"
+        return self.boot()
+
+    def boot(self) -> bool:
+        """Start it on the data that are there."""
+        assert self.programs is not None
+        data, port, who = self.folder / "data", self.port, self.who
+        self.process = subprocess.Popen(
+            [self.programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", str(self.folder), "-F"],
+            stdout=subprocess.DEVNULL,
+            stderr=(self.folder / "log").open("wb"),
+            cwd=self.folder,
+            **who,
+        )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return True
+            time.sleep(0.05)
+        self.why = (self.folder / "log").read_text()[-500:]
+        return False
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(30)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+async def fresh(url: str) -> str:
+    """The URL of a new, empty database on the server; waits until the server is up."""
+    name = f"t{secrets.token_hex(6)}"
+    engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:"), isolation_level="AUTOCOMMIT")
+    for _ in range(200):
+        try:
+            async with engine.connect() as connection:
+                await connection.execute(text(f"CREATE DATABASE {name}"))
+            break
+        except (DBAPIError, OSError):
+            await asyncio.sleep(0.05)
+    await engine.dispose()
+    return url.rpartition("/")[0] + f"/{name}"
 
 
 class Clock:
@@ -32,9 +136,33 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest_asyncio.fixture(params=["sqlite"])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    opened = {"sqlite": lambda: SqliteDatabase(tmp_path / "test.db", busy=2.0)}[request.param]()
+@pytest_asyncio.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    opened = SqliteDatabase(tmp_path / "test.db", busy=2.0)
+    await opened.migrate()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of its own, for this run; the URL of an empty database server."""
+    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
+    if not server.start():
+        if os.environ.get("DMARCWORKS_TEST_ALL") == "1":
+            pytest.fail(f"no PostgreSQL: {server.why}")
+        pytest.skip(f"no PostgreSQL server can be started here: {server.why}")
+    yield server.url
+    server.stop()
+
+
+@pytest_asyncio.fixture(params=["sqlite", "postgresql"])
+async def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    """Every form of the database, migrated and empty."""
+    if request.param == "sqlite":
+        opened = open_database(f"sqlite:///{tmp_path / 'test.db'}")
+    else:
+        opened = open_database(await fresh(request.getfixturevalue("postgres")))
     await opened.migrate()
     yield opened
     await opened.close()

@@ -15,8 +15,8 @@ from dmarcworks.errors import BoundError, StoreError, UsageError
 
 
 @pytest.fixture
-def kv(database: Database, clock: Clock) -> KV:
-    return SqlKV(database, clock)
+def kv(any_database: Database, clock: Clock) -> KV:
+    return SqlKV(any_database, clock)
 
 
 async def test_a_value_comes_back_as_it_was_put(kv: KV) -> None:
@@ -101,9 +101,9 @@ async def test_the_largest_key_value_and_metadata_are_taken(kv: KV) -> None:
         await kv.list(cursor="not ours!")
 
 
-async def test_many_at_once_each_hear_their_own(database: Database, clock: Clock) -> None:
+async def test_many_at_once_each_hear_their_own(any_database: Database, clock: Clock) -> None:
     """Look-ups that run together do not mix: present, absent and expired keys, a put in between, one cancelled."""
-    kv = SqlKV(database, clock)
+    kv = SqlKV(any_database, clock)
     for number in range(50):
         await kv.put(f"k{number}", str(number), metadata={"n": number})
     asked = [asyncio.create_task(kv.get_with_metadata(f"k{number}")) for number in range(60)]

@@ -6,7 +6,7 @@ raises `StoreError` when the store is away, full or read-only; no driver's own e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -202,6 +202,17 @@ class Database(Protocol):
 
     async def close(self) -> None:
         """Give back connections and files."""
+
+
+@runtime_checkable
+class Wakes(Protocol):
+    """A database that carries a word to other processes."""
+
+    async def notify(self, connection: AsyncConnection, topic: str) -> None:
+        """Wake who listens to the topic, in every process, when the connection's transaction commits."""
+
+    def listen(self, topic: str, heard: Callable[[], None]) -> None:
+        """Call `heard` at each `notify` of any process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, or_, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects import postgresql, sqlite
 
 from dmarcworks.bindings.contracts import (
     KV_KEY_BYTES,
@@ -102,8 +102,9 @@ class SqlKV:
             raise BoundError(f"KV metadata may have {KV_METADATA_BYTES} bytes of JSON")
         now = int(self._clock())
         row = {"value": data, "expiration": None if ttl is None else now + ttl, "metadata": noted}
-        statement = insert(kv).values(key=name, **row)
         async with self._database.write() as connection:
+            insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+            statement = insert(kv).values(key=name, **row)
             await connection.execute(delete(kv).where(kv.c.expiration <= now))
             await connection.execute(statement.on_conflict_do_update(index_elements=[kv.c.key], set_=row))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sqlalchemy.exc import ArgumentError
+
 from dmarcworks.bindings.contracts import KV, Analytics, Database, Objects
 from dmarcworks.bindings.kv import SqlKV
 from dmarcworks.bindings.objects import FolderObjects
@@ -13,10 +15,31 @@ from dmarcworks.errors import SettingsError
 
 __all__ = ["open_analytics", "open_database", "open_kv", "open_objects", "open_queue"]
 
+_KINDS = {
+    "DMARCWORKS_DATABASE_URL": "sqlite and postgresql",
+    "DMARCWORKS_OBJECTS_URL": "file",
+    "DMARCWORKS_ANALYTICS_URL": "chdb",
+}
+
 
 def open_database(url: str) -> Database:
-    """`sqlite:///path`, three slashes and a path as it is: absolute paths make four."""
+    """`sqlite:///path`, three slashes and a path as it is: absolute paths make four; or `postgresql://…`."""
+    if url.startswith(("postgresql://", "postgres://")):
+        return _postgres(url)
     return SqliteDatabase(_path("DMARCWORKS_DATABASE_URL", url, "sqlite:///", "sqlite:////var/lib/dmarcworks.db"))
+
+
+def _postgres(url: str) -> Database:
+    # Imported only where it is wanted: most homes stand on SQLite.
+    from dmarcworks.bindings.postgres import PostgresDatabase
+
+    try:
+        return PostgresDatabase("postgresql" + url[url.index("://") :])
+    except (ArgumentError, ValueError):
+        # The text of the driver's error may hold the password.
+        raise SettingsError(
+            "DMARCWORKS_DATABASE_URL is no PostgreSQL URL; like this: postgresql://user:password@host:5432/dmarcworks"
+        ) from None
 
 
 def open_kv(database: Database) -> KV:
@@ -48,7 +71,7 @@ def open_analytics(url: str) -> Analytics:
 def _path(setting: str, url: str, start: str, example: str) -> Path:
     if not url.startswith(start):
         scheme = url.partition("://")[0] if "://" in url else url
-        raise SettingsError(f"{setting}: no store is called {scheme!r}; there is {start.partition(':')[0]}: {example}")
+        raise SettingsError(f"{setting}: no store is called {scheme!r}; there is {_KINDS[setting]}: {example}")
     path = url[len(start) :]
     if not path or "\0" in path or path.startswith(":"):
         raise SettingsError(f"{setting}: {url!r} names no path; like this: {example}")

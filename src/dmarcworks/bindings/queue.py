@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import case, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks import failpoints
 from dmarcworks.bindings.contracts import (
@@ -23,6 +24,7 @@ from dmarcworks.bindings.contracts import (
     DeadLetter,
     QueueMessage,
     QueueStats,
+    Wakes,
 )
 from dmarcworks.bindings.tables import queue
 from dmarcworks.errors import BoundError, DmarcworksError, StoreError
@@ -39,6 +41,7 @@ class SqlQueue:
         self._database = database
         self._clock = clock
         self._sent = asyncio.Event()
+        self._listening = False
         self._waiting: list[tuple[dict[str, Any], asyncio.Future[int]]] = []
         self._committing: asyncio.Task[None] | None = None
 
@@ -78,13 +81,27 @@ class SqlQueue:
 
     async def _insert(self, rows: list[dict[str, Any]]) -> Sequence[int]:
         async with self._database.write() as connection:
-            await connection.execute(insert(queue), rows)
-            # Nobody else writes now and an id is never given twice, so ours are the last ones: three times as fast as
-            # RETURNING in the order of the rows.
-            last: int = (await connection.execute(select(func.max(queue.c.id)))).scalar_one()
+            ids = await self._ids(connection, rows)
+            await self._tell(connection)
             failpoints.hit("queue.insert")
         failpoints.hit("queue.committed")
+        return ids
+
+    async def _ids(self, connection: AsyncConnection, rows: list[dict[str, Any]]) -> Sequence[int]:
+        if connection.dialect.name != "sqlite":
+            statement = insert(queue).returning(queue.c.id, sort_by_parameter_order=True)
+            numbers: Sequence[int] = (await connection.execute(statement, rows)).scalars().all()
+            return numbers
+        await connection.execute(insert(queue), rows)
+        # Nobody else writes now and an id is never given twice, so ours are the last ones: three times as fast as
+        # RETURNING in the order of the rows.
+        last: int = (await connection.execute(select(func.max(queue.c.id)))).scalar_one()
         return range(last - len(rows) + 1, last + 1)
+
+    async def _tell(self, connection: AsyncConnection) -> None:
+        """Consumers of other processes wake too, where the database can carry the word."""
+        if isinstance(self._database, Wakes):
+            await self._database.notify(connection, "queue")
 
     async def receive(self, *, limit: int = 10, lease: float = 60.0) -> Sequence[QueueMessage]:
         """Lease up to `limit` (at most 100) messages for `lease` seconds, oldest first; empty when none is ready.
@@ -161,10 +178,13 @@ class SqlQueue:
         return dead is None
 
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109  how long to sleep, not a limit
-        """Sleep until a message is sent in this process or `timeout` seconds passed; True when woken.
+        """Sleep until a message is sent or `timeout` seconds passed; True when woken.
 
         A send since the last `wait` wakes at once, so nothing is missed between `receive` and `wait`.
         """
+        if not self._listening and isinstance(self._database, Wakes):
+            self._listening = True
+            self._database.listen("queue", self._sent.set)
         try:
             await asyncio.wait_for(self._sent.wait(), timeout)
         except TimeoutError:
@@ -216,6 +236,7 @@ class SqlQueue:
         )
         async with self._database.write() as connection:
             found = (await connection.execute(statement)).rowcount > 0
+            await self._tell(connection)
         if found:
             self._sent.set()
         return found
