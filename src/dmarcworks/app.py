@@ -41,7 +41,7 @@ from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
 from dmarcworks.door import environment, front, inbox
 from dmarcworks.errors import DmarcworksError, SettingsError
-from dmarcworks.mailroom import routing
+from dmarcworks.mailroom import prover, routing
 from dmarcworks.metrics import Metrics
 from dmarcworks.retry import Mending
 from dmarcworks.settings import Settings
@@ -172,7 +172,7 @@ async def serve(
         loop.add_signal_handler(number, stop.set)
     async with opened(settings) as stores, _analytics(settings, roles) as analytics, AsyncExitStack() as stack:
         gate, metrics = Gate(analytics), Metrics()
-        env = environment(settings, stores, gate, metrics)
+        env = environment(settings, stores, gate, metrics, prover(settings, stores))
         house = House(settings, stores, env, gate)
         await stores.accounts.open_gates()
         consumer = runtime.Consumer(

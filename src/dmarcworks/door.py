@@ -56,7 +56,11 @@ def reading_bounds(settings: Settings) -> Bounds:
 
 
 def environment(
-    settings: Settings, stores: Stores, analytics: Analytics, metrics: Metrics | None = None
+    settings: Settings,
+    stores: Stores,
+    analytics: Analytics,
+    metrics: Metrics | None = None,
+    prove: runtime.Prove | None = None,
 ) -> runtime.Env:
     """What the worker sees."""
     return runtime.Env(
@@ -70,6 +74,7 @@ def environment(
         now=lambda: datetime.now(UTC),
         failure_originals=settings.failure_originals,
         metrics=metrics,
+        prove=prove,
         full=inbox(settings, stores).full,
     )
 

@@ -30,7 +30,8 @@ from dmarcworks.workers.apart import Apart
 from dmarcworks.workers.hands import Own
 from dmarcworks.workers.message import Message
 from dmarcworks.workers.points import DataPoints
-from dmarcworks.workers.runtime import Env
+from dmarcworks.workers.proof import OFF, Prover
+from dmarcworks.workers.runtime import Env, Prove
 from dmarcworks.workers.user_env import environment
 
 _GATE_SECONDS = 1.0
@@ -129,6 +130,14 @@ async def _srs_secret(kv: KV) -> bytes:
         # Two processes at a first start: the last one to write wins, and both read it after a moment.
         await asyncio.sleep(0.2)
     return (await kv.get(_SRS_KEY) or "").encode()
+
+
+def prover(settings: Settings, stores: Stores) -> Prove | None:
+    """What finds out whether report mails are genuine; None when the settings ask for nothing."""
+    if settings.report_auth == OFF:
+        return None
+    resolver = Dns(settings.dns_server)
+    return Prover(stores.mailroom.proofs, resolver, settings.report_auth, settings.auth_seconds).prove
 
 
 def gate(kv: KV) -> Gate:

@@ -164,6 +164,12 @@ class Settings(BaseModel):
     dkim_key: str = Field("", description="RSA key (PEM) that signs and seals mail that leaves; empty: no signature.")
     dkim_selector: str = Field("dmarcworks", pattern=r"^[A-Za-z0-9._-]{1,63}$", description="Selector of that key.")
     dkim_domain: str = Field("", description="Domain of that key; empty: the hostname.")
+    report_auth: str = Field(
+        "accept",
+        pattern="^(accept|quarantine|reject|off)$",
+        description="Report mails that fail DMARC: accept (mark them), quarantine (keep, do not count), reject (take "
+        "no report from them, as a problem), or off: do not ask.",
+    )
     forward_auth: str = Field(
         "check",
         pattern="^(check|off)$",

@@ -77,6 +77,8 @@ class System:
             "DMARCWORKS_HTTP_PORT": "0",
             "DMARCWORKS_HOSTNAME": HOST,
             "DMARCWORKS_LOG_FORMAT": "json",
+            # Most machines that run tests have no DNS to ask.
+            "DMARCWORKS_REPORT_AUTH": "off",
         }
         return {**clean, "PYTHONPATH": str(SOURCE), "NO_COLOR": "1", **ours, **self.settings}
 

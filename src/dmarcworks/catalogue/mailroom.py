@@ -8,6 +8,7 @@ from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue.activity import Activity
 from dmarcworks.catalogue.destinations import Destinations
 from dmarcworks.catalogue.outbound import Outbound
+from dmarcworks.catalogue.proofs import Proofs
 from dmarcworks.catalogue.routes import Routes
 
 
@@ -19,8 +20,9 @@ class Mailroom:
     routes: Routes
     destinations: Destinations
     outbound: Outbound
+    proofs: Proofs
 
     @classmethod
     def on(cls, database: Database) -> Mailroom:
         """Their ordinary forms."""
-        return cls(Activity(database), Routes(database), Destinations(database), Outbound(database))
+        return cls(Activity(database), Routes(database), Destinations(database), Outbound(database), Proofs(database))

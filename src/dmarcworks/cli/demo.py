@@ -48,7 +48,13 @@ def demo_settings(home: Path) -> Settings:
     """The settings as they stand, but for the stores: those are always the home's own, never somebody's real ones."""
     settings, sources = load()
     changes: dict[str, object] = {"home": home, "database_url": "", "objects_url": "", "analytics_url": ""}
-    quiet = {"smtp_port": 0, "http_port": 0, "hostname": "reports.example.net", "log_level": "warning"}
+    quiet = {
+        "smtp_port": 0,
+        "http_port": 0,
+        "hostname": "reports.example.net",
+        "log_level": "warning",
+        "report_auth": "off",
+    }
     changes |= {name: value for name, value in quiet.items() if name not in sources}
     return settings.model_copy(update=changes)
 

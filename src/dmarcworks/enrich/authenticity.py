@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from email.policy import compat32
@@ -71,15 +72,23 @@ UNKNOWN = Authenticity(UNABLE, UNABLE, UNABLE, UNABLE)
 
 
 async def check(
-    raw: bytes, *, peer: str, helo: str, sender: str, resolver: Resolver, seconds: float = 5.0
+    raw: bytes,
+    *,
+    peer: str,
+    helo: str,
+    sender: str,
+    resolver: Resolver,
+    seconds: float = 5.0,
+    executor: Executor | None = None,
 ) -> Authenticity:
-    """Everything about one mail within `seconds`; `UNKNOWN` when that was not enough."""
+    """Everything about one mail within `seconds`, in a thread of `executor`; `UNKNOWN` when that was not enough."""
     deadline = time.monotonic() + seconds
     try:
         # The questions end at the deadline; the second more is for the arithmetic after them.
-        return await asyncio.wait_for(
-            asyncio.to_thread(examine, raw, peer, helo, sender, resolver, deadline), seconds + 1.0
+        work = asyncio.get_running_loop().run_in_executor(
+            executor, examine, raw, peer, helo, sender, resolver, deadline
         )
+        return await asyncio.wait_for(work, seconds + 1.0)
     except TimeoutError:
         return UNKNOWN
     # Mail of strangers in three libraries: whatever one of them trips over is no verdict and no reason to stop.
@@ -173,6 +182,9 @@ def _dkim(raw: bytes, resolver: Resolver, deadline: float) -> tuple[Signature, .
             result = "pass" if mail.verify(idx=index, dnsfunc=_keys(resolver, deadline)) else "fail"
         except NoAnswerError:
             result = UNABLE
+        except dkim.ValidationError as error:
+            # The library tells a changed body in the same way as a field that makes no sense.
+            result = "fail" if "mismatch" in str(error) else "permerror"
         except _BROKEN:
             result = "permerror"
         found.append(Signature(_text(mail.domain).lower(), _text(mail.selector), result))

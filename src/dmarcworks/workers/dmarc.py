@@ -65,6 +65,7 @@ async def email(message: Message, env: Env) -> str:
             "recipient": message.to,
             "sender": message.from_,
             "peer": message.peer,
+            "helo": message.helo,
             "received": received.timestamp(),
             "size": message.raw_size,
             "sha256": hashlib.sha256(raw).hexdigest(),
@@ -100,6 +101,8 @@ async def _together(messages: Sequence[BatchMessage], env: Env, alone: bool = Fa
     """The steps for some mails; `alone` for one whose neighbours or itself made a step fail before."""
     try:
         mails = await _read(messages, env)
+        if env.prove is not None:
+            await env.prove(mails)
         await steps.archive(mails, env)
         await steps.note(mails, env)
         await steps.publish(mails, env, check=alone)
@@ -136,7 +139,7 @@ def _one(message: BatchMessage, raw: bytes | None, env: Env) -> Mail:
     instead = None
     if any(isinstance(item.report, FailureReport) for item in reading.items):
         reading, instead = private(raw, reading, env.failure_originals, env.bounds)
-    return Mail(message, received, reading, instead)
+    return Mail(message, received, reading, instead, raw=raw if env.prove is not None else b"")
 
 
 def _slices(batch: Sequence[BatchMessage]) -> Iterator[list[BatchMessage]]:

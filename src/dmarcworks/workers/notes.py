@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
+
 from dmarcworks.analytics.rows import summary
 from dmarcworks.catalogue.arrivals import NewReport
 from dmarcworks.reports.model import Item
@@ -18,7 +20,9 @@ from dmarcworks.reports.model import Item
 _UNSAFE = re.compile(r"[^A-Za-z0-9._!@+=,-]+")
 
 
-def new_report(item: Item, body: Mapping[str, Any], received: datetime, object_key: str) -> NewReport:
+def new_report(
+    item: Item, body: Mapping[str, Any], received: datetime, object_key: str, *, quarantined: bool = False
+) -> NewReport:
     """The catalogue's row of a report; `state` says whether it is counted."""
     report = item.report
     short = summary(report, received=received, digest=item.digest)
@@ -42,7 +46,7 @@ def new_report(item: Item, body: Mapping[str, Any], received: datetime, object_k
         file_name=item.part.name,
         mail_id=body["mail_id"],
         where=item.part.where,
-        state="counted" if counted else "foreign",
+        state="foreign" if not counted else "quarantined" if quarantined else "counted",
         warnings=[{"code": w.code, "where": w.where, "detail": w.detail} for w in report.warnings],
     )
 
@@ -52,6 +56,17 @@ def foreign(item: Item, body: Mapping[str, Any], received: datetime) -> str:
     domain = body["domain"]
     about = [name for name in summary(item.report, received=received, digest="").domains if not covers(domain, name)]
     return f"The report is about {about[0] or 'no domain'}, its address is for {domain}. It is kept and not counted."
+
+
+def with_proof(table: pa.Table, proven: Mapping[str, str]) -> pa.Table:
+    """The rows with what DMARC says of the mail that each came in; `proven` by report key."""
+    keys = table.column("report_key").to_pylist()
+    place = table.schema.get_field_index("report_authentic")
+    told: pa.Array[Any] = pa.array([proven.get(str(key), "") for key in keys], pa.string())
+    kind = table.schema.field(place).type
+    if pa.types.is_dictionary(kind):
+        told = told.dictionary_encode()
+    return table.set_column(place, table.schema.field(place), told.cast(kind))
 
 
 def covers(domain: str, policy_domain: str) -> bool:

@@ -39,6 +39,9 @@ _OF_LEASE = 0.9
 _HAND_BACK_SECONDS = 1.5
 
 
+Prove = Callable[[Sequence[Any]], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Env:
     """The bindings by name, and what stands on them."""
@@ -54,6 +57,8 @@ class Env:
     # What is kept of the message that a failure report quotes: keep, headers or drop.
     failure_originals: str = "headers"
     metrics: Metrics | None = None
+    # Asked with the mails that were read: are they genuine (`workers.proof`).
+    prove: Prove | None = None
     # Why no more mail is taken now, or "".
     full: Callable[[], Awaitable[str]] = never_full
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ from dmarcworks.analytics import schema
 from dmarcworks.analytics.rows import Placed, row_count, table_of, tables_of
 from dmarcworks.catalogue.arrivals import MailRow, NewReport, ReportRow
 from dmarcworks.reports.model import Item, Problem, Reading
-from dmarcworks.workers.notes import foreign, new_report, safe_name
+from dmarcworks.workers.notes import foreign, new_report, safe_name, with_proof
 from dmarcworks.workers.runtime import BatchMessage, Env
 
 __all__ = ["MISSING", "PUBLISH_ROWS", "Mail", "archive", "finish", "note", "publish", "side_by_side"]
@@ -48,6 +48,10 @@ class Mail:
     noted: list[ReportRow] = field(default_factory=list)
     outcomes: dict[str, int] = field(default_factory=dict)
     problems: int = 0
+    # The raw mail while it is on its way, what DMARC says of it, and whether that keeps its reports apart.
+    raw: bytes = b""
+    proof: str = ""
+    quarantined: bool = False
 
     @property
     def body(self) -> dict[str, Any]:
@@ -96,7 +100,9 @@ async def note(mails: Sequence[Mail], env: Env) -> None:
     for mail in mails:
         body = mail.body
         pairs = zip(mail.reading.items, mail.keys, strict=True)
-        reports += [new_report(item, body, mail.received, key) for item, key in pairs]
+        # What a person has adopted is counted, whatever its mail is.
+        apart = mail.quarantined and not body.get("adopt")
+        reports += [new_report(item, body, mail.received, key, quarantined=apart) for item, key in pairs]
         if body.get("adopt"):
             await env.arrivals.adopt(body["account_id"], body["adopt"])
     recorded = await env.arrivals.record_reports(reports)
@@ -151,15 +157,16 @@ async def publish(mails: Sequence[Mail], env: Env, *, check: bool = False) -> No
     for table, rows in suspects.items():
         for key in await schema.published_keys(env.analytics, rows, table=table):
             del reports[key]
+    proven = {row.key: mail.proof for mail in mails for row in mail.noted if mail.proof}
     waiting: list[Placed[Any]] = []
     rows_waiting = 0
     for placed in reports.values():
         waiting.append(placed)
         rows_waiting += row_count(placed.report)
         if rows_waiting >= PUBLISH_ROWS:
-            await _insert(waiting, env)
+            await _insert(waiting, env, proven)
             waiting, rows_waiting = [], 0
-    await _insert(waiting, env)
+    await _insert(waiting, env, proven)
     if keys:
         await env.arrivals.mark_published(keys)
         failpoints.hit("published.marked")
@@ -184,13 +191,15 @@ def _placed(item: Item, row: ReportRow, domain: str) -> Placed[Any]:
     )
 
 
-async def _insert(placed: Sequence[Placed[Any]], env: Env) -> None:
+async def _insert(placed: Sequence[Placed[Any]], env: Env, proven: Mapping[str, str]) -> None:
     if not placed:
         return
     # In a thread, so that a large report does not hold up the SMTP conversations.
     for name, table in (await asyncio.to_thread(tables_of, placed)).items():
         if table.num_rows:
             failpoints.hit("insert.before")
+            if proven and name == "dmarc_reports":
+                table = with_proof(table, proven)
             await env.analytics.insert(name, table)
             failpoints.hit("insert.after")
 

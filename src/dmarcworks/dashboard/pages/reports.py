@@ -89,6 +89,7 @@ def routes(site: Site) -> list[Route]:
             page=page,
             pages=-(-found.total // PAGE),
             head=head,
+            proof=await deps.mailroom.proofs.proof(report.mail_id),
         )
 
     async def raw(visit: Visit) -> Response:

@@ -1,0 +1,71 @@
+"""Whether report mails are genuine, as it was found out after they were accepted: a row per mail."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+
+from dmarcworks.bindings.contracts import Database
+from dmarcworks.catalogue import tables
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Results in the words of RFC 8601; `detail` says of which domains they are."""
+
+    mail_id: str
+    spf: str
+    dkim: str
+    dmarc: str
+    arc: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    checked: datetime | None = None
+
+
+class Proofs:
+    """The catalogue of results."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def record(self, proofs: Sequence[Proof]) -> None:
+        """Note results, all or none; a second check of a mail takes the first one's place."""
+        if not proofs:
+            return
+        table, now = tables.authenticity, self._clock()
+        rows = [
+            {
+                "mail_id": proof.mail_id,
+                "checked": now,
+                "spf": proof.spf[:16],
+                "dkim": proof.dkim[:16],
+                "dmarc": proof.dmarc[:16],
+                "arc": proof.arc[:16],
+                "detail": tables.storable(json.dumps(proof.detail))[:4000],
+            }
+            for proof in {proof.mail_id: proof for proof in proofs}.values()
+        ]
+        async with self._database.write() as connection:
+            await connection.execute(delete(table).where(table.c.mail_id.in_([row["mail_id"] for row in rows])))
+            await connection.execute(insert(table), rows)
+
+    async def proof(self, mail_id: str) -> Proof | None:
+        """What is known of a mail; None when nobody could find out."""
+        table = tables.authenticity
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(table).where(table.c.mail_id == mail_id))).first()
+        if row is None:
+            return None
+        try:
+            detail = json.loads(row.detail)
+        except ValueError:  # cut at the column's length
+            detail = {}
+        checked = datetime.fromtimestamp(row.checked, UTC)
+        return Proof(row.mail_id, row.spf, row.dkim, row.dmarc, row.arc, detail, checked)

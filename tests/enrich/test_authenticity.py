@@ -1,0 +1,198 @@
+"""Promise: a mail is called genuine when SPF or DKIM say so in its author's name, and "unknown" when DNS is silent."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator
+
+import dkim
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from dmarcworks.enrich.authenticity import UNKNOWN, Authenticity, check
+from dmarcworks.enrich.dmarc_policy import PolicyFinder
+from dmarcworks.enrich.resolver import Dns
+from outside import Names, answering
+
+# A key for this run only; 1024 bits are quick to make.
+_MADE = rsa.generate_private_key(65537, 1024)
+KEY = _MADE.private_bytes(
+    serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+)
+_DER = _MADE.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+PUBLIC = base64.b64encode(_DER).decode()
+
+
+@pytest.fixture
+def names() -> Iterator[Names]:
+    there = Names()
+    there.add(
+        {
+            ("example.com", "TXT"): "v=spf1 include:_spf.example.net a:out.example.com -all",
+            ("_spf.example.net", "TXT"): "v=spf1 ip4:192.0.2.0/24 -all",
+            ("out.example.com", "A"): "198.51.100.7",
+            ("_dmarc.example.com", "TXT"): "v=DMARC1; p=reject; sp=quarantine",
+            ("s1._domainkey.example.com", "TXT"): f"v=DKIM1; k=rsa; p={PUBLIC}",
+            ("s1._domainkey.mailer.example", "TXT"): f"v=DKIM1; k=rsa; p={PUBLIC}",
+            ("mailer.example", "TXT"): "v=spf1 ip4:203.0.113.5 -all",
+            ("loop.example", "TXT"): "v=spf1 include:loop.example -all",
+            ("two.example", "TXT"): ["v=spf1 -all", "v=spf1 +all"],
+        }
+    )
+    with answering(there):
+        yield there
+
+
+def mail(author: str = "dmarc@example.com", more: str = "") -> bytes:
+    return f"From: Reports <{author}>\r\nTo: rua@r.example\r\nSubject: Report\r\n{more}\r\nBody\r\n".encode()
+
+
+def signed(raw: bytes, domain: str) -> bytes:
+    return bytes(dkim.sign(raw, b"s1", domain.encode(), KEY, include_headers=[b"from", b"subject"])) + raw
+
+
+async def asked(names: Names, raw: bytes, peer: str = "192.0.2.9", sender: str = "b@example.com") -> Authenticity:
+    return await check(raw, peer=peer, helo="out.example.com", sender=sender, resolver=Dns(names.server))
+
+
+@pytest.mark.parametrize(
+    ("raw", "peer", "sender", "spf", "dkim_result", "dmarc"),
+    [
+        # SPF in the author's name; the host it names; another's mail in the author's name.
+        (mail(), "192.0.2.9", "b@example.com", "pass", "none", "pass"),
+        (mail(), "198.51.100.7", "b@example.com", "pass", "none", "pass"),
+        (mail(), "203.0.113.5", "b@example.com", "fail", "none", "fail"),
+        # The null sender is judged by HELO.
+        (mail(), "192.0.2.9", "", "none", "none", "fail"),
+        # DKIM survives another sender; another's signature and another's SPF say nothing of the author.
+        (signed(mail(), "example.com"), "203.0.113.5", "x@mailer.example", "pass", "pass", "pass"),
+        (signed(mail(), "mailer.example"), "203.0.113.5", "x@mailer.example", "pass", "pass", "fail"),
+        (signed(mail(), "example.com").replace(b"Body", b"Changed"), "203.0.113.5", "", "none", "fail", "fail"),
+        (signed(mail(), "nokey.example"), "203.0.113.5", "", "none", "fail", "fail"),
+        # Below the domain: relaxed alignment by the tree walk.
+        (mail("a@sub.example.com"), "192.0.2.9", "b@example.com", "pass", "none", "pass"),
+        # No record, no verdict; broken SPF is said to be broken.
+        (mail("a@mailer.example"), "203.0.113.5", "x@mailer.example", "pass", "none", "none"),
+        (mail(), "192.0.2.9", "x@loop.example", "permerror", "none", "fail"),
+        (mail(), "192.0.2.9", "x@two.example", "permerror", "none", "fail"),
+        # Two authors, none, or two From fields: nobody to speak for.
+        (mail(more="From: other@example.org\r\n"), "192.0.2.9", "b@example.com", "pass", "none", "none"),
+        (b"Subject: x\r\n\r\n", "192.0.2.9", "b@example.com", "pass", "none", "none"),
+    ],
+)
+async def test_each_mail_has_its_results(
+    names: Names, raw: bytes, peer: str, sender: str, spf: str, dkim_result: str, dmarc: str
+) -> None:
+    """SPF by the peer, DKIM by the signature, DMARC by what of it stands for the author."""
+    found = await asked(names, raw, peer, sender)
+    assert (found.spf, found.dkim, found.dmarc, found.arc) == (spf, dkim_result, dmarc, "none")
+
+
+async def test_results_name_their_domains(names: Names) -> None:
+    """Who signed, who sent, who is the author and what it asks for."""
+    found = await asked(names, signed(mail(), "mailer.example"), "203.0.113.5", "x@mailer.example")
+    assert (found.from_domain, found.spf_domain, found.policy) == ("example.com", "mailer.example", "reject")
+    assert [(one.domain, one.selector, one.result) for one in found.signatures] == [("mailer.example", "s1", "pass")]
+    assert found.genuine is False
+    assert found.header == (
+        "dkim=pass header.d=mailer.example header.s=s1; spf=pass smtp.mailfrom=mailer.example; "
+        "dmarc=fail header.from=example.com; arc=none"
+    )
+
+
+async def test_a_sealed_mail_shows_its_chain(names: Names) -> None:
+    """ARC passes while the seal holds and fails when the mail was changed after it."""
+    results = b"Authentication-Results: mx.example; spf=pass smtp.mailfrom=example.com\r\n"
+    raw = results + mail()
+    sealed = b"".join(dkim.ARC(raw).sign(b"s1", b"mailer.example", KEY, b"mx.example")) + raw
+    assert (await asked(names, sealed)).arc == "pass"
+    assert (await asked(names, sealed.replace(b"Body", b"Changed"))).arc == "fail"
+
+
+async def test_silent_dns_is_no_verdict(names: Names) -> None:
+    """A server that fails for one name spoils that result only; no server at all is unknown, within the time box."""
+    names.failing.add("_spf.example.net")
+    found = await asked(names, mail())
+    assert (found.spf, found.dmarc) == ("temperror", "temperror")
+    names.failing = {"_dmarc.example.com"}
+    assert (await asked(names, mail())).dmarc == "temperror"
+    nobody = await check(
+        mail(), peer="192.0.2.9", helo="h", sender="b@example.com", resolver=Dns("127.0.0.1:9"), seconds=0.5
+    )
+    assert (nobody.spf, nobody.dkim, nobody.dmarc) == ("temperror", "none", "temperror")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\xff" * 1000,
+        b"From: \xff\xfe@x\r\nDKIM-Signature: v=1; a=; b=; d=; s=;\r\n\r\n",
+        b"From: a@" + b"x" * 300 + b".example\r\n\r\n",
+        b"From: a@..\r\nDKIM-Signature: " + b"d=a;" * 5000 + b"\r\nARC-Seal: i=99999999999\r\n\r\n",
+        mail(more="DKIM-Signature: v=1; a=rsa-sha256; d=x; s=y; h=from; bh=!; b=?\r\n" * 50),
+    ],
+)
+async def test_hostile_mail_is_only_unproven(names: Names, raw: bytes) -> None:
+    """Whatever stands in the fields: an answer, no error."""
+    found = await asked(names, raw, sender="<\xff@..>")
+    assert found.dmarc != "pass"
+    assert len(found.signatures) <= 5
+
+
+async def test_a_library_that_trips_is_no_verdict(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error inside is logged and the mail goes on unproven."""
+
+    def trip(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("dmarcworks.enrich.authenticity._arc", trip)
+    assert await asked(names, mail()) == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("records", "domain", "organisation"),
+    [
+        ({"_dmarc.example.com": "v=DMARC1"}, "a.b.example.com", "example.com"),
+        ({"_dmarc.example.com": "v=DMARC1", "_dmarc.b.example.com": "v=DMARC1"}, "a.b.example.com", "example.com"),
+        (
+            {"_dmarc.example.com": "v=DMARC1", "_dmarc.b.example.com": "v=DMARC1; psd=n"},
+            "a.b.example.com",
+            "b.example.com",
+        ),
+        ({"_dmarc.bank": "v=DMARC1; psd=y"}, "mail.my.bank", "my.bank"),
+        ({"_dmarc.bank": "v=DMARC1; psd=y"}, "bank", "bank"),
+        ({}, "a.example.com", "a.example.com"),
+        ({"_dmarc.example.com": "v=dmarc1"}, "a.example.com", "a.example.com"),
+        ({"_dmarc.c": "v=DMARC1"}, "1.2.3.4.5.6.7.8.9.a.b.c", "c"),
+    ],
+)
+def test_the_walk_up_the_tree(records: dict[str, str], domain: str, organisation: str) -> None:
+    """psd=n ends it, psd=y one below, else the shortest name with a record; never more than eight questions."""
+    questions = []
+
+    def resolver(name: str, kind: str, deadline: float) -> list[bytes]:
+        questions.append((name, kind))
+        return [records[name].encode()] if name in records else []
+
+    assert PolicyFinder(resolver, time.monotonic() + 5).organisation(domain) == organisation
+    assert len(questions) <= 8
+
+
+def test_a_policy_is_the_record_s_and_what_stands_above_it() -> None:
+    """sp for what lies below, t=y one step softer, nonsense is none."""
+    records = {
+        "_dmarc.example.com": b"v=DMARC1; p=reject; sp=quarantine; adkim=s",
+        "_dmarc.soft.example": b"v=DMARC1; p=reject; t=y",
+        "_dmarc.odd.example": b"v=DMARC1; p=shred",
+    }
+    finder = PolicyFinder(lambda name, kind, deadline: [records[name]] if name in records else [], 0)
+    policies = {name: finder.policy(name) for name in ("example.com", "x.example.com", "soft.example", "odd.example")}
+    assert [policy and policy.action for policy in policies.values()] == ["reject", "quarantine", "quarantine", "none"]
+    assert policies["example.com"] is not None
+    assert policies["example.com"].strict_dkim
+    assert finder.policy("none.example") is None
+    assert finder.aligned("example.com", "x.example.com", strict=False)
+    assert not finder.aligned("example.com", "x.example.com", strict=True)
