@@ -10,6 +10,7 @@ import asyncio
 import base64
 import binascii
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,6 +28,7 @@ from dmarcworks.bindings.contracts import (
     KVKey,
     KVPage,
 )
+from dmarcworks.bindings.sql import SqliteDatabase
 from dmarcworks.bindings.tables import kv
 from dmarcworks.errors import BoundError, StoreError, UsageError
 
@@ -83,6 +85,9 @@ class SqlKV:
                     future.set_result(failed or found.get(name, (None, None)))
 
     async def _values(self, names: set[bytes]) -> dict[bytes, _Found]:
+        if isinstance(self._database, SqliteDatabase):
+            found = await self._database.ask(lambda connection: _values_of(connection, names, self._clock()))
+            return {key: (value.decode(), _metadata(noted)) for key, value, noted in found}
         statement = select(kv.c.key, kv.c.value, kv.c.metadata).where(kv.c.key.in_(names), self._alive())
         async with self._database.read() as connection:
             rows = (await connection.execute(statement)).all()
@@ -132,6 +137,12 @@ class SqlKV:
 
     def _alive(self) -> ColumnElement[bool]:
         return or_(kv.c.expiration.is_(None), kv.c.expiration > self._clock())
+
+
+def _values_of(connection: sqlite3.Connection, names: set[bytes], now: float) -> list[tuple[bytes, bytes, str | None]]:
+    marks = ",".join("?" * len(names))
+    statement = f"SELECT key, value, metadata FROM kv WHERE key IN ({marks}) AND (expiration IS NULL OR expiration > ?)"  # noqa: S608
+    return connection.execute(statement, (*names, now)).fetchall()
 
 
 def _encode(text: str, what: str) -> bytes:

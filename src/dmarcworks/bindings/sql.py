@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -25,6 +26,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, ProgrammingError, SQLA
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from dmarcworks.bindings.lane import Lane
 from dmarcworks.errors import SettingsError, StoreError
 
 __all__ = ["BUSY_SECONDS", "MIGRATIONS", "SqliteDatabase"]
@@ -33,6 +35,7 @@ BUSY_SECONDS = 10.0
 READERS = 4
 MIGRATIONS = Path(__file__).parent / "migrations"
 _WAL_BYTES = 64 << 20
+_T = TypeVar("_T")
 
 
 class SqliteDatabase:
@@ -44,6 +47,8 @@ class SqliteDatabase:
         self._lock = asyncio.Lock()
         self._writer = self._engine(writer=True)
         self._readers = self._engine(writer=False)
+        self._asking = Lane(path, busy, writer=False)
+        self._keeping = Lane(path, busy, writer=True)
         self._pings = 0
 
     def _engine(self, *, writer: bool) -> AsyncEngine:
@@ -88,6 +93,15 @@ class SqliteDatabase:
         """A transaction: commits durably at the end of the block, rolls back on any error."""
         async with self._lock, self._transaction(self._writer) as connection:
             yield connection
+
+    async def ask(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """A small read in one step, for what every mail asks."""
+        return await self._asking.run(work)
+
+    async def keep(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """A small write in one step: a transaction like that of `write`."""
+        async with self._lock:
+            return await self._keeping.run(work)
 
     @asynccontextmanager
     async def _transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
@@ -144,6 +158,8 @@ class SqliteDatabase:
     async def close(self) -> None:
         """Give back connections and files; what another process holds is left alone."""
         async with self._lock:
+            await self._asking.close()
+            await self._keeping.close()
             try:
                 await self._readers.dispose()
                 await self._writer.dispose()
