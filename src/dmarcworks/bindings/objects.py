@@ -28,10 +28,24 @@ __all__ = ["FolderObjects"]
 _T = TypeVar("_T")
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _READERS = 4
+_LANES = 3
 # What a group of puts may hold: file handles, and the time that the first waits for the last.
 _GROUP = 64
 _GROUP_BYTES = 8 << 20
 _PROBE = b"\0" * 4096
+
+
+class _Lane:
+    """One of the writers: a group at a time, while others write theirs; a disk takes their syncs together."""
+
+    def __init__(self, root: Path) -> None:
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="objects-writer")
+        self.writer = Writer(root)
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def idle(self) -> bool:
+        return self.task is None or self.task.done()
 
 
 class FolderObjects:
@@ -40,21 +54,20 @@ class FolderObjects:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="objects")
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="objects-writer")
-        self._writer = Writer(root)
+        self._lanes = [_Lane(root) for _ in range(_LANES)]
         self._waiting: list[tuple[Put, asyncio.Future[None]]] = []
-        self._writing: asyncio.Task[None] | None = None
         with suppress(OSError):  # a store that is away now may be back at the first put
-            self._writer.sweep()
+            self._lanes[0].writer.sweep()
 
     async def put(self, key: str, data: bytes, *, create_only: bool = False) -> bool:
         """Store the bytes whole or not at all. With `create_only`, False when the key exists (and nothing changes)."""
         put = Put(keys.segments(key), data, create_only)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((put, future))
-        if self._writing is None or self._writing.done():
+        lane = next((lane for lane in self._lanes if lane.idle), None)
+        if lane is not None:
             # A task of its own: a caller that is cancelled must not take the others of its group with it.
-            self._writing = asyncio.create_task(self._write(), name="objects")
+            lane.task = asyncio.create_task(self._write(lane), name="objects")
         await future
         if put.failed is not None:
             raise self._refusal(key, put.failed) from put.failed
@@ -62,12 +75,12 @@ class FolderObjects:
             raise StoreError(f"objects {self.root}: {key}: not written")
         return put.stored
 
-    async def _write(self) -> None:
+    async def _write(self, lane: _Lane) -> None:
         while self._waiting:
             group = self._group()
             puts = [put for put, _ in group]
             try:
-                await asyncio.get_running_loop().run_in_executor(self._thread, self._writer.write, puts)
+                await asyncio.get_running_loop().run_in_executor(lane.thread, lane.writer.write, puts)
             finally:
                 # Of a put that was cut short nothing was said: it is not stored.
                 for _, future in group:
@@ -110,14 +123,16 @@ class FolderObjects:
 
     async def ping(self) -> None:
         """Prove that the store can be written now; `StoreError` if not."""
-        await self._run("(probe)", lambda: self._writer.probe(_PROBE), self._thread)
+        lane = self._lanes[0]
+        await self._run("(probe)", lambda: lane.writer.probe(_PROBE), lane.thread)
 
     async def close(self) -> None:
         """Wait for what is being written, then give back the threads."""
-        if self._writing is not None:
-            await asyncio.wait([self._writing])
-        self._thread.submit(self._writer.close)
-        await asyncio.to_thread(self._thread.shutdown)
+        for lane in self._lanes:
+            if lane.task is not None:
+                await asyncio.wait([lane.task])
+            lane.thread.submit(lane.writer.close)
+            await asyncio.to_thread(lane.thread.shutdown)
         await asyncio.to_thread(self._readers.shutdown)
 
     async def _run(self, key: str, work: Callable[[], _T], thread: ThreadPoolExecutor | None = None) -> _T:
