@@ -8,18 +8,16 @@ from collections.abc import Awaitable, Callable
 from fastapi import FastAPI
 from starlette.routing import Mount
 
-from dmarcworks import retry as mend
 from dmarcworks.analytics.questions import Questions
 from dmarcworks.api import zones
 from dmarcworks.api.limits import Limits
 from dmarcworks.api.rest import PREFIX, RestDeps, api
 from dmarcworks.bindings.contracts import Analytics
-from dmarcworks.catalogue.audit import actor
 from dmarcworks.catalogue.idempotency import Idempotency
 from dmarcworks.catalogue.listing import Listing
-from dmarcworks.catalogue.problems import ProblemRow
 from dmarcworks.catalogue.uploads import Uploads
 from dmarcworks.intake import Intake
+from dmarcworks.retry import Mending
 from dmarcworks.settings import Settings
 from dmarcworks.stores import Stores
 
@@ -32,10 +30,6 @@ def rest_deps(
     full: Callable[[], Awaitable[str]],
 ) -> RestDeps:
     """What the REST routes stand on; `full` says why no more mail is taken now."""
-
-    async def retry(problem: ProblemRow) -> None:
-        await mend.retry(stores, problem, actor().name)
-
     return RestDeps(
         accounts=stores.accounts,
         arrivals=stores.arrivals,
@@ -48,7 +42,7 @@ def rest_deps(
         analytics=analytics,
         questions=Questions(analytics),
         take=Intake(stores, settings.mail_bytes, full).take,
-        retry=retry,
+        mend=Mending(stores),
         hostname=settings.hostname.lower(),
         public_url=public_url,
         mail_bytes=settings.mail_bytes,

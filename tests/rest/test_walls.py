@@ -70,6 +70,8 @@ ATTACKS: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", "/problems/{problem}", {}),
     ("GET", "/problems/{problem}/raw", {}),
     ("POST", "/problems/{problem}/retry", {}),
+    ("POST", "/problems/{problem}/discard", {}),
+    ("POST", "/problems/{problem}/adopt", {}),
     ("GET", "/exports/records?domain={domain}", {}),
     ("GET", "/exports/tls?domain={name}&format=parquet", {}),
     ("GET", "/exports/failures?domain={domain}&format=jsonl", {}),

@@ -176,11 +176,37 @@ async def test_a_problem_is_taken_up_again(house: House) -> None:
     status = await house.upload("write", "one.example", b"<feedback><oops/></feedback>", "again.xml")
     (problem,) = status["problems"]
     retried = await house.ask("write", "POST", f"/problems/{problem['id']}/retry")
-    assert (retried.status_code, retried.json()["id"]) == (202, problem["id"])
+    assert (retried.status_code, retried.json()["id"], retried.json()["state"]) == (202, problem["id"], "retrying")
     await house.settle()
     open_ = (await house.get("read", "/problems", params={"domain": "one.example"}))["items"]
     assert problem["reason"] in [p["reason"] for p in open_ if p["mail_id"] == status["mail_id"]]
     assert (await changes(house, "problem.retry"))[0][1] == str(problem["id"])
+
+
+async def test_a_problem_is_let_go(house: House) -> None:
+    """It is open no longer, its mail stays, the log tells who did it."""
+    (problem,) = (await house.upload("write", "one.example", b"<feedback><gone/></feedback>"))["problems"]
+    gone = await house.ask("write", "POST", f"/problems/{problem['id']}/discard")
+    assert (gone.status_code, gone.json()["state"]) == (200, "discarded")
+    assert (await house.ask("read", "GET", f"/problems/{problem['id']}/raw")).status_code == 200
+    assert (await changes(house, "problem.discard"))[0][0] == "token"
+    assert (await house.ask("read", "POST", f"/problems/{problem['id']}/discard")).status_code == 403
+
+
+async def test_a_report_of_another_domain_is_adopted(house: House) -> None:
+    """409 until its domain is there and within the token's reach; then it counts for that domain."""
+    data = aggregate("adopted.example", "adopt-me", count=8)
+    status = await house.upload("limited", "one.example", data)
+    (problem,) = status["problems"]
+    assert problem["reason"] == "other_domain"
+    path = f"/problems/{problem['id']}/adopt"
+    assert (await house.ask("write", "POST", path)).status_code == 409
+    await house.ask("write", "POST", "/domains", json={"name": "adopted.example"})
+    assert (await house.ask("limited", "POST", path)).status_code == 409
+    assert (await house.ask("write", "POST", path)).status_code == 202
+    await house.settle()
+    figures = await house.get("read", "/domains/adopted.example/figures", params={"first": "2026-11-01"})
+    assert figures["messages"] == 16
 
 
 async def test_bodies_are_bounded(house: House) -> None:

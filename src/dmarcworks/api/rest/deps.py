@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
@@ -28,6 +28,22 @@ from dmarcworks.errors import DeniedError, NotFoundError
 __all__ = ["Admin", "Caller", "Reader", "RestDeps", "Writer", "authenticated"]
 
 
+class Mending(Protocol):
+    """What a person or a program does about a problem; `by` is who. Raises in words what cannot be done."""
+
+    async def retry(self, problem: ProblemRow, by: str) -> None:
+        """Read its mail again."""
+
+    async def discard(self, problem: ProblemRow, by: str) -> None:
+        """Let it go."""
+
+    async def right_domain(self, problem: ProblemRow) -> Domain | None:
+        """The domain that its report is about, when the account has it."""
+
+    async def adopt(self, problem: ProblemRow, by: str) -> None:
+        """Count its report for that domain."""
+
+
 @dataclass(frozen=True, slots=True)
 class RestDeps:
     """The routes' collaborators. `take` accepts bytes for a domain durably (bytes, file name, peer → the mail's id)."""
@@ -43,7 +59,7 @@ class RestDeps:
     analytics: Analytics
     questions: Questions
     take: Callable[[Domain, bytes, str, str], Awaitable[str]]
-    retry: Callable[[ProblemRow], Awaitable[None]]
+    mend: Mending
     hostname: str
     public_url: str
     mail_bytes: int
@@ -61,6 +77,11 @@ class Caller:
     def account_id(self) -> str:
         """The one account that it sees."""
         return self.token.account_id
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return f"token {self.token.name or self.token.id}"
 
     def whole(self) -> None:
         """`DeniedError` for a token that is limited to some domains: this concerns the whole account."""

@@ -41,8 +41,13 @@ _ALWAYS = {
     429: "Too many requests, or too many unknown tokens; see Retry-After",
     503: "A store is away; see Retry-After",
 }
-_WRITES = {409: "It cannot be done now", 412: "If-Match names another state", 413: "The body is too large"}
-_WORDS = {400: "The request makes no sense", 404: "There is no such thing, or it is not yours", **_ALWAYS, **_WRITES}
+_WRITES = {
+    400: "The request makes no sense",
+    409: "It cannot be done now",
+    412: "If-Match names another state",
+    413: "The body is too large",
+}
+_WORDS = {404: "There is no such thing, or it is not yours", **_ALWAYS, **_WRITES}
 
 
 def api(deps: RestDeps, limits: Limits | None = None) -> FastAPI:

@@ -14,7 +14,7 @@ from dmarcworks.api.rest.params import DomainFilter
 from dmarcworks.api.rest.route import Route
 from dmarcworks.api.rest.tags import answer, require_match
 from dmarcworks.catalogue.problems import ProblemRow
-from dmarcworks.errors import NotFoundError
+from dmarcworks.errors import ConflictError, NotFoundError
 
 routes = APIRouter(prefix="/problems", tags=["problems"], route_class=Route)
 
@@ -98,10 +98,45 @@ async def raw(request: Request, caller: Reader, problem: Number) -> Response:
     summary="Read a problem's mail again",
 )
 async def retry(request: Request, caller: Writer, problem: Number) -> Response:
-    """Queue the mail to be read again; what is still wrong then is listed anew."""
-    row = await _problem(caller, problem)
+    """Queue the mail to be read again; what is still wrong then is open again."""
+    row = await _matched(request, caller, problem)
+    await caller.deps.mend.retry(row, caller.name)
+    return answer(request, ProblemOut.of(await _problem(caller, problem)), 202)
+
+
+@routes.post(
+    "/{problem}/discard",
+    operation_id="discard_problem",
+    response_model=ProblemOut,
+    responses={404: {}},
+    summary="Let a problem go",
+)
+async def discard(request: Request, caller: Writer, problem: Number) -> Response:
+    """It is no longer open; its line and its raw mail stay."""
+    row = await _matched(request, caller, problem)
+    await caller.deps.mend.discard(row, caller.name)
+    return answer(request, ProblemOut.of(await _problem(caller, problem)))
+
+
+@routes.post(
+    "/{problem}/adopt",
+    operation_id="adopt_problem",
+    status_code=202,
+    response_model=ProblemOut,
+    responses={404: {}},
+    summary="Count a report of another domain",
+)
+async def adopt(request: Request, caller: Writer, problem: Number) -> Response:
+    """Count a report that came to another domain's address for the domain that it is about, once that was added."""
+    row = await _matched(request, caller, problem)
+    domain = await caller.deps.mend.right_domain(row)
+    if domain is None or not caller.token.sees(domain.id):
+        raise ConflictError("it is no report of another domain, or that domain is not yours; add the domain first")
+    await caller.deps.mend.adopt(row, caller.name)
+    return answer(request, ProblemOut.of(await _problem(caller, problem)), 202)
+
+
+async def _matched(request: Request, caller: Caller, number: int) -> ProblemRow:
+    row = await _problem(caller, number)
     require_match(request, ProblemOut.of(row))
-    await caller.deps.retry(row)
-    detail = {"reason": row.reason, "mail_id": row.mail_id}
-    await caller.deps.audit.add("problem.retry", str(row.id), account_id=caller.account_id, detail=detail)
-    return answer(request, ProblemOut.of(row), 202)
+    return row
