@@ -15,7 +15,7 @@ from dmarcworks.errors import ConflictError, DmarcworksError, NotFoundError
 from dmarcworks.stores import Stores
 from dmarcworks.workers.notes import covers
 
-__all__ = ["Mending", "adopt", "adopt_all", "discard", "retry", "retry_all", "right_domain"]
+__all__ = ["Mending", "adopt", "adopt_all", "adoptable", "discard", "retry", "retry_all", "right_domain"]
 
 OTHER_DOMAIN = "other_domain"
 
@@ -83,10 +83,9 @@ async def adopt(stores: Stores, problem: ProblemRow, by: str = "") -> Domain:
     return domain
 
 
-async def adopt_all(stores: Stores, account_id: str | None = None, by: str = "") -> Retried:
-    """Adopt every report that was kept apart and whose domain has been added since."""
+async def adoptable(stores: Stores, account_id: str | None = None) -> list[tuple[ProblemRow, dict[str, str]]]:
+    """The reports that could be adopted now: for each mail one of its problems, and report key → domain id."""
     mails: dict[str, tuple[ProblemRow, dict[str, str]]] = {}
-    skipped: list[str] = []
     before: int | None = None
     while page := await stores.problems.list(account_id, limit=1000, before=before, reason=OTHER_DOMAIN):
         before = page[-1].id
@@ -94,8 +93,14 @@ async def adopt_all(stores: Stores, account_id: str | None = None, by: str = "")
             domain = await right_domain(stores, problem)
             if domain is not None and problem.report_key is not None:
                 mails.setdefault(problem.mail_id, (problem, {}))[1][problem.report_key] = domain.id
+    return list(mails.values())
+
+
+async def adopt_all(stores: Stores, account_id: str | None = None, by: str = "") -> Retried:
+    """Adopt every report that was kept apart and whose domain has been added since."""
+    skipped: list[str] = []
     adopted = 0
-    for problem, reports in mails.values():
+    for problem, reports in await adoptable(stores, account_id):
         try:
             await _queue(stores, problem, by, reports, "problem.adopt")
         except DmarcworksError as error:

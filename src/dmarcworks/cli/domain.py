@@ -10,6 +10,7 @@ from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.dns import records
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.errors import NotFoundError
+from dmarcworks.retry import adoptable
 from dmarcworks.settings import Settings
 from dmarcworks.stores import Stores
 
@@ -52,11 +53,22 @@ def add(
 ) -> None:
     """Take reports for a domain: prints its rua address and the records to publish."""
 
-    async def work(stores: Stores, settings: Settings) -> dict[str, Any]:
-        return await _told(await stores.accounts.add_domain(name, account), stores, settings)
+    async def work(stores: Stores, settings: Settings) -> tuple[dict[str, Any], int]:
+        domain = await stores.accounts.add_domain(name, account)
+        waiting = await adoptable(stores, domain.account_id)
+        kept = sum(list(reports.values()).count(domain.id) for _, reports in waiting)
+        return await _told(domain, stores, settings), kept
 
-    told = with_stores(work)
-    print_json(told) if as_json else _show(told, f"{told['domain']} is added.")
+    told, kept = with_stores(work)
+    if as_json:
+        print_json(told)
+        return
+    _show(told, f"{told['domain']} is added.")
+    if kept:
+        reports = "1 report about it" if kept == 1 else f"{kept} reports about it"
+        print(
+            f"\n{reports} came to other addresses of the account before; `dmarcworks problems adopt --all` counts them."
+        )
 
 
 @app.command()
