@@ -6,61 +6,14 @@ File permissions do not bind root, so each store stands on a small memory file s
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from mails import report_mail
 
 from .conftest import System, skip, wait_for
-
-SIZES = {"objects": "2m", "database": "8m", "analytics": "64m"}
-
-
-class Disks:
-    """Small disks that can be filled up and made read-only."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def path(self, name: str) -> Path:
-        return self.root / name
-
-    def mount(self) -> None:
-        for name, size in SIZES.items():
-            self.path(name).mkdir(parents=True)
-            done = subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(self.path(name))],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode:
-                self.unmount()
-                skip(f"a memory file system cannot be mounted here: {done.stderr.strip()}")
-
-    def unmount(self) -> None:
-        for name in SIZES:
-            if os.path.ismount(self.path(name)):
-                subprocess.run(["umount", "-l", str(self.path(name))], check=True)
-
-    def remount(self, name: str, mode: str) -> None:
-        subprocess.run(["mount", "-o", f"remount,{mode}", str(self.path(name))], check=True)
-
-    def fill(self, name: str) -> None:
-        """Leave not one block."""
-        with (self.path(name) / "filler").open("wb", buffering=0) as filler:
-            for block in (65536, 4096, 1):
-                try:
-                    while filler.write(b"x" * block):
-                        pass
-                except OSError:
-                    continue
-
-    def free(self, name: str) -> None:
-        (self.path(name) / "filler").unlink()
+from .disks import Disks
 
 
 @pytest.fixture(scope="module")

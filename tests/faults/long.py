@@ -60,11 +60,11 @@ def run(
                 told(f"{number + 1} kills, {dict(crowd.tries())}")
         crowd.release(1 << 30)
         crowd.finish_when_sent()
-        system.settle(600)
+        system.settle(3600)
         # Once more, so that what the last life left behind is seen.
         system.kill()
         system.start()
-        system.settle(600)
+        system.settle(3600)
         return judge(system, crowd.stories.values()), crowd.tries()
     finally:
         system.end()

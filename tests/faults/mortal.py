@@ -153,7 +153,7 @@ class Crowd:
         """The server is gone: nobody connects; what is under way breaks by itself."""
         self._open.clear()
 
-    def finish_when_sent(self, seconds: float = 600.0) -> None:
+    def finish_when_sent(self, seconds: float = 3600.0) -> None:
         """Wait until every parcel was sent or given up."""
         wait_for(lambda: self.idle, "everything sent", seconds)
         self.finish()

@@ -119,3 +119,18 @@ def test_an_error_at_every_step(times: Times) -> None:
     assert set(tries) == {"250", "4xx"}
     log = system.log.read_text()
     assert [name for name in failpoints.NAMES if f"failpoint {name}" not in log] == []
+
+
+def test_figures_that_cannot_be_written_for_a_while(times: Times) -> None:
+    """Six inserts in a row fail: every mail is taken at once with 250, waits, and is counted once."""
+    system = times.system
+    if system.alive:
+        system.kill()
+    times.arm("insert.before:1-4:error,insert.after:1-2:error")
+    system.start()
+    times.arm("")
+    crowd = times.crowd()
+    crowd.finish_when_sent()
+    assert set(crowd.tries()) == {"250"}
+    times.settle()
+    judge(system, times.stories).check()
