@@ -44,7 +44,7 @@ class Mortal(System):
         if self.heir is None:
             with self.log.open("ab") as log:
                 self.heir = subprocess.Popen(
-                    ["nice", sys.executable, "-c", _READY, "serve"],
+                    [sys.executable, "-c", _READY, "serve"],
                     env=self.environment,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
