@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from dmarcworks import failpoints
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.errors import SettingsError
 from dmarcworks.metrics import Metrics
@@ -71,7 +72,7 @@ def environment(
         arrivals=stores.arrivals,
         problems=stores.problems,
         bounds=reading_bounds(settings),
-        now=lambda: datetime.now(UTC),
+        now=lambda: datetime.fromtimestamp(failpoints.clock(), UTC),
         failure_originals=settings.failure_originals,
         metrics=metrics,
         prove=prove,

@@ -263,3 +263,37 @@ async def test_consumers_of_two_processes_never_share_a_lease(postgres: str, clo
     assert taken == list(range(40))
     for database in databases:
         await database.close()
+
+
+async def test_a_clock_set_back_holds_nothing_up(any_database: Database, clock: Clock) -> None:
+    """Three hours back: what was ready is ready, a delay and a lease keep their seconds; a new life finds the same."""
+    queue = SqlQueue(any_database, clock)
+    await queue.send({"n": "leased"})
+    assert len(await queue.receive(lease=60)) == 1
+    await queue.send({"n": "ready"})
+    await queue.send({"n": "delayed"}, delay=30)
+    clock.now -= 10_800
+    assert [message.body["n"] for message in await queue.receive(lease=60)] == ["ready"]
+    assert await queue.receive(lease=60) == []
+    clock.now += 31
+    assert [message.body["n"] for message in await queue.receive(lease=60)] == ["delayed"]
+    assert await queue.receive(lease=60) == []
+    clock.now += 31
+    assert [message.body["n"] for message in await queue.receive(lease=60)] == ["leased"]
+
+    await queue.send({"n": "before the restart"})
+    clock.now -= 10_800
+    reborn = SqlQueue(any_database, clock)
+    taken = [message.body["n"] for _ in range(4) for message in await reborn.receive(lease=60)]
+    assert "before the restart" in taken
+
+
+async def test_a_clock_set_forward_loses_nothing(any_database: Database, clock: Clock) -> None:
+    """Leases and delays end early then; an acknowledgement still counts."""
+    queue = SqlQueue(any_database, clock)
+    await queue.send({"n": 1})
+    await queue.send({"n": 2}, delay=600)
+    (first,) = await queue.receive(lease=60)
+    clock.now += 10_800
+    await queue.ack([first.id])
+    assert [message.body["n"] for message in await queue.receive(lease=60)] == [2]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import ArgumentError
 
+from dmarcworks import failpoints
 from dmarcworks.bindings.contracts import KV, Analytics, Database, Objects
 from dmarcworks.bindings.kv import SqlKV
 from dmarcworks.bindings.objects import FolderObjects
@@ -44,12 +45,12 @@ def _postgres(url: str) -> Database:
 
 def open_kv(database: Database) -> KV:
     """KV on the database."""
-    return SqlKV(database)
+    return SqlKV(database, failpoints.clock)
 
 
 def open_queue(database: Database) -> SqlQueue:
     """The queue on the database; one per process, so that its `send` wakes its `wait`."""
-    return SqlQueue(database)
+    return SqlQueue(database, failpoints.clock)
 
 
 def open_objects(url: str) -> Objects:

@@ -34,6 +34,8 @@ from dmarcworks.errors import BoundError, DmarcworksError, StoreError
 __all__ = ["SqlQueue"]
 
 _GROUP = 500
+# A clock that was set back by more than this is made good for what waits.
+_JUMP = 5.0
 
 
 class SqlQueue:
@@ -42,6 +44,7 @@ class SqlQueue:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
+        self._looked: tuple[float, float] | None = None
         self._sent = asyncio.Event()
         self._listening = False
         self._waiting: list[tuple[dict[str, Any], asyncio.Future[int]]] = []
@@ -108,6 +111,7 @@ class SqlQueue:
         if not 1 <= limit <= QUEUE_BATCH:
             raise BoundError(f"a queue batch has 1 to {QUEUE_BATCH} messages, not {limit}")
         now = self._clock()
+        await self._forgive(now, lease)
         ready = select(queue.c.id).where(queue.c.dead.is_(None), queue.c.ready <= now)
         # An idle consumer asks once a second: it must not queue with the writers for a no.
         async with self._database.read() as connection:
@@ -145,6 +149,31 @@ class SqlQueue:
             )
             for row in sorted(rows, key=lambda row: (row.sent, row.id))
         ]
+
+    async def _forgive(self, now: float, lease: float) -> None:
+        """What waits keeps its seconds when the clock was set back, in this life or before it."""
+        steady = time.monotonic()
+        before, self._looked = self._looked, (now, steady)
+        back = 0.0 if before is None else (steady - before[1]) - (now - before[0])
+        if before is not None and back < _JUMP:
+            return
+        alive = queue.c.dead.is_(None)
+        future = alive & (queue.c.sent > now + _JUMP)
+        held = alive & (queue.c.leased > now + lease + _JUMP)
+        late = alive & queue.c.leased.is_(None) & (queue.c.ready > now)
+        async with self._database.read() as connection:
+            if (
+                back < _JUMP
+                and (await connection.execute(select(queue.c.id).where(future | held).limit(1))).first() is None
+            ):
+                return
+        early = queue.c.sent - now
+        async with self._database.write() as connection:
+            if back >= _JUMP:
+                await connection.execute(update(queue).where(late, ~future).values(ready=queue.c.ready - back))
+            shifted = {"ready": queue.c.ready - early, "leased": queue.c.leased - early, "sent": now}
+            await connection.execute(update(queue).where(future).values(**shifted))
+            await connection.execute(update(queue).where(held).values(ready=now + lease, leased=now + lease))
 
     async def ack(self, ids: Sequence[int]) -> None:
         """Done: remove them. Unknown ids are no error; a dead letter stays (the first word on a message counts)."""
