@@ -303,9 +303,7 @@ async def run(options: argparse.Namespace) -> str:
 
 
 async def child(*words: str) -> str:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(HERE), *words, stdout=asyncio.subprocess.PIPE
-    )
+    process = await asyncio.create_subprocess_exec(sys.executable, str(HERE), *words, stdout=asyncio.subprocess.PIPE)
     told, _ = await process.communicate()
     if process.returncode:
         raise SystemExit("the comparison failed")
@@ -340,11 +338,18 @@ def main() -> int:
 
 def page(options: argparse.Namespace, began: float, body: str) -> None:
     """Print the page, and write it when asked to."""
+    cores = os.cpu_count() or 1
+    busy = (
+        f"\n**Others worked on the machine all the while** (a load of {began:.0f} on {cores} cores): times by the clock, rows a second and answers under load\n"
+        "are those of a starved process and say little; processor times and bytes stand."
+        if began > 2 * cores
+        else ""
+    )
     text = (
         "# Asking\n\n`python bench/asking.py --write` (in the project's virtual environment) renews this page. Each cell: milliseconds by the clock, in brackets\n"
         f"those of the processor; medians of up to {TIMES} warm answers through `analytics/questions.py`. {options.rows:,} rows of {asking_rows.ACCOUNTS:,} accounts over a year. The left domain\n"
         'has as many rows as an account has on average, the right one is the largest of all; "everything" is its whole account without end. This run:\n'
-        f"{os.cpu_count()} cores, load {began:.1f} at the start and {os.getloadavg()[0]:.1f} at the end (a load over {os.cpu_count()} means that others worked on the machine), Python {sys.version.split()[0]}.\n\n{body.strip()}\n"
+        f"{os.cpu_count()} cores, load {began:.1f} at the start and {os.getloadavg()[0]:.1f} at the end, Python {sys.version.split()[0]}.{busy}\n\n{body.strip()}\n"
     )
     print(text)
     if options.write:

@@ -1,8 +1,4 @@
-"""Who sends, by address: sources in any order, when each was first and last seen, which are new, and records.
-
-The first page by messages is asked in two steps: which addresses lead (two columns of all rows), then all about those
-(all columns of their rows). That is the page which everybody opens, and a large domain has a million addresses.
-"""
+"""Who sends, by address: sources in any order, when each was first and last seen, which are new, and records."""
 
 # ruff: noqa: S608 - the pieces put together here are our own constants; values are bound as {name:Type}
 from __future__ import annotations
@@ -131,8 +127,6 @@ class SourceQuestions(Asker):
             scope = scope.narrowed(RESULTS[result])
         column = order + "_" if order in ("dkim_aligned", "spf_aligned") else order
         arranged = f"ORDER BY {column} {'DESC' if descending else 'ASC'}, source_ip"
-        if order in ("messages", "source_ip"):
-            return await self._led(scope, arranged, limit, offset)
         rows = await self._ask(
             f"{_DETAILS}, count() OVER () AS total FROM dmarc_reports WHERE {scope.where}"
             f" GROUP BY source_ip {arranged} {PAGE}",
@@ -140,20 +134,6 @@ class SourceQuestions(Asker):
         )
         total = int(rows[0]["total"]) if rows else await self._sources(scope, offset)
         return SourcePage(tuple(map(_source, rows)), total)
-
-    async def _led(self, scope: Scope, arranged: str, limit: int, offset: int) -> SourcePage:
-        led = await self._ask(
-            "SELECT source_ip, sum(count) AS messages, count() OVER () AS total FROM dmarc_reports"
-            f" WHERE {scope.where} GROUP BY source_ip {arranged} {PAGE}",
-            scope.parameters | {"limit": limit, "offset": offset},
-        )
-        if not led:
-            return SourcePage((), await self._sources(scope, offset))
-        named = scope.narrowed("source_ip IN {source_ips:Array(String)}", source_ips=[row["source_ip"] for row in led])
-        rows = await self._ask(
-            f"{_DETAILS} FROM dmarc_reports WHERE {named.where} GROUP BY source_ip {arranged}", named.parameters
-        )
-        return SourcePage(tuple(map(_source, rows)), int(led[0]["total"]))
 
     async def _sources(self, scope: Scope, offset: int) -> int:
         """How many addresses there are when the page that was asked for is past their end."""
