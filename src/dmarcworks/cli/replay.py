@@ -18,28 +18,34 @@ def replay(
     only_build: bool = typer.Option(False, "--no-swap", help="Show what would change; the next replay swaps."),
     back: bool = typer.Option(False, "--back", help="Go back to the version before the last replay."),
     drop_old: bool = typer.Option(False, "--drop-old", help="Drop the versions that are not asked."),
+    catalogue: bool = typer.Option(
+        False, "--catalogue", help="Bring back what the catalogue lost, from the raw mails and the archive."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON for machines."),
 ) -> None:
     """Read the archived reports again into a new version of the tables, show what changes, and swap in one step.
 
     Interrupted, it goes on where it was when called again. The old version is kept until --drop-old.
     """
-    if back + drop_old + bool(domain or since or only_build or keep_old) > 1:
-        raise UsageError("--back and --drop-old stand alone")
+    if back + drop_old + catalogue + bool(domain or since or only_build or keep_old) > 1:
+        raise UsageError("--back, --drop-old and --catalogue stand alone")
     job, parameters = "replay", {"domain": domain, "since": since, "keep_old": keep_old, "only_build": only_build}
-    if back or drop_old:
-        job, parameters = "replay-back" if back else "replay-drop", {}
+    for wanted, name in ((back, "replay-back"), (drop_old, "replay-drop"), (catalogue, "catalogue")):
+        if wanted:
+            job, parameters = name, {}
     events: list[Event] = []
     result = run(job, parameters, events.append, quiet=as_json)
     if as_json:
         print_json(_document(events, result))
     elif job == "replay":
         _tell(events, result)
+    elif catalogue:
+        _tell_catalogue(events, result)
     elif back:
         print("The rows from before are asked again; the version now holds the newer ones.")
     else:
         print(f"Dropped {len(result['versions'])} version{'' if len(result['versions']) == 1 else 's'}.")
-    if result.get("kept"):
+    if result.get("kept") or result.get("unplaced"):
         raise typer.Exit(1)
 
 
@@ -47,7 +53,13 @@ def _document(events: list[Event], result: Event) -> dict[str, object]:
     def of(kind: str) -> list[Event]:
         return [{k: v for k, v in event.items() if k != "event"} for event in events if event["event"] == kind]
 
-    return {"domains": of("domain"), "changed": of("report"), "kept": of("kept"), "result": of("result")[0]}
+    return {
+        "domains": of("domain"),
+        "changed": of("report"),
+        "kept": of("kept"),
+        "unplaced": of("unplaced"),
+        "result": of("result")[0],
+    }
 
 
 def _tell(events: list[Event], result: Event) -> None:
@@ -74,6 +86,16 @@ def _tell(events: list[Event], result: Event) -> None:
         print("The new version is asked now. `dmarcworks replay --back` undoes it, `--drop-old` frees the space.")
     else:
         print("Nothing is swapped yet: `dmarcworks replay` with the same options does it.")
+
+
+def _tell_catalogue(events: list[Event], result: Event) -> None:
+    for event in events:
+        if event["event"] == "unplaced":
+            print(f"nobody's: {event['key']}")
+    print(
+        f"Brought back {result['domains']} domains, {result['mails']} mails and {result['reports']} reports without a"
+        f" raw mail; {result['unplaced']} objects are nobody's."
+    )
 
 
 def _change(before: int, after: int) -> str:

@@ -1,6 +1,7 @@
-"""What the server does for upkeep by itself: end a swap that was cut off, and once a day take what is too old.
+"""What the server does for upkeep by itself: end a swap that was cut off, note the domains, take what is too old.
 
-Both are tried again later when a store is away or another job runs; neither stops the server.
+Domains are looked at once a minute, what is too old once a day. All of it is tried again later when a store is away or
+another job runs; none of it stops the server.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import structlog
 
 from dmarcworks.errors import DmarcworksError
 from dmarcworks.upkeep import jobs
+from dmarcworks.upkeep.domains import Noted, note_domains
 from dmarcworks.upkeep.house import House
 from dmarcworks.upkeep.replays import Replays
 from dmarcworks.upkeep.swap import finish
@@ -22,7 +24,7 @@ __all__ = ["daily"]
 
 log = structlog.get_logger("dmarcworks.upkeep")
 
-FIRST_SECONDS, EVERY_SECONDS, AGAIN_SECONDS = 60.0, 86_400.0, 600.0
+MINUTE_SECONDS, EVERY_SECONDS, AGAIN_SECONDS = 60.0, 86_400.0, 600.0
 
 
 @asynccontextmanager
@@ -30,17 +32,30 @@ async def daily(house: House) -> AsyncIterator[None]:
     """While the block runs; a swap that was cut off is ended before it begins."""
     with contextlib.suppress(DmarcworksError):
         await finish(house, Replays(house.stores.database))
-    task = asyncio.create_task(_run(house), name="upkeep")
+    tasks = [asyncio.create_task(work(house), name="upkeep") for work in (_note, _retain)]
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _run(house: House) -> None:
-    rest = FIRST_SECONDS
+async def _note(house: House) -> None:
+    known: dict[str, Noted] = {}
+    while True:
+        try:
+            await note_domains(house, known)
+        except DmarcworksError as error:
+            log.warning("noting domains waits", error=str(error))
+        # As below.
+        except Exception:
+            log.exception("noting domains failed")
+        await asyncio.sleep(MINUTE_SECONDS)
+
+
+async def _retain(house: House) -> None:
+    rest = MINUTE_SECONDS
     while True:
         await asyncio.sleep(rest)
         rest = EVERY_SECONDS

@@ -17,6 +17,7 @@ from fastapi.responses import StreamingResponse
 from dmarcworks.errors import ConflictError, DmarcworksError, NotFoundError, UsageError
 from dmarcworks.upkeep.backup import backup
 from dmarcworks.upkeep.house import Event, Events, House
+from dmarcworks.upkeep.recatalogue import recatalogue
 from dmarcworks.upkeep.replay import drop_old, replay, swap_back
 from dmarcworks.upkeep.restore import restore
 from dmarcworks.upkeep.retention import retain
@@ -31,6 +32,7 @@ JOBS: Mapping[str, Callable[..., Events]] = {
     "replay": replay,
     "replay-back": swap_back,
     "replay-drop": drop_old,
+    "catalogue": recatalogue,
     "retention": retain,
     "backup": backup,
     "restore": restore,
