@@ -157,5 +157,5 @@ def test_the_commands_of_the_page_work(house: System, tokens: dict[str, str], tm
             cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30, check=False,
         )  # fmt: skip
         assert done.returncode == 0, (line, done.stdout, done.stderr)
-    assert (tmp_path / "records.csv").read_text().startswith("domain_id,")
+    assert (tmp_path / "records.csv").read_text().startswith('"domain_id",')
     assert (tmp_path / "records.parquet").read_bytes().startswith(b"PAR1")

@@ -58,7 +58,7 @@ async def test_days_and_domains_narrow_it(house: House) -> None:
     none = await rows(house, "/exports/records?domain=two.example&first=2026-11-24")
     assert none == {"csv": [], "jsonl": [], "parquet": []}
     answer = await house.ask("read", "GET", "/exports/tls?format=csv")
-    assert answer.text.startswith("domain_id,domain,day,")
+    assert answer.text.startswith('"domain_id","domain","day",')
     assert answer.headers["content-disposition"] == 'attachment; filename="dmarcworks-tls.csv"'
 
 

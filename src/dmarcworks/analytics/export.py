@@ -1,8 +1,8 @@
 """The rows of a table as a stream of small blocks: whatever the size of an export, memory stays flat.
 
-In: account, domains, days. Out: Arrow tables in the order of domain, day, report and record, of at most `BLOCK` rows
-each. Days are asked for together while they fit into a block; a day that does not is read on from the last row's place.
-Between two blocks the engine answers others.
+In: account, domains, days. Out: blocks of at most `BLOCK` rows in the order of domain, day, report and record: Arrow
+tables, or JSON lines as the engine writes them. Days are asked for together while they fit into a block; a day that
+does not is read on from the last row's place. Between two blocks the engine answers others.
 """
 
 # ruff: noqa: S608 - table and columns are our own constants; values are bound as {name:Type}
@@ -20,7 +20,7 @@ from dmarcworks.analytics.schema import FIRST_DAY, LAST_DAY
 from dmarcworks.analytics.tables import Table
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 
-__all__ = ["BLOCK", "Wanted", "blocks"]
+__all__ = ["BLOCK", "Wanted", "blocks", "columns", "lines", "schema"]
 
 BLOCK = 10_000
 # What says where a row is kept, not what a reporter said.
@@ -29,9 +29,17 @@ _BOUNDS = QueryBounds(
     seconds=60.0,
     rows=10_000_000,
     memory=4 << 30,
-    extra={"output_format_arrow_string_as_string": 1, "output_format_arrow_low_cardinality_as_dictionary": 0},
+    extra={
+        "output_format_arrow_string_as_string": 1,
+        "output_format_arrow_low_cardinality_as_dictionary": 0,
+        "output_format_json_quote_64bit_integers": 0,
+        "output_format_json_escape_forward_slashes": 0,
+        "date_time_output_format": "iso",
+    },
 )
 _ORDER = "day, report_key, record_index"
+_Place = tuple[str, int]
+_START: _Place = ("", -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +52,78 @@ class Wanted:
     last: date | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Neighbouring days of one domain; more than a block only when it is a single day."""
+
+    domain_id: str
+    first: date
+    last: date
+    rows: int
+
+
 def columns(table: Table) -> list[str]:
     """The columns that an export has."""
     return [column.name for column in table.columns if column.name not in _OURS]
 
 
-def schema(table: Table) -> pa.Schema:
-    """Their Arrow types."""
-    return pa.schema([(column.name, column.arrow) for column in table.columns if column.name not in _OURS])
+def schema(table: Table, *, flat: bool = False) -> pa.Schema:
+    """Their Arrow types; `flat`: lists as JSON text."""
+    return pa.schema(
+        [
+            (column.name, pa.string() if flat and pa.types.is_list(column.arrow) else column.arrow)
+            for column in table.columns
+            if column.name not in _OURS
+        ]
+    )
 
 
-async def blocks(analytics: Analytics, table: Table, wanted: Wanted) -> AsyncIterator[pa.Table]:
+async def blocks(analytics: Analytics, table: Table, wanted: Wanted, *, flat: bool = False) -> AsyncIterator[pa.Table]:
     """The rows, block by block; each has `schema(table)`."""
-    for domain_id, first, last, size in _spans(await _days(analytics, table, wanted)):
-        place = ("", -1)
+    names = ", ".join(
+        f"if(empty(`{name}`), '', toJSONString(`{name}`)) AS `{name}`" if flat and _listed(table, name) else f"`{name}`"
+        for name in columns(table)
+    )
+    async for span in _spans(analytics, table, wanted):
+        place = _START
         while True:
-            # Only a single day may be larger than a block; then the place of its last row leads on.
-            block = await _block(analytics, table, wanted.account_id, domain_id, first, last, place)
+            answer = await _ask(analytics, table, wanted, names, "ArrowStream", span, place)
+            with pa.ipc.open_stream(pa.BufferReader(answer)) as reader:
+                block = reader.read_all().cast(schema(table, flat=flat))
             if block.num_rows:
                 yield block
-            if size <= BLOCK or block.num_rows < BLOCK:
+            if span.rows <= BLOCK or block.num_rows < BLOCK:
                 break
             place = (block.column("report_key")[-1].as_py(), block.column("record_index")[-1].as_py())
 
 
-async def _days(analytics: Analytics, table: Table, wanted: Wanted) -> list[tuple[str, date, int]]:
+async def lines(analytics: Analytics, table: Table, wanted: Wanted) -> AsyncIterator[bytes]:
+    """The rows as JSON lines, block by block."""
+    names = ", ".join(f"`{name}`" for name in columns(table))
+    async for span in _spans(analytics, table, wanted):
+        place = _START
+        while True:
+            answer = await _ask(analytics, table, wanted, names, "JSONEachRow", span, place)
+            if answer:
+                yield answer
+            if span.rows <= BLOCK or answer.count(b"\n") < BLOCK:
+                break
+            last = json.loads(answer[answer.rstrip(b"\n").rfind(b"\n") + 1 :])
+            place = (last["report_key"], last["record_index"])
+
+
+def _listed(table: Table, name: str) -> bool:
+    return bool(pa.types.is_list(table.schema.field(name).type))
+
+
+async def _spans(analytics: Analytics, table: Table, wanted: Wanted) -> AsyncIterator[_Span]:
+    for span in _joined(await _days(analytics, table, wanted)):
+        yield span
+
+
+async def _days(analytics: Analytics, table: Table, wanted: Wanted) -> list[_Span]:
+    if wanted.domain_ids is not None and not wanted.domain_ids:
+        return []
     where = "account_id = {account_id:String} AND day BETWEEN {first:Date} AND {last:Date}"
     parameters: dict[str, Any] = {
         "account_id": wanted.account_id,
@@ -76,8 +131,6 @@ async def _days(analytics: Analytics, table: Table, wanted: Wanted) -> list[tupl
         "last": min(max(wanted.last or LAST_DAY, FIRST_DAY), LAST_DAY).isoformat(),
     }
     if wanted.domain_ids is not None:
-        if not wanted.domain_ids:
-            return []
         names = [f"d{number}" for number in range(len(wanted.domain_ids))]
         where += f" AND domain_id IN ({', '.join(f'{{{name}:String}}' for name in names)})"
         parameters |= dict(zip(names, wanted.domain_ids, strict=True))
@@ -87,50 +140,46 @@ async def _days(analytics: Analytics, table: Table, wanted: Wanted) -> list[tupl
         parameters,
         bounds=_BOUNDS,
     )
-    rows = (json.loads(line) for line in answer.splitlines() if line)
-    return [(row["domain_id"], date.fromisoformat(row["day"]), int(row["n"])) for row in rows]
+    days = []
+    for line in answer.splitlines():
+        row = json.loads(line)
+        day = date.fromisoformat(row["day"])
+        days.append(_Span(row["domain_id"], day, day, int(row["n"])))
+    return days
 
 
-def _spans(days: Sequence[tuple[str, date, int]]) -> Iterator[tuple[str, date, date, int]]:
+def _joined(days: Sequence[_Span]) -> Iterator[_Span]:
     """Neighbouring days of one domain, together as long as they fit into a block."""
-    span: tuple[str, date, date, int] | None = None
-    for domain_id, day, size in days:
-        if span is not None and span[0] == domain_id and span[3] + size <= BLOCK:
-            span = (domain_id, span[1], day, span[3] + size)
+    span: _Span | None = None
+    for day in days:
+        if span is not None and span.domain_id == day.domain_id and span.rows + day.rows <= BLOCK:
+            span = _Span(span.domain_id, span.first, day.last, span.rows + day.rows)
             continue
         if span is not None:
             yield span
-        span = (domain_id, day, day, size)
+        span = day
     if span is not None:
         yield span
 
 
-async def _block(
-    analytics: Analytics,
-    table: Table,
-    account_id: str,
-    domain_id: str,
-    first: date,
-    last: date,
-    place: tuple[str, int],
-) -> pa.Table:
+async def _ask(
+    analytics: Analytics, table: Table, wanted: Wanted, names: str, form: str, span: _Span, place: _Place
+) -> bytes:
     parameters = {
-        "account_id": account_id,
-        "domain_id": domain_id,
-        "first": first.isoformat(),
-        "last": last.isoformat(),
+        "account_id": wanted.account_id,
+        "domain_id": span.domain_id,
+        "first": span.first.isoformat(),
+        "last": span.last.isoformat(),
         "key": place[0],
         "index": place[1],
     }
-    answer = await analytics.query(
-        f"SELECT {', '.join(f'`{name}`' for name in columns(table))} FROM {table.name}"
+    return await analytics.query(
+        f"SELECT {names} FROM {table.name}"
         " WHERE account_id = {account_id:String} AND domain_id = {domain_id:String}"
         " AND day BETWEEN {first:Date} AND {last:Date}"
         " AND (report_key > {key:String} OR report_key = {key:String} AND record_index > {index:Int64})"
         f" ORDER BY {_ORDER} LIMIT {BLOCK}",
         parameters,
-        format="ArrowStream",
+        format=form,
         bounds=_BOUNDS,
     )
-    with pa.ipc.open_stream(pa.BufferReader(answer)) as reader:
-        return reader.read_all().cast(schema(table))

@@ -6,29 +6,29 @@ CSV is safe to open in a spreadsheet: text that one would run as a formula gets 
 from __future__ import annotations
 
 import asyncio
-import csv
 import io
-import json
-from collections.abc import AsyncIterator, Callable
-from datetime import date, datetime
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
-from dmarcworks.analytics.export import Wanted, blocks, columns, schema
+from dmarcworks.analytics.export import Wanted, blocks, columns, lines, schema
 from dmarcworks.analytics.tables import DMARC_REPORTS, FAILURE_REPORTS, TLS_REPORTS, Table
 from dmarcworks.api.rest.deps import Reader
 from dmarcworks.api.rest.download import HEADERS
 from dmarcworks.api.rest.params import Day, DomainFilter, days
 from dmarcworks.api.rest.route import Route
+from dmarcworks.bindings.contracts import Analytics
 
 routes = APIRouter(prefix="/exports", tags=["exports"], route_class=Route)
 
 TABLES = {"records": DMARC_REPORTS, "tls": TLS_REPORTS, "failures": FAILURE_REPORTS}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = r"^[=+\-@\t\r]"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 Kind = Annotated[
     Literal["records", "tls", "failures"],
@@ -38,7 +38,7 @@ Format = Annotated[Literal["csv", "jsonl", "parquet"], Query(description="What t
 
 
 class _Writer(Protocol):
-    """Turns rows into bytes of a format; each method blocks, and gives back what is ready."""
+    """Turns blocks into bytes of a format; each method blocks, and gives back what is ready."""
 
     def head(self) -> bytes: ...
 
@@ -54,33 +54,14 @@ class _Csv:
         self._columns = columns(table)
 
     def head(self) -> bytes:
-        return self._lines([self._columns])
+        return ",".join(f'"{name}"' for name in self._columns).encode() + b"\r\n"
 
     def block(self, rows: pa.Table) -> bytes:
-        values = [rows.column(name).to_pylist() for name in self._columns]
-        return self._lines([[_cell(value) for value in row] for row in zip(*values, strict=True)])
-
-    def tail(self) -> bytes:
-        return b""
-
-    def _lines(self, rows: list[list[Any]]) -> bytes:
-        out = io.StringIO()
-        csv.writer(out, lineterminator="\r\n").writerows(rows)
-        return out.getvalue().encode("utf-8", "replace")
-
-
-class _Lines:
-    """One JSON object a line; times in ISO 8601."""
-
-    def __init__(self, table: Table) -> None:
-        pass
-
-    def head(self) -> bytes:
-        return b""
-
-    def block(self, rows: pa.Table) -> bytes:
-        text = "".join(json.dumps(row, default=_plain, ensure_ascii=False) + "\n" for row in rows.to_pylist())
-        return text.encode("utf-8", "replace")
+        safe = pa.table([_safe(rows.column(name)) for name in self._columns], names=self._columns)
+        out = io.BytesIO()
+        options = pa_csv.WriteOptions(include_header=False, eol="\r\n")  # type: ignore[call-arg]  # its stubs lag
+        pa_csv.write_csv(safe, out, options)
+        return out.getvalue()
 
     def tail(self) -> bytes:
         return b""
@@ -129,10 +110,10 @@ class _Sink(io.RawIOBase):
         return found
 
 
-_FORMATS: dict[str, tuple[Callable[[Table], _Writer], str]] = {
-    "csv": (_Csv, "text/csv; charset=utf-8; header=present"),
-    "jsonl": (_Lines, "application/x-ndjson"),
-    "parquet": (_Parquet, "application/vnd.apache.parquet"),
+_MEDIA = {
+    "csv": "text/csv; charset=utf-8; header=present",
+    "jsonl": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
 }
 
 
@@ -143,7 +124,7 @@ _FORMATS: dict[str, tuple[Callable[[Table], _Writer], str]] = {
     responses={
         200: {
             "description": "The rows",
-            "content": {media.partition(";")[0]: _BINARY for _, media in _FORMATS.values()},
+            "content": {media.partition(";")[0]: _BINARY for media in _MEDIA.values()},
         },
         400: {},
         404: {},
@@ -165,32 +146,37 @@ async def export(
     days(first, last)
     table = TABLES[kind]
     wanted = Wanted(caller.account_id, await caller.domain_ids(domain), first, last)
-    make, media = _FORMATS[format]
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="dmarcworks-{kind}.{format}"'}
-    found = blocks(caller.deps.analytics, table, wanted)
+    stream = _stream(caller.deps.analytics, table, wanted, format)
     # The first block before the first byte: a store that is away is an answer of its own, not a broken stream.
-    start = await anext(found, None)
-    return StreamingResponse(_stream(make(table), start, found), headers=headers, media_type=media)
+    start = await anext(stream, b"")
+    return StreamingResponse(_after(start, stream), headers=headers, media_type=_MEDIA[format])
 
 
-async def _stream(writer: _Writer, start: pa.Table | None, rest: AsyncIterator[pa.Table]) -> AsyncIterator[bytes]:
-    yield writer.head()
-    if start is not None:
-        yield await asyncio.to_thread(writer.block, start)
-    async for block in rest:
-        yield await asyncio.to_thread(writer.block, block)
-    yield await asyncio.to_thread(writer.tail)
+async def _after(start: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield start
+    async for chunk in rest:
+        yield chunk
 
 
-def _cell(value: Any) -> Any:
-    if isinstance(value, str):
-        return "'" + value if value.startswith(_FORMULA) else value
-    if isinstance(value, list):
-        return json.dumps(value, ensure_ascii=False, default=_plain) if value else ""
-    return _plain(value) if isinstance(value, date) else value
+async def _stream(analytics: Analytics, table: Table, wanted: Wanted, form: str) -> AsyncIterator[bytes]:
+    if form == "jsonl":
+        async for chunk in lines(analytics, table, wanted):
+            yield chunk
+        return
+    writer: _Writer = _Csv(table) if form == "csv" else _Parquet(table)
+    before = writer.head()
+    async for block in blocks(analytics, table, wanted, flat=form == "csv"):
+        yield before + await asyncio.to_thread(writer.block, block)
+        before = b""
+    yield before + await asyncio.to_thread(writer.tail)
 
 
-def _plain(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return value.isoformat() if isinstance(value, date) else str(value)
+def _safe(column: Any) -> Any:
+    """An Arrow column as it may stand in a spreadsheet."""
+    if pa.types.is_timestamp(column.type):
+        return pc.strftime(column, format="%Y-%m-%dT%H:%M:%SZ")
+    if not pa.types.is_string(column.type):
+        return column
+    runs = pc.match_substring_regex(column, pattern=_FORMULA)
+    return pc.if_else(runs, pc.binary_join_element_wise("'", column, ""), column)
