@@ -35,6 +35,7 @@ FLOORS = {
     "door": 7,
     "programs": 7,
     "mailroom": 7,
+    "mail_api": 7,
     "taker": 8,
     "app": 8,
     "cli": 9,

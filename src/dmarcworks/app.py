@@ -23,7 +23,7 @@ import structlog
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
-from dmarcworks import programs, threads
+from dmarcworks import mail_api, programs, threads
 from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions import Questions
 from dmarcworks.api import activity, auth, rest, sql_internal
@@ -41,9 +41,10 @@ from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
 from dmarcworks.door import environment, front, inbox
 from dmarcworks.errors import DmarcworksError, SettingsError
-from dmarcworks.mailroom import prover, routing
+from dmarcworks.mailroom import link_sender, prover, routing, worker_names
 from dmarcworks.metrics import Metrics
 from dmarcworks.retry import Mending
+from dmarcworks.routing.router import Router
 from dmarcworks.settings import Settings
 from dmarcworks.stores import RUNNING, Stores, opened
 from dmarcworks.upkeep import jobs
@@ -90,6 +91,7 @@ def http_app(
     secret: str = "",
     house: House | None = None,
     metrics: Metrics | None = None,
+    router: Router | None = None,
 ) -> FastAPI:
     """Everything over HTTP: SQL, health, dashboard; `secret` opens /internal/ to this machine's commands."""
     app = FastAPI(title="dmarcworks", docs_url=None, redoc_url=None, openapi_url=None)
@@ -107,6 +109,8 @@ def http_app(
         metrics_api.router(metrics or Metrics(), checks, stores.queue, stores.problems, stores.mailroom.outbound.count)
     )
     app.include_router(activity.router(stores.mailroom.activity, stores.accounts))
+    send_link = link_sender(router, public_url)
+    mail_api.install(app, stores.mailroom, stores.accounts, settings, worker_names(settings), router, send_link)
     deps = Deps(
         accounts=stores.accounts,
         arrivals=stores.arrivals,
@@ -123,6 +127,8 @@ def http_app(
         hostname=settings.hostname.lower(),
         public_url=public_url,
         clock=time.time,
+        workers=worker_names(settings),
+        send_link=send_link,
     )
     programs.install(app, programs.rest_deps(settings, stores, analytics, public_url, waiting.full), app.state.limits)
     internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(operator(secret))])
@@ -185,8 +191,8 @@ async def serve(
         if "worker" in roles:
             await stack.enter_async_context(daily(house))
         listener = None
+        router = await stack.enter_async_context(routing(settings, stores, env, metrics))
         if "smtp" in roles:
-            router = await stack.enter_async_context(routing(settings, stores, env, metrics))
             listener = front(settings, router, env.full)
             await listener.start()
         web = _Web(settings) if "web" in roles else None
@@ -195,7 +201,7 @@ async def serve(
             operator_secret = secrets.token_urlsafe(32)
             login = None
             if web is not None:
-                web.start(http_app(settings, stores, analytics, public_url, operator_secret, house, metrics))
+                web.start(http_app(settings, stores, analytics, public_url, operator_secret, house, metrics, router))
                 await web.ready()
                 login = await stores.accounts.first_user()
             if "worker" in roles:

@@ -9,11 +9,14 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 from dmarcworks.bindings.contracts import KV
+from dmarcworks.catalogue.destinations import Destination
 from dmarcworks.enrich.authenticity import Authenticity, check
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.metrics import Metrics
@@ -29,6 +32,7 @@ from dmarcworks.workers import dmarc, load
 from dmarcworks.workers.apart import Apart
 from dmarcworks.workers.hands import Own
 from dmarcworks.workers.message import Message
+from dmarcworks.workers.point_writer import PointWriter
 from dmarcworks.workers.points import DataPoints
 from dmarcworks.workers.proof import OFF, Prover
 from dmarcworks.workers.runtime import Env, Prove
@@ -44,7 +48,11 @@ async def routing(settings: Settings, stores: Stores, env: Env, metrics: Metrics
     """The router, with the activity log being written and waiting mail being tried while it is open."""
     async with AsyncExitStack() as stack:
         hands: dict[str, Hand] = {DMARC_WORKER: Own(dmarc, env, seconds=settings.worker_seconds)}
-        for worker in user_workers(settings, stores):
+        points = DataPoints()
+        writer = PointWriter(points, env.analytics)
+        writer.start()
+        stack.push_async_callback(writer.stop)
+        for worker in user_workers(settings, stores, points):
             hands[worker.name] = worker
             stack.callback(worker.close)
         activity = stores.mailroom.activity
@@ -66,11 +74,10 @@ async def routing(settings: Settings, stores: Stores, env: Env, metrics: Metrics
         )
 
 
-def user_workers(settings: Settings, stores: Stores) -> list[Apart]:
+def user_workers(settings: Settings, stores: Stores, points: DataPoints) -> list[Apart]:
     """The user's own workers, imported now; `SettingsError` says which one cannot be."""
     named = load.parse_workers(settings.workers, DMARC_WORKER)
     bindings = load.parse_bindings(settings.worker_bindings, named)
-    points = DataPoints()
 
     def made(name: str) -> Any:
         return lambda loop: environment(name, bindings[name], stores.kv, stores.objects, points, loop)
@@ -130,6 +137,32 @@ async def _srs_secret(kv: KV) -> bytes:
         # Two processes at a first start: the last one to write wins, and both read it after a moment.
         await asyncio.sleep(0.2)
     return (await kv.get(_SRS_KEY) or "").encode()
+
+
+def worker_names(settings: Settings) -> list[str]:
+    """Every worker that a rule may give mail to."""
+    return [DMARC_WORKER, *load.parse_workers(settings.workers, DMARC_WORKER)]
+
+
+def link_sender(router: Router | None, public_url: str) -> Callable[[Destination, str], Awaitable[None]] | None:
+    """What mails a destination's link; None when no mail can leave."""
+    if router is None or router.way is None:
+        return None
+    way, hostname = router.way, router.hostname
+
+    async def send(destination: Destination, secret: str) -> None:
+        text = (
+            f"From: dmarcworks <postmaster@{hostname}>\r\nTo: <{destination.email}>\r\n"
+            f"Subject: May mail be forwarded to you?\r\nDate: {format_datetime(datetime.now(UTC))}\r\n"
+            f"Message-ID: <{secrets.token_hex(16)}@{hostname}>\r\nAuto-Submitted: auto-generated\r\n"
+            "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+            f"Somebody who runs a domain at {hostname} wants to forward its mail to {destination.email}.\r\n"
+            f"If that is what you want, open this page within a day and press the button:\r\n\r\n"
+            f"  {public_url}/routing/verify/{secret}\r\n\r\nIf not, do nothing: no mail is forwarded then.\r\n"
+        )
+        await way.send(destination.account_id, destination.email, text.encode())
+
+    return send
 
 
 def prover(settings: Settings, stores: Stores) -> Prove | None:

@@ -153,8 +153,8 @@ class Settings(BaseModel):
     )
     worker_bindings: str = Field(
         "",
-        description="What they see: worker.NAME=kv|objects|queue|analytics[:prefix], several separated by commas; "
-        "empty: KV, OBJECTS, QUEUE and ANALYTICS, each worker's own.",
+        description="What they see: worker.NAME=kv|objects|analytics[:prefix], several separated by commas; "
+        "empty: KV, OBJECTS and ANALYTICS, each worker's own.",
     )
     relay_url: str = Field(
         "",

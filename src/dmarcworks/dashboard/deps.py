@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -15,6 +15,7 @@ from dmarcworks.bindings.contracts import Objects
 from dmarcworks.catalogue.accounts import Accounts, Domain
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit
+from dmarcworks.catalogue.destinations import Destination
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.mailroom import Mailroom
 from dmarcworks.catalogue.problems import ProblemRow, Problems, Retried
@@ -59,6 +60,9 @@ class Deps:
     hostname: str
     public_url: str
     clock: Callable[[], float] = time.time
+    # The workers that a rule may name, and how a destination's link is mailed (None when no mail can leave).
+    workers: Sequence[str] = ("dmarc",)
+    send_link: Callable[[Destination, str], Awaitable[None]] | None = None
 
     def now(self) -> datetime:
         """The moment, in UTC."""

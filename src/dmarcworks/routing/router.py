@@ -68,6 +68,9 @@ class Way(Post, Protocol):
     async def bounce(self, message: Message, to: str) -> str:
         """Send a mail back to who a rewritten sender stands for."""
 
+    async def send(self, account_id: str, recipient: str, raw: bytes) -> None:
+        """Send a mail of the house itself."""
+
     def reverse(self, address: str) -> str | None:
         """Who a rewritten sender of ours stands for; None for any other address."""
 
@@ -99,6 +102,16 @@ class Router:
         self._activity = activity
         self._metrics = metrics
         self._way = way
+
+    @property
+    def way(self) -> Way | None:
+        """How mail leaves; None when the settings name no relay."""
+        return self._way
+
+    @property
+    def hostname(self) -> str:
+        """This host's name."""
+        return self._hostname
 
     async def recipient(self, address: str) -> str | None:
         """None to accept, else the whole reply."""

@@ -1,7 +1,7 @@
 """Workers of the user's own: a setting names them, each a file or module with `async def email(message, env, ctx)`.
 
-`name=path.py` or `name=package.module`, several separated by commas. `queue(batch, env, ctx)` and `recipient(address,
-env)` are used when they are there. Refused with `SettingsError`: what cannot be imported or has no `email`.
+`name=path.py` or `name=package.module`, several separated by commas. `recipient(address, env)` is used when it is
+there. Refused with `SettingsError`: what cannot be imported or has no `email`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from dmarcworks.errors import SettingsError
 
 SETTING = "DMARCWORKS_WORKERS"
 BINDINGS = "DMARCWORKS_WORKER_BINDINGS"
-KINDS = ("kv", "objects", "queue", "analytics")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,48}")
-_BINDING = re.compile(r"([A-Za-z0-9_-]{1,48})\.([A-Za-z_][A-Za-z0-9_]{0,63})=(kv|objects|queue|analytics)(?::(.*))?")
+_BINDING = re.compile(r"([A-Za-z0-9_-]{1,48})\.([A-Za-z_][A-Za-z0-9_]{0,63})=(kv|objects|analytics)(?::(.*))?")
 
 
 def parse_workers(text: str, reserved: str) -> dict[str, str]:
@@ -42,7 +41,7 @@ def parse_bindings(text: str, workers: Mapping[str, str]) -> dict[str, dict[str,
     for entry in filter(None, (part.strip() for part in text.split(","))):
         match = _BINDING.fullmatch(entry)
         if match is None or match[1] not in found:
-            raise SettingsError(f"{BINDINGS}: {entry!r} is not worker.NAME=kv|objects|queue|analytics[:prefix]")
+            raise SettingsError(f"{BINDINGS}: {entry!r} is not worker.NAME=kv|objects|analytics[:prefix]")
         found[match[1]][match[2]] = (match[3], match[4])
     return found
 
@@ -54,7 +53,7 @@ def load(name: str, where: str) -> ModuleType:
     # Other people's code is run by this import; whatever it raises is told as what it is.
     except (Exception, SystemExit) as error:
         raise SettingsError(f"{SETTING}: {name}={where} cannot be imported: {error!r}") from None
-    for handler in ("email", "queue", "recipient"):
+    for handler in ("email", "recipient"):
         found = getattr(module, handler, None)
         if (found is None and handler == "email") or (found is not None and not inspect.iscoroutinefunction(found)):
             raise SettingsError(f"{SETTING}: {name}={where} has no `async def {handler}`")

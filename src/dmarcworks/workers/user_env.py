@@ -1,6 +1,6 @@
 """`env` of a user's worker: its bindings by name, each in a corner of its own of the stores.
 
-A worker that nothing is configured for has KV, OBJECTS, QUEUE and ANALYTICS. Keys get the worker's prefix, so that it
+A worker that nothing is configured for has KV, OBJECTS and ANALYTICS. Keys get the worker's prefix, so that it
 cannot reach what is not its own; only a binding whose prefix the operator wrote sees other keys.
 """
 

@@ -12,7 +12,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from dmarcworks.dashboard.deps import Deps
-from dmarcworks.dashboard.pages import activity, audit, domain, domains, graphql, problems, reports, session, sql
+from dmarcworks.dashboard.pages import (
+    activity,
+    audit,
+    domain,
+    domains,
+    graphql,
+    problems,
+    reports,
+    routing,
+    session,
+    sql,
+)
 from dmarcworks.dashboard.web import Site, Visit
 
 # Addresses of machines: they get JSON where people get a page.
@@ -30,7 +41,7 @@ def build(deps: Deps) -> APIRouter:
     site = Site(deps)
     router = APIRouter()
     router.add_route("/static/{name:path}", site.assets.serve, methods=["GET"], include_in_schema=False)
-    for module in (session, domains, domain, reports, problems, audit, activity, sql, graphql):
+    for module in (session, domains, domain, reports, problems, audit, activity, routing, sql, graphql):
         for path, methods, page, public in module.routes(site):
             router.add_route(path, site.handler(page, public=public), methods=methods, include_in_schema=False)
     return router

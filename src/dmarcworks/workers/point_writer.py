@@ -1,0 +1,84 @@
+"""Writes what `write_data_point` took into the table `data_points`, in groups, once a second; made at the first point.
+
+Columns as the original's: dataset, timestamp, _sample_interval, index1, blob1 to blob20, double1 to double20. Points
+are fire and forget: a group that the store does not take is lost, with a line in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import structlog
+
+from dmarcworks.bindings.contracts import Analytics
+from dmarcworks.errors import DmarcworksError
+from dmarcworks.workers.points import BLOBS, DOUBLES, DataPoints, Point
+
+log = structlog.get_logger("dmarcworks.worker")
+
+TABLE = "data_points"
+_COLUMNS = [f"blob{n} String" for n in range(1, BLOBS + 1)] + [f"double{n} Float64" for n in range(1, DOUBLES + 1)]
+CREATE = (
+    f"CREATE TABLE IF NOT EXISTS {TABLE} (dataset LowCardinality(String), timestamp DateTime64(3, 'UTC'), "
+    f"_sample_interval UInt32, index1 String, {', '.join(_COLUMNS)}) ENGINE = MergeTree "
+    "PARTITION BY toYYYYMM(timestamp) ORDER BY (dataset, timestamp)"
+)
+
+
+class PointWriter:
+    """`start` begins to write, `stop` writes what waits."""
+
+    def __init__(self, points: DataPoints, analytics: Analytics) -> None:
+        self._points = points
+        self._analytics = analytics
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._run(), name="data points")
+
+    async def stop(self) -> None:
+        """End, with nothing waiting."""
+        self._stopping.set()
+        if self._task is not None:
+            await self._task
+        await self.flush()
+
+    async def _run(self) -> None:
+        while not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), 1.0)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what waits; what the store does not take is lost."""
+        taken = self._points.taken()
+        if not taken:
+            return
+        try:
+            await self._analytics.execute(CREATE)
+            await self._analytics.insert(TABLE, _table(taken))
+        except DmarcworksError as error:
+            log.warning("data points are lost", points=len(taken), error=str(error))
+        # Nobody waits for a point; whatever a driver raised, the next ones are tried.
+        except Exception as error:
+            log.exception("data points are lost", points=len(taken), error=repr(error))
+
+
+def _table(points: Sequence[Point]) -> pa.Table:
+    columns: dict[str, object] = {
+        "dataset": [point.dataset for point in points],
+        "timestamp": pa.array([datetime.fromtimestamp(point.time, UTC) for point in points], pa.timestamp("ms", "UTC")),
+        "_sample_interval": pa.array([1] * len(points), pa.uint32()),
+        "index1": [point.index for point in points],
+    }
+    for n in range(BLOBS):
+        columns[f"blob{n + 1}"] = [point.blobs[n] if n < len(point.blobs) else "" for point in points]
+    for n in range(DOUBLES):
+        columns[f"double{n + 1}"] = [point.doubles[n] if n < len(point.doubles) else 0.0 for point in points]
+    return pa.table(columns)

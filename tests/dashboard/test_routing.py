@@ -1,0 +1,72 @@
+"""Promise of the routing page: rules are made, switched and removed by their own account only; text stays text."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+
+from .conftest import EVIL, House
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+
+async def token(client: httpx.AsyncClient) -> str:
+    found = re.search(r'name="csrf" value="([0-9a-f]+)"', (await client.get("/routing")).text)
+    assert found
+    return found[1]
+
+
+async def test_a_rule_is_made_switched_and_removed(house: House, client: httpx.AsyncClient) -> None:
+    """By the form: an address, a catch-all; what is wrong is said beside what was typed."""
+    csrf = await token(client)
+    form = {"csrf": csrf, "address": "info@example.com", "goes": "reject", "reason": EVIL, "name": EVIL}
+    assert (await client.post("/routing/rules", data=form)).status_code == 303
+    form = {"csrf": csrf, "address": "*@example.com", "goes": "drop"}
+    assert (await client.post("/routing/rules", data=form)).status_code == 303
+    page = (await client.get("/routing")).text
+    assert "info@example.com" in page
+    assert "*@example.com" in page
+    assert EVIL not in page
+    rules = house.mailroom.routes
+    mine = (await house.accounts.account_by_name("default")).id
+    first, everything = await rules.rules(account_id=mine)
+    assert (first.action, everything.action, everything.address) == ("reject", "drop", "")
+    for typed in ("info@elsewhere.example", "nonsense", "x@example.com"):
+        form = {"csrf": csrf, "address": typed, "goes": "worker nobody"}
+        answer = await client.post("/routing/rules", data=form)
+        assert answer.status_code == 400
+        assert f'value="{typed}"' in answer.text
+    await client.post(f"/routing/rules/{first.id}", data={"csrf": csrf, "do": "disable"})
+    assert not (await rules.rules(account_id=mine))[0].enabled
+    async with await house.logged_in("b@example.org") as neighbour:
+        theirs = await token(neighbour) if 'name="csrf"' in (await neighbour.get("/routing")).text else csrf
+        answer = await neighbour.post(f"/routing/rules/{first.id}", data={"csrf": theirs, "do": "remove"})
+        assert answer.status_code == 404
+        assert "info@example.com" not in (await neighbour.get("/routing")).text
+    for one in (first, everything):
+        await client.post(f"/routing/rules/{one.id}", data={"csrf": csrf, "do": "remove"})
+    assert await rules.rules(account_id=mine) == []
+
+
+async def test_without_a_relay_no_link_is_promised(house: House, client: httpx.AsyncClient) -> None:
+    """The page says what is missing instead of a form that cannot work."""
+    csrf = await token(client)
+    assert "DMARCWORKS_RELAY_URL" in (await client.get("/routing")).text
+    answer = await client.post("/routing/destinations", data={"csrf": csrf, "email": "me@example.org"})
+    assert answer.status_code == 400
+    assert (await house.mailroom.destinations.destinations()) == []
+
+
+async def test_a_link_is_opened_by_its_button(house: House) -> None:
+    """Without a login; looking at it proves nothing, pressing does, once."""
+    mine = (await house.accounts.account_by_name("default")).id
+    made, secret = await house.mailroom.destinations.add(mine, "me@example.org")
+    async with house.client() as browser:
+        assert "Forward mail to me@example.org?" in (await browser.get(f"/routing/verify/{secret}")).text
+        assert not await house.mailroom.destinations.verified(mine, "me@example.org")
+        assert "is verified" in (await browser.post(f"/routing/verify/{secret}")).text
+        assert await house.mailroom.destinations.verified(mine, "me@example.org")
+        assert (await browser.get(f"/routing/verify/{secret}")).status_code == 404
+    await house.mailroom.destinations.remove(mine, made.id)
