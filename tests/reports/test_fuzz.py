@@ -80,15 +80,15 @@ def test_a_file_name_is_text_that_a_store_takes(parse: Callable[[bytes], mail.Ma
 
 
 @pytest.mark.skipif(not os.environ.get("DMARCWORKS_TEST_ALL"), reason="DMARCWORKS_TEST_ALL=1 runs it")
-def test_fuzzing_for_some_seconds_finds_nothing() -> None:
-    """15 seconds of `make fuzz`; it says how many inputs it tried."""
+def test_fuzzing_for_a_minute_finds_nothing() -> None:
+    """A minute of `make fuzz`; it says how many inputs it tried."""
     assert importlib.util.find_spec("atheris"), "make dev installs atheris"
     done = subprocess.run(
-        [*SMALL_PARENT, sys.executable, str(ROOT / "fuzz" / "fuzz_reading.py"), "-max_total_time=15"],
+        [*SMALL_PARENT, sys.executable, str(ROOT / "fuzz" / "fuzz_reading.py"), "-max_total_time=60"],
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     tried = re.search(r"stat::number_of_executed_units: (\d+)", done.stderr)
