@@ -11,8 +11,10 @@ run: install
 demo: install
 	@exec $(BIN)/dmarcworks demo
 dev: $(VENV)/.dev
+# Two test files at a time; TESTS= chooses, e.g. make test TESTS="tests/reports -n 0".
+TESTS ?=
 test: dev lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 docs: dev
 	$(BIN)/python scripts/docs.py
 # Renew tests/corpus; read the difference before it is committed.

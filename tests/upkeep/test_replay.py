@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dmarcworks.catalogue.proofs import Proof, Proofs
 from dmarcworks.errors import ConflictError, NotFoundError
 from dmarcworks.upkeep import jobs, replay, swap
 from mails import BEGIN, DAY, mail, report_mail
@@ -54,6 +55,31 @@ async def test_analytics_is_rebuilt_from_archive_and_catalogue(home: Home) -> No
     assert aggregate["domain"] == "example.com"
     assert aggregate["before"] == {"reports": 0, "records": 0, "messages": 0}
     assert aggregate["after"] == {"reports": 4, "records": 8, "messages": 33}
+
+
+async def test_what_was_found_out_about_a_mail_stays_with_its_rows(home: Home) -> None:
+    """Whether a report's mail was genuine is not in the archive: rebuilt and mended rows say it as before."""
+    domain = await home.domain()
+    await home.mail(domain, report_mail("genuine"), report_mail("unknown", begin=BEGIN + DAY))
+    rows = await home.query("SELECT report_id, report_key, object_key FROM dmarc_reports LIMIT 1 BY report_id")
+    keys = {row["report_id"]: row["report_key"] for row in rows}
+    ((mail_id,),) = home.sql(f"SELECT mail_id FROM reports WHERE key = '{keys['genuine']}'")
+    await Proofs(home.house.stores.database).record([Proof(mail_id, "pass", "pass", "pass", "none")])
+    question = (
+        "SELECT report_id, report_authentic, count() AS rows FROM dmarc_reports"
+        " GROUP BY report_id, report_authentic ORDER BY report_id"
+    )
+    told = [("genuine", "pass", 2), ("unknown", None, 2)]
+
+    async def said() -> list[tuple[str, str | None, int]]:
+        return [(row["report_id"], row["report_authentic"], int(row["rows"])) for row in await home.query(question)]
+
+    await lose(home)
+    await home.do("replay")
+    assert await said() == told
+    await home.house.analytics.execute(f"DELETE FROM dmarc_reports WHERE report_key = '{keys['genuine']}'")
+    await home.do("verify", repair=True)
+    assert await said() == told
 
 
 async def test_rows_that_differ_are_shown_and_mended_and_can_be_taken_back(home: Home) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dmarcworks.bindings.open import open_analytics
+from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.workers.point_writer import PointWriter
 from dmarcworks.workers.points import DataPoints, checked
 
@@ -38,27 +37,24 @@ def test_at_the_limits_it_is_taken() -> None:
     assert checked({}) == ("", (), ())
 
 
-async def test_points_stand_in_the_table(tmp_path: Path) -> None:
+@pytest.mark.asyncio(loop_scope="package")
+async def test_points_stand_in_the_table(analytics: Analytics) -> None:
     """Written by `stop`, with their dataset; an unused column is empty."""
-    analytics = open_analytics(f"chdb://{tmp_path / 'analytics'}")
-    try:
-        points = DataPoints()
-        writer = PointWriter(points, analytics)
-        writer.start()
-        points.write("mini", {"indexes": ["i"], "blobs": ["a", "b"], "doubles": [1.5]})
-        await writer.stop()
-        found = await analytics.query(
-            "SELECT dataset, index1, blob1, blob2, blob20, double1, double2, _sample_interval FROM data_points"
-        )
-        assert json.loads(found) == {
-            "dataset": "mini",
-            "index1": "i",
-            "blob1": "a",
-            "blob2": "b",
-            "blob20": "",
-            "double1": 1.5,
-            "double2": 0,
-            "_sample_interval": 1,
-        }
-    finally:
-        await analytics.close()
+    points = DataPoints()
+    writer = PointWriter(points, analytics)
+    writer.start()
+    points.write("mini", {"indexes": ["i"], "blobs": ["a", "b"], "doubles": [1.5]})
+    await writer.stop()
+    found = await analytics.query(
+        "SELECT dataset, index1, blob1, blob2, blob20, double1, double2, _sample_interval FROM data_points"
+    )
+    assert json.loads(found) == {
+        "dataset": "mini",
+        "index1": "i",
+        "blob1": "a",
+        "blob2": "b",
+        "blob20": "",
+        "double1": 1.5,
+        "double2": 0,
+        "_sample_interval": 1,
+    }

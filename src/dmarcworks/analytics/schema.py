@@ -155,7 +155,10 @@ async def published_keys(
 
 @dataclass(slots=True)
 class Placed(Generic[_Report]):
-    """A report with what the catalogue knows of it; `report_id` for a kind that has none of its own."""
+    """A report with what the catalogue knows of it; `report_id` for a kind that has none of its own.
+
+    `report_authentic` is what DMARC says of the mail that brought it (RFC 8601 word); None when nobody could find out.
+    """
 
     report: _Report
     account_id: str
@@ -165,6 +168,7 @@ class Placed(Generic[_Report]):
     report_key: str
     object_key: str
     report_id: str = ""
+    report_authentic: str | None = None
 
 
 def known_columns(placed: Sequence[Placed[Any]]) -> dict[str, Sequence[Any]]:
@@ -218,6 +222,7 @@ def dmarc_rows(placed: Sequence[Placed[AggregateReport]]) -> pa.Table:
         "generator": heads(report.generator for report in reports),
         "errors": [heads(report.errors[:HEAD_ERRORS]) for report in reports],
         **{name: heads(map(attrgetter(name), policies)) for name in _HEAD_POLICY},
+        "report_authentic": [one.report_authentic for one in placed],
         "pct": [None if policy.pct is None else clamp(policy.pct, INT64) for policy in policies],
     }
     return filled(DMARC_REPORTS, sizes, constants, columns)

@@ -56,6 +56,13 @@ class Proofs:
             await connection.execute(delete(table).where(table.c.mail_id.in_([row["mail_id"] for row in rows])))
             await connection.execute(insert(table), rows)
 
+    async def dmarc(self, mail_ids: Sequence[str]) -> dict[str, str]:
+        """What DMARC says of each of the mails (at most some hundred); one that nobody could check is absent."""
+        table = tables.authenticity
+        statement = select(table.c.mail_id, table.c.dmarc).where(table.c.mail_id.in_(list(mail_ids)))
+        async with self._database.read() as connection:
+            return {row.mail_id: row.dmarc for row in (await connection.execute(statement)).all() if row.dmarc}
+
     async def proof(self, mail_id: str) -> Proof | None:
         """What is known of a mail; None when nobody could find out."""
         table = tables.authenticity

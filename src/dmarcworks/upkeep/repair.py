@@ -15,6 +15,7 @@ from sqlalchemy import update
 
 from dmarcworks.analytics.rows import Placed, tables_of
 from dmarcworks.catalogue import tables
+from dmarcworks.catalogue.proofs import Proofs
 from dmarcworks.upkeep import ledger
 from dmarcworks.upkeep.compare import Difference
 from dmarcworks.upkeep.figures import KINDS, Place, remove
@@ -50,6 +51,7 @@ async def _rows(house: House, differences: Sequence[Difference]) -> set[Differen
     """Take out what is wrong and write it anew; of a report that cannot be read again nothing is taken out."""
     known = await ledger.reports(house.stores.database, [difference.report for difference in differences])
     names = await domain_names(house)
+    proofs = await Proofs(house.stores.database).dmarc([row.mail_id for row in known.values()])
     done: set[Difference] = set()
     places: dict[str, set[Place]] = {}
     fresh: dict[str, Placed[Any]] = {}
@@ -65,7 +67,9 @@ async def _rows(house: House, differences: Sequence[Difference]) -> set[Differen
                 item = await reread(house, row)
             except Gone:
                 continue
-            fresh[row.key] = placed(row, item.report, names.get(row.domain_id, row.policy_domain))
+            fresh[row.key] = placed(
+                row, item.report, names.get(row.domain_id, row.policy_domain), proofs.get(row.mail_id)
+            )
             changes[row.key] = renewed(row, item)
             places.setdefault(KINDS[row.kind], set()).add(place)
             done.add(difference)

@@ -23,6 +23,7 @@ from sqlalchemy.engine import Row
 from dmarcworks.analytics.rows import Placed, row_count, tables_of
 from dmarcworks.analytics.tables import TABLES
 from dmarcworks.catalogue import tables
+from dmarcworks.catalogue.proofs import Proofs
 from dmarcworks.errors import ConflictError, NotFoundError, UsageError
 from dmarcworks.upkeep import ledger, versions
 from dmarcworks.upkeep.changes import changes
@@ -246,13 +247,16 @@ async def _page(
     size = 0
     for start in range(0, len(page), _AT_ONCE):
         some = page[start : start + _AT_ONCE]
+        proofs = await Proofs(house.stores.database).dmarc([row.mail_id for row in some])
         for row, (got, after) in zip(some, await reread_all(house, some), strict=True):
             if isinstance(got, Gone):
                 yield {"event": "kept", "report": row.key, "key": row.object_key, "reason": str(got)}
                 continue
             if after:
                 changed[row.key] = {column: row._mapping[column] for column in after}, after
-            gathered.append(placed(row, got.report, names.get(row.domain_id, row.policy_domain)))
+            gathered.append(
+                placed(row, got.report, names.get(row.domain_id, row.policy_domain), proofs.get(row.mail_id))
+            )
             size += row_count(got.report)
         if size >= INSERT_ROWS:
             await _insert(house, now, gathered)

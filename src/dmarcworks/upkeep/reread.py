@@ -144,8 +144,9 @@ async def all_domain_names(house: House) -> dict[str, str]:
     return names | await domain_names(house)
 
 
-def placed(row: Row[Any], report: Report, domain: str) -> Placed[Any]:
-    """The report with what the catalogue knows of it; `domain` is the name of the domain that its address is for."""
+def placed(row: Row[Any], report: Report, domain: str, proof: str | None) -> Placed[Any]:
+    """The report with what the catalogue knows of it; `domain` is the name of the domain that its address is for,
+    `proof` what DMARC says of the mail that brought it."""
     return Placed(
         report,
         account_id=row.account_id,
@@ -155,6 +156,7 @@ def placed(row: Row[Any], report: Report, domain: str) -> Placed[Any]:
         report_key=row.key,
         object_key=row.object_key,
         report_id=row.report_id,
+        report_authentic=proof,
     )
 
 

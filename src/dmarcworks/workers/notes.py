@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
-
 from dmarcworks.analytics.rows import summary
 from dmarcworks.catalogue.arrivals import NewReport
 from dmarcworks.reports.model import Item
@@ -56,17 +54,6 @@ def foreign(item: Item, body: Mapping[str, Any], received: datetime) -> str:
     domain = body["domain"]
     about = [name for name in summary(item.report, received=received, digest="").domains if not covers(domain, name)]
     return f"The report is about {about[0] or 'no domain'}, its address is for {domain}. It is kept and not counted."
-
-
-def with_proof(table: pa.Table, proven: Mapping[str, str]) -> pa.Table:
-    """The rows with what DMARC says of the mail that each came in; `proven` by report key."""
-    keys = table.column("report_key").to_pylist()
-    place = table.schema.get_field_index("report_authentic")
-    told: pa.Array[Any] = pa.array([proven.get(str(key), "") for key in keys], pa.string())
-    kind = table.schema.field(place).type
-    if pa.types.is_dictionary(kind):
-        told = told.dictionary_encode()
-    return table.set_column(place, table.schema.field(place), told.cast(kind))
 
 
 def covers(domain: str, policy_domain: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ from dmarcworks.analytics import schema
 from dmarcworks.analytics.rows import Placed, row_count, table_of, tables_of
 from dmarcworks.catalogue.arrivals import MailRow, NewReport, ReportRow
 from dmarcworks.reports.model import Item, Problem, Reading
-from dmarcworks.workers.notes import foreign, new_report, safe_name, with_proof
+from dmarcworks.workers.notes import foreign, new_report, safe_name
 from dmarcworks.workers.runtime import BatchMessage, Env
 
 __all__ = ["MISSING", "PUBLISH_ROWS", "Mail", "archive", "finish", "note", "publish", "side_by_side"]
@@ -150,23 +150,22 @@ async def publish(mails: Sequence[Mail], env: Env, *, check: bool = False) -> No
         for item, row in zip(mail.reading.items, mail.noted, strict=True):
             if row.published or row.key in reports:
                 continue
-            reports[row.key] = _placed(item, row, names.get(row.domain_id, mail.body["domain"]))
+            reports[row.key] = _placed(item, row, names.get(row.domain_id, mail.body["domain"]), mail.proof)
             if before or row.mail_id != mail.body["mail_id"]:
                 suspects.setdefault(table_of(item.report), []).append(row)
     keys = list(reports)
     for table, rows in suspects.items():
         for key in await schema.published_keys(env.analytics, rows, table=table):
             del reports[key]
-    proven = {row.key: mail.proof for mail in mails for row in mail.noted if mail.proof}
     waiting: list[Placed[Any]] = []
     rows_waiting = 0
     for placed in reports.values():
         waiting.append(placed)
         rows_waiting += row_count(placed.report)
         if rows_waiting >= PUBLISH_ROWS:
-            await _insert(waiting, env, proven)
+            await _insert(waiting, env)
             waiting, rows_waiting = [], 0
-    await _insert(waiting, env, proven)
+    await _insert(waiting, env)
     if keys:
         await env.arrivals.mark_published(keys)
         failpoints.hit("published.marked")
@@ -178,7 +177,7 @@ async def _names(mails: Sequence[Mail], env: Env) -> dict[str, str]:
     return await env.arrivals.domain_names(sorted(others)) if others else {}
 
 
-def _placed(item: Item, row: ReportRow, domain: str) -> Placed[Any]:
+def _placed(item: Item, row: ReportRow, domain: str, proof: str) -> Placed[Any]:
     return Placed(
         item.report,
         account_id=row.account_id,
@@ -188,18 +187,17 @@ def _placed(item: Item, row: ReportRow, domain: str) -> Placed[Any]:
         report_key=row.key,
         object_key=row.object_key,
         report_id=row.report_id,
+        report_authentic=proof or None,
     )
 
 
-async def _insert(placed: Sequence[Placed[Any]], env: Env, proven: Mapping[str, str]) -> None:
+async def _insert(placed: Sequence[Placed[Any]], env: Env) -> None:
     if not placed:
         return
     # In a thread, so that a large report does not hold up the SMTP conversations.
     for name, table in (await asyncio.to_thread(tables_of, placed)).items():
         if table.num_rows:
             failpoints.hit("insert.before")
-            if proven and name == "dmarc_reports":
-                table = with_proof(table, proven)
             await env.analytics.insert(name, table)
             failpoints.hit("insert.after")
 
