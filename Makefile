@@ -11,10 +11,11 @@ run: install
 demo: install
 	@exec $(BIN)/dmarcworks demo
 dev: $(VENV)/.dev
-# Two test files at a time; TESTS= chooses, e.g. make test TESTS="tests/reports -n 0".
+# JOBS test files at a time (many only wait); TESTS= chooses, e.g. make test TESTS=tests/reports JOBS=0.
 TESTS ?=
+JOBS ?= 3
 test: dev lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
 docs: dev
 	$(BIN)/python scripts/docs.py
 # Renew tests/corpus; read the difference before it is committed.
