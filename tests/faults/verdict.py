@@ -7,6 +7,7 @@ breaks the promise. Asked are the SQL API (rows and messages per report), the pr
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -121,7 +122,9 @@ def _stores(system: System, objects: Path, verdict: Verdict) -> None:
             continue
         key = path.relative_to(objects).as_posix()
         keys.add(key)
-        if key.startswith("inbox/"):
+        if key.startswith("domains/"):
+            json.loads(path.read_bytes())
+        elif key.startswith("inbox/"):
             if not path.read_bytes().rstrip().endswith(b"--"):
                 verdict.wrong.append(f"{key} is torn")
         elif key.startswith(".tmp/"):

@@ -200,12 +200,12 @@ async def _build(house: House, replays: Replays, now: Replay, names: Mapping[str
     after = now.last_key
     async for page in pages:
         last = page[-1].key
-        # The page at which an earlier run ended may be there in part.
+        # What an earlier run wrote and did not note is there already; pages have moved if reports came in since.
         present = set() if fresh else await _present(house, now, after, last)
         changed: dict[str, tuple[Renewed, Renewed]] = {}
         async for event in _page(house, now, [row for row in page if row.key not in present], names, changed):
             yield event
-        done, after, fresh = done + len(page), last, True
+        done, after = done + len(page), last
         await replays.batch(now.id, last_key=last, done=done, changes=changed)
         yield progress("reading again", done, max(done, now.total))
 
