@@ -85,7 +85,7 @@ async def filled(folder: Path, rows: int) -> ChdbAnalytics:
         print(f"{start:,} rows after {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
     deadline = time.monotonic() + 900
     while await number(analytics, "SELECT count() FROM system.merges") and time.monotonic() < deadline:
-        await asyncio.sleep(1)  # noqa: ASYNC110 - the engine tells nobody
+        await asyncio.sleep(1)
     return analytics
 
 

@@ -172,7 +172,7 @@ def yardstick(way: str, folder: str) -> None:
 @contextmanager
 def bare(way: str) -> Iterator[tuple[int, str]]:
     """The yardstick as a process: its port and a recipient."""
-    with tempfile.TemporaryDirectory(dir=ROOT / "bench") as folder:
+    with tempfile.TemporaryDirectory(dir=ROOT / "bench", prefix=".receiving-") as folder:
         process = subprocess.Popen(
             [sys.executable, __file__, "--yardstick", way, folder], stdout=subprocess.PIPE, text=True
         )
@@ -188,7 +188,7 @@ def bare(way: str) -> Iterator[tuple[int, str]]:
 def ours(*arguments: str, **settings: str) -> Iterator[tuple[int, str]]:
     """`dmarcworks serve` on a home of its own: its port and the rua address of a domain."""
     command = [sys.executable, "-c", "from dmarcworks.cli import main; main()"]
-    with tempfile.TemporaryDirectory(dir=ROOT / "bench") as folder:
+    with tempfile.TemporaryDirectory(dir=ROOT / "bench", prefix=".receiving-") as folder:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("DMARCWORKS_")}
         environment = {
             **clean,

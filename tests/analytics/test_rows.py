@@ -6,6 +6,7 @@ import dataclasses
 import json
 import uuid
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -161,14 +162,14 @@ async def test_a_strangers_values_never_stop_an_insert(analytics: Analytics) -> 
 
 async def test_published_asks_the_table_of_the_kind(analytics: Analytics) -> None:
     """A report's rows are looked for in its own table, and in one of ours only."""
-    account, day = uuid.uuid4().hex, date(2026, 3, 4)
+    account = uuid.uuid4().hex
     await analytics.insert("tls_reports", rows.rows_of(TLS, **known(account))[1])
-    where = (account, "d" * 32, day, "k")
-    assert await schema.published(analytics, *where, "tls_reports") == 2
-    assert await schema.published(analytics, *where, table="failure_reports") == 0
-    assert await schema.published(analytics, *where) == 0
+    report = SimpleNamespace(key="k", account_id=account, domain_id="d" * 32, day=date(2026, 3, 4))
+    assert await schema.published_keys(analytics, [report], table="tls_reports") == ["k"]
+    assert await schema.published_keys(analytics, [report], table="failure_reports") == []
+    assert await schema.published_keys(analytics, [report]) == []
     with pytest.raises(UsageError):
-        await schema.published(analytics, *where, "schema_versions; DROP TABLE tls_reports")
+        await schema.published_keys(analytics, [report], table="schema_versions; DROP TABLE tls_reports")
 
 
 async def test_the_summary_of_each_kind() -> None:

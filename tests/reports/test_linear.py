@@ -93,6 +93,11 @@ def run_after_a_report(mark: str) -> None:
     assert len(reading.items) + len(reading.problems) > 0
 
 
+def run_inside(piece: str) -> None:
+    """What the mending looks for, over and over between the root's tags."""
+    assert read_bytes(b"<?xml version='1.0'?><feedback>" + piece.encode() * _LENGTH + b"</feedback>").problems
+
+
 def run_text_form(line: str) -> None:
     """Megabytes of the plain text failure report's own marks."""
     said = b"A message claiming to be from you has failed the published DMARC policy\n\n"
@@ -133,6 +138,14 @@ def test_a_pattern_takes_time_in_proportion_to_its_text(module: str) -> None:
 def test_text_after_a_report_does_not_make_it_slow(mark: str) -> None:
     """Openings without an end behind a good report: the reader comes back (once it took minutes for half of that)."""
     assert _in_time("run_after_a_report", mark)
+
+
+@pytest.mark.parametrize(
+    "piece", ["<", "&", "<a", "<feedback", "<!--", "<?", "<![CDATA[", "</feedback", "&#", "<record "]
+)
+def test_text_inside_a_report_does_not_make_it_slow(piece: str) -> None:
+    """Hundreds of thousands of what the mending looks for: named as a problem, and the reader comes back."""
+    assert _in_time("run_inside", piece)
 
 
 @pytest.mark.parametrize("line", ["-", "---\n", "--- copy of\n", "a: b\n"])

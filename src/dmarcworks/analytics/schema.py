@@ -39,7 +39,6 @@ __all__ = [
     "dmarc_rows",
     "known_columns",
     "migrate",
-    "published",
     "published_keys",
     "rows",
 ]
@@ -102,21 +101,6 @@ async def migrate(analytics: Analytics) -> int:
     return version
 
 
-async def published(
-    analytics: Analytics, account_id: str, domain_id: str, day: date, report_key: str, table: str = DMARC_REPORTS.name
-) -> int:
-    """How many rows of a report its table holds: all of them or none, since a report is one block of one partition."""
-    if table not in TABLES:
-        raise UsageError(f"there is no table {table!r}")
-    answer = await analytics.query(
-        f"SELECT count() FROM {table} WHERE account_id = {{account_id:String}} AND domain_id = {{domain_id:String}}"  # noqa: S608 - of TABLES
-        " AND day = {day:Date} AND report_key = {report_key:String}",
-        {"account_id": account_id, "domain_id": domain_id, "day": day.isoformat(), "report_key": report_key},
-        format="TabSeparated",
-    )
-    return int(answer)
-
-
 class Report(Protocol):
     """What is needed of a report in the catalogue to find its rows."""
 
@@ -139,7 +123,7 @@ async def published_keys(
     if not reports:
         return []
     answer = await analytics.query(
-        f"SELECT DISTINCT report_key FROM {table}"  # noqa: S608 - of TABLES
+        f"SELECT DISTINCT report_key FROM {table}"  # noqa: S608 - a name of TABLES, checked above; values are bound
         " WHERE account_id IN {accounts:Array(String)} AND domain_id IN {domains:Array(String)}"
         " AND day IN {days:Array(Date)} AND report_key IN {keys:Array(String)}",
         {

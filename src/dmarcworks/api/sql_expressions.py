@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 
 from sqlglot import exp
@@ -64,7 +65,7 @@ def _string(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-class Expressions:
+class Expressions(ABC):
     """Writes expressions; a subclass knows how to write the queries that stand in them."""
 
     def __init__(self) -> None:
@@ -83,9 +84,9 @@ class Expressions:
             exp.Placeholder: self.placeholder, exp.Window: self._window,
         }  # fmt: skip
 
+    @abstractmethod
     def nested(self, node: exp.Expr) -> str:
         """A query inside a query, without its parentheses."""
-        raise NotImplementedError
 
     def deeper(self) -> None:
         self.depth += 1

@@ -6,7 +6,6 @@ at once, and a value that was put before the call is always seen.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import json
@@ -28,14 +27,14 @@ from dmarcworks.bindings.contracts import (
     KVKey,
     KVPage,
 )
+from dmarcworks.bindings.groups import Groups
 from dmarcworks.bindings.sql import SqliteDatabase
 from dmarcworks.bindings.tables import kv
-from dmarcworks.errors import BoundError, StoreError, UsageError
+from dmarcworks.errors import BoundError, UsageError
 
 __all__ = ["SqlKV"]
 
 _Found = tuple[str | None, Mapping[str, Any] | None]
-_GROUP = 500
 
 
 class SqlKV:
@@ -44,8 +43,7 @@ class SqlKV:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
-        self._asked: list[tuple[bytes, asyncio.Future[_Found | Exception]]] = []
-        self._looking: asyncio.Task[None] | None = None
+        self._asking: Groups[bytes, _Found] = Groups(self._look_up, "KV look-up")
 
     async def get(self, key: str) -> str | None:
         """The value, or None when absent or expired."""
@@ -53,36 +51,11 @@ class SqlKV:
 
     async def get_with_metadata(self, key: str) -> tuple[str | None, Mapping[str, Any] | None]:
         """The value and the metadata it was put with."""
-        name = _key(key)
-        future: asyncio.Future[_Found | Exception] = asyncio.get_running_loop().create_future()
-        self._asked.append((name, future))
-        if self._looking is None or self._looking.done():
-            # A task of its own: a caller that is cancelled must not take the others of its group with it.
-            self._looking = asyncio.create_task(self._look_up(), name="kv")
-        found = await future
-        if isinstance(found, StoreError):
-            raise StoreError(str(found)) from found
-        if isinstance(found, Exception):
-            raise found
-        return found
+        return await self._asking.ask(_key(key))
 
-    async def _look_up(self) -> None:
-        while self._asked:
-            group, self._asked = self._asked[:_GROUP], self._asked[_GROUP:]
-            found: dict[bytes, _Found] = {}
-            failed: Exception | None = None
-            try:
-                found = await self._values({name for name, _ in group})
-            except asyncio.CancelledError:
-                for _, future in group + self._asked:
-                    future.cancel()
-                self._asked.clear()
-                raise
-            except Exception as error:  # whatever it was, those who wait must hear of it
-                failed = error
-            for name, future in group:
-                if not future.done():
-                    future.set_result(failed or found.get(name, (None, None)))
+    async def _look_up(self, names: list[bytes]) -> list[_Found]:
+        found = await self._values(set(names))
+        return [found.get(name, (None, None)) for name in names]
 
     async def _values(self, names: set[bytes]) -> dict[bytes, _Found]:
         if isinstance(self._database, SqliteDatabase):

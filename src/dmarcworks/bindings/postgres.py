@@ -14,18 +14,14 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.util.exc import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from dmarcworks.bindings.sql import MIGRATIONS
-from dmarcworks.errors import SettingsError, StoreError
+from dmarcworks.bindings.upgrade import upgrade
+from dmarcworks.errors import StoreError
 
 __all__ = ["PostgresDatabase"]
 
@@ -91,19 +87,7 @@ class PostgresDatabase:
         """Bring the schema up to date; the revision that it has now. Two processes at once queue for it."""
         async with self.write() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-            return await connection.run_sync(self._upgrade)
-
-    def _upgrade(self, connection: Connection) -> str:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise SettingsError(
-                f"database {self._name} cannot be migrated ({error}); was it made by a newer dmarcworks?"
-            ) from error
-        return MigrationContext.configure(connection).get_current_revision() or ""
+            return await connection.run_sync(upgrade, self._name)
 
     async def ping(self) -> None:
         """Prove that the database can be written now; `StoreError` if not."""

@@ -27,13 +27,13 @@ from dmarcworks.bindings.contracts import (
     QueueStats,
     Wakes,
 )
+from dmarcworks.bindings.groups import Groups
 from dmarcworks.bindings.sql import SqliteDatabase
 from dmarcworks.bindings.tables import queue
-from dmarcworks.errors import BoundError, DmarcworksError, StoreError
+from dmarcworks.errors import BoundError
 
 __all__ = ["SqlQueue"]
 
-_GROUP = 500
 # A clock that was set back by more than this is made good for what waits.
 _JUMP = 5.0
 
@@ -47,8 +47,7 @@ class SqlQueue:
         self._looked: tuple[float, float] | None = None
         self._sent = asyncio.Event()
         self._listening = False
-        self._waiting: list[tuple[dict[str, Any], asyncio.Future[int]]] = []
-        self._committing: asyncio.Task[None] | None = None
+        self._sending: Groups[dict[str, Any], int] = Groups(self._insert, "queue")
 
     async def send(self, body: Mapping[str, Any], *, delay: float = 0.0) -> int:
         """Durably enqueue; the id. Body: JSON of at most 128,000 bytes (else `BoundError`). `delay` in seconds."""
@@ -57,45 +56,22 @@ class SqlQueue:
             raise BoundError(f"a queue message may have {QUEUE_BODY_BYTES} bytes of JSON, this one has {len(text)}")
         now = self._clock()
         row = {"body": text, "sent": now, "ready": now + max(delay, 0.0), "attempts": 0}
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._waiting.append((row, future))
-        if self._committing is None or self._committing.done():
-            # A task of its own: a sender that is cancelled must not take the others of its group with it.
-            self._committing = asyncio.create_task(self._commit(), name="queue commit")
-        return await future
-
-    async def _commit(self) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting[:_GROUP], self._waiting[_GROUP:]
-            try:
-                ids = await self._insert([row for row, _ in group])
-            except asyncio.CancelledError:
-                for _, future in group + self._waiting:
-                    future.cancel()
-                self._waiting.clear()
-                raise
-            except Exception as error:  # whatever it was, those who wait must hear of it
-                for _, future in group:
-                    if not future.done():
-                        future.set_exception(_copy(error))
-                continue
-            self._sent.set()
-            for number, (_, future) in zip(ids, group, strict=True):
-                if not future.done():
-                    future.set_result(number)
+        return await self._sending.ask(row)
 
     async def _insert(self, rows: list[dict[str, Any]]) -> Sequence[int]:
+        ids: Sequence[int]
         if isinstance(self._database, SqliteDatabase):
             last = await self._database.keep(lambda connection: _insert_into(connection, rows))
-            failpoints.hit("queue.committed")
             # Nobody else wrote meanwhile and an id is never given twice, so ours are the last ones.
-            return range(last - len(rows) + 1, last + 1)
-        async with self._database.write() as connection:
-            statement = insert(queue).returning(queue.c.id, sort_by_parameter_order=True)
-            ids: Sequence[int] = (await connection.execute(statement, rows)).scalars().all()
-            await self._tell(connection)
-            failpoints.hit("queue.insert")
+            ids = range(last - len(rows) + 1, last + 1)
+        else:
+            async with self._database.write() as connection:
+                statement = insert(queue).returning(queue.c.id, sort_by_parameter_order=True)
+                ids = (await connection.execute(statement, rows)).scalars().all()
+                await self._tell(connection)
+                failpoints.hit("queue.insert")
         failpoints.hit("queue.committed")
+        self._sent.set()
         return ids
 
     async def _tell(self, connection: AsyncConnection) -> None:
@@ -272,13 +248,6 @@ class SqlQueue:
         statement = delete(queue).where(queue.c.id == message_id, queue.c.dead.is_not(None))
         async with self._database.write() as connection:
             return (await connection.execute(statement)).rowcount > 0
-
-
-def _copy(error: Exception) -> Exception:
-    """One exception object must not be raised in many tasks: their tracebacks would grow into each other."""
-    if isinstance(error, DmarcworksError):
-        return type(error)(str(error))
-    return StoreError(f"the queue could not be written: {error}")
 
 
 def _insert_into(connection: sqlite3.Connection, rows: Sequence[Mapping[str, Any]]) -> int:

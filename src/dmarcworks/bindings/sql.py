@@ -16,10 +16,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.util.exc import CommandError
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError, IntegrityError, ProgrammingError, SQLAlchemyError
@@ -27,13 +23,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from dmarcworks.bindings.lane import Lane
-from dmarcworks.errors import SettingsError, StoreError
+from dmarcworks.bindings.upgrade import upgrade
+from dmarcworks.errors import StoreError
 
-__all__ = ["BUSY_SECONDS", "MIGRATIONS", "SqliteDatabase"]
+__all__ = ["BUSY_SECONDS", "SqliteDatabase"]
 
 BUSY_SECONDS = 10.0
 READERS = 4
-MIGRATIONS = Path(__file__).parent / "migrations"
 _WAL_BYTES = 64 << 20
 _T = TypeVar("_T")
 
@@ -134,19 +130,7 @@ class SqliteDatabase:
     async def migrate(self) -> str:
         """Bring the schema up to date; the revision that it has now. Two processes at once queue for it."""
         async with self.write() as connection:
-            return await connection.run_sync(self._upgrade)
-
-    def _upgrade(self, connection: Connection) -> str:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise SettingsError(
-                f"database {self.path} cannot be migrated ({error}); was it made by a newer dmarcworks?"
-            ) from error
-        return MigrationContext.configure(connection).get_current_revision() or ""
+            return await connection.run_sync(upgrade, self.path)
 
     async def ping(self) -> None:
         """Prove that the database can be written now; `StoreError` if not."""

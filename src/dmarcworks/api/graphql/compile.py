@@ -122,8 +122,8 @@ class Relational:
         return f"{expression} LIKE {self.one(bound, STRING, escaped)}"
 
     def has(self, bound: Bound, test: Test) -> str:
-        """No catalogue field is an array."""
-        raise NotImplementedError  # pragma: no cover
+        """No field of the catalogue is a list, so that nothing can be in it."""
+        return _CONSTANT[False]
 
 
 Dialect = ClickHouse | Relational

@@ -59,7 +59,7 @@ class _Csv:
     def block(self, rows: pa.Table) -> bytes:
         safe = pa.table([_safe(rows.column(name)) for name in self._columns], names=self._columns)
         out = io.BytesIO()
-        options = pa_csv.WriteOptions(include_header=False, eol="\r\n")  # type: ignore[call-arg]  # its stubs lag
+        options = pa_csv.WriteOptions(include_header=False, eol="\r\n")  # type: ignore[call-arg]  # pyarrow-stubs know no eol
         pa_csv.write_csv(safe, out, options)
         return out.getvalue()
 
