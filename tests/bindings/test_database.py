@@ -14,7 +14,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from bindings.conftest import fill
 from dmarcworks.bindings.contracts import Database
@@ -41,17 +41,17 @@ async def put(database: Database, key: bytes, value: bytes = b"") -> None:
         await connection.execute(PUT, {"key": key, "value": value})
 
 
-async def test_the_migrated_schema_is_the_one_that_the_code_means(database: Database) -> None:
+async def test_the_migrated_schema_is_the_one_that_the_code_means(any_database: Database) -> None:
     """Migrations and metadata agree in every table, column, key and index; a second migration changes nothing."""
-    assert isinstance(database, Database)
+    assert isinstance(any_database, Database)
 
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return list(compare_metadata(context, [ours, catalogue]))  # type: ignore[arg-type]
 
-    async with database.read() as connection:
+    async with any_database.read() as connection:
         assert await connection.run_sync(differences) == []
-    assert await database.migrate() == HEAD
+    assert await any_database.migrate() == HEAD
 
 
 async def test_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:
@@ -69,30 +69,33 @@ print(asyncio.run(SqliteDatabase(Path({str(tmp_path / "test.db")!r})).migrate())
     assert [process.communicate(timeout=60)[0].strip() for process in started] == [HEAD] * 3
 
 
-async def test_a_database_of_a_newer_version_is_not_touched(database: Database) -> None:
+async def test_a_database_of_a_newer_version_is_not_touched(any_database: Database) -> None:
     """A revision that this version does not know is an error that says so."""
-    async with database.write() as connection:
+    async with any_database.write() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(SettingsError, match="newer"):
-        await database.migrate()
+        await any_database.migrate()
 
 
-async def test_a_failed_block_leaves_nothing(database: Database) -> None:
-    """Any error rolls the whole block back; a constraint stays what it is; the next write works."""
+async def test_a_failed_block_leaves_nothing(any_database: Database) -> None:
+    """Any error rolls the block back; a constraint stays what it is; a reader cannot write; the next write works."""
 
     async def fail() -> None:
-        async with database.write() as connection:
+        async with any_database.write() as connection:
             await connection.execute(PUT, {"key": b"a", "value": b""})
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await fail()
-    assert await count(database) == 0
-    await put(database, b"a")
+    assert await count(any_database) == 0
+    await put(any_database, b"a")
     with pytest.raises(IntegrityError):
-        await put(database, b"a")
-    await put(database, b"b")
-    assert await count(database) == 2
+        await put(any_database, b"a")
+    with pytest.raises((DBAPIError, StoreError), match=r"read-?only"):
+        async with any_database.read() as connection:
+            await connection.execute(PUT, {"key": b"b", "value": b""})
+    await put(any_database, b"b")
+    assert await count(any_database) == 2
 
 
 async def test_a_cancelled_write_leaves_nothing(database: Database) -> None:
