@@ -23,7 +23,7 @@ import structlog
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
-from dmarcworks import mail_api, programs, threads
+from dmarcworks import mail_api, programs
 from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions import Questions
 from dmarcworks.api import activity, auth, rest, sql_internal
@@ -173,7 +173,7 @@ async def serve(
 ) -> None:
     """Run everything, or only some roles of it, until SIGTERM or SIGINT."""
     stop = asyncio.Event()
-    loop, pool = asyncio.get_running_loop(), threads.pool()
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with opened(settings) as stores, _analytics(settings, roles) as analytics, AsyncExitStack() as stack:
@@ -222,7 +222,6 @@ async def serve(
             await asyncio.gather(*stopping)
             if web is not None:
                 await web.stop(grace=1.5)
-    await threads.leave(pool)
 
 
 class _Web:

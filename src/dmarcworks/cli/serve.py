@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Collection
 
 import typer
 import uvloop
 
-from dmarcworks import logs
+from dmarcworks import logs, threads
 from dmarcworks.app import ROLES, Running
 from dmarcworks.app import serve as run
 from dmarcworks.errors import UsageError
-from dmarcworks.settings import load
+from dmarcworks.settings import Settings, load
 
 
 def serve(
@@ -29,7 +30,14 @@ def serve(
     settings, _ = load()
     logs.setup(settings.log_format, settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(settings, announce, wanted))
+        runner.run(_run(settings, wanted))
+
+
+async def _run(settings: Settings, roles: Collection[str]) -> None:
+    # Whatever is open is closed by then: a read that does not end may hold up nobody's end.
+    pool = threads.pool()
+    await run(settings, announce, roles)
+    await threads.leave(pool)
 
 
 def announce(running: Running) -> None:
