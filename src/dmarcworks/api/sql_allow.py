@@ -326,7 +326,7 @@ class _Writer(Expressions):
             if key == "limit" and isinstance(value, exp.Column) and value.name.upper() == "ALL":
                 continue
             if isinstance(value, exp.Placeholder):
-                parts.append(f"{key.upper()} {self.placeholder(value)}")
+                parts.append(f"{key.upper()} {self.parameter(value)}")
                 continue
             if not isinstance(value, exp.Literal) or value.is_string or not INTEGER.fullmatch(value.name):
                 raise QueryError(f"Input was invalid: {key.upper()} takes a whole number")

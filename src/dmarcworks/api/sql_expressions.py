@@ -81,7 +81,7 @@ class Expressions(ABC):
             exp.Bracket: self._element, exp.Dot: self._dot, exp.If: self._if,
             exp.Anonymous: self._function, exp.AnonymousAggFunc: self._function, exp.CombinedAggFunc: self._function,
             exp.ParameterizedAgg: self._parametrised, exp.CombinedParameterizedAgg: self._parametrised,
-            exp.Placeholder: self.placeholder, exp.Window: self._window,
+            exp.Placeholder: self.parameter, exp.Window: self._window,
         }  # fmt: skip
 
     @abstractmethod
@@ -178,7 +178,7 @@ class Expressions(ABC):
         if field is not None:
             if not isinstance(field, exp.Placeholder):
                 raise unsupported(node, "IN without a list in brackets")
-            return f"has({self.placeholder(field)}, {needle})"
+            return f"has({self.parameter(field)}, {needle})"
         if query is not None:
             return f"({needle} IN ({self.nested(query)}))"
         # A name on the right of IN would be a table to the engine; only constants may stand there.
@@ -201,7 +201,7 @@ class Expressions(ABC):
         number = node.this.name if isinstance(node.this, exp.Literal) else ""
         unit = node.args["unit"].name.upper() if node.args.get("unit") else ""
         if isinstance(node.this, exp.Placeholder) and unit in UNITS:
-            return f"INTERVAL {self.placeholder(node.this)} {unit}"
+            return f"INTERVAL {self.parameter(node.this)} {unit}"
         if not INTEGER.fullmatch(number) or unit not in UNITS:
             raise QueryError("Input was invalid: write an interval like INTERVAL '42' DAY")
         return f"INTERVAL {number} {unit}"
@@ -217,7 +217,7 @@ class Expressions(ABC):
         only(node, "this", "to")
         return f"CAST({self.expression(node.this)} AS {_type(node.args['to'], 'in CAST')})"
 
-    def placeholder(self, node: exp.Placeholder) -> str:
+    def parameter(self, node: exp.Placeholder) -> str:
         """A parameter `{name:Type}`: its value comes beside the statement and is bound by the engine."""
         only(node, "this", "kind")
         if not PARAMETER.fullmatch(node.name) or not isinstance(node.args.get("kind"), exp.DataType):
