@@ -35,6 +35,8 @@ def test_a_mail_is_taken_while_the_server_runs(system: System, rua: str) -> None
     """Status 0, and the running server reads and counts the report without being told."""
     assert pipe(system, report_mail("piped"), "--to", rua, "--from", "dmarc@mail.example") == (0, "")
     wait_for(lambda: system.total() == 5, "counted")
+    # The mail's own line is written after its report's rows.
+    wait_for(lambda: system.rows("SELECT id FROM mails") != [], "noted")
     (mail,) = system.rows("SELECT sender, recipient, peer FROM mails")
     assert mail == {"sender": "dmarc@mail.example", "recipient": rua, "peer": ""}
 

@@ -47,7 +47,11 @@ def run(
             system.prepare()
             # What is left is spread over the lives that are left.
             crowd.release(crowd.left // (kills - number) + 1)
-            _live(crowd, dice)
+            # Every third is killed as soon as a mail is on its way, so that some kills surely break a conversation.
+            if number % 3 == 0:
+                _amid(crowd, dice)
+            else:
+                _live(crowd, dice)
             crowd.hold()
             system.kill()
             system.begin()
@@ -75,6 +79,14 @@ def _live(crowd: Crowd, dice: random.Random) -> None:
     until = time.monotonic() + dice.choice((dice.uniform(0.0, 0.3), dice.uniform(0.1, 1.0), dice.uniform(0.5, 2.0)))
     while time.monotonic() < until:
         time.sleep(0.005)
+
+
+def _amid(crowd: Crowd, dice: random.Random) -> None:
+    """A short life: until a mail is on its way, and some milliseconds more."""
+    until = time.monotonic() + 2.0
+    while not crowd.sending and time.monotonic() < until:
+        time.sleep(0.0005)
+    time.sleep(dice.uniform(0.0, 0.004))
 
 
 def main() -> int:

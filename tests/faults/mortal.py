@@ -138,6 +138,12 @@ class Crowd:
             return len(self._waiting)
 
     @property
+    def sending(self) -> int:
+        """Tries that are on their way."""
+        with self._lock:
+            return self._sending
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is on its way and nothing may follow."""
         with self._lock:
