@@ -4,7 +4,8 @@ One command: `python bench/whole.py [--mails 20000] [--connections 16] [--profil
 the real one (`dmarcworks serve`) on a new home; in the same run parsedmarc from PyPI reads the same mails from a Maildir
 into PostgreSQL, offline, with two processes. Memory of our process is told from the first thousand mails to the last.
 `--profile` samples the server (py-spy) and sums by step and by function; its rate is then not the one to quote.
-`--write` renews docs/benchmarks-whole.md. All of it stands in bench/.whole/, on this folder's disk.
+`--write` renews docs/benchmarks-whole.md. All of it stands in `--folder`, bench/.whole/
+unless told, which decides whose disk is measured.
 """
 
 # ruff: noqa: E501 - tables are long lines by nature
@@ -53,7 +54,7 @@ class Result:
 class Server:
     """`dmarcworks serve` on a home of its own."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, processes: int) -> None:
         self.home = home
         clean = {name: value for name, value in os.environ.items() if not name.startswith("DMARCWORKS_")}
         self.environment = {
@@ -64,6 +65,7 @@ class Server:
             "DMARCWORKS_HTTP_PORT": "0",
             "DMARCWORKS_HOSTNAME": "reports.example.net",
             "DMARCWORKS_SMTP_CONNECTIONS_PER_ADDRESS": "1000",
+            "DMARCWORKS_SMTP_PROCESSES": str(processes),
             "DMARCWORKS_LOG_FORMAT": "json",
             **{name: value for name, value in os.environ.items() if name.startswith("DMARCWORKS_QUEUE_")},
         }
@@ -136,7 +138,7 @@ def profiled(server: Server, how: str | None, result: Result) -> Iterator[None]:
     if how is None:
         yield
         return
-    out = FOLDER / "stacks.txt"
+    out = server.home.parent / "stacks.txt"
     sampler = subprocess.Popen(
         [
             *(str(samples.py_spy()), "record", "-p", str(server.process.pid), "-r", "100", "-f", "raw", "-o", str(out)),
@@ -153,11 +155,11 @@ def profiled(server: Server, how: str | None, result: Result) -> Iterator[None]:
         result.stacks = out.read_text()
 
 
-def ours(sent: Load, connections: int, profile: str | None) -> Result:
+def ours(sent: Load, folder: Path, connections: int, processes: int, profile: str | None) -> Result:
     """Send it all, wait for the last to be counted."""
-    home = FOLDER / "home"
+    home = folder / "home"
     home.mkdir(parents=True)
-    server = Server(home)
+    server = Server(home, processes)
     result = Result()
     step = max(1, len(sent.mails) // STEPS)
 
@@ -188,6 +190,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mails", type=int, default=20_000, help="how many (20,000)")
     parser.add_argument("--connections", type=int, default=16, help="SMTP connections at once (16)")
+    parser.add_argument("--processes", type=int, default=1, help="DMARCWORKS_SMTP_PROCESSES (1)")
     parser.add_argument(
         "--profile",
         nargs="?",
@@ -197,13 +200,16 @@ def main() -> int:
     )
     parser.add_argument("--no-peer", action="store_true", help="without parsedmarc")
     parser.add_argument("--write", action="store_true", help="renew docs/benchmarks-whole.md")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where everything stands (bench/.whole)")
+    parser.add_argument("--keep", action="store_true", help="leave the folder")
     options = parser.parse_args()
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir()
+    folder = options.folder.resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     sent = load(options.mails)
     count = len(sent.mails)
     print(f"{count:,} mails, {sent.records:,} records, {sent.messages:,} messages", file=sys.stderr)
-    mine = ours(sent, options.connections, options.profile)
+    mine = ours(sent, folder, options.connections, options.processes, options.profile)
     low, high = RECORDS
     lines = [
         f"{count:,} mails of {low} to {high} records ({sum(map(len, sent.mails)) // count:,} bytes a mail, gzip and zip), "
@@ -216,7 +222,7 @@ def main() -> int:
         f"| of that: every mail answered with 250 | {count / mine.accepted:,.0f} | {mine.accepted:.1f} | raw mail and queue item |",
     ]
     if not options.no_peer:
-        theirs = whole_peer.measure(FOLDER, sent)
+        theirs = whole_peer.measure(folder, sent)
         lines += [
             f"| parsedmarc {theirs.version}: Maildir → PostgreSQL {theirs.postgres}, 2 processes, offline | "
             f"{count / theirs.seconds:,.0f} | {theirs.seconds:.1f} | a commit per report, nothing archived |",
@@ -245,7 +251,8 @@ def main() -> int:
             "from PyPI on the same mails in the same run.\nRatios count; absolute times are one machine's on one day.\n\n"
         )
         (ROOT / "docs" / "benchmarks-whole.md").write_text(head + "\n".join(lines) + "\n")
-    shutil.rmtree(FOLDER, ignore_errors=True)
+    if not options.keep:
+        shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 

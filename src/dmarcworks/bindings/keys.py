@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 
 from dmarcworks.bindings.contracts import OBJECT_KEY_BYTES
 from dmarcworks.errors import BoundError
@@ -12,6 +12,8 @@ __all__ = ["RESERVED", "SEGMENT_BYTES", "check", "segments"]
 SEGMENT_BYTES = 255
 # The folder store writes here before an object gets its name.
 RESERVED = ".tmp"
+# A backslash, and Unicode's control characters (category Cc).
+_MISREAD = re.compile(r"[\\\x00-\x1f\x7f-\x9f]")
 
 
 def check(text: str, what: str = "key") -> None:
@@ -22,7 +24,7 @@ def check(text: str, what: str = "key") -> None:
         raise BoundError(f"object {what} {text!r} is not UTF-8 text") from None
     if size > OBJECT_KEY_BYTES:
         raise BoundError(f"an object {what} may have {OBJECT_KEY_BYTES} bytes, this one has {size}")
-    if "\\" in text or any(unicodedata.category(character) == "Cc" for character in text):
+    if _MISREAD.search(text):
         raise BoundError(f"object {what} {text!r} holds a backslash or a control character")
 
 

@@ -1,8 +1,8 @@
 """Writing objects to a folder in groups: all that wait share the syncs, and each is whole and on disk, or not there.
 
-In: puts. Each file is written to `.tmp/` and fsynced, then linked (create-only) or renamed (replace) to its name; the
-folders that name something new are fsynced at the end, each once. One put's failure is its own. Everything here blocks
-and belongs to one thread at a time.
+In: puts. Each file is written to `.tmp/` and synced, then linked (create-only) or renamed (replace) to its name; the
+folders that name something new are synced at the end. Several are synced by one call (`syncing.py`), or each once. One
+put's failure is its own. Everything here blocks and belongs to one thread at a time.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from dmarcworks import failpoints
 from dmarcworks.bindings import keys
+from dmarcworks.bindings.syncing import file_system_sync
 
 __all__ = ["FOLDER", "Put", "Writer"]
 
@@ -27,6 +28,8 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _REMEMBERED = 1024
 _SYNCERS = 8
+# Handles from which on the whole file system is synced at once.
+_WORTH = 3
 _T = TypeVar("_T")
 _Path = tuple[str, ...]
 
@@ -53,6 +56,7 @@ class Writer:
         self._known: dict[_Path, None] = {}
         self._temporary = -1
         self._threads = ThreadPoolExecutor(_SYNCERS, thread_name_prefix="objects-sync")
+        self._sync = file_system_sync()
 
     def write(self, puts: Sequence[Put]) -> None:
         """Store them; every put tells how it went."""
@@ -108,8 +112,11 @@ class Writer:
         try:
             _each(puts, lambda put: folders.open(put.path[:-1]))
             _each(puts, self._file)
-            self._apart(lambda some: _each(some, lambda put: os.fsync(put.file)), puts)
+            if not self._together([put.file for put in puts if put.failed is None]):
+                self._apart(lambda some: _each(some, lambda put: os.fsync(put.file)), puts)
             _each(puts, lambda put: self._name(put, folders))
+            if self._together(list(folders.dirty.values())):
+                folders.synced()
             unsynced = folders.sync(self._apart)
             for put in puts:
                 error = next((unsynced[at] for at in _with_parents(put.path[:-1]) if at in unsynced), None)
@@ -123,6 +130,11 @@ class Writer:
             folders.close()
         if len(self._known) > _REMEMBERED:
             self._known.clear()
+
+    def _together(self, handles: Sequence[int]) -> bool:
+        """Sync them all by one call; False when each must be synced by itself. All stand on one file system, or the
+        names could not be given."""
+        return len(handles) >= _WORTH and self._sync is not None and self._sync(handles[0])
 
     def _apart(self, sync: Callable[[Sequence[_T]], None], things: Sequence[_T]) -> None:
         """Sync in several threads: a disk takes many syncs at once, and some file systems none together."""
@@ -189,6 +201,7 @@ class _Folders:
         self._root = root
         self._known = known
         self._made: list[_Path] = []
+        self._synced: set[_Path] = set()
         self._open: dict[_Path, int] = {}
 
     def open(self, path: Sequence[str]) -> int:
@@ -233,11 +246,15 @@ class _Folders:
                 except OSError as error:
                     failed[path] = error
 
-        apart(some, list(self.dirty))
+        apart(some, [path for path in self.dirty if path not in self._synced])
         for path in self._made:
             if path[:-1] not in failed:
                 self._known[path] = None
         return failed
+
+    def synced(self) -> None:
+        """What is dirty now is on disk."""
+        self._synced.update(self.dirty)
 
     def close(self) -> None:
         """Give the handles back."""

@@ -20,6 +20,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import Database
+from dmarcworks.bindings.groups import Groups
 from dmarcworks.catalogue import audit, tables
 from dmarcworks.catalogue.accounts import Domain, normal_domain
 from dmarcworks.errors import BoundError, NotFoundError, UsageError
@@ -88,6 +89,7 @@ class Routes:
         self._database = database
         self._clock = clock
         self._cache: dict[str, tuple[float, tuple[Rule, ...]]] = {}
+        self._asking = Groups(self._look_up, "routing rules")
 
     async def effective(self, mail_domain: str) -> tuple[Rule, ...]:
         """The rules that hold now for addresses of the domain; as they were at most a second ago."""
@@ -95,6 +97,18 @@ class Routes:
         known = self._cache.get(mail_domain)
         if known is not None and now - known[0] < FRESH_SECONDS:
             return known[1]
+        return await self._asking.ask(mail_domain)
+
+    async def _look_up(self, domains: list[str]) -> list[tuple[Rule, ...]]:
+        """Many connections ask at the same moment, mostly about one domain: each is read once."""
+        now = self._clock()
+        found = {domain: await self._read(domain) for domain in dict.fromkeys(domains)}
+        if len(self._cache) + len(found) > _CACHED:
+            self._cache.clear()
+        self._cache.update({domain: (now, held) for domain, held in found.items()})
+        return [found[domain] for domain in domains]
+
+    async def _read(self, mail_domain: str) -> tuple[Rule, ...]:
         rules, zones, found = tables.routing_rules, tables.routing_zones, tables.destinations
         mine = rules.c.domain == mail_domain
         verified = select(found.c.account_id, found.c.email).where(found.c.verified.is_not(None))
@@ -108,11 +122,7 @@ class Routes:
                 asked = verified.where(found.c.email.in_(targets))
                 proven = {(row.account_id, row.email) for row in (await connection.execute(asked)).all()}
         kept = [row for row in rows if row.action != FORWARD or (row.account_id, row.value) in proven]
-        result = tuple(_rule(row) for row in kept)
-        if len(self._cache) >= _CACHED:
-            self._cache.clear()
-        self._cache[mail_domain] = (now, result)
-        return result
+        return tuple(_rule(row) for row in kept)
 
     async def rules(self, zone: Zone | None = None, account_id: str | None = None) -> list[Rule]:
         """The zone's rules, the catch-all last, then by address and newest first; of all zones when None."""
