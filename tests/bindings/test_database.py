@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from bindings.conftest import fill
+from dmarcworks.bindings.adding import add
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.bindings.tables import kv
 from dmarcworks.bindings.tables import metadata as ours
 from dmarcworks.catalogue.tables import metadata as catalogue
 from dmarcworks.errors import SettingsError, StoreError
@@ -270,3 +272,38 @@ async def test_a_file_that_is_no_database_is_a_store_error(tmp_path: Path) -> No
     await database.close()
     with pytest.raises(StoreError, match="none"):
         await SqliteDatabase(tmp_path / "none" / "test.db").ping()
+
+
+async def test_a_step_commits_whole_or_not_at_all(any_database: Database) -> None:
+    def both(connection: Connection) -> int:
+        connection.execute(insert(kv).values(key=b"one", value=b"1"))
+        connection.execute(insert(kv).values(key=b"two", value=b"2"))
+        return 2
+
+    def fails(connection: Connection) -> None:
+        connection.execute(insert(kv).values(key=b"three", value=b"3"))
+        raise LookupError("of the caller")
+
+    assert await any_database.step(both) == 2
+    with pytest.raises(LookupError, match="of the caller"):
+        await any_database.step(fails)
+    async with any_database.read() as connection:
+        keys = (await connection.execute(select(kv.c.key).order_by(kv.c.key))).scalars().all()
+    assert list(keys) == [b"one", b"two"]
+    # A writer of the other kind is let in after it.
+    async with any_database.write() as connection:
+        await connection.execute(insert(kv).values(key=b"four", value=b"4"))
+
+
+async def test_rows_added_together_are_read_as_they_were(any_database: Database) -> None:
+    snow = "\N{SNOWMAN}".encode()
+    rows = [{"key": b"a%d" % number, "value": snow, "expiration": number or None} for number in range(3)]
+    await any_database.step(lambda connection: add(connection, kv, rows))
+    await any_database.step(lambda connection: add(connection, kv, []))
+    async with any_database.read() as connection:
+        found = (await connection.execute(select(kv).order_by(kv.c.key))).all()
+    assert [(row.key, row.value.decode(), row.expiration, row.metadata) for row in found] == [
+        (b"a0", "\N{SNOWMAN}", None, None),
+        (b"a1", "\N{SNOWMAN}", 1, None),
+        (b"a2", "\N{SNOWMAN}", 2, None),
+    ]

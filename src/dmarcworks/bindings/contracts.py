@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import pyarrow as pa
+from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 KV_KEY_BYTES = 512
@@ -23,6 +24,7 @@ KV_LIST_LIMIT = 1000
 OBJECT_KEY_BYTES = 1024
 QUEUE_BODY_BYTES = 128_000
 QUEUE_BATCH = 100
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,12 @@ class Database(Protocol):
 
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A transaction: commits durably at the end of the block, rolls back on any error."""
+
+    async def step(self, work: Callable[[Connection], _Result]) -> _Result:
+        """The same for work that waits for nothing else: one trip for all its statements, the write lock held briefly.
+
+        It may run in another thread: it touches nothing but the connection and what it was given.
+        """
 
     async def migrate(self) -> str:
         """Bring the schema up to date; the revision that it has now."""

@@ -12,9 +12,9 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -32,6 +32,7 @@ _STATEMENT_SECONDS = 60.0
 # One number that all our processes know: they migrate one after the other.
 _MIGRATION_LOCK = 0x646D6172
 _CHANNEL = "dmarcworks_{}"
+_T = TypeVar("_T")
 
 
 class PostgresDatabase:
@@ -61,6 +62,11 @@ class PostgresDatabase:
         """A transaction: commits durably at the end of the block, rolls back on any error."""
         async with self._transaction(read_only=False) as connection:
             yield connection
+
+    async def step(self, work: Callable[[Connection], _T]) -> _T:
+        """A transaction like that of `write`; `work` touches nothing but the connection."""
+        async with self.write() as connection:
+            return await connection.run_sync(work)
 
     @asynccontextmanager
     async def _transaction(self, *, read_only: bool) -> AsyncIterator[AsyncConnection]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, case, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks import failpoints
@@ -97,8 +97,9 @@ class SqlQueue:
         suspect = or_(queue.c.lost > 0, queue.c.leased.is_not(None)).label("suspect")
         oldest = ready.add_columns(suspect).order_by(queue.c.ready, queue.c.id).limit(limit)
         expired = case((queue.c.leased.is_not(None), 1), else_=0)
-        async with self._database.write() as connection:
-            found = (await connection.execute(oldest.with_for_update(skip_locked=True))).all()
+
+        def take(connection: Connection) -> Sequence[Row[Any]]:
+            found = connection.execute(oldest.with_for_update(skip_locked=True)).all()
             alone = bool(found) and found[0].suspect
             ids = [row.id for row in (found[:1] if alone else found) if alone or not row.suspect]
             statement = (
@@ -113,7 +114,9 @@ class SqlQueue:
                 )
                 .returning(*(queue.c[name] for name in ("id", "body", "sent", "attempts", "failures")))
             )
-            rows = (await connection.execute(statement)).all() if ids else []
+            return connection.execute(statement).all() if ids else []
+
+        rows = await self._database.step(take)
         # RETURNING promises no order.
         return [
             QueueMessage(
@@ -155,8 +158,8 @@ class SqlQueue:
         """Done: remove them. Unknown ids are no error; a dead letter stays (the first word on a message counts)."""
         if not ids:
             return
-        async with self._database.write() as connection:
-            await connection.execute(delete(queue).where(queue.c.id.in_(ids), queue.c.dead.is_(None)))
+        statement = delete(queue).where(queue.c.id.in_(ids), queue.c.dead.is_(None))
+        await self._database.step(lambda connection: connection.execute(statement))
 
     async def retry(
         self, message_id: int, *, delay: float = 0.0, error: str = "", max_retries: int = 3, counts: bool = True

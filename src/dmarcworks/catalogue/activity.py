@@ -17,9 +17,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Integer, Select, and_, cast, delete, func, insert, or_, select
+from sqlalchemy import Integer, Select, and_, cast, delete, func, or_, select
 from sqlalchemy.engine import Row
 
+from dmarcworks.bindings.adding import add
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import tables
 from dmarcworks.errors import DmarcworksError
@@ -145,8 +146,9 @@ class Activity:
                     self._waiting.popleft()
 
     async def _write(self, lines: Sequence[Line]) -> None:
-        async with self._database.write() as connection:
-            await connection.execute(insert(tables.activity), [_values(line) for line in lines])
+        await self._database.step(
+            lambda connection: add(connection, tables.activity, [_values(line) for line in lines])
+        )
 
     async def purge(self, days: int) -> int:
         """Take away lines older than `days`; how many."""
@@ -253,8 +255,11 @@ def _joined() -> Select[Any]:
 _AUTH = ("spf", "dkim", "dmarc", "arc")
 
 
+_NOTED = tuple(field.name for field in fields(Line) if field.name != "id")
+
+
 def _values(line: Line) -> dict[str, Any]:
-    values: dict[str, Any] = {field.name: getattr(line, field.name) for field in fields(line) if field.name != "id"}
+    values: dict[str, Any] = {name: getattr(line, name) for name in _NOTED}
     values["time"] = line.time.timestamp()
     for name, length in _LENGTHS.items():
         values[name] = tables.storable(values[name])[:length]

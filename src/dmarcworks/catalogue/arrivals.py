@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, delete, func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
+from dmarcworks.bindings.adding import add
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import tables
 from dmarcworks.catalogue.recording import Recorded, adopt, record
@@ -84,9 +85,12 @@ class Arrivals:
             }
             for mail in {mail.id: mail for mail in mails}.values()
         ]
-        async with self._database.write() as connection:
-            await connection.execute(delete(tables.mails).where(tables.mails.c.id.in_([row["id"] for row in rows])))
-            await connection.execute(insert(tables.mails), rows)
+
+        def keep(connection: Connection) -> None:
+            connection.execute(delete(tables.mails).where(tables.mails.c.id.in_([row["id"] for row in rows])))
+            add(connection, tables.mails, rows)
+
+        await self._database.step(keep)
 
     async def mail(self, account_id: str | None, mail_id: str) -> MailRow | None:
         """The mail, if it belongs to the account (any account when None)."""
@@ -111,8 +115,7 @@ class Arrivals:
             return []
         for tries in range(_RACES):
             try:
-                async with self._database.write() as connection:
-                    return await record(connection, reports)
+                return await self._database.step(lambda connection: record(connection, reports))
             except IntegrityError:
                 # Another process took one of them in at this moment: the next look finds it.
                 if tries == _RACES - 1:
@@ -122,14 +125,17 @@ class Arrivals:
     async def adopt(self, account_id: str, reports: Mapping[str, str]) -> None:
         """Reports (by key) that were kept apart belong to these domains (by id) of the same account; once."""
         table, domains = tables.reports, tables.domains
-        async with self._database.write() as connection:
+
+        def keep(connection: Connection) -> None:
             for key, domain_id in reports.items():
                 ours = select(domains.c.id).where(domains.c.id == domain_id, domains.c.account_id == account_id)
                 foreign = select(table.c.key).where(
                     table.c.key == key, table.c.account_id == account_id, table.c.state == "foreign", ours.exists()
                 )
-                if (await connection.execute(foreign)).first() is not None:
-                    await adopt(connection, key, domain_id)
+                if connection.execute(foreign).first() is not None:
+                    adopt(connection, key, domain_id)
+
+        await self._database.step(keep)
 
     async def domain_names(self, domain_ids: Sequence[str]) -> dict[str, str]:
         """The names of domains by their ids; one that was removed is absent."""
@@ -139,10 +145,8 @@ class Arrivals:
 
     async def mark_published(self, keys: Sequence[str]) -> None:
         """The reports' rows are in Analytics."""
-        async with self._database.write() as connection:
-            await connection.execute(
-                update(tables.reports).where(tables.reports.c.key.in_(list(keys))).values(published=True)
-            )
+        statement = update(tables.reports).where(tables.reports.c.key.in_(list(keys))).values(published=True)
+        await self._database.step(lambda connection: connection.execute(statement))
 
     async def reports(
         self,

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, select
 
+from dmarcworks.bindings.adding import add
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import tables
 
@@ -52,9 +53,12 @@ class Proofs:
             }
             for proof in {proof.mail_id: proof for proof in proofs}.values()
         ]
-        async with self._database.write() as connection:
-            await connection.execute(delete(table).where(table.c.mail_id.in_([row["mail_id"] for row in rows])))
-            await connection.execute(insert(table), rows)
+
+        def keep(connection: Connection) -> None:
+            connection.execute(delete(table).where(table.c.mail_id.in_([row["mail_id"] for row in rows])))
+            add(connection, table, rows)
+
+        await self._database.step(keep)
 
     async def dmarc(self, mail_ids: Sequence[str]) -> dict[str, str]:
         """What DMARC says of each of the mails (at most some hundred); one that nobody could check is absent."""

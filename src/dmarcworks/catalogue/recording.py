@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select, update
 
+from dmarcworks.bindings.adding import add
 from dmarcworks.catalogue import tables
 from dmarcworks.catalogue.reports import NewReport, ReportRow, report_row
 from dmarcworks.reports.days import day_of
@@ -34,15 +34,15 @@ class Recorded:
     outcome: str
 
 
-async def record(connection: AsyncConnection, reports: Sequence[NewReport]) -> list[Recorded]:
+def record(connection: Connection, reports: Sequence[NewReport]) -> list[Recorded]:
     """Take the reports in, in their order."""
     identities = [report.identity for report in reports]
     known: dict[tuple[str, str], list[tuple[str, ReportRow]]] = {}
     for some in _pieces(list(dict.fromkeys(identities))):
         statement = select(tables.reports).where(tables.reports.c.identity.in_(some))
-        for stored in (await connection.execute(statement)).all():
+        for stored in (connection.execute(statement)).all():
             known.setdefault((stored.account_id, stored.identity), []).append((stored.content, report_row(stored)))
-    seen = await _sightings(connection, reports, [row.key for rows in known.values() for _, row in rows])
+    seen = _sightings(connection, reports, [row.key for rows in known.values() for _, row in rows])
     added: list[dict[str, Any]] = []
     sighted: list[dict[str, Any]] = []
     adopted: list[ReportRow] = []
@@ -80,30 +80,28 @@ async def record(connection: AsyncConnection, reports: Sequence[NewReport]) -> l
             again = row.mail_id == report.mail_id and len(places) == 1
             outcome = "new" if again else "duplicate"
         outcomes.append(Recorded(row, outcome))
-    if added:
-        await connection.execute(insert(tables.reports), added)
-    if sighted:
-        await connection.execute(insert(tables.sightings), sighted)
+    add(connection, tables.reports, added)
+    add(connection, tables.sightings, sighted)
     for row in adopted:
-        await adopt(connection, row.key, row.domain_id)
+        adopt(connection, row.key, row.domain_id)
     return outcomes
 
 
-async def adopt(connection: AsyncConnection, key: str, domain_id: str) -> None:
+def adopt(connection: Connection, key: str, domain_id: str) -> None:
     """A report that was kept apart belongs to this domain: it is to be published, and no problem any more."""
     table, problems = tables.reports, tables.problems
-    await connection.execute(
+    connection.execute(
         update(table)
         .where(table.c.key == key, table.c.state == "foreign")
         .values(domain_id=domain_id, state="counted", published=False)
     )
-    await connection.execute(
+    connection.execute(
         update(problems).where(problems.c.report_key == key, problems.c.state == "open").values(state="closed")
     )
 
 
-async def _sightings(
-    connection: AsyncConnection, reports: Sequence[NewReport], keys: Sequence[str]
+def _sightings(
+    connection: Connection, reports: Sequence[NewReport], keys: Sequence[str]
 ) -> dict[tuple[str, str], set[str]]:
     """Where the reports with these keys were seen in these mails before."""
     found: dict[tuple[str, str], set[str]] = {}
@@ -111,7 +109,7 @@ async def _sightings(
     for some in _pieces(keys):
         for few in _pieces(mails):
             statement = select(table).where(table.c.report_key.in_(some), table.c.mail_id.in_(few))
-            for row in (await connection.execute(statement)).all():
+            for row in (connection.execute(statement)).all():
                 found.setdefault((row.report_key, row.mail_id), set()).add(row.where)
     return found
 

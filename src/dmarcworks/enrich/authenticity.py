@@ -88,7 +88,8 @@ async def check(
         work = asyncio.get_running_loop().run_in_executor(
             executor, examine, raw, peer, helo, sender, resolver, deadline
         )
-        return await asyncio.wait_for(work, seconds + 1.0)
+        async with asyncio.timeout(seconds + 1.0):
+            return await work
     except TimeoutError:
         return UNKNOWN
     # Mail of strangers in three libraries: whatever one of them trips over is no verdict and no reason to stop.

@@ -126,7 +126,8 @@ async def run(worker: Worker, message: Message, env: Env, *, seconds: float = 30
     if full := await env.full():
         return Delivered(FULL, full, 0.0)
     try:
-        outcome = await asyncio.wait_for(worker.email(message, env), seconds)
+        async with asyncio.timeout(seconds):
+            outcome = await worker.email(message, env)
         reply = ACCEPTED if message.reject_reason is None else f"550 5.7.1 {message.reject_reason}"
     except TimeoutError:
         outcome = f"no outcome within {seconds:g} s"
