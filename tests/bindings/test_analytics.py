@@ -229,7 +229,7 @@ async def test_an_engine_error_is_told_without_its_inside(store: Analytics) -> N
 
 
 async def test_the_event_loop_stays_free(store: Analytics) -> None:
-    """A long query holds up nothing but the queries after it."""
+    """A long query does not hold up the loop."""
     running = asyncio.create_task(store.query("SELECT sleep(1)"))
     worst, until = 0.0, time.monotonic() + 0.8
     while time.monotonic() < until:
@@ -239,6 +239,38 @@ async def test_the_event_loop_stays_free(store: Analytics) -> None:
     assert not running.done()
     assert worst < 0.2
     await running
+
+
+async def test_questions_and_inserts_run_side_by_side(store: Analytics) -> None:
+    """A long query holds up neither the next question nor an insert, and what was inserted is seen at once."""
+    running = asyncio.create_task(store.query("SELECT sleep(2.5)"))
+    await asyncio.sleep(0.1)
+    await store.insert("t", rows(3))
+    assert await count(store) == 3
+    assert not running.done()
+    await running
+
+
+async def test_questions_side_by_side_keep_what_is_theirs(store: Analytics) -> None:
+    """Parameters, bounds and answers of questions that run together, and rows inserted meanwhile, never mix."""
+
+    async def one(number: int) -> None:
+        if number % 10 == 0:
+            await store.insert("t", rows(3, f"name {number}"))
+            assert await ask(store, "SELECT count() AS n FROM t WHERE name = {a:String}", {"a": f"name {number}"}) == [
+                {"n": 3}
+            ]
+        text = f"own {number}"
+        row = {"text": text, "number": number, "rows": str(1000 + number)}
+        asked = (
+            "SELECT {text:String} AS text, {number:UInt32} AS number, toString(getSetting('max_result_rows')) AS rows"
+        )
+        assert await ask(store, asked, {"text": text, "number": number}, bounds=QueryBounds(rows=1000 + number)) == [
+            row
+        ]
+
+    await asyncio.gather(*(one(number) for number in range(200)))
+    assert await count(store) == 60
 
 
 async def test_a_second_process_is_told_who_may_hold_the_folder(tmp_path: Path) -> None:

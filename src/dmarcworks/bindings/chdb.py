@@ -1,7 +1,8 @@
 """Analytics on chdb: the ClickHouse engine in this process, on a folder that only this process may hold.
 
-The engine takes one statement at a time, so one thread of its own asks it and the event loop stays free. Queries run
-in a session that is made read-only for good and thrown away: no query can undo it, and no later insert meets it.
+Each statement has a session of its own, and sessions run side by side: threads of their own ask and insert, so that the
+event loop stays free and no question waits for an insert. A query's session is made read-only for good and thrown
+away: no query can undo it, and no later insert meets it.
 What read-only lets through all the same (a file written by INTO OUTFILE, a file read by `file('…')`, several
 statements in one text) is refused before, by the engine's own reading of the statement.
 """
@@ -38,6 +39,8 @@ _ONE_BLOCK = (
 _REMEMBERED = 512
 _REMEMBERED_TEXT = 16_384
 _REST_SECONDS = 20.0
+# Questions side by side, and apart from them inserts: two, since the second is made while the first waits for the disk.
+_READERS, _WRITERS = 4, 2
 
 
 class ChdbAnalytics:
@@ -46,18 +49,20 @@ class ChdbAnalytics:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._closed = False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="analytics")
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="analytics-read")
+        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="analytics-write")
         self._harmless: dict[str, None] = {}
         self._rest: asyncio.TimerHandle | None = None
         try:
-            self._engine = self._thread.submit(engine.Engine, path, DATABASE).result()
+            self._engine = self._writers.submit(engine.Engine, path, DATABASE).result()
         except StoreError:
-            self._thread.shutdown()
+            self._readers.shutdown()
+            self._writers.shutdown()
             raise
 
     async def execute(self, statement: str) -> None:
         """Run DDL or another statement without a result (trusted text only)."""
-        await self._run(lambda: self._define(statement))
+        await self._run(self._writers, lambda: self._define(statement))
 
     def _define(self, statement: str) -> None:
         self._engine.write(statement)
@@ -76,7 +81,7 @@ class ChdbAnalytics:
         columns = ", ".join(f"`{name}`" for name in names)
         # Names only, and checked ones: the values go as the table that they are.
         statement = f"INSERT INTO {table} ({columns}) SETTINGS {_ONE_BLOCK} SELECT {columns} FROM Python(table)"  # noqa: S608
-        await self._run(lambda: self._engine.insert(statement, data))
+        await self._run(self._writers, lambda: self._engine.insert(statement, data))
 
     async def query(
         self,
@@ -93,13 +98,13 @@ class ChdbAnalytics:
         bound = {name: parameter(value) for name, value in (parameters or {}).items()}
         settings = _settings(bounds or OWN)
 
-        def ask() -> bytes:
-            if statement not in self._harmless:
-                self._engine.check(statement)
-                self._remember(statement)
-            return self._engine.read(statement, format, bound, settings)
-
-        return await self._run(ask)
+        known = statement in self._harmless
+        answer = await self._run(
+            self._readers, lambda: self._engine.read(statement, format, bound, settings, checked=known)
+        )
+        if not known:
+            self._remember(statement)
+        return answer
 
     async def ping(self) -> None:
         """Prove that the engine answers; `StoreError` if not."""
@@ -109,21 +114,25 @@ class ChdbAnalytics:
             raise StoreError(f"analytics {self.path}: {error}") from error
 
     async def close(self) -> None:
-        """Give back the engine's lock and files, after the statement that runs."""
+        """Give back the engine's lock and files, after the statements that run."""
         if not self._closed:
             self._closed = True
             if self._rest is not None:
                 self._rest.cancel()
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.close)
-            self._thread.shutdown()
+            await asyncio.get_running_loop().run_in_executor(None, self._end)
 
-    async def _run(self, work: Callable[[], _T]) -> _T:
+    def _end(self) -> None:
+        self._readers.shutdown()
+        self._writers.shutdown()
+        self._engine.close()
+
+    async def _run(self, threads: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
         if self._closed:
             raise StoreError(f"analytics {self.path}: closed")
         loop = asyncio.get_running_loop()
         if self._rest is None:
             self._rest = loop.call_later(_REST_SECONDS, self._forget)
-        return await loop.run_in_executor(self._thread, work)
+        return await loop.run_in_executor(threads, work)
 
     def _remember(self, statement: str) -> None:
         if len(statement) <= _REMEMBERED_TEXT:
@@ -134,7 +143,7 @@ class ChdbAnalytics:
     def _forget(self) -> None:
         self._rest = None
         if not self._closed:
-            self._thread.submit(engine.forget_code)
+            self._writers.submit(engine.forget_code)
 
 
 def _settings(bounds: QueryBounds) -> str:

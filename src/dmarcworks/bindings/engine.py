@@ -1,7 +1,7 @@
 """The ClickHouse engine as chdb gives it: sessions, errors in our tree, and what a statement must not contain.
 
-Everything here blocks and belongs to the one thread of `ChdbAnalytics`. chdb is imported when the first engine opens,
-since that costs a second and 200 MB.
+Everything here blocks and runs in the threads of `ChdbAnalytics`: sessions run side by side, one session is for one
+thread at a time. chdb is imported when the first engine opens, since that costs a second and 200 MB.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ import mmap
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -45,7 +48,7 @@ _CHECKING = re.compile(r": In scope SELECT formatQuerySingleLine.*?(?= \(SYNTAX_
 
 
 class Engine:
-    """An open engine on a folder: one session that writes, and one session for each query."""
+    """An open engine on a folder: one session that holds it, and one session for each statement."""
 
     def __init__(self, path: Path, database: str) -> None:
         self.path = path
@@ -61,8 +64,10 @@ class Engine:
             self._session = self._connect(str(path))
         except RuntimeError as error:
             raise StoreError(f"analytics {path}: {_why(path, str(error))}") from error
-        self.write(f"CREATE DATABASE IF NOT EXISTS {database}")
-        self.write(f"USE {database}")
+        try:
+            self._session.query(f"CREATE DATABASE IF NOT EXISTS {database}")
+        except RuntimeError as error:
+            raise self._error(error, writing=True) from None
         self._tables = self._names("SELECT lower(name) FROM system.table_functions") - _HARMLESS_TABLES
         self._reaching = self._names(_REACHING)
         forget_code()
@@ -71,40 +76,46 @@ class Engine:
         return frozenset(self._session.query(statement, "TabSeparatedRaw").bytes().decode().split())
 
     def close(self) -> None:
-        """Close the writing session: the engine gives back the folder's lock."""
+        """Close the session that holds the folder: the engine gives back its lock. No statement may run any more."""
         self._session.close()
 
-    def write(self, statement: str) -> None:
-        """Run a trusted statement in the writing session."""
-        try:
-            self._session.query(statement)
-        except RuntimeError as error:
-            raise self._error(error, writing=True) from None
-
-    def insert(self, statement: str, table: pa.Table) -> None:
-        """Run an INSERT … SELECT … FROM Python(table): the engine finds `table` in this frame."""
-        try:
-            self._session.query(statement)
-        except RuntimeError as error:
-            raise self._error(error, writing=True) from None
-
-    def read(self, statement: str, format: str, parameters: dict[str, str], settings: str) -> bytes:
-        """Run a checked statement in a session of its own that cannot write and cannot change its settings."""
+    @contextmanager
+    def _opened(self, *, writing: bool = False) -> Iterator[Any]:
+        """A session of its own in the database; what goes wrong in it is an error of our tree."""
         session = self._connect(str(self.path))
         try:
             session.query(f"USE {self._database}")
-            session.query(f"SET {settings}")
-            result: bytes = session.query(statement, format, params=parameters).bytes()
-            return result
+            yield session
         except RuntimeError as error:
-            raise self._error(error) from None
+            raise self._error(error, writing=writing) from None
         finally:
             session.close()
 
-    def check(self, statement: str) -> None:
+    def write(self, statement: str) -> None:
+        """Run a trusted statement in a session that may write."""
+        with self._opened(writing=True) as session:
+            session.query(statement)
+
+    def insert(self, statement: str, table: pa.Table) -> None:
+        """Run an INSERT … SELECT … FROM Python(table): the engine finds `table` in this frame."""
+        with self._opened(writing=True) as session:
+            session.query(statement)
+
+    def read(
+        self, statement: str, format: str, parameters: dict[str, str], settings: str, *, checked: bool = False
+    ) -> bytes:
+        """Run a statement in a session that cannot write and cannot change its settings, `checked` or not yet."""
+        with self._opened() as session:
+            if not checked:
+                self._check(session, statement)
+            session.query(f"SET {settings}")
+            result: bytes = session.query(statement, format, params=parameters).bytes()
+            return result
+
+    def _check(self, session: Any, statement: str) -> None:
         """`QueryError` unless the engine reads one SELECT that writes no file and reaches nothing outside."""
         try:
-            formatted: bytes = self._session.query(_CHECK, "RawBLOB", params={"q": field(statement)}).bytes()
+            formatted: bytes = session.query(_CHECK, "RawBLOB", params={"q": field(statement)}).bytes()
         except RuntimeError as error:
             refusal = self._error(error)
             raise type(refusal)(_CHECKING.sub("", str(refusal))) from None
