@@ -205,6 +205,8 @@ async def serve(
                 await web.ready()
                 login = await stores.accounts.first_user()
             if "worker" in roles:
+                if settings.alone and (ended := await stores.queue.release()):
+                    log.info("taken over from a process that died", mails=ended)
                 consumer.start()
             running = Running(
                 smtp=listener.listening[0].name if listener else "",

@@ -218,6 +218,11 @@ class Settings(BaseModel):
         """The analytics store's URL with its default filled in."""
         return self.analytics_url or f"chdb://{self.home.resolve() / 'analytics'}"
 
+    @property
+    def alone(self) -> bool:
+        """Whether who has the analytics open is the only reader of the queue: both are files of this home."""
+        return not self.database_url and not self.analytics_url
+
 
 @dataclass(frozen=True, slots=True)
 class SettingValue:

@@ -54,6 +54,21 @@ async def test_a_lease_that_ended_makes_the_message_ready_again(queue: Queue, cl
     assert [m.attempts for m in await queue.receive()] == [2]
 
 
+async def test_leases_of_the_dead_end_at_once_and_come_alone(queue: Queue, clock: Clock) -> None:
+    """Who knows that nobody else lives ends all leases: no wait, nothing lost, and what was delayed stays delayed."""
+    for n in range(3):
+        await queue.send({"n": n})
+    await queue.send({"n": "delayed"}, delay=100)
+    assert len(await queue.receive(lease=300)) == 3
+    clock.now += 1
+    assert await queue.receive() == []
+    assert await queue.release() == 3
+    assert await queue.wait(0.1)
+    assert [[m.body["n"] for m in await queue.receive()] for _ in range(4)] == [[0], [1], [2], []]
+    assert await queue.release() == 3
+    assert await queue.stats() == QueueStats(ready=3, delayed=1, leased=0, dead=0, oldest_age=1.0)
+
+
 async def test_whose_lease_ran_out_comes_alone(queue: Queue, clock: Clock) -> None:
     """One of a batch may have killed its consumer: each comes alone, in its turn, and the new ones together."""
     for n in range(3):

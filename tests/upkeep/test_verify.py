@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
+from datetime import UTC, datetime, timedelta
 
+from dmarcworks.workers.notes import inbox_key
 from mails import document, mail, report_mail
 
 from .conftest import Home
@@ -165,3 +168,42 @@ async def test_one_domain_alone(home: Home) -> None:
     assert await home.kinds(domain="one.example") == ["object_missing"]
     (result,) = await home.do("verify", domain="two.example")
     assert result["compared"] == {"reports": 2, "objects": 2, "mails": 2, "problems": 0}
+
+
+async def test_a_raw_mail_that_nobody_knows_is_named_and_read(home: Home) -> None:
+    """A death between object and queue: what may still be on its way is left alone, an old one is handed in."""
+    await filled(home)
+    domain = await home.house.domain("example.com")
+    assert domain is not None
+    sums = await home.sums()
+
+    def stray(number: int, raw: bytes, age: float) -> str:
+        received = datetime.now(UTC) - timedelta(seconds=age)
+        key = inbox_key(f"{number:032x}", domain.id, received)
+        path = home.object(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(raw)
+        os.utime(path, (received.timestamp(), received.timestamp()))
+        return key
+
+    stray(1, report_mail("young", records=[("192.0.2.7", 100, "pass", "pass")]), 3500)
+    assert await home.kinds() == []
+    whole = stray(2, report_mail("old", records=[("192.0.2.7", 7, "pass", "pass")]), 3700)
+    torn = stray(3, report_mail("torn")[:400], 3700)
+    alien = home.object("inbox/2026/01/01/notes.eml")
+    alien.parent.mkdir(parents=True)
+    alien.write_bytes(b"x")
+    os.utime(alien, (0, 0))
+    found = {event["key"]: event for event in await home.do("verify") if event["event"] == "difference"}
+    assert {event["kind"] for event in found.values()} == {"raw_unknown"}
+    assert set(found) == {whole, torn, "inbox/2026/01/01/notes.eml"}
+    assert found[whole]["domain_id"] == domain.id
+    assert set(await home.kinds(domain="example.com")) == {"raw_unknown"}
+    (result,) = [event for event in await home.do("verify", repair=True) if event["event"] == "result"]
+    assert (result["differences"], result["repaired"], result["left"]) == (3, 2, 1)
+    # In the queue they are no strays any more, and read they are counted once or a problem.
+    assert await home.kinds() == ["raw_unknown"]
+    await home.mail(domain)
+    assert sum(row[3] for row in await home.sums()) == sum(row[3] for row in sums) + 7
+    assert home.sql(f"SELECT count(*) FROM problems WHERE mail_id = '{3:032x}'") == [(1,)]
+    assert await home.kinds() == ["raw_unknown"]

@@ -165,6 +165,9 @@ class Queue(Protocol):
         A retry of `max_retries=0` makes a dead letter at once.
         """
 
+    async def release(self) -> int:
+        """End every lease now, for one who knows that whoever held them is dead; how many. They come one by one."""
+
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109  how long to sleep, not a limit
         """Sleep until a message is sent or `timeout` seconds passed; True when woken."""
 

@@ -182,6 +182,19 @@ class SqlQueue:
             self._sent.set()
         return dead is None
 
+    async def release(self) -> int:
+        """End every lease now, for one who knows that whoever held them is dead; how many.
+
+        They come one by one, like those whose lease ran out: one of them may have killed its consumer.
+        """
+        now = self._clock()
+        held = queue.c.dead.is_(None) & queue.c.leased.is_not(None) & (queue.c.ready > now)
+        statement = update(queue).where(held).values(ready=now)
+        ended = (await self._database.step(lambda connection: connection.execute(statement))).rowcount
+        if ended:
+            self._sent.set()
+        return ended
+
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109  how long to sleep, not a limit
         """Sleep until a message is sent or `timeout` seconds passed; True when woken.
 

@@ -28,13 +28,12 @@ from dmarcworks.upkeep.domains import Noted, noted
 from dmarcworks.upkeep.house import Events, House, progress
 from dmarcworks.upkeep.repair import mend
 from dmarcworks.workers import dmarc
-from dmarcworks.workers.notes import covers, new_report
+from dmarcworks.workers.notes import covers, new_report, read_inbox_key
 from dmarcworks.workers.private import private
 from dmarcworks.workers.runtime import Consumer
 
 __all__ = ["recatalogue"]
 
-_RAW = re.compile(r"inbox/.*/([0-9a-f]{32})\.([0-9a-f]{32})\.([0-9]{1,16})\.eml")
 _ARCHIVED = re.compile(r"[0-9]{4}/[0-9]{1,2}/([0-9a-f]{64})/[^/]+")
 _LISTED = 500
 _PAUSE_SECONDS = 0.2
@@ -48,15 +47,15 @@ async def recatalogue(house: House) -> Events:
     mails = reports = unplaced = seen = 0
     waiting = {str(body.get("mail_id")) for body in await house.waiting()}
     async for info in _objects(house, "inbox/"):
-        match = _RAW.fullmatch(info.key)
-        domain = domains.get(match[2]) if match else None
+        named = read_inbox_key(info.key)
+        domain = domains.get(named.domain_id) if named else None
         seen += 1
-        if match is None or domain is None:
+        if named is None or domain is None:
             unplaced += 1
             yield {"event": "unplaced", "key": info.key}
         else:
-            if match[1] not in waiting:
-                mails += await _mail(house, info, match[1], domain, int(match[3]) / 1000)
+            if named.mail_id not in waiting:
+                mails += await _mail(house, info, named.mail_id, domain, named.received)
         if seen % _LISTED == 0:
             yield progress("raw mails", seen, seen)
     async for left in _read(house):

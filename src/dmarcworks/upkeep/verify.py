@@ -2,7 +2,8 @@
 
 Reports are walked by key, a page at a time, so that memory stays flat: the page's archived attachments are hashed, and
 Analytics is asked for every row between its first and last key, also those that no report has. What seems different
-is looked at again, since mail is read meanwhile. Then come the raw mails that should be kept.
+is looked at again, since mail is read meanwhile. Then come the raw mails that should be kept, and those that nobody
+knows.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from dmarcworks.upkeep.figures import KINDS, Held
 from dmarcworks.upkeep.house import Events, House, progress
 from dmarcworks.upkeep.repair import mend
 from dmarcworks.upkeep.reread import digest_of
+from dmarcworks.upkeep.strays import hand_in, unknown
 
 __all__ = ["verify"]
 
@@ -54,6 +56,14 @@ async def verify(house: House, *, repair: bool = False, domain: str = "") -> Eve
         counts[what] += size
         for difference in differences:
             found += 1
+            yield {"event": "difference", **dataclasses.asdict(difference)}
+        yield progress(what, counts[what], counts[what])
+    async for what, size, differences in unknown(house, only):
+        counts[what] += size
+        if repair:
+            differences = await hand_in(house, differences)
+        for difference in differences:
+            found, repaired = found + 1, repaired + difference.repaired
             yield {"event": "difference", **dataclasses.asdict(difference)}
         yield progress(what, counts[what], counts[what])
     yield {"event": "result", "compared": counts, "differences": found, "repaired": repaired, "left": found - repaired}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from dmarcworks.analytics.rows import summary
 from dmarcworks.catalogue.arrivals import NewReport
 from dmarcworks.reports.model import Item
 
+_INBOX = re.compile(r"inbox/.*/([0-9a-f]{32})\.([0-9a-f]{32})\.([0-9]{1,16})\.eml")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._!@+=,-]+")
 
 
@@ -64,6 +66,21 @@ def covers(domain: str, policy_domain: str) -> bool:
 def inbox_key(mail_id: str, domain_id: str, received: datetime) -> str:
     """A raw mail's key: its day, and in its name whose it is and when it came, so that Objects alone tell it."""
     return f"inbox/{received:%Y/%m/%d}/{mail_id}.{domain_id}.{int(received.timestamp() * 1000)}.eml"
+
+
+@dataclass(frozen=True, slots=True)
+class InboxKey:
+    """What a raw mail's key says; `received` in unix seconds."""
+
+    mail_id: str
+    domain_id: str
+    received: float
+
+
+def read_inbox_key(key: str) -> InboxKey | None:
+    """The reverse of `inbox_key`; None for a key of another form."""
+    found = _INBOX.fullmatch(key)
+    return None if found is None else InboxKey(found[1], found[2], int(found[3]) / 1000)
 
 
 def safe_name(name: str) -> str:
