@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 
 from dmarcworks.errors import NotFoundError, UsageError
 from dmarcworks.upkeep.keeping import KINDS, Rules
+from dmarcworks.upkeep.taken import Runs
 from mails import BEGIN, DAY, report_mail
 
 from .conftest import Home
@@ -168,3 +170,26 @@ async def test_each_account_has_its_own_days(home: Home) -> None:
         await rules.set(owner.id, "records", -1)
     with pytest.raises(NotFoundError, match="no account nobody"):
         await taken(home, account="nobody")
+
+
+async def test_what_went_is_kept_and_shown(home: Home) -> None:
+    """A line for each kind of which something went, newest first; a dry run and an idle run leave none."""
+    await filled(home)
+    age(home, 31)
+    await keep(home, "raw_mails", 30)
+    runs, owner = Runs(home.house.stores.database), await home.house.stores.accounts.account_by_name("default")
+    inside = {path: path.stat().st_size for path in (home.path / "objects/inbox").rglob("*.eml")}
+    await taken(home, dry_run=True)
+    assert await runs.last(owner.id) == []
+    await taken(home)
+    await taken(home)
+    size = sum(bytes_ for path, bytes_ in inside.items() if not path.exists())
+    (raw,) = [run for run in await runs.last(owner.id) if run.kind == "raw_mails"]
+    assert (raw.things, raw.bytes) == (5, size)
+    assert abs(raw.time.timestamp() - time.time()) < 60
+    assert raw.before[:10] == datetime.fromtimestamp(time.time() - 30 * DAY, UTC).date().isoformat()
+    await keep(home, "records", 30)
+    went = await taken(home)
+    newest = (await runs.last(owner.id, 1))[0]
+    assert (newest.kind, newest.things) == ("records", went["records"])
+    assert await runs.last("0" * 32) == []

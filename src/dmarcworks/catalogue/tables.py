@@ -214,6 +214,20 @@ retention = Table(
     Column("days", Integer, nullable=False),
 )
 
+# What retention took, also of accounts that are gone since; `before` as it was told (a day or a moment).
+retention_runs = Table(
+    "retention_runs",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("time", Float, nullable=False),
+    Column("account_id", String(32), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("before", String(40), nullable=False),
+    Column("things", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Index("retention_runs_account", "account_id", "id"),
+)
+
 # What happened to each mail at the front door, also to those that no account's worker took.
 activity = Table(
     "activity",

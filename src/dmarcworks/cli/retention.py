@@ -13,6 +13,7 @@ from dmarcworks.cli.work import run as work
 from dmarcworks.settings import Settings
 from dmarcworks.stores import Stores
 from dmarcworks.upkeep.keeping import KINDS, Rule, Rules
+from dmarcworks.upkeep.taken import Run, Runs
 
 app = typer.Typer(
     help="How long things are kept, and taking what is older.", add_completion=False, no_args_is_help=True
@@ -50,6 +51,26 @@ def set_(
         return await rules.of(owner.id)
 
     _print(with_stores(change), as_json)
+
+
+@app.command()
+def runs(
+    account: str = _ACCOUNT,
+    limit: int = typer.Option(50, "--limit", min=1, max=1000, help="How many lines at most."),
+    as_json: bool = _JSON,
+) -> None:
+    """Show what went: when, of which kind, how many things and bytes; newest first, of the last 400 days."""
+
+    async def ask(stores: Stores, _: Settings) -> list[Run]:
+        owner = await stores.accounts.account_by_name(account)
+        return await Runs(stores.database).last(owner.id, limit)
+
+    found = with_stores(ask)
+    if as_json:
+        print_json([{**asdict(one), "time": one.time.isoformat()} for one in found])
+        return
+    cells = [(f"{one.time:%Y-%m-%d %H:%M}", one.kind, one.before[:10], one.things, one.bytes) for one in found]
+    print_table(["when (UTC)", "kind", "before", "things", "bytes"], cells, "Nothing went so far.")
 
 
 @app.command()

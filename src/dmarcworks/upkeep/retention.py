@@ -26,6 +26,7 @@ from dmarcworks.upkeep.figures import remove
 from dmarcworks.upkeep.house import Events, House, progress
 from dmarcworks.upkeep.keeping import Rules
 from dmarcworks.upkeep.oldrows import Cut, take_rows
+from dmarcworks.upkeep.taken import Runs
 
 __all__ = ["retain"]
 
@@ -45,7 +46,7 @@ class _Taken:
 
 async def retain(house: House, *, dry_run: bool = False, account: str = "") -> Events:
     """Events: a `taken` per account and kind (things, bytes), and the `result`."""
-    rules = Rules(house.stores.database, house.settings)
+    rules, runs = Rules(house.stores.database, house.settings), Runs(house.stores.database)
     accounts = [found for found in await house.stores.accounts.accounts() if account in ("", found.name, found.id)]
     if account and not accounts:
         raise NotFoundError(f"there is no account {account}")
@@ -62,9 +63,14 @@ async def retain(house: House, *, dry_run: bool = False, account: str = "") -> E
                 cuts.append(Cut(owner.id, owner.name, datetime.fromtimestamp(before, UTC).date()))
                 continue
             taken = await _TAKERS[rule.kind](house, owner, before, dry_run)
-            yield _told(owner.name, rule.kind, datetime.fromtimestamp(before, UTC).isoformat(), taken, dry_run)
+            since = datetime.fromtimestamp(before, UTC).isoformat()
+            if taken.things and not dry_run:
+                await runs.note(owner.id, rule.kind, since, taken.things, taken.bytes)
+            yield _told(owner.name, rule.kind, since, taken, dry_run)
             sums = _Taken(sums.things + taken.things, sums.bytes + taken.bytes)
     for cut, rows, size in await take_rows(house, cuts, dry_run):
+        if rows and not dry_run:
+            await runs.note(cut.account_id, "records", cut.day.isoformat(), rows, size)
         yield _told(cut.account, "records", cut.day.isoformat(), _Taken(rows, size), dry_run)
         sums = _Taken(sums.things + rows, sums.bytes + size)
     yield {"event": "result", "dry_run": dry_run, "things": sums.things, "bytes": sums.bytes}
