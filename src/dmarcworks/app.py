@@ -191,7 +191,7 @@ async def serve(
         if "worker" in roles:
             await stack.enter_async_context(daily(house))
         listener = None
-        router = await stack.enter_async_context(routing(settings, stores, env, metrics))
+        router = await stack.enter_async_context(routing(settings, stores, env, metrics, feed="worker" in roles))
         if "smtp" in roles:
             listener = front(settings, router, env.full)
             await listener.start()

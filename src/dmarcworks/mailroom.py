@@ -9,13 +9,15 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
+from dmarcworks import failpoints
 from dmarcworks.bindings.contracts import KV
+from dmarcworks.bindings.worker_queue import WorkerQueues
 from dmarcworks.catalogue.destinations import Destination
 from dmarcworks.enrich.authenticity import Authenticity, check
 from dmarcworks.enrich.resolver import Dns
@@ -30,6 +32,7 @@ from dmarcworks.settings import Settings
 from dmarcworks.stores import Stores
 from dmarcworks.workers import dmarc, load
 from dmarcworks.workers.apart import Apart
+from dmarcworks.workers.feed import Feed
 from dmarcworks.workers.hands import Own
 from dmarcworks.workers.message import Message
 from dmarcworks.workers.point_writer import PointWriter
@@ -44,17 +47,26 @@ _SRS_KEY = "routing:srs"
 
 
 @asynccontextmanager
-async def routing(settings: Settings, stores: Stores, env: Env, metrics: Metrics) -> AsyncIterator[Router]:
-    """The router, with the activity log being written and waiting mail being tried while it is open."""
+async def routing(
+    settings: Settings, stores: Stores, env: Env, metrics: Metrics, *, feed: bool = False
+) -> AsyncIterator[Router]:
+    """The router, with the activity log being written and waiting mail being tried while it is open.
+
+    With `feed` the workers' queues are consumed too.
+    """
     async with AsyncExitStack() as stack:
         hands: dict[str, Hand] = {DMARC_WORKER: Own(dmarc, env, seconds=settings.worker_seconds)}
         points = DataPoints()
         writer = PointWriter(points, env.analytics)
         writer.start()
         stack.push_async_callback(writer.stop)
-        for worker in user_workers(settings, stores, points):
+        queues = WorkerQueues(stores.database, failpoints.clock)
+        workers = user_workers(settings, stores, points, queues)
+        for worker in workers:
             hands[worker.name] = worker
             stack.callback(worker.close)
+        if feed:
+            await stack.enter_async_context(fed(settings, workers, queues))
         activity = stores.mailroom.activity
         activity.start(days=settings.activity_days)
         stack.push_async_callback(activity.stop)
@@ -74,18 +86,37 @@ async def routing(settings: Settings, stores: Stores, env: Env, metrics: Metrics
         )
 
 
-def user_workers(settings: Settings, stores: Stores, points: DataPoints) -> list[Apart]:
+def user_workers(settings: Settings, stores: Stores, points: DataPoints, queues: WorkerQueues) -> list[Apart]:
     """The user's own workers, imported now; `SettingsError` says which one cannot be."""
     named = load.parse_workers(settings.workers, DMARC_WORKER)
     bindings = load.parse_bindings(settings.worker_bindings, named)
+    feeding = load.parse_queues(settings.worker_queues, named)
+    modules = {name: load.load(name, where) for name, where in named.items()}
+    consuming = {name for name, module in modules.items() if hasattr(module, "queue")}
+    load.check_queues(consuming, bindings, feeding)
 
     def made(name: str) -> Any:
-        return lambda loop: environment(name, bindings[name], stores.kv, stores.objects, points, loop)
+        consumes = name in consuming
+        return lambda loop: environment(name, bindings[name], stores.kv, stores.objects, points, queues, consumes, loop)
 
-    return [
-        Apart(name, load.load(name, where), made(name), seconds=settings.worker_seconds)
-        for name, where in named.items()
+    return [Apart(name, module, made(name), seconds=settings.worker_seconds) for name, module in modules.items()]
+
+
+@asynccontextmanager
+async def fed(settings: Settings, workers: Sequence[Apart], queues: WorkerQueues) -> AsyncIterator[None]:
+    """The workers that have a `queue` handler are fed from their queues while it is open."""
+    feeding = load.parse_queues(settings.worker_queues, {worker.name: "" for worker in workers})
+    feeds = [
+        Feed(worker, queues, feeding[worker.name], seconds=settings.worker_seconds)
+        for worker in workers
+        if worker.consumes
     ]
+    for one in feeds:
+        one.start()
+    try:
+        yield
+    finally:
+        await asyncio.gather(*(one.stop() for one in feeds))
 
 
 async def deliverer(settings: Settings, stores: Stores, metrics: Metrics) -> Deliverer | None:

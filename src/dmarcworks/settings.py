@@ -153,8 +153,13 @@ class Settings(BaseModel):
     )
     worker_bindings: str = Field(
         "",
-        description="What they see: worker.NAME=kv|objects|analytics[:prefix], several separated by commas; "
-        "empty: KV, OBJECTS and ANALYTICS, each worker's own.",
+        description="What they see: worker.NAME=kv|objects|analytics|queue[:prefix], several separated by commas; "
+        "empty: KV, OBJECTS, ANALYTICS and QUEUE, each worker's own.",
+    )
+    worker_queues: str = Field(
+        "",
+        description="How their queues are consumed: worker.OPTION=value, several separated by commas; OPTION is "
+        "max_batch_size (10), max_batch_timeout (5 s), max_retries (3), retry_delay (growing) or dead_letter_queue.",
     )
     relay_url: str = Field(
         "",
@@ -177,7 +182,7 @@ class Settings(BaseModel):
     )
     auth_seconds: float = Field(5.0, gt=0, le=60, description="Seconds that the checks of one mail may take.")
     dns_server: str = Field("", description="Name server to ask, as address[:port]; empty: the system's.")
-    worker_seconds: float = Field(30.0, gt=0, le=600, description="Seconds that a worker has for one mail.")
+    worker_seconds: float = Field(30.0, gt=0, le=600, description="Seconds that a worker has for one mail or batch.")
     sql_seconds: float = Field(10.0, gt=0, le=3600, description="Seconds that one SQL statement may take.")
     sql_rows: int = Field(100_000, ge=1, le=10_000_000, description="Rows that one SQL statement may return.")
     sql_memory_bytes: int = Field(1024 * _MIB, ge=_MIB, description="Memory of one SQL statement, in bytes.")

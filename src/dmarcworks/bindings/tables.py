@@ -6,7 +6,7 @@ The migrations repeat these definitions on purpose; a test holds the two equal.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -37,5 +37,23 @@ queue = Table(
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("lost", Integer, nullable=False, server_default="0"),
     Index("queue_ready", "dead", "ready", "id"),
+    sqlite_autoincrement=True,
+)
+
+# The queues of users' workers, all in one table; `type` says what the body's bytes are. Times as in `queue`.
+worker_queue = Table(
+    "worker_queue",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("queue", String(64), nullable=False),
+    Column("type", String(8), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("sent", Float, nullable=False),
+    Column("ready", Float, nullable=False),
+    Column("leased", Float),
+    Column("attempts", Integer, nullable=False),
+    Column("dead", Float),
+    Column("error", Text),
+    Index("worker_queue_ready", "queue", "dead", "ready", "id"),
     sqlite_autoincrement=True,
 )

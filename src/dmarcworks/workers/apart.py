@@ -20,6 +20,7 @@ import structlog
 
 from dmarcworks.errors import DmarcworksError, RefusedError
 from dmarcworks.workers.across import AcrossPost
+from dmarcworks.workers.batch import Batch
 from dmarcworks.workers.context import Context
 from dmarcworks.workers.message import Message
 from dmarcworks.workers.runtime import ACCEPTED, TRY_LATER, Delivered
@@ -37,6 +38,10 @@ class WorkerError(Exception):
     """A worker did not come to an end; the text says how."""
 
 
+class OutOfServiceError(WorkerError):
+    """A worker blocked so often that it gets no thread any more."""
+
+
 class Apart:
     """One worker. `close` ends its thread."""
 
@@ -49,7 +54,10 @@ class Apart:
         self._stuck = 0
 
     async def recipient(self, address: str) -> bool:
-        """Asked at RCPT; a worker without `recipient` takes every address that a rule gives it."""
+        """Asked at RCPT; one without `recipient` takes every address that a rule gives it, one without
+        `email` none."""
+        if not hasattr(self._module, "email"):
+            return False
         ask = getattr(self._module, "recipient", None)
         if ask is None:
             return True
@@ -89,10 +97,35 @@ class Apart:
         )
         return Delivered(reply, word, took)
 
+    @property
+    def consumes(self) -> bool:
+        """Whether it has a `queue` handler."""
+        return hasattr(self._module, "queue")
+
+    async def queue(self, batch: Batch) -> Exception | None:
+        """Run `queue()`: what it raised, or None. `OutOfServiceError` when the worker is not run any more."""
+        started = time.perf_counter()
+        env, context = self._make_env(asyncio.get_running_loop()), Context(self.name)
+        failed: Exception | None = None
+        try:
+            await self._run(lambda: self._module.queue(batch, env, context))
+        except OutOfServiceError:
+            raise
+        except (WorkerError, DmarcworksError) as error:
+            failed = error
+        # Other people's code: whatever it raises, the batch comes again and the server goes on.
+        except Exception as error:
+            failed = WorkerError(repr(error))
+            log.exception("worker failed", worker=self.name)
+        took = round((time.perf_counter() - started) * 1000, 1)
+        word = "" if failed is None else str(failed)
+        log.info("batch", worker=self.name, messages=len(batch.messages), error=word or None, ms=took)
+        return failed
+
     async def _run(self, make: Callable[[], Awaitable[Result]]) -> Result:
         """Run a coroutine in the worker's own loop, within its time."""
         if self._stuck >= STUCK:
-            raise WorkerError(f"the worker blocked {STUCK} times and is out of service until a restart")
+            raise OutOfServiceError(f"the worker blocked {STUCK} times and is out of service until a restart")
         if self._lane is None:
             self._lane = _Lane(self.name)
         lane = self._lane

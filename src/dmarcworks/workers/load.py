@@ -1,7 +1,8 @@
 """Workers of the user's own: a setting names them, each a file or module with `async def email(message, env, ctx)`.
 
-`name=path.py` or `name=package.module`, several separated by commas. `recipient(address, env)` is used when it is
-there. Refused with `SettingsError`: what cannot be imported or has no `email`.
+`name=path.py` or `name=package.module`, several separated by commas. `recipient(address, env)` and
+`queue(batch, env, ctx)` are used when they are there. Refused with `SettingsError`: what cannot be imported or has no
+handler, and a queue that nobody consumes.
 """
 
 from __future__ import annotations
@@ -10,16 +11,27 @@ import importlib
 import importlib.util
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from dmarcworks.errors import SettingsError
+from dmarcworks.workers.feed import Feeding
 
 SETTING = "DMARCWORKS_WORKERS"
 BINDINGS = "DMARCWORKS_WORKER_BINDINGS"
+QUEUES = "DMARCWORKS_WORKER_QUEUES"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,48}")
-_BINDING = re.compile(r"([A-Za-z0-9_-]{1,48})\.([A-Za-z_][A-Za-z0-9_]{0,63})=(kv|objects|analytics)(?::(.*))?")
+_BINDING = re.compile(r"([A-Za-z0-9_-]{1,48})\.([A-Za-z_][A-Za-z0-9_]{0,63})=(kv|objects|analytics|queue)(?::(.*))?")
+_FEEDING = re.compile(r"([A-Za-z0-9_-]{1,48})\.([a-z_]+)=([A-Za-z0-9._-]{1,48})")
+_BOUNDS = {
+    "max_batch_size": (1, 100),
+    "max_batch_timeout": (0, 60),
+    "max_retries": (0, 100),
+    "retry_delay": (0, 43_200),
+}
 
 
 def parse_workers(text: str, reserved: str) -> dict[str, str]:
@@ -41,9 +53,48 @@ def parse_bindings(text: str, workers: Mapping[str, str]) -> dict[str, dict[str,
     for entry in filter(None, (part.strip() for part in text.split(","))):
         match = _BINDING.fullmatch(entry)
         if match is None or match[1] not in found:
-            raise SettingsError(f"{BINDINGS}: {entry!r} is not worker.NAME=kv|objects|analytics[:prefix]")
+            raise SettingsError(f"{BINDINGS}: {entry!r} is not worker.NAME=kv|objects|analytics|queue[:prefix]")
         found[match[1]][match[2]] = (match[3], match[4])
     return found
+
+
+def parse_queues(text: str, workers: Mapping[str, str]) -> dict[str, Feeding]:
+    """Worker → how its queue is consumed."""
+    found = {name: Feeding() for name in workers}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        match = _FEEDING.fullmatch(entry)
+        if match is None or match[1] not in found or match[2] not in (*_BOUNDS, "dead_letter_queue"):
+            options = "|".join((*_BOUNDS, "dead_letter_queue"))
+            raise SettingsError(f"{QUEUES}: {entry!r} is not worker.OPTION=value with OPTION {options}")
+        name, option, value = match.groups()
+        if option == "dead_letter_queue":
+            if value == name:
+                raise SettingsError(f"{QUEUES}: {entry!r}: a queue cannot take its own dead letters")
+            found[name] = replace(found[name], dead_letter_queue=value)
+            continue
+        least, most = _BOUNDS[option]
+        if not value.isdecimal() or not least <= int(value) <= most:
+            raise SettingsError(f"{QUEUES}: {entry!r}: {option} is {least} to {most}")
+        given: Any = {option: int(value)}
+        found[name] = replace(found[name], **given)
+    return found
+
+
+def check_queues(
+    consuming: Collection[str],
+    bindings: Mapping[str, Mapping[str, tuple[str, str | None]]],
+    feeding: Mapping[str, Feeding],
+) -> None:
+    """Every queue that is named has a consumer: what is sent to it must not wait for ever."""
+    for worker, named in bindings.items():
+        for name, (kind, queue) in named.items():
+            if kind == "queue" and (queue or worker) not in consuming:
+                raise SettingsError(f"{BINDINGS}: {worker}.{name}: no worker {queue or worker!r} has a `queue` handler")
+    for worker, options in feeding.items():
+        if options != Feeding() and worker not in consuming:
+            raise SettingsError(f"{QUEUES}: worker {worker!r} has no `queue` handler")
+        if options.dead_letter_queue and options.dead_letter_queue not in consuming:
+            raise SettingsError(f"{QUEUES}: {worker}: no worker {options.dead_letter_queue!r} has a `queue` handler")
 
 
 def load(name: str, where: str) -> ModuleType:
@@ -53,9 +104,10 @@ def load(name: str, where: str) -> ModuleType:
     # Other people's code is run by this import; whatever it raises is told as what it is.
     except (Exception, SystemExit) as error:
         raise SettingsError(f"{SETTING}: {name}={where} cannot be imported: {error!r}") from None
-    for handler in ("email", "recipient"):
+    for handler in ("email", "recipient", "queue"):
         found = getattr(module, handler, None)
-        if (found is None and handler == "email") or (found is not None and not inspect.iscoroutinefunction(found)):
+        missing = found is None and handler == "email" and not hasattr(module, "queue")
+        if missing or (found is not None and not inspect.iscoroutinefunction(found)):
             raise SettingsError(f"{SETTING}: {name}={where} has no `async def {handler}`")
     return module
 

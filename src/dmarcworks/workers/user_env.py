@@ -1,28 +1,33 @@
 """`env` of a user's worker: its bindings by name, each in a corner of its own of the stores.
 
-A worker that nothing is configured for has KV, OBJECTS and ANALYTICS. Keys get the worker's prefix, so that it
-cannot reach what is not its own; only a binding whose prefix the operator wrote sees other keys.
+A worker that nothing is configured for has KV, OBJECTS and ANALYTICS, and QUEUE if it consumes one. Keys get the
+worker's prefix, so that it cannot reach what is not its own; only a binding whose prefix the operator wrote sees other
+keys.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-from dmarcworks.bindings.contracts import KV, KVPage, ObjectInfo, Objects
-from dmarcworks.errors import UsageError
+from dmarcworks.bindings.contracts import KV, QUEUE_BATCH, KVPage, ObjectInfo, Objects
+from dmarcworks.bindings.worker_queue import BATCH_BYTES, WorkerQueues
+from dmarcworks.errors import BoundError, UsageError
 from dmarcworks.workers.across import across
+from dmarcworks.workers.batch import encode
 from dmarcworks.workers.points import DataPoints
 
 STANDARD: Mapping[str, tuple[str, str | None]] = {
     "KV": ("kv", None),
     "OBJECTS": ("objects", None),
     "ANALYTICS": ("analytics", None),
+    "QUEUE": ("queue", None),
 }
+_MESSAGE = {"body", "content_type", "delay_seconds"}
 
 
 class KVBinding:
@@ -101,12 +106,43 @@ class AnalyticsBinding:
         self._points.write(self._dataset, event or {})
 
 
+class QueueBinding:
+    """A worker's queue, to send to: durable when `send` returns."""
+
+    def __init__(self, queues: WorkerQueues, queue: str, loop: asyncio.AbstractEventLoop) -> None:
+        self._queues, self._queue, self._loop = queues, queue, loop
+
+    async def send(self, body: Any, *, content_type: str = "json", delay_seconds: float = 0) -> None:
+        """Send a message of at most 128,000 bytes, as "json", "text" or "bytes", after 0 to 43,200 seconds."""
+        await across(self._loop, self._queues.send(self._queue, [encode(body, content_type, delay_seconds)]))
+
+    async def send_batch(self, messages: Iterable[Mapping[str, Any]], *, delay_seconds: float = 0) -> None:
+        """Send at most 100 messages of 256,000 bytes together, all or none.
+
+        Each is {"body", "content_type", "delay_seconds"}; the batch's delay is for those that name none.
+        """
+        found = []
+        for message in messages:
+            if not isinstance(message, Mapping) or "body" not in message or set(message) - _MESSAGE:
+                raise UsageError('a message of a batch is {"body": …}, and maybe "content_type" and "delay_seconds"')
+            delay = message.get("delay_seconds", delay_seconds)
+            found.append(encode(message["body"], message.get("content_type", "json"), delay))
+            if len(found) > QUEUE_BATCH:
+                raise BoundError(f"a batch may have {QUEUE_BATCH} messages")
+        size = sum(len(one.body) for one in found)
+        if size > BATCH_BYTES:
+            raise BoundError(f"a batch may have {BATCH_BYTES} bytes, this one has {size}")
+        await across(self._loop, self._queues.send(self._queue, found))
+
+
 def environment(
     worker: str,
     bindings: Mapping[str, tuple[str, str | None]],
     kv: KV,
     objects: Objects,
     points: DataPoints,
+    queues: WorkerQueues,
+    consumes: bool,
     loop: asyncio.AbstractEventLoop,
 ) -> SimpleNamespace:
     """The worker's `env`; its standard bindings, and those that the operator configured in their place."""
@@ -118,4 +154,6 @@ def environment(
             setattr(env, name, ObjectsBinding(objects, f"workers/{worker}/" if prefix is None else prefix, loop))
         elif kind == "analytics":
             setattr(env, name, AnalyticsBinding(points, prefix or worker.replace("-", "_")))
+        elif kind == "queue" and (consumes or bindings):
+            setattr(env, name, QueueBinding(queues, prefix or worker, loop))
     return env
