@@ -1,6 +1,6 @@
 """How fast the questions of the product are answered, with 100 million rows of 2,000 accounts over a year.
 
-One command: `python bench/asking.py [--rows 100000000] [--peer-rows 10000000] [--no-peer] [--write]`. Rows are made inside the engine
+One command: `python bench/asking.py [--rows 100000000] [--peer-rows 10000000] [--only insert|ask|load] [--write]`. Rows are made inside the engine
 (asking_rows.py); then every question of the dashboard for a domain over 30 days and a year, and for its whole account
 without end; bytes a row; rows a second into the store from finished Arrow tables; answers while rows are published. With
 --peer-rows both we and PostgreSQL, in parsedmarc's own tables, get so many rows and the same questions, in the same run.
@@ -178,22 +178,29 @@ async def finished(analytics: ChdbAnalytics, rows: int) -> pa.Table:
     return found.cast(schema.DMARC_REPORTS.schema).combine_chunks()
 
 
-async def published(analytics: ChdbAnalytics, table: pa.Table) -> tuple[float, float]:
-    """Rows a second into a table of its own, in batches of 100,000; and milliseconds of one batch of 500."""
+async def published(analytics: ChdbAnalytics, table: pa.Table) -> tuple[float, float, float]:
+    """Rows a second into a table of its own, in batches of up to 100,000, one and two at a time; ms of one batch of 500."""
     target = schema.DMARC_REPORTS.named("bench_inserts")
     await analytics.execute(target.create)
     batch = table.slice(0, 100_000)
-    started = time.perf_counter()
-    for _ in range(10):
-        await analytics.insert(target.name, batch)
-    rate = 10 * batch.num_rows / (time.perf_counter() - started)
+    await analytics.insert(target.name, batch)
+
+    async def some(times: int) -> None:
+        for _ in range(times):
+            await analytics.insert(target.name, batch)
+
+    rates = []
+    for lanes in (1, 2):
+        started = time.perf_counter()
+        await asyncio.gather(*(some(16 // lanes) for _ in range(lanes)))
+        rates.append(16 * batch.num_rows / (time.perf_counter() - started))
     small = []
     for _ in range(20):
         started = time.perf_counter()
         await analytics.insert(target.name, table.slice(0, 500))
         small.append((time.perf_counter() - started) * 1000)
     await analytics.execute(f"DROP TABLE {target.name}")
-    return rate, statistics.median(small)
+    return rates[0], rates[1], statistics.median(small)
 
 
 async def under_load(analytics: ChdbAnalytics, table: pa.Table, where: Place, seconds: float = 30) -> str:
@@ -287,16 +294,20 @@ async def against(rows: int) -> list[str]:
 async def run(options: argparse.Namespace) -> str:
     """Everything, as the page's text."""
     analytics = await filled(FOLDER / "large", options.rows)
-    ask = Questions(analytics)
+    ask, only = Questions(analytics), options.only
     places = [await typical(analytics), await place(analytics, 0)]
     lines = [f"Bytes: {await sizes(analytics)}\n"]
-    lines += await asked(ask, places)
+    if only in (None, "ask"):
+        lines += await asked(ask, places)
     table = await finished(analytics, 100_000)
-    rate, small = await published(analytics, table)
-    lines += [
-        f"\nInto the store, from finished Arrow tables: {rate:,.0f} rows a second in batches of 100,000, durable; a batch of 500 takes {small:.0f} ms.",
-        f"\nUnder load: {await under_load(analytics, table, places[0])}",
-    ]
+    if only in (None, "insert"):
+        one, two, small = await published(analytics, table)
+        lines.append(
+            f"\nInto the store, from finished Arrow tables, durable, in batches of {table.num_rows:,}: {one:,.0f} rows a second one after the other, "
+            f"{two:,.0f} two at a time; a batch of 500 takes {small:.0f} ms."
+        )
+    if only in (None, "load"):
+        lines.append(f"\nUnder load: {await under_load(analytics, table, places[0])}")
     await analytics.close()
     shutil.rmtree(FOLDER / "large")
     return "\n".join(lines)
@@ -315,6 +326,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000_000, help="rows in our store")
     parser.add_argument("--peer-rows", type=int, default=10_000_000, help="rows beside PostgreSQL; 0 leaves it out")
+    parser.add_argument("--only", choices=("insert", "ask", "load"), help="measure this alone, without PostgreSQL")
     parser.add_argument("--write", action="store_true", help="renew docs/benchmarks-asking.md")
     parser.add_argument("--against", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -327,7 +339,7 @@ def main() -> int:
     try:
         body = asyncio.run(run(options))
         page(options, began, body)
-        if options.peer_rows:
+        if options.peer_rows and not options.only:
             # The engine serves one folder a process: a child has the other.
             body += f"\n\n## Beside PostgreSQL\n\n{asyncio.run(child('--against', str(options.peer_rows)))}"
             page(options, began, body)
