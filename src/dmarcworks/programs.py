@@ -38,6 +38,7 @@ def rest_deps(
         listing=Listing(stores.database),
         uploads=Uploads(stores.database),
         idempotency=Idempotency(stores.database),
+        queries=stores.queries,
         objects=stores.objects,
         analytics=analytics,
         questions=Questions(analytics),

@@ -149,6 +149,7 @@ async def test_a_token_of_one_domain_sees_that_only(house: House, who: str) -> N
         ("GET", "/tokens", {}),
         ("POST", "/tokens", {"json": {}}),
         ("GET", "/audit", {}),
+        ("GET", "/sql/log", {}),
     ):
         assert (await house.ask(who, method, path, **options)).status_code == 403, path
     up = await house.ask(who, "POST", "/reports?domain=one.example", content=aggregate("one.example", f"by {who}"))
@@ -186,6 +187,7 @@ async def test_lists_of_a_neighbour_are_empty_of_ours(house: House) -> None:
     ids = await things(house, "write", "two.example")
     for path in (
         "/accounts", "/domains", "/rua-addresses", "/users", "/tokens", "/reports?limit=1000", "/uploads", "/audit",
+        "/sql/log",
         "/problems?state=open", "/exports/records", "/exports/records?format=jsonl",
     ):  # fmt: skip
         text = (await house.ask("theirs", "GET", path)).text

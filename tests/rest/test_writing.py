@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import httpx
 import pytest
 from tests.rest.conftest import HOST, House, aggregate
 
@@ -240,3 +241,27 @@ async def test_the_audit_log_is_paged(house: House) -> None:
     assert pages == whole
     assert [entry["id"] for entry in whole] == sorted((entry["id"] for entry in whole), reverse=True)
     assert "dw_" not in json.dumps(whole)
+
+
+async def test_the_sql_log_is_the_accounts_own_and_paged(house: House) -> None:
+    """What was asked by SQL stands there newest first, refused statements with their reason; no neighbour's line."""
+    account = house.domains["one.example"].account_id
+    texts = ["SELECT 1 AS one", "SELECT nope FROM dmarc_reports", "SELECT count() FROM dmarc_reports"]
+    for who, owner, text in (
+        *(("read", account, text) for text in texts),
+        ("theirs", house.domains["their.example"].account_id, "SELECT 'of theirs'"),
+    ):
+        headers = {"Authorization": f"Bearer {house.secrets[who]}"}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(house.app), base_url="http://x") as client:
+            await client.post(f"/client/v4/accounts/{owner}/analytics_engine/sql", content=text, headers=headers)
+    await house.stores.queries.flush()
+    first = await house.get("admin", "/sql/log", params={"limit": 2})
+    rest = await house.get("admin", "/sql/log", params={"limit": 2, "cursor": first["next"]})
+    lines = first["items"] + rest["items"]
+    assert [line["text"] for line in lines] == texts[::-1]
+    assert [line["rows"] for line in lines] == [1, 0, 1]
+    assert [bool(line["error"]) for line in lines] == [False, True, False]
+    assert {line["source"] for line in lines} == {"api"}
+    assert [line["text"] for line in (await house.get("theirs", "/sql/log"))["items"]] == ["SELECT 'of theirs'"]
+    for who in ("read", "write", "limited admin"):
+        assert (await house.ask(who, "GET", "/sql/log")).status_code == 403

@@ -22,6 +22,7 @@ from dmarcworks.catalogue.audit import Audit
 from dmarcworks.catalogue.idempotency import Idempotency
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.problems import ProblemRow, Problems
+from dmarcworks.catalogue.queries import QueryLog
 from dmarcworks.catalogue.uploads import Uploads
 from dmarcworks.errors import DeniedError, NotFoundError
 
@@ -55,6 +56,7 @@ class RestDeps:
     listing: Listing
     uploads: Uploads
     idempotency: Idempotency
+    queries: QueryLog
     objects: Objects
     analytics: Analytics
     questions: Questions

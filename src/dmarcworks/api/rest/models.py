@@ -17,6 +17,7 @@ from dmarcworks.catalogue.arrivals import ReportRow
 from dmarcworks.catalogue.audit import AuditRow
 from dmarcworks.catalogue.dns import records
 from dmarcworks.catalogue.problems import ProblemRow
+from dmarcworks.catalogue.queries import LogLine
 
 Scope = Literal["read", "write", "admin"]
 _WARNINGS = 200
@@ -261,3 +262,21 @@ class AuditOut(BaseModel):
         """From the catalogue."""
         values = {name: getattr(row, name) for name in cls.model_fields if name != "detail"}
         return cls(**values, detail=dict(row.detail))
+
+
+class AskedOut(BaseModel):
+    """A statement that was asked by SQL, and what came of it."""
+
+    id: int = Field(description="Its number; newer ones are larger.", examples=[42])
+    started: datetime = Field(description="When it was asked.", examples=[WHEN])
+    who: str = Field(description="The token's name or the person's address.", examples=["token reader"])
+    source: str = Field(description="api, page or command.", examples=["api"])
+    text: str = Field(description="The statement as sent, cut at 4,000 letters.", examples=["SELECT 1"])
+    ms: float = Field(description="Milliseconds from question to answer, waiting included.", examples=[12.5])
+    rows: int = Field(description="Rows of the result.", examples=[1])
+    error: str = Field(description="Why it was refused, or empty.", examples=[""])
+
+    @classmethod
+    def of(cls, line: LogLine) -> AskedOut:
+        """From the catalogue."""
+        return cls(**{name: getattr(line, name) for name in cls.model_fields})

@@ -19,6 +19,7 @@ from dmarcworks.api.rest import (
     people,
     problems,
     reports,
+    sql_log,
     uploads,
 )
 from dmarcworks.api.rest.deps import RestDeps
@@ -26,7 +27,7 @@ from dmarcworks.api.rest.deps import RestDeps
 __all__ = ["PREFIX", "api"]
 
 PREFIX = "/api/v1"
-_MODULES = (accounts, domains, figures, people, reports, uploads, problems, exports, audit_log)
+_MODULES = (accounts, domains, figures, people, reports, uploads, problems, exports, audit_log, sql_log)
 _ABOUT = """\
 Domains, reports, problems and figures of one account, for programs.
 
