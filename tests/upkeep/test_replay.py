@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import pytest
 
+from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.proofs import Proof, Proofs
 from dmarcworks.errors import ConflictError, NotFoundError
+from dmarcworks.reports.read import read_mail
 from dmarcworks.upkeep import jobs, replay, swap
+from dmarcworks.workers.notes import new_report
 from mails import BEGIN, DAY, mail, report_mail
 
 from .conftest import Home
@@ -272,3 +277,32 @@ async def test_another_scope_does_not_go_on_with_an_unfinished_one(home: Home) -
         await home.do("replay", domain="example.com")
     await home.do("replay-drop")
     assert (await home.do("replay", domain="example.com"))[-1]["state"] == "swapped"
+
+
+def key_of(raw: bytes, domain: Domain) -> str:
+    """The key that a mail's report will have."""
+    (item,) = read_mail(raw).items
+    body = {"account_id": domain.account_id, "domain_id": domain.id, "domain": domain.name, "mail_id": "0" * 32}
+    return new_report(item, body, datetime.now(UTC), "").key
+
+
+async def test_what_was_written_and_not_noted_is_found_on_any_page(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New reports push what the cut run had written from its own page to the next: it is counted once all the same."""
+    monkeypatch.setattr(replay, "PAGE", 3)
+    domain = await home.domain()
+    await home.mail(domain, *(report_mail(f"r{n}") for n in range(10)))
+    keys = [key for (key,) in home.sql("SELECT key FROM reports ORDER BY key")]
+    assert keys == sorted(key_of(report_mail(f"r{n}"), domain) for n in range(10))
+    await lose(home)
+    restore = cut_at(monkeypatch, replay, "_insert", 2, after=True)
+    with pytest.raises(Cut):
+        await home.do("replay")
+    restore()
+    assert home.sql("SELECT last_key FROM replays") == [(keys[2],)]
+    # The cut run wrote the fourth to the sixth. Three new ones right before them fill the page where they would be.
+    between = (f"m{n}" for n in range(100_000) if keys[2] < key_of(report_mail(f"m{n}"), domain) < keys[3])
+    await home.mail(domain, *(report_mail(name) for name in islice(between, 3)))
+    assert [key for (key,) in home.sql("SELECT key FROM reports ORDER BY key")][6:9] == keys[3:6]
+    assert (await home.do("replay"))[-1]["state"] == "swapped"
+    assert [row[2:] for row in await home.sums()] == [(2 * 13, 5 * 13)]
+    assert await home.kinds() == []
