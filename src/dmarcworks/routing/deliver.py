@@ -24,9 +24,9 @@ from dmarcworks.catalogue.routes import plain_address
 from dmarcworks.enrich.authenticity import Authenticity
 from dmarcworks.errors import DeniedError, DmarcworksError, RefusedError, StoreError
 from dmarcworks.metrics import Metrics
-from dmarcworks.routing.relay import Relay
+from dmarcworks.routing.relay import Relay, whole_lines
 from dmarcworks.routing.router import LOOP_HEADER, TOO_MANY_HOPS, loops
-from dmarcworks.routing.signing import Signer
+from dmarcworks.routing.signing import Signer, without_results
 from dmarcworks.routing.srs import Srs
 from dmarcworks.workers.message import EmailMessage, Message
 from dmarcworks.workers.replying import proper, replyable
@@ -86,7 +86,7 @@ class Deliverer:
         if found is not None and found.genuine is False and found.policy == "reject":
             raise RefusedError(NOT_GENUINE)
         mail_id = uuid.uuid4().hex
-        raw = self._traced(message, mail_id, headers)
+        raw = without_results(self._traced(message, mail_id, headers), self._hostname)
         if self._signer is not None:
             results = "none" if found is None else found.header
             raw = await asyncio.to_thread(self._signer.seal, raw, results)
@@ -98,7 +98,7 @@ class Deliverer:
         message_id = proper(message, reply)
         found = await self._check(message)
         replyable(message, "" if found is None else found.dmarc)
-        raw = reply.data
+        raw = whole_lines(reply.data)
         if self._signer is not None:
             raw = await asyncio.to_thread(self._signer.sign, raw)
         await self._send("reply", message.account_id, reply.from_, message.from_, raw, uuid.uuid4().hex)
@@ -131,7 +131,7 @@ class Deliverer:
             f"Received: from {helo or 'unknown'} ([{message.peer}])\r\n by {self._hostname} with SMTP id {mail_id}"
             f"\r\n for <{message.to}>; {now}"
         )
-        return ("\r\n".join(lines) + "\r\n").encode("utf-8", "replace") + message.data
+        return ("\r\n".join(lines) + "\r\n").encode("utf-8", "replace") + whole_lines(message.data)
 
     async def _send(self, kind: str, account_id: str, sender: str, to: str, raw: bytes, mail_id: str) -> None:
         try:

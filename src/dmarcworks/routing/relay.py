@@ -7,6 +7,7 @@ a `StoreError`: temporary, and none of the sender's business.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -15,6 +16,7 @@ import aiosmtplib
 from dmarcworks.errors import RefusedError, SettingsError, StoreError
 
 _REFUSALS = (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError)
+_BARE = re.compile(rb"\r\n|\r|\n")
 _STARTTLS = {"auto": None, "always": True, "never": False}
 
 
@@ -46,13 +48,21 @@ class Relay:
         try:
             async with client:
                 options = ["BODY=8BITMIME"] if client.supports_extension("8bitmime") else []
-                await client.sendmail(sender, [recipient], raw, mail_options=options)
+                await client.sendmail(sender, [recipient], whole_lines(raw), mail_options=options)
         except aiosmtplib.SMTPRecipientsRefused as error:
             raise _refused(error.recipients[0]) from None
         except _REFUSALS as error:
             raise _refused(error) from None
         except (TimeoutError, aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise StoreError(f"relay {self.host}:{self.port}: {error or type(error).__name__}") from None
+
+
+def whole_lines(raw: bytes) -> bytes:
+    """The mail with CRLF for every bare CR and LF, which the next server might take for its end (smuggling).
+
+    Done before a mail is signed; a mail that is as RFC 5321 wants it stays as it is.
+    """
+    return _BARE.sub(b"\r\n", raw)
 
 
 def parse_relay(url: str, hostname: str) -> Relay | None:

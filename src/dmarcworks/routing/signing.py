@@ -1,11 +1,13 @@
 """Signatures on mail that leaves: a DKIM signature (RFC 6376) and, on forwarded mail, an ARC seal (RFC 8617).
 
-Fields are put in front of the mail; nothing that was signed before is touched. A mail that cannot be sealed (a broken
+Fields are put in front of the mail. What claims to be this host's Authentication-Results and came with the mail is
+removed (RFC 8601 §5): a stranger must not have us seal their words. A mail that cannot be sealed (a broken
 chain, no results to seal) leaves with the signature alone.
 """
 
 from __future__ import annotations
 
+import re
 import time
 
 import dkim
@@ -15,6 +17,7 @@ from dmarcworks.errors import SettingsError
 
 log = structlog.get_logger("dmarcworks.signing")
 
+_RESULTS = re.compile(rb"(?im)^authentication-results[ \t]*:([^\n]*\n(?:[ \t][^\n]*\n)*)")
 _FIELDS = (b"from", b"to", b"cc", b"subject", b"date", b"message-id", b"reply-to", b"in-reply-to", b"references")
 _BROKEN = (dkim.DKIMException, ValueError, KeyError, IndexError, AttributeError, TypeError)
 
@@ -41,7 +44,8 @@ class Signer:
 
     def seal(self, raw: bytes, results: str) -> bytes:
         """The mail with these Authentication-Results, an ARC set and a signature in front."""
-        told = f"Authentication-Results: {self._hostname};\r\n {results}\r\n".encode() + raw
+        told = f"Authentication-Results: {self._hostname};\r\n {results}\r\n".encode()
+        told += without_results(raw, self._hostname)
         try:
             chain = dkim.ARC(told)
             arc = b"".join(
@@ -55,3 +59,11 @@ class Signer:
         except _BROKEN as error:
             log.info("a mail could not be signed", error=repr(error))
             return arc + told
+
+
+def without_results(raw: bytes, hostname: str) -> bytes:
+    """The mail without Authentication-Results fields that say to be this host's."""
+    ours = re.compile(rb"(?i)(?<![\w.-])" + re.escape(hostname.encode()) + rb"(?![\w.-])")
+    head, end, body = raw.partition(b"\r\n\r\n")
+    kept = _RESULTS.sub(lambda field: b"" if ours.search(field[1].partition(b";")[0]) else field[0], head + b"\r\n")
+    return kept + end[2:] + body if end else raw
