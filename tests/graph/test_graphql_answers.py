@@ -3,6 +3,7 @@
 # ruff: noqa: E501 - a query stands whole on its line
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -214,6 +215,17 @@ async def test_settings_name_the_limits(place: Any) -> None:
     )
     assert found["notOlderThan"] == found["maxDuration"] > BEGIN
     assert data["viewer"]["budget"] > 0
+
+
+async def test_introspection_answers_each_its_own(place: Any) -> None:
+    """The schema is told again as it was, with the asker's own figures beside it, and by the variables of each."""
+    query = "query Q($name: String!) { __type(name: $name) { name } viewer { accounts(filter: {accountTag: %s}) { accountTag } } }"
+    for _ in range(2):
+        for who in (place.mine, place.theirs):
+            for name in ("zone", "account"):
+                text = query % json.dumps(who.account_id)
+                data = await who.ask(text, {"name": name})
+                assert data == {"__type": {"name": name}, "viewer": {"accounts": [{"accountTag": who.account_id}]}}
 
 
 async def test_introspection_is_whole(place: Any) -> None:

@@ -7,8 +7,10 @@ account of who asks, and only zones that this one may see; another's zone is ref
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 from graphql import (
@@ -66,9 +68,10 @@ class _Ask:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A checked request, ready to run."""
+    """A checked request, ready to run; `variables` as JSON."""
 
-    document: DocumentNode
+    query: str
+    variables: str
     definition: OperationDefinitionNode
     operation: Operation
 
@@ -89,7 +92,7 @@ def prepare(query: str, variables: Mapping[str, Any], name: str | None, bounds: 
     if isinstance(values, list):
         raise Refusal(f"error parsing args: {values[0].message}")
     fragments = {item.name.value: item for item in document.definitions if isinstance(item, FragmentDefinitionNode)}
-    return Prepared(document, definition, Operation(fragments, values))
+    return Prepared(query, json.dumps(variables, sort_keys=True), definition, Operation(fragments, values))
 
 
 def _definition(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
@@ -115,7 +118,8 @@ class Engine:
         root = run.operation.fields(prepared.definition.selection_set)
         data: dict[str, Any] = dict.fromkeys(item.key for item in root)
         if any(item.name != "viewer" for item in root):
-            data.update(await asyncio.to_thread(_introspected, prepared))
+            named = prepared.definition.name.value if prepared.definition.name else None
+            data.update(await asyncio.to_thread(_introspected, prepared.query, prepared.variables, named))
         viewers = {item.key: run.viewer(item) for item in root if item.name == "viewer"}
         rows = await self._rows(run)
         for key, viewer in viewers.items():
@@ -284,10 +288,12 @@ def _object(parts: dict[str, Later]) -> Later:
     return lambda rows: {key: part(rows) for key, part in parts.items()}
 
 
-def _introspected(prepared: Prepared) -> dict[str, Any]:
-    """What the query asks of the schema itself; the viewer is left to us."""
-    name = prepared.definition.name.value if prepared.definition.name else None
-    result = execute_sync(
-        schema(), prepared.document, {}, variable_values=prepared.operation.variables, operation_name=name
-    )
+@lru_cache(maxsize=8)
+def _introspected(query: str, variables: str, name: str | None) -> Mapping[str, Any]:
+    """What a checked query asks of the schema itself; the viewer is left to us.
+
+    A client asks the whole schema each time it opens, which takes most of a second; it is the same for everyone.
+    """
+    document = parse(query, no_location=True)
+    result = execute_sync(schema(), document, {}, variable_values=json.loads(variables), operation_name=name)
     return {key: value for key, value in (result.data or {}).items() if value is not None}
