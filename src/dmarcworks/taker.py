@@ -27,6 +27,12 @@ from dmarcworks.stores import opened
 
 log = structlog.get_logger("dmarcworks.taker")
 _GRACE_SECONDS = 3.0
+_SHARED = (
+    "smtp_connections",
+    "smtp_connections_per_address",
+    "smtp_connections_per_minute",
+    "smtp_mails_per_minute",
+)
 
 
 async def take(settings: Settings, told: Told) -> None:
@@ -40,7 +46,8 @@ async def take(settings: Settings, told: Told) -> None:
     shared = settings.model_copy(
         update={
             "smtp_listen": " ".join(told.listen),
-            "smtp_connections": -(-settings.smtp_connections // told.processes),
+            # Limits are held by each process for itself: its share, rounded up; 0 stays no limit.
+            **{name: -(-getattr(settings, name) // told.processes) for name in _SHARED},
             "smtp_transfer_bytes": settings.smtp_transfer_bytes // told.processes,
         }
     )

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import smtplib
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,6 +124,23 @@ def test_roles_that_are_none_are_wrong_usage(tmp_path: Path, roles: str) -> None
     """Status 2 and the list of roles."""
     done = System(tmp_path / "home").cli("serve", "--roles", roles)
     assert (done.returncode, "smtp, worker, web" in done.stderr) == (2, True)
+
+
+def test_two_processes_share_an_addresss_limit(tmp_path: Path) -> None:
+    """Four connections of one address in all, two in each process, however the kernel deals them out."""
+    system = System(
+        tmp_path / "home",
+        {"DMARCWORKS_SMTP_PROCESSES": "2", "DMARCWORKS_SMTP_CONNECTIONS_PER_ADDRESS": "4"},
+    )
+    system.start()
+    opened = [socket.create_connection(system.smtp, timeout=10) for _ in range(40)]
+    try:
+        said = [connection.recv(200)[:3] for connection in opened]
+        assert sorted(said) == [b"220"] * 4 + [b"421"] * 36
+    finally:
+        for connection in opened:
+            connection.close()
+        assert system.stop() == 0
 
 
 def test_a_port_that_is_taken_is_said(pair: System, tmp_path: Path) -> None:

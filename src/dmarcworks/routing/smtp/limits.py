@@ -1,7 +1,8 @@
 """Who may come in: connections in all and per address, new connections and mails per address and minute. No waiting.
 
 An IPv6 peer counts by its /64, since one customer has at least that; an IPv4 address inside IPv6 counts as itself. A
-Unix socket has no address and counts in the total only. Limits are held by each process for itself.
+Unix socket has no address and counts in the total only. Limits are held by each process for itself; of
+several that take mail side by side each has its share.
 """
 
 from __future__ import annotations
