@@ -240,9 +240,9 @@ def main() -> int:
         theirs = whole_peer.measure(folder, sent)
         lines += [
             f"| parsedmarc {theirs.version}: Maildir → PostgreSQL {theirs.postgres}, 2 processes, offline | "
-            f"{count / theirs.seconds:,.0f} | {theirs.seconds:.1f} | a commit per report, nothing archived |",
+            f"{theirs.reports / theirs.seconds:,.0f} | {theirs.seconds:.1f} | a commit per report, nothing archived |",
             "",
-            f"Ratio {theirs.seconds / mine.queryable:.1f}. parsedmarc stored {theirs.reports:,} reports, {theirs.records:,} "
+            f"Ratio {count / mine.queryable / (theirs.reports / theirs.seconds):.1f}, by what was stored. parsedmarc stored {theirs.reports:,} reports, {theirs.records:,} "
             f"records, {theirs.messages:,} messages; dmarcworks all of {sent.messages:,} messages.",
         ]
     lines += [
