@@ -1,40 +1,28 @@
-"""Values of a report → Arrow columns of its table. Pure; no text and no number of a stranger makes an insert fail.
+"""Values of reports → the Arrow columns of their table. Pure; absent stays NULL.
 
-Numbers are held inside their column's range, text that is no UTF-8 loses what is none, absent stays NULL. Text of a
-report's head, which every row repeats, is cut at 2,048 characters.
+What all rows of a report repeat is given once and lies in memory once or nearly so. Text of a report's head is cut at
+2,048 characters. `arrays` makes the single columns.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, count, repeat
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from dmarcworks.analytics.tables import TEXT, TEXTS, Table
+from dmarcworks.analytics.arrays import Array, made, packed
+from dmarcworks.analytics.tables import Table
 
-__all__ = [
-    "HEAD_CHARACTERS",
-    "INT64",
-    "UINT64",
-    "Array",
-    "clamp",
-    "encodable",
-    "filled",
-    "heads",
-    "lists",
-    "places",
-    "structs",
-    "taken",
-    "texts",
-]
+__all__ = ["HEAD_CHARACTERS", "filled", "heads", "indexes", "places", "structs", "taken"]
 
 HEAD_CHARACTERS = 2048
-INT64 = (-(2**63), 2**63 - 1)
-UINT64 = (0, 2**64 - 1)
-
-Array: TypeAlias = "pa.Array[Any]"
+# Rows of a chunk of a column that holds one value throughout.
+_CHUNK = 8192
 
 
 def filled(
@@ -45,68 +33,62 @@ def filled(
     A column is what `columns` holds, else each report's one value of `constants` in all of its rows, else NULL.
     """
     size = sum(sizes)
-    # Which report each row is of; taking by it repeats the constants.
-    owners = pa.array([number for number, rows in enumerate(sizes) for _ in range(rows)], pa.int32())
     once: dict[str, Array] = {}
     for column in table.columns:
         values = constants.get(column.name)
         if values is None or column.name in columns or values.count(None) == len(values):
             continue
-        if column.arrow == TEXT:
-            once[column.name] = texts(values)
-        elif column.arrow == TEXTS:
-            once[column.name] = lists(values)
-        else:
-            once[column.name] = pa.array(values, column.arrow)
-    given = {**taken(once, owners), **columns}
-    arrays = []
-    for column in table.columns:
-        array = given.get(column.name)
-        if array is None:
-            array = pa.array([None], column.arrow).take(pa.repeat(0, size))
-        arrays.append(array)
+        once[column.name] = made(values, column.arrow)
+    given = {**(_repeated(once, size) if len(sizes) == 1 else taken(once, _owners(sizes))), **columns}
+    arrays = [
+        _same(_nulls(min(size, _CHUNK), column.arrow), size) if (values := given.get(column.name)) is None else values
+        for column in table.columns
+    ]
     return pa.Table.from_arrays(arrays, schema=table.schema)
+
+
+def _owners(sizes: Sequence[int]) -> Array:
+    """Which report each row is of; taking by it repeats what each says once."""
+    return packed(array("i", chain.from_iterable(map(repeat, count(), sizes))), pa.int32())
+
+
+def indexes(sizes: Sequence[int]) -> Array:
+    """The place of each row in its report, from 0."""
+    return packed(array("I", chain.from_iterable(map(range, sizes))), pa.uint32())
+
+
+def _repeated(columns: Mapping[str, Array], size: int) -> dict[str, Any]:
+    """The columns' one value in so many rows; a large report's head, which every row repeats, lies in memory once."""
+    first = packed(array("i", bytes(4 * min(size, _CHUNK))), pa.int32())
+    return {name: _same(values, size) for name, values in taken(columns, first).items()}
+
+
+def _nulls(size: int, kind: Any) -> Array:
+    nothing: Array = pa.nulls(size, kind)
+    return nothing
+
+
+def _same(chunk: Array, size: int) -> Any:
+    """A column of so many rows of which all chunks are this one."""
+    if size <= len(chunk):
+        return chunk
+    whole, rest = divmod(size, len(chunk))
+    return pa.chunked_array([chunk] * whole + ([chunk[:rest]] if rest else []))
 
 
 def taken(columns: Mapping[str, Array], places: Array) -> dict[str, Array]:
     """The columns' values at these places, all in one call, which costs hardly more than one column does."""
     if not columns:
         return {}
-    batch = pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns)).take(places)
+    batch = pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+    # Arrow's own pool reserves twice of what the 200,000 rows of a large report take, and keeps it.
+    batch = pc.take(batch, places, memory_pool=pa.system_memory_pool())
     return dict(zip(columns, batch.columns, strict=True))
-
-
-def clamp(value: int, bounds: tuple[int, int]) -> int:
-    """The number, held inside the bounds."""
-    return min(max(value, bounds[0]), bounds[1])
-
-
-def encodable(text: str | None) -> str | None:
-    """The text as UTF-8 can hold it."""
-    return None if text is None else text.encode("utf-8", "replace").decode()
 
 
 def heads(values: Iterable[str | None]) -> list[str | None]:
     """Texts that every row of their report repeats, each cut at HEAD_CHARACTERS."""
     return [text if text is None or len(text) <= HEAD_CHARACTERS else text[:HEAD_CHARACTERS] for text in values]
-
-
-def texts(values: Sequence[str | None]) -> Array:
-    """A column of text."""
-    try:
-        return pa.array(values, pa.string())
-    except UnicodeEncodeError:  # a lone surrogate is no UTF-8
-        return pa.array([encodable(value) for value in values], pa.string())
-
-
-def lists(values: Sequence[Sequence[str] | None]) -> Array:
-    """A column of lists of texts."""
-    kind = pa.list_(pa.string())
-    try:
-        return pa.array(values, kind)
-    except UnicodeEncodeError:
-        mended = [None if found is None else [encodable(text) for text in found] for found in values]
-        return pa.array(mended, kind)
 
 
 def structs(table: Table, name: str, found: Sequence[Sequence[Any]]) -> Array:
@@ -118,31 +100,20 @@ def structs(table: Table, name: str, found: Sequence[Sequence[Any]]) -> Array:
         flat.extend(values)
         sizes.append(len(flat))
     fields = list(kind.value_type)
-    columns = []
-    for field in fields:
-        values = list(map(attrgetter(field.name), flat))
-        columns.append(texts(values) if pa.types.is_string(field.type) else counts(values))
+    columns = [made(list(map(attrgetter(field.name), flat)), field.type) for field in fields]
     struct = pa.StructArray.from_arrays(columns, fields=fields)
-    return pa.ListArray.from_arrays(pa.array(sizes, pa.int32()), struct, type=kind)
+    return pa.Array.from_buffers(kind, len(found), [None, pa.py_buffer(array("i", sizes))], children=[struct])
 
 
 def places(values: Iterable[Any]) -> tuple[list[Any], Array]:
     """The different objects among the values, and for each value which of them it is."""
     known: dict[int, int] = {}
     different: list[Any] = []
-    found: list[int] = []
+    found = array("i")
     for value in values:
         place = known.get(id(value))
         if place is None:
             place = known[id(value)] = len(different)
             different.append(value)
         found.append(place)
-    return different, pa.array(found, pa.int32())
-
-
-def counts(values: Sequence[int | None]) -> Array:
-    """A column of counts."""
-    try:
-        return pa.array(values, pa.uint64())
-    except (OverflowError, pa.ArrowInvalid):  # below zero or past 2^64-1
-        return pa.array([None if value is None else clamp(value, UINT64) for value in values], pa.uint64())
+    return different, packed(found, pa.int32())

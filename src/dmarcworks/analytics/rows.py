@@ -16,7 +16,8 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from dmarcworks.analytics.columns import INT64, Array, clamp, counts, filled, heads, lists, structs, texts
+from dmarcworks.analytics.arrays import INT64, Array, clamp, counts, lists, texts
+from dmarcworks.analytics.columns import filled, heads, indexes, structs
 from dmarcworks.analytics.schema import Placed, dmarc_rows, known_columns
 from dmarcworks.analytics.tables import DMARC_REPORTS, FAILURE_REPORTS, TLS_REPORTS
 from dmarcworks.reports.days import day_of
@@ -137,7 +138,7 @@ def tls_rows(placed: Sequence[Placed[TlsReport]]) -> pa.Table:
         **_days([(report.begin, report.end) for report in reports]),
     }
     columns: dict[str, Array] = {
-        "record_index": pa.array([index for size in sizes for index in range(size)], pa.uint32()),
+        "record_index": indexes(sizes),
         "policy_type": texts([policy.policy_type for policy in policies]),
         "policy_domain": texts([policy.policy_domain for policy in policies]),
         "policy_string": lists([policy.policy_string for policy in policies]),
@@ -161,7 +162,7 @@ def failure_rows(placed: Sequence[Placed[FailureReport]]) -> pa.Table:
         **{name: heads(map(attrgetter(name), reports)) for name in _FAILURE_TEXTS},
     }
     columns: dict[str, Array] = {
-        "record_index": pa.array([0] * len(placed), pa.uint32()),
+        "record_index": indexes([1] * len(placed)),
         "incidents": counts([report.incidents for report in reports]),
         "original_rcpt_to": lists([report.original_rcpt_to for report in reports]),
     }

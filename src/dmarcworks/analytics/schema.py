@@ -17,7 +17,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import pyarrow as pa
 
-from dmarcworks.analytics.columns import INT64, Array, clamp, counts, filled, heads, places, structs, taken, texts
+from dmarcworks.analytics.arrays import INT64, Array, clamp, counts, texts
+from dmarcworks.analytics.columns import filled, heads, indexes, places, structs, taken
 from dmarcworks.analytics.tables import DAILY, DMARC_REPORTS, FAILURE_REPORTS, REBUILD, TABLES, TLS_REPORTS
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.errors import UsageError
@@ -182,7 +183,7 @@ def dmarc_rows(placed: Sequence[Placed[AggregateReport]]) -> pa.Table:
     # Most records say what others say: each saying becomes columns once and is taken as often as it was said.
     said, where = places(chain.from_iterable(records.said for records in lists))
     columns: dict[str, Array] = {
-        "record_index": pa.array([index for size in sizes for index in range(size)], pa.uint32()),
+        "record_index": indexes(sizes),
         "source_ip": texts(list(chain.from_iterable(records.source_ips for records in lists))),
         "count": counts(list(chain.from_iterable(records.counts for records in lists))),
     }

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import select
 from sqlalchemy.engine import Row
 
-from dmarcworks.analytics.columns import clamp
+from dmarcworks.analytics.arrays import clamp
 from dmarcworks.analytics.rows import Placed, Report, summary
 from dmarcworks.analytics.tables import TABLES
 from dmarcworks.catalogue import tables
