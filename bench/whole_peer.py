@@ -49,7 +49,8 @@ def measure(folder: Path, sent: Load) -> Peer:
         config = folder / "parsedmarc.ini"
         config.write_text(
             f"[general]\nsave_aggregate = True\noffline = True\nsilent = True\nn_procs = {PROCESSES}\n"
-            "[mailbox]\nbatch_size = 1000\n"
+            # One batch is all that a run without `watch` takes.
+            f"[mailbox]\nbatch_size = {len(sent.mails)}\n"
             f"[maildir]\nmaildir_path = {box}\n"
             f"[postgresql]\nconnection_string = {connection}\n"
         )

@@ -197,3 +197,34 @@ async def test_a_report_of_200_000_records_is_a_row_each() -> None:
     table = _rows(report, "a" * 32)
     assert table.num_rows == 200_000
     assert table.column("record_index")[-1].as_py() == 199_999
+
+
+async def test_a_large_report_is_stored_row_by_row_as_it_is(analytics: Analytics) -> None:
+    """20,000 records: the head, which lies in memory once, stands in every row, and every row is its own."""
+    records = tuple(
+        dataclasses.replace(BARE if number % 3 else RECORD, source_ip=f"ip {number}", count=number)
+        for number in range(20_001)
+    )
+    table = _rows(dataclasses.replace(REPORT, records=records), "e" * 32)
+    table.validate(full=True)
+    assert table.schema == schema.DMARC_REPORTS.schema
+    await analytics.insert("dmarc_reports", table)
+    (found,) = await _stored_once(analytics, "e" * 32)
+    assert found == {
+        "rows": 20_001, "messages": sum(range(20_001)), "right": 20_001, "rich": 6_667, "signed": 2 * 6_667,
+        "orgs": ["Größe & Söhne"], "nps": [], "pcts": [50], "errors": [['no "key"']], "objects": ["2026/3/x"],
+    }  # fmt: skip
+
+
+async def _stored_once(analytics: Analytics, account_id: str) -> list[dict[str, Any]]:
+    answer = await analytics.query(
+        "SELECT count() AS rows, sum(count) AS messages, countIf(record_index = count AND source_ip ="
+        " concat('ip ', toString(count)) AND day = toDate('2026-03-04')) AS right,"
+        " countIf(disposition = 'quarantine' AND reasons[2].type = 'other' AND isNull(reasons[2].comment)) AS rich,"
+        " sum(length(dkim)) AS signed, groupUniqArray(org_name) AS orgs, groupUniqArray(np) AS nps,"
+        " groupUniqArray(pct) AS pcts, groupUniqArray(errors) AS errors, groupUniqArray(object_key) AS objects"
+        " FROM dmarc_reports WHERE account_id = {a:String}",
+        {"a": account_id},
+        bounds=NUMBERS,
+    )
+    return [json.loads(line) for line in answer.splitlines()]
