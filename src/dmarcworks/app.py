@@ -39,12 +39,13 @@ from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
-from dmarcworks.door import environment, front, inbox
+from dmarcworks.door import certificate, environment, front, inbox
 from dmarcworks.errors import DmarcworksError, SettingsError
 from dmarcworks.mailroom import link_sender, prover, routing, worker_names
 from dmarcworks.metrics import Metrics
 from dmarcworks.retry import Mending
 from dmarcworks.routing.router import Router
+from dmarcworks.routing.smtp import Certificate
 from dmarcworks.settings import Settings
 from dmarcworks.stores import RUNNING, Stores, opened
 from dmarcworks.upkeep import jobs
@@ -92,6 +93,7 @@ def http_app(
     house: House | None = None,
     metrics: Metrics | None = None,
     router: Router | None = None,
+    shown: Certificate | None = None,
 ) -> FastAPI:
     """Everything over HTTP: SQL, health, dashboard; `secret` opens /internal/ to this machine's commands."""
     app = FastAPI(title="dmarcworks", docs_url=None, redoc_url=None, openapi_url=None)
@@ -100,7 +102,7 @@ def http_app(
     )
     waiting = inbox(settings, stores)
     checks = {"database": stores.database.ping, "objects": stores.objects.ping, "analytics": analytics.ping}
-    app.include_router(rest.router(checks, waiting.told))
+    app.include_router(rest.router(checks, waiting.told, shown.told if shown else None))
     desk = Desk(analytics, sql_bounds(settings), stores.queries.note)
     app.include_router(sql_api.router(desk, stores.accounts))
     graphs = graphql.desk(settings, stores.database, stores.accounts, analytics, sql_bounds(settings))
@@ -190,10 +192,12 @@ async def serve(
         )
         if "worker" in roles:
             await stack.enter_async_context(daily(house))
-        listener = None
+        listener = shown = None
         router = await stack.enter_async_context(routing(settings, stores, env, metrics, feed="worker" in roles))
         if "smtp" in roles:
-            listener = front(settings, router, env.full)
+            if shown := certificate(settings):
+                metrics.certificate(lambda: shown.left)
+            listener = front(settings, router, env.full, shown)
             await listener.start()
         web = _Web(settings) if "web" in roles else None
         try:
@@ -201,7 +205,9 @@ async def serve(
             operator_secret = secrets.token_urlsafe(32)
             login = None
             if web is not None:
-                web.start(http_app(settings, stores, analytics, public_url, operator_secret, house, metrics, router))
+                web.start(
+                    http_app(settings, stores, analytics, public_url, operator_secret, house, metrics, router, shown)
+                )
                 await web.ready()
                 login = await stores.accounts.first_user()
             if "worker" in roles:

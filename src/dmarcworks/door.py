@@ -80,8 +80,16 @@ def environment(
     )
 
 
-def smtp_server(settings: Settings, router: Router, full: Callable[[], Awaitable[str]] = never_full) -> SmtpServer:
-    """The SMTP and LMTP front door of one process, before the router; `full` says why no more mail is taken now."""
+def smtp_server(
+    settings: Settings,
+    router: Router,
+    full: Callable[[], Awaitable[str]] = never_full,
+    shown: Certificate | None = None,
+) -> SmtpServer:
+    """The SMTP and LMTP front door of one process, before the router; `full` says why no more mail is taken now.
+
+    `shown` is the settings' certificate when the caller has it already.
+    """
 
     async def recipient(address: str) -> str | None:
         return await router.recipient(address) or (FULL if await full() else None)
@@ -104,18 +112,21 @@ def smtp_server(settings: Settings, router: Router, full: Callable[[], Awaitable
         ),
         recipient=recipient,
         deliver=router.deliver,
-        certificate=certificate(settings),
+        certificate=shown or certificate(settings),
         proxies=parse_networks(settings.smtp_proxy_networks, "DMARCWORKS_SMTP_PROXY_NETWORKS"),
     )
 
 
 def front(
-    settings: Settings, router: Router, full: Callable[[], Awaitable[str]] = never_full
+    settings: Settings,
+    router: Router,
+    full: Callable[[], Awaitable[str]] = never_full,
+    shown: Certificate | None = None,
 ) -> SmtpServer | Processes:
     """The front door: in this process, or in as many as the settings ask for."""
     if settings.smtp_processes == 1:
-        return smtp_server(settings, router, full)
-    smtp_server(settings, router)  # says here and now what is wrong with the settings
+        return smtp_server(settings, router, full, shown)
+    smtp_server(settings, router, full, shown)  # says here and now what is wrong with the settings
     return Processes("dmarcworks.taker", settings.smtp_processes, listeners(settings), settings.model_dump(mode="json"))
 
 

@@ -5,6 +5,8 @@ Labels come from fixed lists only (outcome, role, store), never from a mail: a s
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -49,6 +51,15 @@ class Metrics:
         self.store_up = Gauge(
             "dmarcworks_store_up", "Whether the store answered at this scrape (1 or 0).", ["store"], registry=registry
         )
+
+    def certificate(self, left: Callable[[], float]) -> None:
+        """There is a certificate: `left` tells at each scrape for how many seconds it holds."""
+        gauge = Gauge(
+            "dmarcworks_tls_certificate_expiry_seconds",
+            "Seconds until the certificate that mail servers are shown ends; below 0 it has ended.",
+            registry=self.registry,
+        )
+        gauge.set_function(left)
 
     def read(self, reports: int, records: int, seconds: float) -> None:
         """A mail was read to the end, with so many reports and records in it."""

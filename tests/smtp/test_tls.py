@@ -6,6 +6,7 @@ import asyncio
 import smtplib
 import socket
 import ssl
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -29,9 +30,9 @@ class Files:
         self.certificate, self.key = folder / "cert.pem", folder / "key.pem"
         self.renew()
 
-    def renew(self) -> None:
+    def renew(self, until: datetime | None = None) -> None:
         """A new certificate by the same authority."""
-        issued = self.authority.issue_cert(HOST)
+        issued = self.authority.issue_cert(HOST, not_after=until)
         issued.private_key_pem.write_to_path(str(self.key))
         self.certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
 
@@ -189,8 +190,19 @@ def test_bad_files_are_said_at_the_start(files: Files, tmp_path: Path, what: str
     else:
         files.key.unlink()
         files.key.mkdir()
-    with pytest.raises(SettingsError, match=r"DMARCWORKS_SMTP_TLS_CERT=.*DMARCWORKS_SMTP_TLS_KEY=.*") as refused:
+    with pytest.raises(SettingsError) as refused:
         files.load()
+    cert, key = f"DMARCWORKS_SMTP_TLS_CERT={files.certificate}", f"DMARCWORKS_SMTP_TLS_KEY={files.key}"
+    assert (
+        str(refused.value)
+        == {
+            "absent": f"{cert} cannot be read: No such file or directory",
+            "text": f"{cert}: there is no certificate in PEM form",
+            "other key": f"{cert}, {key}: not a certificate and its key in PEM form: KEY_VALUES_MISMATCH",
+            "no key": f"{key}: there is no key in PEM form",
+            "folder": f"{key} cannot be read: Is a directory",
+        }[what]
+    )
     assert "PRIVATE" not in str(refused.value)
 
 
