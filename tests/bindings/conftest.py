@@ -71,9 +71,13 @@ class PostgresServer:
         if made.returncode:
             self.why = made.stderr.strip()
             return False
-        self.port, self.who = free_port(), who
-        self.url = f"postgresql://test@127.0.0.1:{self.port}/postgres"
-        return self.boot()
+        self.who = who
+        for _ in range(3):  # between the choice of a port and the server's start somebody else may take it
+            self.port = free_port()
+            self.url = f"postgresql://test@127.0.0.1:{self.port}/postgres"
+            if self.boot():
+                return True
+        return False
 
     def boot(self) -> bool:
         """Start it on the data that are there."""
@@ -88,8 +92,11 @@ class PostgresServer:
         )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                return True
+            # The server's own word: whoever answers on the port may be somebody else.
+            with contextlib.suppress(OSError):
+                lines = (data / "postmaster.pid").read_text().splitlines()
+                if len(lines) > 7 and lines[0] == str(self.process.pid) and lines[7].strip() == "ready":
+                    return True
             time.sleep(0.05)
         self.why = (self.folder / "log").read_text()[-500:]
         return False
@@ -110,12 +117,14 @@ async def fresh(url: str) -> str:
     """The URL of a new, empty database on the server; waits until the server is up."""
     name = f"t{secrets.token_hex(6)}"
     engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:"), isolation_level="AUTOCOMMIT")
-    for _ in range(200):
+    for left in reversed(range(200)):
         try:
             async with engine.connect() as connection:
                 await connection.execute(text(f"CREATE DATABASE {name}"))
             break
         except (DBAPIError, OSError):
+            if not left:
+                raise
             await asyncio.sleep(0.05)
     await engine.dispose()
     return url.rpartition("/")[0] + f"/{name}"
