@@ -36,6 +36,7 @@ from dmarcworks.api.sql_desk import Desk
 from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.absent import AbsentAnalytics
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
+from dmarcworks.bindings.worker_queue import WorkerQueues
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
@@ -107,9 +108,8 @@ def http_app(
     app.include_router(sql_api.router(desk, stores.accounts))
     graphs = graphql.desk(settings, stores.database, stores.accounts, analytics, sql_bounds(settings))
     app.include_router(graphql.router(graphs))
-    app.include_router(
-        metrics_api.router(metrics or Metrics(), checks, stores.queue, stores.problems, stores.mailroom.outbound.count)
-    )
+    figures = (stores.queue, stores.problems, stores.mailroom.outbound.count, WorkerQueues(stores.database).stats)
+    app.include_router(metrics_api.router(metrics or Metrics(), checks, *figures))
     app.include_router(activity.router(stores.mailroom.activity, stores.accounts))
     send_link = link_sender(router, public_url)
     mail_api.install(app, stores.mailroom, stores.accounts, settings, worker_names(settings), router, send_link)

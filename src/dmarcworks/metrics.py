@@ -46,6 +46,12 @@ class Metrics:
         self.queue_age = Gauge(
             "dmarcworks_queue_oldest_seconds", "Age of the oldest mail that waits to be read.", registry=registry
         )
+        self.worker_queue = Gauge(
+            "dmarcworks_worker_queue_messages",
+            "Messages in the queues of users' workers by state; dead ones wait for a person.",
+            ["state"],
+            registry=registry,
+        )
         self.outbound = Gauge("dmarcworks_outbound_mails", "Mails that wait for the relay.", registry=registry)
         self.problems = Gauge("dmarcworks_problems_open", "Problems that nobody has closed.", registry=registry)
         self.store_up = Gauge(

@@ -64,13 +64,37 @@ async def test_what_is_given_up_stays_or_moves(queues: WorkerQueues, clock: Cloc
     (moved,) = await queues.receive("graves", limit=10, lease=60)
     assert (moved.id, moved.body, moved.sent, moved.attempts) == (two.id, b"2", two.sent, 1)
     (dead,) = await queues.dead("a")
-    assert (dead.id, dead.body, dead.error) == (one.id, b"1", "broken")
-    assert await queues.requeue("b", one.id) is False
-    assert await queues.requeue("a", one.id) is True
+    assert (dead.id, dead.queue, dead.body, dead.attempts, dead.error) == (one.id, "a", b"1", 1, "broken")
+    assert await queues.dead(message_id=two.id) == []
+    assert await queues.requeue("b", one.id) == 0
+    assert await queues.requeue("a", one.id) == 1
     (alive,) = await queues.receive("a", limit=10, lease=60)
     assert (alive.id, alive.attempts) == (one.id, 1)
     await queues.settle([], [Given(alive, "broken", dead=True)])
-    assert [await queues.discard("a", one.id), await queues.discard("a", one.id)] == [True, False]
+    assert [await queues.discard("a", one.id), await queues.discard("a", one.id)] == [1, 0]
+
+
+async def test_all_that_is_dead_is_taken_together(queues: WorkerQueues, clock: Clock) -> None:
+    """Of one queue or of all; what lives is not touched, whatever its queue."""
+    for name in ("a", "b"):
+        await queues.send(name, [text("1"), text("2"), text("alive")])
+        for message in await queues.receive(name, limit=2, lease=60):
+            clock.now += 1
+            await queues.settle([], [Given(message, "broken", dead=True)])
+    assert [(one.queue, one.body) for one in await queues.dead()] == [
+        ("b", b"2"),
+        ("b", b"1"),
+        ("a", b"2"),
+        ("a", b"1"),
+    ]
+    assert [one.body for one in await queues.dead("a", limit=1)] == [b"2"]
+    assert await queues.discard("b") == 2
+    assert await queues.requeue() == 2
+    assert {name: (found.ready, found.dead) for name, found in (await queues.stats()).items()} == {
+        "a": (3, 0),
+        "b": (1, 0),
+    }
+    assert (await queues.requeue(), await queues.discard()) == (0, 0)
 
 
 async def test_a_delivery_that_was_no_try_does_not_count(queues: WorkerQueues, clock: Clock) -> None:

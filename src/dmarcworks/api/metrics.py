@@ -14,10 +14,12 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from dmarcworks.api.rest import Check
-from dmarcworks.bindings.contracts import Queue
+from dmarcworks.bindings.contracts import Queue, QueueStats
 from dmarcworks.catalogue.problems import Problems
 from dmarcworks.errors import DmarcworksError
 from dmarcworks.metrics import Metrics
+
+_STATES = ("ready", "delayed", "leased", "dead")
 
 
 def router(
@@ -26,10 +28,14 @@ def router(
     queue: Queue,
     problems: Problems,
     outbound: Callable[[], Awaitable[int]] | None = None,
+    workers: Callable[[], Awaitable[Mapping[str, QueueStats]]] | None = None,
     *,
     timeout: float = 3.0,
 ) -> APIRouter:
-    """The route; `checks` by the store's name, `timeout` in seconds for each question."""
+    """The route; `checks` by the store's name, `timeout` in seconds for each question.
+
+    `outbound` counts what waits for the relay, `workers` tells the queues of users' workers.
+    """
     routes = APIRouter()
 
     @routes.get("/metrics", include_in_schema=False)
@@ -39,11 +45,16 @@ def router(
             metrics.store_up.labels(name).set(up)
         with contextlib.suppress(DmarcworksError, TimeoutError):
             stats = await asyncio.wait_for(queue.stats(), timeout)
-            for state in ("ready", "delayed", "leased", "dead"):
+            for state in _STATES:
                 metrics.queue.labels(state).set(getattr(stats, state))
             metrics.queue_age.set(stats.oldest_age)
         with contextlib.suppress(DmarcworksError, TimeoutError):
             metrics.problems.set(await asyncio.wait_for(problems.count(), timeout))
+        if workers is not None:
+            with contextlib.suppress(DmarcworksError, TimeoutError):
+                queues = (await asyncio.wait_for(workers(), timeout)).values()
+                for state in _STATES:
+                    metrics.worker_queue.labels(state).set(sum(getattr(found, state) for found in queues))
         if outbound is not None:
             with contextlib.suppress(DmarcworksError, TimeoutError):
                 metrics.outbound.set(await asyncio.wait_for(outbound(), timeout))

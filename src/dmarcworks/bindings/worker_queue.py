@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 
 from dmarcworks.bindings.contracts import QUEUE_BATCH, Database, QueueStats, Wakes
 from dmarcworks.bindings.groups import Groups
@@ -62,12 +62,14 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """A message that was given up and stays: its last error, and when it died."""
+    """A message that was given up and stays: its tries, its last error, and when it died."""
 
     id: int
+    queue: str
     type: str
     body: bytes
     sent: datetime
+    attempts: int
     error: str
     died: datetime
 
@@ -194,38 +196,40 @@ class WorkerQueues:
             for row in rows
         }
 
-    async def dead(self, queue: str, *, limit: int = 100) -> Sequence[Dead]:
-        """What was given up and stays, newest first, at most 1,000."""
-        found = select(table).where(table.c.queue == queue, table.c.dead.is_not(None)).order_by(table.c.id.desc())
+    async def dead(self, queue: str = "", *, limit: int = 100, message_id: int | None = None) -> Sequence[Dead]:
+        """What was given up and stays, of one queue or all, newest first, at most 1,000; or the one with this id."""
+        found = select(table).where(_dead(queue, message_id)).order_by(table.c.dead.desc(), table.c.id.desc())
         async with self._database.read() as connection:
             rows = (await connection.execute(found.limit(min(limit, 1000)))).all()
         return [
             Dead(
                 row.id,
+                row.queue,
                 row.type,
                 bytes(row.body),
                 datetime.fromtimestamp(row.sent, UTC),
+                row.attempts,
                 row.error or "",
                 datetime.fromtimestamp(row.dead, UTC),
             )
             for row in rows
         ]
 
-    async def requeue(self, queue: str, message_id: int) -> bool:
-        """Deliver a dead one again with all its tries; False when there is no such one."""
+    async def requeue(self, queue: str = "", message_id: int | None = None) -> int:
+        """Deliver a dead one (or every one of the queue, or of all) again with all its tries; how many there were."""
         revived = update(table).where(_dead(queue, message_id)).values(dead=None, ready=self._clock(), attempts=0)
         async with self._database.write() as connection:
-            found = (await connection.execute(revived)).rowcount > 0
+            found = (await connection.execute(revived)).rowcount
             if isinstance(self._database, Wakes):
                 await self._database.notify(connection, "worker_queue")
         if found:
-            self._events[queue].set()
+            self._heard()
         return found
 
-    async def discard(self, queue: str, message_id: int) -> bool:
-        """Remove a dead one for good; False when there is no such one."""
+    async def discard(self, queue: str = "", message_id: int | None = None) -> int:
+        """Remove a dead one (or every one of the queue, or of all) for good; how many there were."""
         async with self._database.write() as connection:
-            return (await connection.execute(delete(table).where(_dead(queue, message_id)))).rowcount > 0
+            return (await connection.execute(delete(table).where(_dead(queue, message_id)))).rowcount
 
 
 def _ready(queue: str, now: float) -> Any:
@@ -236,5 +240,10 @@ def _as_delivered(message: Leased) -> Any:
     return and_(table.c.id == message.id, table.c.attempts == message.attempts, table.c.dead.is_(None))
 
 
-def _dead(queue: str, message_id: int) -> Any:
-    return and_(table.c.queue == queue, table.c.id == message_id, table.c.dead.is_not(None))
+def _dead(queue: str, message_id: int | None) -> Any:
+    wanted: list[ColumnElement[bool]] = [table.c.dead.is_not(None)]
+    if queue:
+        wanted.append(table.c.queue == queue)
+    if message_id is not None:
+        wanted.append(table.c.id == message_id)
+    return and_(*wanted)

@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": "Run it all on a throw-away home with 90 days of sample reports.",
     "domain": "The domains that reports are taken for.",
     "route": "Where mail for an address goes: to a worker, on to somebody, nowhere.",
+    "queue": "What waits in the queues of workers, and what was given up.",
     "token": "Tokens that let a program ask over HTTP.",
     "user": "Who may log in to the dashboard.",
     "audit": "Who changed what, when and from where.",

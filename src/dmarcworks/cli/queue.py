@@ -1,0 +1,186 @@
+"""`dmarcworks queue …`: what waits in the queues of users' workers, and what a person does about what was given up."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import typer
+
+from dmarcworks.bindings.contracts import QueueStats
+from dmarcworks.bindings.worker_queue import Dead, WorkerQueues
+from dmarcworks.cli.common import print_json, print_table, with_stores
+from dmarcworks.errors import NotFoundError, UsageError
+from dmarcworks.settings import Settings
+from dmarcworks.stores import Stores
+from dmarcworks.workers.batch import decode
+
+app = typer.Typer(help="What waits in the queues of workers, and what was given up.", add_completion=False)
+_JSON = typer.Option(False, "--json", help="Print JSON for machines.")
+_ID = typer.Argument(help="The message's number, as `dmarcworks queue dead` tells it.")
+_ID_OR_ALL = typer.Argument(0, help="The message's number.", show_default=False)
+_QUEUE = typer.Option("", "--queue", help="With --all: only of this queue.")
+_SHOWN = 80
+
+
+@app.callback(invoke_without_command=True)
+def _default(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_(as_json=False)
+
+
+@app.command("list")
+def list_(as_json: bool = _JSON) -> None:
+    """List the queues that hold something."""
+
+    async def work(stores: Stores, _: Settings) -> Mapping[str, QueueStats]:
+        return await WorkerQueues(stores.database).stats()
+
+    queues = with_stores(work)
+    if as_json:
+        print_json([{"queue": name, **asdict(found)} for name, found in queues.items()])
+        return
+    rows = [
+        (name, found.ready, found.delayed, found.leased, found.dead, f"{found.oldest_age:.0f} s")
+        for name, found in queues.items()
+    ]
+    columns = ["queue", "ready", "delayed", "in hand", "dead", "oldest"]
+    print_table(columns, rows, "Nothing waits in a worker's queue, and nothing was given up.")
+
+
+@app.command()
+def dead(
+    queue: str = typer.Argument("", help="Only of this queue.", show_default=False),
+    limit: int = typer.Option(100, "--limit", min=1, max=1000, help="At most this many, newest first."),
+    as_json: bool = _JSON,
+) -> None:
+    """List what was given up, newest first."""
+
+    async def work(stores: Stores, _: Settings) -> list[Dead]:
+        return list(await WorkerQueues(stores.database).dead(queue, limit=limit))
+
+    letters = with_stores(work)
+    if as_json:
+        print_json([_document(letter) for letter in letters])
+        return
+    rows = [(one.id, one.queue, one.died, one.attempts, one.error, _excerpt(one)) for one in letters]
+    print_table(["id", "queue", "given up", "tries", "error", "body"], rows, "Nothing was given up.")
+
+
+@app.command()
+def show(
+    message_id: int = _ID,
+    raw: bool = typer.Option(False, "--raw", help="Write the body's bytes to standard output instead."),
+    as_json: bool = _JSON,
+) -> None:
+    """Show one message that was given up, with its whole body."""
+
+    async def work(stores: Stores, _: Settings) -> Dead:
+        return await _letter(stores, message_id)
+
+    letter = with_stores(work)
+    if raw:
+        sys.stdout.buffer.write(letter.body)
+    elif as_json:
+        print_json(_document(letter))
+    else:
+        print_table(["field", "value"], list(_document(letter).items()), "")
+
+
+@app.command()
+def retry(
+    message_id: int = _ID_OR_ALL,
+    every: bool = typer.Option(False, "--all", help="Every one that was given up."),
+    queue: str = _QUEUE,
+    as_json: bool = _JSON,
+) -> None:
+    """Deliver again what was given up, with all its tries. The running server does it within a second."""
+    _one_or_all(message_id, every, queue)
+
+    async def work(stores: Stores, _: Settings) -> int:
+        if not every:
+            await _letter(stores, message_id)
+        done = await WorkerQueues(stores.database).requeue(queue, None if every else message_id)
+        await _noted(stores, "retry", message_id, queue, done)
+        return done
+
+    done = with_stores(work)
+    print_json({"messages": done}) if as_json else print(f"{_count(done)} will be delivered again")
+
+
+@app.command()
+def discard(
+    message_id: int = _ID_OR_ALL,
+    every: bool = typer.Option(False, "--all", help="Every one that was given up."),
+    queue: str = _QUEUE,
+    yes: bool = typer.Option(False, "--yes", help="Do not ask."),
+    as_json: bool = _JSON,
+) -> None:
+    """Remove for good what was given up."""
+    _one_or_all(message_id, every, queue)
+
+    async def find(stores: Stores, _: Settings) -> str:
+        if not every:
+            letter = await _letter(stores, message_id)
+            return f"Message {letter.id} of {letter.queue}: {_plain(letter.error)}"
+        found = await WorkerQueues(stores.database).stats()
+        return _count(sum(stats.dead for name, stats in found.items() if queue in ("", name)))
+
+    async def work(stores: Stores, _: Settings) -> int:
+        if not every:
+            await _letter(stores, message_id)
+        done = await WorkerQueues(stores.database).discard(queue, None if every else message_id)
+        await _noted(stores, "discard", message_id, queue, done)
+        return done
+
+    if not yes:
+        print(with_stores(find), file=sys.stderr)
+        typer.confirm("Remove for good?", abort=True, err=True)
+    done = with_stores(work)
+    print_json({"messages": done}) if as_json else print(f"{_count(done)} removed")
+
+
+async def _letter(stores: Stores, message_id: int) -> Dead:
+    found = await WorkerQueues(stores.database).dead(message_id=message_id)
+    if not found:
+        raise NotFoundError(f"no message {message_id} was given up; `dmarcworks queue dead` names them")
+    return found[0]
+
+
+async def _noted(stores: Stores, action: str, message_id: int, queue: str, done: int) -> None:
+    if done:
+        target = str(message_id) if message_id else queue or "all queues"
+        await stores.audit.add(f"worker_queue.{action}", target, account_id=None, detail={"messages": done})
+
+
+def _one_or_all(message_id: int, every: bool, queue: str) -> None:
+    if bool(message_id) == every:
+        raise UsageError("name one message by its number, or all with --all")
+    if queue and not every:
+        raise UsageError("--queue goes with --all")
+
+
+def _document(letter: Dead) -> dict[str, Any]:
+    """A letter for machines: the body as it was sent, bytes in base64."""
+    body = decode(letter.type, letter.body)
+    shown = base64.b64encode(body).decode() if isinstance(body, bytes) else body
+    return {**asdict(letter), "body": shown}
+
+
+def _excerpt(letter: Dead) -> str:
+    """The beginning of a body in one line."""
+    if letter.type == "bytes":
+        return f"{len(letter.body)} bytes"
+    text = letter.body[: 4 * _SHOWN].decode("utf-8", "replace")
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def _count(number: int) -> str:
+    return f"{number} message{'' if number == 1 else 's'}"
+
+
+def _plain(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)
