@@ -114,6 +114,19 @@ def test_a_file_that_is_not_there_is_told(variable: str, tmp_path: Path) -> None
         load({variable: str(tmp_path / "absent")})
 
 
+def test_a_secrets_file_that_holds_none_is_told(tmp_path: Path) -> None:
+    """An empty file, a folder and bytes that are no text are errors with name, path and reason, and quote nothing."""
+    secret = tmp_path / "key"
+    for content, reason in ((b" \n", " is empty"), (b"hush\xff", " cannot be read: it is no text")):
+        secret.write_bytes(content)
+        with pytest.raises(SettingsError) as refused:
+            load({"DMARCWORKS_DKIM_KEY_FILE": str(secret)})
+        assert str(refused.value) == f"DMARCWORKS_DKIM_KEY_FILE={secret}{reason}"
+    with pytest.raises(SettingsError) as refused:
+        load({"DMARCWORKS_DKIM_KEY_FILE": str(tmp_path)})
+    assert str(refused.value) == f"DMARCWORKS_DKIM_KEY_FILE={tmp_path} cannot be read: Is a directory"
+
+
 def test_a_toml_file_sets_and_the_environment_wins(tmp_path: Path) -> None:
     """The file that DMARCWORKS_CONFIG names stands between the defaults and the environment."""
     config = tmp_path / "dmarcworks.toml"

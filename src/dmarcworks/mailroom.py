@@ -120,12 +120,13 @@ async def fed(settings: Settings, workers: Sequence[Apart], queues: WorkerQueues
 
 
 async def deliverer(settings: Settings, stores: Stores, metrics: Metrics) -> Deliverer | None:
-    """The way out; None when the settings name no relay."""
+    """The way out; None when the settings name no relay. A key that is none is told without a relay too."""
     relay = parse_relay(settings.relay_url, settings.hostname)
-    if relay is None:
-        return None
     domain = settings.dkim_domain or settings.hostname
     key = settings.dkim_key
+    signer = Signer(key, settings.dkim_selector, domain, settings.hostname) if key else None
+    if relay is None:
+        return None
     return Deliverer(
         hostname=settings.hostname,
         relay=relay,
@@ -135,7 +136,7 @@ async def deliverer(settings: Settings, stores: Stores, metrics: Metrics) -> Del
         srs=Srs(settings.hostname, await _srs_secret(stores.kv), time.time),
         check=checker(settings),
         metrics=metrics,
-        signer=Signer(key, settings.dkim_selector, domain, settings.hostname) if key else None,
+        signer=signer,
         days=settings.relay_days,
     )
 

@@ -309,9 +309,15 @@ def _toml(path: str) -> dict[str, Any]:
 
 def _secret(variable: str, path: str) -> str:
     try:
-        return Path(path).read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{variable}={path} cannot be read: {error}") from None
+        value = Path(path).read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"{variable}={path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:  # its words would quote the secret
+        raise SettingsError(f"{variable}={path} cannot be read: it is no text") from None
+    if not value:
+        # A secret that was not filled in must not turn off what it is for.
+        raise SettingsError(f"{variable}={path} is empty")
+    return value
 
 
 def _shown(name: str, value: str) -> str:

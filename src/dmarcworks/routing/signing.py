@@ -33,7 +33,8 @@ class Signer:
         try:
             self.sign(b"From: a@b.example\r\n\r\nx\r\n")
         except _BROKEN as error:
-            raise SettingsError(f"DMARCWORKS_DKIM_KEY is no RSA key in PEM form: {error}") from None
+            name = "DMARCWORKS_DKIM_KEY (or what DMARCWORKS_DKIM_KEY_FILE names)"
+            raise SettingsError(f"{name} is no RSA key in PEM form: {error}") from None
 
     def sign(self, raw: bytes) -> bytes:
         """The mail with a signature in front."""
