@@ -16,6 +16,7 @@ FLOORS = {
     "failpoints": 2,
     "logs": 2,
     "threads": 2,
+    "garbage": 2,
     "metrics": 2,
     "bindings": 3,
     "catalogue": 4,

@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from dmarcworks import garbage
 from dmarcworks.reports.model import AggregateReport, FailureReport, Reading, TlsReport
 from dmarcworks.reports.plain import plain
 from dmarcworks.sources.files import Member, count, members, read
@@ -83,10 +84,11 @@ def parse(
 
 def _all(paths: list[str], format: Format, jobs: int, total: int) -> Iterator[Parsed]:
     """Every member in order; over several processes a bounded number is in flight."""
+    garbage.rarely()
     if jobs < 2 or total < _ALONE:
         yield from (render(member, format) for member in members(paths))
         return
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=garbage.rarely) as pool:
         flying: list[Future[Parsed]] = []
         for member in members(paths):
             flying.append(pool.submit(render, member, format))

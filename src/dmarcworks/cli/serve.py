@@ -9,7 +9,7 @@ from collections.abc import Collection
 import typer
 import uvloop
 
-from dmarcworks import logs, threads
+from dmarcworks import garbage, logs, threads
 from dmarcworks.app import ROLES, Running
 from dmarcworks.app import serve as run
 from dmarcworks.errors import UsageError
@@ -29,6 +29,7 @@ def serve(
         raise UsageError(f"--roles is a list of {', '.join(ROLES)}, not {roles!r}")
     settings, _ = load()
     logs.setup(settings.log_format, settings.log_level)
+    garbage.rarely()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(settings, wanted))
 

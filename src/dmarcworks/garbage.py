@@ -1,0 +1,17 @@
+"""How often this process looks for garbage in cycles: for work that makes many values and hardly ever a cycle."""
+
+from __future__ import annotations
+
+import gc
+
+__all__ = ["rarely"]
+
+# New containers until the youngest are looked through; the interpreter's own is 700, a few mails' worth.
+_YOUNG = 10_000
+
+
+def rarely() -> None:
+    """Look for cycles rarely, and never again at what is there now. For the start of long work, after the imports."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG, 10, 10)
