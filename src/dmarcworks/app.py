@@ -26,7 +26,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from dmarcworks import mail_api, programs
 from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions import Questions
-from dmarcworks.api import activity, auth, rest, sql_internal
+from dmarcworks.api import auth, rest, sql_internal
 from dmarcworks.api import metrics as metrics_api
 from dmarcworks.api import sql as sql_api
 from dmarcworks.api.graphql import router as graphql
@@ -110,7 +110,6 @@ def http_app(
     app.include_router(graphql.router(graphs))
     figures = (stores.queue, stores.problems, stores.mailroom.outbound.count, WorkerQueues(stores.database).stats)
     app.include_router(metrics_api.router(metrics or Metrics(), checks, *figures))
-    app.include_router(activity.router(stores.mailroom.activity, stores.accounts))
     send_link = link_sender(router, public_url)
     mail_api.install(app, stores.mailroom, stores.accounts, settings, worker_names(settings), router, send_link)
     deps = Deps(

@@ -34,6 +34,7 @@ def rest_deps(
         accounts=stores.accounts,
         arrivals=stores.arrivals,
         problems=stores.problems,
+        activity=stores.mailroom.activity,
         audit=stores.audit,
         listing=Listing(stores.database),
         uploads=Uploads(stores.database),

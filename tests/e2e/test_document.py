@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from tests.e2e.conftest import System
+from tests.e2e.conftest import System, wait_for
 from tests.rest.conftest import aggregate
 
 EXAMPLES = int(os.environ.get("DMARCWORKS_TEST_SCHEMA_EXAMPLES", "5"))
@@ -54,7 +54,9 @@ class Served:
             "POST", "/reports?domain=one.example&name=r.xml.gz", gzip.compress(aggregate("one.example", "r"))
         )
         self.call("POST", "/reports?domain=one.example", b"<feedback/>")
+        assert self.system.send(self.system.rua["one.example"], b"Subject: x\r\n\r\nx") == [(250, "")]
         self.system.settle()
+        wait_for(lambda: self.system.rows("SELECT id FROM activity"), "a line in the activity log")
         items = {
             name: self.call("GET", f"/{name}")["items"]
             for name in ("domains", "reports", "problems", "users", "tokens")
@@ -68,6 +70,7 @@ class Served:
             "user_id": [items["users"][0]["id"]],
             "token_id": [items["tokens"][0]["id"]],
             "account_id": [self.system.account_id],
+            "line_id": [self.call("GET", "/activity")["activity"][0]["id"]],
         }
 
     def call(self, method: str, path: str, body: bytes | None = None) -> Any:

@@ -180,6 +180,29 @@ async def test_the_activity_log_has_the_same_walls(house: House) -> None:
     assert (await house.get("read", "/activity/summary"))["handled"] == 3
     assert (await house.get("limited", "/activity/summary"))["handled"] == 1
     assert (await house.get("theirs", "/activity"))["activity"] == []
+    for line in lines:
+        answer = await house.ask("theirs", "GET", f"/activity/{line['id']}")
+        never = await house.ask("theirs", "GET", "/activity/999999")
+        assert (answer.status_code, answer.json()) == (404, never.json())
+
+
+async def test_the_activity_log_answers_like_every_route(house: House) -> None:
+    """A tag that saves reading it again, times in UTC, and errors as problem+json."""
+    wrong = await house.ask("read", "GET", "/activity?outcome=lost")
+    assert (wrong.status_code, wrong.headers["content-type"]) == (400, "application/problem+json")
+    assert wrong.json()["detail"] == "outcome is one of handled, replied, forwarded, dropped, rejected, failed"
+    asked = "/activity/summary?since=2026-11-01T02:00:00%2B02:00&until=2026-11-02&step=43200"
+    answer = await house.ask("read", "GET", asked)
+    none = dict.fromkeys(("received", "handled", "replied", "forwarded", "dropped", "rejected", "failed"), 0)
+    assert answer.json() == {
+        "since": "2026-11-01T00:00:00+00:00",
+        "until": "2026-11-02T00:00:00+00:00",
+        "step": 43200,
+        **none,
+        "series": [{"start": f"2026-11-01T{hour}:00:00+00:00", **none} for hour in ("00", "12")],
+    }
+    again = await house.ask("read", "GET", asked, headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
 
 
 async def test_lists_of_a_neighbour_are_empty_of_ours(house: House) -> None:
@@ -224,6 +247,16 @@ async def test_a_cursor_opens_no_wall(house: House) -> None:
         "/domains/one.example/figures?first=9999-12-31",
         "/reports?cursor=WyJyZXBvcnRzIixOYU4sIiJd",
         "/problems/99999999999999999999",
+        "/activity/99999999999999999999",
+        "/activity/-99999999999999999999",
+        "/activity?before=99999999999999999999",
+        "/activity?before=-1",
+        "/activity?q=%00%25'",
+        "/activity?since=0001-01-01T00:00:00%2B14:00",
+        "/activity?until=9999-12-31T23:59:59-14:00",
+        "/activity/summary?until=0001-01-01",
+        "/activity/summary?since=9999-12-30&until=9999-12-31T23:59:59",
+        "/activity/summary?step=99999999999999999999",
     ],
 )
 async def test_odd_parameters_break_nothing(house: House, path: str) -> None:

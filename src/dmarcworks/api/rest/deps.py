@@ -17,6 +17,7 @@ from dmarcworks.analytics.questions import Questions
 from dmarcworks.api import auth
 from dmarcworks.bindings.contracts import Analytics, Objects
 from dmarcworks.catalogue.accounts import Accounts, Domain, Token
+from dmarcworks.catalogue.activity import Activity
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit
 from dmarcworks.catalogue.idempotency import Idempotency
@@ -52,6 +53,7 @@ class RestDeps:
     accounts: Accounts
     arrivals: Arrivals
     problems: Problems
+    activity: Activity
     audit: Audit
     listing: Listing
     uploads: Uploads

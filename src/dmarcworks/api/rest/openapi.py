@@ -11,6 +11,7 @@ from dmarcworks import __version__
 from dmarcworks.api.limits import Limits
 from dmarcworks.api.rest import (
     accounts,
+    activity,
     audit_log,
     domains,
     errors,
@@ -27,7 +28,7 @@ from dmarcworks.api.rest.deps import RestDeps
 __all__ = ["PREFIX", "api"]
 
 PREFIX = "/api/v1"
-_MODULES = (accounts, domains, figures, people, reports, uploads, problems, exports, audit_log, sql_log)
+_MODULES = (accounts, domains, figures, people, reports, uploads, problems, exports, activity, audit_log, sql_log)
 _ABOUT = """\
 Domains, reports, problems and figures of one account, for programs.
 
