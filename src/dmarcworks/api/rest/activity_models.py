@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
 from dmarcworks.api.rest.examples import ID, RUA
 from dmarcworks.catalogue.activity import Bucket, Line
@@ -17,7 +17,7 @@ from dmarcworks.catalogue.activity import Bucket, Line
 __all__ = ["ActivityOut", "ActivityPage", "ActivityStep", "ActivitySummary", "Outcome"]
 
 Outcome = Literal["handled", "replied", "forwarded", "dropped", "rejected", "failed"]
-_AT = {"format": "date-time"}
+_AT: dict[str, JsonValue] = {"format": "date-time"}
 _WHEN = "2026-11-24T12:00:00+00:00"
 
 
