@@ -353,8 +353,10 @@ async def test_a_store_of_the_first_version_gets_the_daily_sums(analytics: Analy
     await analytics.execute("TRUNCATE TABLE schema_versions")
     await analytics.execute(before)
     account = await store(analytics, rows)
-    assert await schema.migrate(analytics) == 2
-    await analytics.execute("ALTER TABLE dmarc_reports MATERIALIZE PROJECTION daily SETTINGS mutations_sync = 2")
+    assert await schema.migrate(analytics) == 3
+    await analytics.execute(
+        f"ALTER TABLE dmarc_reports MATERIALIZE PROJECTION {schema.DAILY.name} SETTINGS mutations_sync = 2"
+    )
     await both(analytics, account)
     made_now = await analytics.query(
         "SELECT create_table_query FROM system.tables WHERE name = 'dmarc_reports'", format="RawBLOB"

@@ -34,7 +34,7 @@ class FailureSource:
     last_day: date
 
 
-_INCIDENTS = "count() AS reports, sum(ifNull(incidents, 1)) AS incidents_"
+_INCIDENTS = "count() AS reports, sum(toUInt128(ifNull(incidents, 1))) AS incidents_"
 
 
 class FailureQuestions(Asker):

@@ -43,7 +43,7 @@ class PolicyEffect(Counted):
     last_day: date
 
 
-_THROUGH = "sumIf(count, dmarc = 'fail' AND ifNull(disposition, 'none') NOT IN ('quarantine', 'reject'))"
+_THROUGH = "sumIf(toUInt128(count), dmarc = 'fail' AND ifNull(disposition, 'none') NOT IN ('quarantine', 'reject'))"
 
 
 class PolicyQuestions(Asker):
@@ -55,7 +55,8 @@ class PolicyQuestions(Asker):
         """Messages by what receivers did with them, most first."""
         scope = Scope.of(account_id, domain_id, first, last)
         rows = await self._ask(
-            f"SELECT {said('disposition')} AS done, sum(count) AS messages, sumIf(count, dmarc = 'pass') AS passed"
+            f"SELECT {said('disposition')} AS done, sum(toUInt128(count)) AS messages,"
+            " sumIf(toUInt128(count), dmarc = 'pass') AS passed"
             f" FROM dmarc_reports WHERE {scope.where} GROUP BY done ORDER BY messages DESC, done",
             scope.parameters,
         )
@@ -67,8 +68,8 @@ class PolicyQuestions(Asker):
         """Messages by override reason and its comment, most first; a message with two reasons counts under each."""
         scope = Scope.of(account_id, domain_id, first, last).narrowed("notEmpty(reasons)")
         rows = await self._ask(
-            f"SELECT {said('one.type')} AS type, {said('one.comment')} AS comment, sum(count) AS messages,"
-            " sumIf(count, dmarc = 'fail') AS failed FROM"
+            f"SELECT {said('one.type')} AS type, {said('one.comment')} AS comment, sum(toUInt128(count)) AS messages,"
+            " sumIf(toUInt128(count), dmarc = 'fail') AS failed FROM"
             f" (SELECT count, dmarc, arrayJoin(reasons) AS one FROM dmarc_reports WHERE {scope.where})"
             " GROUP BY type, comment ORDER BY messages DESC, type, comment LIMIT {limit:UInt32}",
             scope.parameters | {"limit": limit},

@@ -111,9 +111,10 @@ class SenderQuestions(Asker):
         """DKIM domains and selectors by messages, most first."""
         scope = Scope.of(account_id, domain_id, first, last)
         rows = await self._ask(
-            f"SELECT {said('one.domain')} AS signer, {said('one.selector')} AS selector, sum(count) AS messages,"
-            " sumIf(count, one.result = 'pass') AS valid,"
-            " sumIf(count, one.result = 'pass' AND dkim_aligned = 'pass') AS aligned,"
+            f"SELECT {said('one.domain')} AS signer, {said('one.selector')} AS selector,"
+            " sum(toUInt128(count)) AS messages,"
+            " sumIf(toUInt128(count), one.result = 'pass') AS valid,"
+            " sumIf(toUInt128(count), one.result = 'pass' AND dkim_aligned = 'pass') AS aligned,"
             " min(day) AS first_day, max(day) AS last_day FROM"
             f" (SELECT count, day, dkim_aligned, arrayJoin(dkim) AS one FROM dmarc_reports WHERE {scope.where})"
             " GROUP BY signer, selector ORDER BY messages DESC, signer, selector LIMIT {limit:UInt32}",

@@ -148,7 +148,7 @@ class SourceQuestions(Asker):
         """When an address was first and last reported; None when never."""
         scope = Scope.of(account_id, domain_id, None, None).narrowed("source_ip = {source_ip:String}")
         (row,) = await self._ask(
-            "SELECT min(day) AS first_day, max(day) AS last_day, sum(count) AS messages, count() AS records"
+            "SELECT min(day) AS first_day, max(day) AS last_day, sum(toUInt128(count)) AS messages, count() AS records"
             f" FROM dmarc_reports WHERE {scope.where}",
             scope.parameters | {"source_ip": source_ip},
         )
@@ -184,7 +184,8 @@ class SourceQuestions(Asker):
             if value is not None:
                 scope = scope.narrowed(f"{name} = {{{name}:String}}", **{name: value})
         (totals,) = await self._ask(
-            f"SELECT count() AS total, sum(count) AS messages FROM dmarc_reports WHERE {scope.where}", scope.parameters
+            f"SELECT count() AS total, sum(toUInt128(count)) AS messages FROM dmarc_reports WHERE {scope.where}",
+            scope.parameters,
         )
         rows = await self._ask(
             f"SELECT {_RECORD} FROM dmarc_reports WHERE {scope.where}"

@@ -48,7 +48,9 @@ class TlsFailureVolume:
     last_day: date
 
 
-_SESSIONS = "sum(ifNull(successful_sessions, 0)) AS successful, sum(ifNull(failed_sessions, 0)) AS failed"
+_SESSIONS = (
+    "sum(toUInt128(ifNull(successful_sessions, 0))) AS successful, sum(toUInt128(ifNull(failed_sessions, 0))) AS failed"
+)
 
 
 class TlsQuestions(Asker):
@@ -98,7 +100,7 @@ class TlsQuestions(Asker):
         scope = Scope.of(account_id, domain_id, first, last).narrowed("notEmpty(failures)")
         rows = await self._ask(
             f"SELECT {said('one.result_type')} AS result, {said('one.receiving_mx_hostname')} AS mx,"
-            " sum(ifNull(one.failed_sessions, 0)) AS failed, uniqExact(report_key) AS reports,"
+            " sum(toUInt128(ifNull(one.failed_sessions, 0))) AS failed, uniqExact(report_key) AS reports,"
             " min(day) AS first_day, max(day) AS last_day FROM"
             f" (SELECT day, report_key, arrayJoin(failures) AS one FROM tls_reports WHERE {scope.where})"
             " GROUP BY result, mx ORDER BY failed DESC, result, mx LIMIT {limit:UInt32}",

@@ -73,6 +73,15 @@ _MIGRATIONS = (
             f"ALTER TABLE {DMARC_REPORTS.name} MATERIALIZE PROJECTION {DAILY.name} SETTINGS mutations_sync = 0",
         ),
     ),
+    _Migration(
+        3,
+        "daily sums in 128 bits",
+        (
+            f"ALTER TABLE {DMARC_REPORTS.name} DROP PROJECTION IF EXISTS daily",
+            f"ALTER TABLE {DMARC_REPORTS.name} ADD {DAILY.ddl().replace(' ', ' IF NOT EXISTS ', 1)}",
+            f"ALTER TABLE {DMARC_REPORTS.name} MATERIALIZE PROJECTION {DAILY.name} SETTINGS mutations_sync = 0",
+        ),
+    ),
 )
 _VERSIONS = (
     "CREATE TABLE IF NOT EXISTS schema_versions (version UInt32, name String, applied DateTime64(3, 'UTC'))"

@@ -187,19 +187,19 @@ _ALIASES = (
     Alias("dataset", "String", "'dmarc_reports'"),
 )
 
-# A record with index 0 stands for its report. The questions write these sums letter by letter, so that the engine knows
-# them again.
+# In 128 bits, since any reporter may write counts whose sum goes past the end of 64. A record with index 0 stands for
+# its report. The questions write these sums letter by letter, so that the engine knows them again.
 SUMS = (
-    "sum(count)",
-    "sumIf(count, dmarc = 'pass')",
-    "sumIf(count, dkim_aligned = 'pass')",
-    "sumIf(count, spf_aligned = 'pass')",
-    "sumIf(count, disposition = 'quarantine')",
-    "sumIf(count, disposition = 'reject')",
+    "sum(toUInt128(count))",
+    "sumIf(toUInt128(count), dmarc = 'pass')",
+    "sumIf(toUInt128(count), dkim_aligned = 'pass')",
+    "sumIf(toUInt128(count), spf_aligned = 'pass')",
+    "sumIf(toUInt128(count), disposition = 'quarantine')",
+    "sumIf(toUInt128(count), disposition = 'reject')",
     "countIf(record_index = 0)",
 )
 _DAILY = "account_id, domain_id, day, org_name"
-DAILY = Projection("daily", f"SELECT {_DAILY}, {', '.join(SUMS)} GROUP BY {_DAILY}")
+DAILY = Projection("daily_sums", f"SELECT {_DAILY}, {', '.join(SUMS)} GROUP BY {_DAILY}")
 
 DMARC_REPORTS = Table(
     "dmarc_reports",

@@ -20,8 +20,9 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from dmarcworks.analytics.schema import TABLES
-from dmarcworks.api.sql_expressions import DEPTH, INTEGER, Expressions, only, suggest, unsupported
+from dmarcworks.api.sql_expressions import DEPTH, INTEGER, Expressions
 from dmarcworks.api.sql_functions import FORMATS
+from dmarcworks.api.sql_refusals import only, suggest, unsupported
 from dmarcworks.errors import BoundError, DeniedError, QueryError
 
 TEXT_BYTES = 100_000

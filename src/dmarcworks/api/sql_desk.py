@@ -21,9 +21,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dmarcworks.analytics.schema import TABLES
+from dmarcworks.api import sql_sums
 from dmarcworks.api.sql_allow import TEXT_BYTES, Statement, compile_sql
-from dmarcworks.api.sql_expressions import suggest
 from dmarcworks.api.sql_functions import FORMATS
+from dmarcworks.api.sql_refusals import suggest
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.catalogue.queries import Asked
 from dmarcworks.errors import BoundError, DmarcworksError, QueryError
@@ -190,6 +191,8 @@ def explain(text: str, statement: Statement, bounds: QueryBounds) -> str:
         return f"the query needs more than {bounds.memory >> 20} MiB of memory; ask for fewer days or groups"
     if "TOO_MANY_ROWS" in text:
         return f"the result has more than {bounds.rows} rows; add a LIMIT or ask for fewer days"
+    if sql_sums.OVERFLOW in text:
+        return sql_sums.TOO_LARGE
     if "UNKNOWN_IDENTIFIER" in text:
         match = _IDENTIFIER.search(text)
         if match:

@@ -7,58 +7,34 @@ functions and types come out of `sql_functions.py`: nothing is passed through.
 
 from __future__ import annotations
 
-import difflib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from sqlglot import exp
 
 from dmarcworks.analytics.schema import TABLES
+from dmarcworks.api import sql_sums
 from dmarcworks.api.sql_functions import ANY_CASE, FUNCTIONS, NAMES, RENAMED, TYPES, UNITS
+from dmarcworks.api.sql_refusals import only, suggest, unsupported
 from dmarcworks.errors import QueryError
 
 DEPTH = 60
 
 _NUMBER = re.compile(r"[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,4})?")
+_QUOTED = re.compile(r"`(\w+)`")
 INTEGER = re.compile(r"[0-9]{1,18}")
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _BINARY: dict[type[exp.Expr], str] = {
     exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%", exp.EQ: "=", exp.NEQ: "!=", exp.GT: ">",
     exp.GTE: ">=", exp.LT: "<", exp.LTE: "<=", exp.Like: "LIKE", exp.ILike: "ILIKE", exp.DPipe: "||",
 }  # fmt: skip
-# Arguments of nodes that change how a text looks, not what it means.
-_HARMLESS = frozenset({"safe", "typed", "value_constructor", "nulls_first", "desc"})
 _CALLS = (
     exp.Anonymous, exp.AnonymousAggFunc, exp.CombinedAggFunc, exp.ParameterizedAgg, exp.CombinedParameterizedAgg,
 )  # fmt: skip
 _ARRAYS = frozenset(
     column.name for table in TABLES.values() for column in table.columns if column.type.startswith("Array")
 )
-
-
-def suggest(name: str, names: Iterable[str]) -> str:
-    """What to add to an error about an unknown name: the near one, or nothing."""
-    known = sorted(set(names), key=str.lower)
-    same = [near for near in known if near.lower() == name.lower()]
-    near = same[:1] or difflib.get_close_matches(name[:100], known, 1, 0.6)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-def unsupported(node: object, what: str = "") -> QueryError:
-    """The refusal of a node that has no writer, in the original's words."""
-    if not what:
-        name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).upper()
-        what = "CASE WHEN ..." if isinstance(node, exp.Case) else name
-    return QueryError(f"Input was invalid: unsupported expression type: {what}")
-
-
-def only(node: exp.Expr, *keys: str) -> None:
-    """Refuse a node that carries anything besides the arguments that its writer writes."""
-    for key, value in node.args.items():
-        absent = value is None or value is False or (isinstance(value, list | str) and not value)
-        if not absent and key not in keys and key not in _HARMLESS:
-            raise unsupported(node, f"{type(node).__name__.upper()} with {key.strip('_').upper()}")
 
 
 def _string(text: str) -> str:
@@ -72,6 +48,8 @@ class Expressions(ABC):
         self.depth = 0
         self.hidden = ""
         self.parameters: dict[str, None] = {}
+        self._sums = self._nested_sums = 0
+        self._plain = False
         self._writers: dict[type[exp.Expr], Callable[..., str]] = {
             exp.Literal: self._literal, exp.Null: lambda _: "NULL", exp.Boolean: self._boolean,
             exp.Column: self._column, exp.Paren: self._paren, exp.Alias: self._alias, exp.Subquery: self._scalar,
@@ -117,7 +95,17 @@ class Expressions(ABC):
             only(node, "this", "table")
             only(node.this)
             return f"{self.name(node.table)}.*{self.hidden}"
-        return self.expression(node)
+        before = self._sums
+        text = self.expression(node)
+        if self._sums == before or isinstance(node, exp.Alias) or node.find(exp.Query):
+            return text
+        # The column is named after what was asked, not after how it is checked.
+        self._plain = True
+        try:
+            name = _QUOTED.sub(r"\1", self.expression(node))
+            return f"{text} AS {self.name(name)}"
+        finally:
+            self._plain = False
 
     def name(self, name: str) -> str:
         if not name:
@@ -239,7 +227,10 @@ class Expressions(ABC):
         if node.args.get("partition_by"):
             parts.append(f"PARTITION BY {self._list(node.args['partition_by'])}")
         parts += [self.ordering(node.args.get("order")), _frame(node.args.get("spec"))]
-        return f"{self.expression(node.this)} OVER ({' '.join(part for part in parts if part)})"
+        over = f" OVER ({' '.join(part for part in parts if part)})"
+        if isinstance(node.this, exp.ParameterizedAgg | exp.CombinedParameterizedAgg):
+            return self.expression(node.this) + over
+        return self._function(node.this, over)
 
     def ordering(self, node: exp.Expr | None) -> str:
         """ORDER BY …, or nothing."""
@@ -289,18 +280,18 @@ class Expressions(ABC):
     def _list(self, nodes: list[exp.Expr]) -> str:
         return ", ".join(map(self.expression, nodes))
 
-    def _function(self, node: exp.Expr) -> str:
+    def _function(self, node: exp.Expr, over: str = "") -> str:
         only(node, "this", "expressions")
         name, arguments = self._function_name(node), list(node.expressions)
         if name.lower() == "position" and len(arguments) == 1 and isinstance(arguments[0], exp.In):
             only(arguments[0], "this", "field")
             field = arguments[0].args.get("field")
             if field is not None:
-                return f"{name}({self.expression(field)}, {self.expression(arguments[0].this)})"
+                return f"{name}({self.expression(field)}, {self.expression(arguments[0].this)}){over}"
         if name.lower() == "length" and not _is_array(arguments):
             name = "lengthUTF8"
         if name == "quantileWeighted" and len(arguments) == 3:
-            return f"quantileExactWeighted({self.expression(arguments[0])})({self._list(arguments[1:])})"
+            return f"quantileExactWeighted({self.expression(arguments[0])})({self._list(arguments[1:])}){over}"
         if name == "toStartOfWeek":
             arguments.insert(1, exp.Literal.number(1))
         distinct = ""
@@ -309,8 +300,20 @@ class Expressions(ABC):
             distinct, arguments = "DISTINCT ", arguments[0].expressions
         if len(arguments) == 1 and isinstance(arguments[0], exp.Star) and name.lower() == "count":
             only(arguments[0])
-            return f"{name}()"
-        return f"{RENAMED.get(name, name)}({distinct}{self._list(arguments)})"
+            return f"{name}(){over}"
+        if name.lower() in sql_sums.NAMES and not self._plain:
+            return self._sum(name, arguments, bool(distinct), over)
+        return f"{RENAMED.get(name, name)}({distinct}{self._list(arguments)}){over}"
+
+    def _sum(self, name: str, arguments: list[exp.Expr], distinct: bool, over: str) -> str:
+        self._sums += 1
+        self._nested_sums += 1
+        if self._nested_sums > sql_sums.DEEPEST:
+            raise QueryError(f"Input was invalid: sums stand in one another more than {sql_sums.DEEPEST} deep")
+        try:
+            return sql_sums.checked(name, [*map(self.expression, arguments)], distinct=distinct, over=over)
+        finally:
+            self._nested_sums -= 1
 
     def _parametrised(self, node: exp.Expr) -> str:
         only(node, "this", "expressions", "params")

@@ -108,20 +108,20 @@ _ROW_DETAILS = (
 
 
 def _share(condition: str) -> str:
-    return f"if(sum(count) = 0, NULL, sumIf(count, {condition}) / sum(count))"
+    return f"if(sum(toUInt128(count)) = 0, NULL, sumIf(toUInt128(count), {condition}) / sum(toUInt128(count)))"
 
 
 _PASS, _DKIM, _SPF = "dmarc = 'pass'", "dkim_aligned = 'pass'", "spf_aligned = 'pass'"
 _REPORTER = "ifNull(org_name, '')"
 _SUMS = _section(
     "sum",
-    ("totalMatchingMessages", UINT, "sum(count)", "messages"),
-    ("dmarc", UINT, f"sumIf(count, {_PASS})", "messages that pass DMARC"),
-    ("dmarcFail", UINT, "sumIf(count, dmarc = 'fail')", "messages that fail DMARC"),
-    ("dkimPass", UINT, f"sumIf(count, {_DKIM})", "messages with an aligned DKIM pass"),
-    ("spfPass", UINT, f"sumIf(count, {_SPF})", "messages with an aligned SPF pass"),
-    ("quarantined", UINT, "sumIf(count, disposition = 'quarantine')", "messages put into quarantine"),
-    ("rejected", UINT, "sumIf(count, disposition = 'reject')", "messages rejected"),
+    ("totalMatchingMessages", UINT, "sum(toUInt128(count))", "messages"),
+    ("dmarc", UINT, f"sumIf(toUInt128(count), {_PASS})", "messages that pass DMARC"),
+    ("dmarcFail", UINT, "sumIf(toUInt128(count), dmarc = 'fail')", "messages that fail DMARC"),
+    ("dkimPass", UINT, f"sumIf(toUInt128(count), {_DKIM})", "messages with an aligned DKIM pass"),
+    ("spfPass", UINT, f"sumIf(toUInt128(count), {_SPF})", "messages with an aligned SPF pass"),
+    ("quarantined", UINT, "sumIf(toUInt128(count), disposition = 'quarantine')", "messages put into quarantine"),
+    ("rejected", UINT, "sumIf(toUInt128(count), disposition = 'reject')", "messages rejected"),
 )
 _MEASURES = (
     _COUNT,
@@ -183,7 +183,7 @@ _TLS_DETAILS = (
     _texts("sendingIPs", "failures.sending_mta_ip", "addresses that tried"),
 )
 _SHARE_TLS = "if({0} + {1} = 0, NULL, {0} / ({0} + {1}))"
-_OK, _BAD = "sum(ifNull(successful_sessions, 0))", "sum(ifNull(failed_sessions, 0))"
+_OK, _BAD = "sum(toUInt128(ifNull(successful_sessions, 0)))", "sum(toUInt128(ifNull(failed_sessions, 0)))"
 _FAILURE = (
     *_WHEN,
     *_WHOSE,

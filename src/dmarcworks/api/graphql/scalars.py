@@ -52,7 +52,7 @@ SCALARS: dict[str, GraphQLScalarType] = {
     **{
         name: _scalar(name, meaning)
         for name, meaning in (
-            ("uint64", "A whole number, 0 to 2^64-1."),
+            ("uint64", "A whole number from 0 on; a sum is exact, however large."),
             ("uint32", "A whole number."),
             ("uint16", "A whole number."),
             ("uint8", "A whole number."),
