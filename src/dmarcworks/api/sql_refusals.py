@@ -1,4 +1,4 @@
-"""How a stranger's SQL is refused: what has no writer, in the original's words, with the nearest known name beside it."""
+"""How a stranger's SQL is refused: what has no writer, in the original's words, with the nearest known name."""
 
 from __future__ import annotations
 
