@@ -124,6 +124,7 @@ def http_app(
         desk=desk,
         graphs=graphs,
         saved=stores.saved,
+        queries=stores.queries,
         mailroom=stores.mailroom,
         hostname=settings.hostname.lower(),
         public_url=public_url,

@@ -200,9 +200,10 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         questions=questions,
         objects=objects,
         audit=Audit(database, clock=clock),
-        desk=Desk(analytics, QueryBounds()),
+        desk=Desk(analytics, QueryBounds(), stores.queries.note),
         graphs=Graphs(analytics, database, accounts, sql=QueryBounds(), clock=clock),
         saved=SavedQueries(database, clock=clock),
+        queries=stores.queries,
         mailroom=mailroom,
         hostname=HOST,
         public_url="http://127.0.0.1",
@@ -212,6 +213,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     made = House(app, clock, accounts, arrivals, problems, objects, analytics, mailroom, stores)
     await fill(made)
     yield made
+    await stores.queries.close()
     await analytics.close()
     await objects.close()
     await database.close()

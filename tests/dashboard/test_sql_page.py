@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import re
@@ -105,6 +106,40 @@ async def test_saved_queries_stay_in_the_account(house: House) -> None:
         assert "Mine" not in (await client.get("/sql")).text
         nameless = await client.post("/sql/saved", data={**hidden, "text": "SELECT 1", "name": " "})
         assert (nameless.status_code, "Not saved: give the query a name" in nameless.text) == (400, True)
+
+
+async def test_what_was_asked_last_is_loaded_by_a_click(house: House) -> None:
+    """Newest first, each statement once, refused ones too, as text; another account's are not there."""
+    async with await house.logged_in("a@example.com") as client, await house.logged_in("b@example.org") as other:
+        hidden = await form(client)
+        first, evil = "SELECT 4711 AS a", f"SELECT '\"><img src=x onerror=alert(1)></textarea>{EVIL}' AS `{EVIL}`"
+        for text in (first, evil, "SELECT nope FROM dmarc_reports", first):
+            page = await client.post("/sql", data={**hidden, "text": text})
+        lines = re.findall(
+            r'href="(/sql\?asked=\d+)" title="(.*?)"><code>(.*?)</code></a>\n<span class="soft">(.*?)</span></li>',
+            page.text,
+        )
+        assert [html.unescape(line[2]) for line in lines[:3]] == [first, "SELECT nope FROM dmarc_reports", evil]
+        assert [html.unescape(line[1]) for line in lines[:3]] == [first, "SELECT nope FROM dmarc_reports", evil]
+        assert "· a@example.com · 1 row," in lines[0][3]
+        assert '<span class="bad">refused' in lines[1][3]
+        for raw in ("<script>alert", "<img src=x"):
+            assert raw not in page.text
+        loaded = await client.get(lines[2][0])
+        assert loaded.status_code == 200
+        (shown,) = re.findall(r'<textarea id="text"[^>]*>\n(.*?)</textarea>', loaded.text, re.DOTALL)
+        assert html.unescape(shown) == evil
+        for raw in ("<script>alert", "<img src=x"):
+            assert raw not in loaded.text
+        assert (await other.get(lines[2][0])).status_code == 404
+        assert "4711" not in (await other.get("/sql")).text
+        for wrong in ("x", "0", "-1", "9" * 30, "\u0661", "%00"):
+            assert (await client.get("/sql", params={"asked": wrong})).status_code == 404
+        long = "SELECT '" + "x" * 4100 + "'"
+        page = await client.post("/sql", data={**hidden, "text": long})
+        cut = await client.get(re.findall(r"/sql\?asked=\d+", page.text)[0])
+        assert "Only the first 4,000 letters of this statement were kept." in cut.text
+        assert long[:4000] + "</textarea>" in html.unescape(cut.text)
 
 
 async def test_a_form_without_its_token_runs_nothing(house: House) -> None:

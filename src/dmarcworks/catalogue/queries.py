@@ -31,6 +31,7 @@ LOG_TEXT = 4_000
 GATHERED = 2_000
 GATHER_SECONDS = 1.0
 PRUNE_SECONDS = 3600.0
+LOOKED_AT = 200
 SAVED_EACH = 200
 NAME_LETTERS = 100
 TEXT_LETTERS = 16_000
@@ -117,6 +118,19 @@ class QueryLog:
         async with self._database.read() as connection:
             rows = (await connection.execute(statement)).all()
         return [LogLine(**{**row._mapping, "started": datetime.fromtimestamp(row.started, UTC)}) for row in rows]
+
+    async def last(self, account_id: str, count: int) -> tuple[LogLine, ...]:
+        """The account's last different statements, newest first, the very last one too."""
+        await self.flush()
+        found: dict[str, LogLine] = {}
+        for line in await self.list(account_id, limit=LOOKED_AT):
+            found.setdefault(line.text, line)
+        return tuple(found.values())[:count]
+
+    async def line(self, account_id: str, line_id: int) -> LogLine | None:
+        """A line, if it belongs to the account."""
+        found = await self.list(account_id, limit=1, before=line_id + 1)
+        return found[0] if found and found[0].id == line_id else None
 
     async def _later(self) -> None:
         await asyncio.sleep(GATHER_SECONDS)

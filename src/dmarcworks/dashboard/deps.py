@@ -19,7 +19,7 @@ from dmarcworks.catalogue.destinations import Destination
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.mailroom import Mailroom
 from dmarcworks.catalogue.problems import ProblemRow, Problems, Retried
-from dmarcworks.catalogue.queries import SavedQueries
+from dmarcworks.catalogue.queries import QueryLog, SavedQueries
 
 
 class Mending(Protocol):
@@ -56,6 +56,7 @@ class Deps:
     desk: Desk
     graphs: Graphs
     saved: SavedQueries
+    queries: QueryLog
     mailroom: Mailroom
     hostname: str
     public_url: str

@@ -1,4 +1,4 @@
-"""`/sql`: an editor for one statement, its result as a table and a chart, its CSV, and the account's saved queries.
+"""`/sql`: an editor for one statement, its result as a table, a chart and CSV; saved queries, and what was asked last.
 
 Asked is through the desk of the SQL API: the same walls and bounds, for the account of who is logged in. All of it
 works without scripts; with them Ctrl+Enter runs, a click on a name writes it, and the chart is drawn.
@@ -13,7 +13,7 @@ from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
 from dmarcworks.analytics.schema import TABLES
-from dmarcworks.catalogue.queries import NAME_LETTERS
+from dmarcworks.catalogue.queries import LOG_TEXT, NAME_LETTERS
 from dmarcworks.dashboard.pages.route import GET, POST, Route
 from dmarcworks.dashboard.pages.sql_examples import EXAMPLES
 from dmarcworks.dashboard.result import SHOWN, Result, cell, chart, csv_of, script_json
@@ -22,6 +22,7 @@ from dmarcworks.errors import BoundError, NotFoundError, QueryError, UsageError
 
 FORMAT = "JSONCompact"
 TEXT_LETTERS = 10_000
+ASKED_SHOWN = 20
 _SAID = (QueryError, BoundError, UsageError)
 
 
@@ -39,6 +40,7 @@ def routes(site: Site) -> list[Route]:
             tables=TABLES.values(),
             examples=EXAMPLES,
             saved=await deps.saved.list(visit.account_id),
+            asked=await deps.queries.last(visit.account_id, ASKED_SHOWN),
             cell=cell,
             letters=TEXT_LETTERS,
             name_letters=NAME_LETTERS,
@@ -58,6 +60,14 @@ def routes(site: Site) -> list[Route]:
             if found is None:
                 raise NotFoundError("There is no such query, or it belongs to another account.")
             return await page(visit, found.text, name=found.name)
+        number = visit.query("asked")
+        if number:
+            known = number.isascii() and number.isdigit() and len(number) <= 18
+            line = await deps.queries.line(visit.account_id, int(number)) if known else None
+            if line is None:
+                raise NotFoundError("There is no such statement in the log, or another account asked it.")
+            cut = f"Only the first {LOG_TEXT:,} letters of this statement were kept."
+            return await page(visit, line.text, told=cut if len(line.text) >= LOG_TEXT else "")
         example = next((one for one in EXAMPLES if one.key == visit.query("example")), EXAMPLES[0])
         return await page(visit, example.text)
 
