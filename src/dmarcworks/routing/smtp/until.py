@@ -52,4 +52,6 @@ def _enter(der: bytes, at: int, tag: int) -> tuple[int, int]:
     if size & 0x80:
         start, digits = start + (size & 0x7F), der[start : start + (size & 0x7F)]
         size = int.from_bytes(digits)
+    if start + size > len(der):
+        raise IndexError
     return start, start + size
