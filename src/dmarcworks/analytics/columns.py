@@ -107,13 +107,8 @@ def structs(table: Table, name: str, found: Sequence[Sequence[Any]]) -> Array:
 
 def places(values: Iterable[Any]) -> tuple[list[Any], Array]:
     """The different objects among the values, and for each value which of them it is."""
-    known: dict[int, int] = {}
-    different: list[Any] = []
-    found = array("i")
-    for value in values:
-        place = known.get(id(value))
-        if place is None:
-            place = known[id(value)] = len(different)
-            different.append(value)
-        found.append(place)
-    return different, packed(found, pa.int32())
+    objects = list(values)
+    names = list(map(id, objects))
+    once = dict(zip(names, objects, strict=True))
+    found = array("i", map(dict(zip(once, count(), strict=False)).__getitem__, names))
+    return list(once.values()), packed(found, pa.int32())

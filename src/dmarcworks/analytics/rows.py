@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from dmarcworks.analytics.arrays import INT64, Array, clamp, counts, lists, texts
+from dmarcworks.analytics.arrays import Array, counts, lists, texts
 from dmarcworks.analytics.columns import filled, heads, indexes, structs
 from dmarcworks.analytics.schema import Placed, dmarc_rows, known_columns
 from dmarcworks.analytics.tables import DMARC_REPORTS, FAILURE_REPORTS, TLS_REPORTS
@@ -179,8 +179,8 @@ _TABLES: dict[type, tuple[str, Callable[[Sequence[Placed[Any]]], pa.Table]]] = {
 def _days(periods: Sequence[tuple[int, int]]) -> Mapping[str, Sequence[Any]]:
     return {
         "day": [day_of(begin) for begin, _ in periods],
-        "begin": [clamp(begin, INT64) for begin, _ in periods],
-        "end": [clamp(end, INT64) for _, end in periods],
+        "begin": [begin for begin, _ in periods],
+        "end": [end for _, end in periods],
     }
 
 

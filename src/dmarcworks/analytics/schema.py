@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import pyarrow as pa
 
-from dmarcworks.analytics.arrays import INT64, Array, clamp, counts, texts
+from dmarcworks.analytics.arrays import Array, counts, texts
 from dmarcworks.analytics.columns import filled, heads, indexes, places, structs, taken
 from dmarcworks.analytics.tables import DAILY, DMARC_REPORTS, FAILURE_REPORTS, REBUILD, TABLES, TLS_REPORTS
 from dmarcworks.bindings.contracts import Analytics
@@ -206,18 +206,18 @@ def dmarc_rows(placed: Sequence[Placed[AggregateReport]]) -> pa.Table:
     constants: dict[str, Sequence[Any]] = {
         **known_columns(placed),
         "day": [day_of(report.begin) for report in reports],
-        "begin": [clamp(report.begin, INT64) for report in reports],
-        "end": [clamp(report.end, INT64) for report in reports],
+        "begin": [report.begin for report in reports],
+        "end": [report.end for report in reports],
         "report_id": heads(report.report_id for report in reports),
         "org_name": heads(report.org_name for report in reports),
         "org_email": heads(report.email for report in reports),
         "policy_domain": heads(policy.domain for policy in policies),
         "version": heads(report.version for report in reports),
         "generator": heads(report.generator for report in reports),
-        "errors": [heads(report.errors[:HEAD_ERRORS]) for report in reports],
+        "errors": [heads(report.errors[:HEAD_ERRORS]) if report.errors else () for report in reports],
         **{name: heads(map(attrgetter(name), policies)) for name in _HEAD_POLICY},
         "report_authentic": [one.report_authentic for one in placed],
-        "pct": [None if policy.pct is None else clamp(policy.pct, INT64) for policy in policies],
+        "pct": [policy.pct for policy in policies],
     }
     return filled(DMARC_REPORTS, sizes, constants, columns)
 
