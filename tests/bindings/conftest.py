@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import os
 import pwd
@@ -11,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -56,10 +58,11 @@ class PostgresServer:
                 self.why = "there is no user postgres"
                 return False
             who = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+            # Every run of pytest shuts its folders for others, also those of a run that is under way: the server has
+            # one beside them.
+            self.folder = Path(tempfile.mkdtemp(prefix="dmarcworks-postgres-"))
+            atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
             os.chown(self.folder, user.pw_uid, user.pw_gid)
-            for parent in (self.folder, *self.folder.parents[:3]):
-                if parent.stat().st_uid == 0 and parent != Path("/tmp"):
-                    parent.chmod(parent.stat().st_mode | 0o011)
         made = subprocess.run(
             [self.programs / "initdb", "-A", "trust", "-U", "test", "-N", "-D", self.folder / "data"],
             capture_output=True,
