@@ -38,19 +38,6 @@ DOMAIN = "example.com"
 STEPS = 20
 # Sampling slows the server down: it has a run of its own.
 PROFILED = 4_000
-DONE = """What was largest, and what was done about it (runs of 2,000 to 4,000 mails
-before and after each step, on a machine that others used too: the table above is a run of its own):
-
-- The check whether a mail is genuine asked DNS anew for every mail, and a batch waited for the slowest: answers are remembered
-  as long as they hold and asked once for all who wait. 19 → 230 to 270 mails/s here, where a DNS server drops what comes at once.
-- An fsync for every file and every folder: a group is brought to the disk by one call
-  ([decision](decisions/2026-11-24-one-sync.md)). Kernel time fell from 37 to 25 % of the processor time.
-- A dozen trips between event loop and thread for each transaction of the reader: now one, and rows are added without a library's
-  work on each of them; rules and objects are looked up for all who ask at the same moment. 4.4 → 3.4 ms of processor time a mail.
-
-What is left is the interpreter: one process runs Python on one core. `DMARCWORKS_SMTP_PROCESSES=2` takes mail on the other one
-(twice as many mails answered with 250 a second), and reading then sets the pace.
-""".splitlines()
 PATIENCE = 1800.0
 
 
@@ -263,7 +250,7 @@ def main() -> int:
         what = "who holds the interpreter's lock" if options.profile == "gil" else "all threads at work"
         lines += ["", f"Where the time goes, in a run of {len(some.mails):,} mails of its own ({what}):", ""]
         lines += samples.tables(watched.stacks)
-        lines += ["", *DONE]
+        lines += ["", "What was largest, and what was done about it: [decision](decisions/2026-11-24-whole-way.md)."]
     print("\n".join(lines))
     if options.write:
         head = (

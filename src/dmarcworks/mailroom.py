@@ -61,12 +61,12 @@ async def routing(
         writer.start()
         stack.push_async_callback(writer.stop)
         queues = WorkerQueues(stores.database, failpoints.clock)
-        workers = user_workers(settings, stores, points, queues)
+        workers, feeds = user_workers(settings, stores, points, queues)
         for worker in workers:
             hands[worker.name] = worker
             stack.callback(worker.close)
         if feed:
-            await stack.enter_async_context(fed(settings, workers, queues))
+            await stack.enter_async_context(fed(feeds))
         activity = stores.mailroom.activity
         activity.start(days=settings.activity_days)
         stack.push_async_callback(activity.stop)
@@ -86,8 +86,10 @@ async def routing(
         )
 
 
-def user_workers(settings: Settings, stores: Stores, points: DataPoints, queues: WorkerQueues) -> list[Apart]:
-    """The user's own workers, imported now; `SettingsError` says which one cannot be."""
+def user_workers(
+    settings: Settings, stores: Stores, points: DataPoints, queues: WorkerQueues
+) -> tuple[list[Apart], list[Feed]]:
+    """The user's own workers, imported now, and what feeds those with a queue; `SettingsError` names a bad one."""
     named = load.parse_workers(settings.workers, DMARC_WORKER)
     bindings = load.parse_bindings(settings.worker_bindings, named)
     feeding = load.parse_queues(settings.worker_queues, named)
@@ -99,18 +101,15 @@ def user_workers(settings: Settings, stores: Stores, points: DataPoints, queues:
         consumes = name in consuming
         return lambda loop: environment(name, bindings[name], stores.kv, stores.objects, points, queues, consumes, loop)
 
-    return [Apart(name, module, made(name), seconds=settings.worker_seconds) for name, module in modules.items()]
+    seconds = settings.worker_seconds
+    workers = [Apart(name, module, made(name), seconds=seconds) for name, module in modules.items()]
+    feeds = [Feed(one, queues, feeding[one.name], seconds=seconds) for one in workers if one.consumes]
+    return workers, feeds
 
 
 @asynccontextmanager
-async def fed(settings: Settings, workers: Sequence[Apart], queues: WorkerQueues) -> AsyncIterator[None]:
-    """The workers that have a `queue` handler are fed from their queues while it is open."""
-    feeding = load.parse_queues(settings.worker_queues, {worker.name: "" for worker in workers})
-    feeds = [
-        Feed(worker, queues, feeding[worker.name], seconds=settings.worker_seconds)
-        for worker in workers
-        if worker.consumes
-    ]
+async def fed(feeds: Sequence[Feed]) -> AsyncIterator[None]:
+    """Workers are fed from their queues while it is open."""
     for one in feeds:
         one.start()
     try:

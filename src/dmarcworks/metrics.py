@@ -5,7 +5,7 @@ Labels come from fixed lists only (outcome, role, store), never from a mail: a s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -57,6 +57,12 @@ class Metrics:
         self.store_up = Gauge(
             "dmarcworks_store_up", "Whether the store answered at this scrape (1 or 0).", ["store"], registry=registry
         )
+
+    def waiting(self, gauge: Gauge, states: Mapping[str, int] | None) -> None:
+        """How much is in each state; None when nobody could say, and the figure is not there until somebody can."""
+        gauge.clear()
+        for state, number in (states or {}).items():
+            gauge.labels(state).set(number)
 
     def certificate(self, left: Callable[[], float]) -> None:
         """There is a certificate: `left` tells at each scrape for how many seconds it holds."""

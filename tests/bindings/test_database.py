@@ -23,7 +23,7 @@ from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.bindings.sql import SqliteDatabase
 from dmarcworks.bindings.tables import kv
 from dmarcworks.bindings.tables import metadata as ours
-from dmarcworks.catalogue.tables import metadata as catalogue
+from dmarcworks.catalogue.mail_tables import metadata as catalogue
 from dmarcworks.errors import SettingsError, StoreError
 
 VERSIONS = Path(__file__).parents[2] / "src" / "dmarcworks" / "bindings" / "migrations" / "versions"

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.catalogue import tables
+from dmarcworks.catalogue import mail_tables
 from dmarcworks.catalogue.activity import Activity, Line
 from dmarcworks.errors import StoreError
 
@@ -119,7 +119,7 @@ async def test_what_is_found_out_later_stands_in_the_line(database: Database) ->
         "detail": "",
     }
     async with database.write() as connection:
-        await connection.execute(insert(tables.authenticity).values(values))
+        await connection.execute(insert(mail_tables.authenticity).values(values))
     later, first = await activity.lines("a")
     assert (first.spf, first.dkim, first.dmarc, first.arc) == ("pass", "pass", "pass", "none")
     assert (later.spf, later.dkim, later.dmarc, later.arc) == ("fail", "none", "fail", "none")

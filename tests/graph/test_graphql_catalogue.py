@@ -13,7 +13,7 @@ from sqlalchemy import insert
 from dmarcworks.api.graphql.compile import Question, Relational, statement
 from dmarcworks.api.graphql.filters import condition, order
 from dmarcworks.api.graphql.nodes_catalogue import CATALOGUE_NODES
-from dmarcworks.catalogue import tables
+from dmarcworks.catalogue import mail_tables
 from dmarcworks.catalogue.arrivals import Arrivals, NewReport
 from dmarcworks.catalogue.problems import Problems
 
@@ -55,7 +55,7 @@ async def _fill(place: Place, party: Party, domain_id: str) -> None:
         )  # fmt: skip
     async with place.database.write() as connection:
         await connection.execute(
-            insert(tables.activity),
+            insert(mail_tables.activity),
             [
                 {
                     "account_id": party.account_id, "domain_id": domain_id, "mail_id": f"m{number}", "time": BEGIN + number * 1800 + 0.25,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from dmarcworks.errors import SettingsError
 from dmarcworks.routing.relay import parse_relay, whole_lines
-from dmarcworks.routing.signing import Signer
+from dmarcworks.routing.signing import Signer, without_results
 from outside import Names, Sink, answering, listening
 
 PIECES = st.sampled_from(
@@ -123,6 +123,14 @@ def test_a_strangers_results_in_our_name_are_not_sealed(pem: str, resolver: dns.
     assert b"bank.example" not in sealed
     assert sealed.endswith(others + RAW + text)
     assert chain(sealed, resolver) == ("pass", [1], ["none"])
+
+
+@pytest.mark.parametrize("end", [b"", b"\r\n", b"\r\n\r\n", b"\r\n\r\ntext\r\n"])
+def test_a_mail_without_a_text_hides_no_forged_results(end: bytes) -> None:
+    """Header fields alone, with or without the empty line: the field that says to be ours is gone, the rest stays."""
+    raw = b"Authentication-Results: here.example; dmarc=pass\r\nFrom: a@b.example" + end
+    kept = without_results(raw, "here.example")
+    assert kept == b"From: a@b.example" + (end or b"\r\n")
 
 
 @pytest.mark.parametrize("key", ["nonsense", "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n"])

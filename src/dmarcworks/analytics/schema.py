@@ -59,6 +59,11 @@ class _Migration:
     statements: tuple[str, ...]
 
 
+_DAILY_SUMS = (
+    f"ALTER TABLE {DMARC_REPORTS.name} ADD {DAILY.ddl().replace(' ', ' IF NOT EXISTS ', 1)}",
+    # The engine goes on with it after the start: until then it sums the rows themselves, to the same figures.
+    f"ALTER TABLE {DMARC_REPORTS.name} MATERIALIZE PROJECTION {DAILY.name} SETTINGS mutations_sync = 0",
+)
 # A released migration is never edited; a change of the schema appends one. A fresh store is made as the newest one is,
 # so that each that follows finds nothing to do in it.
 _MIGRATIONS = (
@@ -68,9 +73,7 @@ _MIGRATIONS = (
         "daily sums",
         (
             *(f"ALTER TABLE {name} MODIFY SETTING {REBUILD}" for name in TABLES),
-            f"ALTER TABLE {DMARC_REPORTS.name} ADD {DAILY.ddl().replace(' ', ' IF NOT EXISTS ', 1)}",
-            # The engine goes on with it after the start: until then it sums the rows themselves, to the same figures.
-            f"ALTER TABLE {DMARC_REPORTS.name} MATERIALIZE PROJECTION {DAILY.name} SETTINGS mutations_sync = 0",
+            *_DAILY_SUMS,
         ),
     ),
     _Migration(
@@ -78,8 +81,7 @@ _MIGRATIONS = (
         "daily sums in 128 bits",
         (
             f"ALTER TABLE {DMARC_REPORTS.name} DROP PROJECTION IF EXISTS daily",
-            f"ALTER TABLE {DMARC_REPORTS.name} ADD {DAILY.ddl().replace(' ', ' IF NOT EXISTS ', 1)}",
-            f"ALTER TABLE {DMARC_REPORTS.name} MATERIALIZE PROJECTION {DAILY.name} SETTINGS mutations_sync = 0",
+            *_DAILY_SUMS,
         ),
     ),
 )

@@ -1,13 +1,15 @@
 """`GET /metrics`: Prometheus' text. Counters stand ready; queue, problems and stores are asked at each scrape.
 
-A store that does not answer shows as `dmarcworks_store_up 0`, and what it alone knows is absent from that scrape.
+A store that does not answer shows as `dmarcworks_store_up 0`, and what it alone knows is absent from that scrape or
+NaN, never the figure of an earlier one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TypeVar
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -19,6 +21,7 @@ from dmarcworks.catalogue.problems import Problems
 from dmarcworks.errors import DmarcworksError
 from dmarcworks.metrics import Metrics
 
+_Found = TypeVar("_Found")
 _STATES = ("ready", "delayed", "leased", "dead")
 
 
@@ -43,28 +46,39 @@ def router(
         answers = await asyncio.gather(*(_up(check) for check in checks.values()))
         for name, up in zip(checks, answers, strict=True):
             metrics.store_up.labels(name).set(up)
-        with contextlib.suppress(DmarcworksError, TimeoutError):
-            stats = await asyncio.wait_for(queue.stats(), timeout)
-            for state in _STATES:
-                metrics.queue.labels(state).set(getattr(stats, state))
-            metrics.queue_age.set(stats.oldest_age)
-        with contextlib.suppress(DmarcworksError, TimeoutError):
-            metrics.problems.set(await asyncio.wait_for(problems.count(), timeout))
+        stats = await _asked(queue.stats)
+        metrics.waiting(metrics.queue, None if stats is None else _states([stats]))
+        metrics.queue_age.set(_known(None if stats is None else stats.oldest_age))
+        metrics.problems.set(_known(await _asked(problems.count)))
         if workers is not None:
-            with contextlib.suppress(DmarcworksError, TimeoutError):
-                queues = (await asyncio.wait_for(workers(), timeout)).values()
-                for state in _STATES:
-                    metrics.worker_queue.labels(state).set(sum(getattr(found, state) for found in queues))
+            queues = await _asked(workers)
+            metrics.waiting(metrics.worker_queue, None if queues is None else _states(queues.values()))
         if outbound is not None:
-            with contextlib.suppress(DmarcworksError, TimeoutError):
-                metrics.outbound.set(await asyncio.wait_for(outbound(), timeout))
+            metrics.outbound.set(_known(await _asked(outbound)))
         return Response(metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})
 
-    async def _up(check: Check) -> int:
+    async def _asked(question: Callable[[], Awaitable[_Found]]) -> _Found | None:
+        """The answer; None when the store is away."""
         try:
-            await asyncio.wait_for(check(), timeout)
+            return await asyncio.wait_for(question(), timeout)
         except (DmarcworksError, TimeoutError):
-            return 0
-        return 1
+            return None
+
+    async def _up(check: Check) -> bool:
+        async def well() -> bool:
+            await check()
+            return True
+
+        return await _asked(well) or False
 
     return routes
+
+
+def _states(found: Iterable[QueueStats]) -> dict[str, int]:
+    stats = list(found)
+    return {state: sum(getattr(one, state) for one in stats) for state in _STATES}
+
+
+def _known(figure: float | None) -> float:
+    """A figure that stands alone cannot be left out of a scrape: it is then no number."""
+    return math.nan if figure is None else figure

@@ -22,7 +22,7 @@ from sqlalchemy.engine import Row
 
 from dmarcworks.bindings.adding import add
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.catalogue import tables
+from dmarcworks.catalogue import mail_tables, tables
 from dmarcworks.errors import DmarcworksError
 
 log = structlog.get_logger("dmarcworks.activity")
@@ -147,14 +147,14 @@ class Activity:
 
     async def _write(self, lines: Sequence[Line]) -> None:
         await self._database.step(
-            lambda connection: add(connection, tables.activity, [_values(line) for line in lines])
+            lambda connection: add(connection, mail_tables.activity, [_values(line) for line in lines])
         )
 
     async def purge(self, days: int) -> int:
         """Take away lines older than `days`; how many."""
         oldest = self._clock() - days * 86_400
         async with self._database.write() as connection:
-            result = await connection.execute(delete(tables.activity).where(tables.activity.c.time < oldest))
+            result = await connection.execute(delete(mail_tables.activity).where(mail_tables.activity.c.time < oldest))
         return int(result.rowcount)
 
     async def lines(
@@ -175,7 +175,7 @@ class Activity:
         `text` is looked for in sender, recipient, peer and subject; `before` is the last line's id of the page before;
         at most 1,000.
         """
-        table = tables.activity
+        table = mail_tables.activity
         statement = _of(_joined(), account_id, since, until, domain_ids)
         if outcome:
             statement = statement.where(table.c.outcome == outcome)
@@ -192,7 +192,7 @@ class Activity:
 
     async def line(self, account_id: str | None, line_id: int, domain_ids: Sequence[str] | None = None) -> Line | None:
         """The line, if it belongs to the account (any account when None), and to one of the domains."""
-        statement = _of(_joined(), account_id, None, None, domain_ids).where(tables.activity.c.id == line_id)
+        statement = _of(_joined(), account_id, None, None, domain_ids).where(mail_tables.activity.c.id == line_id)
         async with self._database.read() as connection:
             row = (await connection.execute(statement)).first()
         return None if row is None else _line(row)
@@ -208,7 +208,7 @@ class Activity:
         domain_ids: Sequence[str] | None = None,
     ) -> list[Bucket]:
         """Mails by outcome per `step` seconds from `since` up to `until`, oldest first, empty steps included."""
-        table, first = tables.activity, since.timestamp()
+        table, first = mail_tables.activity, since.timestamp()
         # A cast to integer rounds on PostgreSQL and cuts on SQLite: floor agrees on both.
         slot = cast(func.floor((table.c.time - first) / step), Integer)
         counted = select(slot.label("slot"), table.c.outcome, func.count().label("mails"))
@@ -232,7 +232,7 @@ def _of(
     until: datetime | None,
     domain_ids: Sequence[str] | None,
 ) -> Select[Any]:
-    table = tables.activity
+    table = mail_tables.activity
     if domain_ids is not None:
         statement = statement.where(table.c.domain_id.in_(list(domain_ids)))
     if account_id is not None:
@@ -246,7 +246,7 @@ def _of(
 
 def _joined() -> Select[Any]:
     """The log with what was found out about report mails after they were accepted."""
-    table, found = tables.activity, tables.authenticity
+    table, found = mail_tables.activity, mail_tables.authenticity
     known = and_(table.c.mail_id == found.c.mail_id, table.c.mail_id != "")
     later = [func.coalesce(getattr(found.c, name), getattr(table.c, name)).label(f"found_{name}") for name in _AUTH]
     return select(table, *later).select_from(table.outerjoin(found, known))

@@ -18,7 +18,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.catalogue import audit, tables
+from dmarcworks.catalogue import audit, mail_tables
 from dmarcworks.catalogue.accounts import secret_hash
 from dmarcworks.catalogue.routes import plain_address
 from dmarcworks.errors import BoundError, ConflictError, NotFoundError
@@ -53,7 +53,7 @@ class Destinations:
         """
         address, now = plain_address(email), self._clock()
         secret = secrets.token_urlsafe(32)
-        table = tables.destinations
+        table = mail_tables.destinations
         link = {"secret": secret_hash(secret), "expires": now + LINK_SECONDS, "modified": now}
         if verified:
             link = {"secret": None, "expires": None, "modified": now, "verified": now}
@@ -78,7 +78,7 @@ class Destinations:
 
     async def verify(self, secret: str) -> Destination | None:
         """Open a link: the destination that it proves, None when it is unknown or too old."""
-        table, now = tables.destinations, self._clock()
+        table, now = mail_tables.destinations, self._clock()
         async with self._database.write() as connection:
             mine = (table.c.secret == secret_hash(secret), table.c.expires > now)
             row = (await connection.execute(select(table).where(*mine))).first()
@@ -91,7 +91,7 @@ class Destinations:
 
     async def pending(self, secret: str) -> Destination | None:
         """What a link would prove, without opening it."""
-        table = tables.destinations
+        table = mail_tables.destinations
         mine = (table.c.secret == secret_hash(secret), table.c.expires > self._clock())
         async with self._database.read() as connection:
             row = (await connection.execute(select(table).where(*mine))).first()
@@ -99,7 +99,7 @@ class Destinations:
 
     async def verified(self, account_id: str, email: str) -> bool:
         """Whether the account may forward to the address."""
-        table = tables.destinations
+        table = mail_tables.destinations
         statement = select(table.c.id).where(
             table.c.account_id == account_id, table.c.email == email.strip().lower(), table.c.verified.is_not(None)
         )
@@ -108,7 +108,7 @@ class Destinations:
 
     async def destinations(self, account_id: str | None = None) -> list[Destination]:
         """The account's destinations by address; of all accounts when None."""
-        table = tables.destinations
+        table = mail_tables.destinations
         statement = select(table).order_by(table.c.email)
         if account_id is not None:
             statement = statement.where(table.c.account_id == account_id)
@@ -117,7 +117,7 @@ class Destinations:
 
     async def destination(self, account_id: str, id_or_email: str) -> Destination:
         """The account's destination by id or address; `NotFoundError` when there is none."""
-        table = tables.destinations
+        table = mail_tables.destinations
         wanted = id_or_email.strip().lower()
         named = (table.c.id == wanted) | (table.c.email == wanted)
         async with self._database.read() as connection:
@@ -130,7 +130,7 @@ class Destinations:
         """Take a destination away; rules that forward to it stop until it is verified again."""
         gone = await self.destination(account_id, id_or_email)
         async with self._database.write() as connection:
-            await connection.execute(delete(tables.destinations).where(tables.destinations.c.id == gone.id))
+            await connection.execute(delete(mail_tables.destinations).where(mail_tables.destinations.c.id == gone.id))
             await audit.note(connection, self._clock(), "destination.remove", gone.email, account_id=account_id)
         return gone
 

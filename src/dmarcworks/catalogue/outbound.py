@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from sqlalchemy import delete, func, insert, select, update
 
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.catalogue import tables
+from dmarcworks.catalogue import mail_tables, tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,11 @@ class Outbound:
             "created": self._clock(),
         }
         async with self._database.write() as connection:
-            await connection.execute(insert(tables.outbound).values(row))
+            await connection.execute(insert(mail_tables.outbound).values(row))
 
     async def take(self, now: float, lease: float) -> Waiting | None:
         """The mail that is due the longest, leased for `lease` seconds; None when none is due."""
-        table = tables.outbound
+        table = mail_tables.outbound
         due = select(table.c.id).where(table.c.dead.is_(None), table.c.ready <= now).order_by(table.c.ready).limit(1)
         async with self._database.read() as connection:
             if (await connection.execute(due)).first() is None:
@@ -77,7 +77,7 @@ class Outbound:
     async def done(self, row_id: int) -> None:
         """The relay has it."""
         async with self._database.write() as connection:
-            await connection.execute(delete(tables.outbound).where(tables.outbound.c.id == row_id))
+            await connection.execute(delete(mail_tables.outbound).where(mail_tables.outbound.c.id == row_id))
 
     async def later(self, row_id: int, ready: float, error: str) -> None:
         """Try again at `ready` (unix seconds)."""
@@ -89,19 +89,21 @@ class Outbound:
 
     async def _set(self, row_id: int, **values: object) -> None:
         async with self._database.write() as connection:
-            await connection.execute(update(tables.outbound).where(tables.outbound.c.id == row_id).values(values))
+            await connection.execute(
+                update(mail_tables.outbound).where(mail_tables.outbound.c.id == row_id).values(values)
+            )
 
     async def count(self) -> int:
         """How many wait."""
-        statement = select(func.count()).select_from(tables.outbound).where(tables.outbound.c.dead.is_(None))
+        statement = select(func.count()).select_from(mail_tables.outbound).where(mail_tables.outbound.c.dead.is_(None))
         async with self._database.read() as connection:
             return int((await connection.execute(statement)).scalar_one())
 
     async def mails(self, account_id: str | None, limit: int = 100) -> list[Waiting]:
         """The account's waiting and given up mails, newest first; of all accounts when None."""
-        statement = select(tables.outbound).order_by(tables.outbound.c.id.desc()).limit(limit)
+        statement = select(mail_tables.outbound).order_by(mail_tables.outbound.c.id.desc()).limit(limit)
         if account_id is not None:
-            statement = statement.where(tables.outbound.c.account_id == account_id)
+            statement = statement.where(mail_tables.outbound.c.account_id == account_id)
         async with self._database.read() as connection:
             return [_waiting(row) for row in (await connection.execute(statement)).all()]
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, select
 
 from dmarcworks.bindings.adding import add
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.catalogue import tables
+from dmarcworks.catalogue import mail_tables, tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Proofs:
         """Note results, all or none; a second check of a mail takes the first one's place."""
         if not proofs:
             return
-        table, now = tables.authenticity, self._clock()
+        table, now = mail_tables.authenticity, self._clock()
         rows = [
             {
                 "mail_id": proof.mail_id,
@@ -62,14 +62,14 @@ class Proofs:
 
     async def dmarc(self, mail_ids: Sequence[str]) -> dict[str, str]:
         """What DMARC says of each of the mails (at most some hundred); one that nobody could check is absent."""
-        table = tables.authenticity
+        table = mail_tables.authenticity
         statement = select(table.c.mail_id, table.c.dmarc).where(table.c.mail_id.in_(list(mail_ids)))
         async with self._database.read() as connection:
             return {row.mail_id: row.dmarc for row in (await connection.execute(statement)).all() if row.dmarc}
 
     async def proof(self, mail_id: str) -> Proof | None:
         """What is known of a mail; None when nobody could find out."""
-        table = tables.authenticity
+        table = mail_tables.authenticity
         async with self._database.read() as connection:
             row = (await connection.execute(select(table).where(table.c.mail_id == mail_id))).first()
         if row is None:

@@ -40,7 +40,7 @@ def record(connection: Connection, reports: Sequence[NewReport]) -> list[Recorde
     known: dict[tuple[str, str], list[tuple[str, ReportRow]]] = {}
     for some in _pieces(list(dict.fromkeys(identities))):
         statement = select(tables.reports).where(tables.reports.c.identity.in_(some))
-        for stored in (connection.execute(statement)).all():
+        for stored in connection.execute(statement).all():
             known.setdefault((stored.account_id, stored.identity), []).append((stored.content, report_row(stored)))
     seen = _sightings(connection, reports, [row.key for rows in known.values() for _, row in rows])
     added: list[dict[str, Any]] = []
@@ -109,7 +109,7 @@ def _sightings(
     for some in _pieces(keys):
         for few in _pieces(mails):
             statement = select(table).where(table.c.report_key.in_(some), table.c.mail_id.in_(few))
-            for row in (connection.execute(statement)).all():
+            for row in connection.execute(statement).all():
                 found.setdefault((row.report_key, row.mail_id), set()).add(row.where)
     return found
 

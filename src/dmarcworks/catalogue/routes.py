@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.bindings.groups import Groups
-from dmarcworks.catalogue import audit, tables
+from dmarcworks.catalogue import audit, mail_tables, tables
 from dmarcworks.catalogue.accounts import Domain, normal_domain
 from dmarcworks.errors import BoundError, NotFoundError, UsageError
 
@@ -109,7 +109,7 @@ class Routes:
         return [found[domain] for domain in domains]
 
     async def _read(self, mail_domain: str) -> tuple[Rule, ...]:
-        rules, zones, found = tables.routing_rules, tables.routing_zones, tables.destinations
+        rules, zones, found = mail_tables.routing_rules, mail_tables.routing_zones, mail_tables.destinations
         mine = rules.c.domain == mail_domain
         verified = select(found.c.account_id, found.c.email).where(found.c.verified.is_not(None))
         off = select(zones.c.domain_id).where(zones.c.enabled.is_(False))
@@ -126,7 +126,7 @@ class Routes:
 
     async def rules(self, zone: Zone | None = None, account_id: str | None = None) -> list[Rule]:
         """The zone's rules, the catch-all last, then by address and newest first; of all zones when None."""
-        table = tables.routing_rules
+        table = mail_tables.routing_rules
         statement = select(table)
         if zone is not None:
             statement = statement.where(_of(zone))
@@ -138,7 +138,7 @@ class Routes:
 
     async def rule(self, zone: Zone, rule_id: str) -> Rule:
         """The zone's rule with that id; `NotFoundError` when there is none."""
-        statement = select(tables.routing_rules).where(_of(zone), tables.routing_rules.c.id == rule_id)
+        statement = select(mail_tables.routing_rules).where(_of(zone), mail_tables.routing_rules.c.id == rule_id)
         async with self._database.read() as connection:
             row = (await connection.execute(statement)).first()
         if row is None:
@@ -158,7 +158,7 @@ class Routes:
     ) -> Rule:
         """A new rule on an address of the zone; `BoundError` for the 201st."""
         values = _checked(zone, address, action, value, name, priority)
-        table, now = tables.routing_rules, self._clock()
+        table, now = mail_tables.routing_rules, self._clock()
         row = {"id": uuid.uuid4().hex, "enabled": enabled, "created": now, "modified": now, **_whose(zone), **values}
         async with self._database.write() as connection:
             counted = select(func.count()).select_from(table).where(_of(zone), table.c.address != CATCH_ALL)
@@ -174,7 +174,7 @@ class Routes:
         asked = {**{name: getattr(old, name) for name in _CHECKED}, **changes}
         enabled = bool(asked.pop("enabled", old.enabled))
         values = {**_checked(zone, **asked), "enabled": enabled, "modified": self._clock()}
-        table = tables.routing_rules
+        table = mail_tables.routing_rules
         async with self._database.write() as connection:
             await connection.execute(update(table).where(_of(zone), table.c.id == rule_id).values(values))
             await self._note(connection, "route.change", {**values, **_whose(zone)})
@@ -185,14 +185,14 @@ class Routes:
         """Take a rule away; what it was."""
         old = await self.rule(zone, rule_id)
         async with self._database.write() as connection:
-            await connection.execute(delete(tables.routing_rules).where(tables.routing_rules.c.id == rule_id))
+            await connection.execute(delete(mail_tables.routing_rules).where(mail_tables.routing_rules.c.id == rule_id))
             await self._note(connection, "route.remove", asdict(old))
         self._cache.clear()
         return old
 
     async def catch_all(self, zone: Zone) -> Rule | None:
         """The zone's rule for what no other rule matches."""
-        table = tables.routing_rules
+        table = mail_tables.routing_rules
         async with self._database.read() as connection:
             row = (await connection.execute(select(table).where(_of(zone), table.c.address == CATCH_ALL))).first()
         return None if row is None else _rule(row)
@@ -202,7 +202,7 @@ class Routes:
     ) -> Rule:
         """Say what happens to addresses that no rule matches; there is one such rule a zone."""
         values = {**_checked(zone, CATCH_ALL, action, value, name, 0), "enabled": enabled}
-        table, now = tables.routing_rules, self._clock()
+        table, now = mail_tables.routing_rules, self._clock()
         async with self._database.write() as connection:
             same = (_of(zone), table.c.address == CATCH_ALL)
             found = (await connection.execute(select(table).where(*same))).first()
@@ -217,7 +217,7 @@ class Routes:
 
     async def enabled(self, zone: Zone) -> bool:
         """Whether routing is on for the zone."""
-        table = tables.routing_zones
+        table = mail_tables.routing_zones
         statement = select(table.c.enabled).where(table.c.domain_id == zone.domain_id)
         async with self._database.read() as connection:
             found = (await connection.execute(statement)).scalar_one_or_none()
@@ -225,7 +225,7 @@ class Routes:
 
     async def enable(self, zone: Zone, enabled: bool) -> None:
         """Turn routing on or off for the zone; its rules stay. Its rua address is not concerned."""
-        table, now = tables.routing_zones, self._clock()
+        table, now = mail_tables.routing_zones, self._clock()
         async with self._database.write() as connection:
             same = table.c.domain_id == zone.domain_id
             if (await connection.execute(select(table.c.domain_id).where(same))).first() is None:
@@ -285,7 +285,7 @@ def _checked(zone: Zone, address: str, action: str, value: str, name: str, prior
 
 def _of(zone: Zone) -> Any:
     """The condition that a rule belongs to the zone."""
-    table = tables.routing_rules
+    table = mail_tables.routing_rules
     if zone.domain_id:
         return (table.c.domain_id == zone.domain_id) & (table.c.account_id == zone.account_id)
     return (table.c.domain_id == "") & (table.c.domain == zone.name)

@@ -104,7 +104,7 @@ def list_(
 
 @app.command()
 def disable(name: str = typer.Argument(help="The domain or its id.")) -> None:
-    """Refuse mail for a domain's rua address for now; address, reports and figures stay."""
+    """Refuse mail for a domain's rua address until it is enabled; address, reports and figures stay."""
     print(f"Mail for {_switch(name, False).rua} is refused from now on.")
 
 

@@ -86,8 +86,10 @@ class Deliverer:
         if found is not None and found.genuine is False and found.policy == "reject":
             raise RefusedError(NOT_GENUINE)
         mail_id = uuid.uuid4().hex
-        raw = without_results(self._traced(message, mail_id, headers), self._hostname)
-        if self._signer is not None:
+        raw = self._traced(message, mail_id, headers)
+        if self._signer is None:
+            raw = without_results(raw, self._hostname)
+        else:
             results = "none" if found is None else found.header
             raw = await asyncio.to_thread(self._signer.seal, raw, results)
         await self._send("forward", message.account_id, self._srs.forward(message.from_), address, raw, mail_id)

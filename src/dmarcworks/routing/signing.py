@@ -66,5 +66,6 @@ def without_results(raw: bytes, hostname: str) -> bytes:
     """The mail without Authentication-Results fields that say to be this host's."""
     ours = re.compile(rb"(?i)(?<![\w.-])" + re.escape(hostname.encode()) + rb"(?![\w.-])")
     head, end, body = raw.partition(b"\r\n\r\n")
-    kept = _RESULTS.sub(lambda field: b"" if ours.search(field[1].partition(b";")[0]) else field[0], head + b"\r\n")
-    return kept + end[2:] + body if end else raw
+    lines = head if head.endswith(b"\r\n") else head + b"\r\n"
+    kept = _RESULTS.sub(lambda field: b"" if ours.search(field[1].partition(b";")[0]) else field[0], lines)
+    return kept + (end[2:] + body if end else b"")

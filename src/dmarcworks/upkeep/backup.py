@@ -21,6 +21,7 @@ from dmarcworks import __version__
 from dmarcworks.bindings.contracts import ObjectInfo
 from dmarcworks.bindings.tables import metadata as bindings
 from dmarcworks.catalogue import tables
+from dmarcworks.catalogue.mail_tables import metadata as catalogue
 from dmarcworks.upkeep import ledger, versions
 from dmarcworks.upkeep.figures import KINDS
 from dmarcworks.upkeep.house import Event, Events, House, progress
@@ -36,7 +37,7 @@ _ROWS_OF_REPORTS = 500
 
 def all_tables() -> list[Table]:
     """Every table of the database, those that others point to first."""
-    return [*bindings.sorted_tables, *tables.metadata.sorted_tables]
+    return [*bindings.sorted_tables, *catalogue.sorted_tables]
 
 
 async def backup(house: House, *, folder: str) -> Events:

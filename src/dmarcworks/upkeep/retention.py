@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.engine import Row
 
 from dmarcworks.bindings.tables import queue
-from dmarcworks.catalogue import tables
+from dmarcworks.catalogue import mail_tables, tables
 from dmarcworks.catalogue.accounts import Account
 from dmarcworks.errors import NotFoundError
 from dmarcworks.upkeep import ledger
@@ -185,7 +185,7 @@ async def _problems(house: House, owner: Account, before: float, dry_run: bool) 
 
 
 async def _activity(house: House, owner: Account, before: float, dry_run: bool) -> _Taken:
-    table = tables.activity
+    table = mail_tables.activity
     mine = (table.c.account_id == owner.id) & (table.c.time < before)
     if dry_run:
         return _Taken(await ledger.count(house.stores.database, table, mine))

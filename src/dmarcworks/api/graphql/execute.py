@@ -68,10 +68,10 @@ class _Ask:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A checked request, ready to run; `variables` as JSON."""
+    """A checked request, ready to run; `variables` as they were sent."""
 
     query: str
-    variables: str
+    variables: Mapping[str, Any]
     definition: OperationDefinitionNode
     operation: Operation
 
@@ -92,7 +92,7 @@ def prepare(query: str, variables: Mapping[str, Any], name: str | None, bounds: 
     if isinstance(values, list):
         raise Refusal(f"error parsing args: {values[0].message}")
     fragments = {item.name.value: item for item in document.definitions if isinstance(item, FragmentDefinitionNode)}
-    return Prepared(query, json.dumps(variables, sort_keys=True), definition, Operation(fragments, values))
+    return Prepared(query, variables, definition, Operation(fragments, values))
 
 
 def _definition(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
@@ -119,7 +119,8 @@ class Engine:
         data: dict[str, Any] = dict.fromkeys(item.key for item in root)
         if any(item.name != "viewer" for item in root):
             named = prepared.definition.name.value if prepared.definition.name else None
-            data.update(await asyncio.to_thread(_introspected, prepared.query, prepared.variables, named))
+            variables = json.dumps(prepared.variables, sort_keys=True)
+            data.update(await asyncio.to_thread(_introspected, prepared.query, variables, named))
         viewers = {item.key: run.viewer(item) for item in root if item.name == "viewer"}
         rows = await self._rows(run)
         for key, viewer in viewers.items():
