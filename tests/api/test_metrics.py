@@ -16,7 +16,7 @@ from dmarcworks.metrics import Metrics
 
 
 class Stores:
-    """The questions of a scrape, answered or not: with figures that stay the same, which a real store would not hold."""
+    """The questions of a scrape, answered or not: figures that stay the same, which no real store would hold."""
 
     away = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,15 +11,14 @@ from typing import Any
 
 import pytest
 import trustme
-from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from dmarcworks.errors import SettingsError
 from dmarcworks.routing.smtp import Certificate
-from dmarcworks.routing.smtp.until import until
 
-from .test_tls import HOST, Files
+from .test_tls import Files
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -94,26 +94,25 @@ def test_an_end_that_comes_near_is_told_once_a_day(files: Files, said: list[Any]
     assert [name for name, _, _ in warnings(said)] == ["certificate ends soon"]
 
 
-@given(st.integers(-630_000_000, 253_402_200_000))
-def test_every_time_is_read_as_another_library_does(second: int) -> None:
-    """Both forms of a time, with their centuries, as `cryptography` reads them."""
-    end = datetime.fromtimestamp(second, UTC)
-    begin = min(NOW, end - DAY)
-    issued = AUTHORITY.issue_cert(HOST, not_before=begin, not_after=end)
-    pem = issued.cert_chain_pems[0].bytes()
-    assert until(pem) == x509.load_pem_x509_certificate(pem).not_valid_after_utc
-    assert until(issued.private_key_pem.bytes() + b"".join(blob.bytes() for blob in issued.cert_chain_pems)) == until(
-        pem
-    )
+def test_the_first_certificate_of_a_file_counts(files: Files) -> None:
+    """Key and chain may stand in the same file: what is told is the end of the certificate that is shown."""
+    files.renew(NOW + 40 * DAY)
+    chain = files.certificate.read_bytes() + AUTHORITY.cert_pem.bytes()
+    files.certificate.write_bytes(files.key.read_bytes() + chain)
+    shown = Certificate(files.certificate, files.key, Clock())
+    assert shown.told() == {"state": "ok", "until": (NOW + 40 * DAY).isoformat(), "days": 40.0}
 
 
 @given(st.binary(max_size=300) | st.integers(0, 1000))
 def test_what_is_no_certificate_is_refused(content: bytes | int) -> None:
-    """Any bytes in the place of one, and one that is cut off, are a ValueError and nothing else."""
+    """Any bytes in the place of one, and one that is cut off, are an error that names setting and file."""
     if isinstance(content, int):
         whole = base64.b64decode(b"".join(AUTHORITY.cert_pem.bytes().splitlines()[1:-1]))
         content = whole[: content % len(whole)]
-    with pytest.raises(ValueError, match=r".+"):
-        until(b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(content) + b"-----END CERTIFICATE-----\n")
-    with pytest.raises(ValueError, match="there is no certificate in PEM form"):
-        until(b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(content))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cert.pem"
+        for end in (b"-----END CERTIFICATE-----\n", b""):
+            path.write_bytes(b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(content) + end)
+            with pytest.raises(SettingsError) as refused:
+                Certificate(path, path)
+            assert str(refused.value) == f"DMARCWORKS_SMTP_TLS_CERT={path}: there is no certificate in PEM form"

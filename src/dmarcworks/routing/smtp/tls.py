@@ -17,7 +17,6 @@ from pathlib import Path
 import structlog
 
 from dmarcworks.errors import SettingsError
-from dmarcworks.routing.smtp.until import until
 
 log = structlog.get_logger("dmarcworks.smtp")
 
@@ -93,9 +92,9 @@ class Certificate:
     def _load(self) -> tuple[ssl.SSLContext, datetime]:
         cert, key = f"DMARCWORKS_SMTP_TLS_CERT={self._certificate}", f"DMARCWORKS_SMTP_TLS_KEY={self._key}"
         try:
-            ends = until(_read(self._certificate, cert))
-        except ValueError as error:
-            raise SettingsError(f"{cert}: {error}") from None
+            ends = _until(_read(self._certificate, cert))
+        except ValueError:
+            raise SettingsError(f"{cert}: there is no certificate in PEM form") from None
         if b"PRIVATE KEY-----" not in _read(self._key, key):
             raise SettingsError(f"{key}: there is no key in PEM form")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -113,6 +112,14 @@ class Certificate:
 def _state(left: float) -> str:
     """What is wrong with so many seconds left, or ""."""
     return "expired" if left <= 0 else "ends soon" if left < SOON_DAYS * _DAY else ""
+
+
+def _until(pem: bytes) -> datetime:
+    """The last second of the file's first certificate, the one that is shown; `ValueError` when there is none."""
+    # Loaded here: a server without a certificate does without its 20 MB.
+    from cryptography import x509
+
+    return x509.load_pem_x509_certificate(pem).not_valid_after_utc
 
 
 def _read(path: Path, setting: str) -> bytes:
