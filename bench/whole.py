@@ -230,7 +230,7 @@ def main() -> int:
             f"| parsedmarc {theirs.version}: Maildir → PostgreSQL {theirs.postgres}, 2 processes, offline | "
             f"{theirs.reports / theirs.seconds:,.0f} | {theirs.seconds:.1f} | a commit per report, nothing archived |",
             "",
-            f"Ratio {count / mine.queryable / (theirs.reports / theirs.seconds):.1f}, by what was stored. parsedmarc stored {theirs.reports:,} reports, {theirs.records:,} "
+            f"Ratio {count / mine.queryable / (theirs.reports / theirs.seconds):.1f}, each until the last report is there. parsedmarc stored {theirs.reports:,} reports, {theirs.records:,} "
             f"records, {theirs.messages:,} messages; dmarcworks all of {sent.messages:,} messages.",
         ]
     lines += [
