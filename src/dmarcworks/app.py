@@ -197,7 +197,9 @@ async def serve(
         if "smtp" in roles:
             if shown := certificate(settings):
                 metrics.certificate(lambda: shown.left)
-            listener = front(settings, router, env.full, shown)
+            apart = settings.smtp_processes > 1
+            counters = stack.enter_context(metrics.shared(settings.smtp_processes, settings.home)) if apart else None
+            listener = front(settings, router, env.full, shown, counters)
             await listener.start()
         web = _Web(settings) if "web" in roles else None
         try:

@@ -122,12 +122,14 @@ def front(
     router: Router,
     full: Callable[[], Awaitable[str]] = never_full,
     shown: Certificate | None = None,
+    counters: Path | None = None,
 ) -> SmtpServer | Processes:
-    """The front door: in this process, or in as many as the settings ask for."""
+    """The front door: in this process, or in as many as the settings ask for, which count in `counters`."""
     if settings.smtp_processes == 1:
         return smtp_server(settings, router, full, shown)
     smtp_server(settings, router, full, shown)  # says here and now what is wrong with the settings
-    return Processes("dmarcworks.taker", settings.smtp_processes, listeners(settings), settings.model_dump(mode="json"))
+    told = settings.model_dump(mode="json")
+    return Processes("dmarcworks.taker", settings.smtp_processes, listeners(settings), told, counters)
 
 
 def listeners(settings: Settings) -> list[Listener]:

@@ -1,14 +1,26 @@
 """What Prometheus is told: counters that the parts add to, and figures that are asked of the stores at each scrape.
 
 Labels come from fixed lists only (outcome, role, store), never from a mail: a stranger must not be able to make series.
+Processes that take mail for another one keep their counters in files that it made for them (`shared`, `keep_in`): one
+that is killed loses none, the next in its place counts on, and the one scrape tells the sum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest, values
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
+_MEMORY = Path("/dev/shm")  # noqa: S108
+_KINDS = ("counter", "histogram", "gauge_all")
+_FILE_BYTES = 1 << 16
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -17,6 +29,7 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry(auto_describe=False)
+        self._others: list[str] = []
         self.mails = Counter(
             "dmarcworks_mails", "Mails at the front door by what became of them.", ["outcome"], registry=registry
         )
@@ -80,6 +93,57 @@ class Metrics:
         self.records_read.inc(records)
         self.read_seconds.observe(seconds)
 
+    @contextmanager
+    def shared(self, processes: int, home: Path) -> Iterator[Path]:
+        """A folder where so many other processes keep their counters; while it is there, `text` adds them up.
+
+        In memory where there is such a place, else in `home`: on a disk every sync of a mail would write them too.
+        """
+        where = _MEMORY if os.access(_MEMORY, os.W_OK) else home
+        with TemporaryDirectory(prefix="dmarcworks-counters-", dir=where, ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            for slot in range(processes):
+                for kind in _KINDS:
+                    # Room that is taken now cannot be missing when a counter is written through the memory map.
+                    (folder / f"{kind}_{slot}.db").write_bytes(bytes(_FILE_BYTES))
+            self._others = [str(folder / f"{kind}_{slot}.db") for kind in _KINDS[:2] for slot in range(processes)]
+            try:
+                yield folder
+            finally:
+                self._others = []
+
     def text(self) -> bytes:
-        """All of it in Prometheus' text format."""
-        return generate_latest(self.registry)
+        """All of it in Prometheus' text format, with what other processes have counted."""
+        return generate_latest(_Sum(self.registry, self._others))
+
+
+class _Sum(Collector):
+    """A registry's families, with the samples of other processes' files added to their like."""
+
+    def __init__(self, registry: CollectorRegistry, files: list[str]) -> None:
+        self._registry = registry
+        self._files = files
+
+    def collect(self) -> Iterator[Metric]:
+        merged = MultiProcessCollector.merge(self._files)  # type: ignore[no-untyped-call]
+        others = {family.name: family.samples for family in merged}
+        for family in self._registry.collect():
+            added = {_key(sample): sample for sample in others.get(family.name, ())}
+            own = [_plus(sample, added.pop(_key(sample), None)) for sample in family.samples]
+            family.samples = own + list(added.values())
+            yield family
+
+
+def _key(sample: Sample) -> tuple[str, frozenset[tuple[str, str]]]:
+    return sample.name, frozenset(sample.labels.items())
+
+
+def _plus(sample: Sample, other: Sample | None) -> Sample:
+    return sample if other is None else sample._replace(value=sample.value + other.value)
+
+
+def keep_in(folder: Path, slot: int) -> None:
+    """From now on every counter that this process makes stands in its own files of a `shared` folder; those of a dead
+    process that had the same number are counted on."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]

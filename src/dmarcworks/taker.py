@@ -7,6 +7,8 @@ It opens the shared stores, not the analytics, which belongs to the process that
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import signal
 import socket
 import sys
@@ -19,7 +21,7 @@ from dmarcworks import logs
 from dmarcworks.bindings.absent import AbsentAnalytics
 from dmarcworks.door import environment, smtp_server
 from dmarcworks.mailroom import routing
-from dmarcworks.metrics import Metrics
+from dmarcworks.metrics import Metrics, keep_in
 from dmarcworks.routing.processes import READY, Told, read_told
 from dmarcworks.routing.smtp.listeners import Bound, bind, parse_listeners
 from dmarcworks.settings import Settings
@@ -51,6 +53,8 @@ async def take(settings: Settings, told: Told) -> None:
             "smtp_transfer_bytes": settings.smtp_transfer_bytes // told.processes,
         }
     )
+    if told.counters is not None:
+        keep_in(told.counters, told.slot)
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(opened(shared))
@@ -82,11 +86,13 @@ class _Ends(asyncio.Protocol):
 
 def main() -> None:
     """Read what we are told, then take mail."""
-    told = read_told(sys.stdin.readline())
+    told, parent = read_told(sys.stdin.readline()), os.getppid()
     settings = Settings.model_validate(told.settings)
     logs.setup(settings.log_format, settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(take(settings, told))
+    if told.counters is not None and os.getppid() != parent:
+        shutil.rmtree(told.counters, ignore_errors=True)  # whoever made it died and cannot
 
 
 if __name__ == "__main__":

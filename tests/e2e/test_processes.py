@@ -8,6 +8,8 @@ import signal
 import smtplib
 import socket
 import subprocess
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +31,32 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def counter_files(pid: int) -> set[Path]:
+    """Where a process keeps its counters, as the kernel tells."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return {Path(line.split()[-1]) for line in lines if "dmarcworks-counters-" in line}
+
+
+COUNTED = (
+    'dmarcworks_mails_total{outcome="handled"}',
+    'dmarcworks_mails_total{outcome="dropped"}',
+    "dmarcworks_mail_bytes_total",
+    "dmarcworks_recipients_refused_total",
+    "dmarcworks_accept_seconds_count",
+    'dmarcworks_accept_seconds_bucket{le="+Inf"}',
+)
+
+
+def counted(system: System) -> list[int]:
+    """The front door's counters in one scrape; 0 where there is none yet."""
+    status, text = system.get("/metrics")
+    assert status == 200
+    lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+    assert len({name for name, _, _ in lines}) == len(lines)
+    found = {name: float(value) for name, _, value in lines}
+    return [int(found.get(name, 0)) for name in COUNTED]
 
 
 @pytest.fixture
@@ -63,6 +91,49 @@ def test_two_processes_take_mail_and_one_reads_it(pair: System, tmp_path: Path) 
     assert not (tmp_path / "lmtp.sock").exists()
 
 
+def test_one_scrape_counts_what_all_processes_did(pair: System) -> None:
+    """Exact sums over both and over what came in by HTTP; killed or ended processes take nothing along, and those that
+    follow count on."""
+    rua = pair.add_domain("example.com")["rua"]
+    assert pair.cli("route", "add", "quiet@example.com", "--drop").returncode == 0
+    time.sleep(2)  # a rule is in effect within two seconds
+    assert counted(pair) == [0, 0, 0, 0, 0, 0]
+    mails = [b"Message-ID: <m@mail.example>\r\n" + report_mail(f"r{number}") for number in range(30)]
+    for raw in mails[:20]:  # a connection each, so that both take some
+        assert pair.send(rua, raw) == [(250, "")]
+    for number in range(6):
+        assert pair.send(f"nobody{number}@reports.example.net", b"x\r\n")[0][0] == 550
+        assert pair.send("quiet@example.com", b"a: b\r\n\r\nx\r\n") == [(250, "")]
+    size = sum(map(len, mails[:20])) + 6 * 11
+    assert counted(pair) == [20, 6, size, 6, 26, 26]
+
+    inject = urllib.request.Request(
+        f"{pair.http}/cdn-cgi/handler/email?from=a@mail.example&to={rua}", data=mails[20], method="POST"
+    )
+    with urllib.request.urlopen(inject, timeout=30) as answer:
+        assert answer.status == 200
+    size += len(mails[20])
+    assert counted(pair) == [21, 6, size, 6, 27, 27]
+
+    first, second = started(pair)
+    files = counter_files(first) | counter_files(second)
+    assert len(files) == 6
+    for ended, (pid, how) in enumerate([(first, signal.SIGKILL), (second, signal.SIGTERM)]):
+        os.kill(pid, how)
+        wait_for(lambda pid=pid: not alive(pid), "ended")  # type: ignore[misc]
+        assert counted(pair) == [21, 6, size, 6, 27, 27]
+        wait_for(lambda ended=ended: len(started(pair)) == 3 + ended, "started again")  # type: ignore[misc]
+        assert counted(pair) == [21, 6, size, 6, 27, 27]
+    third, fourth = started(pair)[2:]
+    assert counter_files(third) | counter_files(fourth) == files
+    for raw in mails[21:]:
+        assert pair.send(rua, raw) == [(250, "")]
+    size += sum(map(len, mails[21:]))
+    assert counted(pair) == [30, 6, size, 6, 36, 36]
+    assert pair.stop() == 0
+    assert [path for path in files if path.parent.exists()] == []
+
+
 def test_one_that_dies_is_started_again(pair: System) -> None:
     """Mail is taken on while one is down, and after a moment there are two again."""
     rua = pair.add_domain("example.com")["rua"]
@@ -75,12 +146,15 @@ def test_one_that_dies_is_started_again(pair: System) -> None:
 
 
 def test_none_outlives_the_server(pair: System) -> None:
-    """Even a server that is killed leaves no process behind that takes mail."""
+    """Even a server that is killed leaves no process behind that takes mail, and no file of their counters."""
     pids = started(pair)
+    folders = {path.parent for pid in pids for path in counter_files(pid)}
+    assert [folder.is_dir() for folder in folders] == [True]
     assert pair.process is not None
     pair.process.kill()
     pair.process.wait()
     wait_for(lambda: not [pid for pid in pids if alive(pid)], "all gone", 15)
+    assert [folder.exists() for folder in folders] == [False]
 
 
 def test_roles_part_the_work(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -33,10 +34,21 @@ _HEALTHY_SECONDS = 60.0
 
 
 class Processes:
-    """`count` processes of `module`, which are told `settings` and where to listen. `start`, then `stop`."""
+    """`count` processes of `module`, which are told `settings`, where to listen and the folder for their counters.
 
-    def __init__(self, module: str, count: int, listeners: Sequence[Listener], settings: Mapping[str, Any]) -> None:
+    `start`, then `stop`.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        count: int,
+        listeners: Sequence[Listener],
+        settings: Mapping[str, Any],
+        counters: Path | None = None,
+    ) -> None:
         self._module = module
+        self._counters = counters
         self._settings = settings
         self._count = count
         self._listeners = listeners
@@ -78,6 +90,8 @@ class Processes:
             "listen": [str(bound.listener) for bound in self._bound],
             "sockets": sockets,
             "processes": self._count,
+            "slot": slot,
+            "counters": None if self._counters is None else str(self._counters),
         }
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", self._module, stdin=PIPE, stdout=PIPE, pass_fds=list(sockets.values())
@@ -135,13 +149,15 @@ class Processes:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What `Processes` tells a process: settings, listeners, inherited sockets by the listener's number, and how many
-    processes share the work."""
+    """What `Processes` tells a process: settings, listeners, inherited sockets by the listener's number, how many
+    processes share the work, which of them it is, and where its counters are kept."""
 
     settings: Mapping[str, Any]
     listen: list[str]
     sockets: dict[int, int]
     processes: int
+    slot: int
+    counters: Path | None
 
 
 def read_told(line: str) -> Told:
@@ -150,4 +166,5 @@ def read_told(line: str) -> Told:
     sockets = {int(number): int(handle) for number, handle in told["sockets"].items()}
     for handle in sockets.values():
         os.set_inheritable(handle, False)
-    return Told(told["settings"], list(told["listen"]), sockets, int(told["processes"]))
+    counters = None if told["counters"] is None else Path(told["counters"])
+    return Told(told["settings"], list(told["listen"]), sockets, int(told["processes"]), int(told["slot"]), counters)
