@@ -301,6 +301,22 @@ def test_the_quick_way_takes_what_reporters_send() -> None:
     assert fast.read(item, sniff.look(data), Bounds(), hashlib.sha256(), Notes()) is not None
 
 
+@pytest.mark.parametrize("code", [n for n in range(32) if n not in (9, 10, 13)])
+def test_the_quick_way_takes_no_control_character_wherever_it_stands(code: int) -> None:
+    """XML knows none of them; a known record, an odd address, a count or the space between elements hides none."""
+    data = xml(record(count=1), record(count=1), record(ip="::1", count=" 2 "))
+    known = xml(record(count=1), record(ip="::1", count=" 2 "))
+    bounds = Bounds()
+    for text in (known, data):
+        (item,) = leaves(text, "a.xml", "a.xml", Work(bounds))
+        assert fast.read(item, sniff.look(text), bounds, hashlib.sha256(), Notes()) is not None
+    for place in range(1, len(data) + 1):  # before the XML stands what is skipped, and noted
+        odd = data[:place] + bytes([code]) + data[place:]
+        (item,) = leaves(odd, "a.xml", "a.xml", Work(bounds))
+        found = fast.read(item, sniff.look(odd), bounds, hashlib.sha256(), Notes())
+        assert found is None, odd[max(0, place - 20) : place + 20]
+
+
 def test_the_quick_way_reads_pieces_of_any_size() -> None:
     """Wherever a piece of the stream ends, the records are the same."""
     rows = [f"<record>\r\n <row><source_ip>192.0.2.{n % 250}</source_ip><count>{n}</count>\n" for n in range(300)]

@@ -36,13 +36,16 @@ _HEAD = re.compile(
     + r"*+)</policy_published>\s*+",
     re.ASCII,
 )
-# The order of the schema, which nearly all keep: read at one go.
-_METADATA = re.compile(
+# The order of the schema, which nearly all keep: read at one go, up to the published policy.
+_IN_ORDER = re.compile(
+    _OPENING + r"(?:<version>([^<>]*+)</version>\s*+)?<report_metadata>\s*+"
     r"<org_name>([^<>]*+)</org_name>\s*+<email>([^<>]*+)</email>\s*+"
     r"(?:<extra_contact_info>([^<>]*+)</extra_contact_info>\s*+)?<report_id>([^<>]*+)</report_id>\s*+<date_range>\s*+"
-    r"<begin>([^<>]*+)</begin>\s*+<end>([^<>]*+)</end>\s*+</date_range>\s*+",
+    r"<begin>([^<>]*+)</begin>\s*+<end>([^<>]*+)</end>\s*+</date_range>\s*+</report_metadata>\s*+<policy_published>\s*+",
     re.ASCII,
 )
+_POLICY = re.compile(_LEAVES.format(n=1) + r"*+", re.ASCII)
+_POLICY_END = "</policy_published>"
 _TAIL = re.compile(r"\s*+</feedback>\s*+", re.ASCII)
 _LEAF = re.compile(r"<([A-Za-z_]\w*+)>([^<>]*+)</\1>", re.ASCII)
 _DATES, _DATES_END = "<date_range>", "</date_range>"
@@ -67,20 +70,20 @@ class Around:
 
 def usual(head: str, tail: str) -> Around | None:
     """Out of the text before and behind the records; None when a parser is needed. No control, no reference in it."""
+    if _TAIL.fullmatch(tail) is None:
+        return None
+    if (found := _IN_ORDER.match(head)) is not None:
+        start = found.end()
+        stop = head.find(_POLICY_END, start)
+        if stop >= 0 and not head[stop + len(_POLICY_END) :].strip(" \t\n"):
+            return _in_order(found, head[start:stop])
     found = _HEAD.fullmatch(head)
-    if found is None or _TAIL.fullmatch(tail) is None:
+    if found is None:
         return None
     version, metadata, _, _, text, _ = found.groups()
     published, policy = _PUBLISHED.get(text) or _published(text)
     if "domain" not in published:
         return None
-    if (found := _METADATA.fullmatch(metadata)) is not None:
-        name, email, contact, number, begin, end = [text and text.strip() for text in found.groups()]
-        if not (begin and end):
-            return None
-        told = (("org_name", name), ("email", email), ("extra_contact_info", contact), ("report_id", number))
-        stated = {name: value for name, value in told if value}
-        return Around(stated, published, {"begin": begin, "end": end}, _or_none(version), (), None, policy)
     start = metadata.find(_DATES)
     stop = metadata.find(_DATES_END, start)
     if start < 0 or metadata.find(_DATES, stop) >= 0:
@@ -94,6 +97,22 @@ def usual(head: str, tail: str) -> Around | None:
     if "error" in stated:
         errors = tuple(value for name, content in leaves if name == "error" and (value := content.strip()))
     return Around(stated, published, dates, _or_none(version), errors, None, policy)
+
+
+def _in_order(found: re.Match[str], text: str) -> Around | None:
+    """Of the parts as the schema orders them, and what stands in the policy."""
+    known = _PUBLISHED.get(text)
+    if known is None:
+        if _POLICY.fullmatch(text) is None:
+            return None
+        known = _published(text)
+    published, policy = known
+    version, name, email, contact, number, begin, end = [text and text.strip() for text in found.groups()]
+    if not (begin and end) or "domain" not in published:
+        return None
+    told = (("org_name", name), ("email", email), ("extra_contact_info", contact), ("report_id", number))
+    stated = {name: value for name, value in told if value}
+    return Around(stated, published, {"begin": begin, "end": end}, version or None, (), None, policy)
 
 
 def _or_none(text: str | None) -> str | None:

@@ -33,9 +33,11 @@ _DEPTH = 6
 _CONTROLS = bytes(n for n in range(32) if n not in (9, 10, 13))
 # A plain IPv4 address and a plain count have groups of their own, so that nobody has to look at them again.
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+# White space as XML has it; what else \s means is refused there.
+_S = r"[ \t\n]*+"
 _RECORD = re.compile(
-    rf"\s*+<record>\s*+<row>\s*+<source_ip>(?:({_OCTET}(?:\.{_OCTET}){{3}})(?=<)|([^<>]*+))</source_ip>\s*+"
-    r"<count>(?:(\d{1,12})(?=<)|([^<>]*+))</count>\s*+",
+    rf"{_S}<record>{_S}<row>{_S}<source_ip>(?:({_OCTET}(?:\.{_OCTET}){{3}})(?=<)|([^<>]*+))</source_ip>{_S}"
+    rf"<count>(?:(\d{{1,12}})(?=<)|([^<>]*+))</count>{_S}",
     re.ASCII,
 )
 _END = "</record>"
@@ -84,6 +86,8 @@ class _Reader:
         self._identifiers: dict[str, Words] = {}
         self._auth: dict[str, tuple[Results, Results]] = {}
         self._made: dict[str, Said] = {}
+        # Whether all of the text is known to hold no control character; else records are looked at one by one.
+        self._looked_at = True
 
     def read(self, digest: hashlib._Hash) -> Document:
         if self._leaf.whole and len(self._leaf.head) <= _PIECE:
@@ -112,7 +116,7 @@ class _Reader:
         digest.update(data)
         if self._skip:
             data = data[self._skip :]
-        if b"&" in data or len(data.translate(None, _CONTROLS)) != len(data):
+        if b"&" in data:
             raise _Unusual
         text = str(data, "ascii" if self._ascii else "utf-8")
         if "\r" in text:
@@ -122,11 +126,14 @@ class _Reader:
         start = text.find("<record>")
         if not 0 <= start <= _AROUND:
             raise _Unusual
-        rest = text[start:]
+        head, rest = text[:start], text[start:]
+        self._looked_at = False
         end = self._records(rest)
-        if rest.find("<record", end) >= 0 or len(rest) - end > _AROUND:
+        tail = rest[end:]
+        if "<record" in tail or len(tail) > _AROUND:
             raise _Unusual
-        return self._document(text[:start], rest[end:])
+        _look(head + tail)
+        return self._document(head, tail)
 
     def _texts(self, digest: hashlib._Hash) -> Iterable[str]:
         """The file as text in pieces that hold only what a usual report holds, line ends as XML reads them."""
@@ -173,15 +180,28 @@ class _Reader:
                     self._unknown(plain or source_ip, digits or count, tail)
                     continue
                 made[tail] = known
-            number = tally.number([count.strip()], 1) if digits is None else tally.plain(int(digits))
+            if plain is None or digits is None:
+                self._odd(plain or source_ip, digits or count, known)
+                continue
+            number = tally.plain(int(digits))
             if number is not None:
-                source_ips.append(plain or tally.address(source_ip.strip()))
+                source_ips.append(plain)
                 counts.append(number)
                 said.append(known)
         return position
 
+    def _odd(self, source_ip: str, count: str, said: Said) -> None:
+        """A record with an address or a count that is not as plain as most are."""
+        if not self._looked_at:
+            _look(source_ip + count)
+        number = self._tally.number([count.strip()], 1)
+        if number is not None:
+            self._tally.append(source_ip.strip(), number, said)
+
     def _unknown(self, source_ip: str, count: str, tail: str) -> None:
         """A record whose like was not read before."""
+        if not self._looked_at:
+            _look(source_ip + count + tail)
         parts = self._parts(tail)
         number = self._tally.number([count.strip()], 1)
         if number is None:
@@ -275,6 +295,13 @@ class _Reader:
         root.remove(marks[0])
         check_depth(root, self._bounds.xml_depth)
         return Document(self._tally, root)
+
+
+def _look(text: str) -> None:
+    """Leave text with control characters to the general reader, which refuses them."""
+    data = text.encode()
+    if len(data.translate(None, _CONTROLS)) != len(data):
+        raise _Unusual
 
 
 _Value = TypeVar("_Value")

@@ -28,12 +28,12 @@ Reader = Callable[[bytes], mail.MailPart]
 
 def read_mail(raw: bytes, bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 - frozen
     """Every report in a mail, wherever it is, and every problem; "no_report" when there was nothing to read."""
-    first, unforeseen = _guarded(lambda work: list(_mail(raw, work, "", 0, mail.parts)), bounds)
+    first, unforeseen = _guarded(lambda work, found: _mail(raw, work, "", 0, mail.parts, found), bounds)
     if first.items and not first.problems:
         return first
     if not any(problem.reason == "mail_bytes" for problem in first.problems):
         # The second parser decodes broken base64 and boundaries in its own way; the better reading counts.
-        second, broken = _guarded(lambda work: list(_mail(raw, work, "", 0, mail.slow_parts)), bounds)
+        second, broken = _guarded(lambda work, found: _mail(raw, work, "", 0, mail.slow_parts, found), bounds)
         if not broken and _better(second, first, unforeseen):
             first = second
     if not first.items and not first.problems:
@@ -45,14 +45,16 @@ def read_mail(raw: bytes, bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 -
 def read_bytes(data: bytes, name: str = "", bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 - frozen
     """Every report in a file (XML, JSON, gzip, zip, a mail), and every problem."""
     where = unpack.label(name) if name else "file"
-    return _guarded(lambda work: list(_bytes(data, name, where, work, 0, "", mail.parts, alone=True)), bounds)[0]
+    return _guarded(lambda work, found: _bytes(data, name, where, work, 0, "", mail.parts, found, alone=True), bounds)[
+        0
+    ]
 
 
-def _guarded(read: Callable[[Work], list[Item]], bounds: Bounds) -> tuple[Reading, bool]:
+def _guarded(read: Callable[[Work, list[Item]], None], bounds: Bounds) -> tuple[Reading, bool]:
     work = Work(bounds)
     items: list[Item] = []
     try:
-        items = read(work)
+        read(work, items)
     except Refused as refused:
         work.problem(refused.reason, "mail", refused.detail)
     # The promise of this room: no bytes whatever make reading raise. The raw mail is kept, a person sees the reason.
@@ -79,7 +81,8 @@ def _types(raw: bytes) -> Iterator[str]:
         return
 
 
-def _mail(raw: bytes, work: Work, above: str, depth: int, parse: Reader) -> Iterator[Item]:
+def _mail(raw: bytes, work: Work, above: str, depth: int, parse: Reader, items: list[Item]) -> None:
+    """Every report in a mail, added to `items`."""
     if len(raw) > work.bounds.mail_bytes:
         work.problem(
             "mail_bytes", above or "mail", f"The mail is larger than the bound mail_bytes = {work.bounds.mail_bytes}."
@@ -92,7 +95,7 @@ def _mail(raw: bytes, work: Work, above: str, depth: int, parse: Reader) -> Iter
         return
     prefix = f"{above} > " if above else ""
     found, evidence = _failure(raw, parts, prefix, work)
-    yield from found
+    items.extend(found)
     for part in parts:
         where = f"{prefix}part {part.number}"
         try:
@@ -105,11 +108,11 @@ def _mail(raw: bytes, work: Work, above: str, depth: int, parse: Reader) -> Iter
                 continue
             if part.message:
                 work.nest(depth + 1)
-                yield from _mail(part.read(), work, where, depth + 1, parse)
+                _mail(part.read(), work, where, depth + 1, parse, items)
                 continue
             if part.name:
                 where = f"{where} > {unpack.label(part.name)}"
-            yield from _bytes(part.read(), part.name, where, work, depth, part.type, parse)
+            _bytes(part.read(), part.name, where, work, depth, part.type, parse, items)
         except Refused as refused:
             work.problem(refused.reason, where, refused.detail)
 
@@ -158,28 +161,43 @@ def _quietly(part: mail.MailPart) -> bytes:
 
 
 def _bytes(
-    data: bytes, name: str, where: str, work: Work, depth: int, kind: str, parse: Reader, alone: bool = False
-) -> Iterator[Item]:
-    """Every report in a part's or file's bytes; `alone` for a file that was given on its own."""
+    data: bytes,
+    name: str,
+    where: str,
+    work: Work,
+    depth: int,
+    kind: str,
+    parse: Reader,
+    items: list[Item],
+    alone: bool = False,
+) -> None:
+    """Every report in a part's or file's bytes, added to `items`; `alone` for a file that was given on its own."""
     alike = unpack.single(data, name, where, work, depth)
     for leaf in unpack.leaves(data, name, where, work, depth) if alike is None else (alike,):
-        claimed = alone or leaf.packed or _claims(name, kind)
         try:
-            for report, digest, content in _leaf(leaf, work, depth, kind, parse, claimed):
-                yield _item(report, _part(name, data if content is None else content, leaf.where), digest)
+            head = sniff.look(leaf.head)
+            if head.kind == "xml" and _about_feedback(head, leaf):
+                part = _part(name, data, leaf.where)
+                for report, digest in aggregate.read(leaf, head, work):
+                    items.append(_item(report, part, digest))
+            else:
+                claimed = alone or leaf.packed or _claims(name, kind)
+                for other, digest, content in _other(leaf, head, work, depth, kind, parse, claimed):
+                    items.append(_item(other, _part(name, data if content is None else content, leaf.where), digest))
         except Refused as refused:
             work.problem(refused.reason, leaf.where, refused.detail)
 
 
-def _leaf(
-    leaf: unpack.Leaf, work: Work, depth: int, kind: str, parse: Reader, claimed: bool
+def _about_feedback(head: sniff.Head, leaf: unpack.Leaf) -> bool:
+    root = head.root.lower()
+    return root == "feedback" or (root not in _HTML and _inside(leaf.head))
+
+
+def _other(
+    leaf: unpack.Leaf, head: sniff.Head, work: Work, depth: int, kind: str, parse: Reader, claimed: bool
 ) -> Iterator[tuple[Report, str, bytes | None]]:
-    head = sniff.look(leaf.head)
-    html = head.root.lower() in _HTML
-    if head.kind == "xml" and (head.root.lower() == "feedback" or (not html and _inside(leaf.head))):
-        for report, digest in aggregate.read(leaf, head, work):
-            yield report, digest, None
-    elif head.kind == "json" and tlsrpt.is_tls(leaf.head[: sniff.LOOKED_AT]):
+    """What is no XML report: a TLS report or a mail; `claimed` makes anything else a problem."""
+    if head.kind == "json" and tlsrpt.is_tls(leaf.head[: sniff.LOOKED_AT]):
         tls, digest = tlsrpt.read(leaf, head, work)
         yield tls, digest, None
     elif head.kind == "mail" and (leaf.packed or not kind or _MAIL_NAME.search(leaf.name)):
@@ -190,10 +208,11 @@ def _leaf(
             return
         work.nest(depth + 1)
         before = len(work.problems)
-        items = list(_mail(raw, work, leaf.where, depth + 1, parse))
-        for item in items:
+        inside: list[Item] = []
+        _mail(raw, work, leaf.where, depth + 1, parse, inside)
+        for item in inside:
             yield item.report, item.digest, item.part.content
-        if not items and before == len(work.problems):
+        if not inside and before == len(work.problems):
             raise Refused("no_report", "There is no report in this mail.")
     elif claimed:
         raise Refused(*_told(head, leaf))

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from dmarcworks.reports import failure, mail, read, sniff, unpack
 from dmarcworks.reports.bounds import Bounds
-from dmarcworks.reports.model import FailureReport, Reading
+from dmarcworks.reports.model import FailureReport, Item, Reading
 from dmarcworks.reports.notes import Refused, Work
 
 __all__ = ["DROP", "HEADERS", "MARK", "Redacted", "redact", "redacted"]
@@ -156,7 +156,8 @@ class _Cut:
         if loose and failure.is_text_form(content):
             return "text/plain", self._text(content), True
         work = Work(self._bounds)
-        found = list(read._bytes(content, part.name, "", work, depth, kind, self._parse))
+        found: list[Item] = []
+        read._bytes(content, part.name, "", work, depth, kind, self._parse, found)
         if found:
             return kind, self._packed(content, part, depth), False
         if work.problems:
@@ -194,7 +195,8 @@ class _Cut:
     def _inner(self, raw: bytes, depth: int) -> bytes:
         if failure.is_feedback(raw):
             return self._feedback(raw)
-        found = read._mail(raw, Work(self._bounds), "", depth, self._parse)
+        found: list[Item] = []
+        read._mail(raw, Work(self._bounds), "", depth, self._parse, found)
         return self.rebuilt(raw, depth) if any(isinstance(item.report, FailureReport) for item in found) else raw
 
     def _original(self, content: bytes) -> bytes:
