@@ -74,6 +74,19 @@ async def test_rows_come_back_as_they_were_inserted(store: Analytics) -> None:
     ]
 
 
+async def test_what_is_null_throughout_comes_back_as_null(store: Analytics) -> None:
+    """A column without a value beside others, and rows of nothing at all."""
+    nothing = pa.table({"maybe": pa.nulls(3, pa.string())})
+    await store.insert("t", rows(3).set_column(2, "maybe", nothing["maybe"]))
+    await store.insert("t", nothing)
+    assert await ask(
+        store, "SELECT name, count() AS n, countIf(maybe IS NULL) AS nulls FROM t GROUP BY name ORDER BY name"
+    ) == [
+        {"name": "", "n": 3, "nulls": 3},
+        {"name": "a", "n": 3, "nulls": 3},
+    ]
+
+
 async def test_an_insert_is_one_block(store: Analytics) -> None:
     """However many rows: one part per partition, so that all of them are there or none."""
     await store.insert("t", rows(1_200_000).select(["n", "name", "day"]))

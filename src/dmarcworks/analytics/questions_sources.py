@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from dmarcworks.analytics.questions_asker import Asker
-from dmarcworks.analytics.questions_scope import NAMED_SUMS, PAGE, Domains, Scope, counted, day, said
+from dmarcworks.analytics.questions_scope import NAMED_SUMS, PAGE, Domains, Scope, counted, day
 from dmarcworks.errors import UsageError
 
 ORDERS = (
@@ -89,8 +89,11 @@ class RecordPage:
 
 
 _RECORD = ", ".join(RecordRow.__slots__)
+# The hash by which the engine tells texts apart, but taken once per name and block instead of once per row: a million
+# addresses, each with a set of reporters, cost half.
+_REPORTERS = "uniqExact(reinterpretAsUInt128(sipHash128(ifNull(org_name, ''))))"
 _DETAILS = (
-    f"SELECT source_ip, {NAMED_SUMS}, messages - passed AS failed, uniqExact({said('org_name')}) AS reporters,"
+    f"SELECT source_ip, {NAMED_SUMS}, messages - passed AS failed, {_REPORTERS} AS reporters,"
     " min(day) AS first_day, max(day) AS last_day"
 )
 

@@ -101,7 +101,8 @@ class VolumeQuestions(Asker):
         scope = Scope.of(account_id, domain_id, first, last)
         sums = ", ".join(f"sum({name}) AS {name}" for name in SUM_COLUMNS)
         (row,) = await self._ask(
-            f"SELECT *, (SELECT uniqExact(source_ip) FROM dmarc_reports WHERE {scope.where}) AS sources FROM ("
+            "SELECT *, (SELECT count() FROM (SELECT source_ip FROM dmarc_reports"
+            f" WHERE {scope.where} GROUP BY source_ip)) AS sources FROM ("
             f"SELECT {sums}, count() AS reporters FROM (SELECT {said('org_name')} AS reporter, {NAMED_SUMS}"
             f" FROM dmarc_reports WHERE {scope.where} GROUP BY reporter))",
             scope.parameters,

@@ -78,10 +78,12 @@ class ChdbAnalytics:
             raise UsageError(f"{wrong[0]!r} is no column's name")
         if data.num_rows == 0:
             return
-        columns = ", ".join(f"`{name}`" for name in names)
+        # Reports leave a third of the columns empty: one that is NULL throughout is left to the engine to fill in.
+        said = [name for name in names if data[name].null_count < data.num_rows] or names
+        columns = ", ".join(f"`{name}`" for name in said)
         # Names only, and checked ones: the values go as the table that they are.
         statement = f"INSERT INTO {table} ({columns}) SETTINGS {_ONE_BLOCK} SELECT {columns} FROM Python(table)"  # noqa: S608
-        await self._run(self._writers, lambda: self._engine.insert(statement, data))
+        await self._run(self._writers, lambda: self._engine.insert(statement, data.select(said)))
 
     async def query(
         self,
