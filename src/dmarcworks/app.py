@@ -37,6 +37,7 @@ from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.absent import AbsentAnalytics
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.bindings.worker_queue import WorkerQueues
+from dmarcworks.catalogue.letters import Letters
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
@@ -108,7 +109,8 @@ def http_app(
     app.include_router(sql_api.router(desk, stores.accounts))
     graphs = graphql.desk(settings, stores.database, stores.accounts, analytics, sql_bounds(settings))
     app.include_router(graphql.router(graphs))
-    figures = (stores.queue, stores.problems, stores.mailroom.outbound.count, WorkerQueues(stores.database).stats)
+    letters = Letters(WorkerQueues(stores.database), stores.audit)
+    figures = (stores.queue, stores.problems, stores.mailroom.outbound.count, letters.stats)
     app.include_router(metrics_api.router(metrics or Metrics(), checks, *figures))
     send_link = link_sender(router, public_url)
     mail_api.install(app, stores.mailroom, stores.accounts, settings, worker_names(settings), router, send_link)
@@ -126,11 +128,13 @@ def http_app(
         saved=stores.saved,
         queries=stores.queries,
         mailroom=stores.mailroom,
+        letters=letters,
         hostname=settings.hostname.lower(),
         public_url=public_url,
         clock=time.time,
         workers=worker_names(settings),
         send_link=send_link,
+        operator_account=settings.operator_account,
     )
     programs.install(app, programs.rest_deps(settings, stores, analytics, public_url, waiting.full), app.state.limits)
     internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(operator(secret))])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.routing import Mount
@@ -13,7 +14,9 @@ from dmarcworks.api import zones
 from dmarcworks.api.limits import Limits
 from dmarcworks.api.rest import PREFIX, RestDeps, api
 from dmarcworks.bindings.contracts import Analytics
+from dmarcworks.bindings.worker_queue import WorkerQueues
 from dmarcworks.catalogue.idempotency import Idempotency
+from dmarcworks.catalogue.letters import Letters, operates
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.uploads import Uploads
 from dmarcworks.intake import Intake
@@ -45,10 +48,16 @@ def rest_deps(
         questions=Questions(analytics),
         take=Intake(stores, settings.mail_bytes, full).take,
         mend=Mending(stores),
+        letters=Letters(WorkerQueues(stores.database), stores.audit),
+        operates=partial(_operates, stores, settings.operator_account),
         hostname=settings.hostname.lower(),
         public_url=public_url,
         mail_bytes=settings.mail_bytes,
     )
+
+
+async def _operates(stores: Stores, operator_account: str, account_id: str) -> bool:
+    return await operates(stores.accounts, account_id, operator_account)
 
 
 def install(app: FastAPI, deps: RestDeps, limits: Limits) -> None:

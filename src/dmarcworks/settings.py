@@ -97,6 +97,12 @@ class Settings(BaseModel):
     smtp_mails_per_minute: int = Field(
         0, ge=0, le=1_000_000, description="Mails per address (IPv6: per /64) and minute; over it: 450. 0: no limit."
     )
+    operator_account: str = Field(
+        "default",
+        max_length=255,
+        description="Account whose users and admin tokens may see to what concerns the whole system: the queues of "
+        "workers, with what was given up; empty: only commands may.",
+    )
     http_host: str = Field("127.0.0.1", description="Address that HTTP listens on.")
     http_port: int = Field(8080, ge=0, le=65535, description="Port that HTTP listens on; 0 takes a free one.")
     mail_bytes: int = Field(25 * _MIB, ge=1024, le=1024 * _MIB, description="Largest mail, in bytes.")

@@ -19,9 +19,11 @@ from dmarcworks.api.graphql.router import Desk as Graphs
 from dmarcworks.api.sql_desk import Desk
 from dmarcworks.bindings.contracts import Analytics, Objects, QueryBounds
 from dmarcworks.bindings.open import open_analytics, open_database, open_kv, open_objects, open_queue
+from dmarcworks.bindings.worker_queue import WorkerQueues
 from dmarcworks.catalogue.accounts import Accounts, Domain
 from dmarcworks.catalogue.arrivals import Arrivals, NewReport
 from dmarcworks.catalogue.audit import Audit
+from dmarcworks.catalogue.letters import Letters
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.mailroom import Mailroom
 from dmarcworks.catalogue.problems import Problems
@@ -205,6 +207,8 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         saved=SavedQueries(database, clock=clock),
         queries=stores.queries,
         mailroom=mailroom,
+        letters=Letters(WorkerQueues(database, clock), Audit(database, clock=clock)),
+        workers=("dmarc", "mine"),
         hostname=HOST,
         public_url="http://127.0.0.1",
         clock=clock,

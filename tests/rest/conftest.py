@@ -85,9 +85,11 @@ class House:
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    """Account "mine" with one.example and two.example, account "theirs" with their.example."""
+    """Account "mine", the operator's, with one.example and two.example, account "theirs" with their.example."""
     home = tmp_path_factory.mktemp("rest") / "home"
-    settings, _ = load({"DMARCWORKS_HOME": str(home), "DMARCWORKS_HOSTNAME": HOST})
+    settings, _ = load(
+        {"DMARCWORKS_HOME": str(home), "DMARCWORKS_HOSTNAME": HOST, "DMARCWORKS_OPERATOR_ACCOUNT": "mine"}
+    )
     async with opened(settings) as stores, composition.opened_analytics(settings) as analytics:
         app = composition.http_app(settings, stores, analytics, f"https://{HOST}")
         made = House(

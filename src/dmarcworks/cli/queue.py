@@ -12,8 +12,9 @@ import typer
 
 from dmarcworks.bindings.contracts import QueueStats
 from dmarcworks.bindings.worker_queue import Dead, WorkerQueues
+from dmarcworks.catalogue.letters import Letters
 from dmarcworks.cli.common import print_json, print_table, with_stores
-from dmarcworks.errors import NotFoundError, UsageError
+from dmarcworks.errors import UsageError
 from dmarcworks.settings import Settings
 from dmarcworks.stores import Stores
 from dmarcworks.workers.batch import decode
@@ -37,7 +38,7 @@ def list_(as_json: bool = _JSON) -> None:
     """List the queues that hold something."""
 
     async def work(stores: Stores, _: Settings) -> Mapping[str, QueueStats]:
-        return await WorkerQueues(stores.database).stats()
+        return await _letters(stores).stats()
 
     queues = with_stores(work)
     if as_json:
@@ -60,7 +61,7 @@ def dead(
     """List what was given up, newest first."""
 
     async def work(stores: Stores, _: Settings) -> list[Dead]:
-        return list(await WorkerQueues(stores.database).dead(queue, limit=limit))
+        return list(await _letters(stores).dead(queue, limit=limit))
 
     letters = with_stores(work)
     if as_json:
@@ -79,7 +80,7 @@ def show(
     """Show one message that was given up, with its whole body."""
 
     async def work(stores: Stores, _: Settings) -> Dead:
-        return await _letter(stores, message_id)
+        return await _letters(stores).one(message_id)
 
     letter = with_stores(work)
     if raw:
@@ -101,11 +102,7 @@ def retry(
     _one_or_all(message_id, every, queue)
 
     async def work(stores: Stores, _: Settings) -> int:
-        if not every:
-            await _letter(stores, message_id)
-        done = await WorkerQueues(stores.database).requeue(queue, None if every else message_id)
-        await _noted(stores, "retry", message_id, queue, done)
-        return done
+        return await _letters(stores).retry(None if every else message_id, queue)
 
     done = with_stores(work)
     print_json({"messages": done}) if as_json else print(f"{_count(done)} will be delivered again")
@@ -124,17 +121,13 @@ def discard(
 
     async def find(stores: Stores, _: Settings) -> str:
         if not every:
-            letter = await _letter(stores, message_id)
+            letter = await _letters(stores).one(message_id)
             return f"Message {letter.id} of {letter.queue}: {_plain(letter.error)}"
-        found = await WorkerQueues(stores.database).stats()
+        found = await _letters(stores).stats()
         return _count(sum(stats.dead for name, stats in found.items() if queue in ("", name)))
 
     async def work(stores: Stores, _: Settings) -> int:
-        if not every:
-            await _letter(stores, message_id)
-        done = await WorkerQueues(stores.database).discard(queue, None if every else message_id)
-        await _noted(stores, "discard", message_id, queue, done)
-        return done
+        return await _letters(stores).discard(None if every else message_id, queue)
 
     if not yes:
         print(with_stores(find), file=sys.stderr)
@@ -143,17 +136,8 @@ def discard(
     print_json({"messages": done}) if as_json else print(f"{_count(done)} removed")
 
 
-async def _letter(stores: Stores, message_id: int) -> Dead:
-    found = await WorkerQueues(stores.database).dead(message_id=message_id)
-    if not found:
-        raise NotFoundError(f"no message {message_id} was given up; `dmarcworks queue dead` names them")
-    return found[0]
-
-
-async def _noted(stores: Stores, action: str, message_id: int, queue: str, done: int) -> None:
-    if done:
-        target = str(message_id) if message_id else queue or "all queues"
-        await stores.audit.add(f"worker_queue.{action}", target, account_id=None, detail={"messages": done})
+def _letters(stores: Stores) -> Letters:
+    return Letters(WorkerQueues(stores.database), stores.audit)
 
 
 def _one_or_all(message_id: int, every: bool, queue: str) -> None:

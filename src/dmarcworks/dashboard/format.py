@@ -102,6 +102,17 @@ def ago(value: datetime, now: datetime) -> str:
     return "on " + day(value.astimezone(UTC).date())
 
 
+def duration(seconds: float) -> str:
+    """A time that has passed, in its largest unit: 42 s, 5 min, 3 h, 2 days."""
+    if seconds < 60:
+        return f"{int(seconds)} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min"
+    if seconds < 2 * 86400:
+        return f"{int(seconds // 3600)} h"
+    return plural(int(seconds // 86400), "day")
+
+
 def size(value: int | None) -> str:
     """Bytes as "12 kB"."""
     if value is None:
@@ -127,5 +138,6 @@ FILTERS = {
     "moment": moment,
     "unix": unix,
     "size": size,
+    "duration": duration,
     "iso": partial(datetime.isoformat, timespec="seconds"),
 }

@@ -16,7 +16,7 @@ routes = APIRouter(tags=["audit"], route_class=Route)
 
 Action = Annotated[
     str | None,
-    Query(pattern=r"^[a-z.-]{1,64}$", description="Only this action (`domain.add`) or kind (`domain`)."),
+    Query(pattern=r"^[a-z._-]{1,64}$", description="Only this action (`domain.add`) or kind (`domain`)."),
 ]
 
 

@@ -21,6 +21,7 @@ from dmarcworks.catalogue.activity import Activity
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit
 from dmarcworks.catalogue.idempotency import Idempotency
+from dmarcworks.catalogue.letters import Letters
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.problems import ProblemRow, Problems
 from dmarcworks.catalogue.queries import QueryLog
@@ -48,7 +49,8 @@ class Mending(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RestDeps:
-    """The routes' collaborators. `take` accepts bytes for a domain durably (bytes, file name, peer → the mail's id)."""
+    """The routes' collaborators. `take` accepts bytes for a domain durably (bytes, file name, peer → the mail's id),
+    `operates` says whether an account's people see to the whole system."""
 
     accounts: Accounts
     arrivals: Arrivals
@@ -64,6 +66,8 @@ class RestDeps:
     questions: Questions
     take: Callable[[Domain, bytes, str, str], Awaitable[str]]
     mend: Mending
+    letters: Letters
+    operates: Callable[[str], Awaitable[bool]]
     hostname: str
     public_url: str
     mail_bytes: int

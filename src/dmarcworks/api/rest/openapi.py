@@ -17,6 +17,7 @@ from dmarcworks.api.rest import (
     errors,
     exports,
     figures,
+    letters,
     people,
     problems,
     reports,
@@ -28,7 +29,20 @@ from dmarcworks.api.rest.deps import RestDeps
 __all__ = ["PREFIX", "api"]
 
 PREFIX = "/api/v1"
-_MODULES = (accounts, domains, figures, people, reports, uploads, problems, exports, activity, audit_log, sql_log)
+_MODULES = (
+    accounts,
+    domains,
+    figures,
+    people,
+    reports,
+    uploads,
+    problems,
+    exports,
+    activity,
+    audit_log,
+    sql_log,
+    letters,
+)
 _ABOUT = """\
 Domains, reports, problems and figures of one account, for programs.
 

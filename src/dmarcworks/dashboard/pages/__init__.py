@@ -19,6 +19,7 @@ from dmarcworks.dashboard.pages import (
     domains,
     graphql,
     problems,
+    queues,
     reports,
     routing,
     session,
@@ -41,7 +42,7 @@ def build(deps: Deps) -> APIRouter:
     site = Site(deps)
     router = APIRouter()
     router.add_route("/static/{name:path}", site.assets.serve, methods=["GET"], include_in_schema=False)
-    for module in (session, domains, domain, reports, problems, audit, activity, routing, sql, graphql):
+    for module in (session, domains, domain, reports, problems, audit, activity, routing, queues, sql, graphql):
         for path, methods, page, public in module.routes(site):
             router.add_route(path, site.handler(page, public=public), methods=methods, include_in_schema=False)
     return router

@@ -59,6 +59,7 @@ def routes(site: Site) -> list[Route]:
             outcome=outcome,
             q=text,
             words=WORDS,
+            operates=await deps.operates(visit.account_id),
             ever=bool(rows) or bool(await activity.lines(visit.account_id, limit=1)),
         )
 

@@ -24,6 +24,8 @@ ACTIONS = {
     "problem.retry": "Problem taken up again",
     "problem.adopt": "Report adopted",
     "problem.discard": "Problem discarded",
+    "worker_queue.retry": "Message of a worker's queue delivered again",
+    "worker_queue.discard": "Message of a worker's queue removed",
     "report.upload": "Report or mail uploaded",
     "report.import": "Files imported",
 }

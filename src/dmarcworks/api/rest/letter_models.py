@@ -1,0 +1,68 @@
+"""What the routes of workers' queues answer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from dmarcworks.api.rest.examples import WHEN
+from dmarcworks.bindings.contracts import QueueStats
+from dmarcworks.bindings.worker_queue import Dead
+
+
+class QueueOut(BaseModel):
+    """A queue of a worker."""
+
+    queue: str = Field(description="Its name, which is its worker's.", examples=["jobs"])
+    ready: int = Field(description="Messages that wait.", examples=[3])
+    delayed: int = Field(description="Messages that wait for their time.", examples=[0])
+    leased: int = Field(description="Messages that the worker has in hand.", examples=[1])
+    dead: int = Field(description="Messages that were given up.", examples=[2])
+    oldest_seconds: float = Field(description="Age of the oldest that is not given up.", examples=[1.5])
+
+    @classmethod
+    def of(cls, name: str, stats: QueueStats) -> QueueOut:
+        """From the queue."""
+        return cls(
+            queue=name,
+            ready=stats.ready,
+            delayed=stats.delayed,
+            leased=stats.leased,
+            dead=stats.dead,
+            oldest_seconds=stats.oldest_age,
+        )
+
+
+class DeadOut(BaseModel):
+    """A message that was given up."""
+
+    id: int = Field(description="Its number.", examples=[7])
+    queue: str = Field(description="The queue that it is of.", examples=["jobs"])
+    type: Literal["json", "text", "bytes"] = Field(description="What its body is.", examples=["json"])
+    size: int = Field(description="Bytes of its body.", examples=[120])
+    attempts: int = Field(description="How often it was delivered.", examples=[4])
+    error: str = Field(description="The last error.", examples=["RuntimeError('no answer')"])
+    sent: datetime = Field(description="When it was sent.", examples=[WHEN])
+    died: datetime = Field(description="When it was given up.", examples=[WHEN])
+
+    @classmethod
+    def of(cls, letter: Dead) -> DeadOut:
+        """From the queue."""
+        return cls(
+            id=letter.id,
+            queue=letter.queue,
+            type=letter.type,  # type: ignore[arg-type]  # checked where it was sent
+            size=len(letter.body),
+            attempts=letter.attempts,
+            error=letter.error,
+            sent=letter.sent,
+            died=letter.died,
+        )
+
+
+class LetterOut(DeadOut):
+    """The same with its body."""
+
+    body: str = Field(description="The text, JSON as it was sent; of bytes in base64.", examples=['{"subject":"x"}'])

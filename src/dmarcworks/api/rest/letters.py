@@ -1,0 +1,93 @@
+"""/worker-queues: what waits in the queues of users' workers, and what was given up. For admins of the operator's account."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from dmarcworks.api.rest.deps import Admin, Caller
+from dmarcworks.api.rest.letter_models import DeadOut, LetterOut, QueueOut
+from dmarcworks.api.rest.paging import Page
+from dmarcworks.api.rest.route import Route
+from dmarcworks.api.rest.tags import answer
+from dmarcworks.errors import DeniedError, NotFoundError
+
+routes = APIRouter(prefix="/worker-queues", tags=["worker queues"], route_class=Route)
+
+Number = Annotated[int, Path(ge=1, le=2**53 - 1, description="The message's number.")]
+Queue = Annotated[str, Query(max_length=64, description="Only of this queue.")]
+Newest = Annotated[int, Query(ge=1, le=100, description="The newest so many.")]
+
+
+async def _operator(caller: Caller) -> None:
+    caller.whole()
+    if not await caller.deps.operates(caller.account_id):
+        raise DeniedError("this concerns the whole system: it needs an admin token of the operator's account")
+
+
+@routes.get("", operation_id="list_worker_queues", response_model=Page[QueueOut], summary="List the queues of workers")
+async def index(request: Request, caller: Admin) -> Response:
+    """Every queue that holds something, with how much is in which state."""
+    await _operator(caller)
+    found = await caller.deps.letters.stats()
+    items = [QueueOut.of(name, stats) for name, stats in found.items()]
+    return answer(request, Page[QueueOut](items=items, next=None))
+
+
+@routes.get(
+    "/dead", operation_id="list_dead_letters", response_model=Page[DeadOut], summary="List what workers gave up"
+)
+async def dead(request: Request, caller: Admin, queue: Queue = "", limit: Newest = 100) -> Response:
+    """Messages that were given up, newest first, without their bodies. What is seen to leaves the list."""
+    await _operator(caller)
+    found = await caller.deps.letters.dead(queue, limit=limit)
+    return answer(request, Page[DeadOut](items=[DeadOut.of(one) for one in found], next=None))
+
+
+@routes.get(
+    "/dead/{message}",
+    operation_id="get_dead_letter",
+    response_model=LetterOut,
+    responses={404: {}},
+    summary="Show a message that was given up",
+)
+async def show(request: Request, caller: Admin, message: Number) -> Response:
+    """The message with its body."""
+    await _operator(caller)
+    found = await caller.deps.letters.one(message)
+    body = base64.b64encode(found.body).decode() if found.type == "bytes" else found.body.decode("utf-8", "replace")
+    return answer(request, LetterOut(**DeadOut.of(found).model_dump(), body=body))
+
+
+@routes.post(
+    "/dead/{message}/retry",
+    operation_id="retry_dead_letter",
+    response_model=DeadOut,
+    responses={404: {}},
+    summary="Deliver a message again",
+)
+async def retry(request: Request, caller: Admin, message: Number) -> Response:
+    """Deliver it again with all its tries; the answer is as it was."""
+    await _operator(caller)
+    found = await caller.deps.letters.one(message)
+    if not await caller.deps.letters.retry(message, account_id=caller.account_id):
+        raise NotFoundError("somebody has seen to it already")
+    return answer(request, DeadOut.of(found))
+
+
+@routes.post(
+    "/dead/{message}/discard",
+    operation_id="discard_dead_letter",
+    response_model=DeadOut,
+    responses={404: {}},
+    summary="Remove a message for good",
+)
+async def discard(request: Request, caller: Admin, message: Number) -> Response:
+    """Remove it; the answer is what it was."""
+    await _operator(caller)
+    found = await caller.deps.letters.one(message)
+    if not await caller.deps.letters.discard(message, account_id=caller.account_id):
+        raise NotFoundError("somebody has seen to it already")
+    return answer(request, DeadOut.of(found))
