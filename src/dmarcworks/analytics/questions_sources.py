@@ -162,9 +162,15 @@ class SourceQuestions(Asker):
     async def new_sources(self, account_id: str, domain_id: Domains, since: date, *, limit: int = 10) -> SourcePage:
         """Addresses that no report before `since` named, by messages, and how many they are."""
         scope = Scope.of(account_id, domain_id, None, None)
+        late = f"{scope.where} AND day >= {{since:Date}}"
+        # The past is looked through for the few addresses of late, not summed by all the addresses that it has.
+        known = (
+            f"SELECT source_ip FROM dmarc_reports WHERE {scope.where} AND day < {{since:Date}}"
+            f" AND source_ip IN (SELECT source_ip FROM dmarc_reports WHERE {late})"
+        )
         rows = await self._ask(
-            f"{_DETAILS}, count() OVER () AS total FROM dmarc_reports WHERE {scope.where} GROUP BY source_ip"
-            " HAVING first_day >= {since:Date} ORDER BY messages DESC, source_ip LIMIT {limit:UInt32}",
+            f"{_DETAILS}, count() OVER () AS total FROM dmarc_reports WHERE {late} AND source_ip NOT IN ({known})"
+            " GROUP BY source_ip ORDER BY messages DESC, source_ip LIMIT {limit:UInt32}",
             scope.parameters | {"since": since.isoformat(), "limit": limit},
         )
         return SourcePage(tuple(map(_source, rows)), int(rows[0]["total"]) if rows else 0)
@@ -186,16 +192,39 @@ class SourceQuestions(Asker):
         for name, value in (("report_key", report_key), ("source_ip", source_ip)):
             if value is not None:
                 scope = scope.narrowed(f"{name} = {{{name}:String}}", **{name: value})
-        (totals,) = await self._ask(
-            f"SELECT count() AS total, sum(toUInt128(count)) AS messages FROM dmarc_reports WHERE {scope.where}",
+        days = await self._ask(
+            "SELECT day, count() AS total, sum(toUInt128(count)) AS messages FROM dmarc_reports"
+            f" WHERE {scope.where} GROUP BY day ORDER BY day DESC",
             scope.parameters,
+        )
+        total, messages = (sum(int(one[name]) for one in days) for name in ("total", "messages"))
+        # Only the days that the page is of are read for it, not the year before them.
+        within, skipped = _days_of_page(days, limit, offset)
+        if not within:
+            return RecordPage((), total, messages)
+        scope = scope.narrowed(
+            "day BETWEEN {page_first:Date} AND {page_last:Date}", page_first=within[-1], page_last=within[0]
         )
         rows = await self._ask(
             f"SELECT {_RECORD} FROM dmarc_reports WHERE {scope.where}"
             f" ORDER BY day DESC, report_key, record_index {PAGE}",
-            scope.parameters | {"limit": limit, "offset": offset},
+            scope.parameters | {"limit": limit, "offset": offset - skipped},
         )
-        return RecordPage(tuple(map(_record, rows)), int(totals["total"]), int(totals["messages"]))
+        return RecordPage(tuple(map(_record, rows)), total, messages)
+
+
+def _days_of_page(days: Sequence[Mapping[str, Any]], limit: int, offset: int) -> tuple[list[str], int]:
+    """The days, newest first, that rows `offset` to `offset + limit` stand in, and how many rows stand before them."""
+    within: list[str] = []
+    before = skipped = 0
+    for one in days:
+        after = before + int(one["total"])
+        if after <= offset:
+            skipped = after
+        elif before < offset + limit:
+            within.append(one["day"])
+        before = after
+    return within, skipped
 
 
 def _source(row: Mapping[str, Any]) -> SourceVolume:
