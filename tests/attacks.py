@@ -106,6 +106,11 @@ REFUSED = [
     "WITH 'x' AS account_id SELECT count() FROM dmarc_reports",
     "SELECT * FROM (WITH (SELECT 'x') AS account_id SELECT * FROM dmarc_reports) AS a",
     "WITH 1 AS dmarc_reports SELECT count() FROM dmarc_reports",
+    "WITH data_points AS (SELECT 1) SELECT * FROM data_points",
+    "SELECT * FROM data_points_new",
+    "SELECT * FROM default.data_points",
+    "SELECT count() FROM data_points PREWHERE 1 = 1",
+    "INSERT INTO data_points SELECT * FROM data_points",
     # other statements, alone or behind a good one
     "DROP TABLE dmarc_reports",
     "INSERT INTO dmarc_reports SELECT * FROM dmarc_reports",
@@ -197,6 +202,19 @@ OWN_ROWS_ONLY = [
     "SELECT max(count) OVER (PARTITION BY account_id) AS m, org_name FROM dmarc_reports",
     "SELECT groupArray(org_name) OVER () FROM dmarc_reports",
     "SELECT arrayJoin(groupUniqArray(org_name)) AS o FROM dmarc_reports GROUP BY account_id",
+    # what workers wrote for others, and for nobody
+    "SELECT * FROM data_points",
+    "SELECT * FROM data_points WHERE account_id = '{theirs}' OR account_id = '00000000000000000000000000000000' OR 1",
+    "SELECT dataset, blob1 FROM data_points WHERE NOT account_id = '{mine}'",
+    "WITH '{mine}' AS account_id SELECT * FROM data_points",
+    "WITH q AS (SELECT * FROM data_points) SELECT groupArray(blob1), max(double1) FROM q",
+    "SELECT b.blob1 FROM dmarc_reports AS a JOIN data_points AS b ON a.domain_id = b.domain_id",
+    "SELECT b.* FROM dmarc_reports AS a FULL JOIN data_points AS b ON a.blob1 != b.blob1",
+    "SELECT org_name FROM dmarc_reports UNION ALL SELECT dataset FROM data_points",
+    "SELECT 1 WHERE '{theirs}' IN (SELECT account_id FROM data_points)",
+    "SELECT (SELECT max(dataset) FROM data_points) AS a, (SELECT topK(9)(index1) FROM data_points) AS b",
+    "SELECT data_points.index1 FROM data_points AS dmarc_reports",
+    "SELECT max(double1) OVER (PARTITION BY dataset) AS m, any(index1) OVER () AS i FROM data_points",
 ]  # fmt: skip
 
 # Large, deep or hungry: refused soon, and nobody else waits.

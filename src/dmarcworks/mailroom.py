@@ -99,7 +99,9 @@ def user_workers(
 
     def made(name: str) -> Any:
         consumes = name in consuming
-        return lambda loop: environment(name, bindings[name], stores.kv, stores.objects, points, queues, consumes, loop)
+        return lambda loop, owner: environment(
+            name, bindings[name], stores.kv, stores.objects, points, queues, consumes, loop, owner
+        )
 
     seconds = settings.worker_seconds
     workers = [Apart(name, module, made(name), seconds=seconds) for name, module in modules.items()]

@@ -19,6 +19,8 @@ from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.bindings.open import open_analytics, open_database, open_kv
 from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.reports.model import AggregateReport, DkimResult, Policy, Reason, Record, SpfResult
+from dmarcworks.workers.point_writer import PointWriter
+from dmarcworks.workers.points import DataPoints, Owner
 
 SECRET = "s3cr3t-of-the-neighbour"
 
@@ -98,9 +100,15 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
                 received=datetime.now(UTC), report_key=f"k-{org}", object_key=f"o-{org}",
             )  # fmt: skip
             await analytics.insert("dmarc_reports", table)
+            points = DataPoints()
+            for owner in (Owner(account.id, "d" * 32), Owner(account.id, ""), Owner()):
+                whose = "nobody-" + SECRET if owner == Owner() else org
+                points.write(owner, whose, {"indexes": [whose], "blobs": [sender], "doubles": [count]})
+            await PointWriter(points, analytics).flush()
             parties.append(Party(account.id, secret, client))
         # Both accounts' rows in one part and one granule: no index keeps them apart.
         await analytics.execute("OPTIMIZE TABLE dmarc_reports FINAL")
+        await analytics.execute("OPTIMIZE TABLE data_points FINAL")
         yield House(*parties, client, accounts, analytics)
     await database.close()
     await analytics.close()

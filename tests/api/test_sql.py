@@ -15,6 +15,7 @@ from dmarcworks.analytics.schema import DMARC_REPORTS
 from dmarcworks.api import sql
 from dmarcworks.api.sql_allow import TEXT_BYTES
 from dmarcworks.api.sql_desk import Desk
+from dmarcworks.api.sql_internal import owner
 from dmarcworks.bindings.contracts import QueryBounds
 from dmarcworks.errors import StoreError
 
@@ -109,9 +110,32 @@ async def test_statements_answer_exactly(house: Any, statement: str, row: dict[s
     assert await _data(house, statement) == [row]
 
 
+async def test_data_points_answer_to_whom_they_belong(house: Any) -> None:
+    """Each account has its own, of a domain and of none; nobody's are the operator's alone."""
+    ask = "SELECT dataset, domain_id, index1, blob1, blob20, double1, double20, _sample_interval FROM data_points ORDER BY domain_id"
+    row = {
+        "dataset": "7",
+        "domain_id": "",
+        "index1": "7",
+        "blob1": "example.com",
+        "blob20": "",
+        "double1": 5,
+        "double20": 0,
+        "_sample_interval": 1,
+    }
+    assert await _data(house, ask) == [row, {**row, "domain_id": "d" * 32}]
+    original = "SELECT blob1 AS b, SUM(_sample_interval * double1) AS n FROM data_points WHERE timestamp > NOW() - INTERVAL '1' DAY GROUP BY b"
+    assert await _data(house, original) == [{"b": "example.com", "n": 10}]
+    count = "SELECT count() AS n FROM data_points"
+    assert (await house.theirs.ask(count)).json()["data"] == [{"n": 2}]
+    desk = Desk(house.analytics, QueryBounds())
+    nobodys = await desk.ask(count, await owner(house.accounts, ""), who="operator", source="command", format="CSV")
+    assert nobodys.body == b"2\n"
+
+
 async def test_show_tables_and_timezones(house: Any) -> None:
     assert await _data(house, "SHOW TABLES") == [
-        {"dataset": "dmarc_reports"}, {"dataset": "failure_reports"}, {"dataset": "tls_reports"},
+        {"dataset": "data_points"}, {"dataset": "dmarc_reports"}, {"dataset": "failure_reports"}, {"dataset": "tls_reports"},
     ]  # fmt: skip
     assert {"timezone": "Europe/Lisbon"} in await _data(house, "show timezones format json")
 

@@ -26,6 +26,9 @@ async def test_a_token_of_some_domains_reads_no_other(house: Any) -> None:
         "SELECT count() AS n FROM dmarc_reports WHERE domain_id = '" + "d" * 32 + "' OR 1 = 1",
     ):
         assert (await limited.ask(statement)).json()["data"] == [{"n": 0}], statement
+    points = "SELECT count() AS n FROM data_points"
+    assert (await house.mine.ask(points)).json()["data"] == [{"n": 2}]
+    assert (await limited.ask(points)).json()["data"] == [{"n": 0}]
     probe = await limited.ask("SELECT intDiv(1, toUInt8(org_name = '7') - 1) FROM dmarc_reports")
     assert (probe.status_code, probe.json()["data"]) == (200, [])
     wrong = await limited.ask("SELECT nope(domain) FROM dmarc_reports GROUP BY count")

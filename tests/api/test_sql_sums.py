@@ -80,6 +80,16 @@ async def test_any_other_sum_is_as_ever(large: Any, statement: str, row: dict[st
     assert {name: float(n) if type(row[name]) is float else n for name, n in found.items()} == row
 
 
+async def test_what_a_statement_counts_itself_is_exact_in_128_bits(large: Any) -> None:
+    """As the documentation says: in 64 bits it goes around, in 128 it does not."""
+    row = f"SELECT count * 3 AS a, toInt128(count) * 3 AS b, toInt128(count) + count AS c, 5 - toInt128(count) AS d {LARGE} LIMIT 1"
+    assert (await large.mine.ask(row)).json()["data"] == [
+        {"a": MOST * 3 % 2**64, "b": MOST * 3, "c": MOST * 2, "d": 5 - MOST}
+    ]
+    sums = f"SELECT sum(toInt128(count)) AS a, toUInt128(max(count)) + max(count) AS b {LARGE}"
+    assert (await large.mine.ask(sums)).json()["data"] == [{"a": MOST * 2, "b": MOST * 2}]
+
+
 async def test_the_types_of_sums_stay(large: Any) -> None:
     answer = await large.mine.ask(
         "SELECT sum(count), sum(double8), sum(toInt32(count)), sum(pct), sum(_sample_interval)"

@@ -106,7 +106,7 @@ async def test_a_revoked_token_opens_nothing(house: Any) -> None:
     assert (await house.client.post(path, content="SELECT 1", headers=headers)).status_code == 401
 
 
-WORDS = """SELECT FROM WHERE dmarc_reports tls_reports system.one schema_versions ( ) , * org_name account_id = 'a' 1 IN
+WORDS = """SELECT FROM WHERE dmarc_reports tls_reports data_points system.one schema_versions ( ) , * org_name account_id = 'a' 1 IN
 AS x WITH JOIN ON USING file('x') count() toString( -- /* */ ; FORMAT CSV SETTINGS a=1 UNION ALL LIMIT ORDER BY GROUP [ ]
 . ` \\ ' \" NOT AND OR CASE WHEN THEN END FINAL PREWHERE SAMPLE ARRAY INTO OUTFILE"""
 TEXTS = st.lists(st.sampled_from(WORDS.split()), max_size=14).map(lambda parts: "SELECT " + " ".join(parts))
@@ -122,10 +122,11 @@ async def test_whatever_is_written_each_table_stands_behind_the_wall(text: str) 
     except DmarcworksError:
         return
     walled = " PREWHERE account_id = 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa') AS `"
-    for table in ("dmarc_reports", "tls_reports", "failure_reports"):
+    tables = {"dmarc_reports", "tls_reports", "failure_reports", "data_points"}
+    for table in tables:
         assert written.count(f" FROM {table} ") == written.count(f" FROM {table}{walled}")
     bare = QUOTED.sub("?", written)
-    assert set(re.findall(r"(?:FROM|JOIN) +(\w+)", bare)) <= {"dmarc_reports", "tls_reports", "failure_reports"}
+    assert set(re.findall(r"(?:FROM|JOIN) +(\w+)", bare)) <= tables
     for outside in (
         "system",
         "schema_versions",
@@ -143,6 +144,7 @@ async def test_whatever_is_written_each_table_stands_behind_the_wall(text: str) 
 
 
 COLUMNS = ["org_name", "header_from", "account_id", "domain", "object_key", "report_key", "toString(count)", "blob2"]
+POINTS = ["*", "count()", "dataset", "index1", "blob1", "account_id", "toString(double1)"]
 ALIASES = ["a", "b", "org_name", "domain", "blob2", "dmarc_reports", "account_id"]
 CONDITIONS = [
     "1",
@@ -164,7 +166,7 @@ def selects(draw: st.DrawFn, depth: int = 2, named: bool = False) -> str:
             f"WITH q AS ({draw(selects(depth - 1, named))}), '{{mine}}' AS {draw(st.sampled_from(ALIASES[:5]))} ",
             True,
         )
-    kind = draw(st.integers(0, 5))
+    kind = draw(st.integers(0, 6))
     if kind == 0 and named:
         source, column = "q", draw(st.sampled_from(["*", "count()"]))
     elif kind == 1 and depth:
@@ -175,6 +177,8 @@ def selects(draw: st.DrawFn, depth: int = 2, named: bool = False) -> str:
             draw(st.sampled_from(["x.", "y."])),
         )
         source = source.format(draw(st.sampled_from(["JOIN", "LEFT JOIN", "FULL JOIN", "LEFT ANTI JOIN"])))
+    elif kind == 6:
+        source, column = "data_points", draw(st.sampled_from(POINTS))
     else:
         source = "dmarc_reports"
     item, tail = f"{prefix}{column}", draw(st.sampled_from(["", "", " ORDER BY 1", " LIMIT 5"]))

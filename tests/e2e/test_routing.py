@@ -49,6 +49,8 @@ async def email(message, env, ctx):
             pass
     elif what == "sleep":
         time.sleep(60)
+    elif what == "point":
+        env.ANALYTICS.write_data_point({"indexes": [message.to], "blobs": ["x"], "doubles": [len(env.__dict__)]})
     elif what == "count":
         before = await env.KV.get("count")
         await env.KV.put("count", str(int(before or 0) + 1))
@@ -217,6 +219,17 @@ def test_the_worker_lives_on_after_all_that(routed: System, sink: Sink) -> None:
     assert count["value"] == b"2"
     assert (routed.home / "objects" / "workers" / "mine" / "mail-2").read_bytes() == mail("two", "count")
     assert send(routed, "w-closed@example.com", mail("x"))[0] == 550
+
+
+def test_a_workers_points_are_the_rules_accounts(routed: System) -> None:
+    """Whose rule gave the worker its mail may ask by SQL; another account has none, nor has nobody."""
+    assert send(routed, "w@example.com", mail("point", "point"))[0] == 250
+    ask = "SELECT dataset, index1, blob1, double1, domain_id != '' AS whose FROM data_points"
+    wait_for(lambda: routed.cli("sql", ask).stdout == "mine\tw@example.com\tx\t3\t1\n", "the point in the store")
+    routed.json("domain", "add", "other.example", "--account", "other")
+    for account in ("other", ""):
+        done = routed.cli("sql", "SELECT count() FROM data_points", "--account", account)
+        assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
 
 
 def test_a_forwarded_mail_is_the_mail(routed: System, sink: Sink) -> None:

@@ -19,6 +19,7 @@ from dmarcworks.errors import BoundError, SettingsError, StoreError, UsageError
 from dmarcworks.workers import load
 from dmarcworks.workers.apart import Apart
 from dmarcworks.workers.feed import Feed, Feeding
+from dmarcworks.workers.points import Owner
 from dmarcworks.workers.user_env import QueueBinding, environment
 
 from .conftest import Clock
@@ -40,9 +41,9 @@ class Bench:
         module = ModuleType(name)
         module.queue = handler  # type: ignore[attr-defined]
 
-        def env(loop: asyncio.AbstractEventLoop) -> Any:
+        def env(loop: asyncio.AbstractEventLoop, owner: Owner) -> Any:
             none: Any = None
-            return environment(name, {}, none, none, none, self.queues, True, loop)
+            return environment(name, {}, none, none, none, self.queues, True, loop, owner)
 
         self._closing.append(Apart(name, module, env, seconds=seconds))
         return Feed(self._closing[-1], self.queues, feeding, seconds=seconds)

@@ -9,7 +9,7 @@ import pytest
 
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.workers.point_writer import PointWriter
-from dmarcworks.workers.points import DataPoints, checked
+from dmarcworks.workers.points import DataPoints, Owner, checked
 
 
 @pytest.mark.parametrize(
@@ -39,16 +39,19 @@ def test_at_the_limits_it_is_taken() -> None:
 
 @pytest.mark.asyncio(loop_scope="package")
 async def test_points_stand_in_the_table(analytics: Analytics) -> None:
-    """Written by `stop`, with their dataset; an unused column is empty."""
+    """Written by `stop`, with their owner and dataset; an unused column is empty."""
     points = DataPoints()
     writer = PointWriter(points, analytics)
     writer.start()
-    points.write("mini", {"indexes": ["i"], "blobs": ["a", "b"], "doubles": [1.5]})
+    points.write(Owner("a" * 32, "d" * 32), "mini", {"indexes": ["i"], "blobs": ["a", "b"], "doubles": [1.5]})
     await writer.stop()
     found = await analytics.query(
-        "SELECT dataset, index1, blob1, blob2, blob20, double1, double2, _sample_interval FROM data_points"
+        "SELECT account_id, domain_id, dataset, index1, blob1, blob2, blob20, double1, double2, _sample_interval"
+        " FROM data_points"
     )
     assert json.loads(found) == {
+        "account_id": "a" * 32,
+        "domain_id": "d" * 32,
         "dataset": "mini",
         "index1": "i",
         "blob1": "a",

@@ -19,7 +19,18 @@ import pyarrow as pa
 
 from dmarcworks.analytics.arrays import Array, counts, texts
 from dmarcworks.analytics.columns import filled, heads, indexes, places, structs, taken
-from dmarcworks.analytics.tables import DAILY, DMARC_REPORTS, FAILURE_REPORTS, REBUILD, TABLES, TLS_REPORTS
+from dmarcworks.analytics.tables import (
+    ASKED,
+    DAILY,
+    DATA_POINTS,
+    DMARC_REPORTS,
+    FAILURE_REPORTS,
+    NOBODY,
+    QUIET,
+    REBUILD,
+    TABLES,
+    TLS_REPORTS,
+)
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.errors import UsageError
 from dmarcworks.reports.days import FIRST_DAY, LAST_DAY, day_of
@@ -27,11 +38,14 @@ from dmarcworks.reports.model import AggregateReport
 from dmarcworks.reports.records import Record, Records, Said
 
 __all__ = [
+    "ASKED",
     "DAILY",
+    "DATA_POINTS",
     "DMARC_REPORTS",
     "FAILURE_REPORTS",
     "FIRST_DAY",
     "LAST_DAY",
+    "QUIET",
     "REBUILD",
     "TABLES",
     "TLS_REPORTS",
@@ -64,6 +78,9 @@ _DAILY_SUMS = (
     # The engine goes on with it after the start: until then it sums the rows themselves, to the same figures.
     f"ALTER TABLE {DMARC_REPORTS.name} MATERIALIZE PROJECTION {DAILY.name} SETTINGS mutations_sync = 0",
 )
+_POINTS, _NEW_POINTS = DATA_POINTS.name, DATA_POINTS.named("data_points_new")
+_WHOSE = f"LowCardinality(String) DEFAULT '{NOBODY}'"
+_OLD_POINTS = ", ".join(column.name for column in DATA_POINTS.columns)
 # A released migration is never edited; a change of the schema appends one. A fresh store is made as the newest one is,
 # so that each that follows finds nothing to do in it.
 _MIGRATIONS = (
@@ -84,6 +101,22 @@ _MIGRATIONS = (
             *_DAILY_SUMS,
         ),
     ),
+    # The table was made at the first point and did not say whose it is. A crash anywhere in between: all of it again.
+    _Migration(
+        4,
+        "data points of accounts",
+        (
+            DATA_POINTS.create,
+            f"ALTER TABLE {_POINTS} ADD COLUMN IF NOT EXISTS account_id {_WHOSE}",
+            f"ALTER TABLE {_POINTS} ADD COLUMN IF NOT EXISTS domain_id LowCardinality(String)",
+            f"DROP TABLE IF EXISTS {_NEW_POINTS.name} SYNC",
+            _NEW_POINTS.create,
+            f"INSERT INTO {_NEW_POINTS.name} ({_OLD_POINTS}) SELECT {_OLD_POINTS} FROM {_POINTS}",  # noqa: S608 - our names
+            f"EXCHANGE TABLES {_POINTS} AND {_NEW_POINTS.name}",
+            f"DROP TABLE {_NEW_POINTS.name} SYNC",
+        ),
+    ),
+    _Migration(5, "quiet months in one part", tuple(f"ALTER TABLE {name} MODIFY SETTING {QUIET}" for name in ASKED)),
 )
 _VERSIONS = (
     "CREATE TABLE IF NOT EXISTS schema_versions (version UInt32, name String, applied DateTime64(3, 'UTC'))"

@@ -22,6 +22,8 @@ _MAYBE = "Nullable(String)"
 
 # A lightweight DELETE makes the sums of the parts that it touches anew.
 REBUILD = "lightweight_mutation_projection_mode = 'rebuild'"
+# A month in which nothing is stored for a day becomes one part: each part costs every question a millisecond and more.
+QUIET = "min_partition_age_to_force_merge_seconds = 86400"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,14 @@ class Projection:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the store; `account_id` is first in every sort key."""
+    """A table of the store; `account_id` is first in every sort key, `domain_id` second."""
 
     name: str
     columns: tuple[Column, ...]
     aliases: tuple[Alias, ...] = ()
     projections: tuple[Projection, ...] = ()
+    month_of: str = "day"
+    order: str = "day, report_key, record_index"
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -83,9 +87,9 @@ class Table:
         pieces: list[Column | Alias | Projection] = [*self.columns, *self.aliases, *self.projections]
         parts = ",\n    ".join(piece.ddl() for piece in pieces)
         return (
-            f"CREATE TABLE IF NOT EXISTS {self.name} (\n    {parts}\n) ENGINE = MergeTree PARTITION BY toYYYYMM(day)"
-            " ORDER BY (account_id, domain_id, day, report_key, record_index)"
-            f" SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, {REBUILD}"
+            f"CREATE TABLE IF NOT EXISTS {self.name} (\n    {parts}\n) ENGINE = MergeTree"
+            f" PARTITION BY toYYYYMM({self.month_of}) ORDER BY (account_id, domain_id, {self.order})"
+            f" SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, {REBUILD}, {QUIET}"
         )
 
     def named(self, name: str) -> Table:
@@ -254,4 +258,27 @@ FAILURE_REPORTS = Table(
     ),
 )
 
+# What workers of the operator's own write; the original's columns and whose they are. No report's rows: what replays,
+# keeps and restores reports has nothing to do with it.
+POINT_BLOBS, POINT_DOUBLES = 20, 20
+# Whose points are that belong to no account. No account has this id.
+NOBODY = "0" * 32
+DATA_POINTS = Table(
+    "data_points",
+    (
+        Column("account_id", _LOW, TEXT),
+        Column("domain_id", _LOW, TEXT),
+        Column("dataset", _LOW, TEXT),
+        Column("timestamp", "DateTime64(3, 'UTC')", INSTANT, "Delta, ZSTD"),
+        Column("_sample_interval", "UInt32", pa.uint32()),
+        Column("index1", "String", TEXT, "ZSTD"),
+        *(Column(f"blob{n}", "String", TEXT, "ZSTD") for n in range(1, POINT_BLOBS + 1)),
+        *(Column(f"double{n}", "Float64", pa.float64(), "ZSTD") for n in range(1, POINT_DOUBLES + 1)),
+    ),
+    month_of="timestamp",
+    order="dataset, timestamp",
+)
+
+# The tables of reports, and all that SQL may name.
 TABLES = {table.name: table for table in (DMARC_REPORTS, TLS_REPORTS, FAILURE_REPORTS)}
+ASKED = {**TABLES, DATA_POINTS.name: DATA_POINTS}

@@ -19,7 +19,7 @@ from sqlglot.dialects.clickhouse import ClickHouse
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
-from dmarcworks.analytics.schema import TABLES
+from dmarcworks.analytics.schema import ASKED
 from dmarcworks.api.sql_expressions import DEPTH, INTEGER, Expressions
 from dmarcworks.api.sql_functions import FORMATS
 from dmarcworks.api.sql_refusals import only, suggest, unsupported
@@ -35,7 +35,7 @@ _ACCOUNT = re.compile(r"[0-9a-f]{32}")
 _OPEN = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
 _CLOSE = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
 _CTE = "with_"
-_RESERVED = frozenset({"account_id", *TABLES})
+_RESERVED = frozenset({"account_id", *ASKED})
 
 
 class _Dialect(ClickHouse):
@@ -115,7 +115,7 @@ def _show(tokens: list[Token], form: str) -> Statement:
     what, rest = words[0].upper() if words else "", words[1:]
     if len(rest) == 2 and rest[0].upper() == "FORMAT":
         form, rest = rest[1], []
-    tables = ", ".join(f"'{name}'" for name in sorted(TABLES))
+    tables = ", ".join(f"'{name}'" for name in sorted(ASKED))
     statements = {
         "TABLES": f"SELECT arrayJoin([{tables}]) AS dataset",
         "TIMEZONES": "SELECT time_zone AS timezone FROM system.time_zones ORDER BY timezone",
@@ -236,7 +236,7 @@ class _Writer(Expressions):
     def _hidden(self, node: exp.Select) -> str:
         """What `*` leaves out: the computed columns that stand in `_source` only because they are named elsewhere."""
         from_ = node.args.get("from_")
-        table = TABLES.get(from_.this.name) if from_ and isinstance(from_.this, exp.Table) else None
+        table = ASKED.get(from_.this.name) if from_ and isinstance(from_.this, exp.Table) else None
         if table is None or node.args.get("joins"):
             return ""
         named = [self.name(alias.name) for alias in table.aliases if alias.name in self._names]
@@ -302,12 +302,12 @@ class _Writer(Expressions):
         shown = self.name(alias.name if alias else name)
         if any(name in scope for scope in self._ctes):
             return f"{self.name(_CTE + name)} AS {shown}"
-        if name not in TABLES:
-            raise QueryError(f"Input was invalid: unknown table: {name[:100]}{suggest(name, TABLES)}")
+        if name not in ASKED:
+            raise QueryError(f"Input was invalid: unknown table: {name[:100]}{suggest(name, ASKED)}")
         self._tables += 1
         if self._tables > REFERENCES:
             raise BoundError(f"the query names tables more than {REFERENCES} times")
-        columns = ["*", *(alias.name for alias in TABLES[name].aliases if alias.name in self._names)]
+        columns = ["*", *(alias.name for alias in ASKED[name].aliases if alias.name in self._names)]
         return f"(SELECT {', '.join(columns)} FROM {name} PREWHERE {self._wall}) AS {shown}"  # noqa: S608
 
     def _group(self, node: exp.Expr | None) -> str:

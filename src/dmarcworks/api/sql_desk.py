@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dmarcworks.analytics.schema import TABLES
+from dmarcworks.analytics.schema import ASKED
 from dmarcworks.api import sql_sums
 from dmarcworks.api.sql_allow import TEXT_BYTES, Statement, compile_sql
 from dmarcworks.api.sql_functions import FORMATS
@@ -36,7 +36,7 @@ AT_ONCE = 2
 _MEDIA = dict(FORMATS.values())
 _COLUMNS = tuple(
     name
-    for table in TABLES.values()
+    for table in ASKED.values()
     for name in (*(column.name for column in table.columns), *(alias.name for alias in table.aliases))
 )
 # Dates are UTC for everyone; integers are numbers in JSON; what the engine took for it is nobody's business.

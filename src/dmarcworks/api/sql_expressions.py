@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from dmarcworks.analytics.schema import TABLES
+from dmarcworks.analytics.schema import ASKED
 from dmarcworks.api import sql_sums
 from dmarcworks.api.sql_functions import ANY_CASE, FUNCTIONS, NAMES, RENAMED, TYPES, UNITS
 from dmarcworks.api.sql_refusals import only, suggest, unsupported
@@ -33,7 +33,7 @@ _CALLS = (
     exp.Anonymous, exp.AnonymousAggFunc, exp.CombinedAggFunc, exp.ParameterizedAgg, exp.CombinedParameterizedAgg,
 )  # fmt: skip
 _ARRAYS = frozenset(
-    column.name for table in TABLES.values() for column in table.columns if column.type.startswith("Array")
+    column.name for table in ASKED.values() for column in table.columns if column.type.startswith("Array")
 )
 
 

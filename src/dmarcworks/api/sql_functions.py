@@ -26,7 +26,8 @@ _EXACT = """
     trimBoth trimLeft trimRight splitByChar splitByString substringUTF8 countSubstrings reverseUTF8
     has hasAny hasAll indexOf arrayJoin arrayElement arrayStringConcat arrayDistinct arrayConcat arraySort
     arrayReverse arrayUniq arraySum arrayMin arrayMax arraySlice tuple tupleElement
-    toString toUInt8 toUInt16 toUInt32 toUInt64 toInt8 toInt16 toInt32 toInt64 toFloat32 toFloat64 toUInt8OrZero
+    toString toUInt8 toUInt16 toUInt32 toUInt64 toUInt128 toInt8 toInt16 toInt32 toInt64 toInt128
+    toFloat32 toFloat64 toUInt8OrZero
     toUInt32OrZero toUInt64OrZero toInt64OrZero toFloat64OrZero toUInt64OrNull toInt64OrNull toFloat64OrNull
     toTypeName intDiv modulo isNull isNotNull isNaN isFinite multiIf
     isIPv4String isIPv6String isIPAddressInRange IPv4StringToNum IPv4NumToString IPv4NumToStringClassC

@@ -28,7 +28,9 @@ _BINARY = ("Parquet", "Arrow")
 
 def sql(
     statement: str = typer.Argument("", help="The statement; - reads it from standard input.", show_default=False),
-    account: str = typer.Option("default", "--account", help="The account whose rows are asked."),
+    account: str = typer.Option(
+        "default", "--account", help="The account whose rows are asked; '' for data points of none."
+    ),
     format: str = typer.Option("", "--format", help="JSON, JSONEachRow, TabSeparated, CSV, Parquet or Arrow."),
     param: list[str] = typer.Option([], "--param", help="The value of a parameter {name:Type}, as name=value."),
     log: bool = typer.Option(False, "--log", help="Instead of asking, list what was asked, newest first."),
@@ -87,22 +89,23 @@ async def _ask_store(
 ) -> tuple[bytes, str]:
     # The web and analytics libraries take a second to load: only now is it sure that they are needed.
     from dmarcworks.api.sql_desk import Desk
-    from dmarcworks.api.sql_internal import SOURCE, WHO
+    from dmarcworks.api.sql_internal import SOURCE, WHO, owner
     from dmarcworks.app import opened_analytics, sql_bounds
     from dmarcworks.stores import opened
 
     async with opened(settings) as stores:
-        owner = await stores.accounts.account_by_name(account)
+        own = await owner(stores.accounts, account)
         async with opened_analytics(settings) as analytics:
             desk = Desk(analytics, sql_bounds(settings), stores.queries.note)
-            answer = await desk.ask(text, owner.id, who=WHO, source=SOURCE, values=values, format=format)
+            answer = await desk.ask(text, own, who=WHO, source=SOURCE, values=values, format=format)
     return answer.body, answer.format
 
 
 def _print_log(account: str, as_json: bool) -> None:
     async def work(stores: Stores, settings: Settings) -> list[LogLine]:
-        owner = await stores.accounts.account_by_name(account)
-        return await stores.queries.list(owner.id)
+        from dmarcworks.api.sql_internal import owner
+
+        return await stores.queries.list(await owner(stores.accounts, account))
 
     lines = with_stores(work)
     if as_json:

@@ -157,9 +157,16 @@ class Router:
             match, gate = rules.Match(rules.Reject(STORE_AWAY)), None
             routed, checked = Routed(STORE_AWAY, "failed", str(error)), None
         else:
-            account_id = match.rule.account_id if match.rule else (gate or {}).get("account_id", "")
+            whose = gate or {}
             message = Message(
-                sender, address, raw, peer=peer.address, helo=peer.helo, account_id=account_id, post=self._way
+                sender,
+                address,
+                raw,
+                peer=peer.address,
+                helo=peer.helo,
+                account_id=match.rule.account_id if match.rule else whose.get("account_id", ""),
+                domain_id=match.rule.domain_id if match.rule else whose.get("domain_id", ""),
+                post=self._way,
             )
             routed = await self._act(match.action, message)
             checked = message.authenticity

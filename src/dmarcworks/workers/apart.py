@@ -23,6 +23,7 @@ from dmarcworks.workers.across import AcrossPost
 from dmarcworks.workers.batch import Batch
 from dmarcworks.workers.context import Context
 from dmarcworks.workers.message import Message
+from dmarcworks.workers.points import Owner
 from dmarcworks.workers.runtime import ACCEPTED, TRY_LATER, Delivered
 
 log = structlog.get_logger("dmarcworks.worker")
@@ -30,8 +31,9 @@ log = structlog.get_logger("dmarcworks.worker")
 STUCK = 3
 _ANSWER_SECONDS = 1.0
 Result = TypeVar("Result")
-# Made once per call with the server's loop: the bindings, which live in that loop.
-MakeEnv = Callable[[asyncio.AbstractEventLoop], Any]
+# Made once per call with the server's loop, in which the bindings live, and whose data points it writes.
+MakeEnv = Callable[[asyncio.AbstractEventLoop, Owner], Any]
+_NOBODY = Owner()
 
 
 class WorkerError(Exception):
@@ -61,7 +63,7 @@ class Apart:
         ask = getattr(self._module, "recipient", None)
         if ask is None:
             return True
-        env = self._make_env(asyncio.get_running_loop())
+        env = self._make_env(asyncio.get_running_loop(), _NOBODY)
         return bool(await self._run(lambda: ask(address, env)))
 
     async def deliver(self, message: Message) -> Delivered:
@@ -69,7 +71,8 @@ class Apart:
         started = time.perf_counter()
         reply, word = TRY_LATER, ""
         here = asyncio.get_running_loop()
-        env, context = self._make_env(here), Context(self.name)
+        owner = Owner(message.account_id, message.domain_id) if message.account_id else _NOBODY
+        env, context = self._make_env(here, owner), Context(self.name)
         if message.post is not None:
             message.leave_by(AcrossPost(message.post, here))
         try:
@@ -105,7 +108,7 @@ class Apart:
     async def queue(self, batch: Batch) -> Exception | None:
         """Run `queue()`: what it raised, or None. `OutOfServiceError` when the worker is not run any more."""
         started = time.perf_counter()
-        env, context = self._make_env(asyncio.get_running_loop()), Context(self.name)
+        env, context = self._make_env(asyncio.get_running_loop(), _NOBODY), Context(self.name)
         failed: Exception | None = None
         try:
             await self._run(lambda: self._module.queue(batch, env, context))

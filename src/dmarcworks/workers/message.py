@@ -146,7 +146,8 @@ class Sent:
 
 
 class Message:
-    """A mail on its way in. `from_` is "" for the null sender; `raw_size` in bytes; `account_id`: whose rule it is."""
+    """A mail on its way in. `from_` is "" for the null sender; `raw_size` in bytes; `account_id` and `domain_id` are
+    those of its rule."""
 
     def __init__(
         self,
@@ -157,6 +158,7 @@ class Message:
         peer: str = "",
         helo: str = "",
         account_id: str = "",
+        domain_id: str = "",
         post: Post | None = None,
     ) -> None:
         self.from_ = from_
@@ -164,6 +166,7 @@ class Message:
         self.peer = peer
         self.helo = helo
         self.account_id = account_id
+        self.domain_id = domain_id
         self.raw_size = len(raw)
         self.raw = Raw(raw)
         self.data = raw

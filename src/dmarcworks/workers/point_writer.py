@@ -1,7 +1,6 @@
-"""Writes what `write_data_point` took into the table `data_points`, in groups, once a second; made at the first point.
+"""Writes what `write_data_point` took into the table `data_points`, in groups, once a second.
 
-Columns as the original's: dataset, timestamp, _sample_interval, index1, blob1 to blob20, double1 to double20. Points
-are fire and forget: a group that the store does not take is lost, with a line in the log.
+Points are fire and forget: a group that the store does not take is lost, with a line in the log.
 """
 
 from __future__ import annotations
@@ -10,23 +9,17 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 import structlog
 
+from dmarcworks.analytics.tables import DATA_POINTS
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.errors import DmarcworksError
 from dmarcworks.workers.points import BLOBS, DOUBLES, DataPoints, Point
 
 log = structlog.get_logger("dmarcworks.worker")
-
-TABLE = "data_points"
-_COLUMNS = [f"blob{n} String" for n in range(1, BLOBS + 1)] + [f"double{n} Float64" for n in range(1, DOUBLES + 1)]
-CREATE = (
-    f"CREATE TABLE IF NOT EXISTS {TABLE} (dataset LowCardinality(String), timestamp DateTime64(3, 'UTC'), "
-    f"_sample_interval UInt32, index1 String, {', '.join(_COLUMNS)}) ENGINE = MergeTree "
-    "PARTITION BY toYYYYMM(timestamp) ORDER BY (dataset, timestamp)"
-)
 
 
 class PointWriter:
@@ -61,8 +54,7 @@ class PointWriter:
         if not taken:
             return
         try:
-            await self._analytics.execute(CREATE)
-            await self._analytics.insert(TABLE, _table(taken))
+            await self._analytics.insert(DATA_POINTS.name, _table(taken))
         except DmarcworksError as error:
             log.warning("data points are lost", points=len(taken), error=str(error))
         # Nobody waits for a point; whatever a driver raised, the next ones are tried.
@@ -71,14 +63,16 @@ class PointWriter:
 
 
 def _table(points: Sequence[Point]) -> pa.Table:
-    columns: dict[str, object] = {
+    columns: dict[str, list[Any]] = {
+        "account_id": [point.owner.account_id for point in points],
+        "domain_id": [point.owner.domain_id for point in points],
         "dataset": [point.dataset for point in points],
-        "timestamp": pa.array([datetime.fromtimestamp(point.time, UTC) for point in points], pa.timestamp("ms", "UTC")),
-        "_sample_interval": pa.array([1] * len(points), pa.uint32()),
+        "timestamp": [datetime.fromtimestamp(point.time, UTC) for point in points],
+        "_sample_interval": [1] * len(points),
         "index1": [point.index for point in points],
     }
     for n in range(BLOBS):
         columns[f"blob{n + 1}"] = [point.blobs[n] if n < len(point.blobs) else "" for point in points]
     for n in range(DOUBLES):
         columns[f"double{n + 1}"] = [point.doubles[n] if n < len(point.doubles) else 0.0 for point in points]
-    return pa.table(columns)
+    return pa.table(columns, schema=DATA_POINTS.schema)

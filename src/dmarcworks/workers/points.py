@@ -12,14 +12,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-INDEX_BYTES, BLOBS, BLOB_BYTES, DOUBLES = 96, 20, 16_000, 20
+from dmarcworks.analytics.tables import NOBODY, POINT_BLOBS, POINT_DOUBLES
+
+INDEX_BYTES, BLOBS, BLOB_BYTES, DOUBLES = 96, POINT_BLOBS, 16_000, POINT_DOUBLES
 _WAITING = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a point is: the account and domain of the rule that gave the worker its mail."""
+
+    account_id: str = NOBODY
+    domain_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
     """A point that holds the limits; `time` in unix seconds."""
 
+    owner: Owner
     dataset: str
     time: float
     index: str
@@ -34,10 +45,10 @@ class DataPoints:
         self._clock = clock
         self._waiting: deque[Point] = deque(maxlen=_WAITING)
 
-    def write(self, dataset: str, event: Mapping[str, Any]) -> None:
+    def write(self, owner: Owner, dataset: str, event: Mapping[str, Any]) -> None:
         """Check a point and take it."""
         index, blobs, doubles = checked(event)
-        self._waiting.append(Point(dataset, self._clock(), index, blobs, doubles))
+        self._waiting.append(Point(owner, dataset, self._clock(), index, blobs, doubles))
 
     def taken(self) -> list[Point]:
         """All that wait, and they wait no more."""

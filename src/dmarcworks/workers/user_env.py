@@ -19,7 +19,7 @@ from dmarcworks.bindings.worker_queue import BATCH_BYTES, WorkerQueues
 from dmarcworks.errors import BoundError, UsageError
 from dmarcworks.workers.across import across
 from dmarcworks.workers.batch import encode
-from dmarcworks.workers.points import DataPoints
+from dmarcworks.workers.points import DataPoints, Owner
 
 STANDARD: Mapping[str, tuple[str, str | None]] = {
     "KV": ("kv", None),
@@ -98,12 +98,12 @@ class ObjectsBinding:
 class AnalyticsBinding:
     """A dataset; points are written in the background, without a promise."""
 
-    def __init__(self, points: DataPoints, dataset: str) -> None:
-        self._points, self._dataset = points, dataset
+    def __init__(self, points: DataPoints, owner: Owner, dataset: str) -> None:
+        self._points, self._owner, self._dataset = points, owner, dataset
 
     def write_data_point(self, event: Mapping[str, Any] | None = None) -> None:
         """Take a point: `indexes` (1), `blobs` and `doubles` (20 each); `TypeError` over a limit."""
-        self._points.write(self._dataset, event or {})
+        self._points.write(self._owner, self._dataset, event or {})
 
 
 class QueueBinding:
@@ -144,8 +144,10 @@ def environment(
     queues: WorkerQueues,
     consumes: bool,
     loop: asyncio.AbstractEventLoop,
+    owner: Owner,
 ) -> SimpleNamespace:
-    """The worker's `env`; its standard bindings, and those that the operator configured in their place."""
+    """The worker's `env`; its standard bindings, and those that the operator configured in their place. What it writes
+    as data points belongs to `owner`."""
     env = SimpleNamespace()
     for name, (kind, prefix) in (bindings or STANDARD).items():
         if kind == "kv":
@@ -153,7 +155,7 @@ def environment(
         elif kind == "objects":
             setattr(env, name, ObjectsBinding(objects, f"workers/{worker}/" if prefix is None else prefix, loop))
         elif kind == "analytics":
-            setattr(env, name, AnalyticsBinding(points, prefix or worker.replace("-", "_")))
+            setattr(env, name, AnalyticsBinding(points, owner, prefix or worker.replace("-", "_")))
         elif kind == "queue" and (consumes or bindings):
             setattr(env, name, QueueBinding(queues, prefix or worker, loop))
     return env

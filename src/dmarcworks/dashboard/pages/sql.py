@@ -12,7 +12,7 @@ from typing import Any
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
-from dmarcworks.analytics.schema import TABLES
+from dmarcworks.analytics.schema import ASKED
 from dmarcworks.catalogue.queries import LOG_TEXT, NAME_LETTERS
 from dmarcworks.dashboard.pages.route import GET, POST, Route
 from dmarcworks.dashboard.pages.sql_examples import EXAMPLES
@@ -37,7 +37,7 @@ def routes(site: Site) -> list[Route]:
             "sql.html",
             status,
             text=text,
-            tables=TABLES.values(),
+            tables=ASKED.values(),
             examples=EXAMPLES,
             saved=await deps.saved.list(visit.account_id),
             asked=await deps.queries.last(visit.account_id, ASKED_SHOWN),
