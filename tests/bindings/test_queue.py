@@ -222,11 +222,11 @@ async def test_a_cancelled_sender_takes_nobody_with_it(queue: Queue) -> None:
 
 
 async def test_bounds(queue: Queue) -> None:
-    """128,000 bytes of JSON are taken, one more is not; a batch has 1 to 100 messages."""
+    """128,000 bytes of JSON are taken, one more is not; a batch has 1 to 1,000 messages."""
     await queue.send({"a": "x" * (128_000 - 8)})
     with pytest.raises(BoundError, match="128000"):
         await queue.send({"a": "x" * (128_001 - 8)})
-    for limit in (0, 101):
+    for limit in (0, 1001):
         with pytest.raises(BoundError):
             await queue.receive(limit=limit)
 

@@ -24,6 +24,7 @@ KV_LIST_LIMIT = 1000
 OBJECT_KEY_BYTES = 1024
 QUEUE_BODY_BYTES = 128_000
 QUEUE_BATCH = 100
+QUEUE_TOGETHER = 1000
 _Result = TypeVar("_Result")
 
 
@@ -148,7 +149,7 @@ class Queue(Protocol):
         """Durably enqueue; the id. Body: JSON of at most 128,000 bytes (else `BoundError`). `delay` in seconds."""
 
     async def receive(self, *, limit: int = 10, lease: float = 60.0) -> Sequence[QueueMessage]:
-        """Lease up to `limit` (at most 100) messages for `lease` seconds, oldest first; empty when none is ready.
+        """Lease up to `limit` (at most 1,000) messages for `lease` seconds, oldest first; empty when none is ready.
 
         One whose lease ran out comes alone: what kills its consumer must not take neighbours along again.
         """

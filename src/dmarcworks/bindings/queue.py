@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks import failpoints
 from dmarcworks.bindings.contracts import (
-    QUEUE_BATCH,
     QUEUE_BODY_BYTES,
+    QUEUE_TOGETHER,
     Database,
     DeadLetter,
     QueueMessage,
@@ -80,12 +80,12 @@ class SqlQueue:
             await self._database.notify(connection, "queue")
 
     async def receive(self, *, limit: int = 10, lease: float = 60.0) -> Sequence[QueueMessage]:
-        """Lease up to `limit` (at most 100) messages for `lease` seconds, oldest first; empty when none is ready.
+        """Lease up to `limit` (at most 1,000) messages for `lease` seconds, oldest first; empty when none is ready.
 
         One whose lease ran out comes alone: what kills its consumer must not take neighbours along again.
         """
-        if not 1 <= limit <= QUEUE_BATCH:
-            raise BoundError(f"a queue batch has 1 to {QUEUE_BATCH} messages, not {limit}")
+        if not 1 <= limit <= QUEUE_TOGETHER:
+            raise BoundError(f"a queue batch has 1 to {QUEUE_TOGETHER} messages, not {limit}")
         now = self._clock()
         await self._forgive(now, lease)
         ready = select(queue.c.id).where(queue.c.dead.is_(None), queue.c.ready <= now)

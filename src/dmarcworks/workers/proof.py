@@ -8,6 +8,7 @@ has its 250 long since. When nobody answers at all, checks pause for five minute
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 import structlog
 
 from dmarcworks.catalogue.proofs import Proof, Proofs
-from dmarcworks.enrich.authenticity import UNABLE, Authenticity, check
+from dmarcworks.enrich.authenticity import UNABLE, Asked, Authenticity, check, checked_while_quick
 from dmarcworks.enrich.resolver import Resolver
 from dmarcworks.reports.model import Problem, Reading
 from dmarcworks.workers.steps import Mail
@@ -46,7 +47,7 @@ class Prover:
         asked = [mail for mail in mails if mail.raw and mail.reading.items and "helo" in mail.body]
         if not asked or self.mode == OFF or self.clock() < self._paused:
             return
-        found = await asyncio.gather(*(self._one(mail) for mail in asked))
+        found = await self._all(asked)
         if all(UNABLE in (one.dmarc, one.spf) for one in found):
             log.warning("DNS gives no answers, so report mails are not checked for a while", mails=len(found))
             self._paused = self.clock() + _PAUSE
@@ -62,16 +63,42 @@ class Prover:
                 self._not_genuine(mail, one)
         await self.proofs.record(known)
 
-    async def _one(self, mail: Mail) -> Authenticity:
+    async def _all(self, mails: Sequence[Mail]) -> list[Authenticity]:
+        """Of each mail. Those of one reporter ask the same of DNS: they go one after the other in one thread as long as
+        the answers are at hand, and side by side from the first on that had to wait for one."""
+        reporters: dict[tuple[str, str], list[int]] = {}
+        for place, mail in enumerate(mails):
+            reporters.setdefault((mail.body["sender"].rpartition("@")[2], mail.body["peer"]), []).append(place)
+        found: dict[int, Authenticity] = {}
+        loop = asyncio.get_running_loop()
+
+        async def one(place: int) -> None:
+            found[place] = await check(**self._asked(mails[place]), executor=self._threads)
+
+        async def some(places: Sequence[int]) -> None:
+            # The first asks what all of them want to know.
+            await one(places[0])
+            quick: list[Authenticity] = []
+            if len(places) > 1:
+                work = [self._asked(mails[place]) for place in places[1:]]
+                with contextlib.suppress(TimeoutError):  # the one that takes so long shows below
+                    async with asyncio.timeout(self.seconds + 1.0 + 0.05 * len(work)):
+                        quick = await loop.run_in_executor(self._threads, checked_while_quick, work)
+            found.update(zip(places[1:], quick, strict=False))
+            await asyncio.gather(*(one(place) for place in places[1 + len(quick) :]))
+
+        await asyncio.gather(*(some(places) for places in reporters.values()))
+        return [found[place] for place in range(len(mails))]
+
+    def _asked(self, mail: Mail) -> Asked:
         body = mail.body
-        return await check(
-            mail.raw,
+        return Asked(
+            raw=mail.raw,
             peer=body["peer"],
             helo=body.get("helo", ""),
             sender=body["sender"],
             resolver=self.resolver,
             seconds=self.seconds,
-            executor=self._threads,
         )
 
     def _not_genuine(self, mail: Mail, found: Authenticity) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -54,9 +54,9 @@ class Mail:
     quarantined: bool = False
 
     @property
-    def body(self) -> dict[str, Any]:
+    def body(self) -> Mapping[str, Any]:
         """The queue item."""
-        return dict(self.message.body)
+        return self.message.body
 
     @property
     def outcome(self) -> str:

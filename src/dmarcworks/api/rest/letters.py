@@ -1,4 +1,4 @@
-"""/worker-queues: what waits in the queues of users' workers, and what was given up. For admins of the operator's account."""
+"""/worker-queues: what waits in the queues of users' workers, what was given up. For admins of the operator."""
 
 from __future__ import annotations
 
