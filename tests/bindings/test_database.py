@@ -174,6 +174,35 @@ async def test_every_connection_keeps_the_promises(database: Database) -> None:
     assert stat.S_IMODE(database.path.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("way", ["step", "keep"])
+async def test_a_small_write_waits_for_another_process_too(database: Database, way: str) -> None:
+    """The same for what every mail writes, in both its ways, and the next write works."""
+    assert isinstance(database, SqliteDatabase)
+
+    async def small(key: bytes) -> None:
+        if way == "step":
+            await database.step(lambda connection: connection.execute(PUT, {"key": key, "value": b""}))
+        else:
+            await database.keep(lambda connection: connection.execute(str(PUT), {"key": key, "value": b""}))
+
+    other = sqlite3.connect(database.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = asyncio.create_task(small(b"a"))
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    other.execute("COMMIT")
+    await waiting
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match=r"test\.db.*locked") as caught:
+        await small(b"b")
+    assert caught.value.temporary
+    other.execute("ROLLBACK")
+    other.close()
+    await small(b"c")
+    async with database.read() as connection:
+        assert (await connection.execute(text("SELECT key FROM kv ORDER BY key"))).scalars().all() == [b"a", b"c"]
+
+
 async def test_another_process_may_write_too(database: Database) -> None:
     """A lock held elsewhere is waited for; one that is held too long is a StoreError that names the file."""
     assert isinstance(database, SqliteDatabase)

@@ -35,13 +35,17 @@ inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 disable_dns_lookups = yes
 smtp_host_lookup = native
-relay_domains = {host}
-smtpd_relay_restrictions = permit_mynetworks, reject
-transport_maps = texthash:{folder}/transport
+{routing}
 smtp_tls_security_level = may
 smtp_tls_CAfile = {authority}
 smtp_tls_policy_maps = texthash:{folder}/tls
 smtp_tls_loglevel = 1
+"""
+
+ROUTING = """\
+relay_domains = {host}
+smtpd_relay_restrictions = permit_mynetworks, reject
+transport_maps = texthash:{folder}/transport
 """
 
 MASTER = """\
@@ -122,15 +126,21 @@ def open_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def postfix(folder: Path, transports: dict[str, str], authority: Path, policies: dict[str, str]) -> Iterator[Postfix]:
-    """Start one under `folder`; `transports`: recipient → transport, `policies`: next hop → TLS policy."""
+def postfix(
+    folder: Path, transports: dict[str, str], authority: Path, policies: dict[str, str], routing: str = ""
+) -> Iterator[Postfix]:
+    """Start one under `folder`; `transports`: recipient → transport, `policies`: next hop → TLS policy.
+
+    `routing`: lines of main.cf that say where mail goes, instead of those for `transports`.
+    """
     port = free_port()
+    routing = routing or ROUTING.format(folder=folder, host=HOST)
     (folder / "queue").mkdir()
     (folder / "data").mkdir()
     os.chown(folder / "data", pwd.getpwnam("postfix").pw_uid, -1)
     os.chown(folder / "queue", 0, 0)
     (folder / "queue").chmod(0o755)
-    (folder / "main.cf").write_text(MAIN.format(folder=folder, host=HOST, authority=authority))
+    (folder / "main.cf").write_text(MAIN.format(folder=folder, authority=authority, routing=routing))
     (folder / "master.cf").write_text(MASTER.format(port=port))
     (folder / "transport").write_text("".join(f"{to} {way}\n" for to, way in transports.items()))
     (folder / "tls").write_text("".join(f"{hop} {policy}\n" for hop, policy in policies.items()))

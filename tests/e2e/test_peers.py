@@ -100,6 +100,29 @@ def test_postfix_relays_by_lmtp_and_by_smtp_with_starttls(doors: Doors, folder: 
     assert last_activity(doors, doors.rua["lmtp.example"])["tls"] == ""
 
 
+def test_postfix_set_up_as_the_documentation_says(doors: Doors) -> None:
+    """docs/receiving.md's lines for main.cf, word for word but for the socket: reports come in, and who is nobody's is
+    refused for good at RCPT, before any mail is taken."""
+    page = (Path(__file__).parents[2] / "docs" / "receiving.md").read_text()
+    block = page.partition("In `main.cf`:\n\n")[2].partition("\n\n")[0]
+    routing = "\n".join(line.strip() for line in block.splitlines())
+    assert "/run/dmarcworks/lmtp.sock" in routing
+    assert HOST in routing
+    routing = routing.replace("/run/dmarcworks/lmtp.sock", str(doors.socket)) + "\naddress_verify_map ="
+    before = doors.total("example.com")
+    with (
+        open_folder() as folder,
+        postfix(folder, {}, doors.authority, {}, routing) as relay,
+        smtplib.SMTP("127.0.0.1", relay.port, "mail.example") as client,
+    ):
+        client.sendmail("dmarc@mail.example", [doors.rua["example.com"]], report_mail("as documented"))
+        client.mail("dmarc@mail.example")
+        code, words = client.rcpt(f"nobody@{HOST}")
+        assert (code, b"550 5.1.1 No such recipient here" in words) == (550, True), words
+        assert client.rcpt("somebody@elsewhere.example")[0] == 554
+        wait_for(lambda: doors.total("example.com") == before + 5, "counted")
+
+
 @pytest.mark.parametrize(
     ("how", "door", "options"),
     [

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,12 +17,34 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+from sqlalchemy.exc import OperationalError
+
 from dmarcworks.errors import StoreError
 
-__all__ = ["Lane"]
+__all__ = ["Lane", "begin_writing"]
 
 _T = TypeVar("_T")
 _WAL_BYTES = 64 << 20
+_LOOK_SECONDS = 0.0005
+
+
+def begin_writing(execute: Callable[[str], object], busy: float) -> None:
+    """Begin a transaction that writes once no other process writes; waits `busy` seconds at most, in this thread.
+
+    The connection's own busy_timeout is to be 0: SQLite's waiting sleeps up to a tenth of a second between two looks, a
+    small commit takes a thousandth, and most of several that write all the time would sleep while none writes.
+    """
+    deadline = time.monotonic() + busy
+    while True:
+        try:
+            execute("BEGIN IMMEDIATE")
+            return
+        except (sqlite3.OperationalError, OperationalError) as error:
+            cause = error.orig if isinstance(error, OperationalError) else error
+            busy_now = getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy_now or time.monotonic() > deadline:
+                raise
+        time.sleep(_LOOK_SECONDS)
 
 
 class Lane:
@@ -46,7 +69,10 @@ class Lane:
     def _step(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         try:
             connection = self._connection or self._open()
-            connection.execute("BEGIN IMMEDIATE" if self._writer else "BEGIN")
+            if self._writer:
+                begin_writing(connection.execute, self._busy)
+            else:
+                connection.execute("BEGIN")
             try:
                 result = work(connection)
                 connection.execute("COMMIT")
@@ -70,6 +96,7 @@ class Lane:
         if self._writer:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+            connection.execute("PRAGMA busy_timeout = 0")  # `begin_writing` waits
         else:
             connection.execute("PRAGMA query_only = ON")
         self._connection = connection

@@ -24,7 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
-from dmarcworks.bindings.lane import Lane
+from dmarcworks.bindings.lane import Lane, begin_writing
 from dmarcworks.bindings.upgrade import upgrade
 from dmarcworks.errors import StoreError
 
@@ -50,6 +50,7 @@ class SqliteDatabase:
                 URL.create("sqlite", database=str(path)), connect_args=self._arguments(), poolclass=StaticPool
             ),
             writer=True,
+            waiting=True,
         )
         self._stepping = ThreadPoolExecutor(1, thread_name_prefix="sqlite-step")
         self._asking = Lane(path, busy, writer=False)
@@ -70,7 +71,9 @@ class SqliteDatabase:
     def _arguments(self) -> dict[str, Any]:
         return {"timeout": self._busy}
 
-    def _prepared(self, engine: Engine, *, writer: bool) -> Engine:
+    def _prepared(self, engine: Engine, *, writer: bool, waiting: bool = False) -> Engine:
+        """With `waiting` its thread may be held up until the write of another process is done."""
+
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _record: Any) -> None:
             # Transactions begin where we say so below, not where Python's sqlite3 guesses.
@@ -83,13 +86,18 @@ class SqliteDatabase:
                 cursor.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
                 if not writer:
                     cursor.execute("PRAGMA query_only = ON")
+                if waiting:
+                    cursor.execute("PRAGMA busy_timeout = 0")
             finally:
                 cursor.close()
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
             # A writer that began deferred could fail at its first write however long it would be willing to wait.
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+            if waiting:
+                begin_writing(connection.exec_driver_sql, self._busy)
+            else:
+                connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
 
         return engine
 
