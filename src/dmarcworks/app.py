@@ -55,6 +55,7 @@ from dmarcworks.upkeep.daily import daily
 from dmarcworks.upkeep.gate import Gate
 from dmarcworks.upkeep.house import House
 from dmarcworks.workers import dmarc, runtime
+from dmarcworks.workers.turns import Turns
 
 log = structlog.get_logger("dmarcworks.app")
 
@@ -187,13 +188,19 @@ async def serve(
         env = environment(settings, stores, gate, metrics, prover(settings, stores))
         house = House(settings, stores, env, gate)
         await stores.accounts.open_gates()
-        consumer = runtime.Consumer(
-            dmarc,
-            env,
-            batch=settings.queue_batch,
-            lease=settings.queue_lease_seconds,
-            max_retries=settings.queue_max_retries,
-        )
+        turns = Turns()
+        consumers = [
+            runtime.Consumer(
+                dmarc,
+                env,
+                batch=settings.queue_batch,
+                lease=settings.queue_lease_seconds,
+                max_retries=settings.queue_max_retries,
+                turns=turns,
+                helps=helps,
+            )
+            for helps in (False, True)
+        ]
         if "worker" in roles:
             await stack.enter_async_context(daily(house))
         listener = shown = None
@@ -219,7 +226,8 @@ async def serve(
             if "worker" in roles:
                 if settings.alone and (ended := await stores.queue.release()):
                     log.info("taken over from a process that died", mails=ended)
-                consumer.start()
+                for consumer in consumers:
+                    consumer.start()
             running = Running(
                 smtp=listener.listening[0].name if listener else "",
                 http=web.url if web else "",
@@ -232,7 +240,8 @@ async def serve(
                 log.info("shutting down")
         finally:
             # In reverse: first nobody new, then what is in flight, then the answers.
-            stopping = [consumer.stop(grace=4.0)] + ([listener.stop(grace=3.0)] if listener else [])
+            stopping = [consumer.stop(grace=4.0) for consumer in consumers]
+            stopping += [listener.stop(grace=3.0)] if listener else []
             await asyncio.gather(*stopping)
             if web is not None:
                 await web.stop(grace=1.5)

@@ -45,7 +45,7 @@ async def recipient(address: str, env: Env) -> bool:
 
 async def email(message: Message, env: Env) -> str:
     """Take a mail durably: raw mail into Objects, an item into the Queue; the mail's id."""
-    gate = await _gate(message.to, env)
+    gate = message.entry or await _gate(message.to, env)
     if gate is None:
         message.set_reject("This address takes no reports")
         return "unknown rua address"
@@ -100,12 +100,14 @@ async def dead(message: BatchMessage, env: Env) -> None:
 async def _together(messages: Sequence[BatchMessage], env: Env, alone: bool = False) -> None:
     """The steps for some mails; `alone` for one whose neighbours or itself made a step fail before."""
     try:
-        mails = await _read(messages, env)
+        async with env.reading:
+            mails = await _read(messages, env)
         if env.prove is not None:
             await env.prove(mails)
         await steps.archive(mails, env)
         await steps.note(mails, env)
-        await steps.publish(mails, env, check=alone)
+        async with env.publishing:
+            await steps.publish(mails, env, check=alone)
         await steps.finish(mails, env)
     except StoreError as error:
         log.warning("mails wait for a store", mails=len(messages), error=str(error))

@@ -160,6 +160,7 @@ class Message:
         account_id: str = "",
         domain_id: str = "",
         post: Post | None = None,
+        entry: Mapping[str, str] | None = None,
     ) -> None:
         self.from_ = from_
         self.to = to
@@ -170,12 +171,18 @@ class Message:
         self.raw_size = len(raw)
         self.raw = Raw(raw)
         self.data = raw
-        self.head = raw[: _end_of_headers(raw)]
         self.reject_reason: str | None = None
         self.sent: list[Sent] = []
         # What a check found, when one was made on the way.
         self.authenticity: Authenticity | None = None
+        # The recipient's KV entry, when whoever hands the mail on has just looked at it.
+        self.entry = entry
         self._post = post
+
+    @cached_property
+    def head(self) -> bytes:
+        """The header block as it stands."""
+        return self.data[: _end_of_headers(self.data)]
 
     @cached_property
     def headers(self) -> Headers:

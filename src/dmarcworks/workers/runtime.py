@@ -13,7 +13,7 @@ import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -28,6 +28,7 @@ from dmarcworks.metrics import Metrics
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.workers.inbox import FULL, never_full
 from dmarcworks.workers.message import Message
+from dmarcworks.workers.turns import Turns
 
 log = structlog.get_logger("dmarcworks.worker")
 
@@ -61,6 +62,10 @@ class Env:
     prove: Prove | None = None
     # Why no more mail is taken now, or "".
     full: Callable[[], Awaitable[str]] = never_full
+    # Held by whoever reads a batch, so that two large reports are not in memory at once, and by whoever publishes one:
+    # what a batch looks for in Analytics must not be on its way there by another.
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    publishing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class BatchMessage:
@@ -152,16 +157,29 @@ async def run(worker: Worker, message: Message, env: Env, *, seconds: float = 30
 
 
 class Consumer:
-    """Feeds a worker's `queue()` from a queue until stopped."""
+    """Feeds a worker's `queue()` from a queue until stopped.
+
+    Several share `turns`; one that `helps` works only while more waits than a batch holds.
+    """
 
     def __init__(
-        self, worker: Worker, env: Env, *, batch: int = 50, lease: float = 300.0, max_retries: int = 5
+        self,
+        worker: Worker,
+        env: Env,
+        *,
+        batch: int = 50,
+        lease: float = 300.0,
+        max_retries: int = 5,
+        turns: Turns | None = None,
+        helps: bool = False,
     ) -> None:
         self._worker = worker
         self._env = env
         self._batch = batch
         self._lease = lease
         self._max_retries = max_retries
+        self._turns = turns or Turns()
+        self._helps = helps
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._in_hand: list[BatchMessage] = []
@@ -190,7 +208,9 @@ class Consumer:
     async def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                if not await self.once():
+                if self._helps and not self._turns.backlog.is_set():
+                    await self._pause(self._turns.backlog.wait())
+                elif not await self.once():
                     await self._pause(self._env.queue.wait(1.0))
                 self.trouble = ""
             except StoreError as error:
@@ -214,18 +234,35 @@ class Consumer:
         """One batch: how many items it had."""
         # What the queue could not be told last time it hears first.
         await self._settle()
-        leased = await self._env.queue.receive(limit=self._batch, lease=self._lease)
-        if not leased:
-            return 0
-        failpoints.hit("lease.taken")
-        self._in_hand = [BatchMessage(item) for item in leased]
+        async with self._turns.receiving:
+            leased = await self._env.queue.receive(limit=self._batch, lease=self._lease)
+            if len(leased) == self._batch:
+                self._turns.backlog.set()
+            else:
+                self._turns.backlog.clear()
+            if not leased:
+                return 0
+            failpoints.hit("lease.taken")
+            self._in_hand = [BatchMessage(item) for item in leased]
+            if any(message.failures for message in self._in_hand):
+                await self._turns.alone()
+                await self._deal()
+                return len(leased)
+            self._turns.begin()
+        try:
+            await self._deal()
+        finally:
+            self._turns.end()
+        return len(leased)
+
+    async def _deal(self) -> None:
+        """What is in hand: worked on, and the queue told."""
         spent = [message for message in self._in_hand if message.failures > self._max_retries]
         for message in spent:
             message.retry(f"the process ended or it took longer than {self._lease:g} s, again and again")
         if batch := [message for message in self._in_hand if message.outcome is None]:
             await self._work(batch)
         await self._settle()
-        return len(leased)
 
     async def _work(self, batch: Sequence[BatchMessage]) -> None:
         try:
