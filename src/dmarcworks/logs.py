@@ -7,6 +7,8 @@ import sys
 
 import structlog
 
+from dmarcworks.steady import SteadyLoggerFactory
+
 
 def setup(format: str = "auto", level: str = "info") -> None:
     """Send our events, and the libraries' warnings, to standard error in one form."""
@@ -23,7 +25,7 @@ def setup(format: str = "auto", level: str = "info") -> None:
     structlog.configure(
         processors=[_without_none, *shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=SteadyLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     # The SMTP library logs every command at INFO and whole lines at DEBUG; ours says what an operator needs.

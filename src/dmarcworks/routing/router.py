@@ -280,7 +280,9 @@ def field(head: bytes, name: str) -> str:
         # An encoded word may name any charset and hold anything; then the log shows it as it stands.
         with contextlib.suppress(LookupError, ValueError, UnicodeError):
             text = str(make_header(decode_header(text)))
-    return "".join(char if char.isprintable() else " " for char in text).strip()
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else " " for char in text)
+    return text.strip()
 
 
 def _word(action: rules.Action) -> str:
