@@ -107,3 +107,12 @@ def test_a_mail_waits_for_the_server(tmp_path: Path) -> None:
         wait_for(lambda: system.total() == 5, "counted")
     finally:
         system.stop()
+
+
+def test_a_refusal_by_a_rule_has_its_status(system: System, rua: str) -> None:
+    """77 with the rule's own words; of several recipients the one that may be tried again decides, else the worst."""
+    system.json("route", "add", "gone@example.com", "--reject", "Nobody works here any more")
+    said = "5.7.1 Nobody works here any more: gone@example.com"
+    assert pipe(system, b"Subject: x\n\nx\n", "--to", "gone@example.com") == (77, said)
+    both = pipe(system, b"Subject: x\n\nx\n", "--to", f"nobody@{HOST}", "--to", "gone@example.com", "--to", rua)
+    assert both == (77, said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import smtplib
 import sqlite3
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -345,6 +346,25 @@ def test_the_command_says_what_is_wrong(routed: System) -> None:
     ):
         done = routed.cli(*arguments)
         assert (done.returncode, words in done.stderr) == (status, True), done.stderr
+
+
+def test_the_command_says_that_a_destination_is_not_verified(routed: System) -> None:
+    """With the rule, in the list and with a link to the running server; opened and pressed, the rule is on."""
+    done = routed.cli("route", "add", "waits@example.com", "--forward", "new@corp.example")
+    assert done.returncode == 0
+    assert "new@corp.example is not verified: until it is, the rule is as good as off" in done.stderr
+    link = routed.json("route", "destination", "add", "new@corp.example")["link"]
+    assert link.startswith(f"{routed.http}/routing/verify/")
+
+    def state() -> str:
+        (line,) = [line for line in routed.cli("route", "list").stdout.splitlines() if "waits@example.com" in line]
+        return line.partition("new@corp.example")[2].strip()
+
+    assert state() == "unverified"
+    with urllib.request.urlopen(urllib.request.Request(link, data=b"", method="POST"), timeout=30) as answer:
+        assert answer.status == 200
+    assert state() == "on"
+    assert routed.cli("route", "add", "other@example.com", "--forward", "new@corp.example").stderr == ""
 
 
 def test_a_relay_that_is_away_costs_no_mail(tmp_path: Path) -> None:

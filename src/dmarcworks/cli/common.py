@@ -15,7 +15,7 @@ from rich.text import Text
 
 from dmarcworks.catalogue.audit import act, command
 from dmarcworks.settings import Settings, load
-from dmarcworks.stores import Stores, opened
+from dmarcworks.stores import Stores, opened, running_server
 
 Result = TypeVar("Result")
 
@@ -30,6 +30,14 @@ def with_stores(work: Callable[[Stores, Settings], Awaitable[Result]]) -> Result
             return await work(stores, settings)
 
     return asyncio.run(run())
+
+
+def dashboard_address(settings: Settings) -> str:
+    """Where people find the dashboard, for a link: as it is set, else where the running server is."""
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    running = running_server(settings)
+    return str(running["http"]) if running else f"http://{settings.http_host}:{settings.http_port}"
 
 
 def print_json(value: Any) -> None:

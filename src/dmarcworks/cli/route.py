@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +10,7 @@ import typer
 
 from dmarcworks.catalogue.destinations import Destination
 from dmarcworks.catalogue.routes import DROP, FORWARD, REJECT, WORKER, Rule, Zone, plain_address, zone_of
-from dmarcworks.cli.common import print_json, print_table, with_stores
+from dmarcworks.cli.common import dashboard_address, print_json, print_table, with_stores
 from dmarcworks.errors import NotFoundError, UsageError
 from dmarcworks.settings import Settings
 from dmarcworks.stores import Stores
@@ -46,15 +47,17 @@ def add(
     """Add a rule; in effect within a second or two."""
     action, value = _action(worker, forward, drop, reject)
 
-    async def work(stores: Stores, settings: Settings) -> Rule:
+    async def work(stores: Stores, settings: Settings) -> tuple[Rule, bool]:
         zone = await _zone(plain_address(address).rpartition("@")[2], account, stores, settings)
         _known(action, value, settings)
-        return await stores.mailroom.routes.add(
+        made = await stores.mailroom.routes.add(
             zone, address, action, value, name=name, enabled=not disabled, priority=priority
         )
+        return made, await _goes(made, stores)
 
-    rule = with_stores(work)
+    rule, goes = with_stores(work)
     print_json(rule) if as_json else print(f"{rule.address} → {_words(rule)}  (rule {rule.id})")
+    _warn(rule, goes)
 
 
 @app.command("catch-all")
@@ -71,16 +74,18 @@ def catch_all(
     """Say what happens to mail that no rule matches."""
     action, value = (REJECT, "") if off else _action(worker, forward, drop, reject)
 
-    async def work(stores: Stores, settings: Settings) -> Rule:
+    async def work(stores: Stores, settings: Settings) -> tuple[Rule, bool]:
         zone = await _zone(domain.strip().lower(), account, stores, settings)
         _known(action, value, settings)
-        return await stores.mailroom.routes.set_catch_all(zone, action, value, enabled=not off)
+        made = await stores.mailroom.routes.set_catch_all(zone, action, value, enabled=not off)
+        return made, await _goes(made, stores)
 
-    rule = with_stores(work)
+    rule, goes = with_stores(work)
     if as_json:
         print_json(rule)
     else:
         print(f"the catch-all of {rule.domain} is off" if off else f"anything else @{rule.domain} → {_words(rule)}")
+    _warn(rule, goes)
 
 
 @app.command("list")
@@ -91,21 +96,28 @@ def list_(
 ) -> None:
     """List the rules: the catch-all of a domain last."""
 
-    async def work(stores: Stores, settings: Settings) -> list[Rule]:
+    async def work(stores: Stores, settings: Settings) -> tuple[list[Rule], set[str]]:
         owner = None if account is None else (await stores.accounts.account_by_name(account)).id
         rules = await stores.mailroom.routes.rules(account_id=owner)
-        return [rule for rule in rules if domain is None or rule.domain == domain.strip().lower()]
+        wanted = [rule for rule in rules if domain is None or rule.domain == domain.strip().lower()]
+        return wanted, {rule.id for rule in wanted if not await _goes(rule, stores)}
 
-    rules = with_stores(work)
+    rules, waiting = with_stores(work)
     if as_json:
         print_json(rules)
         return
     rows = [
-        (rule.id[:8], rule.address or f"*@{rule.domain}", _words(rule), "on" if rule.enabled else "off", rule.name)
+        (
+            rule.id[:8],
+            rule.address or f"*@{rule.domain}",
+            _words(rule),
+            ("unverified" if rule.id in waiting else "on") if rule.enabled else "off",
+            rule.name,
+        )
         for rule in rules
     ]
     empty = "No rule yet: `dmarcworks route add info@example.com --forward me@example.org`."
-    print_table(["rule", "address", "goes to", "", "name"], rows, empty)
+    print_table(["rule", "address", "goes to", "state", "name"], rows, empty)
 
 
 @app.command()
@@ -144,8 +156,7 @@ def destination_add(
     async def work(stores: Stores, settings: Settings) -> tuple[Destination, str]:
         owner = await stores.accounts.account_by_name(account, create=True)
         made, secret = await stores.mailroom.destinations.add(owner.id, email, verified=trust)
-        base = settings.public_url.rstrip("/") or f"http://{settings.http_host}:{settings.http_port}"
-        return made, "" if trust else f"{base}/routing/verify/{secret}"
+        return made, "" if trust else f"{dashboard_address(settings)}/routing/verify/{secret}"
 
     made, link = with_stores(work)
     if as_json:
@@ -210,6 +221,17 @@ async def _zone(domain: str, account: str, stores: Stores, settings: Settings) -
             return zone_of(found)
         name = name.partition(".")[2]
     raise NotFoundError(f"{domain} is no domain of this system; `dmarcworks domain add` adds one")
+
+
+async def _goes(rule: Rule, stores: Stores) -> bool:
+    """Whether mail can go where the rule says: a destination must be verified."""
+    return rule.action != FORWARD or await stores.mailroom.destinations.verified(rule.account_id, rule.value)
+
+
+def _warn(rule: Rule, goes: bool) -> None:
+    if rule.enabled and not goes:
+        said = f"{rule.value} is not verified: until it is, the rule is as good as off"
+        print(f"dmarcworks: {said} (`dmarcworks route destination add {rule.value}`)", file=sys.stderr)
 
 
 async def _find(rule_id: str, stores: Stores) -> Rule:

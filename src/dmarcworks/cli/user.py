@@ -5,19 +5,12 @@ from __future__ import annotations
 import typer
 
 from dmarcworks.catalogue.accounts import User
-from dmarcworks.cli.common import print_json, print_table, with_stores
+from dmarcworks.cli.common import dashboard_address, print_json, print_table, with_stores
 from dmarcworks.settings import Settings
-from dmarcworks.stores import Stores, running_server
+from dmarcworks.stores import Stores
 
 app = typer.Typer(help="Who may log in to the dashboard.", no_args_is_help=True, add_completion=False)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
-
-
-def _address(settings: Settings) -> str:
-    if settings.public_url:
-        return settings.public_url.rstrip("/")
-    running = running_server(settings)
-    return str(running["http"]) if running else f"http://{settings.http_host}:{settings.http_port}"
 
 
 @app.command()
@@ -29,7 +22,7 @@ def add(
 
     async def work(stores: Stores, settings: Settings) -> str:
         await stores.accounts.add_user(email, account)
-        return f"{_address(settings)}/login/{await stores.accounts.login_link(email)}"
+        return f"{dashboard_address(settings)}/login/{await stores.accounts.login_link(email)}"
 
     link = with_stores(work)
     print(f"{email} is added. One-time login link, good for 24 hours:\n\n  {link}")
@@ -40,7 +33,7 @@ def link(email: str = typer.Argument(help="The user's mail address.")) -> None:
     """Print a new one-time login link for a user, good for 24 hours."""
 
     async def work(stores: Stores, settings: Settings) -> str:
-        return f"{_address(settings)}/login/{await stores.accounts.login_link(email)}"
+        return f"{dashboard_address(settings)}/login/{await stores.accounts.login_link(email)}"
 
     print(with_stores(work))
 
