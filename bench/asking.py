@@ -357,10 +357,11 @@ def main() -> int:
 def page(options: argparse.Namespace, began: float, body: str) -> None:
     """Print the page, and write it when asked to."""
     cores = os.cpu_count() or 1
+    most = max(began, os.getloadavg()[0])
     busy = (
-        f"\n**Others worked on the machine all the while** (a load of {began:.0f} on {cores} cores): times by the clock, rows a second and answers under load\n"
-        "are those of a starved process and say little; processor times and bytes stand."
-        if began > 2 * cores
+        f"\n**Others worked on the machine meanwhile** (a load of up to {most:.0f} on {cores} cores): times by the clock are longer than on a quiet one, and\n"
+        "differ from cell to cell; processor times and bytes stand."
+        if most > 2 * cores
         else ""
     )
     text = (
