@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import uuid
 from collections import defaultdict
@@ -390,6 +391,22 @@ async def test_a_store_of_the_first_version_gets_the_daily_sums(analytics: Analy
     assert sorted(texts[0].split(", ")) == sorted(texts[1].split(", "))
     await analytics.execute("DROP TABLE dmarc_reports")
     await analytics.execute("RENAME TABLE kept TO dmarc_reports")
+
+
+async def test_a_quiet_month_becomes_one_part(analytics: Analytics) -> None:
+    """The engine merges by itself what nothing was added to for a while, however different the parts are in size."""
+    quiet = schema.DMARC_REPORTS.named("quiet")
+    within = quiet.create.replace(schema.QUIET, schema.QUIET.replace("86400", "1"))
+    assert within != quiet.create
+    await analytics.execute(within)
+    rows = [row for row in made(21, 400) if row.day.month == 2]
+    for some in (rows[:-1], rows[-1:]):
+        await analytics.insert("quiet", table("a" * 32, some))
+    parts = "SELECT groupArray(rows) FROM system.parts WHERE active AND table = 'quiet'"
+    async with asyncio.timeout(60):
+        while await analytics.query(parts, format="TabSeparated") != f"[{len(rows)}]\n".encode():
+            await asyncio.sleep(0.2)
+    await analytics.execute("DROP TABLE quiet SYNC")
 
 
 async def test_a_store_with_points_of_nobody_keeps_them(analytics: Analytics) -> None:
