@@ -16,6 +16,8 @@ from dmarcworks.upkeep import jobs
 from dmarcworks.upkeep.keeping import Rules
 from dmarcworks.workers import dmarc, runtime
 from dmarcworks.workers.message import Message
+from dmarcworks.workers.point_writer import PointWriter
+from dmarcworks.workers.points import DataPoints, Owner
 from mails import BEGIN, DAY, report_mail
 
 from .conftest import HOST, Home
@@ -33,6 +35,7 @@ async def content(home: Home) -> tuple[object, object, object]:
         table: await home.query(f"SELECT * FROM {table} ORDER BY report_key, record_index")
         for table in ("dmarc_reports", "tls_reports", "failure_reports")
     }
+    figures["data_points"] = await home.query("SELECT * FROM data_points ORDER BY timestamp")
     return rows, objects, figures
 
 
@@ -44,7 +47,15 @@ async def test_a_round_trip_brings_everything_back(home: Home, tmp_path: Path) -
     await home.house.stores.accounts.add_user("a@example.com")
     message = Message("a@mail.example", domain.rua, report_mail("waits"))
     assert await runtime.deliver(dmarc, message, home.house.env) == runtime.ACCEPTED
+    # Of two days: each is a file of its own.
+    points = DataPoints(iter((1_790_100_000.125, 1_790_200_000.0, 1_790_200_000.5)).__next__)
+    for text in ("é", "", "x" * 16_000):
+        points.write(
+            Owner(domain.account_id, domain.id), "mine", {"indexes": [text[:9]], "blobs": [text], "doubles": [0.1]}
+        )
+    await PointWriter(points, home.house.analytics).flush()
     (result,) = await home.do("backup", folder=str(tmp_path / "backup"))
+    assert len(list((tmp_path / "backup" / "rows").iterdir())) == 2
     assert {name: result[name] for name in ("objects", "copied", "damaged", "reports")} == {
         "objects": 13,
         "copied": 13,

@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import Table, select, text
 
 from dmarcworks import __version__
+from dmarcworks.analytics.tables import DATA_POINTS
 from dmarcworks.bindings.contracts import ObjectInfo
 from dmarcworks.bindings.tables import metadata as bindings
 from dmarcworks.catalogue import tables
@@ -152,4 +153,23 @@ async def _rows(house: House, shelf: Shelf) -> dict[str, str]:
             )
             name = f"rows/{table}-{number}.parquet"
             files[name] = await asyncio.to_thread(shelf.write, name, content)
+    return files | await _points(house, shelf)
+
+
+async def _points(house: House, shelf: Shelf) -> dict[str, str]:
+    """What workers wrote, a file a day: it came in no mail that could be read again."""
+    table = DATA_POINTS.name
+    files: dict[str, str] = {}
+    days = await house.analytics.query(
+        f"SELECT DISTINCT toYYYYMMDD(timestamp) AS day FROM {table} ORDER BY day",  # noqa: S608 - a table of ours
+        format="TabSeparated",
+    )
+    for day in days.decode().split():
+        content = await house.analytics.query(
+            f"SELECT * FROM {table} WHERE toYYYYMMDD(timestamp) = {{day:UInt32}}",  # noqa: S608 - a table of ours
+            {"day": int(day)},
+            format="Parquet",
+        )
+        name = f"rows/{table}-{day}.parquet"
+        files[name] = await asyncio.to_thread(shelf.write, name, content)
     return files

@@ -18,7 +18,7 @@ import pyarrow.parquet as parquet
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dmarcworks.analytics.tables import TABLES
+from dmarcworks.analytics.tables import ASKED
 from dmarcworks.catalogue import tables
 from dmarcworks.errors import ConflictError, UsageError
 from dmarcworks.upkeep.backup import all_tables
@@ -128,12 +128,12 @@ async def _put(house: House, shelf: Shelf, entry: dict[str, Any]) -> None:
 
 
 async def _figures(house: House, shelf: Shelf, head: dict[str, Any]) -> None:
-    """Empty tables, then the rows that the archive can no longer give."""
-    for table in TABLES:
+    """Empty tables, then the rows that the archive can no longer give, and what workers wrote."""
+    for table in ASKED:
         await house.analytics.execute(f"TRUNCATE TABLE {table}")
     for name, sha256 in head["files"].items():
         match = _ROWS.fullmatch(name)
-        if match is None or match[1] not in TABLES:
+        if match is None or match[1] not in ASKED:
             continue
         content = parquet.read_table(pa.BufferReader(await asyncio.to_thread(shelf.read, name, sha256)))
-        await house.analytics.insert(match[1], content.cast(TABLES[match[1]].schema))
+        await house.analytics.insert(match[1], content.cast(ASKED[match[1]].schema))

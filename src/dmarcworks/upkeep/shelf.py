@@ -4,7 +4,7 @@
     catalogue/<table>.jsonl.gz   every table's rows as JSON lines (bytes as {"b64": …}), from one moment
     objects/<key>            every object as it lies in the store
     objects.jsonl.gz         their keys, sizes and SHA-256
-    rows/<table>-<n>.parquet the figures that the archive can no longer give
+    rows/<table>-<n>.parquet the figures that the archive can no longer give, and a day's data points of workers
 
 A file is there whole or not at all. `UsageError` for a folder that is no backup, or not a whole one.
 """
