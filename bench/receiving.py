@@ -290,12 +290,30 @@ def unused() -> float:
         return 0.0
 
 
+def spent() -> float:
+    """Seconds of a core that the living processes below this one have used: the server and what it started."""
+    parents, seconds = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        number = int(stat.parent.name)
+        parents[number] = int(fields[1])
+        seconds[number] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    below = {os.getpid()}
+    while more := {child for child, parent in parents.items() if parent in below} - below:
+        below |= more
+    return sum(seconds[number] for number in below - {os.getpid()})
+
+
 def main() -> int:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--write", action="store_true", help="renew docs/benchmarks-receiving.md")
+    parser.add_argument("--only", default="", help="run only what has this in its name, and print (no table)")
     parser.add_argument("--client", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--yardstick", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -317,16 +335,18 @@ def main() -> int:
         return run
 
     idle: dict[str, list[float]] = {}
+    cost: dict[str, list[float]] = {}
 
     def by_source(name: str, connections: int, processes: int) -> Callable[[], float]:
         def run() -> float:
             many = {"DMARCWORKS_SMTP_PROCESSES": str(processes), "DMARCWORKS_SMTP_CONNECTIONS_PER_ADDRESS": "1000"}
             with ours("--roles", "smtp", **many) as (port, rua):
                 source(port, rua, 500, connections)
-                before, began = unused(), time.monotonic()
-                rate = source(port, rua, int(1500 * options.seconds), connections)
+                number, before, used, began = int(1500 * options.seconds), unused(), spent(), time.monotonic()
+                rate = source(port, rua, number, connections)
                 share = (unused() - before) / (time.monotonic() - began) / (os.cpu_count() or 1)
                 idle.setdefault(name, []).append(share)
+                cost.setdefault(name, []).append((spent() - used) / number * 1000)
                 return rate
 
         return run
@@ -348,11 +368,18 @@ def main() -> int:
             (TWO, MANY, 2),
         ):
             cases[name] = by_source(name, connections, processes)
+    cases = {name: run for name, run in cases.items() if options.only in name}
     rates: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(options.rounds):
         for name, run in cases.items():
             rates[name].append(run())
             print(f"round {number + 1}: {name}: {rates[name][-1]:,.0f}/s", file=sys.stderr, flush=True)
+    if options.only:
+        for name in cases:
+            used = [f"{share:.0%} of the cores unused" for share in idle.get(name, ())]
+            used += [f"{spent_on:.2f} ms a mail" for spent_on in cost.get(name, ())]
+            print(name, [round(rate) for rate in rates[name]], *used, sep=", ")
+        return 0
     medians = {name: statistics.median(found) for name, found in rates.items()}
     best = max(rate for name, rate in medians.items() if name.startswith("aiosmtpd"))
     lines = ["| what | mails/s (median) | least to most | of the yardstick |", "|---|---|---|---|"]
@@ -360,13 +387,13 @@ def main() -> int:
         lines.append(f"| {name} | {rate:,.0f} | {min(rates[name]):,.0f}–{max(rates[name]):,.0f} | {rate / best:.0%} |")
     if sources:
         ratios = sorted(two / one for one, two in zip(rates[ONE], rates[TWO], strict=True))
-        shares = [statistics.median(idle[name]) for name in (ONE, TWO)]
+        shares, costs = ([statistics.median(found[name]) for name in (ONE, TWO)] for found in (idle, cost))
         lines += [
             "",
             f"More processes, by a client that costs next to nothing: two take {statistics.median(ratios):.2f} times what one takes (median of the",
-            f"rounds, {ratios[0]:.2f} to {ratios[-1]:.2f}). While one process took mail {shares[0]:.0%} of the cores' time was unused, while two did {shares[1]:.0%}:",
-            "one process alone uses more than a core (its threads wait for the disk and copy without Python's lock), so that two cores have",
-            f"little left to give. With {CONNECTIONS} connections each process has few mails for a commit to share, and less is gained.",
+            f"rounds, {ratios[0]:.2f} to {ratios[-1]:.2f}). A mail costs {costs[0]:.2f} ms of a core with one process and {costs[1]:.2f} ms with two; of the cores' time {shares[0]:.0%}",
+            f"was unused while one took mail and {shares[1]:.0%} while two did. What two can gain is what is unused: one process alone uses more than",
+            f"a core, since its threads write and sync without Python's lock. With {CONNECTIONS} connections fewer mails share a commit, and less is gained.",
         ]
     print("\n".join(lines))
     if options.write:
