@@ -104,15 +104,13 @@ def http_app(
         time.monotonic, requests=settings.api_requests_per_minute, failures=settings.api_failures_per_minute
     )
     waiting = inbox(settings, stores)
-    checks = {"database": stores.database.ping, "objects": stores.objects.ping, "analytics": analytics.ping}
-    app.include_router(rest.router(checks, waiting.told, shown.told if shown else None))
+    for routes in _watching(settings, stores, analytics, metrics or Metrics(), shown):
+        app.include_router(routes)
     desk = Desk(analytics, sql_bounds(settings), stores.queries.note)
     app.include_router(sql_api.router(desk, stores.accounts))
     graphs = graphql.desk(settings, stores.database, stores.accounts, analytics, sql_bounds(settings))
     app.include_router(graphql.router(graphs))
     letters = Letters(WorkerQueues(stores.database), stores.audit)
-    figures = (stores.queue, stores.problems, stores.mailroom.outbound.count, letters.stats)
-    app.include_router(metrics_api.router(metrics or Metrics(), checks, *figures))
     send_link = link_sender(router, public_url)
     mail_api.install(app, stores.mailroom, stores.accounts, settings, worker_names(settings), router, send_link)
     deps = Deps(
@@ -147,6 +145,20 @@ def http_app(
     app.add_exception_handler(DmarcworksError, _refused)
     pages.install(app, deps)
     return app
+
+
+def _watching(
+    settings: Settings, stores: Stores, analytics: Analytics, metrics: Metrics, shown: Certificate | None
+) -> list[APIRouter]:
+    """What machines that watch ask: health, readiness, figures. A store that is not of this process is not asked."""
+    checks = {"database": stores.database.ping, "objects": stores.objects.ping}
+    if not isinstance(analytics, AbsentAnalytics):
+        checks["analytics"] = analytics.ping
+    letters = WorkerQueues(stores.database).stats
+    return [
+        rest.router(checks, inbox(settings, stores).told, shown.told if shown else None),
+        metrics_api.router(metrics, checks, stores.queue, stores.problems, stores.mailroom.outbound.count, letters),
+    ]
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -212,7 +224,15 @@ async def serve(
             counters = stack.enter_context(metrics.shared(settings.smtp_processes, settings.home)) if apart else None
             listener = front(settings, router, env.full, shown, counters)
             await listener.start()
-        web = _Web(settings) if "web" in roles else None
+        web = _Web(settings.http_host, settings.http_port, "DMARCWORKS_HTTP_PORT") if "web" in roles else None
+        if settings.metrics_port:
+            watched = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+            for routes in _watching(settings, stores, analytics, metrics, shown):
+                watched.include_router(routes)
+            watch = _Web(settings.http_host, settings.metrics_port, "DMARCWORKS_METRICS_PORT")
+            stack.push_async_callback(watch.stop, 0.5)
+            watch.start(watched)
+            await watch.ready()
         try:
             public_url = settings.public_url.rstrip("/") or (web.url if web else "")
             operator_secret = secrets.token_urlsafe(32)
@@ -250,15 +270,14 @@ async def serve(
 class _Web:
     """uvicorn inside our loop, on a socket that is bound before anything starts, without its signal handlers."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, host: str, port: int, setting: str) -> None:
         try:
-            self._socket = _listen(settings.http_host, settings.http_port)
+            self._socket = _listen(host, port)
         except OSError as error:
-            where = f"{settings.http_host}:{settings.http_port}"
-            raise SettingsError(f"HTTP cannot listen on {where}: {error.strerror}; see DMARCWORKS_HTTP_PORT") from None
+            raise SettingsError(f"HTTP cannot listen on {host}:{port}: {error.strerror}; see {setting}") from None
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
-        host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
+        host = f"[{host}]" if ":" in host else host
         self.url = f"http://{host}:{self._socket.getsockname()[1]}"
 
     def start(self, app: FastAPI) -> None:

@@ -105,6 +105,13 @@ class Settings(BaseModel):
     )
     http_host: str = Field("127.0.0.1", description="Address that HTTP listens on.")
     http_port: int = Field(8080, ge=0, le=65535, description="Port that HTTP listens on; 0 takes a free one.")
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Port of http_host that answers /healthz, /readyz and /metrics in every role, for processes "
+        "without the role web; 0: none.",
+    )
     mail_bytes: int = Field(25 * _MIB, ge=1024, le=1024 * _MIB, description="Largest mail, in bytes.")
     inflated_bytes: int = Field(
         256 * _MIB, ge=1024, le=4096 * _MIB, description="Bytes that all reports of one mail may inflate to, together."

@@ -18,6 +18,7 @@ import pytest
 from mails import report_mail
 
 from .conftest import COMMAND, System, wait_for
+from .peers import free_port
 
 
 def started(system: System) -> list[int]:
@@ -188,6 +189,34 @@ def test_roles_part_the_work(tmp_path: Path) -> None:
         finally:
             reader.terminate()
             assert reader.wait(15) == 0
+    finally:
+        door.terminate()
+        assert door.wait(15) == 0
+
+
+def test_a_process_that_only_takes_mail_can_be_watched(tmp_path: Path) -> None:
+    """With a port for it: health, readiness and exact counters of both its processes, and nothing else."""
+    port = free_port()
+    system = System(tmp_path / "home", {"DMARCWORKS_METRICS_PORT": str(port), "DMARCWORKS_SMTP_PROCESSES": "2"})
+    rua = system.json("domain", "add", "example.com")["rua"]
+    with system.log.open("wb") as log, system.output.open("wb") as out:
+        door = subprocess.Popen([*COMMAND, "serve", "--roles", "smtp"], env=system.environment, stdout=out, stderr=log)
+    try:
+        wait_for(lambda: "SMTP on" in system.output.read_text(), "up")
+        host, _, smtp = system.output.read_text().split("SMTP on ")[1].split()[0].rpartition(":")
+        system.smtp, system.http = (host, int(smtp)), f"http://127.0.0.1:{port}"
+        assert system.get("/healthz") == (200, '{"status":"ok"}')
+        assert system.ready()["stores"] == {"database": "ok", "objects": "ok"}
+        mails = [report_mail(f"r{number}") for number in range(12)]
+        for raw in mails:
+            assert system.send(rua, raw) == [(250, "")]
+        assert counted(system) == [12, 0, sum(map(len, mails)), 0, 12, 12]
+        assert 'dmarcworks_queue_mails{state="ready"} 12.0' in system.get("/metrics")[1]
+        assert system.get("/")[0] == 404
+        assert not (system.home / "running.json").exists()
+        done = system.cli("serve", "--roles", "smtp")
+        said = f"HTTP cannot listen on 127.0.0.1:{port}: Address already in use; see DMARCWORKS_METRICS_PORT"
+        assert (done.returncode, said in done.stderr) == (2, True)
     finally:
         door.terminate()
         assert door.wait(15) == 0
