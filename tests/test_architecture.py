@@ -11,6 +11,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "dmarcworks"
 FLOORS = {
     "errors": 1,
+    "steady": 1,
     "reports": 1,
     "settings": 2,
     "failpoints": 2,
