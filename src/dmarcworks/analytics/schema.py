@@ -25,6 +25,7 @@ from dmarcworks.analytics.tables import (
     DATA_POINTS,
     DMARC_REPORTS,
     FAILURE_REPORTS,
+    GATHER,
     NOBODY,
     QUIET,
     REBUILD,
@@ -44,6 +45,7 @@ __all__ = [
     "DMARC_REPORTS",
     "FAILURE_REPORTS",
     "FIRST_DAY",
+    "GATHER",
     "LAST_DAY",
     "QUIET",
     "REBUILD",
@@ -117,6 +119,7 @@ _MIGRATIONS = (
         ),
     ),
     _Migration(5, "quiet months in one part", tuple(f"ALTER TABLE {name} MODIFY SETTING {QUIET}" for name in ASKED)),
+    _Migration(6, "ten parts in a merge", tuple(f"ALTER TABLE {name} MODIFY SETTING {GATHER}" for name in ASKED)),
 )
 _VERSIONS = (
     "CREATE TABLE IF NOT EXISTS schema_versions (version UInt32, name String, applied DateTime64(3, 'UTC'))"

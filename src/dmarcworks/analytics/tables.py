@@ -24,6 +24,8 @@ _MAYBE = "Nullable(String)"
 REBUILD = "lightweight_mutation_projection_mode = 'rebuild'"
 # A month in which nothing is stored for a day becomes one part: each part costs every question a millisecond and more.
 QUIET = "min_partition_age_to_force_merge_seconds = 86400"
+# Small parts wait until there are ten to be merged: half the work of merging where many small batches come.
+GATHER = "min_parts_to_merge_at_once = 10"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Table:
         return (
             f"CREATE TABLE IF NOT EXISTS {self.name} (\n    {parts}\n) ENGINE = MergeTree"
             f" PARTITION BY toYYYYMM({self.month_of}) ORDER BY (account_id, domain_id, {self.order})"
-            f" SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, {REBUILD}, {QUIET}"
+            f" SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, {REBUILD}, {QUIET}, {GATHER}"
         )
 
     def named(self, name: str) -> Table:
