@@ -208,7 +208,7 @@ def prover(settings: Settings, stores: Stores) -> Prove | None:
 
 def gate(kv: KV) -> Gate:
     """The KV entries of rua addresses; one that was found is remembered for a second, so that RCPT and DATA of a mail
-    share a look-up."""
+    share a look-up (the worker looks again before it takes the mail)."""
     known: dict[str, tuple[float, Mapping[str, str]]] = {}
 
     async def ask(address: str) -> Mapping[str, str] | None:

@@ -167,7 +167,6 @@ class Router:
                 account_id=match.rule.account_id if match.rule else whose.get("account_id", ""),
                 domain_id=match.rule.domain_id if match.rule else whose.get("domain_id", ""),
                 post=self._way,
-                entry=gate,
             )
             routed = await self._act(match.action, message)
             checked = message.authenticity

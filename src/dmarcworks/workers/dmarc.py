@@ -45,7 +45,8 @@ async def recipient(address: str, env: Env) -> bool:
 
 async def email(message: Message, env: Env) -> str:
     """Take a mail durably: raw mail into Objects, an item into the Queue; the mail's id."""
-    gate = message.entry or await _gate(message.to, env)
+    # Looked at again, also where RCPT was answered a moment ago: a domain may have been switched off since.
+    gate = await _gate(message.to, env)
     if gate is None:
         message.set_reject("This address takes no reports")
         return "unknown rua address"

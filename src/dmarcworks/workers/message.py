@@ -160,7 +160,6 @@ class Message:
         account_id: str = "",
         domain_id: str = "",
         post: Post | None = None,
-        entry: Mapping[str, str] | None = None,
     ) -> None:
         self.from_ = from_
         self.to = to
@@ -175,8 +174,6 @@ class Message:
         self.sent: list[Sent] = []
         # What a check found, when one was made on the way.
         self.authenticity: Authenticity | None = None
-        # The recipient's KV entry, when whoever hands the mail on has just looked at it.
-        self.entry = entry
         self._post = post
 
     @cached_property
