@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,7 +42,12 @@ class Disks:
                 subprocess.run(["umount", "-l", str(self.path(name))], check=True)
 
     def remount(self, name: str, mode: str) -> None:
-        subprocess.run(["mount", "-o", f"remount,{mode}", str(self.path(name))], check=True)
+        """The kernel calls a disk busy while a file on it is open for writing: asked again until it is not."""
+        command = ["mount", "-o", f"remount,{mode}", str(self.path(name))]
+        deadline = time.monotonic() + 30
+        while (done := subprocess.run(command, capture_output=True, text=True, check=False)).returncode:
+            assert "busy" in done.stderr and time.monotonic() < deadline, done.stderr  # noqa: PT018 - one question
+            time.sleep(0.05)
 
     def fill(self, name: str) -> None:
         """Leave not one block."""
