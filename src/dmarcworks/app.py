@@ -37,7 +37,6 @@ from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.absent import AbsentAnalytics
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.bindings.worker_queue import WorkerQueues
-from dmarcworks.catalogue.letters import Letters
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
@@ -55,6 +54,7 @@ from dmarcworks.upkeep.daily import daily
 from dmarcworks.upkeep.gate import Gate
 from dmarcworks.upkeep.house import House
 from dmarcworks.workers import dmarc, runtime
+from dmarcworks.workers.inbox import Inbox
 from dmarcworks.workers.turns import Turns
 
 log = structlog.get_logger("dmarcworks.app")
@@ -104,13 +104,13 @@ def http_app(
         time.monotonic, requests=settings.api_requests_per_minute, failures=settings.api_failures_per_minute
     )
     waiting = inbox(settings, stores)
-    for routes in _watching(settings, stores, analytics, metrics or Metrics(), shown):
+    for routes in _watching(stores, analytics, waiting, metrics or Metrics(), shown):
         app.include_router(routes)
     desk = Desk(analytics, sql_bounds(settings), stores.queries.note)
     app.include_router(sql_api.router(desk, stores.accounts))
     graphs = graphql.desk(settings, stores.database, stores.accounts, analytics, sql_bounds(settings))
     app.include_router(graphql.router(graphs))
-    letters = Letters(WorkerQueues(stores.database), stores.audit)
+    rest_deps = programs.rest_deps(settings, stores, analytics, public_url, waiting.full)
     send_link = link_sender(router, public_url)
     mail_api.install(app, stores.mailroom, stores.accounts, settings, worker_names(settings), router, send_link)
     deps = Deps(
@@ -127,15 +127,15 @@ def http_app(
         saved=stores.saved,
         queries=stores.queries,
         mailroom=stores.mailroom,
-        letters=letters,
+        letters=rest_deps.letters,
+        operates=rest_deps.operates,
         hostname=settings.hostname.lower(),
         public_url=public_url,
         clock=time.time,
         workers=worker_names(settings),
         send_link=send_link,
-        operator_account=settings.operator_account,
     )
-    programs.install(app, programs.rest_deps(settings, stores, analytics, public_url, waiting.full), app.state.limits)
+    programs.install(app, rest_deps, app.state.limits)
     internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(operator(secret))])
     internal.add_api_route("/ping", _pong)
     internal.include_router(sql_internal.routes(desk, stores.accounts))
@@ -148,7 +148,7 @@ def http_app(
 
 
 def _watching(
-    settings: Settings, stores: Stores, analytics: Analytics, metrics: Metrics, shown: Certificate | None
+    stores: Stores, analytics: Analytics, waiting: Inbox, metrics: Metrics, shown: Certificate | None
 ) -> list[APIRouter]:
     """What machines that watch ask: health, readiness, figures. A store that is not of this process is not asked."""
     checks = {"database": stores.database.ping, "objects": stores.objects.ping}
@@ -156,7 +156,7 @@ def _watching(
         checks["analytics"] = analytics.ping
     letters = WorkerQueues(stores.database).stats
     return [
-        rest.router(checks, inbox(settings, stores).told, shown.told if shown else None),
+        rest.router(checks, waiting.told, shown.told if shown else None),
         metrics_api.router(metrics, checks, stores.queue, stores.problems, stores.mailroom.outbound.count, letters),
     ]
 
@@ -227,7 +227,7 @@ async def serve(
         web = _Web(settings.http_host, settings.http_port, "DMARCWORKS_HTTP_PORT") if "web" in roles else None
         if settings.metrics_port:
             watched = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-            for routes in _watching(settings, stores, analytics, metrics, shown):
+            for routes in _watching(stores, analytics, inbox(settings, stores), metrics, shown):
                 watched.include_router(routes)
             watch = _Web(settings.http_host, settings.metrics_port, "DMARCWORKS_METRICS_PORT")
             stack.push_async_callback(watch.stop, 0.5)

@@ -19,7 +19,7 @@ from dmarcworks import failpoints
 from dmarcworks.bindings.contracts import KV
 from dmarcworks.bindings.worker_queue import WorkerQueues
 from dmarcworks.catalogue.destinations import Destination
-from dmarcworks.enrich.authenticity import Authenticity, check
+from dmarcworks.enrich.authenticity import Asked, Authenticity, check
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.metrics import Metrics
 from dmarcworks.routing.deliver import Check, Deliverer
@@ -151,12 +151,14 @@ def checker(settings: Settings) -> Check:
             return None
         if message.authenticity is None:
             message.authenticity = await check(
-                message.data,
-                peer=message.peer,
-                helo=message.helo,
-                sender=message.from_,
-                resolver=resolver,
-                seconds=settings.auth_seconds,
+                Asked(
+                    raw=message.data,
+                    peer=message.peer,
+                    helo=message.helo,
+                    sender=message.from_,
+                    resolver=resolver,
+                    seconds=settings.auth_seconds,
+                )
             )
         return message.authenticity
 

@@ -49,15 +49,11 @@ def rest_deps(
         take=Intake(stores, settings.mail_bytes, full).take,
         mend=Mending(stores),
         letters=Letters(WorkerQueues(stores.database), stores.audit),
-        operates=partial(_operates, stores, settings.operator_account),
+        operates=partial(operates, stores.accounts, settings.operator_account),
         hostname=settings.hostname.lower(),
         public_url=public_url,
         mail_bytes=settings.mail_bytes,
     )
-
-
-async def _operates(stores: Stores, operator_account: str, account_id: str) -> bool:
-    return await operates(stores.accounts, account_id, operator_account)
 
 
 def install(app: FastAPI, deps: RestDeps, limits: Limits) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 import httpx
 import pyarrow as pa
@@ -23,7 +24,7 @@ from dmarcworks.bindings.worker_queue import WorkerQueues
 from dmarcworks.catalogue.accounts import Accounts, Domain
 from dmarcworks.catalogue.arrivals import Arrivals, NewReport
 from dmarcworks.catalogue.audit import Audit
-from dmarcworks.catalogue.letters import Letters
+from dmarcworks.catalogue.letters import Letters, operates
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.mailroom import Mailroom
 from dmarcworks.catalogue.problems import Problems
@@ -208,6 +209,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         queries=stores.queries,
         mailroom=mailroom,
         letters=Letters(WorkerQueues(database, clock), Audit(database, clock=clock)),
+        operates=partial(operates, accounts, "default"),
         workers=("dmarc", "mine"),
         hostname=HOST,
         public_url="http://127.0.0.1",

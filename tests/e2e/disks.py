@@ -46,7 +46,8 @@ class Disks:
         command = ["mount", "-o", f"remount,{mode}", str(self.path(name))]
         deadline = time.monotonic() + 30
         while (done := subprocess.run(command, capture_output=True, text=True, check=False)).returncode:
-            assert "busy" in done.stderr and time.monotonic() < deadline, done.stderr  # noqa: PT018 - one question
+            assert "busy" in done.stderr, done.stderr
+            assert time.monotonic() < deadline, done.stderr
             time.sleep(0.05)
 
     def fill(self, name: str) -> None:

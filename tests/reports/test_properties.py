@@ -312,9 +312,11 @@ def test_the_quick_way_takes_no_control_character_wherever_it_stands(code: int) 
         assert fast.read(item, sniff.look(text), bounds, hashlib.sha256(), Notes()) is not None
     for place in range(1, len(data) + 1):  # before the XML stands what is skipped, and noted
         odd = data[:place] + bytes([code]) + data[place:]
-        (item,) = leaves(odd, "a.xml", "a.xml", Work(bounds))
-        found = fast.read(item, sniff.look(odd), bounds, hashlib.sha256(), Notes())
-        assert found is None, odd[max(0, place - 20) : place + 20]
+        (whole,) = leaves(odd, "a.xml", "a.xml", Work(bounds))
+        stream = replace(whole, whole=False, open=lambda odd=odd: iter((odd[:500], odd[500:])))
+        for item in (whole, stream):
+            found = fast.read(item, sniff.look(odd), bounds, hashlib.sha256(), Notes())
+            assert found is None, odd[max(0, place - 20) : place + 20]
 
 
 def test_the_quick_way_reads_pieces_of_any_size() -> None:

@@ -44,6 +44,28 @@ async def test_state_and_dead_letters(house: House, dead: dict[str, int]) -> Non
     assert (await house.ask("admin", "GET", "/worker-queues/dead/999999")).status_code == 404
 
 
+async def test_pages_of_dead_letters(house: House, dead: dict[str, int]) -> None:
+    """Page by page each once, newest first, also what died at one moment; a cursor of another list is refused."""
+    queues = WorkerQueues(house.stores.database)
+    for n in range(3):
+        await queues.send("jobs", [Sent("json", str(n).encode())] * 2)
+        taken = await queues.receive("jobs", limit=100, lease=60)
+        await queues.settle([], [Given(message, "x", dead=True) for message in taken])
+    expected = [letter.id for letter in await queues.dead()]
+    assert len(expected) == 9  # with the one that waited
+    found: list[int] = []
+    cursor = ""
+    for size in (2, 2, 2, 2, 1):
+        page = await house.get("admin", f"/worker-queues/dead?limit=2&cursor={cursor}")
+        assert len(page["items"]) == size
+        found += [item["id"] for item in page["items"]]
+        cursor = page["next"]
+    assert cursor is None
+    assert found == expected
+    wrong = (await house.get("admin", "/audit?limit=1"))["next"]
+    assert (await house.ask("admin", "GET", f"/worker-queues/dead?cursor={wrong}")).status_code == 400
+
+
 async def test_delivered_again_and_removed(house: House, dead: dict[str, int]) -> None:
     """Each once, then it is 404; the audit log has both with the token."""
     for action, kind in (("retry", "json"), ("discard", "bytes")):

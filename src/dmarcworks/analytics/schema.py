@@ -82,7 +82,7 @@ _DAILY_SUMS = (
 )
 _POINTS, _NEW_POINTS = DATA_POINTS.name, DATA_POINTS.named("data_points_new")
 _WHOSE = f"LowCardinality(String) DEFAULT '{NOBODY}'"
-_OLD_POINTS = ", ".join(column.name for column in DATA_POINTS.columns)
+_POINT_COLUMNS = ", ".join(column.name for column in DATA_POINTS.columns)
 # A released migration is never edited; a change of the schema appends one. A fresh store is made as the newest one is,
 # so that each that follows finds nothing to do in it.
 _MIGRATIONS = (
@@ -113,7 +113,7 @@ _MIGRATIONS = (
             f"ALTER TABLE {_POINTS} ADD COLUMN IF NOT EXISTS domain_id LowCardinality(String)",
             f"DROP TABLE IF EXISTS {_NEW_POINTS.name} SYNC",
             _NEW_POINTS.create,
-            f"INSERT INTO {_NEW_POINTS.name} ({_OLD_POINTS}) SELECT {_OLD_POINTS} FROM {_POINTS}",  # noqa: S608 - our names
+            f"INSERT INTO {_NEW_POINTS.name} ({_POINT_COLUMNS}) SELECT {_POINT_COLUMNS} FROM {_POINTS}",  # noqa: S608 - our names
             f"EXCHANGE TABLES {_POINTS} AND {_NEW_POINTS.name}",
             f"DROP TABLE {_NEW_POINTS.name} SYNC",
         ),

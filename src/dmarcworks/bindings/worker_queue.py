@@ -142,7 +142,8 @@ class WorkerQueues:
 
     async def settle(self, done: Sequence[Leased], failed: Sequence[Given], dead_letters: str = "") -> None:
         """Remove what is done and give back what failed; what is given up goes to `dead_letters` or stays."""
-        now = self._clock()
+        # To the microsecond, which a `datetime` holds: a page of dead ones ends at one moment and number exactly.
+        now = round(self._clock(), 6)
         async with self._database.write() as connection:
             for message in done:
                 await connection.execute(delete(table).where(_as_delivered(message)))
@@ -196,9 +197,22 @@ class WorkerQueues:
             for row in rows
         }
 
-    async def dead(self, queue: str = "", *, limit: int = 100, message_id: int | None = None) -> Sequence[Dead]:
-        """What was given up and stays, of one queue or all, newest first, at most 1,000; or the one with this id."""
+    async def dead(
+        self,
+        queue: str = "",
+        *,
+        limit: int = 100,
+        message_id: int | None = None,
+        before: tuple[float, int] | None = None,
+    ) -> Sequence[Dead]:
+        """What was given up and stays, of one queue or all, newest first, at most 1,000; or the one with this id.
+
+        `before`: only what comes after the message that was given up at this unix second and has this id.
+        """
         found = select(table).where(_dead(queue, message_id)).order_by(table.c.dead.desc(), table.c.id.desc())
+        if before is not None:
+            died, last = before
+            found = found.where(or_(table.c.dead < died, and_(table.c.dead == died, table.c.id < last)))
         async with self._database.read() as connection:
             rows = (await connection.execute(found.limit(min(limit, 1000)))).all()
         return [

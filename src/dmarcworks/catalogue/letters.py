@@ -5,7 +5,7 @@ Each change has its line in the audit log, however it was asked for: by command,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dmarcworks.bindings.contracts import QueueStats
@@ -14,9 +14,11 @@ from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.audit import Audit
 from dmarcworks.errors import NotFoundError
 
-__all__ = ["Letters", "operates"]
+__all__ = ["Letters", "excerpt", "operates"]
 
 _LARGEST_ID = 2**63 - 1
+# A queue ("" for all) and a message (None for all of it) → how many there were.
+_Act = Callable[[str, int | None], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,40 +32,67 @@ class Letters:
         """The queues that hold something, by name."""
         return await self.queues.stats()
 
-    async def dead(self, queue: str = "", *, limit: int = 100) -> Sequence[Dead]:
-        """What was given up, of one queue or all, newest first, at most 1,000."""
-        return await self.queues.dead(queue, limit=limit)
+    async def dead(
+        self, queue: str = "", *, limit: int = 100, before: tuple[float, int] | None = None
+    ) -> Sequence[Dead]:
+        """What was given up, of one queue or all, newest first, at most 1,000; `before` as in `WorkerQueues.dead`."""
+        return await self.queues.dead(queue, limit=limit, before=before)
 
     async def one(self, message_id: int) -> Dead:
         """The one with this number; `NotFoundError` when it is none, or none any more."""
         found = await self.queues.dead(message_id=message_id) if 0 < message_id <= _LARGEST_ID else ()
         if not found:
-            raise NotFoundError(f"no message {message_id} was given up, or somebody has seen to it already")
+            raise _gone(message_id)
         return found[0]
 
-    async def retry(self, message_id: int | None = None, queue: str = "", *, account_id: str | None = None) -> int:
-        """Deliver one (else all of the queue, or of all queues) again with all its tries; how many there were."""
-        if message_id is not None:
-            await self.one(message_id)
-        done = await self.queues.requeue(queue, message_id)
-        await self._note("retry", message_id, queue, done, account_id)
-        return done
+    async def retry(self, message_id: int, *, account_id: str | None = None) -> Dead:
+        """Deliver one again with all its tries; what it was. `NotFoundError` as for `one`."""
+        return await self._one_by("retry", self.queues.requeue, message_id, account_id)
 
-    async def discard(self, message_id: int | None = None, queue: str = "", *, account_id: str | None = None) -> int:
-        """Remove one (else all of the queue, or of all queues) for good; how many there were."""
-        if message_id is not None:
-            await self.one(message_id)
-        done = await self.queues.discard(queue, message_id)
-        await self._note("discard", message_id, queue, done, account_id)
-        return done
+    async def retry_all(self, queue: str = "", *, account_id: str | None = None) -> int:
+        """Deliver all of the queue, or of all queues, again with all their tries; how many there were."""
+        return await self._all_by("retry", self.queues.requeue, queue, account_id)
 
-    async def _note(self, action: str, message_id: int | None, queue: str, done: int, account_id: str | None) -> None:
+    async def discard(self, message_id: int, *, account_id: str | None = None) -> Dead:
+        """Remove one for good; what it was. `NotFoundError` as for `one`."""
+        return await self._one_by("discard", self.queues.discard, message_id, account_id)
+
+    async def discard_all(self, queue: str = "", *, account_id: str | None = None) -> int:
+        """Remove all of the queue, or of all queues, for good; how many there were."""
+        return await self._all_by("discard", self.queues.discard, queue, account_id)
+
+    async def _one_by(self, action: str, act: _Act, message_id: int, account_id: str | None) -> Dead:
+        found = await self.one(message_id)
+        if not await act("", message_id):
+            raise _gone(message_id)
+        await self._note(action, str(message_id), 1, account_id)
+        return found
+
+    async def _all_by(self, action: str, act: _Act, queue: str, account_id: str | None) -> int:
+        done = await act(queue, None)
         if done:
-            target = queue or "all queues" if message_id is None else str(message_id)
-            await self.audit.add(f"worker_queue.{action}", target, account_id=account_id, detail={"messages": done})
+            await self._note(action, queue or "all queues", done, account_id)
+        return done
+
+    async def _note(self, action: str, target: str, done: int, account_id: str | None) -> None:
+        await self.audit.add(f"worker_queue.{action}", target, account_id=account_id, detail={"messages": done})
 
 
-async def operates(accounts: Accounts, account_id: str, operator_account: str) -> bool:
+def _gone(message_id: int) -> NotFoundError:
+    return NotFoundError(f"no message {message_id} was given up, or somebody has seen to it already")
+
+
+def excerpt(letter: Dead, characters: int) -> tuple[str, bool]:
+    """The beginning of a body for a person, and whether more follows; of bytes only how many they are."""
+    if letter.type == "bytes":
+        return f"{len(letter.body):,} bytes", False
+    # A character has at most four bytes, so this holds one more than is shown if there is one.
+    text = letter.body[: 4 * (characters + 1)].decode("utf-8", "replace")
+    shown = "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text[:characters])
+    return shown, len(text) > characters
+
+
+async def operates(accounts: Accounts, operator_account: str, account_id: str) -> bool:
     """Whether this account is the one, by name, whose people see to the whole system; with "" none is."""
     account = await accounts.account(account_id) if operator_account else None
     return account is not None and account.name == operator_account

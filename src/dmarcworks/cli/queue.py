@@ -12,7 +12,7 @@ import typer
 
 from dmarcworks.bindings.contracts import QueueStats
 from dmarcworks.bindings.worker_queue import Dead, WorkerQueues
-from dmarcworks.catalogue.letters import Letters
+from dmarcworks.catalogue.letters import Letters, excerpt
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.errors import UsageError
 from dmarcworks.settings import Settings
@@ -102,7 +102,10 @@ def retry(
     _one_or_all(message_id, every, queue)
 
     async def work(stores: Stores, _: Settings) -> int:
-        return await _letters(stores).retry(None if every else message_id, queue)
+        if every:
+            return await _letters(stores).retry_all(queue)
+        await _letters(stores).retry(message_id)
+        return 1
 
     done = with_stores(work)
     print_json({"messages": done}) if as_json else print(f"{_count(done)} will be delivered again")
@@ -127,7 +130,10 @@ def discard(
         return _count(sum(stats.dead for name, stats in found.items() if queue in ("", name)))
 
     async def work(stores: Stores, _: Settings) -> int:
-        return await _letters(stores).discard(None if every else message_id, queue)
+        if every:
+            return await _letters(stores).discard_all(queue)
+        await _letters(stores).discard(message_id)
+        return 1
 
     if not yes:
         print(with_stores(find), file=sys.stderr)
@@ -156,10 +162,8 @@ def _document(letter: Dead) -> dict[str, Any]:
 
 def _excerpt(letter: Dead) -> str:
     """The beginning of a body in one line."""
-    if letter.type == "bytes":
-        return f"{len(letter.body)} bytes"
-    text = letter.body[: 4 * _SHOWN].decode("utf-8", "replace")
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    text, more = excerpt(letter, _SHOWN)
+    return f"{text}…" if more else text
 
 
 def _count(number: int) -> str:

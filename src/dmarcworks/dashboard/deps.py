@@ -16,7 +16,7 @@ from dmarcworks.catalogue.accounts import Accounts, Domain
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit
 from dmarcworks.catalogue.destinations import Destination
-from dmarcworks.catalogue.letters import Letters, operates
+from dmarcworks.catalogue.letters import Letters
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.mailroom import Mailroom
 from dmarcworks.catalogue.problems import ProblemRow, Problems, Retried
@@ -60,18 +60,14 @@ class Deps:
     queries: QueryLog
     mailroom: Mailroom
     letters: Letters
+    # Whether an account's users may see to what concerns the whole system.
+    operates: Callable[[str], Awaitable[bool]]
     hostname: str
     public_url: str
     clock: Callable[[], float] = time.time
     # The workers that a rule may name, and how a destination's link is mailed (None when no mail can leave).
     workers: Sequence[str] = ("dmarc",)
     send_link: Callable[[Destination, str], Awaitable[None]] | None = None
-    # The account whose users see to the whole system; "" for none.
-    operator_account: str = "default"
-
-    async def operates(self, account_id: str) -> bool:
-        """Whether this account's users may see to what concerns the whole system."""
-        return await operates(self.accounts, account_id, self.operator_account)
 
     def now(self) -> datetime:
         """The moment, in UTC."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from email.policy import compat32
 from email.utils import getaddresses
-from typing import Any, TypedDict
+from typing import Any
 
 import dkim
 import spf
@@ -29,7 +29,7 @@ log = structlog.get_logger("dmarcworks.authenticity")
 SIGNATURES = 5
 UNABLE = "temperror"
 # Longer than that it waited for somebody.
-_QUICK_SECONDS = 0.05
+QUICK_SECONDS = 0.05
 # The library says with any of these that a signature is broken; broken ones are common.
 _BROKEN = (dkim.DKIMException, ValueError, KeyError, IndexError, AttributeError, TypeError)
 
@@ -74,7 +74,8 @@ class Authenticity:
 UNKNOWN = Authenticity(UNABLE, UNABLE, UNABLE, UNABLE)
 
 
-class Asked(TypedDict):
+@dataclass(frozen=True, slots=True)
+class Asked:
     """A mail with its envelope and who sent it from where; the checks may take `seconds`."""
 
     raw: bytes
@@ -82,7 +83,7 @@ class Asked(TypedDict):
     helo: str
     sender: str
     resolver: Resolver
-    seconds: float
+    seconds: float = 5.0
 
 
 def checked_while_quick(mails: Sequence[Asked]) -> list[Authenticity]:
@@ -90,40 +91,26 @@ def checked_while_quick(mails: Sequence[Asked]) -> list[Authenticity]:
     found: list[Authenticity] = []
     for mail in mails:
         began = time.monotonic()
-        deadline = began + mail["seconds"]
-        try:
-            one = examine(mail["raw"], mail["peer"], mail["helo"], mail["sender"], mail["resolver"], deadline)
-        # As in `check`.
-        except Exception as error:
-            log.warning("authenticity could not be checked", error=repr(error))
-            one = UNKNOWN
-        found.append(one)
-        if time.monotonic() - began > _QUICK_SECONDS:
+        found.append(_examined(mail, began + mail.seconds))
+        if time.monotonic() - began > QUICK_SECONDS:
             break
     return found
 
 
-async def check(
-    raw: bytes,
-    *,
-    peer: str,
-    helo: str,
-    sender: str,
-    resolver: Resolver,
-    seconds: float = 5.0,
-    executor: Executor | None = None,
-) -> Authenticity:
-    """Everything about one mail within `seconds`, in a thread of `executor`; `UNKNOWN` when that was not enough."""
-    deadline = time.monotonic() + seconds
+async def check(mail: Asked, executor: Executor | None = None) -> Authenticity:
+    """Everything about one mail within its seconds, in a thread of `executor`; `UNKNOWN` when that was not enough."""
+    deadline = time.monotonic() + mail.seconds
     try:
         # The questions end at the deadline; the second more is for the arithmetic after them.
-        work = asyncio.get_running_loop().run_in_executor(
-            executor, examine, raw, peer, helo, sender, resolver, deadline
-        )
-        async with asyncio.timeout(seconds + 1.0):
-            return await work
+        async with asyncio.timeout(mail.seconds + 1.0):
+            return await asyncio.get_running_loop().run_in_executor(executor, _examined, mail, deadline)
     except TimeoutError:
         return UNKNOWN
+
+
+def _examined(mail: Asked, deadline: float) -> Authenticity:
+    try:
+        return examine(mail.raw, mail.peer, mail.helo, mail.sender, mail.resolver, deadline)
     # Mail of strangers in three libraries: whatever one of them trips over is no verdict and no reason to stop.
     except Exception as error:
         log.warning("authenticity could not be checked", error=repr(error))

@@ -86,8 +86,6 @@ class _Reader:
         self._identifiers: dict[str, Words] = {}
         self._auth: dict[str, tuple[Results, Results]] = {}
         self._made: dict[str, Said] = {}
-        # Whether all of the text is known to hold no control character; else records are looked at one by one.
-        self._looked_at = True
 
     def read(self, digest: hashlib._Hash) -> Document:
         if self._leaf.whole and len(self._leaf.head) <= _PIECE:
@@ -127,12 +125,10 @@ class _Reader:
         if not 0 <= start <= _AROUND:
             raise _Unusual
         head, rest = text[:start], text[start:]
-        self._looked_at = False
         end = self._records(rest)
         tail = rest[end:]
         if "<record" in tail or len(tail) > _AROUND:
             raise _Unusual
-        _look(head + tail)
         return self._document(head, tail)
 
     def _texts(self, digest: hashlib._Hash) -> Iterable[str]:
@@ -146,7 +142,7 @@ class _Reader:
                 digest.update(piece)
                 if skip:
                     piece, skip = piece[skip:], max(0, skip - len(piece))
-                if len(piece.translate(None, _CONTROLS)) != len(piece) or b"&" in piece:
+                if b"&" in piece:
                     raise _Unusual
                 text = carried + decoder.decode(piece)
                 carried = ""
@@ -192,16 +188,14 @@ class _Reader:
 
     def _odd(self, source_ip: str, count: str, said: Said) -> None:
         """A record with an address or a count that is not as plain as most are."""
-        if not self._looked_at:
-            _look(source_ip + count)
+        _look(source_ip + count)
         number = self._tally.number([count.strip()], 1)
         if number is not None:
             self._tally.append(source_ip.strip(), number, said)
 
     def _unknown(self, source_ip: str, count: str, tail: str) -> None:
         """A record whose like was not read before."""
-        if not self._looked_at:
-            _look(source_ip + count + tail)
+        _look(source_ip + count + tail)
         parts = self._parts(tail)
         number = self._tally.number([count.strip()], 1)
         if number is None:
@@ -283,6 +277,7 @@ class _Reader:
 
     def _document(self, head: str, tail: str) -> Document:
         """What stands around the records: as usual, or by the general parser with a mark where they stood."""
+        _look(head + tail)
         if (around := usual(head, tail)) is not None:
             return Document(self._tally, around=around)
         if "<!" in head or "<!" in tail or head.count("<?") > 1 or "<?" in tail:

@@ -45,9 +45,10 @@ def read_mail(raw: bytes, bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 -
 def read_bytes(data: bytes, name: str = "", bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 - frozen
     """Every report in a file (XML, JSON, gzip, zip, a mail), and every problem."""
     where = unpack.label(name) if name else "file"
-    return _guarded(lambda work, found: _bytes(data, name, where, work, 0, "", mail.parts, found, alone=True), bounds)[
-        0
-    ]
+    reading, _ = _guarded(
+        lambda work, found: _bytes(data, name, where, work, 0, "", mail.parts, found, alone=True), bounds
+    )
+    return reading
 
 
 def _guarded(read: Callable[[Work, list[Item]], None], bounds: Bounds) -> tuple[Reading, bool]:

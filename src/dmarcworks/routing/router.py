@@ -157,15 +157,15 @@ class Router:
             match, gate = rules.Match(rules.Reject(STORE_AWAY)), None
             routed, checked = Routed(STORE_AWAY, "failed", str(error)), None
         else:
-            whose = gate or {}
+            account_id, domain_id = _whose(match, gate)
             message = Message(
                 sender,
                 address,
                 raw,
                 peer=peer.address,
                 helo=peer.helo,
-                account_id=match.rule.account_id if match.rule else whose.get("account_id", ""),
-                domain_id=match.rule.domain_id if match.rule else whose.get("domain_id", ""),
+                account_id=account_id,
+                domain_id=domain_id,
                 post=self._way,
             )
             routed = await self._act(match.action, message)
@@ -233,7 +233,7 @@ class Router:
         if raw:
             self._metrics.accept_seconds.observe(seconds)
         head = raw[:65_536].partition(b"\r\n\r\n")[0]
-        whose = {} if gate is None else gate
+        account_id, domain_id = _whose(match, gate)
         self._activity.note(
             Line(
                 time=now,
@@ -247,8 +247,8 @@ class Router:
                 action=_word(match.action),
                 outcome=routed.outcome,
                 status=routed.reply[:3],
-                account_id=match.rule.account_id if match.rule else whose.get("account_id", ""),
-                domain_id=match.rule.domain_id if match.rule else whose.get("domain_id", ""),
+                account_id=account_id,
+                domain_id=domain_id,
                 mail_id=routed.mail_id,
                 error=routed.error,
                 message_id=field(head, "message-id"),
@@ -282,6 +282,13 @@ def field(head: bytes, name: str) -> str:
     if not text.isprintable():
         text = "".join(char if char.isprintable() else " " for char in text)
     return text.strip()
+
+
+def _whose(match: rules.Match, gate: Mapping[str, str] | None) -> tuple[str, str]:
+    """Account and domain: those of the rule, else of the rua address; "" for mail that is nobody's."""
+    if match.rule is not None:
+        return match.rule.account_id, match.rule.domain_id
+    return ("", "") if gate is None else (gate["account_id"], gate["domain_id"])
 
 
 def _word(action: rules.Action) -> str:

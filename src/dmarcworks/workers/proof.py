@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 import structlog
 
 from dmarcworks.catalogue.proofs import Proof, Proofs
-from dmarcworks.enrich.authenticity import UNABLE, Asked, Authenticity, check, checked_while_quick
+from dmarcworks.enrich.authenticity import QUICK_SECONDS, UNABLE, Asked, Authenticity, check, checked_while_quick
 from dmarcworks.enrich.resolver import Resolver
 from dmarcworks.reports.model import Problem, Reading
 from dmarcworks.workers.steps import Mail
@@ -73,7 +73,7 @@ class Prover:
         loop = asyncio.get_running_loop()
 
         async def one(place: int) -> None:
-            found[place] = await check(**self._asked(mails[place]), executor=self._threads)
+            found[place] = await check(self._asked(mails[place]), self._threads)
 
         async def some(places: Sequence[int]) -> None:
             # The first asks what all of them want to know.
@@ -82,7 +82,7 @@ class Prover:
             if len(places) > 1:
                 work = [self._asked(mails[place]) for place in places[1:]]
                 with contextlib.suppress(TimeoutError):  # the one that takes so long shows below
-                    async with asyncio.timeout(self.seconds + 1.0 + 0.05 * len(work)):
+                    async with asyncio.timeout(self.seconds + 1.0 + QUICK_SECONDS * len(work)):
                         quick = await loop.run_in_executor(self._threads, checked_while_quick, work)
             found.update(zip(places[1:], quick, strict=False))
             await asyncio.gather(*(one(place) for place in places[1 + len(quick) :]))

@@ -9,16 +9,18 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from dmarcworks.api.rest.deps import Admin, Caller
 from dmarcworks.api.rest.letter_models import DeadOut, LetterOut, QueueOut
-from dmarcworks.api.rest.paging import Page
+from dmarcworks.api.rest.paging import Cursor, Page, after, mark
 from dmarcworks.api.rest.route import Route
 from dmarcworks.api.rest.tags import answer
-from dmarcworks.errors import DeniedError, NotFoundError
+from dmarcworks.errors import DeniedError
 
 routes = APIRouter(prefix="/worker-queues", tags=["worker queues"], route_class=Route)
 
 Number = Annotated[int, Path(ge=1, le=2**53 - 1, description="The message's number.")]
 Queue = Annotated[str, Query(max_length=64, description="Only of this queue.")]
-Newest = Annotated[int, Query(ge=1, le=100, description="The newest so many.")]
+# Each is read with its body, of up to 128,000 bytes.
+Most = Annotated[int, Query(ge=1, le=100, description="Items of a page, at most.")]
+_LIST = "dead"
 
 
 async def _operator(caller: Caller) -> None:
@@ -37,13 +39,22 @@ async def index(request: Request, caller: Admin) -> Response:
 
 
 @routes.get(
-    "/dead", operation_id="list_dead_letters", response_model=Page[DeadOut], summary="List what workers gave up"
+    "/dead",
+    operation_id="list_dead_letters",
+    response_model=Page[DeadOut],
+    responses={400: {}},
+    summary="List what workers gave up",
 )
-async def dead(request: Request, caller: Admin, queue: Queue = "", limit: Newest = 100) -> Response:
+async def dead(
+    request: Request, caller: Admin, queue: Queue = "", limit: Most = 100, cursor: Cursor = None
+) -> Response:
     """Messages that were given up, newest first, without their bodies. What is seen to leaves the list."""
     await _operator(caller)
-    found = await caller.deps.letters.dead(queue, limit=limit)
-    return answer(request, Page[DeadOut](items=[DeadOut.of(one) for one in found], next=None))
+    before = after(_LIST, cursor, float, int)
+    found = await caller.deps.letters.dead(queue, limit=limit + 1, before=before and (before[0], before[1]))
+    shown = found[:limit]
+    further = mark(_LIST, shown[-1].died.timestamp(), shown[-1].id) if len(found) > limit else None
+    return answer(request, Page[DeadOut](items=[DeadOut.of(one) for one in shown], next=further))
 
 
 @routes.get(
@@ -71,10 +82,7 @@ async def show(request: Request, caller: Admin, message: Number) -> Response:
 async def retry(request: Request, caller: Admin, message: Number) -> Response:
     """Deliver it again with all its tries; the answer is as it was."""
     await _operator(caller)
-    found = await caller.deps.letters.one(message)
-    if not await caller.deps.letters.retry(message, account_id=caller.account_id):
-        raise NotFoundError("somebody has seen to it already")
-    return answer(request, DeadOut.of(found))
+    return answer(request, DeadOut.of(await caller.deps.letters.retry(message, account_id=caller.account_id)))
 
 
 @routes.post(
@@ -87,7 +95,4 @@ async def retry(request: Request, caller: Admin, message: Number) -> Response:
 async def discard(request: Request, caller: Admin, message: Number) -> Response:
     """Remove it; the answer is what it was."""
     await _operator(caller)
-    found = await caller.deps.letters.one(message)
-    if not await caller.deps.letters.discard(message, account_id=caller.account_id):
-        raise NotFoundError("somebody has seen to it already")
-    return answer(request, DeadOut.of(found))
+    return answer(request, DeadOut.of(await caller.deps.letters.discard(message, account_id=caller.account_id)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from starlette.responses import RedirectResponse, Response
 
 from dmarcworks.bindings.worker_queue import Dead
+from dmarcworks.catalogue.letters import excerpt
 from dmarcworks.dashboard.pages.route import GET, POST, Route
 from dmarcworks.dashboard.web import Handler, Site, Visit, url
 from dmarcworks.errors import DeniedError, NotFoundError
@@ -18,13 +19,9 @@ QUEUE_NAME = 64
 EXCERPT, WHOLE = 160, 16_000
 
 
-def body_words(letter: Dead, characters: int) -> str:
-    """A body for a person: its text, cut; of bytes only how many."""
-    if letter.type == "bytes":
-        return f"{len(letter.body):,} bytes"
-    text = letter.body[: 4 * characters].decode("utf-8", "replace")
-    text = "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
-    return text if len(text) <= characters else f"{text[: characters - 1]}…"
+def _beginning(letter: Dead) -> str:
+    text, more = excerpt(letter, EXCERPT)
+    return f"{text}…" if more else text
 
 
 def routes(site: Site) -> list[Route]:
@@ -51,14 +48,14 @@ def routes(site: Site) -> list[Route]:
             rows=await letters.dead(queue, limit=PAGE),
             dead=sum(found.dead for name, found in queues.items() if queue in ("", name)),
             workers=deps.workers,
-            body=lambda letter: body_words(letter, EXCERPT),
+            body=_beginning,
             again=visit.number("again", -1, 0, 999_999_999),
             gone=visit.number("gone", -1, 0, 999_999_999),
         )
 
     async def retry_all(visit: Visit) -> Response:
         queue = visit.form.get("queue", "")[:QUEUE_NAME]
-        done = await letters.retry(queue=queue, account_id=visit.account_id)
+        done = await letters.retry_all(queue, account_id=visit.account_id)
         return RedirectResponse(url("/queues", queue=queue, again=done), 303)
 
     async def ask_all(visit: Visit) -> Response:
@@ -69,15 +66,13 @@ def routes(site: Site) -> list[Route]:
 
     async def discard_all(visit: Visit) -> Response:
         queue = visit.form.get("queue", "")[:QUEUE_NAME]
-        done = await letters.discard(queue=queue, account_id=visit.account_id)
+        done = await letters.discard_all(queue, account_id=visit.account_id)
         return RedirectResponse(url("/queues", queue=queue, gone=done), 303)
 
     async def show(visit: Visit) -> Response:
         letter = await letters.one(_number(visit))
-        text = body_words(letter, WHOLE)
-        return await site.page(
-            visit, "queue_letter.html", letter=letter, body=text, cut=text.endswith("…"), workers=deps.workers
-        )
+        text, cut = excerpt(letter, WHOLE)
+        return await site.page(visit, "queue_letter.html", letter=letter, body=text, cut=cut, workers=deps.workers)
 
     async def raw(visit: Visit) -> Response:
         letter = await letters.one(_number(visit))
