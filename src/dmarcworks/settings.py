@@ -120,7 +120,7 @@ class Settings(BaseModel):
     nesting: int = Field(5, ge=1, le=50, description="Depth of mails in mails and archives in archives.")
     xml_depth: int = Field(50, ge=8, le=200, description="Depth of elements in a report.")
     records: int = Field(1_000_000, ge=1, le=1_000_000, description="Records of one report.")
-    queue_batch: int = Field(300, ge=1, le=1000, description="Mails that are read and published together, at most.")
+    queue_batch: int = Field(1000, ge=1, le=1000, description="Mails that are read and published together, at most.")
     queue_lease_seconds: int = Field(
         300, ge=10, le=43_200, description="Seconds after which a mail whose reader died is read again."
     )

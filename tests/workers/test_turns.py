@@ -124,3 +124,14 @@ async def test_a_report_in_two_batches_at_once_counts_once(house: House) -> None
     assert await asyncio.gather(*(one.once() for one in pair)) == [1, 1]
     assert await house.total() == (1, 2, 5)
     assert begun == ["dmarc_reports"]
+
+
+async def test_the_size_of_a_batch_follows_the_work(house: House) -> None:
+    """A consumer asks for what the pace allows, and tells how long it took."""
+    worker, turns = Held(), Turns()
+    worker.go.set()
+    for n in range(103):
+        await house.env.queue.send({"n": n})
+    one = Consumer(worker, house.env, batch=1000, lease=300, turns=turns)  # type: ignore[arg-type]
+    assert [await one.once() for _ in range(3)] == [100, 3, 0]
+    assert turns.size(1000) == 200

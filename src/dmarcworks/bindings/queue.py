@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks import failpoints
@@ -36,6 +36,8 @@ __all__ = ["SqlQueue"]
 
 # A clock that was set back by more than this is made good for what waits.
 _JUMP = 5.0
+# So many come together whose lease ran out once: after a crash a thousand would take minutes one by one.
+_SUSPECTS = 25
 
 
 class SqlQueue:
@@ -82,7 +84,8 @@ class SqlQueue:
     async def receive(self, *, limit: int = 10, lease: float = 60.0) -> Sequence[QueueMessage]:
         """Lease up to `limit` (at most 1,000) messages for `lease` seconds, oldest first; empty when none is ready.
 
-        One whose lease ran out comes alone: what kills its consumer must not take neighbours along again.
+        What a lease ran out of once comes apart from the rest, a few together; what that happened to again comes alone:
+        what kills its consumer must not take neighbours along for ever. In company it is nobody's failure.
         """
         if not 1 <= limit <= QUEUE_TOGETHER:
             raise BoundError(f"a queue batch has 1 to {QUEUE_TOGETHER} messages, not {limit}")
@@ -94,20 +97,20 @@ class SqlQueue:
             if (await connection.execute(ready.limit(1))).first() is None:
                 return []
         # A lease that ran out is a suspicion: of what the same consumer held, one thing may have killed it.
-        suspect = or_(queue.c.lost > 0, queue.c.leased.is_not(None)).label("suspect")
-        oldest = ready.add_columns(suspect).order_by(queue.c.ready, queue.c.id).limit(limit)
         expired = case((queue.c.leased.is_not(None), 1), else_=0)
+        times = (queue.c.lost + expired).label("times")
+        blamed = case((queue.c.lost == 1, 0), else_=expired)
+        oldest = ready.add_columns(times).order_by(queue.c.ready, queue.c.id).limit(limit)
 
         def take(connection: Connection) -> Sequence[Row[Any]]:
             found = connection.execute(oldest.with_for_update(skip_locked=True)).all()
-            alone = bool(found) and found[0].suspect
-            ids = [row.id for row in (found[:1] if alone else found) if alone or not row.suspect]
+            ids = _company([(row.id, row.times) for row in found])
             statement = (
                 update(queue)
                 .where(queue.c.id.in_(ids))
                 .values(
                     attempts=queue.c.attempts + 1,
-                    failures=queue.c.failures + expired,
+                    failures=queue.c.failures + blamed,
                     lost=queue.c.lost + expired,
                     ready=now + lease,
                     leased=now + lease,
@@ -185,7 +188,7 @@ class SqlQueue:
     async def release(self) -> int:
         """End every lease now, for one who knows that whoever held them is dead; how many.
 
-        They come one by one, like those whose lease ran out: one of them may have killed its consumer.
+        They come as those whose lease ran out: one of them may have killed its consumer.
         """
         now = self._clock()
         held = queue.c.dead.is_(None) & queue.c.leased.is_not(None) & (queue.c.ready > now)
@@ -264,6 +267,16 @@ class SqlQueue:
         statement = delete(queue).where(queue.c.id == message_id, queue.c.dead.is_not(None))
         async with self._database.write() as connection:
             return (await connection.execute(statement)).rowcount > 0
+
+
+def _company(ready: Sequence[tuple[int, int]]) -> list[int]:
+    """Which of (id, times that its lease ran out), oldest first, are delivered together."""
+    if not ready:
+        return []
+    oldest, times = ready[0]
+    if times > 1:
+        return [oldest]
+    return [number for number, lost in ready if lost == times][: _SUSPECTS if times else None]
 
 
 def _insert_into(connection: sqlite3.Connection, rows: Sequence[Mapping[str, Any]]) -> int:

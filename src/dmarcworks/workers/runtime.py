@@ -235,8 +235,9 @@ class Consumer:
         # What the queue could not be told last time it hears first.
         await self._settle()
         async with self._turns.receiving:
-            leased = await self._env.queue.receive(limit=self._batch, lease=self._lease)
-            if len(leased) == self._batch:
+            size = self._turns.size(self._batch)
+            leased = await self._env.queue.receive(limit=size, lease=self._lease)
+            if len(leased) == size:
                 self._turns.backlog.set()
             else:
                 self._turns.backlog.clear()
@@ -249,10 +250,12 @@ class Consumer:
                 await self._deal()
                 return len(leased)
             self._turns.begin()
+        began = time.monotonic()
         try:
             await self._deal()
         finally:
             self._turns.end()
+            self._turns.paced(len(leased), time.monotonic() - began)
         return len(leased)
 
     async def _deal(self) -> None:
