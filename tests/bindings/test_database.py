@@ -171,6 +171,17 @@ async def test_every_connection_keeps_the_promises(database: Database) -> None:
                 for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
             ]
         assert found == ["wal", 2, 1, 2000]
+
+    # Small writes wait by themselves (0) instead of in SQLite.
+    promises = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "wal_autocheckpoint", "temp_store")
+    said = await database.step(
+        lambda connection: [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in promises]
+    )
+    assert said == ["wal", 2, 1, 0, 8000, 2]
+    said = await database.keep(
+        lambda connection: [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in promises]
+    )
+    assert said == ["wal", 2, 1, 0, 8000, 2]
     assert stat.S_IMODE(database.path.stat().st_mode) == 0o600
 
 

@@ -21,10 +21,18 @@ from sqlalchemy.exc import OperationalError
 
 from dmarcworks.errors import StoreError
 
-__all__ = ["Lane", "begin_writing"]
+__all__ = ["WRITER", "Lane", "begin_writing"]
 
 _T = TypeVar("_T")
-_WAL_BYTES = 64 << 20
+# What each connection that writes is told. The log grows to 32 MB before it is written back to the file: pages that many
+# commits touch are then written once, and seldom during a mail's own commit. A statement's own journal stays in memory.
+WRITER = (
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    f"PRAGMA journal_size_limit = {64 << 20}",
+    "PRAGMA wal_autocheckpoint = 8000",
+    "PRAGMA temp_store = MEMORY",
+)
 _LOOK_SECONDS = 0.0005
 
 
@@ -92,10 +100,9 @@ class Lane:
         connection = sqlite3.connect(
             f"file:{quote(str(self._path))}?mode=rw", uri=True, timeout=self._busy, isolation_level=None
         )
-        connection.execute("PRAGMA synchronous = FULL")
         if self._writer:
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+            for pragma in WRITER:
+                connection.execute(pragma)
             connection.execute("PRAGMA busy_timeout = 0")  # `begin_writing` waits
         else:
             connection.execute("PRAGMA query_only = ON")

@@ -24,7 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
-from dmarcworks.bindings.lane import Lane, begin_writing
+from dmarcworks.bindings.lane import WRITER, Lane, begin_writing
 from dmarcworks.bindings.upgrade import upgrade
 from dmarcworks.errors import StoreError
 
@@ -32,7 +32,6 @@ __all__ = ["BUSY_SECONDS", "SqliteDatabase"]
 
 BUSY_SECONDS = 10.0
 READERS = 4
-_WAL_BYTES = 64 << 20
 _T = TypeVar("_T")
 
 
@@ -81,9 +80,8 @@ class SqliteDatabase:
             cursor = connection.cursor()
             try:
                 cursor.execute("PRAGMA journal_mode = WAL")
-                cursor.execute("PRAGMA synchronous = FULL")
-                cursor.execute("PRAGMA foreign_keys = ON")
-                cursor.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+                for pragma in WRITER:
+                    cursor.execute(pragma)
                 if not writer:
                     cursor.execute("PRAGMA query_only = ON")
                 if waiting:
