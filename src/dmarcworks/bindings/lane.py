@@ -24,8 +24,8 @@ from dmarcworks.errors import StoreError
 __all__ = ["WRITER", "Lane", "begin_writing"]
 
 _T = TypeVar("_T")
-# What each connection that writes is told. The log grows to 32 MB before it is written back to the file: pages that many
-# commits touch are then written once, and seldom during a mail's own commit. A statement's own journal stays in memory.
+# What each connection that writes is told. The log grows to 32 MB before it is written back to the file: pages that
+# many commits touch are then written once, seldom in a mail's own commit. A statement's own journal stays in memory.
 WRITER = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
