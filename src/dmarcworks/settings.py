@@ -157,6 +157,9 @@ class Settings(BaseModel):
     retention_problems: int = Field(
         0, ge=0, le=36_500, description="Days that problems and their raw mails are kept; 0 is for ever."
     )
+    retention_data_points: int = Field(
+        0, ge=0, le=36_500, description="Days that data points of workers of your own are kept; 0 is for ever."
+    )
     activity_days: int = Field(30, ge=1, le=3650, description="Days that lines of the activity log are kept.")
     routing_subaddressing: bool = Field(
         False, description="Whether a rule on user@ also takes user+detail@ (RFC 5233) when no rule names that."

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from dmarcworks.analytics.tables import NOBODY
 from dmarcworks.errors import NotFoundError, UsageError
 from dmarcworks.upkeep.keeping import KINDS, Rules
 from dmarcworks.upkeep.taken import Runs
+from dmarcworks.workers.point_writer import PointWriter
+from dmarcworks.workers.points import DataPoints, Owner
 from mails import BEGIN, DAY, report_mail
 
 from .conftest import Home
@@ -153,6 +157,47 @@ async def test_problems_go_with_mails_that_nothing_was_read_from(home: Home) -> 
     assert home.sql("SELECT count(*) FROM problems") == [(0,)]
     assert objects(home, "inbox") == 5
     assert await home.kinds() == []
+
+
+async def test_data_points_go_by_their_day(home: Home) -> None:
+    """One account keeps 30 days, the others and nobody the 60 of the setting; a month that all gave up goes whole."""
+    home = Home(
+        home.path, replace(home.house, settings=home.house.settings.model_copy(update={"retention_data_points": 60}))
+    )
+    one, two = await home.domain("one.example", "one"), await home.domain("two.example", "two")
+    now = time.time()
+    for days in (200, 59, 29):
+        points = DataPoints(lambda days=days: now - days * DAY)  # type: ignore[misc]
+        for owner in (Owner(one.account_id, one.id), Owner(two.account_id, two.id), Owner()):
+            points.write(owner, "mine", {"blobs": [f"{days}"]})
+        await PointWriter(points, home.house.analytics).flush()
+    await keep(home, "data_points", 30, "one")
+    left = (
+        "SELECT account_id AS account, groupArray(blob1) AS days FROM"
+        " (SELECT * FROM data_points ORDER BY timestamp) GROUP BY account_id"
+    )
+    months = "SELECT uniqExact(partition) AS n FROM system.parts WHERE active AND table = 'data_points'"
+    before = int((await home.query(months))[0]["n"])
+
+    async def told(dry_run: bool) -> dict[str, int]:
+        events = await home.do("retention", dry_run=dry_run)
+        return {event["account"]: event["things"] for event in events if event.get("kind") == "data_points"}
+
+    assert await told(dry_run=True) == {"one": 2, "two": 1, "(no account)": 1}
+    assert {len(row["days"]) for row in await home.query(left)} == {3}
+    assert await told(dry_run=False) == {"one": 2, "two": 1, "(no account)": 1}
+    assert {row["account"]: row["days"] for row in await home.query(left)} == {
+        one.account_id: ["29"],
+        two.account_id: ["59", "29"],
+        NOBODY: ["59", "29"],
+    }
+    assert int((await home.query(months))[0]["n"]) < before
+    assert await told(dry_run=False) == {"one": 0, "two": 0, "(no account)": 0}
+    runs = Runs(home.house.stores.database)
+    assert [(run.kind, run.things) for run in await runs.last(one.account_id)] == [("data_points", 2)]
+    # Of one account alone: nobody's are not its business.
+    events = await home.do("retention", account="one")
+    assert {event["account"] for event in events if event.get("kind") == "data_points"} == {"one"}
 
 
 async def test_each_account_has_its_own_days(home: Home) -> None:

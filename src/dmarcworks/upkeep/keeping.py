@@ -6,6 +6,7 @@ records            their rows in Analytics, by the day that they are about
 failure_reports    failure reports: attachment, row, and the raw mail that quotes the message
 problems           problems, with the raw mails that no report was read from
 activity_log       lines about mails at the front door
+data_points        what workers of the operator's own wrote into Analytics
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dmarcworks.settings import Settings
 
 __all__ = ["KINDS", "MOST_DAYS", "Rule", "Rules"]
 
-KINDS = ("raw_mails", "archived_reports", "records", "failure_reports", "problems", "activity_log")
+KINDS = ("raw_mails", "archived_reports", "records", "failure_reports", "problems", "activity_log", "data_points")
 MOST_DAYS = 36_500
 
 
@@ -46,6 +47,7 @@ class Rules:
             "failure_reports": settings.retention_failure_reports,
             "problems": settings.retention_problems,
             "activity_log": settings.activity_days,
+            "data_points": settings.retention_data_points,
         }
 
     async def of(self, account_id: str) -> list[Rule]:

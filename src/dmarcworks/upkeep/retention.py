@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.engine import Row
 
+from dmarcworks.analytics.tables import NOBODY
 from dmarcworks.bindings.tables import queue
 from dmarcworks.catalogue import mail_tables, tables
 from dmarcworks.catalogue.accounts import Account
@@ -25,7 +26,7 @@ from dmarcworks.upkeep import ledger
 from dmarcworks.upkeep.figures import remove
 from dmarcworks.upkeep.house import Events, House, progress
 from dmarcworks.upkeep.keeping import Rules
-from dmarcworks.upkeep.oldrows import Cut, take_rows
+from dmarcworks.upkeep.oldrows import ROWS, Cut, take_rows
 from dmarcworks.upkeep.taken import Runs
 
 __all__ = ["retain"]
@@ -52,15 +53,18 @@ async def retain(house: House, *, dry_run: bool = False, account: str = "") -> E
         raise NotFoundError(f"there is no account {account}")
     now = time.time()
     sums = _Taken()
-    cuts: list[Cut] = []
+    cuts: dict[str, list[Cut]] = {kind: [] for kind in ROWS}
+    if not account and (days := house.settings.retention_data_points):
+        # Points of mail that was no account's are the operator's.
+        cuts["data_points"].append(Cut(NOBODY, "(no account)", datetime.fromtimestamp(now - days * _DAY, UTC).date()))
     for number, owner in enumerate(accounts):
         yield progress("retention", number, len(accounts))
         for rule in await rules.of(owner.id):
             if not rule.days:
                 continue
             before = now - rule.days * _DAY
-            if rule.kind == "records":
-                cuts.append(Cut(owner.id, owner.name, datetime.fromtimestamp(before, UTC).date()))
+            if rule.kind in ROWS:
+                cuts[rule.kind].append(Cut(owner.id, owner.name, datetime.fromtimestamp(before, UTC).date()))
                 continue
             taken = await _TAKERS[rule.kind](house, owner, before, dry_run)
             since = datetime.fromtimestamp(before, UTC).isoformat()
@@ -68,11 +72,12 @@ async def retain(house: House, *, dry_run: bool = False, account: str = "") -> E
                 await runs.note(owner.id, rule.kind, since, taken.things, taken.bytes)
             yield _told(owner.name, rule.kind, since, taken, dry_run)
             sums = _Taken(sums.things + taken.things, sums.bytes + taken.bytes)
-    for cut, rows, size in await take_rows(house, cuts, dry_run):
-        if rows and not dry_run:
-            await runs.note(cut.account_id, "records", cut.day.isoformat(), rows, size)
-        yield _told(cut.account, "records", cut.day.isoformat(), _Taken(rows, size), dry_run)
-        sums = _Taken(sums.things + rows, sums.bytes + size)
+    for kind, some in cuts.items():
+        for cut, rows, size in await take_rows(house, kind, some, dry_run):
+            if rows and not dry_run and cut.account_id != NOBODY:
+                await runs.note(cut.account_id, kind, cut.day.isoformat(), rows, size)
+            yield _told(cut.account, kind, cut.day.isoformat(), _Taken(rows, size), dry_run)
+            sums = _Taken(sums.things + rows, sums.bytes + size)
     yield {"event": "result", "dry_run": dry_run, "things": sums.things, "bytes": sums.bytes}
 
 
