@@ -20,6 +20,7 @@ import pyarrow as pa
 from dmarcworks.analytics.arrays import Array, counts, texts
 from dmarcworks.analytics.columns import filled, heads, indexes, places, structs, taken
 from dmarcworks.analytics.tables import (
+    ADDRESS,
     ASKED,
     DAILY,
     DATA_POINTS,
@@ -39,6 +40,7 @@ from dmarcworks.reports.model import AggregateReport
 from dmarcworks.reports.records import Record, Records, Said
 
 __all__ = [
+    "ADDRESS",
     "ASKED",
     "DAILY",
     "DATA_POINTS",
@@ -120,6 +122,8 @@ _MIGRATIONS = (
     ),
     _Migration(5, "quiet months in one part", tuple(f"ALTER TABLE {name} MODIFY SETTING {QUIET}" for name in ASKED)),
     _Migration(6, "ten parts in a merge", tuple(f"ALTER TABLE {name} MODIFY SETTING {GATHER}" for name in ASKED)),
+    # What is there already is packed anew when its part is merged.
+    _Migration(7, "addresses quick to read", (f"ALTER TABLE {DMARC_REPORTS.name} MODIFY COLUMN {ADDRESS.ddl()}",)),
 )
 _VERSIONS = (
     "CREATE TABLE IF NOT EXISTS schema_versions (version UInt32, name String, applied DateTime64(3, 'UTC'))"

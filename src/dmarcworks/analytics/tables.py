@@ -193,6 +193,9 @@ _ALIASES = (
     Alias("dataset", "String", "'dmarc_reports'"),
 )
 
+# Half the questions read the address of every row: a byte a row more, unpacked in a third of the time.
+ADDRESS = Column("source_ip", "String", TEXT, "LZ4HC(3)")
+
 # In 128 bits, since any reporter may write counts whose sum goes past the end of 64. A record with index 0 stands for
 # its report. The questions write these sums letter by letter, so that the engine knows them again.
 SUMS = (
@@ -214,7 +217,7 @@ DMARC_REPORTS = Table(
         Column("policy_domain", _LOW, TEXT),
         *map(_low, ("version", "generator")),
         Column("errors", "Array(String)", TEXTS, "ZSTD"),
-        Column("source_ip", "String", TEXT, "ZSTD"),
+        ADDRESS,
         Column("count", "UInt64", pa.uint64(), "T64, ZSTD"),
         *map(_low, ("disposition", "dkim_aligned", "spf_aligned")),
         Column("dmarc", _LOW, TEXT),
