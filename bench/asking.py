@@ -42,6 +42,8 @@ FOLDER = ROOT / "bench" / ".asking"
 TIMES = 7
 PATIENCE = 3.0
 LAST = asking_rows.LAST
+# What a question may take, milliseconds by the clock.
+ALLOWED = {"30 days": 50, "a year": 100, "everything": 300}
 SPANS = {"30 days": LAST - timedelta(days=29), "a year": asking_rows.FIRST, "everything": date(2011, 1, 1)}
 ROOMY = QueryBounds(seconds=600, rows=50_000_000, memory=8 << 30)
 
@@ -167,6 +169,40 @@ async def asked(ask: Questions, places: list[Place]) -> list[str]:
     middle = [[statistics.median(each) for each in zip(*values, strict=True)] for values in medians]
     lines.append("| **median** | " + " | ".join(f"**{wall:.0f}** ({worked:.0f})" for wall, worked in middle) + " |")
     return lines
+
+
+async def within(analytics: ChdbAnalytics, ask: Questions) -> str:
+    """From which domain on, the largest first, every question keeps to what it may take."""
+    missed: dict[int, tuple[Place, list[str]]] = {}
+
+    async def holds(domain: int) -> bool:
+        where = await place(analytics, domain)
+        slow = []
+        for span, most in ALLOWED.items():
+            for name, question in questions(ask, where, span).items():
+                if (took := (await measured(question))[0]) > most:
+                    slow.append(f"{name} over {span} {took:.0f} ms")
+        missed[domain] = (where, slow)
+        print(f"domain {domain}, {where.rows:,} rows: {'; '.join(slow) or 'all kept'}", file=sys.stderr, flush=True)
+        return not slow
+
+    # Domains are numbered by size: looked for by doubling, then between the last that missed and the first that did not.
+    first = 1
+    while first < asking_rows.DOMAINS and not await holds(first - 1):
+        first *= 2
+    before = first // 2
+    while first - before > 1:
+        middle = (before + first) // 2
+        before, first = (before, middle) if await holds(middle - 1) else (middle, first)
+    where, _ = missed[first - 1]
+    told = f"Every question keeps to {' / '.join(f'{most} ms over {span}' for span, most in ALLOWED.items())} for "
+    if first == 1:
+        return told + "every domain."
+    larger, slow = missed[before - 1]
+    return (
+        f"{told}{asking_rows.DOMAINS - first + 1:,} of the {asking_rows.DOMAINS:,} domains, the {first}th largest ({where.rows:,} rows, its account "
+        f"{where.account_rows:,}) and all that are smaller. The next larger one ({larger.rows:,} rows): {'; '.join(slow)}."
+    )
 
 
 async def finished(analytics: ChdbAnalytics, rows: int) -> pa.Table:
@@ -305,6 +341,7 @@ async def run(options: argparse.Namespace) -> str:
     lines = [f"Bytes: {await sizes(analytics)}\n"]
     if only in (None, "ask"):
         lines += await asked(ask, places)
+        lines.append(f"\n{await within(analytics, ask)}")
     table = await finished(analytics, 100_000)
     if only in (None, "insert"):
         one, two, worked, small = await published(analytics, table)
