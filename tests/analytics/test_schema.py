@@ -190,6 +190,10 @@ async def test_published_keys_are_those_whose_rows_are_there(analytics: Analytic
     assert await schema.published_keys(analytics, [row("k1", day=date(2026, 3, 5))]) == []
     assert await schema.published_keys(analytics, [row("k1", "b" * 32)]) == []
     assert await schema.published_keys(analytics, []) == []
+    # However many are asked about.
+    others = [row(f"{n:064x}") for n in range(10_000)]
+    found = await schema.published_keys(analytics, [row("k1"), *others, row("k2")])
+    assert sorted(found) == ["k1", "k2"]
     with pytest.raises(UsageError):
         await schema.published_keys(analytics, [row("k1")], table="x")
 

@@ -245,3 +245,11 @@ async def test_reports_together_are_noted_as_one_by_one(
 async def test_no_reports_are_noted_without_a_transaction() -> None:
     """A batch of mails without reports asks the database nothing: there is none here."""
     assert await Arrivals(cast(Database, None)).record_reports([]) == []
+
+
+async def test_any_number_of_reports_is_marked_as_published(catalogue: Catalogue) -> None:
+    """A batch of small mails may hold a hundred reports each: more values than any database takes in a statement."""
+    first, last = [(await catalogue.arrivals.record_report(report(report_id=name))).row for name in ("1", "2")]
+    await catalogue.arrivals.mark_published([first.key, *(f"{n:064x}" for n in range(260_000)), last.key])
+    again = [(await catalogue.arrivals.record_report(report(report_id=name))).row for name in ("1", "2")]
+    assert [row.published for row in again] == [True, True]

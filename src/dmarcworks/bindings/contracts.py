@@ -151,7 +151,8 @@ class Queue(Protocol):
     async def receive(self, *, limit: int = 10, lease: float = 60.0) -> Sequence[QueueMessage]:
         """Lease up to `limit` (at most 1,000) messages for `lease` seconds, oldest first; empty when none is ready.
 
-        One whose lease ran out comes alone: what kills its consumer must not take neighbours along again.
+        What a lease ran out of once comes apart from the rest, a few together; what that happened to again comes alone:
+        what kills its consumer must not take neighbours along for ever. In company it is nobody's failure.
         """
 
     async def ack(self, ids: Sequence[int]) -> None:
@@ -167,7 +168,8 @@ class Queue(Protocol):
         """
 
     async def release(self) -> int:
-        """End every lease now, for one who knows that whoever held them is dead; how many. They come one by one."""
+        """End every lease now, for one who knows that whoever held them is dead; how many. They come as
+        those whose lease ran out."""
 
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109  how long to sleep, not a limit
         """Sleep until a message is sent or `timeout` seconds passed; True when woken."""

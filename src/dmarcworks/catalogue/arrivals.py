@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from dmarcworks.bindings.adding import add
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import tables
-from dmarcworks.catalogue.recording import Recorded, adopt, record
+from dmarcworks.catalogue.recording import Recorded, adopt, pieces, record
 from dmarcworks.catalogue.reports import NewReport, ReportRow, report_row
 from dmarcworks.reports.model import AggregateReport
 
@@ -144,9 +144,15 @@ class Arrivals:
             return {row.id: row.name for row in (await connection.execute(statement)).all()}
 
     async def mark_published(self, keys: Sequence[str]) -> None:
-        """The reports' rows are in Analytics."""
-        statement = update(tables.reports).where(tables.reports.c.key.in_(list(keys))).values(published=True)
-        await self._database.step(lambda connection: connection.execute(statement))
+        """The reports' rows are in Analytics; all are marked or none."""
+
+        def mark(connection: Connection) -> None:
+            # However many reports the mails of a batch hold: a database takes some ten thousand values in a statement.
+            for some in pieces(keys):
+                which = tables.reports.c.key.in_(some)
+                connection.execute(update(tables.reports).where(which).values(published=True))
+
+        await self._database.step(mark)
 
     async def reports(
         self,

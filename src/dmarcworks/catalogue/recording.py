@@ -19,7 +19,7 @@ from dmarcworks.catalogue import tables
 from dmarcworks.catalogue.reports import NewReport, ReportRow, report_row
 from dmarcworks.reports.days import day_of
 
-__all__ = ["Recorded", "adopt", "record"]
+__all__ = ["Recorded", "adopt", "pieces", "record"]
 
 # Values that one statement may bind, well below what every database takes.
 _BOUND = 500
@@ -38,7 +38,7 @@ def record(connection: Connection, reports: Sequence[NewReport]) -> list[Recorde
     """Take the reports in, in their order."""
     identities = [report.identity for report in reports]
     known: dict[tuple[str, str], list[tuple[str, ReportRow]]] = {}
-    for some in _pieces(list(dict.fromkeys(identities))):
+    for some in pieces(list(dict.fromkeys(identities))):
         statement = select(tables.reports).where(tables.reports.c.identity.in_(some))
         for stored in connection.execute(statement).all():
             known.setdefault((stored.account_id, stored.identity), []).append((stored.content, report_row(stored)))
@@ -106,15 +106,16 @@ def _sightings(
     """Where the reports with these keys were seen in these mails before."""
     found: dict[tuple[str, str], set[str]] = {}
     table, mails = tables.sightings, list({report.mail_id for report in reports})
-    for some in _pieces(keys):
-        for few in _pieces(mails):
+    for some in pieces(keys):
+        for few in pieces(mails):
             statement = select(table).where(table.c.report_key.in_(some), table.c.mail_id.in_(few))
             for row in connection.execute(statement).all():
                 found.setdefault((row.report_key, row.mail_id), set()).add(row.where)
     return found
 
 
-def _pieces(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
+def pieces(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
+    """The values in runs of at most 500: what a statement may name of them."""
     for start in range(0, len(values), _BOUND):
         yield values[start : start + _BOUND]
 

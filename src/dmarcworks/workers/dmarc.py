@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 import structlog
 
 from dmarcworks import failpoints
+from dmarcworks.analytics.rows import row_count
 from dmarcworks.errors import StoreError
 from dmarcworks.reports.model import FailureReport
 from dmarcworks.reports.read import read_mail
@@ -34,8 +35,10 @@ __all__ = ["PUBLISH_ROWS", "dead", "email", "queue", "recipient"]
 log = structlog.get_logger("dmarcworks.dmarc")
 
 ADDRESS_LENGTH = 320
-# Mails of so many bytes together are read at once; a larger one alone, so that memory stays flat.
+# Mails of so many bytes together are read at once; a larger one alone, so that memory stays flat. Small mails may hold
+# much: with so many reports or records in hand no further one is read.
 _TOGETHER = 4 * 1024 * 1024
+_REPORTS = 2_000
 
 
 async def recipient(address: str, env: Env) -> bool:
@@ -79,7 +82,9 @@ async def email(message: Message, env: Env) -> str:
 async def queue(batch: Sequence[BatchMessage], env: Env) -> None:
     """Read, archive, note and publish a batch of mails; each is acknowledged once its rows are in Analytics."""
     for messages in _slices(batch):
-        await _together(messages, env)
+        left: Sequence[BatchMessage] = messages
+        while left:
+            left = await _together(left, env)
 
 
 async def dead(message: BatchMessage, env: Env) -> None:
@@ -98,11 +103,16 @@ async def dead(message: BatchMessage, env: Env) -> None:
     )
 
 
-async def _together(messages: Sequence[BatchMessage], env: Env, alone: bool = False) -> None:
-    """The steps for some mails; `alone` for one whose neighbours or itself made a step fail before."""
+async def _together(messages: Sequence[BatchMessage], env: Env, alone: bool = False) -> Sequence[BatchMessage]:
+    """The steps for some mails; `alone` for one whose neighbours or itself made a step fail before.
+
+    Those at the end that wait for a turn of their own, since the others hold much.
+    """
+    begun = messages
     try:
         async with env.reading:
             mails = await _read(messages, env)
+        begun = messages[: len(mails)]
         if env.prove is not None:
             await env.prove(mails)
         await steps.archive(mails, env)
@@ -111,27 +121,39 @@ async def _together(messages: Sequence[BatchMessage], env: Env, alone: bool = Fa
             await steps.publish(mails, env, check=alone)
         await steps.finish(mails, env)
     except StoreError as error:
-        log.warning("mails wait for a store", mails=len(messages), error=str(error))
-        for message in messages:
+        log.warning("mails wait for a store", mails=len(begun), error=str(error))
+        for message in begun:
             message.retry(str(error), temporary=True)
     # One poisonous mail must not stop its neighbours: alone it is tried again and then listed as a problem.
     except Exception as error:
-        if len(messages) == 1:
-            log.exception("mail failed", id=messages[0].body.get("mail_id"))
-            messages[0].retry(repr(error))
-            return
-        for message in messages:
-            await _together([message], env, alone=True)
+        if len(begun) == 1:
+            log.exception("mail failed", id=begun[0].body.get("mail_id"))
+            begun[0].retry(repr(error))
+        else:
+            for message in begun:
+                await _together([message], env, alone=True)
+    return messages[len(begun) :]
 
 
 async def _read(messages: Sequence[BatchMessage], env: Env) -> list[Mail]:
-    """Every report and every problem in the raw mails."""
+    """Every report and every problem in the raw mails, or in the first of them when they hold much."""
     raws = await steps.side_by_side(env.objects.get(message.body["object_key"]) for message in messages)
-    found = await asyncio.to_thread(
-        lambda: [_one(message, raw, env) for message, raw in zip(messages, raws, strict=True)]
-    )
+    found = await asyncio.to_thread(_first, messages, raws, env)
     failpoints.hit("read.done")
     return found
+
+
+def _first(messages: Sequence[BatchMessage], raws: Sequence[bytes | None], env: Env) -> list[Mail]:
+    mails: list[Mail] = []
+    reports = rows = 0
+    for message, raw in zip(messages, raws, strict=True):
+        if reports >= _REPORTS or rows >= PUBLISH_ROWS:
+            break
+        mail = _one(message, raw, env)
+        reports += len(mail.reading.items)
+        rows += sum(row_count(item.report) for item in mail.reading.items)
+        mails.append(mail)
+    return mails
 
 
 def _one(message: BatchMessage, raw: bytes | None, env: Env) -> Mail:
