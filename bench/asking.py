@@ -173,7 +173,7 @@ async def asked(ask: Questions, places: list[Place]) -> list[str]:
 
 async def within(analytics: ChdbAnalytics, ask: Questions) -> str:
     """From which domain on, the largest first, every question keeps to what it may take."""
-    missed: dict[int, tuple[Place, list[str]]] = {}
+    tried: dict[int, tuple[Place, list[str]]] = {}
 
     async def holds(domain: int) -> bool:
         where = await place(analytics, domain)
@@ -182,7 +182,7 @@ async def within(analytics: ChdbAnalytics, ask: Questions) -> str:
             for name, question in questions(ask, where, span).items():
                 if (took := (await measured(question))[0]) > most:
                     slow.append(f"{name} over {span} {took:.0f} ms")
-        missed[domain] = (where, slow)
+        tried[domain] = (where, slow)
         print(f"domain {domain}, {where.rows:,} rows: {'; '.join(slow) or 'all kept'}", file=sys.stderr, flush=True)
         return not slow
 
@@ -194,11 +194,11 @@ async def within(analytics: ChdbAnalytics, ask: Questions) -> str:
     while first - before > 1:
         middle = (before + first) // 2
         before, first = (before, middle) if await holds(middle - 1) else (middle, first)
-    where, _ = missed[first - 1]
+    where, _ = tried[first - 1]
     told = f"Every question keeps to {' / '.join(f'{most} ms over {span}' for span, most in ALLOWED.items())} for "
     if first == 1:
         return told + "every domain."
-    larger, slow = missed[before - 1]
+    larger, slow = tried[before - 1]
     return (
         f"{told}{asking_rows.DOMAINS - first + 1:,} of the {asking_rows.DOMAINS:,} domains, the {first}th largest ({where.rows:,} rows, its account "
         f"{where.account_rows:,}) and all that are smaller. The next larger one ({larger.rows:,} rows): {'; '.join(slow)}."

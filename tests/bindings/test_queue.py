@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import text
 
 from bindings.conftest import Clock, fresh
-from dmarcworks.bindings.contracts import Database, DeadLetter, DeadLetters, Queue, QueueStats
+from dmarcworks.bindings.contracts import Database, DeadLetter, DeadLetters, Queue, QueueMessage, QueueStats
 from dmarcworks.bindings.open import open_database
 from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.errors import BoundError
@@ -83,7 +84,10 @@ async def test_whose_lease_ran_out_comes_apart_and_then_alone(queue: Queue, cloc
     for n in (27, 28):
         await queue.send({"n": n})
     clock.now += 1
-    told = lambda batch: [(m.body["n"], m.attempts, m.failures) for m in batch]  # noqa: E731
+
+    def told(batch: Sequence[QueueMessage]) -> list[tuple[int, int, int]]:
+        return [(m.body["n"], m.attempts, m.failures) for m in batch]
+
     assert told(await queue.receive(limit=100, lease=60)) == [(n, 2, 1) for n in range(25)]
     last = await queue.receive(limit=100, lease=60)
     assert told(last) == [(25, 2, 1), (26, 2, 1)]

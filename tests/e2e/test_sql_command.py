@@ -31,7 +31,10 @@ def check(system: System) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert "unable to find type of column: nope" in done.stderr
     unknown = system.cli("sql", "SELECT 1", "--account", "nobody")
-    assert (unknown.returncode, "there is no account 'nobody'" in unknown.stderr) == (1, True)
+    assert (unknown.returncode, "there is no account 'nobody'; its first domain makes it" in unknown.stderr) == (
+        1,
+        True,
+    )
 
 
 def test_with_a_running_server(filled: System) -> None:

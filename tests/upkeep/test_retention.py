@@ -185,7 +185,11 @@ async def test_data_points_go_by_their_day(home: Home) -> None:
 
     assert await told(dry_run=True) == {"one": 2, "two": 1, "(no account)": 1}
     assert {len(row["days"]) for row in await home.query(left)} == {3}
+    mutations = "SELECT countIf(is_done) AS done, count() AS n FROM system.mutations WHERE table = 'data_points'"
+    assert await home.query(mutations) == [{"done": 0, "n": 0}]
     assert await told(dry_run=False) == {"one": 2, "two": 1, "(no account)": 1}
+    # One for all accounts: each writes the parts anew.
+    assert await home.query(mutations) == [{"done": 1, "n": 1}]
     assert {row["account"]: row["days"] for row in await home.query(left)} == {
         one.account_id: ["29"],
         two.account_id: ["59", "29"],

@@ -41,14 +41,25 @@ def groups(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     return seen
 
 
-async def test_no_more_is_read_when_two_thousand_reports_are_in_hand(house: House, groups: list[list[int]]) -> None:
-    """43 mails of 49 reports and two of one: 41 reach the bound, the rest follows in the same batch."""
+async def test_no_more_is_read_when_two_thousand_reports_are_in_hand(
+    house: House, groups: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """43 mails of 49 reports and two of one: 41 reach the bound, the rest follows in the same batch; each raw mail is
+    fetched once."""
+    get, fetched = house.objects._inner.get, []
+
+    async def counted(key: str) -> bytes | None:
+        fetched.append(key)
+        return await get(key)
+
+    monkeypatch.setattr(house.objects._inner, "get", counted)
     for number in range(43):
         assert await house.mail(many(f"m{number}", 49)) == ACCEPTED
     for name in ("one", "two"):
         assert await house.mail(report_mail(name)) == ACCEPTED
     assert await house.turn() == 45
     assert groups == [[49] * 41, [49, 49, 1, 1]]
+    assert len(fetched) == len(set(fetched)) == 45
     reports = 43 * 49 + 2
     assert await house.total() == (reports, 2 * reports, 5 * reports)
     assert (await house.env.queue.stats()).ready == 0

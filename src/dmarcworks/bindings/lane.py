@@ -21,12 +21,12 @@ from sqlalchemy.exc import OperationalError
 
 from dmarcworks.errors import StoreError
 
-__all__ = ["WRITER", "Lane", "begin_writing"]
+__all__ = ["PROMISES", "Lane", "begin_writing"]
 
 _T = TypeVar("_T")
-# What each connection that writes is told. The log grows to 32 MB before it is written back to the file: pages that
+# What every connection is told. The log grows to 32 MB before it is written back to the file: pages that
 # many commits touch are then written once, seldom in a mail's own commit. A statement's own journal stays in memory.
-WRITER = (
+PROMISES = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     f"PRAGMA journal_size_limit = {64 << 20}",
@@ -100,9 +100,9 @@ class Lane:
         connection = sqlite3.connect(
             f"file:{quote(str(self._path))}?mode=rw", uri=True, timeout=self._busy, isolation_level=None
         )
+        for pragma in PROMISES:
+            connection.execute(pragma)
         if self._writer:
-            for pragma in WRITER:
-                connection.execute(pragma)
             connection.execute("PRAGMA busy_timeout = 0")  # `begin_writing` waits
         else:
             connection.execute("PRAGMA query_only = ON")

@@ -24,7 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
-from dmarcworks.bindings.lane import WRITER, Lane, begin_writing
+from dmarcworks.bindings.lane import PROMISES, Lane, begin_writing
 from dmarcworks.bindings.upgrade import upgrade
 from dmarcworks.errors import StoreError
 
@@ -80,7 +80,7 @@ class SqliteDatabase:
             cursor = connection.cursor()
             try:
                 cursor.execute("PRAGMA journal_mode = WAL")
-                for pragma in WRITER:
+                for pragma in PROMISES:
                     cursor.execute(pragma)
                 if not writer:
                     cursor.execute("PRAGMA query_only = ON")

@@ -101,7 +101,9 @@ class Accounts(Tokens):
         if row is not None:
             return _account(row)
         if not create:
-            raise NotFoundError(f"there is no account {name!r}")
+            raise NotFoundError(
+                f"there is no account {name!r}; its first domain makes it: dmarcworks domain add --account"
+            )
         async with self._database.write() as connection:
             return await self._account(connection, name)
 

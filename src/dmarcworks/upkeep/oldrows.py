@@ -24,6 +24,9 @@ from dmarcworks.upkeep.house import House
 
 __all__ = ["ROWS", "Cut", "take_rows"]
 
+# Accounts that one statement names.
+_AT_ONCE = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
@@ -55,13 +58,13 @@ async def take_rows(house: House, kind: str, cuts: Sequence[Cut], dry_run: bool)
     rows = ROWS[kind]
     counted = {cut.account_id: [0, 0] for cut in cuts}
     for table in await _tables(house, rows):
+        # What a replay keeps is a copy: it is taken too, but counted once.
+        if "_v" in table:
+            continue
         each = await _bytes_a_row(house, table)
-        for cut in cuts:
-            old = await _old(house, table, rows, cut)
-            # What a replay keeps is a copy: it is taken too, but counted once.
-            if "_v" not in table:
-                counted[cut.account_id][0] += old
-                counted[cut.account_id][1] += round(old * each)
+        for owner, old in (await _old(house, table, rows, cuts)).items():
+            counted[owner][0] += old
+            counted[owner][1] += round(old * each)
     if not dry_run:
         if kind == "records":
             await _mark(house, cuts)
@@ -87,39 +90,48 @@ async def _mark(house: House, cuts: Sequence[Cut]) -> None:
 
 async def _take(house: House, table: str, rows: _Rows, cuts: Sequence[Cut]) -> None:
     days = {cut.account_id: cut.day for cut in cuts}
-    for month in await _months(house, table, rows):
+    for month, owners in await _owners(house, table, rows):
         last = date(month // 100, month % 100, calendar.monthrange(month // 100, month % 100)[1])
-        if all(owner in days and days[owner] > last for owner in await _owners(house, table, rows, month)):
-            await house.analytics.execute(f"ALTER TABLE {table} DROP PARTITION {int(month)}")
+        if all(owner in days and days[owner] > last for owner in owners):
+            await house.analytics.execute(f"ALTER TABLE {table} DROP PARTITION {month}")
+    # A mutation writes every part anew that it touches, however many accounts it is for.
+    found = await _old(house, table, rows, cuts)
+    some = [cut for cut in cuts if cut.account_id in found]
+    for start in range(0, len(some), _AT_ONCE):
+        where = _before(rows, some[start : start + _AT_ONCE])
+        await house.analytics.execute(f"ALTER TABLE {table} DELETE WHERE {where} SETTINGS mutations_sync = 2")
+
+
+def _before(rows: _Rows, cuts: Sequence[Cut]) -> str:
+    """The rows that the cuts are about: accounts of the same day together."""
+    owners: dict[date, list[str]] = {}
     for cut in cuts:
-        if await _old(house, table, rows, cut):
-            await house.analytics.execute(
-                f"ALTER TABLE {table} DELETE WHERE account_id = {literal(cut.account_id)}"
-                f" AND {rows.day} < {literal(cut.day.isoformat())} SETTINGS mutations_sync = 2"
-            )
-
-
-async def _months(house: House, table: str, rows: _Rows) -> list[int]:
-    """The table's partitions, as YYYYMM."""
-    answer = await house.analytics.query(f"SELECT DISTINCT toYYYYMM({rows.day}) FROM {table}", format="TabSeparated")  # noqa: S608 - a table of ours
-    return sorted(int(line) for line in answer.split())
-
-
-async def _owners(house: House, table: str, rows: _Rows, month: int) -> list[str]:
-    answer = await house.analytics.query(
-        f"SELECT DISTINCT account_id FROM {table} WHERE toYYYYMM({rows.day}) = {{month:UInt32}}",  # noqa: S608 - a table of ours
-        {"month": month},
+        owners.setdefault(cut.day, []).append(literal(cut.account_id))
+    return " OR ".join(
+        f"({rows.day} < {literal(day.isoformat())} AND account_id IN ({', '.join(some)}))"
+        for day, some in owners.items()
     )
-    return [json.loads(line)["account_id"] for line in answer.splitlines()]
 
 
-async def _old(house: House, table: str, rows: _Rows, cut: Cut) -> int:
+async def _owners(house: House, table: str, rows: _Rows) -> list[tuple[int, list[str]]]:
+    """The table's partitions, as YYYYMM, and the accounts that have rows in each."""
     answer = await house.analytics.query(
-        f"SELECT count() FROM {table} WHERE account_id = {{account_id:String}} AND {rows.day} < {{day:Date}}",  # noqa: S608 - as above
-        {"account_id": cut.account_id, "day": cut.day.isoformat()},
-        format="TabSeparated",
+        f"SELECT toYYYYMM({rows.day}) AS month, groupUniqArray(account_id) AS owners FROM {table}"  # noqa: S608 - a table of ours
+        " GROUP BY month ORDER BY month"
     )
-    return int(answer)
+    return [(int(row["month"]), row["owners"]) for row in map(json.loads, answer.splitlines())]
+
+
+async def _old(house: House, table: str, rows: _Rows, cuts: Sequence[Cut]) -> dict[str, int]:
+    """How many rows each account has that a cut is about; one that has none is absent."""
+    found: dict[str, int] = {}
+    for start in range(0, len(cuts), _AT_ONCE):
+        answer = await house.analytics.query(
+            f"SELECT account_id, count() AS old FROM {table}"  # noqa: S608 - a table of ours, literals of ours
+            f" WHERE {_before(rows, cuts[start : start + _AT_ONCE])} GROUP BY account_id"
+        )
+        found |= {row["account_id"]: int(row["old"]) for row in map(json.loads, answer.splitlines())}
+    return found
 
 
 async def _bytes_a_row(house: House, table: str) -> float:

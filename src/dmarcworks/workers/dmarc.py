@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 import json
 import uuid
+from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -82,9 +83,7 @@ async def email(message: Message, env: Env) -> str:
 async def queue(batch: Sequence[BatchMessage], env: Env) -> None:
     """Read, archive, note and publish a batch of mails; each is acknowledged once its rows are in Analytics."""
     for messages in _slices(batch):
-        left: Sequence[BatchMessage] = messages
-        while left:
-            left = await _together(left, env)
+        await _together(messages, env)
 
 
 async def dead(message: BatchMessage, env: Env) -> None:
@@ -103,53 +102,45 @@ async def dead(message: BatchMessage, env: Env) -> None:
     )
 
 
-async def _together(messages: Sequence[BatchMessage], env: Env, alone: bool = False) -> Sequence[BatchMessage]:
-    """The steps for some mails; `alone` for one whose neighbours or itself made a step fail before.
-
-    Those at the end that wait for a turn of their own, since the others hold much.
-    """
-    begun = messages
+async def _together(messages: Sequence[BatchMessage], env: Env, alone: bool = False) -> None:
+    """The steps for some mails; `alone` for one whose neighbours or itself made a step fail before."""
+    left = list(messages)
     try:
-        async with env.reading:
-            mails = await _read(messages, env)
-        begun = messages[: len(mails)]
-        if env.prove is not None:
-            await env.prove(mails)
-        await steps.archive(mails, env)
-        await steps.note(mails, env)
-        async with env.publishing:
-            await steps.publish(mails, env, check=alone)
-        await steps.finish(mails, env)
+        raws = await steps.side_by_side(env.objects.get(message.body["object_key"]) for message in messages)
+        unread = deque(zip(messages, raws, strict=True))
+        del raws
+        while unread:
+            async with env.reading:
+                mails = await asyncio.to_thread(_read, unread, env)
+                failpoints.hit("read.done")
+            if env.prove is not None:
+                await env.prove(mails)
+            await steps.archive(mails, env)
+            await steps.note(mails, env)
+            async with env.publishing:
+                await steps.publish(mails, env, check=alone)
+            await steps.finish(mails, env)
+            del left[: len(mails)]
     except StoreError as error:
-        log.warning("mails wait for a store", mails=len(begun), error=str(error))
-        for message in begun:
+        log.warning("mails wait for a store", mails=len(left), error=str(error))
+        for message in left:
             message.retry(str(error), temporary=True)
     # One poisonous mail must not stop its neighbours: alone it is tried again and then listed as a problem.
     except Exception as error:
-        if len(begun) == 1:
-            log.exception("mail failed", id=begun[0].body.get("mail_id"))
-            begun[0].retry(repr(error))
-        else:
-            for message in begun:
-                await _together([message], env, alone=True)
-    return messages[len(begun) :]
+        if len(messages) == 1:
+            log.exception("mail failed", id=messages[0].body.get("mail_id"))
+            messages[0].retry(repr(error))
+            return
+        for message in left:
+            await _together([message], env, alone=True)
 
 
-async def _read(messages: Sequence[BatchMessage], env: Env) -> list[Mail]:
-    """Every report and every problem in the raw mails, or in the first of them when they hold much."""
-    raws = await steps.side_by_side(env.objects.get(message.body["object_key"]) for message in messages)
-    found = await asyncio.to_thread(_first, messages, raws, env)
-    failpoints.hit("read.done")
-    return found
-
-
-def _first(messages: Sequence[BatchMessage], raws: Sequence[bytes | None], env: Env) -> list[Mail]:
+def _read(unread: deque[tuple[BatchMessage, bytes | None]], env: Env) -> list[Mail]:
+    """Every report and every problem in the next mails: as many as do not hold too much together, and at least one."""
     mails: list[Mail] = []
     reports = rows = 0
-    for message, raw in zip(messages, raws, strict=True):
-        if reports >= _REPORTS or rows >= PUBLISH_ROWS:
-            break
-        mail = _one(message, raw, env)
+    while unread and reports < _REPORTS and rows < PUBLISH_ROWS:
+        mail = _one(*unread.popleft(), env)
         reports += len(mail.reading.items)
         rows += sum(row_count(item.report) for item in mail.reading.items)
         mails.append(mail)
