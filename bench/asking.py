@@ -32,7 +32,7 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from dmarcworks.analytics import schema
-from dmarcworks.analytics.questions import Questions
+from dmarcworks.analytics.questions.all import Questions
 from dmarcworks.bindings.chdb import ChdbAnalytics
 from dmarcworks.bindings.contracts import QueryBounds
 

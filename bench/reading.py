@@ -113,8 +113,8 @@ def ours(folder: Path, passes: int) -> dict[str, Any]:
     """Read every mail to Arrow rows; seconds of each pass, the sums, peak memory in MB."""
     from datetime import UTC, datetime
 
-    from dmarcworks import garbage
     from dmarcworks.analytics.rows import Placed, row_count, tables_of
+    from dmarcworks.process import garbage
     from dmarcworks.reports.read import read_bytes, read_mail
     from dmarcworks.settings import Settings
     from dmarcworks.workers.dmarc import PUBLISH_ROWS

@@ -23,10 +23,10 @@ import structlog
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from dmarcworks.app import opened_house  # noqa: E402
 from dmarcworks.settings import Settings  # noqa: E402
 from dmarcworks.upkeep import jobs  # noqa: E402
-from dmarcworks.upkeep.house import House  # noqa: E402
+from dmarcworks.upkeep.context import UpkeepContext  # noqa: E402
+from dmarcworks.wiring.server import opened_house  # noqa: E402
 from dmarcworks.workers import dmarc, runtime  # noqa: E402
 from dmarcworks.workers.message import Message  # noqa: E402
 from mails import BEGIN, DAY, document, mail  # noqa: E402
@@ -44,7 +44,7 @@ def one(dice: random.Random, number: int, domain: str) -> bytes:
     return mail((f"r{number}.xml.gz", gzip.compress(text, mtime=0)))
 
 
-async def sums(house: House) -> list[dict[str, Any]]:
+async def sums(house: UpkeepContext) -> list[dict[str, Any]]:
     """Reports, records and messages by domain and day."""
     answer = await house.analytics.query(
         "SELECT domain, day, uniqExact(report_key) AS reports, count() AS records, sum(count) AS messages"
@@ -53,7 +53,7 @@ async def sums(house: House) -> list[dict[str, Any]]:
     return [json.loads(line) for line in answer.splitlines()]
 
 
-async def job(house: House, name: str) -> tuple[dict[str, Any], float]:
+async def job(house: UpkeepContext, name: str) -> tuple[dict[str, Any], float]:
     """A job's result and its seconds."""
     started = time.perf_counter()
     events = [event async for event in jobs.run(house, name, {})]

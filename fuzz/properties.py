@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dmarcworks.reports import fast, unpack
+from dmarcworks.reports import unpack
+from dmarcworks.reports.aggregate import fast_path
 from dmarcworks.reports.archive import GZIP, gunzip, is_zip, members, read_member
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.model import AggregateReport, Reading, TlsReport
@@ -80,12 +81,12 @@ def check(data: bytes) -> Reading:
 
 def _generally(way: Callable[[bytes], Reading], content: bytes) -> Reading:
     """The same without the quick ways: neither through archives nor through records."""
-    single, quick = unpack.single, fast.read
-    unpack.single, fast.read = (lambda *_: None), (lambda *_: None)
+    single, quick = unpack.single, fast_path.read
+    unpack.single, fast_path.read = (lambda *_: None), (lambda *_: None)
     try:
         return way(content)
     finally:
-        unpack.single, fast.read = single, quick
+        unpack.single, fast_path.read = single, quick
 
 
 def hold(reading: Reading) -> None:

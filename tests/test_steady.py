@@ -8,7 +8,7 @@ import threading
 import time
 from io import StringIO
 
-from dmarcworks.steady import SteadyLoggerFactory
+from dmarcworks.process.log_writer import BufferedLoggerFactory
 
 
 class Counted(StringIO):
@@ -24,14 +24,14 @@ class Counted(StringIO):
 def test_one_line_is_there_at_once() -> None:
     """Where little happens nobody waits for the log."""
     file = Counted()
-    SteadyLoggerFactory(file)().info("up")
+    BufferedLoggerFactory(file)().info("up")
     assert file.getvalue() == "up\n"
 
 
 def test_many_lines_share_writes_and_keep_their_order() -> None:
     """Ten threads' lines all arrive, each thread's in its order, by far fewer writes than lines."""
     file = Counted()
-    make = SteadyLoggerFactory(file)
+    make = BufferedLoggerFactory(file)
 
     def talk(who: int) -> None:
         logger = make("name")
@@ -56,7 +56,7 @@ def test_many_lines_share_writes_and_keep_their_order() -> None:
 def test_a_warning_takes_what_waits_along() -> None:
     """It is written before the call returns, behind what was said before it."""
     file = Counted()
-    logger = SteadyLoggerFactory(file)()
+    logger = BufferedLoggerFactory(file)()
     for n in range(20):
         logger.info(str(n))
     logger.warning("look")
@@ -80,7 +80,7 @@ def test_the_last_lines_of_a_process_are_written() -> None:
 def test_nobody_reads_any_more() -> None:
     """A closed file ends nothing."""
     file = Counted()
-    logger = SteadyLoggerFactory(file)()
+    logger = BufferedLoggerFactory(file)()
     file.close()
     logger.error("told to nobody")
     logger.info("nor this")

@@ -11,7 +11,7 @@ from tests.analytics.test_schema import RECORD, REPORT
 from tests.analytics.test_subjects import FORCED, NEVER
 
 from dmarcworks.analytics import schema
-from dmarcworks.analytics.questions import Questions
+from dmarcworks.analytics.questions.all import Questions
 from dmarcworks.bindings.contracts import Analytics
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

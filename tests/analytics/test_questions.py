@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dmarcworks.analytics import schema
-from dmarcworks.analytics.questions import DomainVolume, Figures, Questions
+from dmarcworks.analytics.questions.all import DomainVolume, Figures, Questions
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.errors import UsageError
 from dmarcworks.reports.model import AggregateReport, Policy, Reason, Record

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from dmarcworks.analytics import schema
-from dmarcworks.analytics.questions import (
+from dmarcworks.analytics.questions.all import (
     DispositionVolume,
     FailureDay,
     FailureSource,
@@ -27,7 +27,7 @@ from dmarcworks.analytics.questions import (
     TlsFailureVolume,
     TlsPolicyVolume,
 )
-from dmarcworks.analytics.questions_asker import OWN
+from dmarcworks.analytics.questions.execute import OWN
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -13,14 +13,14 @@ import pytest_asyncio
 from fastapi import FastAPI
 
 from dmarcworks.analytics import schema
-from dmarcworks.api import sql
-from dmarcworks.api.sql_desk import Desk
+from dmarcworks.api.sql import route
+from dmarcworks.api.sql.service import QueryService
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.bindings.open import open_analytics, open_database, open_kv
 from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.reports.model import AggregateReport, DkimResult, Policy, Reason, Record, SpfResult
 from dmarcworks.workers.point_writer import PointWriter
-from dmarcworks.workers.points import DataPoints, Owner
+from dmarcworks.workers.points import DataPointOwner, DataPoints
 
 SECRET = "s3cr3t-of-the-neighbour"
 
@@ -84,7 +84,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     await database.migrate()
     accounts = Accounts(database, open_kv(database), "reports.example")
     app = FastAPI()
-    app.include_router(sql.router(Desk(analytics, QueryBounds(seconds=2.0, rows=1_000)), accounts))
+    app.include_router(route.router(QueryService(analytics, QueryBounds(seconds=2.0, rows=1_000)), accounts))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://reports.example") as client:
         parties = []
@@ -101,8 +101,8 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
             )  # fmt: skip
             await analytics.insert("dmarc_reports", table)
             points = DataPoints()
-            for owner in (Owner(account.id, "d" * 32), Owner(account.id, ""), Owner()):
-                whose = "nobody-" + SECRET if owner == Owner() else org
+            for owner in (DataPointOwner(account.id, "d" * 32), DataPointOwner(account.id, ""), DataPointOwner()):
+                whose = "nobody-" + SECRET if owner == DataPointOwner() else org
                 points.write(owner, whose, {"indexes": [whose], "blobs": [sender], "doubles": [count]})
             await PointWriter(points, analytics).flush()
             parties.append(Party(account.id, secret, client))

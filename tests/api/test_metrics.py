@@ -12,7 +12,7 @@ from httpx import ASGITransport, AsyncClient
 from dmarcworks.api.metrics import router
 from dmarcworks.bindings.contracts import QueueStats
 from dmarcworks.errors import StoreError
-from dmarcworks.metrics import Metrics
+from dmarcworks.process.metrics import Metrics
 
 
 class Stores:

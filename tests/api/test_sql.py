@@ -12,10 +12,10 @@ import pytest
 from fastapi import FastAPI
 
 from dmarcworks.analytics.schema import DMARC_REPORTS
-from dmarcworks.api import sql
-from dmarcworks.api.sql_allow import TEXT_BYTES
-from dmarcworks.api.sql_desk import Desk
-from dmarcworks.api.sql_internal import owner
+from dmarcworks.api.sql import route
+from dmarcworks.api.sql.allow import TEXT_BYTES
+from dmarcworks.api.sql.internal_route import owner
+from dmarcworks.api.sql.service import QueryService
 from dmarcworks.bindings.contracts import QueryBounds
 from dmarcworks.errors import StoreError
 
@@ -128,7 +128,7 @@ async def test_data_points_answer_to_whom_they_belong(house: Any) -> None:
     assert await _data(house, original) == [{"b": "example.com", "n": 10}]
     count = "SELECT count() AS n FROM data_points"
     assert (await house.theirs.ask(count)).json()["data"] == [{"n": 2}]
-    desk = Desk(house.analytics, QueryBounds())
+    desk = QueryService(house.analytics, QueryBounds())
     nobodys = await desk.ask(count, await owner(house.accounts, ""), who="operator", source="command", format="CSV")
     assert nobodys.body == b"2\n"
 
@@ -245,19 +245,19 @@ async def test_an_accounts_statements_take_turns_and_few_may_wait(house: Any) ->
             return b"{}"
 
     app = _app(house, Slow())
-    asked = [asyncio.create_task(_ask(house, app)) for _ in range(sql.WAITING + 1)]
+    asked = [asyncio.create_task(_ask(house, app)) for _ in range(route.WAITING + 1)]
     done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
     refused = done.pop().result()
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
     Slow.gate.set()
-    assert sorted([(await task).status_code for task in asked]) == [200] * sql.WAITING + [429]
+    assert sorted([(await task).status_code for task in asked]) == [200] * route.WAITING + [429]
     assert Slow.most == 1
     assert (await _ask(house, app)).status_code == 200
 
 
 def _app(house: Any, analytics: Any) -> FastAPI:
     app = FastAPI()
-    app.include_router(sql.router(Desk(analytics, QueryBounds()), house.accounts))
+    app.include_router(route.router(QueryService(analytics, QueryBounds()), house.accounts))
     return app
 
 

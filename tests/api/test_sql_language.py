@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dmarcworks.api.sql_functions import ANY_CASE, FUNCTIONS
+from dmarcworks.api.sql.functions import ANY_CASE, FUNCTIONS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -11,7 +11,7 @@ import pytest
 from tests.api.conftest import _report
 
 from dmarcworks.analytics import schema
-from dmarcworks.api import sql_sums
+from dmarcworks.api.sql import sums
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -54,7 +54,7 @@ LARGE = "FROM dmarc_reports WHERE org_name = 'large'"
 async def test_a_sum_past_the_end_is_an_error(large: Any, statement: str) -> None:
     answer = await large.mine.ask(statement)
     assert answer.status_code == 422, answer.text
-    assert sql_sums.TOO_LARGE in answer.text
+    assert sums.TOO_LARGE in answer.text
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.attacks import BOMBS, OWN_ROWS_ONLY, REFUSED, SECRET
 
-from dmarcworks.api.sql_allow import compile_sql
+from dmarcworks.api.sql.allow import compile_sql
 from dmarcworks.errors import DmarcworksError
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -26,9 +26,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from dmarcworks.bindings.chdb import ChdbAnalytics
 from dmarcworks.bindings.contracts import Analytics, Database, Objects
-from dmarcworks.bindings.objects import FolderObjects
+from dmarcworks.bindings.folder import FolderObjects
 from dmarcworks.bindings.open import open_database
-from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.bindings.sqlite import SqliteDatabase
 
 DEBIAN = Path("/usr/lib/postgresql")
 

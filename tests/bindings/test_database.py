@@ -17,10 +17,10 @@ from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from bindings.conftest import fill
-from dmarcworks.bindings.adding import add
+from dmarcworks.bindings.bulk_insert import add
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.bindings.queue import SqlQueue
-from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.bindings.tables import kv
 from dmarcworks.bindings.tables import metadata as ours
 from dmarcworks.catalogue.mail_tables import metadata as catalogue
@@ -61,7 +61,7 @@ async def test_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None
     script = f"""
 import asyncio
 from pathlib import Path
-from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.bindings.sqlite import SqliteDatabase
 print(asyncio.run(SqliteDatabase(Path({str(tmp_path / "test.db")!r})).migrate()))
 """
     started = [
@@ -276,7 +276,7 @@ async def test_an_io_error_replaces_the_connection(tmp_path: Path) -> None:
 import asyncio, resource, signal
 from pathlib import Path
 from dmarcworks.bindings.kv import SqlKV
-from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.errors import StoreError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 async def main():

@@ -10,7 +10,7 @@ import pytest
 from bindings.conftest import Clock
 from dmarcworks.bindings.contracts import KV, Database
 from dmarcworks.bindings.kv import SqlKV
-from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.errors import BoundError, StoreError, UsageError
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from bindings.conftest import fill
 from dmarcworks.bindings.contracts import Objects
-from dmarcworks.bindings.objects import FolderObjects
+from dmarcworks.bindings.folder import FolderObjects
 from dmarcworks.errors import BoundError, ConflictError, StoreError
 
 HOSTILE = [
@@ -209,7 +209,7 @@ async def test_a_crash_leaves_whole_objects_only(tmp_path: Path) -> None:
     script = f"""
 import asyncio
 from pathlib import Path
-from dmarcworks.bindings.objects import FolderObjects
+from dmarcworks.bindings.folder import FolderObjects
 async def main():
     objects = FolderObjects(Path({str(tmp_path / "objects")!r}))
     async def write(task):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dmarcworks.bindings import writing
-from dmarcworks.bindings.syncing import file_system_sync
-from dmarcworks.bindings.writing import Put, Writer
+from dmarcworks.bindings import folder_writer
+from dmarcworks.bindings.folder_writer import Put, Writer
+from dmarcworks.process.syncfs import file_system_sync
 
 GROUP = [f"2026/11/{number:02}/report.xml" for number in range(12)]
 
@@ -25,7 +25,7 @@ def written(root: Path, monkeypatch: pytest.MonkeyPatch, sync: Callable[[int], b
         fsync(handle)
 
     monkeypatch.setattr(os, "fsync", noted)
-    monkeypatch.setattr(writing, "file_system_sync", lambda: sync)
+    monkeypatch.setattr(folder_writer, "file_system_sync", lambda: sync)
     writer = Writer(root)
     puts = [Put(key.split("/"), key.encode(), True) for key in GROUP]
     writer.write(puts)

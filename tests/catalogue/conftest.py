@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dmarcworks.bindings.kv import SqlKV
-from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit

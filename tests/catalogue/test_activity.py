@@ -11,14 +11,14 @@ from sqlalchemy import insert
 
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import mail_tables
-from dmarcworks.catalogue.activity import Activity, Line
+from dmarcworks.catalogue.activity import Activity, ActivityLine
 from dmarcworks.errors import StoreError
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
-def line(minutes: float, outcome: str = "handled", account: str = "a", **fields: object) -> Line:
-    made = Line(
+def line(minutes: float, outcome: str = "handled", account: str = "a", **fields: object) -> ActivityLine:
+    made = ActivityLine(
         time=NOON + timedelta(minutes=minutes),
         sender="s@example.org",
         recipient="r@example.com",

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.catalogue import recording
 from dmarcworks.catalogue.arrivals import Arrivals, MailRow, NewReport, ReportDay
 from dmarcworks.reports.days import day_of

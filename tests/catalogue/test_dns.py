@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dmarcworks.catalogue.dns import DnsRecord, records
+from dmarcworks.catalogue.setup_records import DnsRecord, records
 
 
 def test_the_records_to_publish() -> None:

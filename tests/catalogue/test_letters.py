@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dmarcworks.bindings.worker_queue import Dead
-from dmarcworks.catalogue.letters import excerpt
+from dmarcworks.catalogue.dead_letters import excerpt
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import pytest
 
 from catalogue.conftest import Catalogue
 from dmarcworks.catalogue import queries
-from dmarcworks.catalogue.queries import Asked, QueryLog, SavedQueries
+from dmarcworks.catalogue.queries import LoggedQuery, QueryLog, SavedQueries
 from dmarcworks.errors import BoundError, UsageError
 
 
-def asked(account: str, text: str, started: float, error: str = "") -> Asked:
-    return Asked(account, "token x", "api", text, started, 12.5, 3, error)
+def asked(account: str, text: str, started: float, error: str = "") -> LoggedQuery:
+    return LoggedQuery(account, "token x", "api", text, started, 12.5, 3, error)
 
 
 async def test_lines_are_in_the_log_a_moment_later_newest_first(

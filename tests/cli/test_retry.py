@@ -9,8 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dmarcworks.catalogue.stores import opened
 from dmarcworks.settings import load
-from dmarcworks.stores import opened
 
 
 def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -15,25 +15,25 @@ import pytest_asyncio
 from fastapi import FastAPI
 
 from dmarcworks.analytics import schema
-from dmarcworks.analytics.questions import Questions
-from dmarcworks.api.graphql.router import Desk as Graphs
-from dmarcworks.api.sql_desk import Desk
+from dmarcworks.analytics.questions.all import Questions
+from dmarcworks.api.graphql.router import GraphqlService as Graphs
+from dmarcworks.api.sql.service import QueryService
 from dmarcworks.bindings.contracts import Analytics, Objects, QueryBounds
 from dmarcworks.bindings.open import open_analytics, open_database, open_kv, open_objects, open_queue
 from dmarcworks.bindings.worker_queue import WorkerQueues
 from dmarcworks.catalogue.accounts import Accounts, Domain
 from dmarcworks.catalogue.arrivals import Arrivals, NewReport
 from dmarcworks.catalogue.audit import Audit
-from dmarcworks.catalogue.letters import Letters, operates
+from dmarcworks.catalogue.dead_letters import Letters, operates
 from dmarcworks.catalogue.listing import Listing
-from dmarcworks.catalogue.mailroom import Mailroom
 from dmarcworks.catalogue.problems import Problems
 from dmarcworks.catalogue.queries import QueryLog, SavedQueries
+from dmarcworks.catalogue.routing import RoutingCatalogue
+from dmarcworks.catalogue.stores import Stores
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
+from dmarcworks.ingest.retry import Mending
 from dmarcworks.reports.model import AggregateReport, DkimResult, Policy, Reason, Record, SpfResult
-from dmarcworks.retry import Mending
-from dmarcworks.stores import Stores
 
 TODAY = date(2026, 11, 24)
 NOW = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
@@ -98,7 +98,7 @@ class House:
     problems: Problems
     objects: Objects
     analytics: Analytics
-    mailroom: Mailroom
+    mailroom: RoutingCatalogue
     stores: Stores
     email: str = ""
     password: str = "correct horse battery"
@@ -190,7 +190,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     arrivals, problems = Arrivals(database), Problems(database, clock=clock)
     app = FastAPI(openapi_url=None)
     questions = Questions(analytics)
-    mailroom = Mailroom.on(database)
+    mailroom = RoutingCatalogue.on(database)
     queue = open_queue(database)
     rest = (Audit(database, clock=clock), QueryLog(database, 1), SavedQueries(database, clock=clock), mailroom, queue)
     stores = Stores(database, open_kv(database), queue, objects, accounts, arrivals, problems, *rest)
@@ -203,7 +203,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         questions=questions,
         objects=objects,
         audit=Audit(database, clock=clock),
-        desk=Desk(analytics, QueryBounds(), stores.queries.note),
+        desk=QueryService(analytics, QueryBounds(), stores.queries.note),
         graphs=Graphs(analytics, database, accounts, sql=QueryBounds(), clock=clock),
         saved=SavedQueries(database, clock=clock),
         queries=stores.queries,

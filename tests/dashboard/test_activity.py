@@ -9,16 +9,16 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from dmarcworks.catalogue.activity import Bucket, Line
-from dmarcworks.dashboard import timeline
+from dmarcworks.catalogue.activity import ActivityLine, Bucket
+from dmarcworks.dashboard import mail_timeline
 
 from .conftest import EVIL, NOW, House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
-def line(account_id: str, minutes: float, outcome: str, **fields: str) -> Line:
-    return Line(
+def line(account_id: str, minutes: float, outcome: str, **fields: str) -> ActivityLine:
+    return ActivityLine(
         time=NOW - timedelta(minutes=minutes),
         sender=fields.get("sender", "noreply@google.com"),
         recipient="0f@reports.example.net",
@@ -111,14 +111,14 @@ async def test_an_empty_log_says_what_will_be_here(house: House) -> None:
 )
 async def test_a_range_has_few_bars(length: timedelta, step: int) -> None:
     """However long, about thirty to fifty of them."""
-    assert timeline.step_for(length) == step
+    assert mail_timeline.step_for(length) == step
 
 
 async def test_bars_are_links_with_their_numbers() -> None:
     """Height says the count, the title the words, nothing stands where nothing came."""
     start = datetime(2026, 11, 24, tzinfo=UTC)
     buckets = [Bucket(start, {}), Bucket(start + timedelta(hours=1), {"handled": 3, "replied": 1, "failed": 4})]
-    svg = str(timeline.bars(buckets, 3600, lambda bucket: f"/x?a={bucket.start:%H}&b=<"))
+    svg = str(mail_timeline.bars(buckets, 3600, lambda bucket: f"/x?a={bucket.start:%H}&b=<"))
     assert svg.count("<a ") == 1
     assert (
         '<a href="/x?a=01&amp;b=&lt;"><title>01:00, 24 Nov: 8 mails: 4 taken by a worker, 4 to try again</title>' in svg

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from dmarcworks.analytics.questions import DayVolume, Figures, SourceVolume
+from dmarcworks.analytics.questions.all import DayVolume, Figures, SourceVolume
 from dmarcworks.api.limits import Tries
 from dmarcworks.dashboard import charts, format
 from dmarcworks.dashboard.pages.raw import plain_name

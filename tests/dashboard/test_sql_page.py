@@ -12,7 +12,7 @@ import httpx
 import pytest
 from tests.dashboard.conftest import House
 
-from dmarcworks.dashboard.result import SHOWN, Result, cell, chart, csv_of, script_json
+from dmarcworks.dashboard.sql_result import SHOWN, Result, cell, chart, csv_of, script_json
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from dmarcworks.enrich.authenticity import UNKNOWN, Asked, Authenticity, check, checked_while_quick
+from dmarcworks.enrich.authenticity import UNKNOWN, Authenticity, MailToCheck, check, checked_while_quick
 from dmarcworks.enrich.dmarc_policy import PolicyFinder
 from dmarcworks.enrich.resolver import Dns
 from outside import Names, answering
@@ -54,7 +54,7 @@ def signed(raw: bytes, domain: str) -> bytes:
 
 
 async def asked(names: Names, raw: bytes, peer: str = "192.0.2.9", sender: str = "b@example.com") -> Authenticity:
-    return await check(Asked(raw, peer, "out.example.com", sender, Dns(names.server)))
+    return await check(MailToCheck(raw, peer, "out.example.com", sender, Dns(names.server)))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ async def test_silent_dns_is_no_verdict(names: Names) -> None:
     assert (found.spf, found.dmarc) == ("temperror", "temperror")
     names.failing = {"_dmarc.example.com"}
     assert (await asked(names, mail())).dmarc == "temperror"
-    nobody = await check(Asked(mail(), "192.0.2.9", "h", "b@example.com", Dns("127.0.0.1:9"), seconds=0.5))
+    nobody = await check(MailToCheck(mail(), "192.0.2.9", "h", "b@example.com", Dns("127.0.0.1:9"), seconds=0.5))
     assert (nobody.spf, nobody.dkim, nobody.dmarc) == ("temperror", "none", "temperror")
 
 
@@ -148,7 +148,7 @@ async def test_a_library_that_trips_is_no_verdict(names: Names, monkeypatch: pyt
 
     monkeypatch.setattr("dmarcworks.enrich.authenticity._arc", trip)
     assert await asked(names, mail()) == UNKNOWN
-    together = [Asked(mail(), "192.0.2.9", "out.example.com", "b@example.com", Dns(names.server))] * 2
+    together = [MailToCheck(mail(), "192.0.2.9", "out.example.com", "b@example.com", Dns(names.server))] * 2
     assert checked_while_quick(together) == [UNKNOWN] * 2
 
 

@@ -11,13 +11,13 @@ from typing import Any, cast
 import pytest
 
 from dmarcworks.bindings.contracts import QueueMessage
-from dmarcworks.catalogue.proofs import Proofs
-from dmarcworks.enrich.authenticity import Asked, check
+from dmarcworks.catalogue.authenticity import AuthenticityCatalogue
+from dmarcworks.enrich.authenticity import MailToCheck, check
 from dmarcworks.enrich.resolver import Dns
+from dmarcworks.ingest.authentication import ReportAuthenticator
+from dmarcworks.ingest.steps import Mail
 from dmarcworks.reports.model import Reading
-from dmarcworks.workers.proof import Prover
 from dmarcworks.workers.runtime import BatchMessage
-from dmarcworks.workers.steps import Mail
 from outside import Names, answering
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -80,8 +80,8 @@ async def test_together_as_alone(names: Names) -> None:
     alone = []
     for mail in mails():
         body = mail.body
-        alone.append(await check(Asked(mail.raw, body["peer"], body["helo"], body["sender"], dns)))
-    prover = Prover(cast(Proofs, None), Dns(names.server))
+        alone.append(await check(MailToCheck(mail.raw, body["peer"], body["helo"], body["sender"], dns)))
+    prover = ReportAuthenticator(cast(AuthenticityCatalogue, None), Dns(names.server))
     found = await prover._all(mails())
     prover.close()
     assert found == alone
@@ -93,7 +93,7 @@ async def test_together_as_alone(names: Names) -> None:
 async def test_who_waits_for_dns_does_so_side_by_side(names: Names) -> None:
     """A reporter whose answers are not at hand holds up its own mails no longer than one of them takes."""
     slow = Slow(Dns(names.server), "nobody.example")
-    prover = Prover(cast(Proofs, None), slow)
+    prover = ReportAuthenticator(cast(AuthenticityCatalogue, None), slow)
     found = await prover._all(mails())
     prover.close()
     assert [one.spf for one in found] == ["pass", "fail", "fail"] * 10

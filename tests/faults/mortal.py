@@ -26,7 +26,7 @@ from .load import Parcel
 
 _READY = """
 import sys
-import chdb, uvloop, dmarcworks.app, dmarcworks.cli.serve
+import chdb, uvloop, dmarcworks.wiring.server, dmarcworks.cli.serve
 from dmarcworks.cli import main
 print("ready", flush=True)
 sys.stdin.readline()

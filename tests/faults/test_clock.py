@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dmarcworks import failpoints
+from dmarcworks.process import failpoints
 from e2e.conftest import wait_for
 
 from .load import parcels

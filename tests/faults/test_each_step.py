@@ -14,7 +14,7 @@ from contextlib import closing
 
 import pytest
 
-from dmarcworks import failpoints
+from dmarcworks.process import failpoints
 from e2e.conftest import wait_for
 
 from .load import KINDS, Parcel, parcels

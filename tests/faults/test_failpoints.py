@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dmarcworks import failpoints
 from dmarcworks.errors import SettingsError, StoreError
+from dmarcworks.process import failpoints
 
 SOURCE = Path(__file__).parents[2] / "src" / "dmarcworks"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dmarcworks import failpoints
+from dmarcworks.process import failpoints
 from e2e.conftest import wait_for
 
 from .load import KINDS, parcels

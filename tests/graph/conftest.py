@@ -16,9 +16,9 @@ import pytest_asyncio
 from fastapi import FastAPI
 
 from dmarcworks.analytics import schema
-from dmarcworks.api import sql
 from dmarcworks.api.graphql import router as graphql
-from dmarcworks.api.sql_desk import Desk
+from dmarcworks.api.sql import route
+from dmarcworks.api.sql.service import QueryService
 from dmarcworks.bindings.contracts import Analytics, Database, QueryBounds
 from dmarcworks.bindings.open import open_analytics, open_database, open_kv
 from dmarcworks.catalogue.accounts import Accounts, Domain
@@ -205,9 +205,11 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
     accounts = Accounts(database, open_kv(database), "reports.example")
     bounds = QueryBounds(seconds=5.0, rows=100_000)
     app = FastAPI()
-    app.include_router(sql.router(Desk(engine, bounds), accounts))
+    app.include_router(route.router(QueryService(engine, bounds), accounts))
     # hypothesis asks more than a token may; the budget has its own test.
-    app.include_router(graphql.router(graphql.Desk(analytics, database, accounts, sql=bounds, queries=1_000_000)))
+    app.include_router(
+        graphql.router(graphql.GraphqlService(analytics, database, accounts, sql=bounds, queries=1_000_000))
+    )
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://reports.example", timeout=60) as client:
         parties = []

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import insert
 
-from dmarcworks.api.graphql.compile import Question, Relational, statement
+from dmarcworks.api.graphql.compile import CompiledQuery, Relational, statement
 from dmarcworks.api.graphql.filters import condition, order
 from dmarcworks.api.graphql.nodes_catalogue import CATALOGUE_NODES
 from dmarcworks.catalogue import mail_tables
@@ -177,7 +177,7 @@ async def test_postgresql_is_asked_in_its_own_words() -> None:
     node = next(node for node in CATALOGUE_NODES if node.name == "emailRoutingAdaptiveGroups")
     fields = tuple(field for field in node.fields if field.name in ("datetimeHour", "action"))
     where = condition(node, {"action_gt": "a", "action_like": "a%_"})
-    question = Question(node, "x", ("z",), False, fields, where, tuple(order(node, ["action_DESC"], fields)), 5)
+    question = CompiledQuery(node, "x", ("z",), False, fields, where, tuple(order(node, ["action_DESC"], fields)), 5)
     sql, bound = statement(question, Relational("postgresql"))
     hour = "CAST(floor(time) AS BIGINT) - CAST(floor(time) AS BIGINT) % 3600"
     assert sql == (

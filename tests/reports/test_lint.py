@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from dmarcworks.reports.finding import Finding
-from dmarcworks.reports.lint import Linted, contact, letter, lint_bytes, lint_mail
+from dmarcworks.reports.lint.check import Linted, contact, letter, lint_bytes, lint_mail
+from dmarcworks.reports.lint.finding import Finding
 
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT / "fuzz"))

@@ -17,11 +17,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dmarcworks.reports import aggregate, fast, sniff, unpack
+from dmarcworks.reports import sniff, unpack
+from dmarcworks.reports.aggregate import fast_path, reader
+from dmarcworks.reports.aggregate.document import Broken
+from dmarcworks.reports.aggregate.parse_cache import ParseCache
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.closed import maker
-from dmarcworks.reports.document import Broken
-from dmarcworks.reports.known import Known
 from dmarcworks.reports.model import REASONS, AggregateReport, Item, Part, Policy, Reading, Record, Records
 from dmarcworks.reports.notes import Notes, Refused, Work
 from dmarcworks.reports.read import read_bytes, read_mail
@@ -156,12 +157,12 @@ def both_ways(data: bytes) -> list[object] | None:
         digest, notes = hashlib.sha256(), Notes()
         try:
             if quick:
-                parsed = fast.read(item, head, bounds, digest, notes)
+                parsed = fast_path.read(item, head, bounds, digest, notes)
                 if parsed is None:
                     return None
             else:
-                parsed = aggregate._general(item, head, work, digest, notes)
-            report = aggregate._finish(parsed, item, digest.hexdigest(), work)
+                parsed = reader._general(item, head, work, digest, notes)
+            report = reader._finish(parsed, item, digest.hexdigest(), work)
             found.append((report, work.problems, digest.hexdigest()))
         except Refused as refused:
             found.append(refused.reason)
@@ -215,7 +216,7 @@ def test_one_small_file_in_an_archive_is_read_as_any_archive_is(
 
 def test_known_texts_stay_inside_their_bounds() -> None:
     """However much strangers send, so many entries and characters are kept and no more; the newest are among them."""
-    known: Known[int] = Known(entries=10, characters=100, longest=30)
+    known: ParseCache[int] = ParseCache(entries=10, characters=100, longest=30)
     for number in range(1000):
         assert known.put(f"{number:05}", number) == number
         assert known.get(f"{number:05}") == number
@@ -298,7 +299,7 @@ def test_the_quick_way_takes_what_reporters_send() -> None:
     """It is no dead code: an ordinary report goes through it."""
     data = xml()
     (item,) = leaves(data, "a.xml", "a.xml", Work(Bounds()))
-    assert fast.read(item, sniff.look(data), Bounds(), hashlib.sha256(), Notes()) is not None
+    assert fast_path.read(item, sniff.look(data), Bounds(), hashlib.sha256(), Notes()) is not None
 
 
 @pytest.mark.parametrize("code", [n for n in range(32) if n not in (9, 10, 13)])
@@ -309,13 +310,13 @@ def test_the_quick_way_takes_no_control_character_wherever_it_stands(code: int) 
     bounds = Bounds()
     for text in (known, data):
         (item,) = leaves(text, "a.xml", "a.xml", Work(bounds))
-        assert fast.read(item, sniff.look(text), bounds, hashlib.sha256(), Notes()) is not None
+        assert fast_path.read(item, sniff.look(text), bounds, hashlib.sha256(), Notes()) is not None
     for place in range(1, len(data) + 1):  # before the XML stands what is skipped, and noted
         odd = data[:place] + bytes([code]) + data[place:]
         (whole,) = leaves(odd, "a.xml", "a.xml", Work(bounds))
         stream = replace(whole, whole=False, open=lambda odd=odd: iter((odd[:500], odd[500:])))
         for item in (whole, stream):
-            found = fast.read(item, sniff.look(odd), bounds, hashlib.sha256(), Notes())
+            found = fast_path.read(item, sniff.look(odd), bounds, hashlib.sha256(), Notes())
             assert found is None, odd[max(0, place - 20) : place + 20]
 
 
@@ -328,7 +329,7 @@ def test_the_quick_way_reads_pieces_of_any_size() -> None:
         (item,) = leaves(data, "a.xml", "a.xml", Work(Bounds()))
         pieces = [data[start : start + size] for start in range(0, len(data), size)]
         item = replace(item, whole=False, open=lambda pieces=pieces: iter(pieces))
-        document = fast.read(item, sniff.look(data), Bounds(), hashlib.sha256(), Notes())
+        document = fast_path.read(item, sniff.look(data), Bounds(), hashlib.sha256(), Notes())
         assert document is not None
         assert [record.count for record in document.tally.records] == list(range(300))
 

@@ -14,12 +14,12 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
-from dmarcworks import app as composition
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.catalogue.accounts import Domain
-from dmarcworks.door import environment
+from dmarcworks.catalogue.stores import Stores, opened
 from dmarcworks.settings import Settings, load
-from dmarcworks.stores import Stores, opened
+from dmarcworks.wiring import server as composition
+from dmarcworks.wiring.smtp import environment
 from dmarcworks.workers import dmarc, runtime
 
 CORPUS = Path(__file__).parents[1] / "corpus"

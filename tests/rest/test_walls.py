@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.rest.conftest import House, aggregate
 
-from dmarcworks.catalogue.activity import Line
+from dmarcworks.catalogue.activity import ActivityLine
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -165,7 +165,9 @@ async def test_the_activity_log_has_the_same_walls(house: House) -> None:
         domain = house.domains.get(name)
         account, domain_id = (domain.account_id, domain.id) if domain else (house.domains["one.example"].account_id, "")
         activity.note(
-            Line(now, f"a@{name}", f"b@{name}", "192.0.2.1", 9, "", "dmarc", "handled", "250", account, domain_id)
+            ActivityLine(
+                now, f"a@{name}", f"b@{name}", "192.0.2.1", 9, "", "dmarc", "handled", "250", account, domain_id
+            )
         )
     await activity.flush()
     lines = (await house.get("read", "/activity"))["activity"]

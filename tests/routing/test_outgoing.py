@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmarcworks.errors import SettingsError
-from dmarcworks.routing.relay import parse_relay, whole_lines
-from dmarcworks.routing.signing import Signer, without_results
+from dmarcworks.routing.delivery.relay import parse_relay, whole_lines
+from dmarcworks.routing.delivery.signing import Signer, without_results
 from outside import Names, Sink, answering, listening
 
 PIECES = st.sampled_from(

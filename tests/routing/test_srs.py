@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmarcworks.routing.srs import Srs
+from dmarcworks.routing.delivery.srs import Srs
 
 NOW = 1_790_100_000.0
 DAY = 86_400

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dmarcworks.catalogue.routes import Rule
+from dmarcworks.catalogue.routes import RoutingRule
 from dmarcworks.routing.rules import Drop, Forward, Match, Reject, ToWorker, normal_address, route
 
 UNKNOWN = Reject("550 5.1.1 No such recipient here")
@@ -19,9 +19,9 @@ def rule(
     created: float = 1.0,
     enabled: bool = True,
     priority: int = 0,
-) -> Rule:
+) -> RoutingRule:
     name = f"{address}{created}{value}"
-    return Rule(name, "a", "d", "example.com", address, "", enabled, priority, action, value, created, created)
+    return RoutingRule(name, "a", "d", "example.com", address, "", enabled, priority, action, value, created, created)
 
 
 A, A_DETAIL, HOST = "a@example.com", "a+x@example.com", "0f@reports.example.net"
@@ -71,7 +71,7 @@ CATCH_ALL = rule("", "drop", "")
     ],
 )
 def test_a_recipient_gets_one_action(
-    address: str, rules: list[Rule], rua: bool, subaddressing: bool, action: object
+    address: str, rules: list[RoutingRule], rua: bool, subaddressing: bool, action: object
 ) -> None:
     """Exact rule, rua address, rule without the detail, catch-all, nobody: in this order."""
     found = route(address, rules, rua=rua, subaddressing=subaddressing)

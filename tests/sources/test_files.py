@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dmarcworks.errors import UsageError
-from dmarcworks.sources.files import Member, count, members
+from dmarcworks.sources.files import SourceFile, count, members
 
 MAIL = b"From: a@example.net\r\nTo: b@example.com\r\n\r\nbody\r\n"
 
@@ -23,10 +23,10 @@ def test_a_folder_gives_its_files_by_name_and_the_order_of_arguments_is_kept(tmp
     paths = [str(tmp_path / "b"), str(tmp_path / "a.xml")]
     folder = f"{tmp_path}/b"
     assert list(members(paths)) == [
-        Member(f"{folder}/1.xml", b"one"),
-        Member(f"{folder}/2.xml", b"two"),
-        Member(f"{folder}/deep/3.xml", b"three"),
-        Member(f"{tmp_path}/a.xml", b"zero"),
+        SourceFile(f"{folder}/1.xml", b"one"),
+        SourceFile(f"{folder}/2.xml", b"two"),
+        SourceFile(f"{folder}/deep/3.xml", b"three"),
+        SourceFile(f"{tmp_path}/a.xml", b"zero"),
     ]
     assert count(paths) == 4
 
@@ -57,7 +57,7 @@ def test_a_single_mail_that_was_saved_with_its_from_line_is_that_file(tmp_path: 
     """Mail programs save one mail as a mailbox of one: the member is the file, without a number."""
     one = tmp_path / "one.eml"
     one.write_bytes(b"From MAILER-DAEMON Tue Nov 24 12:00:00 2026\n" + MAIL)
-    assert list(members([str(one)])) == [Member(str(one), MAIL)]
+    assert list(members([str(one)])) == [SourceFile(str(one), MAIL)]
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:

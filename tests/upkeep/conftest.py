@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from dmarcworks.app import opened_house
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.settings import Settings
 from dmarcworks.upkeep import jobs
-from dmarcworks.upkeep.house import House
+from dmarcworks.upkeep.context import UpkeepContext
+from dmarcworks.wiring.server import opened_house
 from dmarcworks.workers import dmarc, runtime
 from dmarcworks.workers.message import Message
 
@@ -28,7 +28,7 @@ class Home:
     """A home and the stores that are open on it."""
 
     path: Path
-    house: House
+    house: UpkeepContext
 
     async def domain(self, name: str = "example.com", account: str = "default") -> Domain:
         return await self.house.stores.accounts.add_domain(name, account)

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from dmarcworks.app import opened_house
 from dmarcworks.errors import ConflictError, UsageError
 from dmarcworks.settings import Settings
-from dmarcworks.upkeep import backup as backups
 from dmarcworks.upkeep import jobs
-from dmarcworks.upkeep.keeping import Rules
+from dmarcworks.upkeep.backup import create as backups
+from dmarcworks.upkeep.retention.periods import RetentionPeriods
+from dmarcworks.wiring.server import opened_house
 from dmarcworks.workers import dmarc, runtime
 from dmarcworks.workers.message import Message
 from dmarcworks.workers.point_writer import PointWriter
-from dmarcworks.workers.points import DataPoints, Owner
+from dmarcworks.workers.points import DataPointOwner, DataPoints
 from mails import BEGIN, DAY, report_mail
 
 from .conftest import HOST, Home
@@ -51,7 +51,9 @@ async def test_a_round_trip_brings_everything_back(home: Home, tmp_path: Path) -
     points = DataPoints(iter((1_790_100_000.125, 1_790_200_000.0, 1_790_200_000.5)).__next__)
     for text in ("é", "", "x" * 16_000):
         points.write(
-            Owner(domain.account_id, domain.id), "mine", {"indexes": [text[:9]], "blobs": [text], "doubles": [0.1]}
+            DataPointOwner(domain.account_id, domain.id),
+            "mine",
+            {"indexes": [text[:9]], "blobs": [text], "doubles": [0.1]},
         )
     await PointWriter(points, home.house.analytics).flush()
     (result,) = await home.do("backup", folder=str(tmp_path / "backup"))
@@ -83,7 +85,7 @@ async def test_rows_that_the_archive_can_no_longer_give_come_back_too(home: Home
     await filled(home)
     home.sql(f"UPDATE reports SET received = received - {40 * DAY} WHERE kind != 'failure'")
     owner = await home.house.stores.accounts.account_by_name("default")
-    await Rules(home.house.stores.database, home.house.settings).set(owner.id, "archived_reports", 30)
+    await RetentionPeriods(home.house.stores.database, home.house.settings).set(owner.id, "archived_reports", 30)
     await home.do("retention")
     await home.mail((await home.house.stores.accounts.domains())[0], report_mail("young", begin=BEGIN + DAY))
     await home.do("backup", folder=str(tmp_path / "backup"))

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import select
 
 from bindings.conftest import PostgresServer, fresh
-from dmarcworks.app import opened_house
 from dmarcworks.settings import Settings
-from dmarcworks.upkeep.backup import all_tables
-from dmarcworks.upkeep.house import House
+from dmarcworks.upkeep.backup.create import all_tables
+from dmarcworks.upkeep.context import UpkeepContext
+from dmarcworks.wiring.server import opened_house
 from dmarcworks.workers import dmarc, runtime
 from dmarcworks.workers.message import Message
 from e2e.conftest import skip
@@ -30,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]
     made.stop()
 
 
-async def rows(house: House) -> dict[str, list[str]]:
+async def rows(house: UpkeepContext) -> dict[str, list[str]]:
     """Every table's rows."""
     found = {}
     async with house.stores.database.read() as connection:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dmarcworks.upkeep.domains import Noted, note_domains
-from dmarcworks.upkeep.keeping import Rules
+from dmarcworks.upkeep.backup.domain_objects import Noted, note_domains
+from dmarcworks.upkeep.retention.periods import RetentionPeriods
 from mails import DAY, report_mail
 
 from .conftest import Home
@@ -48,7 +48,7 @@ async def test_attachments_without_raw_mails_find_their_domain(home: Home) -> No
     before = [(row[0], row[5], row[6]) for row in home.sql(KEYS)], await home.sums()
     home.sql(f"UPDATE mails SET received = received - {40 * DAY}")
     owner = await home.house.stores.accounts.account_by_name("default")
-    await Rules(home.house.stores.database, home.house.settings).set(owner.id, "raw_mails", 30)
+    await RetentionPeriods(home.house.stores.database, home.house.settings).set(owner.id, "raw_mails", 30)
     await home.do("retention")
     await lose(home)
     await home.house.analytics.execute("TRUNCATE TABLE dmarc_reports")

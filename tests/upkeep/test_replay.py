@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from dmarcworks.catalogue.accounts import Domain
-from dmarcworks.catalogue.proofs import Proof, Proofs
+from dmarcworks.catalogue.authenticity import AuthenticityCatalogue, AuthenticityRow
 from dmarcworks.errors import ConflictError, NotFoundError
+from dmarcworks.ingest.report_rows import new_report
 from dmarcworks.reports.read import read_mail
-from dmarcworks.upkeep import jobs, replay, swap
-from dmarcworks.workers.notes import new_report
+from dmarcworks.upkeep import jobs
+from dmarcworks.upkeep.replay import rebuild, swap
 from mails import BEGIN, DAY, mail, report_mail
 
 from .conftest import Home
@@ -69,7 +70,9 @@ async def test_what_was_found_out_about_a_mail_stays_with_its_rows(home: Home) -
     rows = await home.query("SELECT report_id, report_key, object_key FROM dmarc_reports LIMIT 1 BY report_id")
     keys = {row["report_id"]: row["report_key"] for row in rows}
     ((mail_id,),) = home.sql(f"SELECT mail_id FROM reports WHERE key = '{keys['genuine']}'")
-    await Proofs(home.house.stores.database).record([Proof(mail_id, "pass", "pass", "pass", "none")])
+    await AuthenticityCatalogue(home.house.stores.database).record(
+        [AuthenticityRow(mail_id, "pass", "pass", "pass", "none")]
+    )
     question = (
         "SELECT report_id, report_authentic, count() AS rows FROM dmarc_reports"
         " GROUP BY report_id, report_authentic ORDER BY report_id"
@@ -207,9 +210,9 @@ def cut_at(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, call: int, *,
 @pytest.mark.parametrize(
     ("owner", "name", "call"),
     [
-        (replay, "_insert", 1),
-        (replay, "_insert", 3),
-        (replay, "catch_up", 1),
+        (rebuild, "_insert", 1),
+        (rebuild, "_insert", 3),
+        (rebuild, "catch_up", 1),
         (swap.versions, "exchange", 1),
         (swap.versions, "exchange", 3),
     ],
@@ -219,7 +222,7 @@ async def test_it_goes_on_where_it_was_cut_off(
     home: Home, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, call: int, after: bool
 ) -> None:
     """Ended at any step and called again: nothing is lost and nothing double, also of what came in between."""
-    monkeypatch.setattr(replay, "PAGE", 3)
+    monkeypatch.setattr(rebuild, "PAGE", 3)
     domain = await home.domain()
     await home.mail(domain, *(report_mail(f"r{n}", begin=BEGIN + DAY * (n % 3)) for n in range(10)), FAILURE)
     before = await home.sums()
@@ -240,7 +243,7 @@ async def test_reports_that_come_in_during_a_replay_are_counted_once(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Mail is read and published at every step of the replay; in the end all of it is there, once."""
-    monkeypatch.setattr(replay, "PAGE", 2)
+    monkeypatch.setattr(rebuild, "PAGE", 2)
     domain = await home.domain()
     await home.mail(domain, *(report_mail(f"r{n}") for n in range(8)))
     number = 0
@@ -288,13 +291,13 @@ def key_of(raw: bytes, domain: Domain) -> str:
 
 async def test_what_was_written_and_not_noted_is_found_on_any_page(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """New reports push what the cut run had written from its own page to the next: it is counted once all the same."""
-    monkeypatch.setattr(replay, "PAGE", 3)
+    monkeypatch.setattr(rebuild, "PAGE", 3)
     domain = await home.domain()
     await home.mail(domain, *(report_mail(f"r{n}") for n in range(10)))
     keys = [key for (key,) in home.sql("SELECT key FROM reports ORDER BY key")]
     assert keys == sorted(key_of(report_mail(f"r{n}"), domain) for n in range(10))
     await lose(home)
-    restore = cut_at(monkeypatch, replay, "_insert", 2, after=True)
+    restore = cut_at(monkeypatch, rebuild, "_insert", 2, after=True)
     with pytest.raises(Cut):
         await home.do("replay")
     restore()

@@ -10,10 +10,10 @@ import pytest
 
 from dmarcworks.analytics.tables import NOBODY
 from dmarcworks.errors import NotFoundError, UsageError
-from dmarcworks.upkeep.keeping import KINDS, Rules
-from dmarcworks.upkeep.taken import Runs
+from dmarcworks.upkeep.retention.periods import KINDS, RetentionPeriods
+from dmarcworks.upkeep.retention.runs import Runs
 from dmarcworks.workers.point_writer import PointWriter
-from dmarcworks.workers.points import DataPoints, Owner
+from dmarcworks.workers.points import DataPointOwner, DataPoints
 from mails import BEGIN, DAY, report_mail
 
 from .conftest import Home
@@ -22,7 +22,7 @@ from .test_verify import filled
 
 async def keep(home: Home, kind: str, days: int, account: str = "default") -> None:
     owner = await home.house.stores.accounts.account_by_name(account)
-    await Rules(home.house.stores.database, home.house.settings).set(owner.id, kind, days)
+    await RetentionPeriods(home.house.stores.database, home.house.settings).set(owner.id, kind, days)
 
 
 def age(home: Home, days: float) -> None:
@@ -168,7 +168,7 @@ async def test_data_points_go_by_their_day(home: Home) -> None:
     now = time.time()
     for days in (200, 59, 29):
         points = DataPoints(lambda days=days: now - days * DAY)  # type: ignore[misc]
-        for owner in (Owner(one.account_id, one.id), Owner(two.account_id, two.id), Owner()):
+        for owner in (DataPointOwner(one.account_id, one.id), DataPointOwner(two.account_id, two.id), DataPointOwner()):
             points.write(owner, "mine", {"blobs": [f"{days}"]})
         await PointWriter(points, home.house.analytics).flush()
     await keep(home, "data_points", 30, "one")
@@ -208,7 +208,7 @@ async def test_each_account_has_its_own_days(home: Home) -> None:
     """A rule overrides the setting, 0 keeps for ever; unknown kinds, days and accounts are refused."""
     await filled(home)
     owner = await home.house.stores.accounts.account_by_name("default")
-    rules = Rules(home.house.stores.database, home.house.settings)
+    rules = RetentionPeriods(home.house.stores.database, home.house.settings)
     await keep(home, "problems", 90)
     assert [(rule.kind, rule.days, rule.own) for rule in await rules.of(owner.id)] == [
         (kind, {"problems": 90, "activity_log": 30}.get(kind, 0), kind == "problems") for kind in KINDS

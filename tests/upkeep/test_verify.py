@@ -6,7 +6,7 @@ import gzip
 import os
 from datetime import UTC, datetime, timedelta
 
-from dmarcworks.workers.notes import inbox_key
+from dmarcworks.ingest.report_rows import inbox_key
 from mails import document, mail, report_mail
 
 from .conftest import Home

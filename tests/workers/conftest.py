@@ -16,10 +16,10 @@ import pytest_asyncio
 from dmarcworks.analytics import schema
 from dmarcworks.bindings.chdb import ChdbAnalytics
 from dmarcworks.bindings.contracts import Analytics
+from dmarcworks.bindings.folder import FolderObjects
 from dmarcworks.bindings.kv import SqlKV
-from dmarcworks.bindings.objects import FolderObjects
 from dmarcworks.bindings.queue import SqlQueue
-from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.catalogue.accounts import Accounts, Domain
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.problems import Problems

@@ -13,14 +13,14 @@ import pytest
 import pytest_asyncio
 
 from dmarcworks.bindings.contracts import QueueStats
-from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.bindings.worker_queue import WorkerQueues
 from dmarcworks.errors import BoundError, SettingsError, StoreError, UsageError
 from dmarcworks.workers import load
-from dmarcworks.workers.apart import Apart
+from dmarcworks.workers.environment import QueueBinding, environment
 from dmarcworks.workers.feed import Feed, Feeding
-from dmarcworks.workers.points import Owner
-from dmarcworks.workers.user_env import QueueBinding, environment
+from dmarcworks.workers.isolated import IsolatedWorker
+from dmarcworks.workers.points import DataPointOwner
 
 from .conftest import Clock
 
@@ -35,17 +35,17 @@ class Bench:
     def __init__(self, queues: WorkerQueues, clock: Clock) -> None:
         self.queues, self.clock = queues, clock
         self.seen: list[tuple[Any, int]] = []
-        self._closing: list[Apart] = []
+        self._closing: list[IsolatedWorker] = []
 
     def feed(self, handler: Handler, feeding: Feeding = AT_ONCE, name: str = "mine", seconds: float = 5) -> Feed:
         module = ModuleType(name)
         module.queue = handler  # type: ignore[attr-defined]
 
-        def env(loop: asyncio.AbstractEventLoop, owner: Owner) -> Any:
+        def env(loop: asyncio.AbstractEventLoop, owner: DataPointOwner) -> Any:
             none: Any = None
             return environment(name, {}, none, none, none, self.queues, True, loop, owner)
 
-        self._closing.append(Apart(name, module, env, seconds=seconds))
+        self._closing.append(IsolatedWorker(name, module, env, seconds=seconds))
         return Feed(self._closing[-1], self.queues, feeding, seconds=seconds)
 
     def binding(self, queue: str = "mine") -> QueueBinding:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from dmarcworks.workers import dmarc, steps
+from dmarcworks.ingest import steps
+from dmarcworks.workers import dmarc
 from mails import document, mail, report_mail
 
 from .conftest import House

@@ -12,7 +12,7 @@ import pytest
 
 from dmarcworks.bindings.contracts import QueueStats
 from dmarcworks.errors import StoreError
-from dmarcworks.workers.inbox import Inbox
+from dmarcworks.ingest.backpressure import Backpressure
 
 
 @dataclass
@@ -38,8 +38,8 @@ class Counted:
         return answer
 
 
-def inbox(queue: Counted, clock: Clock, folders: dict[str, Path] | None = None, **bounds: Any) -> Inbox:
-    return Inbox(cast("Any", queue), folders or {}, **{"items": 3, "free_share": 0.0, **bounds}, clock=clock)
+def inbox(queue: Counted, clock: Clock, folders: dict[str, Path] | None = None, **bounds: Any) -> Backpressure:
+    return Backpressure(cast("Any", queue), folders or {}, **{"items": 3, "free_share": 0.0, **bounds}, clock=clock)
 
 
 async def test_so_many_may_wait_and_no_more() -> None:

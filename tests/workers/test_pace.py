@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dmarcworks.workers.turns import Turns
+from dmarcworks.ingest.batching import BatchScheduler
 
 
 def test_a_batch_is_what_is_done_in_ten_seconds() -> None:
     """It begins with 100 and doubles while it is quick; a slow one makes the next smaller, then up again."""
-    turns = Turns()
+    turns = BatchScheduler()
     sizes = [turns.size(1000)]
     for _ in range(5):
         turns.paced(turns.size(1000), 0.5)

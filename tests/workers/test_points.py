@@ -9,7 +9,7 @@ import pytest
 
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.workers.point_writer import PointWriter
-from dmarcworks.workers.points import DataPoints, Owner, checked
+from dmarcworks.workers.points import DataPointOwner, DataPoints, checked
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ async def test_points_stand_in_the_table(analytics: Analytics) -> None:
     points = DataPoints()
     writer = PointWriter(points, analytics)
     writer.start()
-    points.write(Owner("a" * 32, "d" * 32), "mini", {"indexes": ["i"], "blobs": ["a", "b"], "doubles": [1.5]})
+    points.write(DataPointOwner("a" * 32, "d" * 32), "mini", {"indexes": ["i"], "blobs": ["a", "b"], "doubles": [1.5]})
     await writer.stop()
     found = await analytics.query(
         "SELECT account_id, domain_id, dataset, index1, blob1, blob2, blob20, double1, double2, _sample_interval"

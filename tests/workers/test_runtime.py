@@ -12,7 +12,7 @@ import pytest
 
 from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.errors import StoreError, UsageError
-from dmarcworks.workers.inbox import never_full
+from dmarcworks.ingest.backpressure import never_full
 from dmarcworks.workers.message import Message
 from dmarcworks.workers.runtime import BatchMessage, Consumer, Env, backoff, deliver
 

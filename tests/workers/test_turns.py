@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from dmarcworks.ingest.batching import BatchScheduler
 from dmarcworks.workers import dmarc
 from dmarcworks.workers.message import Message
 from dmarcworks.workers.runtime import BatchMessage, Consumer, Env
-from dmarcworks.workers.turns import Turns
 from mails import report_mail
 
 from .conftest import House
@@ -55,7 +55,7 @@ async def until(what: Any) -> None:
 
 async def test_who_helps_begins_when_more_waits_than_a_batch_holds(house: House) -> None:
     """Two batches are in hand while there is a backlog; without one the helper rests."""
-    worker, turns = Held(), Turns()
+    worker, turns = Held(), BatchScheduler()
     pair = [
         Consumer(worker, house.env, batch=2, lease=300, turns=turns, helps=helps)  # type: ignore[arg-type]
         for helps in (False, True)
@@ -79,7 +79,7 @@ async def test_who_helps_begins_when_more_waits_than_a_batch_holds(house: House)
 
 async def test_what_may_have_ended_a_process_is_worked_on_alone(house: House) -> None:
     """A suspect waits for the batch that is in hand, and no other begins beside it."""
-    worker, turns = Held(), Turns()
+    worker, turns = Held(), BatchScheduler()
     await house.env.queue.send({"n": 0})
     (lost,) = await house.env.queue.receive(limit=1, lease=60)
     house.clock.now += 61  # its lease ran out: it may have killed who held it
@@ -119,7 +119,7 @@ async def test_a_report_in_two_batches_at_once_counts_once(house: House) -> None
             return slowly if name == "insert" else getattr(house.analytics, name)
 
     house.replace(analytics=Slow())
-    turns = Turns()
+    turns = BatchScheduler()
     pair = [Consumer(dmarc, house.env, batch=1, lease=300, turns=turns) for _ in range(2)]
     assert await asyncio.gather(*(one.once() for one in pair)) == [1, 1]
     assert await house.total() == (1, 2, 5)
@@ -128,7 +128,7 @@ async def test_a_report_in_two_batches_at_once_counts_once(house: House) -> None
 
 async def test_the_size_of_a_batch_follows_the_work(house: House) -> None:
     """A consumer asks for what the pace allows, and tells how long it took."""
-    worker, turns = Held(), Turns()
+    worker, turns = Held(), BatchScheduler()
     worker.go.set()
     for n in range(103):
         await house.env.queue.send({"n": n})

@@ -20,7 +20,7 @@ from dmarcworks.analytics.schema import FIRST_DAY, LAST_DAY
 from dmarcworks.analytics.tables import Table
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 
-__all__ = ["BLOCK", "Wanted", "blocks", "columns", "lines", "schema"]
+__all__ = ["BLOCK", "ExportRequest", "blocks", "columns", "lines", "schema"]
 
 BLOCK = 10_000
 # What says where a row is kept, not what a reporter said.
@@ -43,7 +43,7 @@ _START: _Place = ("", -1)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ExportRequest:
     """Which rows: of an account, of some domains or all, of days (both inclusive)."""
 
     account_id: str
@@ -78,7 +78,9 @@ def schema(table: Table, *, flat: bool = False) -> pa.Schema:
     )
 
 
-async def blocks(analytics: Analytics, table: Table, wanted: Wanted, *, flat: bool = False) -> AsyncIterator[pa.Table]:
+async def blocks(
+    analytics: Analytics, table: Table, wanted: ExportRequest, *, flat: bool = False
+) -> AsyncIterator[pa.Table]:
     """The rows, block by block; each has `schema(table)`."""
     names = ", ".join(
         f"if(empty(`{name}`), '', toJSONString(`{name}`)) AS `{name}`" if flat and _listed(table, name) else f"`{name}`"
@@ -97,7 +99,7 @@ async def blocks(analytics: Analytics, table: Table, wanted: Wanted, *, flat: bo
             place = (block.column("report_key")[-1].as_py(), block.column("record_index")[-1].as_py())
 
 
-async def lines(analytics: Analytics, table: Table, wanted: Wanted) -> AsyncIterator[bytes]:
+async def lines(analytics: Analytics, table: Table, wanted: ExportRequest) -> AsyncIterator[bytes]:
     """The rows as JSON lines, block by block."""
     names = ", ".join(f"`{name}`" for name in columns(table))
     async for span in _spans(analytics, table, wanted):
@@ -116,12 +118,12 @@ def _listed(table: Table, name: str) -> bool:
     return bool(pa.types.is_list(table.schema.field(name).type))
 
 
-async def _spans(analytics: Analytics, table: Table, wanted: Wanted) -> AsyncIterator[_Span]:
+async def _spans(analytics: Analytics, table: Table, wanted: ExportRequest) -> AsyncIterator[_Span]:
     for span in _joined(await _days(analytics, table, wanted)):
         yield span
 
 
-async def _days(analytics: Analytics, table: Table, wanted: Wanted) -> list[_Span]:
+async def _days(analytics: Analytics, table: Table, wanted: ExportRequest) -> list[_Span]:
     if wanted.domain_ids is not None and not wanted.domain_ids:
         return []
     where = "account_id = {account_id:String} AND day BETWEEN {first:Date} AND {last:Date}"
@@ -163,7 +165,7 @@ def _joined(days: Sequence[_Span]) -> Iterator[_Span]:
 
 
 async def _ask(
-    analytics: Analytics, table: Table, wanted: Wanted, names: str, form: str, span: _Span, place: _Place
+    analytics: Analytics, table: Table, wanted: ExportRequest, names: str, form: str, span: _Span, place: _Place
 ) -> bytes:
     parameters = {
         "account_id": wanted.account_id,

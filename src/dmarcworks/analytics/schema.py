@@ -35,9 +35,9 @@ from dmarcworks.analytics.tables import (
 )
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.errors import UsageError
+from dmarcworks.reports.aggregate.records import Record, Records, Said
 from dmarcworks.reports.days import FIRST_DAY, LAST_DAY, day_of
 from dmarcworks.reports.model import AggregateReport
-from dmarcworks.reports.records import Record, Records, Said
 
 __all__ = [
     "ADDRESS",
@@ -153,7 +153,7 @@ async def migrate(analytics: Analytics) -> int:
     return version
 
 
-class Report(Protocol):
+class StoredReport(Protocol):
     """What is needed of a report in the catalogue to find its rows."""
 
     @property
@@ -167,7 +167,7 @@ class Report(Protocol):
 
 
 async def published_keys(
-    analytics: Analytics, reports: Sequence[Report], *, table: str = DMARC_REPORTS.name
+    analytics: Analytics, reports: Sequence[StoredReport], *, table: str = DMARC_REPORTS.name
 ) -> list[str]:
     """The keys of those reports whose rows are in the table, by one query."""
     if table not in TABLES:

@@ -19,7 +19,7 @@ from dmarcworks.api.rest import Check
 from dmarcworks.bindings.contracts import Queue, QueueStats
 from dmarcworks.catalogue.problems import Problems
 from dmarcworks.errors import DmarcworksError
-from dmarcworks.metrics import Metrics
+from dmarcworks.process.metrics import Metrics
 
 _Found = TypeVar("_Found")
 _STATES = ("ready", "delayed", "leased", "dead")

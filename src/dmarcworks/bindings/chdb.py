@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from dmarcworks.bindings import engine
+from dmarcworks.bindings import clickhouse_engine
 from dmarcworks.bindings.contracts import QueryBounds
 from dmarcworks.errors import QueryError, StoreError, UsageError
 
@@ -54,7 +54,7 @@ class ChdbAnalytics:
         self._harmless: dict[str, None] = {}
         self._rest: asyncio.TimerHandle | None = None
         try:
-            self._engine = self._writers.submit(engine.Engine, path, DATABASE).result()
+            self._engine = self._writers.submit(clickhouse_engine.ClickhouseEngine, path, DATABASE).result()
         except StoreError:
             self._readers.shutdown()
             self._writers.shutdown()
@@ -67,7 +67,7 @@ class ChdbAnalytics:
     def _define(self, statement: str) -> None:
         self._engine.write(statement)
         # DDL is run at the start and then no more; what it touched of the engine's code is some 50 MB.
-        engine.forget_code()
+        clickhouse_engine.forget_code()
 
     async def insert(self, table: str, data: pa.Table) -> None:
         """Durably insert, all rows or none, in one block; columns by name."""
@@ -145,7 +145,7 @@ class ChdbAnalytics:
     def _forget(self) -> None:
         self._rest = None
         if not self._closed:
-            self._writers.submit(engine.forget_code)
+            self._writers.submit(clickhouse_engine.forget_code)
 
 
 def _settings(bounds: QueryBounds) -> str:
@@ -166,7 +166,7 @@ def _settings(bounds: QueryBounds) -> str:
 
 
 def _literal(value: str | int) -> str:
-    return str(int(value)) if isinstance(value, int) else "'" + engine.field(value).replace("'", "\\'") + "'"
+    return str(int(value)) if isinstance(value, int) else "'" + clickhouse_engine.field(value).replace("'", "\\'") + "'"
 
 
 def parameter(value: Any) -> str:
@@ -175,7 +175,7 @@ def parameter(value: Any) -> str:
         return "[" + ", ".join(_element(item) for item in value) + "]"
     if value is None:
         return "\\N"
-    return engine.field(_plain(value))
+    return clickhouse_engine.field(_plain(value))
 
 
 def _element(value: Any) -> str:
@@ -183,7 +183,7 @@ def _element(value: Any) -> str:
         return "NULL"
     if isinstance(value, bool | int | float):
         return _plain(value)
-    return "'" + engine.field(_plain(value)).replace("'", "\\'") + "'"
+    return "'" + clickhouse_engine.field(_plain(value)).replace("'", "\\'") + "'"
 
 
 def _plain(value: Any) -> str:

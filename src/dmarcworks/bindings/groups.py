@@ -12,14 +12,14 @@ from typing import Generic, TypeVar
 
 from dmarcworks.errors import DmarcworksError, StoreError
 
-__all__ = ["Groups"]
+__all__ = ["GroupedCalls"]
 
 _Ask = TypeVar("_Ask")
 _Answer = TypeVar("_Answer")
 _MOST = 500
 
 
-class Groups(Generic[_Ask, _Answer]):
+class GroupedCalls(Generic[_Ask, _Answer]):
     """`work` answers a group of at most 500 in their order; `name` is for the task and the text of odd failures."""
 
     def __init__(self, work: Callable[[list[_Ask]], Awaitable[Sequence[_Answer]]], name: str) -> None:

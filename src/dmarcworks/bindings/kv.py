@@ -27,8 +27,8 @@ from dmarcworks.bindings.contracts import (
     KVKey,
     KVPage,
 )
-from dmarcworks.bindings.groups import Groups
-from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.bindings.groups import GroupedCalls
+from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.bindings.tables import kv
 from dmarcworks.errors import BoundError, UsageError
 
@@ -43,7 +43,7 @@ class SqlKV:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
-        self._asking: Groups[bytes, _Found] = Groups(self._look_up, "KV look-up")
+        self._asking: GroupedCalls[bytes, _Found] = GroupedCalls(self._look_up, "KV look-up")
 
     async def get(self, key: str) -> str | None:
         """The value, or None when absent or expired."""

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from sqlalchemy.exc import ArgumentError
 
-from dmarcworks import failpoints
 from dmarcworks.bindings.contracts import KV, Analytics, Database, Objects
+from dmarcworks.bindings.folder import FolderObjects
 from dmarcworks.bindings.kv import SqlKV
-from dmarcworks.bindings.objects import FolderObjects
 from dmarcworks.bindings.queue import SqlQueue
-from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.errors import SettingsError
+from dmarcworks.process import failpoints
 
 __all__ = ["open_analytics", "open_database", "open_kv", "open_objects", "open_queue"]
 

@@ -17,7 +17,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dmarcworks import failpoints
 from dmarcworks.bindings.contracts import (
     QUEUE_BODY_BYTES,
     QUEUE_TOGETHER,
@@ -27,10 +26,11 @@ from dmarcworks.bindings.contracts import (
     QueueStats,
     Wakes,
 )
-from dmarcworks.bindings.groups import Groups
-from dmarcworks.bindings.sql import SqliteDatabase
+from dmarcworks.bindings.groups import GroupedCalls
+from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.bindings.tables import queue
 from dmarcworks.errors import BoundError
+from dmarcworks.process import failpoints
 
 __all__ = ["SqlQueue"]
 
@@ -49,7 +49,7 @@ class SqlQueue:
         self._looked: tuple[float, float] | None = None
         self._sent = asyncio.Event()
         self._listening = False
-        self._sending: Groups[dict[str, Any], int] = Groups(self._insert, "queue")
+        self._sending: GroupedCalls[dict[str, Any], int] = GroupedCalls(self._insert, "queue")
 
     async def send(self, body: Mapping[str, Any], *, delay: float = 0.0) -> int:
         """Durably enqueue; the id. Body: JSON of at most 128,000 bytes (else `BoundError`). `delay` in seconds."""

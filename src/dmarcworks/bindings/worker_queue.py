@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 
 from dmarcworks.bindings.contracts import QUEUE_BATCH, Database, QueueStats, Wakes
-from dmarcworks.bindings.groups import Groups
+from dmarcworks.bindings.groups import GroupedCalls
 from dmarcworks.bindings.tables import worker_queue as table
 
 __all__ = ["Dead", "Given", "Leased", "Sent", "WorkerQueues"]
@@ -82,7 +82,7 @@ class WorkerQueues:
         self._clock = clock
         self._events: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._listening = False
-        self._sending: Groups[Sequence[dict[str, Any]], None] = Groups(self._insert, "worker queue")
+        self._sending: GroupedCalls[Sequence[dict[str, Any]], None] = GroupedCalls(self._insert, "worker queue")
 
     async def send(self, queue: str, messages: Sequence[Sent]) -> None:
         """Durably enqueue, all or none."""

@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy import Integer, Select, and_, cast, delete, func, or_, select
 from sqlalchemy.engine import Row
 
-from dmarcworks.bindings.adding import add
+from dmarcworks.bindings.bulk_insert import add
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import mail_tables, tables
 from dmarcworks.errors import DmarcworksError
@@ -48,7 +48,7 @@ _LENGTHS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ActivityLine:
     """A mail at the front door. `size` in bytes, `seconds` from the end of DATA to the reply; authentication results as
     in RFC 8601, "" when nobody checked. `mail_id` leads to the mail when our own worker took it."""
 
@@ -96,12 +96,12 @@ class Activity:
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
-        self._waiting: deque[Line] = deque(maxlen=_WAITING)
+        self._waiting: deque[ActivityLine] = deque(maxlen=_WAITING)
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._trouble = ""
 
-    def note(self, line: Line) -> None:
+    def note(self, line: ActivityLine) -> None:
         """Take a line; over 20,000 that wait for the database the oldest are lost."""
         self._waiting.append(line)
 
@@ -145,7 +145,7 @@ class Activity:
                 if self._waiting and self._waiting[0] is line:
                     self._waiting.popleft()
 
-    async def _write(self, lines: Sequence[Line]) -> None:
+    async def _write(self, lines: Sequence[ActivityLine]) -> None:
         await self._database.step(
             lambda connection: add(connection, mail_tables.activity, [_values(line) for line in lines])
         )
@@ -169,7 +169,7 @@ class Activity:
         domain_ids: Sequence[str] | None = None,
         before: int | None = None,
         limit: int = 100,
-    ) -> list[Line]:
+    ) -> list[ActivityLine]:
         """Lines, newest first, of all accounts when None, and of some domains only when they are given.
 
         `text` is looked for in sender, recipient, peer and subject; `before` is the last line's id of the page before;
@@ -190,7 +190,9 @@ class Activity:
         async with self._database.read() as connection:
             return [_line(row) for row in (await connection.execute(statement)).all()]
 
-    async def line(self, account_id: str | None, line_id: int, domain_ids: Sequence[str] | None = None) -> Line | None:
+    async def line(
+        self, account_id: str | None, line_id: int, domain_ids: Sequence[str] | None = None
+    ) -> ActivityLine | None:
         """The line, if it belongs to the account (any account when None), and to one of the domains."""
         statement = _of(_joined(), account_id, None, None, domain_ids).where(mail_tables.activity.c.id == line_id)
         async with self._database.read() as connection:
@@ -255,10 +257,10 @@ def _joined() -> Select[Any]:
 _AUTH = ("spf", "dkim", "dmarc", "arc")
 
 
-_NOTED = tuple(field.name for field in fields(Line) if field.name != "id")
+_NOTED = tuple(field.name for field in fields(ActivityLine) if field.name != "id")
 
 
-def _values(line: Line) -> dict[str, Any]:
+def _values(line: ActivityLine) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(line, name) for name in _NOTED}
     values["time"] = line.time.timestamp()
     for name, length in _LENGTHS.items():
@@ -266,10 +268,10 @@ def _values(line: Line) -> dict[str, Any]:
     return values
 
 
-def _line(row: Row[Any]) -> Line:
+def _line(row: Row[Any]) -> ActivityLine:
     known = row._mapping
-    values = {field.name: known[field.name] for field in fields(Line)}
+    values = {field.name: known[field.name] for field in fields(ActivityLine)}
     values["time"] = datetime.fromtimestamp(row.time, UTC)
     for name in _AUTH:
         values[name] = known[f"found_{name}"]
-    return Line(**values)
+    return ActivityLine(**values)

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import Connection, delete, func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
-from dmarcworks.bindings.adding import add
+from dmarcworks.bindings.bulk_insert import add
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import tables
 from dmarcworks.catalogue.recording import Recorded, adopt, pieces, record

@@ -22,7 +22,7 @@ from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import tables
 from dmarcworks.errors import BoundError, DmarcworksError, UsageError
 
-__all__ = ["Asked", "LogLine", "QueryLog", "Saved", "SavedQueries"]
+__all__ = ["LogLine", "LoggedQuery", "QueryLog", "Saved", "SavedQueries"]
 
 log = structlog.get_logger("dmarcworks.queries")
 
@@ -38,7 +38,7 @@ TEXT_LETTERS = 16_000
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class LoggedQuery:
     """A statement that was asked; `who` through `source`, `ms` milliseconds from question to answer, `error` or ""."""
 
     account_id: str
@@ -73,11 +73,11 @@ class QueryLog:
         self._database = database
         self._days = days
         self._clock = clock
-        self._gathered: deque[Asked] = deque(maxlen=GATHERED)
+        self._gathered: deque[LoggedQuery] = deque(maxlen=GATHERED)
         self._writing: asyncio.Task[None] | None = None
         self._pruned = float("-inf")
 
-    def note(self, asked: Asked) -> None:
+    def note(self, asked: LoggedQuery) -> None:
         """Take a line; it is in the database about a second later."""
         if self._days <= 0:
             return
@@ -206,7 +206,7 @@ class SavedQueries:
             return done.rowcount > 0
 
 
-def _values(line: Asked) -> dict[str, object]:
+def _values(line: LoggedQuery) -> dict[str, object]:
     return {
         "account_id": line.account_id,
         "who": tables.storable(line.who[:320]),

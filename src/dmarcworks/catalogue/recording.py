@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select, update
 
-from dmarcworks.bindings.adding import add
+from dmarcworks.bindings.bulk_insert import add
 from dmarcworks.catalogue import tables
 from dmarcworks.catalogue.reports import NewReport, ReportRow, report_row
 from dmarcworks.reports.days import day_of

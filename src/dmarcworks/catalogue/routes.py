@@ -20,7 +20,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.bindings.groups import Groups
+from dmarcworks.bindings.groups import GroupedCalls
 from dmarcworks.catalogue import audit, mail_tables, tables
 from dmarcworks.catalogue.accounts import Domain, normal_domain
 from dmarcworks.errors import BoundError, NotFoundError, UsageError
@@ -46,7 +46,7 @@ class Zone:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RoutingRule:
     """A rule. `address` is a normal address or "" for the catch-all; `value` the worker's name, the destination or the
     reason for a refusal; `created` in unix seconds. `enabled` as asked for; see `Routes.effective`."""
 
@@ -88,10 +88,10 @@ class Routes:
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
-        self._cache: dict[str, tuple[float, tuple[Rule, ...]]] = {}
-        self._asking = Groups(self._look_up, "routing rules")
+        self._cache: dict[str, tuple[float, tuple[RoutingRule, ...]]] = {}
+        self._asking = GroupedCalls(self._look_up, "routing rules")
 
-    async def effective(self, mail_domain: str) -> tuple[Rule, ...]:
+    async def effective(self, mail_domain: str) -> tuple[RoutingRule, ...]:
         """The rules that hold now for addresses of the domain; as they were at most a second ago."""
         now = self._clock()
         known = self._cache.get(mail_domain)
@@ -99,7 +99,7 @@ class Routes:
             return known[1]
         return await self._asking.ask(mail_domain)
 
-    async def _look_up(self, domains: list[str]) -> list[tuple[Rule, ...]]:
+    async def _look_up(self, domains: list[str]) -> list[tuple[RoutingRule, ...]]:
         """Many connections ask at the same moment, mostly about one domain: each is read once."""
         now = self._clock()
         found = {domain: await self._read(domain) for domain in dict.fromkeys(domains)}
@@ -108,7 +108,7 @@ class Routes:
         self._cache.update({domain: (now, held) for domain, held in found.items()})
         return [found[domain] for domain in domains]
 
-    async def _read(self, mail_domain: str) -> tuple[Rule, ...]:
+    async def _read(self, mail_domain: str) -> tuple[RoutingRule, ...]:
         rules, zones, found = mail_tables.routing_rules, mail_tables.routing_zones, mail_tables.destinations
         mine = rules.c.domain == mail_domain
         verified = select(found.c.account_id, found.c.email).where(found.c.verified.is_not(None))
@@ -124,7 +124,7 @@ class Routes:
         kept = [row for row in rows if row.action != FORWARD or (row.account_id, row.value) in proven]
         return tuple(_rule(row) for row in kept)
 
-    async def rules(self, zone: Zone | None = None, account_id: str | None = None) -> list[Rule]:
+    async def rules(self, zone: Zone | None = None, account_id: str | None = None) -> list[RoutingRule]:
         """The zone's rules, the catch-all last, then by address and newest first; of all zones when None."""
         table = mail_tables.routing_rules
         statement = select(table)
@@ -136,7 +136,7 @@ class Routes:
         async with self._database.read() as connection:
             return [_rule(row) for row in (await connection.execute(statement.order_by(*order))).all()]
 
-    async def rule(self, zone: Zone, rule_id: str) -> Rule:
+    async def rule(self, zone: Zone, rule_id: str) -> RoutingRule:
         """The zone's rule with that id; `NotFoundError` when there is none."""
         statement = select(mail_tables.routing_rules).where(_of(zone), mail_tables.routing_rules.c.id == rule_id)
         async with self._database.read() as connection:
@@ -155,7 +155,7 @@ class Routes:
         name: str = "",
         enabled: bool = True,
         priority: int = 0,
-    ) -> Rule:
+    ) -> RoutingRule:
         """A new rule on an address of the zone; `BoundError` for the 201st."""
         values = _checked(zone, address, action, value, name, priority)
         table, now = mail_tables.routing_rules, self._clock()
@@ -168,7 +168,7 @@ class Routes:
             await self._note(connection, "route.add", row)
         return self._changed(row)
 
-    async def change(self, zone: Zone, rule_id: str, **changes: Any) -> Rule:
+    async def change(self, zone: Zone, rule_id: str, **changes: Any) -> RoutingRule:
         """Set address, action, value, name, enabled or priority of a rule; the whole rule is checked again."""
         old = await self.rule(zone, rule_id)
         asked = {**{name: getattr(old, name) for name in _CHECKED}, **changes}
@@ -181,7 +181,7 @@ class Routes:
         self._cache.clear()
         return await self.rule(zone, rule_id)
 
-    async def remove(self, zone: Zone, rule_id: str) -> Rule:
+    async def remove(self, zone: Zone, rule_id: str) -> RoutingRule:
         """Take a rule away; what it was."""
         old = await self.rule(zone, rule_id)
         async with self._database.write() as connection:
@@ -190,7 +190,7 @@ class Routes:
         self._cache.clear()
         return old
 
-    async def catch_all(self, zone: Zone) -> Rule | None:
+    async def catch_all(self, zone: Zone) -> RoutingRule | None:
         """The zone's rule for what no other rule matches."""
         table = mail_tables.routing_rules
         async with self._database.read() as connection:
@@ -199,7 +199,7 @@ class Routes:
 
     async def set_catch_all(
         self, zone: Zone, action: str, value: str = "", *, name: str = "", enabled: bool = True
-    ) -> Rule:
+    ) -> RoutingRule:
         """Say what happens to addresses that no rule matches; there is one such rule a zone."""
         values = {**_checked(zone, CATCH_ALL, action, value, name, 0), "enabled": enabled}
         table, now = mail_tables.routing_rules, self._clock()
@@ -246,9 +246,9 @@ class Routes:
         target = str(row["address"] or f"*@{row['domain']}")
         await audit.note(connection, self._clock(), action, target, account_id=str(row["account_id"]), detail=detail)
 
-    def _changed(self, row: dict[str, Any]) -> Rule:
+    def _changed(self, row: dict[str, Any]) -> RoutingRule:
         self._cache.clear()
-        return Rule(**row)
+        return RoutingRule(**row)
 
 
 _CHECKED = ("address", "action", "value", "name", "priority")
@@ -295,8 +295,8 @@ def _whose(zone: Zone) -> dict[str, str]:
     return {"account_id": zone.account_id, "domain_id": zone.domain_id}
 
 
-def _rule(row: Row[Any]) -> Rule:
-    return Rule(**row._mapping)
+def _rule(row: Row[Any]) -> RoutingRule:
+    return RoutingRule(**row._mapping)
 
 
 def moment(seconds: float) -> datetime:

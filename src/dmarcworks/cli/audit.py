@@ -5,9 +5,9 @@ from __future__ import annotations
 import typer
 
 from dmarcworks.catalogue.audit import AuditRow
+from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.settings import Settings
-from dmarcworks.stores import Stores
 
 
 def audit(

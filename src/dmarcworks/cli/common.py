@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dmarcworks.catalogue.audit import act, command
+from dmarcworks.catalogue.stores import Stores, opened, running_server
 from dmarcworks.settings import Settings, load
-from dmarcworks.stores import Stores, opened, running_server
 
 Result = TypeVar("Result")
 

@@ -12,17 +12,17 @@ import sys
 
 import typer
 
-from dmarcworks import logs
 from dmarcworks.bindings.absent import AbsentAnalytics
+from dmarcworks.catalogue.stores import opened
 from dmarcworks.cli.common import print_json
-from dmarcworks.door import environment
 from dmarcworks.errors import DmarcworksError
-from dmarcworks.mailroom import routing
-from dmarcworks.metrics import Metrics
+from dmarcworks.ingest.backpressure import FULL
+from dmarcworks.process import logs
+from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.smtp import Peer
 from dmarcworks.settings import Settings, load
-from dmarcworks.stores import opened
-from dmarcworks.workers.inbox import FULL
+from dmarcworks.wiring.routing import routing
+from dmarcworks.wiring.smtp import environment
 
 OK, USAGE, DATA_ERROR, NO_USER, TRY_LATER, NO_PERMISSION = 0, 64, 65, 67, 75, 77
 _CHUNK = 1 << 20

@@ -18,13 +18,13 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dmarcworks import logs
-from dmarcworks.app import Running, serve
 from dmarcworks.bindings.contracts import Queue
+from dmarcworks.catalogue.stores import Stores, opened
 from dmarcworks.cli import demo_data
 from dmarcworks.errors import UsageError
+from dmarcworks.process import logs
 from dmarcworks.settings import Settings, load
-from dmarcworks.stores import Stores, opened
+from dmarcworks.wiring.server import Running, serve
 
 DOMAIN = "example.com"
 CONNECTIONS = 3

@@ -42,7 +42,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DemoReport:
     """One reporter's report about one UTC day."""
 
     reporter: Reporter
@@ -68,7 +68,7 @@ class Report:
         return self.begin + 86_399
 
 
-def reports(domain: str, last: date, days: int = 90, seed: int = SEED) -> Iterator[Report]:
+def reports(domain: str, last: date, days: int = 90, seed: int = SEED) -> Iterator[DemoReport]:
     """Every report of the `days` up to and including `last`, oldest first."""
     chance = random.Random(f"{seed}:{domain}")  # noqa: S311 - a story, no secret
     for back in range(days - 1, -1, -1):
@@ -81,7 +81,7 @@ def reports(domain: str, last: date, days: int = 90, seed: int = SEED) -> Iterat
             rows = tuple(_rows(reporter, day, age, policy, chance))
             if rows:
                 report_id = f"{chance.getrandbits(64):020d}"
-                yield Report(reporter, domain, day, report_id, policy, rows)
+                yield DemoReport(reporter, domain, day, report_id, policy, rows)
 
 
 def _rows(reporter: Reporter, day: date, age: float, policy: str, chance: random.Random) -> Iterator[Row]:
@@ -160,7 +160,7 @@ def _spoofed(reporter: Reporter, age: float, policy: str, chance: random.Random)
 # As a document ------------------------------------------------------------------------------------------------------
 
 
-def xml(report: Report) -> bytes:
+def xml(report: DemoReport) -> bytes:
     """The report as its reporter writes it (RFC 7489 Appendix C, or RFC 9990 for the modern ones)."""
     reporter = report.reporter
     lines = ['<?xml version="1.0" encoding="UTF-8" ?>' if reporter.encoding else '<?xml version="1.0"?>']
@@ -180,7 +180,7 @@ def xml(report: Report) -> bytes:
     return ("\n".join([*lines, "</feedback>"]) + "\n").encode()
 
 
-def _policy(report: Report) -> str:
+def _policy(report: DemoReport) -> str:
     p = report.policy
     if report.reporter.modern:
         found = "<discovery_method>treewalk</discovery_method>"
@@ -188,7 +188,7 @@ def _policy(report: Report) -> str:
     return f"<adkim>r</adkim><aspf>r</aspf><p>{p}</p><sp>{p}</sp><pct>100</pct>"
 
 
-def _record(report: Report, row: Row) -> str:
+def _record(report: DemoReport, row: Row) -> str:
     own = f"{row.service}.example"
     words = ("fail", "pass")
     # An unaligned service still authenticates, only in its own name: that is why it fails.
@@ -217,7 +217,7 @@ def _record(report: Report, row: Row) -> str:
 # As a mail ----------------------------------------------------------------------------------------------------------
 
 
-def attachment(report: Report) -> tuple[str, bytes]:
+def attachment(report: DemoReport) -> tuple[str, bytes]:
     """File name (RFC 9990 "filename") and bytes, packed as the reporter does."""
     stem = f"{report.reporter.host}!{report.domain}!{report.begin}!{report.end}"
     document = xml(report)
@@ -232,7 +232,7 @@ def attachment(report: Report) -> tuple[str, bytes]:
     return f"{stem}.xml.gz", gzip.compress(document, 6, mtime=0) + trailer
 
 
-def mail(report: Report, to: str) -> bytes:
+def mail(report: DemoReport, to: str) -> bytes:
     """The whole mail, laid out as the reporter does it."""
     reporter = report.reporter
     name, content = attachment(report)
@@ -280,7 +280,7 @@ def _base64(content: bytes, mime: str, name: str, disposition: str = "attachment
 def broken(domain: str, last: date, to: str, seed: int = SEED) -> list[tuple[str, bytes]]:
     """A few mails that hold no countable report, each as (sender, mail): cut, empty, hostile, foreign, not a report."""
     sample = next(reports(domain, last, 1, seed))
-    foreign = Report(sample.reporter, "example.org", sample.day, sample.report_id + "1", sample.policy, sample.rows)
+    foreign = DemoReport(sample.reporter, "example.org", sample.day, sample.report_id + "1", sample.policy, sample.rows)
     document = xml(sample)
     doctype = document.replace(b"<feedback", b'<!DOCTYPE feedback [<!ENTITY x "y">]>\n<feedback', 1)
     parts = [

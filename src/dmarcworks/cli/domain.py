@@ -7,12 +7,12 @@ from typing import Any
 import typer
 
 from dmarcworks.catalogue.accounts import Domain
-from dmarcworks.catalogue.dns import records
+from dmarcworks.catalogue.setup_records import records
+from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.errors import NotFoundError
-from dmarcworks.retry import adoptable
+from dmarcworks.ingest.retry import adoptable
 from dmarcworks.settings import Settings
-from dmarcworks.stores import Stores
 
 app = typer.Typer(help="The domains that reports are taken for.", no_args_is_help=True, add_completion=False)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")

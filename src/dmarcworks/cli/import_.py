@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dmarcworks import logs
 from dmarcworks.catalogue.audit import act, command
 from dmarcworks.cli.common import print_json
+from dmarcworks.process import logs
 from dmarcworks.settings import load
 from dmarcworks.sources.files import count
 

@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from dmarcworks.app import opened_analytics
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.problems import ProblemRow
-from dmarcworks.door import environment, reading_bounds
+from dmarcworks.catalogue.stores import Stores, opened, running_server
 from dmarcworks.errors import BoundError, NotFoundError
-from dmarcworks.intake import Intake
+from dmarcworks.ingest.accept import Intake
 from dmarcworks.settings import Settings
-from dmarcworks.sources.files import Member, members
+from dmarcworks.sources.files import SourceFile, members
 from dmarcworks.sources.sorting import Left, Parcel, sort
-from dmarcworks.stores import Stores, opened, running_server
+from dmarcworks.wiring.server import opened_analytics
+from dmarcworks.wiring.smtp import environment, reading_bounds
 from dmarcworks.workers import dmarc, runtime
 
 __all__ = ["Counts", "Progress", "run"]
@@ -88,9 +88,9 @@ async def _domains(stores: Stores, name: str, account: str) -> tuple[dict[str, D
     return domains, only
 
 
-def _batches(found: Iterable[Member]) -> Iterator[list[Member]]:
+def _batches(found: Iterable[SourceFile]) -> Iterator[list[SourceFile]]:
     """Some members at a time, few enough that they fit into memory."""
-    batch: list[Member] = []
+    batch: list[SourceFile] = []
     size = 0
     for member in found:
         batch.append(member)

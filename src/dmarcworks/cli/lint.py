@@ -13,9 +13,9 @@ from typing import Any
 
 import typer
 
-from dmarcworks.reports import lint as judgement
+from dmarcworks.reports.lint import check as judgement
 from dmarcworks.reports.sniff import like_mail
-from dmarcworks.sources.files import Member, members
+from dmarcworks.sources.files import SourceFile, members
 
 
 def lint(
@@ -45,7 +45,7 @@ def lint(
         raise typer.Exit(2 if without else 1)
 
 
-def _judged(member: Member) -> tuple[judgement.Linted, ...]:
+def _judged(member: SourceFile) -> tuple[judgement.Linted, ...]:
     if like_mail(member.data):
         return judgement.lint_mail(member.data)
     return judgement.lint_bytes(member.data, os.path.basename(member.path))

@@ -18,10 +18,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dmarcworks import garbage
+from dmarcworks.process import garbage
 from dmarcworks.reports.model import AggregateReport, FailureReport, Reading, TlsReport
 from dmarcworks.reports.plain import plain
-from dmarcworks.sources.files import Member, count, members, read
+from dmarcworks.sources.files import SourceFile, count, members, read
 
 # Starting a process costs more than reading a few files.
 _ALONE = 8
@@ -98,7 +98,7 @@ def _all(paths: list[str], format: Format, jobs: int, total: int) -> Iterator[Pa
             yield future.result()
 
 
-def render(member: Member, format: Format) -> Parsed:
+def render(member: SourceFile, format: Format) -> Parsed:
     """One member in the format's text."""
     reading = read(member)
     if format is Format.summary:

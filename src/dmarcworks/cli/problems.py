@@ -8,11 +8,11 @@ import typer
 
 from dmarcworks.catalogue.audit import command
 from dmarcworks.catalogue.problems import ProblemRow, Retried
+from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.errors import NotFoundError, UsageError
-from dmarcworks.retry import adopt, adopt_all, discard, retry, retry_all
+from dmarcworks.ingest.retry import adopt, adopt_all, discard, retry, retry_all
 from dmarcworks.settings import Settings
-from dmarcworks.stores import Stores
 
 app = typer.Typer(help="What could not be read or counted, and why.", add_completion=False)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")

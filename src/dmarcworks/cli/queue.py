@@ -12,11 +12,11 @@ import typer
 
 from dmarcworks.bindings.contracts import QueueStats
 from dmarcworks.bindings.worker_queue import Dead, WorkerQueues
-from dmarcworks.catalogue.letters import Letters, excerpt
+from dmarcworks.catalogue.dead_letters import Letters, excerpt
+from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.errors import UsageError
 from dmarcworks.settings import Settings
-from dmarcworks.stores import Stores
 from dmarcworks.workers.batch import decode
 
 app = typer.Typer(help="What waits in the queues of workers, and what was given up.", add_completion=False)

@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 
+from dmarcworks.catalogue.stores import running_server
 from dmarcworks.errors import DmarcworksError, NotFoundError, QueryError, StoreError
 from dmarcworks.settings import Settings
-from dmarcworks.stores import running_server
 
 
 @dataclass(frozen=True, slots=True)

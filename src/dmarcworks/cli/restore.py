@@ -6,12 +6,12 @@ from pathlib import Path
 
 import typer
 
+from dmarcworks.catalogue.stores import running_server
 from dmarcworks.cli.common import print_json
 from dmarcworks.cli.verify import told
 from dmarcworks.cli.work import Event, run
 from dmarcworks.errors import ConflictError
 from dmarcworks.settings import load
-from dmarcworks.stores import running_server
 
 
 def restore(

@@ -7,13 +7,13 @@ from dataclasses import asdict
 import typer
 
 from dmarcworks.catalogue.accounts import Account
+from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.cli.work import Event
 from dmarcworks.cli.work import run as work
 from dmarcworks.settings import Settings
-from dmarcworks.stores import Stores
-from dmarcworks.upkeep.keeping import KINDS, Rule, Rules
-from dmarcworks.upkeep.taken import Run, Runs
+from dmarcworks.upkeep.retention.periods import KINDS, RetentionPeriod, RetentionPeriods
+from dmarcworks.upkeep.retention.runs import Run, Runs
 
 app = typer.Typer(
     help="How long things are kept, and taking what is older.", add_completion=False, no_args_is_help=True
@@ -26,9 +26,9 @@ _ACCOUNT = typer.Option("default", "--account", help="The account's name.")
 def show(account: str = _ACCOUNT, as_json: bool = _JSON) -> None:
     """Show how many days the account keeps each kind of thing; 0 is for ever."""
 
-    async def ask(stores: Stores, settings: Settings) -> list[Rule]:
+    async def ask(stores: Stores, settings: Settings) -> list[RetentionPeriod]:
         owner = await stores.accounts.account_by_name(account)
-        return await Rules(stores.database, settings).of(owner.id)
+        return await RetentionPeriods(stores.database, settings).of(owner.id)
 
     _print(with_stores(ask), as_json)
 
@@ -44,9 +44,9 @@ def set_(
     if days != "default" and not (days.isascii() and days.isdecimal()):
         raise typer.BadParameter("days are a number, or `default`")
 
-    async def change(stores: Stores, settings: Settings) -> list[Rule]:
+    async def change(stores: Stores, settings: Settings) -> list[RetentionPeriod]:
         owner: Account = await stores.accounts.account_by_name(account)
-        rules = Rules(stores.database, settings)
+        rules = RetentionPeriods(stores.database, settings)
         await rules.set(owner.id, kind, None if days == "default" else int(days))
         return await rules.of(owner.id)
 
@@ -99,7 +99,7 @@ def run(
     print(f"{result['things']} things and {result['bytes']} bytes {verb}.")
 
 
-def _print(rules: list[Rule], as_json: bool) -> None:
+def _print(rules: list[RetentionPeriod], as_json: bool) -> None:
     if as_json:
         print_json([asdict(rule) for rule in rules])
         return

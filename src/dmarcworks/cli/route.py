@@ -9,11 +9,11 @@ from typing import Any
 import typer
 
 from dmarcworks.catalogue.destinations import Destination
-from dmarcworks.catalogue.routes import DROP, FORWARD, REJECT, WORKER, Rule, Zone, plain_address, zone_of
+from dmarcworks.catalogue.routes import DROP, FORWARD, REJECT, WORKER, RoutingRule, Zone, plain_address, zone_of
+from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import dashboard_address, print_json, print_table, with_stores
 from dmarcworks.errors import NotFoundError, UsageError
 from dmarcworks.settings import Settings
-from dmarcworks.stores import Stores
 
 app = typer.Typer(
     help="Where mail for an address goes: to a worker, on to somebody, nowhere.",
@@ -47,7 +47,7 @@ def add(
     """Add a rule; in effect within a second or two."""
     action, value = _action(worker, forward, drop, reject)
 
-    async def work(stores: Stores, settings: Settings) -> tuple[Rule, bool]:
+    async def work(stores: Stores, settings: Settings) -> tuple[RoutingRule, bool]:
         zone = await _zone(plain_address(address).rpartition("@")[2], account, stores, settings)
         _known(action, value, settings)
         made = await stores.mailroom.routes.add(
@@ -74,7 +74,7 @@ def catch_all(
     """Say what happens to mail that no rule matches."""
     action, value = (REJECT, "") if off else _action(worker, forward, drop, reject)
 
-    async def work(stores: Stores, settings: Settings) -> tuple[Rule, bool]:
+    async def work(stores: Stores, settings: Settings) -> tuple[RoutingRule, bool]:
         zone = await _zone(domain.strip().lower(), account, stores, settings)
         _known(action, value, settings)
         made = await stores.mailroom.routes.set_catch_all(zone, action, value, enabled=not off)
@@ -96,7 +96,7 @@ def list_(
 ) -> None:
     """List the rules: the catch-all of a domain last."""
 
-    async def work(stores: Stores, settings: Settings) -> tuple[list[Rule], set[str]]:
+    async def work(stores: Stores, settings: Settings) -> tuple[list[RoutingRule], set[str]]:
         owner = None if account is None else (await stores.accounts.account_by_name(account)).id
         rules = await stores.mailroom.routes.rules(account_id=owner)
         wanted = [rule for rule in rules if domain is None or rule.domain == domain.strip().lower()]
@@ -124,7 +124,7 @@ def list_(
 def remove(rule: str = typer.Argument(help="The rule's id, or the beginning of it.")) -> None:
     """Take a rule away."""
 
-    async def work(stores: Stores, _: Settings) -> Rule:
+    async def work(stores: Stores, _: Settings) -> RoutingRule:
         found = await _find(rule, stores)
         return await stores.mailroom.routes.remove(_of(found), found.id)
 
@@ -223,30 +223,30 @@ async def _zone(domain: str, account: str, stores: Stores, settings: Settings) -
     raise NotFoundError(f"{domain} is no domain of this system; `dmarcworks domain add` adds one")
 
 
-async def _goes(rule: Rule, stores: Stores) -> bool:
+async def _goes(rule: RoutingRule, stores: Stores) -> bool:
     """Whether mail can go where the rule says: a destination must be verified."""
     return rule.action != FORWARD or await stores.mailroom.destinations.verified(rule.account_id, rule.value)
 
 
-def _warn(rule: Rule, goes: bool) -> None:
+def _warn(rule: RoutingRule, goes: bool) -> None:
     if rule.enabled and not goes:
         said = f"{rule.value} is not verified: until it is, the rule is as good as off"
         print(f"dmarcworks: {said} (`dmarcworks route destination add {rule.value}`)", file=sys.stderr)
 
 
-async def _find(rule_id: str, stores: Stores) -> Rule:
+async def _find(rule_id: str, stores: Stores) -> RoutingRule:
     rules = [rule for rule in await stores.mailroom.routes.rules() if rule_id and rule.id.startswith(rule_id)]
     if len(rules) != 1:
         raise NotFoundError(f"there is no rule {rule_id}" if not rules else f"{len(rules)} rules begin with {rule_id}")
     return rules[0]
 
 
-def _of(rule: Rule) -> Zone:
+def _of(rule: RoutingRule) -> Zone:
     return Zone(rule.account_id, rule.domain_id, rule.domain)
 
 
 def _switch(rule_id: str, enabled: bool) -> None:
-    async def work(stores: Stores, _: Settings) -> Rule:
+    async def work(stores: Stores, _: Settings) -> RoutingRule:
         found = await _find(rule_id, stores)
         return await stores.mailroom.routes.change(_of(found), found.id, enabled=enabled)
 
@@ -254,6 +254,6 @@ def _switch(rule_id: str, enabled: bool) -> None:
     print(f"the rule on {rule.address or 'everything else'} is {'on' if rule.enabled else 'off'}")
 
 
-def _words(rule: Rule) -> str:
+def _words(rule: RoutingRule) -> str:
     words: dict[str, Any] = {DROP: "dropped", REJECT: f"refused: {rule.value}" if rule.value else "refused"}
     return str(words.get(rule.action, f"{'worker ' if rule.action == WORKER else ''}{rule.value}"))

@@ -9,11 +9,11 @@ from collections.abc import Collection
 import typer
 import uvloop
 
-from dmarcworks import garbage, logs, threads
-from dmarcworks.app import ROLES, Running
-from dmarcworks.app import serve as run
 from dmarcworks.errors import UsageError
+from dmarcworks.process import garbage, logs, threads
 from dmarcworks.settings import Settings, load
+from dmarcworks.wiring.server import ROLES, Running
+from dmarcworks.wiring.server import serve as run
 
 
 def serve(

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli import remote
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.errors import UsageError
 from dmarcworks.settings import Settings, load
-from dmarcworks.stores import Stores
 
 if TYPE_CHECKING:
     from dmarcworks.catalogue.queries import LogLine
@@ -77,7 +77,7 @@ def _value(text: str) -> tuple[str, str]:
 def _ask_server(
     server: remote.Server, text: str, account: str, format: str, values: dict[str, str]
 ) -> tuple[bytes, str]:
-    from dmarcworks.api.sql_internal import FORMAT_HEADER
+    from dmarcworks.api.sql.internal_route import FORMAT_HEADER
 
     question = {"statement": text, "account": account, "format": format, "values": values}
     answer = server.request("POST", "/internal/sql", json=question)
@@ -88,22 +88,22 @@ async def _ask_store(
     settings: Settings, text: str, account: str, format: str, values: dict[str, str]
 ) -> tuple[bytes, str]:
     # The web and analytics libraries take a second to load: only now is it sure that they are needed.
-    from dmarcworks.api.sql_desk import Desk
-    from dmarcworks.api.sql_internal import SOURCE, WHO, owner
-    from dmarcworks.app import opened_analytics, sql_bounds
-    from dmarcworks.stores import opened
+    from dmarcworks.api.sql.internal_route import SOURCE, WHO, owner
+    from dmarcworks.api.sql.service import QueryService
+    from dmarcworks.catalogue.stores import opened
+    from dmarcworks.wiring.server import opened_analytics, sql_bounds
 
     async with opened(settings) as stores:
         own = await owner(stores.accounts, account)
         async with opened_analytics(settings) as analytics:
-            desk = Desk(analytics, sql_bounds(settings), stores.queries.note)
+            desk = QueryService(analytics, sql_bounds(settings), stores.queries.note)
             answer = await desk.ask(text, own, who=WHO, source=SOURCE, values=values, format=format)
     return answer.body, answer.format
 
 
 def _print_log(account: str, as_json: bool) -> None:
     async def work(stores: Stores, settings: Settings) -> list[LogLine]:
-        from dmarcworks.api.sql_internal import owner
+        from dmarcworks.api.sql.internal_route import owner
 
         return await stores.queries.list(await owner(stores.accounts, account))
 

@@ -9,10 +9,10 @@ from typing import Any
 import typer
 
 from dmarcworks.catalogue.accounts import Token
+from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.errors import NotFoundError, UsageError
 from dmarcworks.settings import Settings
-from dmarcworks.stores import Stores
 
 app = typer.Typer(help="Tokens that let a program ask over HTTP.", no_args_is_help=True, add_completion=False)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import typer
 
 from dmarcworks.catalogue.accounts import User
+from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import dashboard_address, print_json, print_table, with_stores
 from dmarcworks.settings import Settings
-from dmarcworks.stores import Stores
 
 app = typer.Typer(help="Who may log in to the dashboard.", no_args_is_help=True, add_completion=False)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")

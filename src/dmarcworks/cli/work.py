@@ -17,9 +17,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from dmarcworks import errors, logs
+from dmarcworks import errors
 from dmarcworks.cli.remote import server
 from dmarcworks.errors import DmarcworksError
+from dmarcworks.process import logs
 from dmarcworks.settings import Settings, load
 
 __all__ = ["Event", "run"]
@@ -61,8 +62,8 @@ def run(job: str, parameters: Mapping[str, Any], seen: Callable[[Event], None], 
 
 async def _here(settings: Settings, job: str, parameters: Mapping[str, Any], take: Callable[[Event], None]) -> None:
     # Imported only when no server does the work: it takes the engine's second.
-    from dmarcworks.app import opened_house
     from dmarcworks.upkeep import jobs
+    from dmarcworks.wiring.server import opened_house
 
     logs.setup(settings.log_format, "warning")
     async with opened_house(settings) as house:

@@ -13,7 +13,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from dmarcworks.analytics.questions import DayVolume
+from dmarcworks.analytics.questions.all import DayVolume
 from dmarcworks.dashboard.format import day as day_text
 from dmarcworks.dashboard.format import days_between, number, short_day
 

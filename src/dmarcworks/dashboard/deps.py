@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from dmarcworks.analytics.questions import Questions
-from dmarcworks.api.graphql.router import Desk as Graphs
-from dmarcworks.api.sql_desk import Desk
+from dmarcworks.analytics.questions.all import Questions
+from dmarcworks.api.graphql.router import GraphqlService as Graphs
+from dmarcworks.api.sql.service import QueryService
 from dmarcworks.bindings.contracts import Objects
 from dmarcworks.catalogue.accounts import Accounts, Domain
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit
+from dmarcworks.catalogue.dead_letters import Letters
 from dmarcworks.catalogue.destinations import Destination
-from dmarcworks.catalogue.letters import Letters
 from dmarcworks.catalogue.listing import Listing
-from dmarcworks.catalogue.mailroom import Mailroom
 from dmarcworks.catalogue.problems import ProblemRow, Problems, Retried
 from dmarcworks.catalogue.queries import QueryLog, SavedQueries
+from dmarcworks.catalogue.routing import RoutingCatalogue
 
 
 class Mending(Protocol):
@@ -54,11 +54,11 @@ class Deps:
     questions: Questions
     objects: Objects
     audit: Audit
-    desk: Desk
+    desk: QueryService
     graphs: Graphs
     saved: SavedQueries
     queries: QueryLog
-    mailroom: Mailroom
+    mailroom: RoutingCatalogue
     letters: Letters
     # Whether an account's users may see to what concerns the whole system.
     operates: Callable[[str], Awaitable[bool]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from dmarcworks.analytics.questions import Figures, SourceVolume
+from dmarcworks.analytics.questions.all import Figures, SourceVolume
 from dmarcworks.dashboard.format import day as day_text
 from dmarcworks.dashboard.format import number, percent, plural
 

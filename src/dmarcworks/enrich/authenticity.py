@@ -21,7 +21,7 @@ import dkim
 import spf
 import structlog
 
-from dmarcworks.enrich.dmarc_policy import Policy, PolicyFinder
+from dmarcworks.enrich.dmarc_policy import DmarcPolicy, PolicyFinder
 from dmarcworks.enrich.resolver import NoAnswerError, Resolver
 
 log = structlog.get_logger("dmarcworks.authenticity")
@@ -75,7 +75,7 @@ UNKNOWN = Authenticity(UNABLE, UNABLE, UNABLE, UNABLE)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class MailToCheck:
     """A mail with its envelope and who sent it from where; the checks may take `seconds`."""
 
     raw: bytes
@@ -86,7 +86,7 @@ class Asked:
     seconds: float = 5.0
 
 
-def checked_while_quick(mails: Sequence[Asked]) -> list[Authenticity]:
+def checked_while_quick(mails: Sequence[MailToCheck]) -> list[Authenticity]:
     """Of mails from the first on, in the caller's thread; ends behind the first that had to wait for DNS."""
     found: list[Authenticity] = []
     for mail in mails:
@@ -97,7 +97,7 @@ def checked_while_quick(mails: Sequence[Asked]) -> list[Authenticity]:
     return found
 
 
-async def check(mail: Asked, executor: Executor | None = None) -> Authenticity:
+async def check(mail: MailToCheck, executor: Executor | None = None) -> Authenticity:
     """Everything about one mail within its seconds, in a thread of `executor`; `UNKNOWN` when that was not enough."""
     deadline = time.monotonic() + mail.seconds
     try:
@@ -108,7 +108,7 @@ async def check(mail: Asked, executor: Executor | None = None) -> Authenticity:
         return UNKNOWN
 
 
-def _examined(mail: Asked, deadline: float) -> Authenticity:
+def _examined(mail: MailToCheck, deadline: float) -> Authenticity:
     try:
         return examine(mail.raw, mail.peer, mail.helo, mail.sender, mail.resolver, deadline)
     # Mail of strangers in three libraries: whatever one of them trips over is no verdict and no reason to stop.
@@ -124,7 +124,7 @@ def examine(raw: bytes, peer: str, helo: str, sender: str, resolver: Resolver, d
     signatures = _dkim(raw, resolver, deadline)
     arc = _arc(raw, resolver, deadline)
     finder = PolicyFinder(resolver, deadline)
-    policy: Policy | None = None
+    policy: DmarcPolicy | None = None
     try:
         policy = finder.policy(author) if author else None
         aligned = policy is not None and _aligned(author, policy, spf_result, spf_domain, signatures, finder)
@@ -233,7 +233,7 @@ def _keys(resolver: Resolver, deadline: float) -> Any:
 
 def _aligned(
     author: str,
-    policy: Policy,
+    policy: DmarcPolicy,
     spf_result: str,
     spf_domain: str,
     signatures: tuple[Signature, ...],

@@ -14,7 +14,7 @@ _QUESTIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class DmarcPolicy:
     """What a record asks: none, quarantine or reject for this domain; whether alignment is strict."""
 
     action: str
@@ -30,7 +30,7 @@ class PolicyFinder:
         self._deadline = deadline
         self._records: dict[str, dict[str, str] | None] = {}
 
-    def policy(self, domain: str) -> Policy | None:
+    def policy(self, domain: str) -> DmarcPolicy | None:
         """The policy for mail from the domain; None when nobody publishes one."""
         own = self._record(domain)
         if own is not None:
@@ -83,9 +83,9 @@ def _tags(text: str) -> dict[str, str] | None:
     return {name.strip().lower(): value.strip() for name, _, value in reversed(parts)}
 
 
-def _policy(tags: dict[str, str], wanted: str) -> Policy:
+def _policy(tags: dict[str, str], wanted: str) -> DmarcPolicy:
     asked = tags.get(wanted, tags.get("p", "none")).lower()
     action = asked if asked in ("none", "quarantine", "reject") else "none"
     if tags.get("t", "n").lower() == "y":
         action = {"reject": "quarantine", "quarantine": "none"}.get(action, action)
-    return Policy(action, tags.get("adkim", "r").lower() == "s", tags.get("aspf", "r").lower() == "s")
+    return DmarcPolicy(action, tags.get("adkim", "r").lower() == "s", tags.get("aspf", "r").lower() == "s")

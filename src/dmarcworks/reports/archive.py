@@ -117,7 +117,7 @@ def _inflate(data: bytes, start: int, wbits: int, kind: str) -> Generator[bytes,
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ArchiveMember:
     """A file in a zip archive: where its local header begins, and what the directory says of it."""
 
     name: str
@@ -129,7 +129,7 @@ class Member:
     listed: bool
 
 
-def members(data: bytes) -> Iterator[Member]:
+def members(data: bytes) -> Iterator[ArchiveMember]:
     """The archive's files by its directory, or by its local headers where the directory is missing or lies."""
     directory = _directory(data)
     if directory is not None:
@@ -143,7 +143,7 @@ def has_directory(data: bytes) -> bool:
     return _directory(data) is not None
 
 
-def read_member(data: bytes, member: Member) -> Iterator[bytes]:
+def read_member(data: bytes, member: ArchiveMember) -> Iterator[bytes]:
     """Inflate one file in chunks and check its sum; the sizes that headers state are not asked for deflate."""
     if member.flags & _ENCRYPTED:
         raise Refused("zip_encrypted", "The file in the zip archive is encrypted.")
@@ -169,7 +169,7 @@ def read_member(data: bytes, member: Member) -> Iterator[bytes]:
         raise Refused("zip_corrupt", "The checksum of the file in the zip archive is wrong.")
 
 
-def _directory(data: bytes) -> Iterator[Member] | None:
+def _directory(data: bytes) -> Iterator[ArchiveMember] | None:
     end = data.rfind(_EMPTY_ZIP, max(0, len(data) - 65_557))
     if end < 0 or end + 22 > len(data):
         return None
@@ -182,20 +182,20 @@ def _directory(data: bytes) -> Iterator[Member] | None:
     return _entries(data, begin, end, moved)
 
 
-def _entries(data: bytes, position: int, end: int, moved: int) -> Iterator[Member]:
+def _entries(data: bytes, position: int, end: int, moved: int) -> Iterator[ArchiveMember]:
     while position + 46 <= end and data.startswith(_CENTRAL, position):
         flags, method, crc, packed, _, name, extra, comment, offset = _ENTRY.unpack_from(data, position)
         text = _name(data[position + 46 : position + 46 + name], flags)
-        yield Member(text, offset + moved, flags, method, crc, packed, True)
+        yield ArchiveMember(text, offset + moved, flags, method, crc, packed, True)
         position += 46 + name + extra + comment
 
 
-def _scan(data: bytes) -> Iterator[Member]:
+def _scan(data: bytes) -> Iterator[ArchiveMember]:
     position = data.find(ZIP)
     while position >= 0 and position + 30 <= len(data):
         flags, method, crc, packed, name = struct.unpack_from("<6xHH4xLL4xH", data, position)
         text = _name(data[position + 30 : position + 30 + name], flags)
-        yield Member(text, position, flags, method, 0 if flags & _DESCRIPTOR else crc, packed, False)
+        yield ArchiveMember(text, position, flags, method, 0 if flags & _DESCRIPTOR else crc, packed, False)
         position = data.find(ZIP, position + 30 + name)
 
 

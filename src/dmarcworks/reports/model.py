@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dmarcworks.reports.aggregate.records import DkimResult, Reason, Record, Records, SpfResult
 from dmarcworks.reports.problems import REASONS
-from dmarcworks.reports.records import DkimResult, Reason, Record, Records, SpfResult
 
 __all__ = [
     "REASONS",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from dmarcworks.reports.records import Records
+from dmarcworks.reports.aggregate.records import Records
 
 __all__ = ["plain"]
 

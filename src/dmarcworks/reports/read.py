@@ -10,7 +10,8 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 
-from dmarcworks.reports import aggregate, failure, mail, sniff, tlsrpt, unpack
+from dmarcworks.reports import failure, mail, sniff, tlsrpt, unpack
+from dmarcworks.reports.aggregate import reader
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.closed import maker
 from dmarcworks.reports.model import AggregateReport, FailureReport, Item, Part, Problem, Reading, TlsReport
@@ -179,7 +180,7 @@ def _bytes(
             head = sniff.look(leaf.head)
             if head.kind == "xml" and _about_feedback(head, leaf):
                 part = _part(name, data, leaf.where)
-                for report, digest in aggregate.read(leaf, head, work):
+                for report, digest in reader.read(leaf, head, work):
                     items.append(_item(report, part, digest))
             else:
                 claimed = alone or leaf.packed or _claims(name, kind)

@@ -108,7 +108,7 @@ def _zip(data: bytes, where: str, work: Work, depth: int, notes: Notes) -> Itera
         work.problem("zip_empty", where, "The zip archive holds no file.")
 
 
-def _reader(data: bytes, member: archive.Member) -> Callable[[Notes], Iterator[bytes]]:
+def _reader(data: bytes, member: archive.ArchiveMember) -> Callable[[Notes], Iterator[bytes]]:
     return lambda _: archive.read_member(data, member)
 
 

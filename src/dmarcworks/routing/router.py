@@ -18,14 +18,14 @@ from typing import Protocol
 
 import structlog
 
-from dmarcworks.catalogue.activity import Activity, Line
+from dmarcworks.catalogue.activity import Activity, ActivityLine
 from dmarcworks.catalogue.routes import Routes
 from dmarcworks.enrich.authenticity import Authenticity
 from dmarcworks.errors import DmarcworksError, RefusedError
-from dmarcworks.metrics import Metrics
+from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing import rules
 from dmarcworks.routing.smtp import STORE_AWAY, Peer
-from dmarcworks.workers.message import Message, Post, Sent
+from dmarcworks.workers.message import Message, Post, SentMail
 from dmarcworks.workers.runtime import ACCEPTED, TRY_LATER, Delivered
 
 log = structlog.get_logger("dmarcworks.routing")
@@ -41,7 +41,7 @@ _FIELD = {
 }
 
 
-class Hand(Protocol):
+class WorkerHandle(Protocol):
     """A worker as the router sees it."""
 
     async def recipient(self, address: str) -> bool:
@@ -59,10 +59,10 @@ class Routed:
     outcome: str
     error: str = ""
     mail_id: str = ""
-    sent: tuple[Sent, ...] = ()
+    sent: tuple[SentMail, ...] = ()
 
 
-class Way(Post, Protocol):
+class OutgoingMail(Post, Protocol):
     """How mail leaves, with the way back for rewritten senders."""
 
     async def bounce(self, message: Message, to: str) -> str:
@@ -89,10 +89,10 @@ class Router:
         subaddressing: bool,
         routes: Routes,
         gate: Gate,
-        hands: Mapping[str, Hand],
+        hands: Mapping[str, WorkerHandle],
         activity: Activity,
         metrics: Metrics,
-        way: Way | None = None,
+        way: OutgoingMail | None = None,
     ) -> None:
         self._hostname = hostname.lower()
         self._subaddressing = subaddressing
@@ -104,7 +104,7 @@ class Router:
         self._way = way
 
     @property
-    def way(self) -> Way | None:
+    def way(self) -> OutgoingMail | None:
         """How mail leaves; None when the settings name no relay."""
         return self._way
 
@@ -235,7 +235,7 @@ class Router:
         head = raw[:65_536].partition(b"\r\n\r\n")[0]
         account_id, domain_id = _whose(match, gate)
         self._activity.note(
-            Line(
+            ActivityLine(
                 time=now,
                 sender=sender,
                 recipient=to,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dmarcworks.catalogue.routes import CATCH_ALL, DROP, FORWARD, REJECT, WORKER, Rule
+from dmarcworks.catalogue.routes import CATCH_ALL, DROP, FORWARD, REJECT, WORKER, RoutingRule
 
 DMARC_WORKER = "dmarc"
 _LONGEST = 320
@@ -61,7 +61,7 @@ class Match:
     """What happens to a mail and which rule says so; no rule for rua addresses and for what nobody knows."""
 
     action: Action
-    rule: Rule | None = None
+    rule: RoutingRule | None = None
 
 
 def normal_address(address: str) -> str:
@@ -82,7 +82,7 @@ def mail_domain(address: str) -> str:
     return domain.rstrip(".") if at and local else ""
 
 
-def route(address: str, rules: Sequence[Rule], *, rua: bool, subaddressing: bool) -> Match:
+def route(address: str, rules: Sequence[RoutingRule], *, rua: bool, subaddressing: bool) -> Match:
     """The action for a normal address, given the rules of its domain and whether it is a rua address of ours."""
     if not mail_domain(address) or not address.isascii() or len(address) > _LONGEST:
         return Match(UNKNOWN_RECIPIENT)
@@ -96,7 +96,7 @@ def route(address: str, rules: Sequence[Rule], *, rua: bool, subaddressing: bool
     return Match(UNKNOWN_RECIPIENT) if found is None else Match(_action(found), found)
 
 
-def _best(address: str, rules: Sequence[Rule]) -> Rule | None:
+def _best(address: str, rules: Sequence[RoutingRule]) -> RoutingRule | None:
     mine = [rule for rule in rules if rule.enabled and rule.address == address]
     return min(mine, key=lambda rule: (rule.priority, -rule.created, rule.id), default=None)
 
@@ -107,7 +107,7 @@ def _without_detail(address: str) -> str:
     return f"{base}@{domain}" if base and base != local else address
 
 
-def _action(rule: Rule) -> Action:
+def _action(rule: RoutingRule) -> Action:
     if rule.action == WORKER:
         return ToWorker(rule.value)
     if rule.action == FORWARD:

@@ -1,6 +1,6 @@
 """Files, mails, folders, mbox and Maildir as a stream of members, in the order given and by name inside a folder.
 
-In: paths. Out: `Member` values, each with the path as it was given. Refused with `UsageError`: a path that is not
+In: paths. Out: `SourceFile` values, each with the path as it was given. Refused with `UsageError`: a path that is not
 there. A member that cannot be read (permissions, too large) carries its error, so that its neighbours are read.
 """
 
@@ -27,7 +27,7 @@ _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class SourceFile:
     """One file or one mail of a mailbox; `error` says why `data` is empty."""
 
     path: str
@@ -35,7 +35,7 @@ class Member:
     error: str = ""
 
 
-def members(paths: Iterable[str]) -> Iterator[Member]:
+def members(paths: Iterable[str]) -> Iterator[SourceFile]:
     """Every file and mail under the paths; a folder with `cur` and `new` is a Maildir."""
     for path in paths:
         try:
@@ -59,7 +59,7 @@ def is_mbox(data: bytes) -> bool:
     return _MBOX_START.match(data) is not None
 
 
-def read(member: Member, bounds: Bounds | None = None) -> Reading:
+def read(member: SourceFile, bounds: Bounds | None = None) -> Reading:
     """A member's reports: a mail when it begins like one, else a report file."""
     bounds = bounds or Bounds()
     if member.error:
@@ -80,7 +80,7 @@ def _inside(folder: Path) -> list[str]:
     return [name for name in names if os.path.isfile(name)]
 
 
-def _file(path: str) -> Iterator[Member]:
+def _file(path: str) -> Iterator[SourceFile]:
     try:
         size = os.path.getsize(path)
         with open(path, "rb") as file:
@@ -89,24 +89,24 @@ def _file(path: str) -> Iterator[Member]:
                 file.seek(0)
                 yield from _numbered(path, _mails(file))
             elif size > LARGEST:
-                yield Member(path, b"", f"larger than {LARGEST} bytes")
+                yield SourceFile(path, b"", f"larger than {LARGEST} bytes")
             else:
-                yield Member(path, head + file.read())
+                yield SourceFile(path, head + file.read())
     except OSError as error:
-        yield Member(path, b"", error.strerror or str(error))
+        yield SourceFile(path, b"", error.strerror or str(error))
 
 
-def _numbered(path: str, mails: Iterator[bytes]) -> Iterator[Member]:
+def _numbered(path: str, mails: Iterator[bytes]) -> Iterator[SourceFile]:
     """A mailbox's mails by number; a single one is just a mail that was saved with its From line."""
     first = next(mails, b"")
     second = next(mails, None)
     if second is None:
-        yield Member(path, first)
+        yield SourceFile(path, first)
         return
-    yield Member(f"{path}#1", first)
-    yield Member(f"{path}#2", second)
+    yield SourceFile(f"{path}#1", first)
+    yield SourceFile(f"{path}#2", second)
     for number, mail in enumerate(mails, start=3):
-        yield Member(f"{path}#{number}", mail)
+        yield SourceFile(f"{path}#{number}", mail)
 
 
 def _mails(lines: Iterable[bytes]) -> Iterator[bytes]:

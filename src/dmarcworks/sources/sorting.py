@@ -17,7 +17,7 @@ from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.model import Item
 from dmarcworks.reports.sniff import like_mail
-from dmarcworks.sources.files import Member, read
+from dmarcworks.sources.files import SourceFile, read
 
 __all__ = ["Left", "Parcel", "Sorted", "sort"]
 
@@ -57,7 +57,7 @@ class Sorted:
     left: tuple[Left, ...]
 
 
-def sort(member: Member, domains: Mapping[str, Domain], bounds: Bounds, only: Domain | None = None) -> Sorted:
+def sort(member: SourceFile, domains: Mapping[str, Domain], bounds: Bounds, only: Domain | None = None) -> Sorted:
     """The member's parcels; with `only` all of it is for that domain, whatever it says."""
     name = "" if like_mail(member.data) else os.path.basename(member.path)
     if member.error:

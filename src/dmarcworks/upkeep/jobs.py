@@ -15,13 +15,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from dmarcworks.errors import ConflictError, DmarcworksError, NotFoundError, UsageError
-from dmarcworks.upkeep.backup import backup
-from dmarcworks.upkeep.house import Event, Events, House
-from dmarcworks.upkeep.recatalogue import recatalogue
-from dmarcworks.upkeep.replay import drop_old, replay, swap_back
-from dmarcworks.upkeep.restore import restore
-from dmarcworks.upkeep.retention import retain
-from dmarcworks.upkeep.verify import verify
+from dmarcworks.upkeep.backup.create import backup
+from dmarcworks.upkeep.backup.restore import restore
+from dmarcworks.upkeep.context import Event, Events, UpkeepContext
+from dmarcworks.upkeep.replay.catalogue import recatalogue
+from dmarcworks.upkeep.replay.rebuild import drop_old, replay, swap_back
+from dmarcworks.upkeep.retention.run import retain
+from dmarcworks.upkeep.verify.check import verify
 
 __all__ = ["JOBS", "router", "run"]
 
@@ -39,7 +39,7 @@ JOBS: Mapping[str, Callable[..., Events]] = {
 }
 
 
-async def run(house: House, name: str, parameters: Mapping[str, Any]) -> AsyncIterator[Event]:
+async def run(house: UpkeepContext, name: str, parameters: Mapping[str, Any]) -> AsyncIterator[Event]:
     """The job's events."""
     if house.busy.locked():
         raise ConflictError("another job of upkeep runs in this system; try again when it has ended")
@@ -51,7 +51,7 @@ async def run(house: House, name: str, parameters: Mapping[str, Any]) -> AsyncIt
             yield event
 
 
-def router(house: House) -> APIRouter:
+def router(house: UpkeepContext) -> APIRouter:
     """`POST /upkeep/{job}` with the parameters as JSON; the events as JSON lines. For the operator's door only."""
     routes = APIRouter()
 
@@ -68,7 +68,7 @@ def router(house: House) -> APIRouter:
     return routes
 
 
-async def _lines(house: House, name: str, parameters: Mapping[str, Any]) -> AsyncIterator[bytes]:
+async def _lines(house: UpkeepContext, name: str, parameters: Mapping[str, Any]) -> AsyncIterator[bytes]:
     try:
         async for event in run(house, name, parameters):
             yield json.dumps(event, default=str).encode() + b"\n"

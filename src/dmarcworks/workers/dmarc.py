@@ -19,17 +19,17 @@ from datetime import UTC, datetime
 
 import structlog
 
-from dmarcworks import failpoints
 from dmarcworks.analytics.rows import row_count
 from dmarcworks.errors import StoreError
+from dmarcworks.ingest import steps
+from dmarcworks.ingest.redaction import private
+from dmarcworks.ingest.report_rows import inbox_key
+from dmarcworks.ingest.steps import PUBLISH_ROWS, Mail
+from dmarcworks.process import failpoints
 from dmarcworks.reports.model import FailureReport
 from dmarcworks.reports.read import read_mail
-from dmarcworks.workers import steps
 from dmarcworks.workers.message import Message
-from dmarcworks.workers.notes import inbox_key
-from dmarcworks.workers.private import private
 from dmarcworks.workers.runtime import BatchMessage, Env
-from dmarcworks.workers.steps import PUBLISH_ROWS, Mail
 
 __all__ = ["PUBLISH_ROWS", "dead", "email", "queue", "recipient"]
 

@@ -16,8 +16,8 @@ import structlog
 
 from dmarcworks.bindings.worker_queue import Given, Leased, WorkerQueues
 from dmarcworks.errors import StoreError
-from dmarcworks.workers.apart import Apart, OutOfServiceError
 from dmarcworks.workers.batch import Batch, QueueMessage
+from dmarcworks.workers.isolated import IsolatedWorker, OutOfServiceError
 from dmarcworks.workers.runtime import backoff
 
 log = structlog.get_logger("dmarcworks.worker")
@@ -41,7 +41,7 @@ class Feeding:
 class Feed:
     """One worker's consumer. `start`, then `stop`."""
 
-    def __init__(self, worker: Apart, queues: WorkerQueues, feeding: Feeding, *, seconds: float) -> None:
+    def __init__(self, worker: IsolatedWorker, queues: WorkerQueues, feeding: Feeding, *, seconds: float) -> None:
         self._worker = worker
         self._queues = queues
         self._feeding = feeding

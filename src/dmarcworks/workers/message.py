@@ -134,7 +134,7 @@ class Post(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentMail:
     """A mail that left: "forward" or "reply", to whom, its id, the headers added, its bytes when it is a reply."""
 
     kind: str
@@ -171,7 +171,7 @@ class Message:
         self.raw = Raw(raw)
         self.data = raw
         self.reject_reason: str | None = None
-        self.sent: list[Sent] = []
+        self.sent: list[SentMail] = []
         # What a check found, when one was made on the way.
         self.authenticity: Authenticity | None = None
         self._post = post
@@ -201,7 +201,7 @@ class Message:
             if not _NAME.fullmatch(name) or not str(value).isprintable() or len(str(value)) > 900:
                 raise UsageError(f"only X-* headers of one line can be added to a forwarded mail, not {name!r}")
         message_id = await self._way().forward(self, to, {name: str(value) for name, value in added.items()})
-        self.sent.append(Sent("forward", to, message_id, headers=tuple(added.items())))
+        self.sent.append(SentMail("forward", to, message_id, headers=tuple(added.items())))
         return message_id
 
     async def reply(self, reply: EmailMessage) -> str:
@@ -209,7 +209,7 @@ class Message:
         if any(sent.kind == "reply" for sent in self.sent):
             raise UsageError("a mail can be replied to once")
         message_id = await self._way().reply(self, reply)
-        self.sent.append(Sent("reply", self.from_, message_id, sender=reply.from_, raw=reply.data))
+        self.sent.append(SentMail("reply", self.from_, message_id, sender=reply.from_, raw=reply.data))
         return message_id
 
     def leave_by(self, post: Post) -> None:

@@ -19,7 +19,7 @@ _WAITING = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class DataPointOwner:
     """Whose a point is: the account and domain of the rule that gave the worker its mail."""
 
     account_id: str = NOBODY
@@ -30,7 +30,7 @@ class Owner:
 class Point:
     """A point that holds the limits; `time` in unix seconds."""
 
-    owner: Owner
+    owner: DataPointOwner
     dataset: str
     time: float
     index: str
@@ -45,7 +45,7 @@ class DataPoints:
         self._clock = clock
         self._waiting: deque[Point] = deque(maxlen=_WAITING)
 
-    def write(self, owner: Owner, dataset: str, event: Mapping[str, Any]) -> None:
+    def write(self, owner: DataPointOwner, dataset: str, event: Mapping[str, Any]) -> None:
         """Check a point and take it."""
         index, blobs, doubles = checked(event)
         self._waiting.append(Point(owner, dataset, self._clock(), index, blobs, doubles))

@@ -19,16 +19,16 @@ from typing import Any, Protocol
 
 import structlog
 
-from dmarcworks import failpoints
 from dmarcworks.bindings.contracts import KV, Analytics, Objects, Queue, QueueMessage
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.problems import Problems
 from dmarcworks.errors import DmarcworksError, StoreError
-from dmarcworks.metrics import Metrics
+from dmarcworks.ingest.backpressure import FULL, never_full
+from dmarcworks.ingest.batching import BatchScheduler
+from dmarcworks.process import failpoints
+from dmarcworks.process.metrics import Metrics
 from dmarcworks.reports.bounds import Bounds
-from dmarcworks.workers.inbox import FULL, never_full
 from dmarcworks.workers.message import Message
-from dmarcworks.workers.turns import Turns
 
 log = structlog.get_logger("dmarcworks.worker")
 
@@ -170,7 +170,7 @@ class Consumer:
         batch: int = 50,
         lease: float = 300.0,
         max_retries: int = 5,
-        turns: Turns | None = None,
+        turns: BatchScheduler | None = None,
         helps: bool = False,
     ) -> None:
         self._worker = worker
@@ -178,7 +178,7 @@ class Consumer:
         self._batch = batch
         self._lease = lease
         self._max_retries = max_retries
-        self._turns = turns or Turns()
+        self._turns = turns or BatchScheduler()
         self._helps = helps
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from sqlalchemy import bindparam, text
 
-from dmarcworks.api.graphql.compile import ClickHouse, Question, Relational, statement
+from dmarcworks.api.graphql.compile import ClickHouse, CompiledQuery, Relational, statement
 from dmarcworks.api.graphql.refusal import Refusal
 from dmarcworks.bindings.contracts import Analytics, Database, QueryBounds
 from dmarcworks.errors import QueryError
@@ -26,7 +26,7 @@ _SETTINGS: dict[str, str | int] = {"output_format_json_quote_64bit_integers": 0,
 Rows = dict[str, list[Sequence[Any]]]
 
 
-class Stores:
+class GraphqlStores:
     """The two stores that nodes stand on."""
 
     def __init__(self, analytics: Analytics, database: Database, bounds: QueryBounds) -> None:
@@ -36,7 +36,7 @@ class Stores:
         self._bounds = QueryBounds(bounds.seconds, max(bounds.rows, 200_000), bounds.memory, extra)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def rows(self, question: Question) -> Rows:
+    async def rows(self, question: CompiledQuery) -> Rows:
         """Rows by zone ("" when zones are not asked apart), each in the order of `question.fields`."""
         if question.node.catalogue:
             found = await self._catalogue(question)
@@ -52,7 +52,7 @@ class Stores:
         """None of the account's queries is being answered."""
         self._turns.pop(account_id, None)
 
-    async def _report_rows(self, question: Question) -> list[Sequence[Any]]:
+    async def _report_rows(self, question: CompiledQuery) -> list[Sequence[Any]]:
         sql, bound = statement(question, ClickHouse())
         try:
             answer = await self._analytics.query(sql, bound.values, format="JSONCompactEachRow", bounds=self._bounds)
@@ -60,7 +60,7 @@ class Stores:
             raise self._explained(str(error)) from None
         return await asyncio.to_thread(_parsed, answer)
 
-    async def _catalogue(self, question: Question) -> list[Sequence[Any]]:
+    async def _catalogue(self, question: CompiledQuery) -> list[Sequence[Any]]:
         async with self._database.read() as connection:
             sql, bound = statement(question, Relational(connection.dialect.name))
             asked = text(sql).bindparams(*(bindparam(name, expanding=True) for name in bound.expanding))

@@ -1,7 +1,7 @@
 """A question of one node → one SELECT with every value bound; pure.
 
 Fields' expressions come from the node tables. Columns of the result: the domain (when several are asked at once),
-then the fields in the order of `Question.fields`. `Dialect` is what the stores say differently.
+then the fields in the order of `CompiledQuery.fields`. `Dialect` is what the stores say differently.
 """
 
 # ruff: noqa: S608 - the pieces put together here are our own constants; values are bound
@@ -19,7 +19,7 @@ _CONSTANT = {True: "1 = 1", False: "1 = 0"}
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class CompiledQuery:
     """What one node is asked. `zones`: ids that it may see (None: all of the account); `apart`: `limit` for each."""
 
     node: Node
@@ -33,7 +33,7 @@ class Question:
 
 
 @dataclass(slots=True)
-class Bound:
+class BoundValue:
     """Values by parameter name."""
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -51,11 +51,11 @@ class ClickHouse:
 
     name = "clickhouse"
 
-    def one(self, bound: Bound, kind: str, value: Any) -> str:
+    def one(self, bound: BoundValue, kind: str, value: Any) -> str:
         """A value in its place."""
         return f"{{{bound.add(value)}:{self._type(kind, value)}}}"
 
-    def many(self, bound: Bound, kind: str, values: tuple[Any, ...]) -> str:
+    def many(self, bound: BoundValue, kind: str, values: tuple[Any, ...]) -> str:
         """A list of values in its place."""
         return f"{{{bound.add(list(values))}:Array({self._type(kind, *values)})}}"
 
@@ -63,12 +63,12 @@ class ClickHouse:
         """An expression as it is compared and ordered."""
         return expression
 
-    def like(self, bound: Bound, expression: str, pattern: str) -> str:
+    def like(self, bound: BoundValue, expression: str, pattern: str) -> str:
         """% is any text, all else itself."""
         escaped = pattern.replace("\\", "\\\\").replace("_", "\\_")
         return f"{expression} LIKE {self.one(bound, STRING, escaped)}"
 
-    def has(self, bound: Bound, test: Test) -> str:
+    def has(self, bound: BoundValue, test: Test) -> str:
         """Array operators."""
         if test.operator == "_has":
             return f"has({test.field.compared}, {self.one(bound, STRING, test.value)})"
@@ -95,13 +95,13 @@ class Relational:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def one(self, bound: Bound, kind: str, value: Any) -> str:
+    def one(self, bound: BoundValue, kind: str, value: Any) -> str:
         """A value in its place."""
         name = bound.add(value)
         # A driver that goes by the column's type would refuse half a second beside whole ones.
         return f"CAST(:{name} AS DOUBLE PRECISION)" if kind == TIME else f":{name}"
 
-    def many(self, bound: Bound, kind: str, values: tuple[Any, ...]) -> str:
+    def many(self, bound: BoundValue, kind: str, values: tuple[Any, ...]) -> str:
         """A list of values in its place."""
         name = bound.add(list(values))
         bound.expanding.append(name)
@@ -113,7 +113,7 @@ class Relational:
         made = self._WHOLE.sub(whole, expression)
         return f'{made} COLLATE "C"' if kind == STRING and self.name != "sqlite" else made
 
-    def like(self, bound: Bound, expression: str, pattern: str) -> str:
+    def like(self, bound: BoundValue, expression: str, pattern: str) -> str:
         """% is any text, all else itself, letters as they are (SQLite's LIKE would not tell a from A)."""
         if self.name == "sqlite":
             glob = re.sub(r"[*?\[]", r"[\g<0>]", pattern).replace("%", "*")
@@ -121,7 +121,7 @@ class Relational:
         escaped = pattern.replace("\\", "\\\\").replace("_", "\\_")
         return f"{expression} LIKE {self.one(bound, STRING, escaped)}"
 
-    def has(self, bound: Bound, test: Test) -> str:
+    def has(self, bound: BoundValue, test: Test) -> str:
         """No field of the catalogue is a list, so that nothing can be in it."""
         return _CONSTANT[False]
 
@@ -129,9 +129,9 @@ class Relational:
 Dialect = ClickHouse | Relational
 
 
-def statement(question: Question, dialect: Dialect) -> tuple[str, Bound]:
+def statement(question: CompiledQuery, dialect: Dialect) -> tuple[str, BoundValue]:
     """The SELECT and its values."""
-    node, bound = question.node, Bound()
+    node, bound = question.node, BoundValue()
     where = [f"account_id = {dialect.one(bound, STRING, question.account_id)}"]
     conditions = sql(question.where, dialect, bound)
     make = _clickhouse if isinstance(dialect, ClickHouse) else _relational
@@ -141,11 +141,11 @@ def statement(question: Question, dialect: Dialect) -> tuple[str, Bound]:
     return make(question, dialect, bound, " AND ".join(f"({part})" for part in where)), bound
 
 
-def _in(expression: str, dialect: Dialect, bound: Bound, values: tuple[str, ...]) -> str:
+def _in(expression: str, dialect: Dialect, bound: BoundValue, values: tuple[str, ...]) -> str:
     return f"{expression} IN {dialect.many(bound, STRING, values)}" if values else _CONSTANT[False]
 
 
-def _pieces(question: Question, dialect: Dialect) -> tuple[str, str, str]:
+def _pieces(question: CompiledQuery, dialect: Dialect) -> tuple[str, str, str]:
     """Columns, GROUP BY and ORDER BY."""
     node = question.node
     columns = [f"{dialect.text(item.sql, '')} AS c{index}" for index, item in enumerate(question.fields)]
@@ -166,7 +166,7 @@ def _pieces(question: Question, dialect: Dialect) -> tuple[str, str, str]:
     return ", ".join([f"{node.zone} AS zone_" if question.apart else "'' AS zone_", *columns]), group, order
 
 
-def _clickhouse(question: Question, dialect: Dialect, bound: Bound, where: str) -> str:
+def _clickhouse(question: CompiledQuery, dialect: Dialect, bound: BoundValue, where: str) -> str:
     columns, group, order = _pieces(question, dialect)
     having = "" if group else _some(question)
     limit = dialect.one(bound, UINT, question.limit).replace("UInt64", "UInt32")
@@ -174,7 +174,7 @@ def _clickhouse(question: Question, dialect: Dialect, bound: Bound, where: str) 
     return f"SELECT {columns} FROM {question.node.table} WHERE {where}{group}{having}{order} LIMIT {limit}{by}"
 
 
-def _relational(question: Question, dialect: Dialect, bound: Bound, where: str) -> str:
+def _relational(question: CompiledQuery, dialect: Dialect, bound: BoundValue, where: str) -> str:
     columns, group, order = _pieces(question, dialect)
     having = "" if group else _some(question)
     limit = dialect.one(bound, UINT, question.limit)
@@ -189,12 +189,12 @@ def _relational(question: Question, dialect: Dialect, bound: Bound, where: str) 
     return " UNION ALL ".join(selects)
 
 
-def _some(question: Question) -> str:
+def _some(question: CompiledQuery) -> str:
     """A total without a dimension over no row is no group."""
     return "" if question.node.shape == "rows" else " HAVING COUNT(*) > 0"
 
 
-def sql(condition: Condition, dialect: Dialect, bound: Bound) -> str:
+def sql(condition: Condition, dialect: Dialect, bound: BoundValue) -> str:
     """A condition as SQL."""
     if isinstance(condition, All):
         parts = [sql(part, dialect, bound) for part in condition.parts]
@@ -204,7 +204,7 @@ def sql(condition: Condition, dialect: Dialect, bound: Bound) -> str:
     return _test(condition, dialect, bound)
 
 
-def _test(test: Test, dialect: Dialect, bound: Bound) -> str:
+def _test(test: Test, dialect: Dialect, bound: BoundValue) -> str:
     kind = test.field.kind
     if kind == STRINGS:
         return dialect.has(bound, test)
@@ -219,4 +219,4 @@ def _test(test: Test, dialect: Dialect, bound: Bound) -> str:
     return f"{expression} {_SIGNS[test.operator]} {dialect.one(bound, kind, test.value)}"
 
 
-__all__ = ["Bound", "ClickHouse", "Dialect", "Question", "Relational", "sql", "statement"]
+__all__ = ["BoundValue", "ClickHouse", "CompiledQuery", "Dialect", "Relational", "sql", "statement"]

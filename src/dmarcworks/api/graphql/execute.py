@@ -26,8 +26,8 @@ from graphql import (
 from graphql.execution.values import get_argument_values, get_variable_values
 
 from dmarcworks.api.graphql import limits
-from dmarcworks.api.graphql.ask import Rows, Stores
-from dmarcworks.api.graphql.compile import Question
+from dmarcworks.api.graphql.ask import GraphqlStores, Rows
+from dmarcworks.api.graphql.compile import CompiledQuery
 from dmarcworks.api.graphql.filters import FilterError, condition, order
 from dmarcworks.api.graphql.model import Node
 from dmarcworks.api.graphql.refusal import Refusal
@@ -40,7 +40,7 @@ from dmarcworks.catalogue.accounts import Domain
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class StatementRunner:
     """Who asks: an account, the domains of it that this one sees, whether that is some only, queries left."""
 
     account_id: str
@@ -50,7 +50,7 @@ class Asker:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class GraphqlBounds:
     """What a query may take."""
 
     depth: int = 10
@@ -62,7 +62,7 @@ class Bounds:
 class _Ask:
     """What a node in one place of the query asks."""
 
-    question: Question
+    question: CompiledQuery
     path: tuple[str, ...]
 
 
@@ -76,7 +76,7 @@ class Prepared:
     operation: Operation
 
 
-def prepare(query: str, variables: Mapping[str, Any], name: str | None, bounds: Bounds) -> Prepared:
+def prepare(query: str, variables: Mapping[str, Any], name: str | None, bounds: GraphqlBounds) -> Prepared:
     """Read and check a request; pure and bounded, but slow enough for a thread of its own."""
     limits.nesting(dict(variables))
     if len(query) > limits.TEXT:
@@ -106,13 +106,13 @@ def _definition(document: DocumentNode, name: str | None) -> OperationDefinition
     return found[0]
 
 
-class Engine:
+class GraphqlEngine:
     """Answers prepared requests out of the stores."""
 
-    def __init__(self, stores: Stores, bounds: Bounds, clock: Callable[[], float]) -> None:
+    def __init__(self, stores: GraphqlStores, bounds: GraphqlBounds, clock: Callable[[], float]) -> None:
         self._stores, self.bounds, self._clock = stores, bounds, clock
 
-    async def run(self, prepared: Prepared, asker: Asker) -> dict[str, Any]:
+    async def run(self, prepared: Prepared, asker: StatementRunner) -> dict[str, Any]:
         """The data; `Refusal` when anything in it fails."""
         run = _Run(prepared, asker, self.bounds, self._clock())
         root = run.operation.fields(prepared.definition.selection_set)
@@ -127,9 +127,9 @@ class Engine:
             data[key] = await asyncio.to_thread(viewer, rows)
         return data
 
-    async def _rows(self, run: _Run) -> dict[Question, Rows]:
+    async def _rows(self, run: _Run) -> dict[CompiledQuery, Rows]:
         """The answer to each question; the same question is asked once."""
-        found: dict[Question, Rows] = {}
+        found: dict[CompiledQuery, Rows] = {}
         for ask in run.asks:
             if ask.question not in found:
                 try:
@@ -139,13 +139,13 @@ class Engine:
         return found
 
 
-Later = Callable[[dict[Question, Rows]], Any]
+Later = Callable[[dict[CompiledQuery, Rows]], Any]
 
 
 class _Run:
     """One request: first everything is planned and bounded, then asked, then put together."""
 
-    def __init__(self, prepared: Prepared, asker: Asker, bounds: Bounds, now: float) -> None:
+    def __init__(self, prepared: Prepared, asker: StatementRunner, bounds: GraphqlBounds, now: float) -> None:
         self.operation, self.asker, self.bounds, self.now = prepared.operation, asker, bounds, now
         self.asks: list[_Ask] = []
         self._cost = 0
@@ -249,7 +249,7 @@ class _Run:
         tags: list[str] | None,
         limit: int,
         path: Sequence[str],
-    ) -> Question:
+    ) -> CompiledQuery:
         fields = tuple(shape.fields)
         orders = arguments.get("orderBy")
         try:
@@ -261,7 +261,7 @@ class _Run:
         all_of_it = tags is None and not self.asker.limited
         zones = None if all_of_it else tuple(sorted(self.asker.domains) if tags is None else tags)
         apart = tags is not None and len(tags) > 1
-        return Question(node, self.asker.account_id, zones, apart, fields, where, tuple(by), limit)
+        return CompiledQuery(node, self.asker.account_id, zones, apart, fields, where, tuple(by), limit)
 
     def _arguments(self, scope: str, selected: Selected, path: Sequence[str]) -> dict[str, Any]:
         kind = cast(GraphQLObjectType, schema().type_map[scope])

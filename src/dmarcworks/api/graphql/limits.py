@@ -43,7 +43,7 @@ _OPEN = frozenset({"fields", "inputFields", "interfaces", "possibleTypes"})
 
 
 @dataclass(slots=True)
-class _Walk:
+class _DepthWalk:
     fragments: Mapping[str, FragmentDefinitionNode]
     depth: int
     left: int = FIELDS
@@ -59,10 +59,10 @@ def measure(document: DocumentNode, depth: int) -> None:
         if isinstance(item, OperationDefinitionNode | FragmentDefinitionNode):
             # A fragment's own depth counts where it is used.
             own = depth if isinstance(item, OperationDefinitionNode) else INTROSPECTION_DEPTH
-            _visit(_Walk(named, own), item.selection_set, [], ())
+            _visit(_DepthWalk(named, own), item.selection_set, [], ())
 
 
-def _visit(walk: _Walk, selections: SelectionSetNode, path: list[str], inside: tuple[str, ...]) -> None:
+def _visit(walk: _DepthWalk, selections: SelectionSetNode, path: list[str], inside: tuple[str, ...]) -> None:
     for item in selections.selections:
         # Spreads count too: fragments of fragments double without a single field.
         walk.left -= 1
@@ -83,7 +83,7 @@ def _visit(walk: _Walk, selections: SelectionSetNode, path: list[str], inside: t
             _visit(walk, item.selection_set, path, inside)
 
 
-def _bounded(walk: _Walk, path: list[str]) -> None:
+def _bounded(walk: _DepthWalk, path: list[str]) -> None:
     introspects = path[0] in ("__schema", "__type")
     depth = INTROSPECTION_DEPTH if introspects else walk.depth
     if len(path) > depth:

@@ -18,15 +18,15 @@ from fastapi import APIRouter, Request, Response
 
 from dmarcworks.api import auth
 from dmarcworks.api.graphql import limits
-from dmarcworks.api.graphql.ask import Stores
-from dmarcworks.api.graphql.execute import Asker, Bounds, Engine, prepare
+from dmarcworks.api.graphql.ask import GraphqlStores
+from dmarcworks.api.graphql.execute import GraphqlBounds, GraphqlEngine, StatementRunner, prepare
 from dmarcworks.api.graphql.refusal import Refusal, envelope
 from dmarcworks.bindings.contracts import Analytics, Database, QueryBounds
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.errors import DmarcworksError
 from dmarcworks.settings import Settings
 
-__all__ = ["PATH", "Desk", "desk", "router"]
+__all__ = ["PATH", "GraphqlService", "desk", "router"]
 
 log = structlog.get_logger("dmarcworks.graphql")
 
@@ -42,7 +42,7 @@ class Catalogue(auth.Identities, Protocol):
         """The account's domains."""
 
 
-class Desk:
+class GraphqlService:
     """Where queries are asked, by whomever: an account's token, or a person on the dashboard."""
 
     def __init__(
@@ -52,14 +52,14 @@ class Desk:
         accounts: Catalogue,
         *,
         sql: QueryBounds,
-        bounds: Bounds | None = None,
+        bounds: GraphqlBounds | None = None,
         queries: int = 300,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.accounts = accounts
-        self._stores = Stores(analytics, database, sql)
-        self._bounds, self._clock = bounds or Bounds(), clock
-        self._engine = Engine(self._stores, self._bounds, clock)
+        self._stores = GraphqlStores(analytics, database, sql)
+        self._bounds, self._clock = bounds or GraphqlBounds(), clock
+        self._engine = GraphqlEngine(self._stores, self._bounds, clock)
         self._budget = limits.Budget(clock, queries)
         self._inside = limits.Inside(INSIDE)
 
@@ -94,7 +94,7 @@ class Desk:
             own = {domain.id: domain for domain in await self.accounts.domains(account_id)}
             if domains is not None:
                 own = {domain_id: own[domain_id] for domain_id in domains if domain_id in own}
-            asker = Asker(account_id, own, domains is not None, self._budget.left(key))
+            asker = StatementRunner(account_id, own, domains is not None, self._budget.left(key))
             return await self._engine.run(prepared, asker)
         finally:
             if self._inside.leave(account_id):
@@ -122,13 +122,15 @@ class Desk:
         return self.refused(str(error), (), status)
 
 
-def desk(settings: Settings, database: Database, accounts: Catalogue, analytics: Analytics, sql: QueryBounds) -> Desk:
+def desk(
+    settings: Settings, database: Database, accounts: Catalogue, analytics: Analytics, sql: QueryBounds
+) -> GraphqlService:
     """The desk with the settings' bounds."""
-    bounds = Bounds(settings.graphql_depth, settings.graphql_rows, settings.graphql_cost)
-    return Desk(analytics, database, accounts, sql=sql, bounds=bounds, queries=settings.graphql_queries)
+    bounds = GraphqlBounds(settings.graphql_depth, settings.graphql_rows, settings.graphql_cost)
+    return GraphqlService(analytics, database, accounts, sql=sql, bounds=bounds, queries=settings.graphql_queries)
 
 
-def router(desk: Desk) -> APIRouter:
+def router(desk: GraphqlService) -> APIRouter:
     """The route."""
     routes = APIRouter()
 

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, JsonValue
 
 from dmarcworks.api.rest.examples import ID, RUA
-from dmarcworks.catalogue.activity import Bucket, Line
+from dmarcworks.catalogue.activity import ActivityLine, Bucket
 
 __all__ = ["ActivityOut", "ActivityPage", "ActivityStep", "ActivitySummary", "Outcome"]
 
@@ -49,7 +49,7 @@ class ActivityOut(BaseModel):
     arc: str = Field(description="The same for ARC.", examples=["none"])
 
     @classmethod
-    def of(cls, line: Line) -> ActivityOut:
+    def of(cls, line: ActivityLine) -> ActivityOut:
         """From the catalogue."""
         return cls(**{**asdict(line), "time": line.time.isoformat()})
 

@@ -13,15 +13,15 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from dmarcworks.analytics.questions import Questions
+from dmarcworks.analytics.questions.all import Questions
 from dmarcworks.api import auth
 from dmarcworks.bindings.contracts import Analytics, Objects
 from dmarcworks.catalogue.accounts import Accounts, Domain, Token
 from dmarcworks.catalogue.activity import Activity
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit
+from dmarcworks.catalogue.dead_letters import Letters
 from dmarcworks.catalogue.idempotency import Idempotency
-from dmarcworks.catalogue.letters import Letters
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.problems import ProblemRow, Problems
 from dmarcworks.catalogue.queries import QueryLog

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from dmarcworks.api import auth
 from dmarcworks.errors import DmarcworksError
 
-__all__ = ["MEDIA", "FieldError", "ProblemDetails", "RefusedError", "install"]
+__all__ = ["MEDIA", "FieldError", "ProblemDetails", "RestError", "install"]
 
 log = structlog.get_logger("dmarcworks.rest")
 
@@ -42,7 +42,7 @@ class ProblemDetails(BaseModel):
     errors: list[FieldError] = Field([], description="What is wrong with the request, thing by thing.")
 
 
-class RefusedError(DmarcworksError):
+class RestError(DmarcworksError):
     """A refusal that HTTP has a status of its own for (409, 412, 422 …)."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -60,7 +60,7 @@ def install(app: FastAPI) -> None:
 
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, DmarcworksError)
-    if isinstance(error, RefusedError):
+    if isinstance(error, RestError):
         return _answer(error.status, str(error))
     simple = auth.refusal(error)
     kept = {name: simple.headers[name] for name in ("www-authenticate", "retry-after") if name in simple.headers}

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
-from dmarcworks.analytics.export import Wanted, blocks, columns, lines, schema
+from dmarcworks.analytics.export import ExportRequest, blocks, columns, lines, schema
 from dmarcworks.analytics.tables import DMARC_REPORTS, FAILURE_REPORTS, TLS_REPORTS, Table
 from dmarcworks.api.rest.deps import Reader
 from dmarcworks.api.rest.download import HEADERS
@@ -37,7 +37,7 @@ Kind = Annotated[
 Format = Annotated[Literal["csv", "jsonl", "parquet"], Query(description="What to make of the rows.")]
 
 
-class _Writer(Protocol):
+class _RowWriter(Protocol):
     """Turns blocks into bytes of a format; each method blocks, and gives back what is ready."""
 
     def head(self) -> bytes: ...
@@ -145,7 +145,7 @@ async def export(
     """
     days(first, last)
     table = TABLES[kind]
-    wanted = Wanted(caller.account_id, await caller.domain_ids(domain), first, last)
+    wanted = ExportRequest(caller.account_id, await caller.domain_ids(domain), first, last)
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="dmarcworks-{kind}.{format}"'}
     stream = _stream(caller.deps.analytics, table, wanted, format)
     # The first block before the first byte: a store that is away is an answer of its own, not a broken stream.
@@ -159,12 +159,12 @@ async def _after(start: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byte
         yield chunk
 
 
-async def _stream(analytics: Analytics, table: Table, wanted: Wanted, form: str) -> AsyncIterator[bytes]:
+async def _stream(analytics: Analytics, table: Table, wanted: ExportRequest, form: str) -> AsyncIterator[bytes]:
     if form == "jsonl":
         async for chunk in lines(analytics, table, wanted):
             yield chunk
         return
-    writer: _Writer = _Csv(table) if form == "csv" else _Parquet(table)
+    writer: _RowWriter = _Csv(table) if form == "csv" else _Parquet(table)
     before = writer.head()
     async for block in blocks(analytics, table, wanted, flat=form == "csv"):
         yield before + await asyncio.to_thread(writer.block, block)

@@ -15,9 +15,9 @@ from dmarcworks.api.rest.examples import ID, KEY, RUA, WHEN
 from dmarcworks.catalogue.accounts import Account, Domain, Token, User
 from dmarcworks.catalogue.arrivals import ReportRow
 from dmarcworks.catalogue.audit import AuditRow
-from dmarcworks.catalogue.dns import records
 from dmarcworks.catalogue.problems import ProblemRow
 from dmarcworks.catalogue.queries import LogLine
+from dmarcworks.catalogue.setup_records import records
 
 Scope = Literal["read", "write", "admin"]
 _WARNINGS = 200

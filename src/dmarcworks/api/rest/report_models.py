@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from dmarcworks.analytics.questions import RecordRow
-from dmarcworks.analytics.questions_more import FailureRow, TlsPolicyRow
+from dmarcworks.analytics.questions.all import RecordRow
+from dmarcworks.analytics.questions.reports import FailureRow, TlsPolicyRow
 from dmarcworks.api.rest.models import ReportOut
 
 

@@ -14,7 +14,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from dmarcworks.api.rest.deps import RestDeps, authenticated
-from dmarcworks.api.rest.errors import RefusedError
+from dmarcworks.api.rest.errors import RestError
 from dmarcworks.errors import BoundError
 
 __all__ = ["BODY_BYTES", "Route", "UploadRoute"]
@@ -60,7 +60,7 @@ class Route(APIRoute):
             if key is None:
                 return await inner(bounded)
             if not 0 < len(key) <= KEY_CHARACTERS or not (key.isascii() and key.isprintable()):
-                raise RefusedError(422, f"an Idempotency-Key has 1 to {KEY_CHARACTERS} printable characters of ASCII")
+                raise RestError(422, f"an Idempotency-Key has 1 to {KEY_CHARACTERS} printable characters of ASCII")
             return await _once(deps, token.id, key, bounded, body, inner)
 
         return handler
@@ -84,9 +84,9 @@ async def _once(
     digest = hashlib.sha256(head.encode() + b"\n\n" + body).hexdigest()
     begun = await deps.idempotency.begin(token_id, key, digest)
     if begun.outcome == "other":
-        raise RefusedError(422, "this Idempotency-Key was used for another request")
+        raise RestError(422, "this Idempotency-Key was used for another request")
     if begun.outcome == "running":
-        raise RefusedError(409, "the first request with this Idempotency-Key is not done yet; try again in a moment")
+        raise RestError(409, "the first request with this Idempotency-Key is not done yet; try again in a moment")
     if begun.outcome == "done":
         return Response(begun.body, begun.status, {**begun.headers, "Idempotency-Replayed": "true"})
     try:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from fastapi import Request, Response
 from pydantic import BaseModel
 
-from dmarcworks.api.rest.errors import RefusedError
+from dmarcworks.api.rest.errors import RestError
 
 __all__ = ["SecretResponse", "answer", "etag", "require_match", "secret"]
 
@@ -50,13 +50,13 @@ def secret(model: BaseModel, kept: BaseModel, headers: Mapping[str, str]) -> Res
 
 
 def require_match(request: Request, model: BaseModel) -> None:
-    """`RefusedError` 412 when If-Match names another state of the thing than it has."""
+    """`RestError` 412 when If-Match names another state of the thing than it has."""
     wanted = request.headers.get("if-match")
     if wanted is None or wanted.strip() == "*":
         return
     strong = {match[2] for match in _TAG.finditer(wanted) if match[1] is None}
     if etag(model)[1:-1] not in strong:
-        raise RefusedError(412, "it has changed since you read it; read it again")
+        raise RestError(412, "it has changed since you read it; read it again")
 
 
 def _bytes(model: BaseModel) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from dmarcworks.catalogue.activity import OUTCOMES
-from dmarcworks.dashboard import timeline
+from dmarcworks.dashboard import mail_timeline
 from dmarcworks.dashboard.pages.route import GET, Route
 from dmarcworks.dashboard.web import Site, Visit, url
 from dmarcworks.errors import NotFoundError
@@ -47,9 +47,9 @@ def routes(site: Site) -> list[Route]:
             total={name: sum(bucket.outcomes.get(name, 0) for bucket in buckets) for name in OUTCOMES},
             received=sum(bucket.received for bucket in buckets),
             buckets=[bucket for bucket in buckets if bucket.received],
-            chart=timeline.bars(buckets, step, lambda bucket: _link(bucket.start, step)),
-            stack=timeline.STACK,
-            spans=timeline.SPANS,
+            chart=mail_timeline.bars(buckets, step, lambda bucket: _link(bucket.start, step)),
+            stack=mail_timeline.STACK,
+            spans=mail_timeline.SPANS,
             span=span,
             scope=scope,
             first=first,
@@ -78,10 +78,10 @@ def _range(visit: Visit, now: datetime) -> tuple[datetime, datetime, int, str]:
     """First and last moment, seconds per bar, and the preset's key ("" for a range of one's own)."""
     first, last = _moment(visit.query("since")), _moment(visit.query("until"))
     if first and last and timedelta() < last - first <= _LONGEST:
-        return first, last, timeline.step_for(last - first), ""
+        return first, last, mail_timeline.step_for(last - first), ""
     wanted = visit.query("span", STANDARD)
-    span = next((span for span in timeline.SPANS if span.key == wanted), None)
-    span = span or next(span for span in timeline.SPANS if span.key == STANDARD)
+    span = next((span for span in mail_timeline.SPANS if span.key == wanted), None)
+    span = span or next(span for span in mail_timeline.SPANS if span.key == STANDARD)
     # Steps begin on the round minute, hour or day; the last one is under way.
     end = datetime.fromtimestamp((int(now.timestamp()) // span.step + 1) * span.step, UTC)
     return end - span.length, end, span.step, span.key

@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
-from dmarcworks.catalogue import dns
+from dmarcworks.catalogue import setup_records
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.dashboard import charts, format
 from dmarcworks.dashboard.pages.route import GET, Route
@@ -81,7 +81,7 @@ def routes(site: Site) -> list[Route]:
     async def setup(visit: Visit) -> Response:
         domain = await find(site, visit)
         return await site.page(
-            visit, "setup.html", domain=domain, records=dns.records(domain.name, domain.rua, deps.hostname)
+            visit, "setup.html", domain=domain, records=setup_records.records(domain.name, domain.rua, deps.hostname)
         )
 
     async def sources(visit: Visit) -> Response:
@@ -174,7 +174,7 @@ async def _seen(site: Site, domain: Domain) -> str:
 
 async def _overview(site: Site, visit: Visit, domain: Domain, seen: str) -> dict[str, Any]:
     deps, account = site.deps, domain.account_id
-    records = dns.records(domain.name, domain.rua, deps.hostname)
+    records = setup_records.records(domain.name, domain.rua, deps.hostname)
     last_report = await deps.arrivals.last_report(account, domain.id)
     days, newest = await period_of(site, visit, domain)
     values: dict[str, Any] = {

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
-from dmarcworks.analytics.questions import DomainVolume
+from dmarcworks.analytics.questions.all import DomainVolume
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.dashboard import charts, format
 from dmarcworks.dashboard.pages.route import GET, POST, Route
@@ -30,7 +30,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class DomainLine:
     """A domain's line in the list."""
 
     domain: Domain
@@ -64,7 +64,7 @@ def routes(site: Site) -> list[Route]:
         counts = await deps.problems.counts(account)
         shown = found[(page - 1) * PAGE : page * PAGE]
         last = await deps.arrivals.last_reports(account, [domain.id for domain in shown])
-        lines = [Line(item, volumes.get(item.id), last.get(item.id), counts.get(item.id, 0)) for item in shown]
+        lines = [DomainLine(item, volumes.get(item.id), last.get(item.id), counts.get(item.id, 0)) for item in shown]
         return await site.page(
             visit,
             "domains.html",

@@ -15,7 +15,7 @@ from dmarcworks.api.graphql.model import Node
 from dmarcworks.api.graphql.refusal import Refusal
 from dmarcworks.api.graphql.router import decoded
 from dmarcworks.api.graphql.schema import NODES
-from dmarcworks.dashboard.pages.graphql_examples import EXAMPLES, Example
+from dmarcworks.dashboard.pages.graphql_examples import EXAMPLES, GraphqlExample
 from dmarcworks.dashboard.pages.route import GET, POST, Route
 from dmarcworks.dashboard.web import Site, Visit
 
@@ -32,7 +32,9 @@ def routes(site: Site) -> list[Route]:
     """The pages of this module."""
     graphs = site.deps.graphs
 
-    async def page(visit: Visit, example: Example, query: str, variables: str, answer: str, status: int) -> Response:
+    async def page(
+        visit: Visit, example: GraphqlExample, query: str, variables: str, answer: str, status: int
+    ) -> Response:
         return await site.page(
             visit,
             "graphql.html",

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class GraphqlExample:
     """A query; `variables` of an account, its first domain and today."""
 
     key: str
@@ -27,7 +27,7 @@ def _account(account: str, zone: str, today: date) -> dict[str, Any]:
 
 
 EXAMPLES = (
-    Example(
+    GraphqlExample(
         "sources",
         "Who sends",
         """query Sources($zone: String!, $since: Date!) {
@@ -46,7 +46,7 @@ EXAMPLES = (
 }""",
         _zone,
     ),
-    Example(
+    GraphqlExample(
         "days",
         "Day by day",
         """query Days($zone: String!, $since: Date!) {
@@ -63,7 +63,7 @@ EXAMPLES = (
 }""",
         _zone,
     ),
-    Example(
+    GraphqlExample(
         "failing",
         "What fails",
         """query Failing($zone: String!, $since: Date!) {
@@ -77,7 +77,7 @@ EXAMPLES = (
 }""",
         _zone,
     ),
-    Example(
+    GraphqlExample(
         "account",
         "All domains",
         """query Account($account: String!) {
@@ -95,7 +95,7 @@ EXAMPLES = (
 }""",
         _account,
     ),
-    Example(
+    GraphqlExample(
         "limits",
         "Limits",
         """query Limits($zone: String!) {

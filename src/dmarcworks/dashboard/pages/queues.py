@@ -9,7 +9,7 @@ from __future__ import annotations
 from starlette.responses import RedirectResponse, Response
 
 from dmarcworks.bindings.worker_queue import Dead
-from dmarcworks.catalogue.letters import excerpt
+from dmarcworks.catalogue.dead_letters import excerpt
 from dmarcworks.dashboard.pages.route import GET, POST, Route
 from dmarcworks.dashboard.web import Handler, Site, Visit, url
 from dmarcworks.errors import DeniedError, NotFoundError

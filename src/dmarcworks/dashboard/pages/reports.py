@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from starlette.responses import Response
 
-from dmarcworks.analytics.questions import RecordPage
-from dmarcworks.analytics.questions_more import TlsPage
+from dmarcworks.analytics.questions.all import RecordPage
+from dmarcworks.analytics.questions.reports import TlsPage
 from dmarcworks.analytics.schema import day_of
 from dmarcworks.catalogue.arrivals import ReportRow
 from dmarcworks.dashboard.pages.domain import find

@@ -16,7 +16,7 @@ from dmarcworks.analytics.schema import ASKED
 from dmarcworks.catalogue.queries import LOG_TEXT, NAME_LETTERS
 from dmarcworks.dashboard.pages.route import GET, POST, Route
 from dmarcworks.dashboard.pages.sql_examples import EXAMPLES
-from dmarcworks.dashboard.result import SHOWN, Result, cell, chart, csv_of, script_json
+from dmarcworks.dashboard.sql_result import SHOWN, Result, cell, chart, csv_of, script_json
 from dmarcworks.dashboard.web import Site, Visit
 from dmarcworks.errors import BoundError, NotFoundError, QueryError, UsageError
 

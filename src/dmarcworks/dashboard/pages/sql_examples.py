@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class SqlExample:
     """A statement with a name."""
 
     key: str
@@ -15,32 +15,32 @@ class Example:
 
 
 EXAMPLES = (
-    Example(
+    SqlExample(
         "days",
         "By day",
         "SELECT day, dmarc, sum(count) AS messages\nFROM dmarc_reports\nWHERE day >= today() - INTERVAL 30 DAY\n"
         "GROUP BY day, dmarc\nORDER BY day",
     ),
-    Example(
+    SqlExample(
         "reporters",
         "Reporters",
         "SELECT org_name AS reporter, sum(count) AS messages\nFROM dmarc_reports\n"
         "GROUP BY reporter\nORDER BY messages DESC\nLIMIT 20",
     ),
-    Example(
+    SqlExample(
         "failing",
         "What fails",
         "SELECT source_ip, header_from, sum(count) AS messages\nFROM dmarc_reports\nWHERE dmarc = 'fail'\n"
         "GROUP BY source_ip, header_from\nORDER BY messages DESC\nLIMIT 100",
     ),
-    Example(
+    SqlExample(
         "selectors",
         "DKIM selectors",
         "SELECT one.domain AS signer, one.selector AS selector, one.result AS result, sum(count) AS messages\n"
         "FROM (SELECT count, arrayJoin(dkim) AS one FROM dmarc_reports)\n"
         "GROUP BY signer, selector, result\nORDER BY messages DESC\nLIMIT 100",
     ),
-    Example(
+    SqlExample(
         "tls",
         "TLS",
         "SELECT day, sum(successful_sessions) AS successful, sum(failed_sessions) AS failed\nFROM tls_reports\n"

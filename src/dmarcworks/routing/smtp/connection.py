@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 import structlog
 
 from dmarcworks.routing.smtp import replies
-from dmarcworks.routing.smtp.limits import Limits, plain_address
+from dmarcworks.routing.smtp.limits import SmtpLimits, plain_address
 from dmarcworks.routing.smtp.listeners import Listener
 from dmarcworks.routing.smtp.session import Delivery, Next, Recipient, Session, SmtpBounds
 from dmarcworks.routing.smtp.tls import Certificate
@@ -28,7 +28,7 @@ HANDSHAKE_SECONDS = 30.0
 _LAST_WORDS_SECONDS = 2.0
 
 
-class Owner(Protocol):
+class ConnectionOwner(Protocol):
     """What a connection needs of its server."""
 
     hostname: str
@@ -36,7 +36,7 @@ class Owner(Protocol):
     recipient: Recipient
     deliver: Delivery
     certificate: Certificate | None
-    limits: Limits
+    limits: SmtpLimits
     closing: bool
     transfer: int
     connections: set[Connection]
@@ -52,7 +52,7 @@ class _Gone(Exception):
 class Connection(asyncio.Protocol):
     """A conversation with one client; `admitted` is its address when it was counted in already."""
 
-    def __init__(self, owner: Owner, listener: Listener, admitted: str | None = None) -> None:
+    def __init__(self, owner: ConnectionOwner, listener: Listener, admitted: str | None = None) -> None:
         self._owner = owner
         self._listener = listener
         self._address = admitted

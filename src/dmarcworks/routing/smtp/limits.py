@@ -18,15 +18,15 @@ _MINUTE = 60.0
 _REMEMBERED = 10_000
 
 
-class Limits:
+class SmtpLimits:
     """Counts connections; `clock` tells seconds that only grow."""
 
     def __init__(self, bounds: SmtpBounds, clock: Callable[[], float]) -> None:
         self._bounds = bounds
         self.total = 0
         self.per_address: Counter[str] = Counter()
-        self._arrivals = Rate(bounds.connections_per_minute, clock)
-        self._mails = Rate(bounds.mails_per_minute, clock)
+        self._arrivals = SmtpRate(bounds.connections_per_minute, clock)
+        self._mails = SmtpRate(bounds.mails_per_minute, clock)
 
     def enter(self, address: str) -> str | None:
         """Count a new connection; the reply that refuses it, or None. Who was let in must `leave`."""
@@ -57,7 +57,7 @@ class Limits:
         return not group or self._mails.take(group)
 
 
-class Rate:
+class SmtpRate:
     """So many a minute per key: a bucket that holds a minute's worth and fills steadily. 0 is no limit."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:

@@ -84,7 +84,7 @@ def parse_networks(text: str, setting: str) -> list[Network]:
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class BoundListener:
     """A listener with its socket, bound to the real address; another process may own it."""
 
     listener: Listener
@@ -92,18 +92,18 @@ class Bound:
     owned: bool = True
 
 
-def bind(listener: Listener, *, shared: bool = False) -> list[Bound]:
+def bind(listener: Listener, *, shared: bool = False) -> list[BoundListener]:
     """Bind what the listener names (a name may have several addresses); with `shared` other processes may too."""
     if listener.path:
-        return [Bound(listener, _unix(listener))]
-    bound: list[Bound] = []
+        return [BoundListener(listener, _unix(listener))]
+    bound: list[BoundListener] = []
     port = listener.port
     try:
         for family, _, _, _, address in socket.getaddrinfo(
             listener.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         ):
             opened = socket.socket(family, socket.SOCK_STREAM)
-            bound.append(Bound(listener, opened))
+            bound.append(BoundListener(listener, opened))
             opened.setblocking(False)
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if shared:
@@ -112,7 +112,7 @@ def bind(listener: Listener, *, shared: bool = False) -> list[Bound]:
                 opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             opened.bind((address[0], port, *address[2:]))
             port = opened.getsockname()[1]
-            bound[-1] = Bound(replace(listener, host=str(address[0]), port=port), opened)
+            bound[-1] = BoundListener(replace(listener, host=str(address[0]), port=port), opened)
     except OSError as error:
         for one in bound:
             one.socket.close()
@@ -122,7 +122,7 @@ def bind(listener: Listener, *, shared: bool = False) -> list[Bound]:
     return bound
 
 
-def listen(bound: Bound) -> None:
+def listen(bound: BoundListener) -> None:
     """Let connections come in."""
     bound.socket.listen(_BACKLOG)
 
@@ -159,7 +159,7 @@ def _remove_stale(path: Path) -> None:
         probe.close()
 
 
-def remove(bound: Bound) -> None:
+def remove(bound: BoundListener) -> None:
     """Close the socket; a Unix one's name goes too, if it is ours."""
     bound.socket.close()
     if bound.listener.path and bound.owned:

@@ -18,8 +18,8 @@ import structlog
 
 from dmarcworks.errors import SettingsError
 from dmarcworks.routing.smtp.connection import HANDSHAKE_SECONDS, Connection
-from dmarcworks.routing.smtp.limits import Limits, plain_address
-from dmarcworks.routing.smtp.listeners import Bound, Listener, Network, bind, listen, remove
+from dmarcworks.routing.smtp.limits import SmtpLimits, plain_address
+from dmarcworks.routing.smtp.listeners import BoundListener, Listener, Network, bind, listen, remove
 from dmarcworks.routing.smtp.proxy import ProxyError, read_header
 from dmarcworks.routing.smtp.session import Delivery, Recipient, SmtpBounds
 from dmarcworks.routing.smtp.tls import Certificate
@@ -51,11 +51,11 @@ class SmtpServer:
         self.recipient = recipient
         self.deliver = deliver
         self.certificate = certificate
-        self.limits = Limits(bounds, asyncio.get_running_loop().time)
+        self.limits = SmtpLimits(bounds, asyncio.get_running_loop().time)
         self.connections: set[Connection] = set()
         self.transfer = 0
         self.closing = False
-        self.bound: list[Bound] = []
+        self.bound: list[BoundListener] = []
         self._servers: list[asyncio.Server] = []
         self._accepting: list[asyncio.Task[None]] = []
         self._arriving: set[asyncio.Task[None]] = set()
@@ -81,7 +81,7 @@ class SmtpServer:
         """The first listener's real port."""
         return self.bound[0].listener.port if self.bound else self._listeners[0].port
 
-    async def start(self, bound: Sequence[Bound] | None = None) -> None:
+    async def start(self, bound: Sequence[BoundListener] | None = None) -> None:
         """Listen, on sockets of its own or on those handed in. `SettingsError` when an address cannot be had."""
         try:
             for listener in self._listeners if bound is None else ():
@@ -95,7 +95,7 @@ class SmtpServer:
             await self._shut()
             raise
 
-    async def _open(self, bound: Bound) -> None:
+    async def _open(self, bound: BoundListener) -> None:
         loop, listener = asyncio.get_running_loop(), bound.listener
         listen(bound)
         if listener.proxy or listener.tls:
@@ -106,7 +106,7 @@ class SmtpServer:
         else:
             self._servers.append(await loop.create_server(lambda: Connection(self, listener), sock=bound.socket))
 
-    async def _accept(self, bound: Bound) -> None:
+    async def _accept(self, bound: BoundListener) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:

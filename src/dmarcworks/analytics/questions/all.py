@@ -1,0 +1,79 @@
+"""The questions that the product asks of its report rows, one method each, typed in and out.
+
+Every figure counts messages (the sum of the records' counts), exactly; days are UTC days of a report's begin, first
+and last inclusive. Each statement names one account first, which is the sort key's first column: nobody else's rows
+are read. Every value, and above all a stranger's text, is bound by the engine, never pasted into a statement. The
+questions stand by subject in `questions_*.py`; dashboard, REST and GraphQL ask through `Questions`.
+"""
+
+from __future__ import annotations
+
+from dmarcworks.analytics.questions.failures import FailureDay, FailureQuestions, FailureSource
+from dmarcworks.analytics.questions.policy import DispositionVolume, PolicyEffect, PolicyQuestions, ReasonVolume
+from dmarcworks.analytics.questions.reports import FailureRow, KindQuestions, TlsPage, TlsPolicyRow
+from dmarcworks.analytics.questions.scope import Counted, Domains, Slice, SlicePage
+from dmarcworks.analytics.questions.senders import SelectorVolume, SenderQuestions, SenderVolume
+from dmarcworks.analytics.questions.sources import (
+    ORDERS,
+    RESULTS,
+    RecordPage,
+    RecordRow,
+    Seen,
+    SourcePage,
+    SourceQuestions,
+    SourceVolume,
+)
+from dmarcworks.analytics.questions.tls import TlsDay, TlsFailureVolume, TlsPolicyVolume, TlsQuestions
+from dmarcworks.analytics.questions.volume import (
+    Change,
+    DayVolume,
+    DomainVolume,
+    Figures,
+    ReporterVolume,
+    VolumeQuestions,
+)
+
+__all__ = [
+    "ORDERS",
+    "RESULTS",
+    "Change",
+    "Counted",
+    "DayVolume",
+    "DispositionVolume",
+    "DomainVolume",
+    "Domains",
+    "FailureDay",
+    "FailureRow",
+    "FailureSource",
+    "Figures",
+    "PolicyEffect",
+    "Questions",
+    "ReasonVolume",
+    "RecordPage",
+    "RecordRow",
+    "ReporterVolume",
+    "Seen",
+    "SelectorVolume",
+    "SenderVolume",
+    "Slice",
+    "SlicePage",
+    "SourcePage",
+    "SourceVolume",
+    "TlsDay",
+    "TlsFailureVolume",
+    "TlsPage",
+    "TlsPolicyRow",
+    "TlsPolicyVolume",
+]
+
+
+class Questions(
+    VolumeQuestions,
+    SourceQuestions,
+    SenderQuestions,
+    PolicyQuestions,
+    TlsQuestions,
+    FailureQuestions,
+    KindQuestions,
+):
+    """All questions, over one store."""

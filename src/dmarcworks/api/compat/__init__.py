@@ -1,0 +1,1 @@
+"""The paths of the original platform's HTTP API, so that its clients work here."""

@@ -1,0 +1,108 @@
+"""`/client/v4/zones/{zone}/email/security/dmarc-reports` as the original's clients call it: GET, and PATCH {"enabled"}.
+
+A zone is one of our domains, its id the domain's. Answers stand in the original's envelope `{success, errors, messages,
+result}`; a zone of another account, or one that the token is not for, is 404. Disabling refuses mail; nothing is lost.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from dmarcworks.api import auth
+from dmarcworks.catalogue.accounts import Accounts, Domain
+from dmarcworks.catalogue.setup_records import records
+from dmarcworks.errors import BoundError, DmarcworksError, NotFoundError, UsageError
+
+__all__ = ["PATH", "router"]
+
+PATH = "/client/v4/zones/{zone}/email/security/dmarc-reports"
+BODY_BYTES = 64 * 1024
+_CODES = {400: 1001, 401: 10000, 403: 10000, 404: 1003, 413: 1004, 429: 10429, 503: 10503}
+
+
+def router(accounts: Accounts, hostname: str) -> APIRouter:
+    """Routes for GET and PATCH of the path."""
+    routes = APIRouter()
+
+    async def show(request: Request, zone: str) -> JSONResponse:
+        try:
+            domain = await _domain(request, accounts, zone, "read")
+        except DmarcworksError as error:
+            return _failed(error)
+        return _answer(domain, hostname)
+
+    async def change(request: Request, zone: str) -> JSONResponse:
+        try:
+            domain = await _domain(request, accounts, zone, "write")
+            domain = await accounts.enable_domain(domain, await _enabled(request))
+        except DmarcworksError as error:
+            return _failed(error)
+        return _answer(domain, hostname)
+
+    routes.add_api_route(PATH, show, methods=["GET"], include_in_schema=False)
+    routes.add_api_route(PATH, change, methods=["PATCH"], include_in_schema=False)
+    return routes
+
+
+async def _domain(request: Request, accounts: Accounts, zone: str, scope: str) -> Domain:
+    token = await auth.token(request, accounts, scope)
+    found = await accounts.domain(token.account_id, zone) if zone.isascii() and zone.isalnum() else None
+    if found is None or found.id != zone or not token.sees(found.id):
+        raise NotFoundError("there is no such zone")
+    return found
+
+
+async def _enabled(request: Request) -> bool:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES:
+            raise BoundError(f"the body is larger than {BODY_BYTES} bytes")
+    try:
+        enabled = json.loads(body)["enabled"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        enabled = None
+    if not isinstance(enabled, bool):
+        raise UsageError('send {"enabled": true} or {"enabled": false}')
+    return enabled
+
+
+def _answer(domain: Domain, hostname: str) -> JSONResponse:
+    local = domain.rua.partition("@")[0]
+    result = {
+        "enabled": domain.enabled,
+        "id": local,
+        "tag": local,
+        "rua": domain.rua,
+        "zone_tag": domain.id,
+        "zone_name": domain.name,
+        "created": domain.created.isoformat(),
+        "records": [
+            {"name": record.name, "type": record.type, "content": record.value}
+            for record in records(domain.name, domain.rua, hostname)
+        ],
+    }
+    return _envelope(200, result=result)
+
+
+def _failed(error: DmarcworksError) -> JSONResponse:
+    simple = auth.refusal(error)
+    told = json.loads(bytes(simple.body))["errors"][0]["message"]
+    kept = {name: simple.headers[name] for name in ("www-authenticate", "retry-after") if name in simple.headers}
+    code = _CODES.get(simple.status_code, 1000)
+    return _envelope(simple.status_code, errors=[{"code": code, "message": told}], headers=kept)
+
+
+def _envelope(
+    status: int,
+    *,
+    result: dict[str, Any] | None = None,
+    errors: list[dict[str, Any]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    content = {"success": not errors, "errors": errors or [], "messages": [], "result": result}
+    return JSONResponse(content, status, {**(headers or {}), "Cache-Control": "no-store"})

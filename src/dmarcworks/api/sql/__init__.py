@@ -1,0 +1,1 @@
+"""The SQL API: strangers' SQL checked and rewritten, run within bounds and logged."""

@@ -1,0 +1,219 @@
+"""The desk where SQL is asked, by whomever: a token over HTTP, a person on the dashboard, the operator's command.
+
+A text and an account in, the result's bytes out, or `QueryError` with a sentence for the person who asked. The engine
+runs read-only and bounded. An account's statements run one after the other, so that its neighbours' come in between;
+a few may wait, the next is refused (`TooManyStatementsError`). Each is noted in the query log, refused ones too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import io
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dmarcworks.analytics.schema import ASKED
+from dmarcworks.api.sql import sums
+from dmarcworks.api.sql.allow import TEXT_BYTES, Statement, compile_sql
+from dmarcworks.api.sql.functions import FORMATS
+from dmarcworks.api.sql.refusals import suggest
+from dmarcworks.bindings.contracts import Analytics, QueryBounds
+from dmarcworks.catalogue.queries import LoggedQuery
+from dmarcworks.errors import BoundError, DmarcworksError, QueryError
+
+WAITING = 8
+# Statements of all accounts that run side by side: fewer than the store answers, so that the dashboard's come through.
+AT_ONCE = 2
+
+_MEDIA = dict(FORMATS.values())
+_COLUMNS = tuple(
+    name
+    for table in ASKED.values()
+    for name in (*(column.name for column in table.columns), *(alias.name for alias in table.aliases))
+)
+# Dates are UTC for everyone; integers are numbers in JSON; what the engine took for it is nobody's business.
+_SETTINGS: dict[str, str | int] = {
+    "session_timezone": "UTC",
+    "output_format_json_quote_64bit_integers": 0,
+    "output_format_json_escape_forward_slashes": 0,
+    "output_format_write_statistics": 0,
+    # The wall is the only PREWHERE, and names mean what they mean where they stand.
+    "optimize_move_to_prewhere": 0,
+    "enable_analyzer": 1,
+    # Sums that were made outside the wall answer nothing inside it.
+    "optimize_use_projections": 0,
+}
+_IDENTIFIER = re.compile(r"(?:identifier|column) [`']([^`']{1,200})[`']")
+# The engine's inside: error codes, the statement as we rewrote it, its version.
+_WALL = re.compile(
+    r"\(SELECT \*[^()]* FROM (\w+) PREWHERE account_id = '[0-9a-f]{32}'(?: AND [^()]*(?:\([^()]*\))?)?\) AS \w+"
+)
+_NOISE = re.compile(
+    r":? (?:In scope|While|while) .*|\. Note: .*|Code: \d+\. |DB::Exception: |\(version [^)]*\)|\.? ?\([A-Z_]{4,}\)",
+    re.DOTALL,
+)
+_ROWS = re.compile(rb'"rows": (\d+)\s*}?\s*$')
+
+
+class TooManyStatementsError(DmarcworksError):
+    """An account has as many statements waiting as it may (HTTP 429)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A result: its bytes, media type and format, and how many rows it has."""
+
+    body: bytes
+    media: str
+    format: str
+    rows: int
+
+
+class QueryService:
+    """Takes statements; `note` is told of each (it must not wait)."""
+
+    def __init__(
+        self,
+        analytics: Analytics,
+        bounds: QueryBounds,
+        note: Callable[[LoggedQuery], None] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.bounds = bounds
+        self._analytics = analytics
+        self._note = note
+        self._clock = clock
+        self._turns = _Turns()
+        self._running = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(
+        self,
+        text: str,
+        account_id: str,
+        *,
+        who: str,
+        source: str,
+        values: Mapping[str, str] | None = None,
+        format: str = "JSON",
+        domains: Sequence[str] | None = None,
+        forced: bool = False,
+    ) -> Answer:
+        """Run one account's statement, over some of its domains (ids) only when they are given.
+
+        `values` of its parameters by name. The result comes in `format` when the statement names none, or whatever it
+        names when `forced`.
+        """
+        started, begun = self._clock(), time.perf_counter()
+        rows, error = 0, ""
+        try:
+            async with self._turns.of(account_id):
+                statement = await compiled(text, account_id, format, domains, forced=forced)
+                async with self._running:
+                    body = await run(statement, self._analytics, self.bounds, values or {})
+            form = statement.format
+            rows = count_rows(body, form)
+            return Answer(body, _MEDIA[form], form, rows)
+        except DmarcworksError as refused:
+            error = str(refused)
+            raise
+        finally:
+            ms = (time.perf_counter() - begun) * 1000
+            self._note(LoggedQuery(account_id, who, source, text, started, ms, rows, error))
+
+
+class _Turns:
+    """One statement of an account at a time, a few more in its queue."""
+
+    def __init__(self) -> None:
+        self._inside: Counter[str] = Counter()
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    @asynccontextmanager
+    async def of(self, account_id: str) -> AsyncIterator[None]:
+        """The account's turn; `TooManyStatementsError` when `WAITING` of its statements are in already."""
+        if self._inside[account_id] >= WAITING:
+            raise TooManyStatementsError(f"{WAITING} statements of this account wait already; send fewer at a time")
+        self._inside[account_id] += 1
+        try:
+            async with self._locks[account_id]:
+                yield
+        finally:
+            self._inside[account_id] -= 1
+            if not self._inside[account_id]:
+                del self._inside[account_id], self._locks[account_id]
+
+
+async def compiled(
+    text: str, account_id: str, format: str = "JSON", domains: Sequence[str] | None = None, *, forced: bool = False
+) -> Statement:
+    """The statement as we write it, in the engine's words; `QueryError` with a text for the person who asked."""
+    # A text may be large and its parser is slow: neither may stall the mails that come in meanwhile.
+    statement = await asyncio.to_thread(compile_sql, text, account_id, format, domains)
+    return dataclasses.replace(statement, format=format) if forced else statement
+
+
+async def run(
+    statement: Statement, analytics: Analytics, bounds: QueryBounds, values: Mapping[str, str] | None = None
+) -> bytes:
+    """The result of a statement, read-only and bounded; `QueryError` with a text for the person who asked."""
+    parameters = _bound(statement, values or {})
+    limited = QueryBounds(bounds.seconds, bounds.rows, bounds.memory, {**bounds.extra, **_SETTINGS})
+    try:
+        return await analytics.query(statement.sql, parameters, format=statement.format, bounds=limited)
+    except QueryError as error:
+        raise QueryError(explain(str(error), statement, bounds)) from None
+
+
+def _bound(statement: Statement, values: Mapping[str, str]) -> dict[str, str]:
+    """The values of the parameters that the statement names; what else was sent says nothing."""
+    missing = [name for name in statement.parameters if name not in values]
+    if missing:
+        raise QueryError(f"Input was invalid: parameter {missing[0]} has no value; send it as param_{missing[0]}")
+    bound = {name: values[name] for name in statement.parameters}
+    if sum(len(value) for value in bound.values()) > TEXT_BYTES:
+        raise BoundError(f"the query's parameters are longer than {TEXT_BYTES} letters")
+    return bound
+
+
+def explain(text: str, statement: Statement, bounds: QueryBounds) -> str:
+    """The engine's complaint as a sentence that names the trouble and the near name, without the engine's inside."""
+    if "TIMEOUT_EXCEEDED" in text:
+        return f"the query took longer than {bounds.seconds:g} seconds; ask for fewer days or columns"
+    if "MEMORY_LIMIT_EXCEEDED" in text:
+        return f"the query needs more than {bounds.memory >> 20} MiB of memory; ask for fewer days or groups"
+    if "TOO_MANY_ROWS" in text:
+        return f"the result has more than {bounds.rows} rows; add a LIMIT or ask for fewer days"
+    if sums.OVERFLOW in text:
+        return sums.TOO_LARGE
+    if "UNKNOWN_IDENTIFIER" in text:
+        match = _IDENTIFIER.search(text)
+        if match:
+            name = match[1].rpartition(".")[2]
+            known = {*_COLUMNS, *(word for word in statement.names if word != name)}
+            return f"Input was invalid: unable to find type of column: {match[1]}{suggest(name, known)}"
+    short = _NOISE.sub("", _WALL.sub(r"\1", text)).strip()
+    return f"Input was invalid: {short[:300] or 'the engine refuses this query'}"
+
+
+def count_rows(body: bytes, format: str) -> int:
+    """How many rows a result has, without reading its values."""
+    if format in ("JSON", "JSONCompact"):
+        found = _ROWS.search(body[-64:])
+        return int(found[1]) if found else 0
+    if format == "Parquet":
+        return int(pq.ParquetFile(io.BytesIO(body)).metadata.num_rows)
+    if format == "Arrow":
+        reader = pa.ipc.open_file(pa.BufferReader(body))
+        return sum(reader.get_batch(index).num_rows for index in range(reader.num_record_batches))
+    # A line break inside quotes ends no row of CSV.
+    parts = body.split(b'"')[::2] if format.startswith("CSV") else [body]
+    lines = sum(part.count(b"\n") for part in parts)
+    return lines - format.endswith("WithNames")

@@ -1,0 +1,172 @@
+"""The ClickHouse engine as chdb gives it: sessions, errors in our tree, and what a statement must not contain.
+
+Everything here blocks and runs in the threads of `ChdbAnalytics`: sessions run side by side, one session is for one
+thread at a time. chdb is imported when the first engine opens, since that costs a second and 200 MB.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from dmarcworks.errors import QueryError, StoreError
+
+__all__ = ["ClickhouseEngine", "field", "forget_code"]
+
+# What is wrong with the disk or the machine, not with the statement: it may work later.
+_OF_THE_STORE = re.compile(
+    r"\((?:NOT_ENOUGH_SPACE|CANNOT_\w*(?:FILE|DIRECTORY|FSYNC|MMAP|STAT|STATVFS|LINK|RENAME|UNLINK|ALLOCATE_MEMORY)\w*"
+    r"|CANNOT_FSYNC|CANNOT_OPEN_FILE|ERRNO|STD_EXCEPTION|TABLE_IS_READ_ONLY|FILE_DOESNT_EXIST|DIRECTORY_DOESNT_EXIST"
+    r"|CORRUPTED_DATA|CHECKSUM_DOESNT_MATCH|UNEXPECTED_END_OF_FILE|TOO_MANY_PARTS|NO_SUCH_DATA_PART|ABORTED)\)\s*$"
+)
+_HEAD = re.compile(r"(?:Code: \d+\. )?DB::Exception: ")
+_VERSION = re.compile(r" ?\(version [^)]*\)")
+_TRACE = re.compile(r"\s*(?:, Stack trace|Stack trace|\n0\. ).*", re.DOTALL)
+# Literals and quoted names of a statement as the engine writes it: what they say is no keyword and no function.
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\.|\"\")*\"", re.DOTALL)
+_CLAUSES = re.compile(r"\b(INTO OUTFILE|SETTINGS(?= \w+ = ))")
+_WORDS = re.compile(r"\w+")
+_CALLS = re.compile(r"\b(\w+)\s*\(")
+_CODE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r-xp .*/_chdb[^/]*\.so\s*$")
+_HARMLESS_TABLES = frozenset(
+    ("format", "generate_series", "generateseries", "null", "numbers", "values", "view", "zeros")
+)
+# Reach outside as scalar functions, which read-only does not refuse. They may also be named without a call, as in
+# APPLY(file) and arrayMap(file, …), so the bare word is refused.
+_REACHING = "SELECT lower(name) FROM system.functions WHERE match(name, '^(?i:file|catboostEvaluate)$|^(ai|AI)[A-Z]')"
+_CHECK = "SELECT formatQuerySingleLine({q:String})"
+_CHECKING = re.compile(r": In scope SELECT formatQuerySingleLine.*?(?= \(SYNTAX_ERROR\)$)", re.DOTALL)
+
+
+class ClickhouseEngine:
+    """An open engine on a folder: one session that holds it, and one session for each statement."""
+
+    def __init__(self, path: Path, database: str) -> None:
+        self.path = path
+        self._database = database
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise StoreError(f"analytics {path}: {error.strerror}") from error
+        import chdb
+
+        self._connect = chdb.connect
+        try:
+            self._session = self._connect(str(path))
+        except RuntimeError as error:
+            raise StoreError(f"analytics {path}: {_why(path, str(error))}") from error
+        try:
+            self._session.query(f"CREATE DATABASE IF NOT EXISTS {database}")
+        except RuntimeError as error:
+            raise self._error(error, writing=True) from None
+        self._tables = self._names("SELECT lower(name) FROM system.table_functions") - _HARMLESS_TABLES
+        self._reaching = self._names(_REACHING)
+        forget_code()
+
+    def _names(self, statement: str) -> frozenset[str]:
+        return frozenset(self._session.query(statement, "TabSeparatedRaw").bytes().decode().split())
+
+    def close(self) -> None:
+        """Close the session that holds the folder: the engine gives back its lock. No statement may run any more."""
+        self._session.close()
+
+    @contextmanager
+    def _opened(self, *, writing: bool = False) -> Iterator[Any]:
+        """A session of its own in the database; what goes wrong in it is an error of our tree."""
+        session = self._connect(str(self.path))
+        try:
+            session.query(f"USE {self._database}")
+            yield session
+        except RuntimeError as error:
+            raise self._error(error, writing=writing) from None
+        finally:
+            session.close()
+
+    def write(self, statement: str) -> None:
+        """Run a trusted statement in a session that may write."""
+        with self._opened(writing=True) as session:
+            session.query(statement)
+
+    def insert(self, statement: str, table: pa.Table) -> None:
+        """Run an INSERT … SELECT … FROM Python(table): the engine finds `table` in this frame."""
+        with self._opened(writing=True) as session:
+            session.query(statement)
+
+    def read(
+        self, statement: str, format: str, parameters: dict[str, str], settings: str, *, checked: bool = False
+    ) -> bytes:
+        """Run a statement in a session that cannot write and cannot change its settings, `checked` or not yet."""
+        with self._opened() as session:
+            if not checked:
+                self._check(session, statement)
+            session.query(f"SET {settings}")
+            result: bytes = session.query(statement, format, params=parameters).bytes()
+            return result
+
+    def _check(self, session: Any, statement: str) -> None:
+        """`QueryError` unless the engine reads one SELECT that writes no file and reaches nothing outside."""
+        try:
+            formatted: bytes = session.query(_CHECK, "RawBLOB", params={"q": field(statement)}).bytes()
+        except RuntimeError as error:
+            refusal = self._error(error)
+            raise type(refusal)(_CHECKING.sub("", str(refusal))) from None
+        canonical = formatted.decode(errors="replace")
+        text = _QUOTED.sub("''", canonical)
+        if not text.startswith(("SELECT ", "WITH ")):
+            raise QueryError("only SELECT is answered here (QUERY_IS_PROHIBITED)")
+        if found := _CLAUSES.search(text):
+            raise QueryError(f"{found[1]} is not answered here (QUERY_IS_PROHIBITED)")
+        words = {word.strip('`"').lower() for word in (*_WORDS.findall(text), *_QUOTED.findall(canonical))}
+        outside = words & self._reaching or {name.lower() for name in _CALLS.findall(text)} & self._tables
+        if outside:
+            raise QueryError(f"{min(outside)} is not answered here: it reaches outside (QUERY_IS_PROHIBITED)")
+
+    def _error(self, error: RuntimeError, *, writing: bool = False) -> QueryError | StoreError:
+        text = _TRACE.sub("", _VERSION.sub("", _HEAD.sub("", str(error)))).strip().rstrip(".")
+        # A query that wants too much memory is to blame itself; an insert came when there was too little.
+        if _OF_THE_STORE.search(text) or (writing and "(MEMORY_LIMIT_EXCEEDED)" in text):
+            return StoreError(f"analytics {self.path}: {text}")
+        return QueryError(text)
+
+
+def forget_code() -> None:
+    """Unmap the engine's code that nothing runs now: some 100 MB of it were touched once, at the import.
+
+    The pages are unchanged copies of the library's file; the kernel maps those that run again at their next use.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    with open("/proc/self/maps") as maps:
+        found = [match for line in maps if (match := _CODE.match(line))]
+    madvise = ctypes.CDLL(None).madvise
+    madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    for match in found:
+        start, end = int(match[1], 16), int(match[2], 16)
+        madvise(start, end - start, mmap.MADV_DONTNEED)
+
+
+def field(text: str) -> str:
+    """Text as the engine reads a parameter: a field of TabSeparated."""
+    for plain, escape in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"), ("\0", "\\0")):
+        text = text.replace(plain, escape)
+    return text
+
+
+def _why(path: Path, text: str) -> str:
+    if "already initialized" in text:
+        return "this process has another analytics folder open; the engine serves one at a time"
+    if not os.access(path, os.W_OK):
+        return "the folder cannot be written"
+    return (
+        "the folder cannot be opened; another process may hold it: a running `dmarcworks serve`, `sql` or `replay`"
+        " on the same DMARCWORKS_HOME (the engine allows one at a time), or the disk is full or damaged"
+    )

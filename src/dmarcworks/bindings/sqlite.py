@@ -1,0 +1,201 @@
+"""Database on SQLite through SQLAlchemy Core: many readers, one writer at a time, durable commits.
+
+WAL with synchronous=FULL: a commit is on disk when it returns. Writers of this process queue at a lock, writers of
+another process (a command beside the server) are waited for up to ten seconds. Every failure of the file (full,
+read-only, locked, damaged, gone) is a `StoreError` that names it, and the connection that met it is replaced, so
+that the store works again as soon as the disk does. KV and Queue stand on this in `kv.py` and `queue.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DatabaseError, IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
+
+from dmarcworks.bindings.sqlite_connection import PROMISES, SqliteConnection, begin_writing
+from dmarcworks.bindings.upgrade import upgrade
+from dmarcworks.errors import StoreError
+
+__all__ = ["BUSY_SECONDS", "SqliteDatabase"]
+
+BUSY_SECONDS = 10.0
+READERS = 4
+_T = TypeVar("_T")
+
+
+class SqliteDatabase:
+    """One SQLite file. A `write` must not be opened inside another `write` of the same task: it waits for itself."""
+
+    def __init__(self, path: Path, *, busy: float = BUSY_SECONDS) -> None:
+        self.path = path
+        self._busy = busy
+        self._lock = asyncio.Lock()
+        self._writer = self._engine(writer=True)
+        self._readers = self._engine(writer=False)
+        self._steps = self._prepared(
+            create_engine(
+                URL.create("sqlite", database=str(path)), connect_args=self._arguments(), poolclass=StaticPool
+            ),
+            writer=True,
+            waiting=True,
+        )
+        self._stepping = ThreadPoolExecutor(1, thread_name_prefix="sqlite-step")
+        self._asking = SqliteConnection(path, busy, writer=False)
+        self._keeping = SqliteConnection(path, busy, writer=True)
+        self._pings = 0
+
+    def _engine(self, *, writer: bool) -> AsyncEngine:
+        engine = create_async_engine(
+            URL.create("sqlite+aiosqlite", database=str(self.path)),
+            connect_args=self._arguments(),
+            pool_size=1 if writer else READERS,
+            max_overflow=0 if writer else READERS,
+            pool_timeout=self._busy,
+        )
+        self._prepared(engine.sync_engine, writer=writer)
+        return engine
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"timeout": self._busy}
+
+    def _prepared(self, engine: Engine, *, writer: bool, waiting: bool = False) -> Engine:
+        """With `waiting` its thread may be held up until the write of another process is done."""
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection: Any, _record: Any) -> None:
+            # Transactions begin where we say so below, not where Python's sqlite3 guesses.
+            connection.isolation_level = None
+            cursor = connection.cursor()
+            try:
+                cursor.execute("PRAGMA journal_mode = WAL")
+                for pragma in PROMISES:
+                    cursor.execute(pragma)
+                if not writer:
+                    cursor.execute("PRAGMA query_only = ON")
+                if waiting:
+                    cursor.execute("PRAGMA busy_timeout = 0")
+            finally:
+                cursor.close()
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            # A writer that began deferred could fail at its first write however long it would be willing to wait.
+            if waiting:
+                begin_writing(connection.exec_driver_sql, self._busy)
+            else:
+                connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+        return engine
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading (writes are refused); sees everything committed before."""
+        async with self._transaction(self._readers) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction: commits durably at the end of the block, rolls back on any error."""
+        async with self._lock, self._transaction(self._writer) as connection:
+            yield connection
+
+    async def step(self, work: Callable[[Connection], _T]) -> _T:
+        """A transaction like that of `write` in one trip to a thread; `work` touches nothing but the connection."""
+        async with self._lock:
+            return await asyncio.get_running_loop().run_in_executor(self._stepping, self._step, work)
+
+    def _step(self, work: Callable[[Connection], _T]) -> _T:
+        with self._translated():
+            self._create()
+            with self._steps.connect() as connection:
+                try:
+                    with connection.begin():
+                        return work(connection)
+                except DatabaseError as error:
+                    if _of_the_file(error):
+                        connection.invalidate()
+                    raise
+
+    async def ask(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """A small read in one step, for what every mail asks."""
+        return await self._asking.run(work)
+
+    async def keep(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """A small write in one step: a transaction like that of `write`."""
+        async with self._lock:
+            return await self._keeping.run(work)
+
+    @asynccontextmanager
+    async def _transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        with self._translated():
+            self._create()
+            connection = await engine.connect()
+            try:
+                async with connection.begin():
+                    yield connection
+            except DatabaseError as error:
+                if _of_the_file(error):
+                    await connection.invalidate()
+                raise
+            finally:
+                await connection.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except PoolTimeout:
+            raise StoreError(f"database {self.path}: all connections are busy") from None
+        except OSError as error:
+            raise StoreError(f"database {self.path}: {error.strerror or error}") from error
+        except DatabaseError as error:
+            if not _of_the_file(error):
+                raise
+            raise StoreError(f"database {self.path}: {error.orig}") from error
+
+    def _create(self) -> None:
+        # It holds password hashes: for its owner's eyes only. SQLite gives the WAL the same mode.
+        if not self.path.exists():
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+    async def migrate(self) -> str:
+        """Bring the schema up to date; the revision that it has now. Two processes at once queue for it."""
+        async with self.write() as connection:
+            return await connection.run_sync(upgrade, self.path)
+
+    async def ping(self) -> None:
+        """Prove that the database can be written now; `StoreError` if not."""
+        self._pings = (self._pings + 1) % 1000
+        async with self.write() as connection:
+            # The one durable write that needs no table of ours.
+            await connection.exec_driver_sql(f"PRAGMA user_version = {self._pings}")
+
+    async def close(self) -> None:
+        """Give back connections and files; what another process holds is left alone."""
+        async with self._lock:
+            await self._asking.close()
+            await self._keeping.close()
+            try:
+                await self._readers.dispose()
+                await self._writer.dispose()
+                await asyncio.get_running_loop().run_in_executor(self._stepping, self._steps.dispose)
+                self._stepping.shutdown(wait=False)
+            except (SQLAlchemyError, OSError) as error:
+                raise StoreError(f"database {self.path}: {error}") from error
+
+
+def _of_the_file(error: DatabaseError) -> bool:
+    """Whether the store failed, not the statement: a constraint or a wrong statement is the caller's business."""
+    return not isinstance(error, IntegrityError | ProgrammingError)

@@ -1,0 +1,1 @@
+"""What concerns the running process: clock, failpoints, threads, garbage collection, logs, metrics, child processes."""

@@ -1,0 +1,308 @@
+"""The quick way through a usual aggregate report: records by one pattern, everything else by the general parser.
+
+In: a file that may be usual. Out: the same `Document` as the general reader gives (a property test holds that), or None
+for anything unusual: other encodings, entities, comments, attributes, other order, text between elements. Nothing is
+refused here but the bounds; None leaves the file to the general reader.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import TypeVar
+
+from dmarcworks.reports.aggregate.document import Broken, Document, tree
+from dmarcworks.reports.aggregate.metadata import usual
+from dmarcworks.reports.aggregate.parse_cache import ParseCache
+from dmarcworks.reports.aggregate.record import DKIM, REASON, SPF, Results, Tally, check_depth, fields
+from dmarcworks.reports.aggregate.records import Said
+from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.notes import Notes
+from dmarcworks.reports.sniff import Head
+from dmarcworks.reports.unpack import Leaf
+
+# How much may stand before the first record, after the last one, and in a record.
+_AROUND = 64 * 1024
+_PIECE = 256 * 1024
+# How many different texts of one report are known again; of all reports see `_MADE`.
+_KNOWN = 8_192
+# As deep as a usual report is; under a bound below that the general reader tells what hits it.
+_DEPTH = 6
+_CONTROLS = bytes(n for n in range(32) if n not in (9, 10, 13))
+# A plain IPv4 address and a plain count have groups of their own, so that nobody has to look at them again.
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+# White space as XML has it; what else \s means is refused there.
+_S = r"[ \t\n]*+"
+_RECORD = re.compile(
+    rf"{_S}<record>{_S}<row>{_S}<source_ip>(?:({_OCTET}(?:\.{_OCTET}){{3}})(?=<)|([^<>]*+))</source_ip>{_S}"
+    rf"<count>(?:(\d{{1,12}})(?=<)|([^<>]*+))</count>{_S}",
+    re.ASCII,
+)
+_END = "</record>"
+_TAIL = re.compile(
+    r"<policy_evaluated>(?>(.*?)</policy_evaluated>)\s*+</row>\s*+<identifiers>(?>(.*?)</identifiers>)\s*+"
+    r"<auth_results>(?>(.*?)</auth_results>)\s*+",
+    re.DOTALL | re.ASCII,
+)
+_ANY = re.compile(r"<([A-Za-z_]\w*+)>([^<>]*+)</\1>\s*+", re.ASCII)
+_GROUP = re.compile(r"<(dkim|spf|reason)>\s*+((?:<([A-Za-z_]\w*+)>[^<>]*+</\3>\s*+)*+)</\1>\s*+", re.ASCII)
+
+# What a record says behind its count, over all reports: it depends on that text alone.
+_MADE: ParseCache[Said] = ParseCache()
+
+Words = tuple[str | None, str | None, str | None]
+Evaluated = tuple[Words, Results]
+
+
+class _Unusual(Exception):
+    """The general reader is needed."""
+
+
+def read(leaf: Leaf, head: Head, bounds: Bounds, digest: hashlib._Hash, notes: Notes) -> Document | None:
+    """The document, if it is usual throughout; `digest` has taken all its bytes then."""
+    if bounds.xml_depth < _DEPTH:
+        return None
+    if head.codec not in ("", "utf-8") or head.declared not in ("", "utf-8", "utf8", "us-ascii"):
+        return None
+    try:
+        return _Reader(leaf, head, bounds, notes).read(digest)
+    except (_Unusual, UnicodeDecodeError, Broken):
+        return None
+
+
+class _Reader:
+    """One pass over one file."""
+
+    def __init__(self, leaf: Leaf, head: Head, bounds: Bounds, notes: Notes) -> None:
+        self._leaf = leaf
+        self._skip = head.skip
+        self._ascii = head.declared == "us-ascii"
+        self._bounds = bounds
+        self._notes = notes
+        self._tally = Tally(leaf.where, bounds, notes)
+        self._evaluated: dict[str, Evaluated] = {}
+        self._identifiers: dict[str, Words] = {}
+        self._auth: dict[str, tuple[Results, Results]] = {}
+        self._made: dict[str, Said] = {}
+
+    def read(self, digest: hashlib._Hash) -> Document:
+        if self._leaf.whole and len(self._leaf.head) <= _PIECE:
+            return self._at_once(digest)
+        head, rest = "", ""
+        begun = False
+        for text in self._texts(digest):
+            rest += text
+            if not begun:
+                start = rest.find("<record>")
+                if start < 0:
+                    if len(rest) > _AROUND:
+                        raise _Unusual
+                    continue
+                head, rest, begun = rest[:start], rest[start:], True
+            rest = rest[self._records(rest) :]
+            if len(rest) > _PIECE + _AROUND:
+                raise _Unusual
+        if not begun or "<record" in rest or len(rest) > _AROUND:
+            raise _Unusual
+        return self._document(head, rest)
+
+    def _at_once(self, digest: hashlib._Hash) -> Document:
+        """A small file, without the stream's bookkeeping."""
+        data = self._leaf.head
+        digest.update(data)
+        if self._skip:
+            data = data[self._skip :]
+        if b"&" in data:
+            raise _Unusual
+        text = str(data, "ascii" if self._ascii else "utf-8")
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        if not text.isascii() and ("\ufffe" in text or "\uffff" in text):
+            raise _Unusual
+        start = text.find("<record>")
+        if not 0 <= start <= _AROUND:
+            raise _Unusual
+        head, rest = text[:start], text[start:]
+        end = self._records(rest)
+        tail = rest[end:]
+        if "<record" in tail or len(tail) > _AROUND:
+            raise _Unusual
+        return self._document(head, tail)
+
+    def _texts(self, digest: hashlib._Hash) -> Iterable[str]:
+        """The file as text in pieces that hold only what a usual report holds, line ends as XML reads them."""
+        decoder = codecs.getincrementaldecoder("ascii" if self._ascii else "utf-8")("strict")
+        skip = self._skip
+        carried = ""
+        for chunk in self._leaf.open():
+            for start in range(0, len(chunk), _PIECE):
+                piece = chunk[start : start + _PIECE] if len(chunk) > _PIECE else chunk
+                digest.update(piece)
+                if skip:
+                    piece, skip = piece[skip:], max(0, skip - len(piece))
+                if b"&" in piece:
+                    raise _Unusual
+                text = carried + decoder.decode(piece)
+                carried = ""
+                if "\ufffe" in text or "\uffff" in text:
+                    raise _Unusual
+                if "\r" in text:
+                    if text.endswith("\r"):
+                        text, carried = text[:-1], "\r"
+                    text = text.replace("\r\n", "\n").replace("\r", "\n")
+                yield text
+        yield carried.replace("\r", "\n") + decoder.decode(b"", True)
+
+    def _records(self, text: str) -> int:
+        """Read whole records from the beginning; how far it came."""
+        position = 0
+        tally, made, begins, ends, behind = self._tally, self._made, _RECORD.match, text.find, len(_END)
+        source_ips, counts, said = tally.source_ips, tally.counts, tally.said
+        while (found := begins(text, position)) is not None:
+            start = found.end()
+            end = ends(_END, start)
+            if end < 0:
+                break
+            plain, source_ip, digits, count = found.groups()
+            tail = text[start:end]
+            position = end + behind
+            tally.begin()
+            known = made.get(tail)
+            if known is None:
+                known = _MADE.get(tail)
+                if known is None:
+                    self._unknown(plain or source_ip, digits or count, tail)
+                    continue
+                made[tail] = known
+            if plain is None or digits is None:
+                self._odd(plain or source_ip, digits or count, known)
+                continue
+            number = tally.plain(int(digits))
+            if number is not None:
+                source_ips.append(plain)
+                counts.append(number)
+                said.append(known)
+        return position
+
+    def _odd(self, source_ip: str, count: str, said: Said) -> None:
+        """A record with an address or a count that is not as plain as most are."""
+        _look(source_ip + count)
+        number = self._tally.number([count.strip()], 1)
+        if number is not None:
+            self._tally.append(source_ip.strip(), number, said)
+
+    def _unknown(self, source_ip: str, count: str, tail: str) -> None:
+        """A record whose like was not read before."""
+        _look(source_ip + count + tail)
+        parts = self._parts(tail)
+        number = self._tally.number([count.strip()], 1)
+        if number is None:
+            return
+        noted = self._notes.total
+        known = self._tally.make(*parts)
+        # What was noted is to be noted for each record.
+        if noted == self._notes.total and len(self._made) < _KNOWN:
+            self._made[tail] = _MADE.put(tail, known)
+        self._tally.append(source_ip.strip(), number, known)
+
+    def _parts(self, tail: str) -> tuple[Words, Results, Words, Results, Results]:
+        """The texts of a record behind its count."""
+        found = _TAIL.fullmatch(tail)
+        if found is None:
+            raise _Unusual
+        first, second, third = found.groups()
+        said, reasons = self._evaluated.get(first) or self._evaluate(first)
+        names = self._identifiers.get(second) or self._identify(second)
+        dkim, spf = self._auth.get(third) or self._authenticate(third)
+        return said, reasons, names, dkim, spf
+
+    def _evaluate(self, text: str) -> Evaluated:
+        reasons: list[tuple[str | None, ...]] = []
+        words: dict[str, str] = {}
+        position = self._start(text)
+        while position < len(text):
+            if (group := _GROUP.match(text, position)) is not None and group.group(1) == "reason":
+                reasons.append(fields(self._pairs(group.group(2)), REASON))
+                position = group.end()
+            elif (word := _ANY.match(text, position)) is not None and word.group(1) != "reason":
+                words.setdefault(word.group(1), word.group(2).strip())
+                position = word.end()
+            else:
+                raise _Unusual
+        said = (words.get("disposition"), words.get("dkim"), words.get("spf"))
+        return _kept(self._evaluated, text, (said, tuple(reasons)))
+
+    def _identify(self, text: str) -> Words:
+        words: dict[str, str] = {}
+        for name, value in self._pairs(text):
+            words.setdefault(name, value)
+        found = (words.get("header_from"), words.get("envelope_from"), words.get("envelope_to"))
+        return _kept(self._identifiers, text, found)
+
+    def _authenticate(self, text: str) -> tuple[Results, Results]:
+        dkim: list[tuple[str | None, ...]] = []
+        spf: list[tuple[str | None, ...]] = []
+        position = self._start(text)
+        while position < len(text):
+            group = _GROUP.match(text, position)
+            if group is None:
+                raise _Unusual
+            pairs = self._pairs(group.group(2))
+            if group.group(1) == "dkim":
+                dkim.append(fields(pairs, DKIM))
+            elif group.group(1) == "spf":
+                spf.append(fields(pairs, SPF))
+            else:
+                raise _Unusual
+            position = group.end()
+        return _kept(self._auth, text, (tuple(dkim), tuple(spf)))
+
+    def _pairs(self, text: str) -> list[tuple[str, str]]:
+        pairs: list[tuple[str, str]] = []
+        position = self._start(text)
+        while position < len(text):
+            found = _ANY.match(text, position)
+            if found is None:
+                raise _Unusual
+            pairs.append((found.group(1), found.group(2).strip()))
+            position = found.end()
+        return pairs
+
+    @staticmethod
+    def _start(text: str) -> int:
+        """Where the first element begins; white space stands before it."""
+        return len(text) - len(text.lstrip(" \t\n"))
+
+    def _document(self, head: str, tail: str) -> Document:
+        """What stands around the records: as usual, or by the general parser with a mark where they stood."""
+        _look(head + tail)
+        if (around := usual(head, tail)) is not None:
+            return Document(self._tally, around=around)
+        if "<!" in head or "<!" in tail or head.count("<?") > 1 or "<?" in tail:
+            raise _Unusual
+        marked = (head + "<record/>" + tail).encode()
+        root = tree(marked, self._bounds, "utf-8")
+        marks = list(root.iter("{*}record"))
+        if len(marks) != 1 or marks[0].getparent() is not root:
+            raise _Unusual
+        root.remove(marks[0])
+        check_depth(root, self._bounds.xml_depth)
+        return Document(self._tally, root)
+
+
+def _look(text: str) -> None:
+    """Leave text with control characters to the general reader, which refuses them."""
+    data = text.encode()
+    if len(data.translate(None, _CONTROLS)) != len(data):
+        raise _Unusual
+
+
+_Value = TypeVar("_Value")
+
+
+def _kept(known: dict[str, _Value], text: str, value: _Value) -> _Value:
+    if len(known) < _KNOWN:
+        known[text] = value
+    return value

@@ -1,0 +1,252 @@
+"""XML → `AggregateReport` (drafts, RFC 7489 Appendix C, RFC 9990), as a stream: a record is read and let go.
+
+First as it stands; then decoded with replacements; then mended (`mend.py`); each repair is noted with the report.
+Refused by name: DOCTYPE at sight, truncated or broken XML, no date range, no policy domain, more records or depth than
+the bounds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from lxml import etree
+
+from dmarcworks.reports import values
+from dmarcworks.reports.aggregate import fast_path, recovery
+from dmarcworks.reports.aggregate.document import Broken, Document, at_once, stream
+from dmarcworks.reports.aggregate.metadata import ReportMetadata, local, of_tree, policy_of
+from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.closed import maker
+from dmarcworks.reports.model import AggregateReport
+from dmarcworks.reports.notes import Notes, Refused, Work
+from dmarcworks.reports.sniff import Head
+from dmarcworks.reports.unpack import Leaf
+
+# A broken report is mended as a whole text; larger ones are only decoded anew.
+MENDED = 8 * 1024 * 1024
+# Recovery takes a tree of the whole text.
+RECOVERED = 1024 * 1024
+# Up to here a document is parsed at once instead of as a stream.
+_AT_ONCE = 256 * 1024
+_REPORT_ID = 1024
+_report = maker(AggregateReport)
+_FEED = 64 * 1024
+
+
+def read(leaf: Leaf, head: Head, work: Work) -> list[tuple[AggregateReport, str]]:
+    """The reports in an XML file (several when they were put together), each with the SHA-256 of its bytes."""
+    if head.doctype:
+        raise Refused("doctype", "The report has a DOCTYPE; it was not parsed.")
+    digest = hashlib.sha256()
+    notes = _begin(leaf, head)
+    try:
+        if head.root != "feedback" or head.codec.startswith("utf-32"):
+            raise Broken(f"the root is {head.root!r}")
+        document = fast_path.read(leaf, head, work.bounds, digest, notes)
+        if document is None:
+            digest, notes = hashlib.sha256(), _begin(leaf, head)
+            document = _general(leaf, head, work, digest, notes)
+        sha = digest.hexdigest()
+        return [(_finish(document, leaf, sha, work), sha)]
+    except Broken as broken:
+        return _again(leaf, head, work, broken)
+
+
+def _general(leaf: Leaf, head: Head, work: Work, digest: hashlib._Hash, notes: Notes) -> Document:
+    """By the general parser, as it stands."""
+    if leaf.whole and len(leaf.head) <= _AT_ONCE:
+        digest.update(leaf.head)
+        return at_once(leaf.head[head.skip :], leaf.where, work.bounds, notes)
+    return stream(_skip(_digested(leaf.open(), digest), head), leaf.where, work.bounds, notes)
+
+
+def _begin(leaf: Leaf, head: Head) -> Notes:
+    notes = Notes()
+    if head.leading:
+        notes.add("leading_text", leaf.where, f"{head.skip} bytes of other text before the XML.")
+    return notes
+
+
+def _again(leaf: Leaf, head: Head, work: Work, first: Broken) -> list[tuple[AggregateReport, str]]:
+    """The second and third try: decoded with replacements, then mended."""
+    digest = hashlib.sha256()
+    notes = _begin(leaf, head)
+    pieces: list[str] = []
+    size = 0
+    for piece in recovery.decoded(_digested(leaf.open(), digest), head, leaf.where, notes):
+        size += len(piece)
+        if size <= MENDED:
+            pieces.append(piece)
+        else:
+            pieces.clear()
+    sha = digest.hexdigest()
+    if size > MENDED:
+        try:
+            chunks = (piece.encode() for piece in recovery.decoded(leaf.open(), head, leaf.where, Notes()))
+            return [(_finish(stream(chunks, leaf.where, work.bounds, notes, "utf-8"), leaf, sha, work), sha)]
+        except Broken as broken:
+            raise Refused("xml_broken", f"The XML is broken ({broken}) and too large to be mended.") from None
+    parts = recovery.documents("".join(pieces), leaf.where, notes)
+    if "<!doctype" in parts.outside.lower():
+        raise Refused("doctype", "The report has a DOCTYPE; it was not read.")
+    if not parts.documents:
+        raise Refused("xml_truncated", f"The report's root element is not closed ({first}).")
+    if parts.outside:
+        notes.add("text_outside", leaf.where, f"{len(parts.outside)} characters of other text around the XML.")
+    found: list[tuple[AggregateReport, str]] = []
+    for number, part in enumerate(parts.documents):
+        where = leaf.where if len(parts.documents) == 1 else f"{leaf.where} > document {number + 1}"
+        own = Notes()
+        own.extend(notes)
+        try:
+            work.member()
+            own_sha = sha if len(parts.documents) == 1 else _digest(part)
+            found.append((_finish(_mended(part, where, work.bounds, own), leaf, own_sha, work), own_sha))
+        except Broken as broken:
+            work.problem("xml_broken", where, f"The XML is broken: {broken}.")
+        except Refused as refused:
+            work.problem(refused.reason, where, refused.detail)
+            if refused.reason == "members":
+                break
+    if parts.unfinished:
+        work.problem(
+            "xml_truncated", leaf.where, "Beside what was read stands a piece of a report that does not begin or end."
+        )
+    return found
+
+
+def _mended(part: str, where: str, bounds: Bounds, notes: Notes) -> Document:
+    """Strictly as it is, strictly after escaping, and at last with libxml2's recovery, if every record was found."""
+    kept = Notes()
+    kept.extend(notes)
+    try:
+        return stream(_pieces(part), where, bounds, kept, "utf-8")
+    except Broken:
+        pass
+    mended = recovery.escaped(part, where, notes)
+    kept = Notes()
+    kept.extend(notes)
+    try:
+        return stream(_pieces(mended), where, bounds, kept, "utf-8")
+    except Broken as broken:
+        if len(mended) > RECOVERED:
+            raise
+        notes.add("recovered", where, f"The XML is broken ({broken}); what could be recovered was read.")
+    document = at_once(mended.encode("utf-8", "replace"), where, bounds, notes, "utf-8", recover=True)
+    stated, ended = recovery.count_records(mended)
+    if ended > stated:
+        notes.add("records_lost", where, f"{ended - stated} records end that do not begin; they cannot be read.")
+    if document.tally.seen != stated:
+        raise Refused(
+            "records_unclear",
+            f"The XML is broken: {stated} records begin, {document.tally.seen} could be told apart.",
+        )
+    return document
+
+
+def _pieces(whole: str) -> Iterator[bytes]:
+    data = whole.encode("utf-8", "replace")
+    for start in range(0, len(data), _FEED):
+        yield data[start : start + _FEED]
+
+
+def _digest(part: str) -> str:
+    return hashlib.sha256(part.encode("utf-8", "replace")).hexdigest()
+
+
+def _digested(chunks: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
+
+
+def _skip(chunks: Iterable[bytes], head: Head) -> Iterator[bytes]:
+    """The chunks from where the XML begins; the parser reads a mark by itself."""
+    skip = head.skip
+    for chunk in chunks:
+        if skip:
+            chunk, skip = chunk[skip:], max(0, skip - len(chunk))
+        yield chunk
+
+
+def _finish(document: Document, leaf: Leaf, digest: str, work: Work) -> AggregateReport:
+    """The report out of a parsed document; the records left out become problems."""
+    tally = document.tally
+    notes, where = tally.notes, tally.where
+    notes.extend(leaf.notes)
+    around = document.around
+    if around is None:
+        assert document.root is not None
+        around = of_tree(document.root, notes, where, work.bounds.xml_depth)
+    stated, published = around.stated, around.published
+    begin, end = _dates(around, notes, where)
+    domain = around.policy.domain if around.policy else values.domain(published.get("domain", ""))
+    if not domain:
+        _check_case(around.root)
+        raise Refused("no_policy_domain", "The report does not say which domain it is about (policy_published/domain).")
+    if not tally.seen:
+        _check_case(around.root)
+        notes.add("no_records", where, "The report has no record.")
+    if "p" not in published:
+        notes.add("no_p", where, "The published policy has no p.")
+    report_id = stated.get("report_id", "")
+    if not report_id:
+        report_id = digest
+        notes.add("no_report_id", where, "The report has no report_id; the hash of its bytes stands for it.")
+    elif len(report_id) > _REPORT_ID:
+        report_id = report_id[:_REPORT_ID]
+        notes.add("report_id_cut", where, f"The report_id is longer than {_REPORT_ID} characters and was cut.")
+    for name in ("org_name", "email"):
+        if name not in stated:
+            notes.add(f"no_{name}", where, f"The report has no {name}.")
+    if tally.left_out:
+        notes.add(
+            "records_left_out", where, f"{tally.left_out} of {tally.seen} records were left out, see the problems."
+        )
+    for problem in tally.problems:
+        work.problem(*problem)
+    if tally.left_out > len(tally.problems):
+        more = tally.left_out - len(tally.problems)
+        work.problem("more_records_left_out", where, f"{more} more records of the report were left out.")
+    return _report(
+        stated.get("org_name"),
+        stated.get("email"),
+        stated.get("extra_contact_info"),
+        report_id,
+        begin,
+        end,
+        around.version,
+        stated.get("generator"),
+        around.errors,
+        around.policy or policy_of(domain, published, notes, where),
+        tally.records,
+        notes.warnings(),
+    )
+
+
+def _dates(around: ReportMetadata, notes: Notes, where: str) -> tuple[int, int]:
+    texts = around.dates
+    if "begin" not in texts or "end" not in texts:
+        _check_case(around.root)
+        raise Refused("no_date_range", "The report does not say which time it covers (date_range with begin and end).")
+    found: list[int] = []
+    for name in ("begin", "end"):
+        try:
+            number, odd = values.instant(texts[name])
+        except ValueError:
+            raise Refused("bad_date_range", f"The date_range's {name} {texts[name][:60]!r} is no date.") from None
+        if odd:
+            notes.add("date_odd", where, f"The date_range's {name}: {odd}")
+        found.append(number)
+    if found[1] < found[0]:
+        notes.add("end_before_begin", where, "The date_range ends before it begins.")
+    return found[0], found[1]
+
+
+def _check_case(root: etree._Element | None) -> None:
+    """Something needed is missing: perhaps it is there in upper case, which mending reads."""
+    for element in () if root is None else root.iter():
+        name = local(element)
+        if name != name.lower() and name.lower() in recovery.WORDS:
+            raise Broken("element names in upper case")

@@ -1,0 +1,1 @@
+"""Mail that leaves: forwards and replies through the relay, sender rewriting and signatures."""

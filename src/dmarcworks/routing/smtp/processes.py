@@ -1,0 +1,172 @@
+"""Several processes that take mail side by side on shared ports, started and watched by this one.
+
+Each is a fresh Python (never a fork) that binds the same addresses with SO_REUSEPORT, or accepts from a Unix socket
+that it inherits. What it needs comes as one JSON line on its standard input; the end of that input tells it to stop, so
+it does not outlive us however we end. One that dies is started again, ever later while it keeps dying.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from dmarcworks.errors import SettingsError
+from dmarcworks.routing.smtp import Listener
+from dmarcworks.routing.smtp.listeners import BoundListener, bind, listen, remove
+
+log = structlog.get_logger("dmarcworks.processes")
+
+READY = b"ready\n"
+_START_SECONDS = 60.0
+_FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
+_HEALTHY_SECONDS = 60.0
+
+
+class Processes:
+    """`count` processes of `module`, which are told `settings`, where to listen and the folder for their counters.
+
+    `start`, then `stop`.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        count: int,
+        listeners: Sequence[Listener],
+        settings: Mapping[str, Any],
+        counters: Path | None = None,
+    ) -> None:
+        self._module = module
+        self._counters = counters
+        self._settings = settings
+        self._count = count
+        self._listeners = listeners
+        self._bound: list[BoundListener] = []
+        self._running: dict[int, Process] = {}
+        self._watchers: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    @property
+    def listening(self) -> list[Listener]:
+        """The listeners with their real ports."""
+        return [bound.listener for bound in self._bound]
+
+    async def start(self) -> None:
+        """Reserve the addresses and start them all; returns when each listens. `SettingsError` when one cannot."""
+        try:
+            for listener in self._listeners:
+                # Ours are bound and, but for Unix sockets, never listen: they hold a free port while processes change.
+                self._bound += bind(listener, shared=True)
+            for bound in self._bound:
+                if bound.listener.path:
+                    listen(bound)
+            started = await asyncio.gather(*(self._begin(slot) for slot in range(self._count)), return_exceptions=True)
+            for problem in started:
+                if isinstance(problem, BaseException):
+                    raise problem
+        except BaseException:
+            await self.stop(0)
+            raise
+        self._watchers = [
+            asyncio.create_task(self._watch(slot), name=f"mail process {slot}") for slot in range(self._count)
+        ]
+
+    async def _begin(self, slot: int) -> None:
+        unix = [(number, bound) for number, bound in enumerate(self._bound) if bound.listener.path]
+        sockets = {str(number): bound.socket.fileno() for number, bound in unix}
+        told = {
+            "settings": self._settings,
+            "listen": [str(bound.listener) for bound in self._bound],
+            "sockets": sockets,
+            "processes": self._count,
+            "slot": slot,
+            "counters": None if self._counters is None else str(self._counters),
+        }
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", self._module, stdin=PIPE, stdout=PIPE, pass_fds=list(sockets.values())
+        )
+        self._running[slot] = process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(told).encode() + b"\n")
+        with contextlib.suppress(TimeoutError):
+            if await asyncio.wait_for(process.stdout.readline(), _START_SECONDS) == READY:
+                log.info("mail process started", slot=slot, pid=process.pid)
+                return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        raise SettingsError(
+            f"a process that takes mail did not start (status {await process.wait()}); its log says why"
+        )
+
+    async def _watch(self, slot: int) -> None:
+        delay, since = _FIRST_DELAY, time.monotonic()
+        while not self._stopping:
+            status = await self._running[slot].wait()
+            if self._stopping:
+                return
+            if time.monotonic() - since > _HEALTHY_SECONDS:
+                delay = _FIRST_DELAY
+            log.error("mail process ended, starting it again", slot=slot, status=status, seconds=delay)
+            await asyncio.sleep(delay)
+            delay, since = min(delay * 2, _LONGEST_DELAY), time.monotonic()
+            with contextlib.suppress(SettingsError, OSError):  # its end is seen above, and it is tried again
+                await self._begin(slot)
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """Tell them all to finish what is in transfer, wait `grace` seconds and a bit, then end the rest."""
+        self._stopping = True
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+        running = [process for process in self._running.values() if process.returncode is None]
+        for process in running:
+            if process.stdin is not None:
+                process.stdin.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(
+                asyncio.gather(*(process.wait() for process in running)), grace + 1.0 if grace else 0.1
+            )
+        for process in running:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        for bound in self._bound:
+            remove(bound)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverSettings:
+    """What `Processes` tells a process: settings, listeners, inherited sockets by the listener's number, how many
+    processes share the work, which of them it is, and where its counters are kept."""
+
+    settings: Mapping[str, Any]
+    listen: list[str]
+    sockets: dict[int, int]
+    processes: int
+    slot: int
+    counters: Path | None
+
+
+def read_told(line: str) -> ReceiverSettings:
+    """The line on a process's standard input."""
+    told = json.loads(line)
+    sockets = {int(number): int(handle) for number, handle in told["sockets"].items()}
+    for handle in sockets.values():
+        os.set_inheritable(handle, False)
+    counters = None if told["counters"] is None else Path(told["counters"])
+    return ReceiverSettings(
+        told["settings"], list(told["listen"]), sockets, int(told["processes"]), int(told["slot"]), counters
+    )

@@ -1,0 +1,74 @@
+"""Whose address is whose, noted in Objects too: `domains/<domain_id>.json`, so that they can bring the catalogue back.
+
+A file per domain: account, name and rua address; `removed` once the domain is. Written by the server within a minute of
+a change, since adding a domain is rare and taking mail must not wait for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from dmarcworks.bindings.contracts import Objects
+from dmarcworks.upkeep.context import UpkeepContext
+
+__all__ = ["Noted", "note_domains", "noted"]
+
+_PREFIX = "domains/"
+_LISTED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A domain as Objects know it; `created` in unix seconds."""
+
+    domain_id: str
+    name: str
+    rua: str
+    account_id: str
+    account: str
+    created: float
+    removed: bool = False
+
+
+async def note_domains(house: UpkeepContext, known: dict[str, Noted]) -> int:
+    """Write what is not noted yet; `known` is what is, filled at the first call. How many were written."""
+    if not known:
+        async for one in noted(house.stores.objects):
+            known[one.domain_id] = one
+    accounts = {account.id: account.name for account in await house.stores.accounts.accounts()}
+    now = {
+        domain.id: Noted(
+            domain.id,
+            domain.name,
+            domain.rua,
+            domain.account_id,
+            accounts.get(domain.account_id, domain.account_id),
+            domain.created.timestamp(),
+        )
+        for domain in await house.stores.accounts.domains()
+    }
+    for domain_id, old in known.items():
+        if domain_id not in now:
+            now[domain_id] = Noted(**{**_fields(old), "removed": True})  # type: ignore[arg-type]
+    new = [one for domain_id, one in now.items() if known.get(domain_id) != one]
+    for one in new:
+        await house.stores.objects.put(f"{_PREFIX}{one.domain_id}.json", json.dumps(_fields(one)).encode())
+        known[one.domain_id] = one
+    return len(new)
+
+
+async def noted(objects: Objects) -> AsyncIterator[Noted]:
+    """Every domain that Objects know."""
+    after = ""
+    while found := await objects.list(prefix=_PREFIX, limit=_LISTED, start_after=after):
+        after = found[-1].key
+        for info in found:
+            content = await objects.get(info.key)
+            if content is not None:
+                yield Noted(**json.loads(content))
+
+
+def _fields(one: Noted) -> dict[str, object]:
+    return {name: getattr(one, name) for name in Noted.__slots__}

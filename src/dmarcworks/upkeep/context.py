@@ -1,0 +1,70 @@
+"""What every job of upkeep works on, and the events that it tells its progress with.
+
+A job is an async generator of events, JSON objects: `progress` (step, done, total), what it found, and at the end one
+`result`. A command prints them, whether the job runs in its own process or in the running server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from sqlalchemy import select
+
+from dmarcworks.bindings.contracts import Analytics
+from dmarcworks.bindings.tables import queue
+from dmarcworks.catalogue.accounts import Domain
+from dmarcworks.catalogue.stores import Stores
+from dmarcworks.errors import NotFoundError
+from dmarcworks.settings import Settings
+from dmarcworks.upkeep.replay.publishing_gate import PublishingGate
+from dmarcworks.workers.runtime import Env
+
+__all__ = ["Event", "Events", "UpkeepContext", "progress"]
+
+Event: TypeAlias = dict[str, Any]
+Events: TypeAlias = AsyncIterator[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepContext:
+    """The stores, what the worker sees, and the gate before publishing. One job at a time holds `busy`."""
+
+    settings: Settings
+    stores: Stores
+    env: Env
+    gate: PublishingGate
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def analytics(self) -> Analytics:
+        """The store itself, not held by the gate."""
+        return self.gate.inner
+
+    async def domain(self, name: str) -> Domain | None:
+        """The domain that a job is limited to; None for all, `NotFoundError` when there is no such one."""
+        if not name:
+            return None
+        found = await self.stores.accounts.domain(None, name)
+        if found is None:
+            raise NotFoundError(f"there is no domain {name}; `dmarcworks domain list` names them")
+        return found
+
+    async def waiting(self) -> Sequence[Mapping[str, Any]]:
+        """The queue's items that are still to be worked, as they were sent."""
+        statement = select(queue.c.body).where(queue.c.dead.is_(None))
+        async with self.stores.database.read() as connection:
+            return [_body(text) for text in (await connection.execute(statement)).scalars()]
+
+
+def _body(text: str) -> Mapping[str, Any]:
+    body: Mapping[str, Any] = json.loads(text)
+    return body
+
+
+def progress(step: str, done: int, total: int) -> Event:
+    """How far a step is."""
+    return {"event": "progress", "step": step, "done": done, "total": total}

@@ -1,0 +1,1 @@
+"""Rebuild analytics from the archived reports, and the catalogue from the objects."""

@@ -1,0 +1,195 @@
+"""The catalogue out of Objects alone: domains, then every raw mail read again, then attachments without a raw mail.
+
+    domains/<id>.json               account, name and rua address
+    inbox/…/<mail>.<domain>.<ms>.eml    whose the mail is and when it came: put into the queue again, unless it is known
+    YYYY/M/<sha256>/<name>          an attachment whose raw mail is gone: the domain that it is about says whose it is
+
+Reports get the keys that they had, so that rows that Analytics still holds are found and not counted twice. Users,
+tokens, senders' envelope addresses and what people did about problems are in no object: they are not brought back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import insert, select
+
+from dmarcworks.bindings.contracts import ObjectInfo
+from dmarcworks.catalogue import tables
+from dmarcworks.ingest.redaction import private
+from dmarcworks.ingest.report_rows import covers, new_report, read_inbox_key
+from dmarcworks.reports.model import FailureReport, Item
+from dmarcworks.reports.read import read_bytes, read_mail
+from dmarcworks.upkeep.backup.domain_objects import Noted, noted
+from dmarcworks.upkeep.context import Events, UpkeepContext, progress
+from dmarcworks.upkeep.verify.compare import Difference
+from dmarcworks.upkeep.verify.repair import mend
+from dmarcworks.workers import dmarc
+from dmarcworks.workers.runtime import Consumer
+
+__all__ = ["recatalogue"]
+
+_ARCHIVED = re.compile(r"[0-9]{4}/[0-9]{1,2}/([0-9a-f]{64})/[^/]+")
+_LISTED = 500
+_PAUSE_SECONDS = 0.2
+
+
+async def recatalogue(house: UpkeepContext) -> Events:
+    """Events: progress, `unplaced` objects, and the `result`."""
+    domains = {one.domain_id: one async for one in noted(house.stores.objects)}
+    added = await _domains(house, domains)
+    yield progress("domains", len(domains), len(domains))
+    mails = reports = unplaced = seen = 0
+    waiting = {str(body.get("mail_id")) for body in await house.waiting()}
+    async for info in _objects(house, "inbox/"):
+        named = read_inbox_key(info.key)
+        domain = domains.get(named.domain_id) if named else None
+        seen += 1
+        if named is None or domain is None:
+            unplaced += 1
+            yield {"event": "unplaced", "key": info.key}
+        else:
+            if named.mail_id not in waiting:
+                mails += await _mail(house, info, named.mail_id, domain, named.received)
+        if seen % _LISTED == 0:
+            yield progress("raw mails", seen, seen)
+    async for left in _read(house):
+        yield progress("reading", mails - left, mails)
+    seen = 0
+    async for info in _objects(house, ""):
+        if _ARCHIVED.fullmatch(info.key) is None:
+            continue
+        seen += 1
+        placed = await _attachment(house, info, domains)
+        if placed is None:
+            unplaced += 1
+            yield {"event": "unplaced", "key": info.key}
+        else:
+            reports += placed
+        if seen % _LISTED == 0:
+            yield progress("attachments", seen, seen)
+    yield {"event": "result", "domains": added, "mails": mails, "reports": reports, "unplaced": unplaced}
+
+
+async def _objects(house: UpkeepContext, prefix: str) -> Any:
+    after = ""
+    while found := await house.stores.objects.list(prefix=prefix, limit=_LISTED, start_after=after):
+        after = found[-1].key
+        for info in found:
+            yield info
+
+
+async def _domains(house: UpkeepContext, domains: Mapping[str, Noted]) -> int:
+    """Accounts and domains that are missing, with the ids and addresses that they had."""
+    added = 0
+    async with house.stores.database.write() as connection:
+        accounts = set((await connection.execute(select(tables.accounts.c.id))).scalars())
+        there = set((await connection.execute(select(tables.domains.c.id))).scalars())
+        for one in domains.values():
+            if one.account_id not in accounts:
+                values = {"id": one.account_id, "name": one.account, "created": one.created}
+                await connection.execute(insert(tables.accounts).values(**values))
+                accounts.add(one.account_id)
+            if one.domain_id not in there and not one.removed:
+                known = {"id": one.domain_id, "account_id": one.account_id, "name": one.name, "rua": one.rua}
+                await connection.execute(insert(tables.domains).values(**known, created=one.created))
+                added += 1
+    await house.stores.accounts.open_gates()
+    return added
+
+
+async def _mail(house: UpkeepContext, info: ObjectInfo, mail_id: str, domain: Noted, received: float) -> int:
+    """Into the queue, as if it had just been accepted, unless the catalogue has it: 1 or 0."""
+    async with house.stores.database.read() as connection:
+        statement = select(tables.mails.c.id).where(tables.mails.c.id == mail_id)
+        if (await connection.execute(statement)).first() is not None:
+            return 0
+    raw = await house.stores.objects.get(info.key)
+    if raw is None:
+        return 0
+    await house.stores.queue.send(
+        {
+            "mail_id": mail_id,
+            "object_key": info.key,
+            "account_id": domain.account_id,
+            "domain_id": domain.domain_id,
+            "domain": domain.name,
+            "recipient": domain.rua,
+            "sender": "",
+            "peer": "",
+            "received": received,
+            "size": info.size,
+            "sha256": hashlib.sha256(raw).hexdigest(),
+            "again": True,
+        }
+    )
+    return 1
+
+
+async def _read(house: UpkeepContext) -> Any:
+    """Until everything that waits is read; how much is left. A server's own consumer may work beside this one."""
+    consumer = Consumer(
+        dmarc,
+        house.env,
+        batch=house.settings.queue_batch,
+        lease=house.settings.queue_lease_seconds,
+        max_retries=house.settings.queue_max_retries,
+    )
+    while left := len(await house.waiting()):
+        yield left
+        if not await consumer.once():
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _attachment(house: UpkeepContext, info: ObjectInfo, domains: Mapping[str, Noted]) -> int | None:
+    """Note the reports of an attachment that no report has; how many, or None when nobody's domain is in it."""
+    async with house.stores.database.read() as connection:
+        statement = select(tables.reports.c.key).where(tables.reports.c.object_key == info.key).limit(1)
+        if (await connection.execute(statement)).first() is not None:
+            return 0
+    content = await house.stores.objects.get(info.key)
+    if content is None:
+        return 0
+    items = await asyncio.to_thread(_items, house, content, info.key.rsplit("/", 1)[-1])
+    placed = 0
+    for item in items:
+        owner = _owner(item, domains)
+        if owner is None:
+            continue
+        body = {
+            "account_id": owner.account_id,
+            "domain_id": owner.domain_id,
+            "domain": owner.name,
+            "mail_id": hashlib.sha256(info.key.encode()).hexdigest()[:32],
+        }
+        recorded = await house.stores.arrivals.record_report(
+            new_report(item, body, info.uploaded.astimezone(UTC), info.key)
+        )
+        row = recorded.row
+        missing = Difference("not_published", row.key, row.object_key, "", "", row.account_id, row.domain_id)
+        await mend(house, [missing])
+        placed += 1
+    return placed or None
+
+
+def _items(house: UpkeepContext, content: bytes, name: str) -> tuple[Item, ...]:
+    reading = read_bytes(content, name, house.env.bounds)
+    if any(isinstance(item.report, FailureReport) for item in reading.items):
+        reading = read_mail(content, house.env.bounds)
+        reading, _ = private(content, reading, house.env.failure_originals, house.env.bounds)
+    return reading.items
+
+
+def _owner(item: Item, domains: Mapping[str, Noted]) -> Noted | None:
+    """The domain that the report is about, or the nearest one above it."""
+    about = new_report(item, _NOBODY, datetime.now(UTC), "").policy_domain
+    fitting = [one for one in domains.values() if covers(one.name, about)]
+    return max(fitting, key=lambda one: (not one.removed, len(one.name)), default=None)
+
+
+_NOBODY = {"account_id": "", "domain_id": "", "domain": "", "mail_id": ""}

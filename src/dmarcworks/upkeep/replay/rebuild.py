@@ -1,0 +1,270 @@
+"""Rebuild Analytics: read the archived reports again into a new version of the tables, show what changes, swap.
+
+    building   rows that the replay is not about are copied, the reports it is about are read again, in key order
+    built      nothing more to read; what was published meanwhile is copied over just before the swap
+    swapping   publishing is held: the rest is copied, the tables are exchanged, the catalogue takes over what was read
+    swapped    the version holds the old rows, until `drop` or `back`
+
+Where it stands is in the catalogue: an end at any moment is only a pause. What cannot be read again keeps its rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.engine import Row
+
+from dmarcworks.analytics.rows import Placed, row_count, tables_of
+from dmarcworks.analytics.tables import TABLES
+from dmarcworks.catalogue import tables
+from dmarcworks.catalogue.authenticity import AuthenticityCatalogue
+from dmarcworks.errors import ConflictError, NotFoundError, UsageError
+from dmarcworks.upkeep import catalogue_pages
+from dmarcworks.upkeep.context import Event, Events, UpkeepContext, progress
+from dmarcworks.upkeep.replay import versions
+from dmarcworks.upkeep.replay.changes import changes
+from dmarcworks.upkeep.replay.reread import Gone, Renewed, all_domain_names, placed, reread_all
+from dmarcworks.upkeep.replay.runs import UNFINISHED, Replay, Replays
+from dmarcworks.upkeep.replay.swap import back, catch_up, finish, swap
+from dmarcworks.upkeep.replay.versions import version_of
+from dmarcworks.upkeep.verify.figures import held, literal
+
+__all__ = ["drop_old", "replay", "swap_back"]
+
+PAGE = 500
+# Past this many rows they leave at once, so that memory stays flat.
+INSERT_ROWS = 100_000
+_AT_ONCE = 50
+
+
+async def replay(
+    house: UpkeepContext, *, domain: str = "", since: str = "", keep_old: bool = False, only_build: bool = False
+) -> Events:
+    """Events: progress, `kept` reports, the differences (see `changes`), and the `result`."""
+    started = time.monotonic()
+    replays = Replays(house.stores.database)
+    only = await house.domain(domain)
+    scope = ("" if only is None else only.id, _day(since))
+    await forget_lost(house, replays)
+    if cut_off := await finish(house, replays):
+        yield _result(cut_off[0], "swapped", 0, {"reports": 0, "shown": 0}, started)
+        return
+    names = await all_domain_names(house)
+    now = await _begin(house, replays, scope, keep_old)
+    kept = 0
+    if now.state == "building":
+        async for event in _build(house, replays, now, names):
+            kept += event["event"] == "kept"
+            yield event
+        await replays.note(now.id, state="built")
+        (now,) = (built for built in await replays.all("built") if built.id == now.id)
+    await catch_up(house, now)
+    told: Event = {}
+    async for event in changes(house.analytics, now.version, names):
+        told = event
+        yield event
+    if not only_build:
+        yield progress("swapping", 0, len(TABLES))
+        # Whoever asked for it may go away now: half a swap would have to wait for the next start.
+        await asyncio.shield(swap(house, replays, now))
+    yield _result(now, "built" if only_build else "swapped", kept, told, started)
+
+
+def _result(now: Replay, state: str, kept: int, told: Event, started: float) -> Event:
+    return {
+        "event": "result",
+        "state": state,
+        "version": now.version,
+        "reports": now.done,
+        "kept": kept,
+        "changed": told["reports"],
+        "shown": told["shown"],
+        "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+async def swap_back(house: UpkeepContext) -> Events:
+    """Ask the rows before the last replay again; the version then holds the newer ones."""
+    replays = Replays(house.stores.database)
+    await forget_lost(house, replays)
+    await finish(house, replays)
+    swapped = await replays.all("swapped")
+    if not swapped:
+        raise NotFoundError("there is no older version to go back to")
+    await back(house, replays, swapped[0])
+    yield {"event": "result", "state": "back", "version": swapped[0].version}
+
+
+async def drop_old(house: UpkeepContext) -> Events:
+    """Drop every version that is not asked: old ones, and what an unfinished replay has filled."""
+    replays = Replays(house.stores.database)
+    await finish(house, replays)
+    found = await replays.all("swapped", "back", *UNFINISHED)
+    for number, old in enumerate(found):
+        yield progress("dropping", number, len(found))
+        await versions.drop(house.analytics, old.version)
+    await replays.forget([old.id for old in found])
+    yield {"event": "result", "state": "dropped", "versions": [old.version for old in found]}
+
+
+async def forget_lost(house: UpkeepContext, replays: Replays) -> None:
+    """Versions that are gone (Analytics was lost) are none any more."""
+    there = await versions.uuids(house.analytics)
+    lost = [
+        old.id
+        for old in await replays.all("swapped", "back")
+        if not any(version_of(table, old.version) in there for table in TABLES)
+    ]
+    if lost:
+        await replays.forget(lost)
+
+
+def _day(since: str) -> str:
+    try:
+        return date.fromisoformat(since).isoformat() if since else ""
+    except ValueError:
+        raise UsageError(f"{since!r} is no date like 2026-01-31") from None
+
+
+async def _begin(house: UpkeepContext, replays: Replays, scope: tuple[str, str], keep_old: bool) -> Replay:
+    """The unfinished replay of this scope if its tables still fit, or a new one."""
+    unfinished = await replays.all(*UNFINISHED)
+    if unfinished:
+        now = unfinished[0]
+        if (now.domain_id, now.since) != scope:
+            raise ConflictError(
+                "a replay of other reports was begun and not finished; give the same --domain and --since to go on with"
+                " it, or drop it with --drop-old"
+            )
+        if await _fits(house, now):
+            return now
+        await replays.forget([now.id])
+    elif (old := await replays.all("swapped", "back")) and not keep_old:
+        raise ConflictError(
+            f"the version of {old[0].started:%Y-%m-%d %H:%M} UTC is still kept: drop it with --drop-old, go back to it"
+            " with --back, or keep one more with --keep-old"
+        )
+    total = await catalogue_pages.count(house.stores.database, tables.reports, *_where(*scope))
+    return await replays.begin(*scope, total)
+
+
+async def _fits(house: UpkeepContext, now: Replay) -> bool:
+    """Whether the version's tables are there, and are still like those that they are for."""
+    there = await versions.uuids(house.analytics)
+    for table in TABLES:
+        known, name = now.tables.get(table), version_of(table, now.version)
+        if known is None or there.get(name) != known["new"] or there.get(table) != known["old"]:
+            return False
+        if await versions.shape(house.analytics, table) != await versions.shape(house.analytics, name):
+            return False
+    return True
+
+
+def _where(domain_id: str, since: str) -> list[ColumnElement[bool]]:
+    columns = tables.reports.c
+    # Rows of a report whose attachment retention took cannot be made anew: they are copied.
+    kept = columns.rows_taken.is_(None) & columns.archive_taken.is_(None)
+    where = [columns.state == "counted", columns.published.is_(True), kept]
+    if domain_id:
+        where.append(columns.domain_id == domain_id)
+    if since:
+        where.append(columns.day >= since)
+    return where
+
+
+async def _build(house: UpkeepContext, replays: Replays, now: Replay, names: Mapping[str, str]) -> Events:
+    analytics = house.analytics
+    if not now.last_key:
+        # Nothing was noted yet: whatever is in the version's tables is half of something.
+        await versions.create(analytics, now.version)
+        there = await versions.uuids(analytics)
+        known = {table: {"old": there[table], "new": there[version_of(table, now.version)]} for table in TABLES}
+        now = dataclasses.replace(now, tables=known)
+        await replays.note(now.id, tables=known)
+        async for event in _copy_others(house, now):
+            yield event
+    done, fresh = now.done, not now.last_key
+    pages = catalogue_pages.pages(
+        house.stores.database,
+        tables.reports,
+        "key",
+        *_where(now.domain_id, now.since),
+        size=PAGE,
+        after=now.last_key or None,
+    )
+    after = now.last_key
+    async for page in pages:
+        last = page[-1].key
+        # What an earlier run wrote and did not note is there already; pages have moved if reports came in since.
+        present = set() if fresh else await _present(house, now, after, last)
+        changed: dict[str, tuple[Renewed, Renewed]] = {}
+        async for event in _page(house, now, [row for row in page if row.key not in present], names, changed):
+            yield event
+        done, after = done + len(page), last
+        await replays.batch(now.id, last_key=last, done=done, changes=changed)
+        yield progress("reading again", done, max(done, now.total))
+
+
+async def _copy_others(house: UpkeepContext, now: Replay) -> Events:
+    """Rows that the replay is not about, partition by partition."""
+    if not now.domain_id and not now.since:
+        return
+    mine = " AND ".join(
+        ([f"domain_id = {literal(now.domain_id)}"] if now.domain_id else [])
+        + ([f"day >= {literal(now.since)}"] if now.since else [])
+    )
+    work = [(table, month) for table in TABLES for month in await versions.partitions(house.analytics, table)]
+    for number, (table, month) in enumerate(work):
+        yield progress("copying", number, len(work))
+        names = versions.columns(table)
+        await house.analytics.execute(
+            f"INSERT INTO {version_of(table, now.version)} ({names}) SELECT {names} FROM {table}"  # noqa: S608 - ours
+            f" WHERE toYYYYMM(day) = {month} AND NOT ({mine})"
+        )
+
+
+async def _present(house: UpkeepContext, now: Replay, after: str, last: str) -> set[str]:
+    found: set[str] = set()
+    for table in TABLES:
+        there = await held(house.analytics, version_of(table, now.version), after=after, last=last)
+        found.update(one.report_key for one in there)
+    return found
+
+
+async def _page(
+    house: UpkeepContext,
+    now: Replay,
+    page: Sequence[Row[Any]],
+    names: Mapping[str, str],
+    changed: dict[str, tuple[Renewed, Renewed]],
+) -> Events:
+    gathered: list[Placed[Any]] = []
+    size = 0
+    for start in range(0, len(page), _AT_ONCE):
+        some = page[start : start + _AT_ONCE]
+        proofs = await AuthenticityCatalogue(house.stores.database).dmarc([row.mail_id for row in some])
+        for row, (got, after) in zip(some, await reread_all(house, some), strict=True):
+            if isinstance(got, Gone):
+                yield {"event": "kept", "report": row.key, "key": row.object_key, "reason": str(got)}
+                continue
+            if after:
+                changed[row.key] = {column: row._mapping[column] for column in after}, after
+            gathered.append(
+                placed(row, got.report, names.get(row.domain_id, row.policy_domain), proofs.get(row.mail_id))
+            )
+            size += row_count(got.report)
+        if size >= INSERT_ROWS:
+            await _insert(house, now, gathered)
+            gathered, size = [], 0
+    await _insert(house, now, gathered)
+
+
+async def _insert(house: UpkeepContext, now: Replay, gathered: Sequence[Placed[Any]]) -> None:
+    for table, content in (await asyncio.to_thread(tables_of, gathered)).items():
+        await house.analytics.insert(version_of(table, now.version), content)

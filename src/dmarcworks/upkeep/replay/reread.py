@@ -1,0 +1,183 @@
+"""A report of the catalogue read again from its archived attachment, and its rows for Analytics.
+
+The report is found in the attachment by the hash of its document. A failure report's archived mail is read as the
+worker reads it, so that the setting `failure_originals` cannot make another report of it. What cannot be had says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import select
+from sqlalchemy.engine import Row
+
+from dmarcworks.analytics.arrays import clamp
+from dmarcworks.analytics.rows import Placed, Report, summary
+from dmarcworks.analytics.tables import TABLES
+from dmarcworks.catalogue import tables
+from dmarcworks.ingest.redaction import private
+from dmarcworks.reports.days import day_of
+from dmarcworks.reports.model import FailureReport, Item, Reading
+from dmarcworks.reports.read import read_bytes, read_mail
+from dmarcworks.upkeep.context import UpkeepContext
+
+__all__ = [
+    "Gone",
+    "Renewed",
+    "all_domain_names",
+    "digest_of",
+    "domain_names",
+    "original",
+    "placed",
+    "renewed",
+    "reread",
+    "reread_all",
+]
+
+# What the catalogue says of a report and a later reader may say otherwise.
+Renewed: TypeAlias = dict[str, Any]
+_BIGINT = (-(2**63), 2**63 - 1)
+
+
+class Gone(Exception):
+    """The report cannot be had from its archive; the text says why."""
+
+
+def digest_of(object_key: str) -> str:
+    """The SHA-256 that an archived attachment's key promises."""
+    return object_key.split("/")[2] if object_key.count("/") >= 3 else ""
+
+
+async def reread(house: UpkeepContext, row: Row[Any]) -> Item:
+    """The catalogue's report as it is read now; `Gone` when its archive is missing, changed or says nothing of it."""
+    ((got, _),) = await reread_all(house, [row])
+    if isinstance(got, Gone):
+        raise got
+    return got
+
+
+async def reread_all(house: UpkeepContext, some: Sequence[Row[Any]]) -> list[tuple[Item | Gone, Renewed]]:
+    """Several reports at once, in one go of a thread: each as it is read now with what is renewed, or why not."""
+    contents = await asyncio.gather(*(house.stores.objects.get(row.object_key) for row in some))
+
+    def read() -> list[tuple[Item | Gone, Renewed]]:
+        found: list[tuple[Item | Gone, Renewed]] = []
+        for row, content in zip(some, contents, strict=True):
+            try:
+                if content is None:
+                    raise Gone("the archived attachment is missing")
+                item = _found(content, row, house)
+            except Gone as gone:
+                found.append((gone, {}))
+            else:
+                found.append((item, renewed(row, item)))
+        return found
+
+    return await asyncio.to_thread(read)
+
+
+def _found(content: bytes, row: Row[Any], house: UpkeepContext) -> Item:
+    if hashlib.sha256(content).hexdigest() != digest_of(row.object_key):
+        raise Gone("the archived attachment has changed")
+    bounds = house.env.bounds
+    if row.kind == FailureReport.kind:
+        reading = read_mail(content, bounds)
+        item = _matching(private(content, reading, house.env.failure_originals, bounds)[0], row)
+    else:
+        item = None
+    if item is None:
+        reading = read_bytes(content, row.file_name, bounds)
+        item = _matching(reading, row)
+    if item is None:
+        reasons = ", ".join(problem.reason for problem in reading.problems)
+        raise Gone(f"the archived attachment no longer reads as this report{': ' if reasons else ''}{reasons}")
+    return item
+
+
+def _matching(reading: Reading, row: Row[Any]) -> Item | None:
+    found = [item for item in reading.items if item.digest == row.content]
+    if found:
+        return found[0]
+    # A failure report's hash is that of its most redacted form; alone in its mail it can be no other.
+    alone = [item for item in reading.items if isinstance(item.report, FailureReport)]
+    return alone[0] if row.kind == FailureReport.kind and len(alone) == len(reading.items) == 1 else None
+
+
+async def original(house: UpkeepContext, row: Row[Any]) -> bytes | None:
+    """The attachment out of the raw mail that brought the report, when that is still kept and holds the same bytes."""
+    statement = select(tables.mails.c.object_key).where(tables.mails.c.id == row.mail_id)
+    async with house.stores.database.read() as connection:
+        key = (await connection.execute(statement)).scalar()
+    raw = None if key is None else await house.stores.objects.get(key)
+    if raw is None:
+        return None
+
+    def look() -> bytes | None:
+        reading = read_mail(raw, house.env.bounds)
+        if any(isinstance(item.report, FailureReport) for item in reading.items):
+            reading, _ = private(raw, reading, house.env.failure_originals, house.env.bounds)
+        wanted = digest_of(row.object_key)
+        for item in reading.items:
+            if hashlib.sha256(item.part.content).hexdigest() == wanted:
+                return item.part.content
+        return None
+
+    return await asyncio.to_thread(look)
+
+
+async def domain_names(house: UpkeepContext) -> dict[str, str]:
+    """Every domain's name by its id."""
+    return {domain.id: domain.name for domain in await house.stores.accounts.domains()}
+
+
+async def all_domain_names(house: UpkeepContext) -> dict[str, str]:
+    """The same with domains that were removed, as their rows still name them."""
+    names: dict[str, str] = {}
+    for table in TABLES:
+        answer = await house.analytics.query(f"SELECT domain_id, any(domain) AS domain FROM {table} GROUP BY domain_id")  # noqa: S608 - a table of ours
+        names |= {row["domain_id"]: row["domain"] for row in map(json.loads, answer.splitlines())}
+    return names | await domain_names(house)
+
+
+def placed(row: Row[Any], report: Report, domain: str, proof: str | None) -> Placed[Any]:
+    """The report with what the catalogue knows of it; `domain` is the name of the domain that its address is for,
+    `proof` what DMARC says of the mail that brought it."""
+    return Placed(
+        report,
+        account_id=row.account_id,
+        domain_id=row.domain_id,
+        domain=domain,
+        received=datetime.fromtimestamp(row.received, UTC),
+        report_key=row.key,
+        object_key=row.object_key,
+        report_id=row.report_id,
+        report_authentic=proof,
+    )
+
+
+def renewed(row: Row[Any], item: Item) -> Renewed:
+    """The catalogue's figures of the report as it is read now, where they are others; {} when all is as it was."""
+    report = item.report
+    short = summary(report, received=datetime.fromtimestamp(row.received, UTC), digest=row.content)
+    warnings = [{"code": w.code, "where": w.where, "detail": w.detail} for w in report.warnings]
+    noted = json.loads(row.warnings)
+    # What another report makes odd about this one is not in the report: it stays.
+    beside = [w for w in noted if w["code"] == "same_identity_other_content"]
+    own = [w for w in noted if w not in beside]
+    # A place in the mail is told differently from one in the attachment alone; the first says more.
+    if [(w["code"], w["detail"]) for w in own] == [(w["code"], w["detail"]) for w in warnings]:
+        warnings = own
+    now = {
+        "begin": clamp(short.begin, _BIGINT),
+        "end": clamp(short.end, _BIGINT),
+        "day": day_of(short.begin).isoformat(),
+        "records": short.records,
+        "messages": clamp(short.messages, _BIGINT),
+        "warnings": row.warnings if warnings == own else json.dumps(warnings + beside),
+    }
+    return {name: value for name, value in now.items() if value != row._mapping[name]}

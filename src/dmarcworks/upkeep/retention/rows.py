@@ -1,0 +1,144 @@
+"""Old rows out of Analytics: whole months where no account keeps one, else an account's rows before its day.
+
+Of records the catalogue is marked first, so that `verify` does not miss what goes. Versions that a replay left are cut
+too. Data points stand in the engine alone.
+"""
+
+from __future__ import annotations
+
+import calendar
+import json
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import update
+
+from dmarcworks.analytics.tables import DATA_POINTS
+from dmarcworks.catalogue import tables
+from dmarcworks.upkeep.context import UpkeepContext
+from dmarcworks.upkeep.replay import versions
+from dmarcworks.upkeep.verify.figures import literal
+
+__all__ = ["ROWS", "Cut", "take_rows"]
+
+# Accounts that one statement names.
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """A kind of rows: the tables that they stand in, and what tells a row's day (UTC)."""
+
+    tables: re.Pattern[str]
+    day: str
+
+
+ROWS = {
+    "records": _Rows(re.compile(r"(?:dmarc|tls)_reports(?:_v[0-9_]+)?"), "day"),
+    "data_points": _Rows(re.compile(DATA_POINTS.name), "toDate(timestamp, 'UTC')"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """An account that keeps no rows about days before `day`."""
+
+    account_id: str
+    account: str
+    day: date
+
+
+async def take_rows(house: UpkeepContext, kind: str, cuts: Sequence[Cut], dry_run: bool) -> list[tuple[Cut, int, int]]:
+    """For each cut how many rows of the kind went (or would go) and their estimated bytes on disk."""
+    if not cuts:
+        return []
+    rows = ROWS[kind]
+    counted = {cut.account_id: [0, 0] for cut in cuts}
+    for table in await _tables(house, rows):
+        # What a replay keeps is a copy: it is taken too, but counted once.
+        if "_v" in table:
+            continue
+        each = await _bytes_a_row(house, table)
+        for owner, old in (await _old(house, table, rows, cuts)).items():
+            counted[owner][0] += old
+            counted[owner][1] += round(old * each)
+    if not dry_run:
+        if kind == "records":
+            await _mark(house, cuts)
+        for table in await _tables(house, rows):
+            await _take(house, table, rows, cuts)
+    return [(cut, *counted[cut.account_id]) for cut in cuts]  # type: ignore[misc]  # two numbers each
+
+
+async def _tables(house: UpkeepContext, rows: _Rows) -> list[str]:
+    return sorted(name for name in await versions.uuids(house.analytics) if rows.tables.fullmatch(name))
+
+
+async def _mark(house: UpkeepContext, cuts: Sequence[Cut]) -> None:
+    table = tables.reports.c
+    async with house.stores.database.write() as connection:
+        for cut in cuts:
+            old = (table.account_id == cut.account_id) & (table.day < cut.day.isoformat())
+            which = (
+                (table.kind != "failure") & (table.state == "counted") & table.published & table.rows_taken.is_(None)
+            )
+            await connection.execute(update(tables.reports).where(old & which).values(rows_taken=time.time()))
+
+
+async def _take(house: UpkeepContext, table: str, rows: _Rows, cuts: Sequence[Cut]) -> None:
+    days = {cut.account_id: cut.day for cut in cuts}
+    for month, owners in await _owners(house, table, rows):
+        last = date(month // 100, month % 100, calendar.monthrange(month // 100, month % 100)[1])
+        if all(owner in days and days[owner] > last for owner in owners):
+            await house.analytics.execute(f"ALTER TABLE {table} DROP PARTITION {month}")
+    # A mutation writes every part anew that it touches, however many accounts it is for.
+    found = await _old(house, table, rows, cuts)
+    some = [cut for cut in cuts if cut.account_id in found]
+    for start in range(0, len(some), _AT_ONCE):
+        where = _before(rows, some[start : start + _AT_ONCE])
+        await house.analytics.execute(f"ALTER TABLE {table} DELETE WHERE {where} SETTINGS mutations_sync = 2")
+
+
+def _before(rows: _Rows, cuts: Sequence[Cut]) -> str:
+    """The rows that the cuts are about: accounts of the same day together."""
+    owners: dict[date, list[str]] = {}
+    for cut in cuts:
+        owners.setdefault(cut.day, []).append(literal(cut.account_id))
+    return " OR ".join(
+        f"({rows.day} < {literal(day.isoformat())} AND account_id IN ({', '.join(some)}))"
+        for day, some in owners.items()
+    )
+
+
+async def _owners(house: UpkeepContext, table: str, rows: _Rows) -> list[tuple[int, list[str]]]:
+    """The table's partitions, as YYYYMM, and the accounts that have rows in each."""
+    answer = await house.analytics.query(
+        f"SELECT toYYYYMM({rows.day}) AS month, groupUniqArray(account_id) AS owners FROM {table}"  # noqa: S608 - a table of ours
+        " GROUP BY month ORDER BY month"
+    )
+    return [(int(row["month"]), row["owners"]) for row in map(json.loads, answer.splitlines())]
+
+
+async def _old(house: UpkeepContext, table: str, rows: _Rows, cuts: Sequence[Cut]) -> dict[str, int]:
+    """How many rows each account has that a cut is about; one that has none is absent."""
+    found: dict[str, int] = {}
+    for start in range(0, len(cuts), _AT_ONCE):
+        answer = await house.analytics.query(
+            f"SELECT account_id, count() AS old FROM {table}"  # noqa: S608 - a table of ours, literals of ours
+            f" WHERE {_before(rows, cuts[start : start + _AT_ONCE])} GROUP BY account_id"
+        )
+        found |= {row["account_id"]: int(row["old"]) for row in map(json.loads, answer.splitlines())}
+    return found
+
+
+async def _bytes_a_row(house: UpkeepContext, table: str) -> float:
+    answer = await house.analytics.query(
+        "SELECT sum(bytes_on_disk) / greatest(sum(rows), 1) FROM system.parts"
+        " WHERE active AND database = currentDatabase() AND table = {table:String}",
+        {"table": table},
+        format="TabSeparated",
+    )
+    return float(answer)

@@ -1,0 +1,204 @@
+"""Compare catalogue, Objects and Analytics and name every difference; with `repair`, mend what can be mended.
+
+Reports are walked by key, a page at a time, so that memory stays flat: the page's archived attachments are hashed, and
+Analytics is asked for every row between its first and last key, also those that no report has. What seems different
+is looked at again, since mail is read meanwhile. Then come the raw mails that should be kept, and those that nobody
+knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.engine import Row
+
+from dmarcworks.bindings.contracts import Objects
+from dmarcworks.catalogue import tables
+from dmarcworks.catalogue.accounts import Domain
+from dmarcworks.upkeep import catalogue_pages
+from dmarcworks.upkeep.context import Events, UpkeepContext, progress
+from dmarcworks.upkeep.replay.reread import digest_of
+from dmarcworks.upkeep.verify import figures
+from dmarcworks.upkeep.verify.compare import Difference, compare
+from dmarcworks.upkeep.verify.figures import KINDS, Held
+from dmarcworks.upkeep.verify.orphans import hand_in, unknown
+from dmarcworks.upkeep.verify.repair import mend
+
+__all__ = ["verify"]
+
+PAGE = 5_000
+_AT_ONCE = 16
+_LOOKS = 3
+_PAUSE_SECONDS = 0.3
+
+
+async def verify(house: UpkeepContext, *, repair: bool = False, domain: str = "") -> Events:
+    """Events: progress, a `difference` each, and the `result` with what was compared."""
+    only = await house.domain(domain)
+    database = house.stores.database
+    where = _scope(tables.reports.c, only)
+    counts = {
+        "reports": await catalogue_pages.count(database, tables.reports, *where),
+        "objects": 0,
+        "mails": 0,
+        "problems": 0,
+    }
+    found = repaired = done = 0
+    async for page, differences in _reports(house, only, where):
+        done += len(page)
+        counts["objects"] += len({row.object_key for row in page if row.archive_taken is None})
+        if repair and differences:
+            differences = await mend(house, differences)
+        for difference in differences:
+            found, repaired = found + 1, repaired + difference.repaired
+            yield {"event": "difference", **dataclasses.asdict(difference)}
+        yield progress("reports", done, counts["reports"])
+    async for what, size, differences in _mails(house, only):
+        counts[what] += size
+        for difference in differences:
+            found += 1
+            yield {"event": "difference", **dataclasses.asdict(difference)}
+        yield progress(what, counts[what], counts[what])
+    async for what, size, differences in unknown(house, only):
+        counts[what] += size
+        if repair:
+            differences = await hand_in(house, differences)
+        for difference in differences:
+            found, repaired = found + 1, repaired + difference.repaired
+            yield {"event": "difference", **dataclasses.asdict(difference)}
+        yield progress(what, counts[what], counts[what])
+    yield {"event": "result", "compared": counts, "differences": found, "repaired": repaired, "left": found - repaired}
+
+
+def _scope(columns: Any, only: Domain | None) -> list[ColumnElement[bool]]:
+    return [] if only is None else [columns.account_id == only.account_id, columns.domain_id == only.id]
+
+
+async def _reports(
+    house: UpkeepContext, only: Domain | None, where: Sequence[ColumnElement[bool]]
+) -> AsyncIterator[tuple[Sequence[Row[Any]], list[Difference]]]:
+    """Each page of reports with what is different; the last one reaches to the end of all keys."""
+    after = ""
+    pages = catalogue_pages.pages(house.stores.database, tables.reports, "key", *where, size=PAGE)
+    async for page in pages:
+        last = page[-1].key if len(page) == PAGE else ""
+        yield page, await _page(house, only, page, after, last)
+        if not last:
+            return
+        after = last
+    yield (), await _page(house, only, (), after, "")
+
+
+async def _page(
+    house: UpkeepContext, only: Domain | None, page: Sequence[Row[Any]], after: str, last: str
+) -> list[Difference]:
+    differences = [difference for row, difference in await _objects(house, page) if difference is not None]
+    rows = {row.key: row for row in page}
+    suspects: dict[str, list[Difference]] = {}
+    for look in range(_LOOKS):
+        if look:
+            await asyncio.sleep(_PAUSE_SECONDS)
+            rows |= await catalogue_pages.reports(house.stores.database, list(suspects))
+        held = await _held(house, only, after, last)
+        waiting = {str(body.get("mail_id")) for body in await house.waiting()}
+        keys: Iterable[str] = rows.keys() | held.keys() if not look else list(suspects)
+        suspects = {key: _compared(key, rows.get(key), held.get(key, ()), waiting) for key in keys}
+        suspects = {key: named for key, named in suspects.items() if named}
+        if not suspects:
+            break
+    return differences + [difference for key in sorted(suspects) for difference in suspects[key]]
+
+
+def _compared(key: str, row: Row[Any] | None, found: Sequence[tuple[str, Held]], waiting: set[str]) -> list[Difference]:
+    waits = row is not None and not row.published and row.mail_id in waiting
+    return compare(key, row, found, waits=waits)
+
+
+async def _held(
+    house: UpkeepContext, only: Domain | None, after: str, last: str
+) -> Mapping[str, list[tuple[str, Held]]]:
+    found: dict[str, list[tuple[str, Held]]] = {}
+    for table in KINDS.values():
+        for held in await figures.held(house.analytics, table, after=after, last=last, domain=only):
+            found.setdefault(held.report_key, []).append((table, held))
+    return found
+
+
+async def _objects(house: UpkeepContext, page: Sequence[Row[Any]]) -> list[tuple[Row[Any], Difference | None]]:
+    """Every report's archived attachment is there and has the hash that its key promises."""
+    kept = [row for row in page if row.archive_taken is None]
+    states: dict[str, str | None] = {}
+    keys = list(dict.fromkeys(row.object_key for row in kept))
+    for start in range(0, len(keys), _AT_ONCE):
+        some = keys[start : start + _AT_ONCE]
+        hashes = await asyncio.gather(*(_hash(house.stores.objects, key) for key in some))
+        states |= dict(zip(some, hashes, strict=True))
+    return [(row, _object(row, states[row.object_key])) for row in kept]
+
+
+def _object(row: Row[Any], found: str | None) -> Difference | None:
+    expected = digest_of(row.object_key)
+    if found == expected:
+        return None
+    kind = "object_missing" if found is None else "object_changed"
+    return Difference(kind, row.key, row.object_key, f"sha256 {expected}", _sha(found), row.account_id, row.domain_id)
+
+
+async def _hash(objects: Objects, key: str) -> str | None:
+    content = await objects.get(key)
+    return None if content is None else await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
+
+
+def _sha(found: str | None) -> str:
+    return "nothing" if found is None else f"sha256 {found}"
+
+
+async def _mails(house: UpkeepContext, only: Domain | None) -> AsyncIterator[tuple[str, int, list[Difference]]]:
+    """Raw mails: of what was read, of what waits, and of open problems."""
+    database = house.stores.database
+    seen: set[str] = set()
+    where = [tables.mails.c.raw_taken.is_(None), *_scope(tables.mails.c, only)]
+    waiting = {str(body.get("object_key")): body for body in await house.waiting()}
+    async for page in catalogue_pages.pages(database, tables.mails, "id", *where, size=PAGE):
+        # What is to be read once more may be replaced by its redacted form meanwhile.
+        named = [(row, None if row.object_key in waiting else row.sha256) for row in page]
+        yield "mails", len(page), await _raw(house, named)
+        seen.update(row.object_key for row in page)
+    left = [body for key, body in waiting.items() if key not in seen and _ours(body, only)]
+    yield "mails", len(left), await _raw(house, [(_Raw(body), body.get("sha256")) for body in left])
+    open_ones = [tables.problems.c.state == "open", *_scope(tables.problems.c, only)]
+    async for page in catalogue_pages.pages(database, tables.problems, "id", *open_ones, size=PAGE):
+        # A problem that says that its mail is gone is known.
+        unseen = [row for row in page if row.object_key not in seen and row.reason != "raw_missing"]
+        yield "problems", len(page), await _raw(house, [(row, None) for row in unseen])
+
+
+class _Raw:
+    """A queue item as `_raw` takes it."""
+
+    def __init__(self, body: Mapping[str, Any]) -> None:
+        self.object_key, self.account_id, self.domain_id = (
+            str(body.get(name, "")) for name in ("object_key", "account_id", "domain_id")
+        )
+
+
+def _ours(body: Mapping[str, Any], only: Domain | None) -> bool:
+    return "object_key" in body and (only is None or body.get("domain_id") == only.id)
+
+
+async def _raw(house: UpkeepContext, named: Sequence[tuple[Any, str | None]]) -> list[Difference]:
+    differences = []
+    for start in range(0, len(named), _AT_ONCE):
+        some = named[start : start + _AT_ONCE]
+        found = await asyncio.gather(*(_hash(house.stores.objects, row.object_key) for row, _ in some))
+        for (row, expected), sha in zip(some, found, strict=True):
+            if sha is None or (expected is not None and sha != expected):
+                kind = "raw_missing" if sha is None else "raw_changed"
+                told = "the raw mail" if expected is None else f"sha256 {expected}"
+                differences.append(Difference(kind, "", row.object_key, told, _sha(sha), row.account_id, row.domain_id))
+    return differences

@@ -1,0 +1,89 @@
+"""Raw mails that lie in Objects and that neither queue nor catalogue know: their sender was never told 250.
+
+A process that ends between the two leaves one. What is younger than an hour may be on its way in and is no stray. Out:
+a `raw_unknown` each; `hand_in` gives them to the queue, and whatever they are the reader finds out: a report that came
+again with the sender's next try is a duplicate, what cannot be read is a problem.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select
+
+from dmarcworks.catalogue import tables
+from dmarcworks.catalogue.accounts import Domain
+from dmarcworks.ingest.report_rows import read_inbox_key
+from dmarcworks.upkeep.context import UpkeepContext
+from dmarcworks.upkeep.verify.compare import Difference
+
+__all__ = ["AGE", "hand_in", "unknown"]
+
+AGE = timedelta(hours=1)
+_PAGE = 500
+
+
+async def unknown(house: UpkeepContext, only: Domain | None) -> AsyncIterator[tuple[str, int, list[Difference]]]:
+    """A page each: "mails", how many raw mails nobody knows, and them by name."""
+    domains = {domain.id: domain for domain in await house.stores.accounts.domains()}
+    # What comes into the queue from here on is younger than an hour, or noted already and read once more; what leaves
+    # it is noted.
+    waiting = {str(body.get("object_key")) for body in await house.waiting()}
+    after = ""
+    while page := await house.stores.objects.list(prefix="inbox/", limit=_PAGE, start_after=after):
+        after = page[-1].key
+        known = waiting | await _noted(house, [info.key for info in page])
+        found = []
+        for info in page:
+            named = read_inbox_key(info.key)
+            domain = domains.get(named.domain_id) if named else None
+            young = info.uploaded > datetime.now(UTC) - AGE
+            if info.key in known or young or (only is not None and domain != only):
+                continue
+            owner = ("", "") if domain is None else (domain.account_id, domain.id)
+            told = "a raw mail" if domain is not None else "a raw mail of a domain that is not there"
+            found.append(Difference("raw_unknown", "", info.key, "a mail that was taken", told, *owner))
+        yield "mails", len(found), found
+
+
+async def _noted(house: UpkeepContext, keys: Sequence[str]) -> set[str]:
+    """Which of the keys the catalogue or a problem names."""
+    known: set[str] = set()
+    async with house.stores.database.read() as connection:
+        for table in (tables.mails, tables.problems):
+            statement = select(table.c.object_key).where(table.c.object_key.in_(keys))
+            known.update((await connection.execute(statement)).scalars())
+    return known
+
+
+async def hand_in(house: UpkeepContext, differences: Sequence[Difference]) -> list[Difference]:
+    """Into the queue, as if they came now; of a domain that is not there they stay named."""
+    domains = {domain.id: domain for domain in await house.stores.accounts.domains()}
+    done = []
+    for difference in differences:
+        named, domain = read_inbox_key(difference.key), domains.get(difference.domain_id)
+        raw = await house.stores.objects.get(difference.key) if named and domain else None
+        if named is None or domain is None or raw is None:
+            done.append(difference)
+            continue
+        await house.stores.queue.send(
+            {
+                "mail_id": named.mail_id,
+                "object_key": difference.key,
+                "account_id": domain.account_id,
+                "domain_id": domain.id,
+                "domain": domain.name,
+                "recipient": domain.rua,
+                "sender": "",
+                "peer": "",
+                "received": named.received,
+                "size": len(raw),
+                "sha256": hashlib.sha256(raw).hexdigest(),
+                "again": True,
+            }
+        )
+        done.append(replace(difference, repaired=True))
+    return done

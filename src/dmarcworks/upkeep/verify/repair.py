@@ -1,0 +1,90 @@
+"""Mend what `verify` named: archived attachments from the raw mails, rows from the archived reports.
+
+Nothing is guessed: an attachment is put back only if the raw mail holds the very bytes that its key's hash names, rows
+are written only from a report that could be read again, and publishing is held meanwhile. The rest stays named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import update
+
+from dmarcworks.analytics.rows import Placed, tables_of
+from dmarcworks.catalogue import tables
+from dmarcworks.catalogue.authenticity import AuthenticityCatalogue
+from dmarcworks.upkeep import catalogue_pages
+from dmarcworks.upkeep.context import UpkeepContext
+from dmarcworks.upkeep.replay.reread import Gone, Renewed, domain_names, original, placed, renewed, reread
+from dmarcworks.upkeep.verify.compare import Difference
+from dmarcworks.upkeep.verify.figures import KINDS, Place, remove
+
+__all__ = ["mend"]
+
+_AT_ONCE = 200
+_OBJECTS = ("object_missing", "object_changed")
+
+
+async def mend(house: UpkeepContext, differences: Sequence[Difference]) -> list[Difference]:
+    """The same differences, each marked whether it is repaired now."""
+    objects = {difference for difference in differences if difference.kind in _OBJECTS}
+    done = {difference for difference in objects if await _attachment(house, difference)}
+    wrong = [difference for difference in differences if difference.kind not in _OBJECTS]
+    for start in range(0, len(wrong), _AT_ONCE):
+        done |= await _rows(house, wrong[start : start + _AT_ONCE])
+    return [replace(difference, repaired=difference in done) for difference in differences]
+
+
+async def _attachment(house: UpkeepContext, difference: Difference) -> bool:
+    row = (await catalogue_pages.reports(house.stores.database, [difference.report])).get(difference.report)
+    content = None if row is None else await original(house, row)
+    if content is None:
+        return False
+    await house.stores.objects.put(difference.key, content)
+    return True
+
+
+async def _rows(house: UpkeepContext, differences: Sequence[Difference]) -> set[Difference]:
+    """Take out what is wrong and write it anew; of a report that cannot be read again nothing is taken out."""
+    known = await catalogue_pages.reports(house.stores.database, [difference.report for difference in differences])
+    names = await domain_names(house)
+    proofs = await AuthenticityCatalogue(house.stores.database).dmarc([row.mail_id for row in known.values()])
+    done: set[Difference] = set()
+    places: dict[str, set[Place]] = {}
+    fresh: dict[str, Placed[Any]] = {}
+    changes: dict[str, Renewed] = {}
+    for difference in differences:
+        row = known.get(difference.report)
+        place = (difference.account_id, difference.domain_id, difference.report)
+        if difference.kind == "rows_unknown":
+            places.setdefault(difference.table, set()).add(place)
+            done.add(difference)
+        elif row is not None:
+            try:
+                item = await reread(house, row)
+            except Gone:
+                continue
+            fresh[row.key] = placed(
+                row, item.report, names.get(row.domain_id, row.policy_domain), proofs.get(row.mail_id)
+            )
+            changes[row.key] = renewed(row, item)
+            places.setdefault(KINDS[row.kind], set()).add(place)
+            done.add(difference)
+    async with house.gate.held():
+        for table, wrong in places.items():
+            await remove(house.analytics, table, wrong)
+        for table, content in (await asyncio.to_thread(tables_of, list(fresh.values()))).items():
+            await house.analytics.insert(table, content)
+        await _note(house, changes)
+    return done
+
+
+async def _note(house: UpkeepContext, changes: dict[str, Renewed]) -> None:
+    async with house.stores.database.write() as connection:
+        for key, change in changes.items():
+            await connection.execute(
+                update(tables.reports).where(tables.reports.c.key == key).values(published=True, **change)
+            )

@@ -1,0 +1,39 @@
+"""What programs ask about mail over HTTP, put together: put a mail in, and change rules and destinations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import FastAPI
+
+from dmarcworks.api.compat import email_routing, inject
+from dmarcworks.catalogue.accounts import Accounts
+from dmarcworks.catalogue.routing import RoutingCatalogue
+from dmarcworks.routing.router import Routed, Router
+from dmarcworks.routing.smtp import Peer
+from dmarcworks.settings import Settings
+
+
+def install(
+    app: FastAPI,
+    mailroom: RoutingCatalogue,
+    accounts: Accounts,
+    settings: Settings,
+    workers: Sequence[str],
+    router: Router | None,
+    send_link: email_routing.SendLink | None,
+) -> None:
+    """Put the routes on an application; without a router no mail can be put in."""
+    hostname = settings.hostname.lower()
+    app.include_router(email_routing.router(mailroom, accounts, workers, hostname, send_link))
+    if router is None:
+        return
+    front = router
+
+    async def put_in(sender: str, to: str, raw: bytes, peer: str) -> Routed:
+        refusal = await front.recipient(to)
+        if refusal is not None:
+            return Routed(refusal, "rejected", refusal)
+        return await front.route(sender, to, raw, Peer(peer, "localhost"))
+
+    app.include_router(inject.router(put_in, accounts, settings.mail_bytes))

@@ -1,0 +1,339 @@
+"""Composition root: settings → bindings → workers → servers, and shutdown in reverse.
+
+`opened` gives the stores to a command that needs no server; `serve` runs the whole system until SIGTERM or SIGINT, then
+stops accepting, finishes or hands back what is in flight, and closes what it opened in reverse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+import uvicorn
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+
+from dmarcworks.analytics import schema
+from dmarcworks.analytics.questions.all import Questions
+from dmarcworks.api import auth, rest
+from dmarcworks.api import metrics as metrics_api
+from dmarcworks.api.graphql import router as graphql
+from dmarcworks.api.limits import Limits
+from dmarcworks.api.operator import operator
+from dmarcworks.api.sql import internal_route
+from dmarcworks.api.sql import route as sql_api
+from dmarcworks.api.sql.service import QueryService
+from dmarcworks.bindings import open as bindings
+from dmarcworks.bindings.absent import AbsentAnalytics
+from dmarcworks.bindings.contracts import Analytics, QueryBounds
+from dmarcworks.bindings.worker_queue import WorkerQueues
+from dmarcworks.catalogue.listing import Listing
+from dmarcworks.catalogue.stores import RUNNING, Stores, opened
+from dmarcworks.dashboard import pages
+from dmarcworks.dashboard.deps import Deps
+from dmarcworks.errors import DmarcworksError, SettingsError
+from dmarcworks.ingest.backpressure import Backpressure
+from dmarcworks.ingest.batching import BatchScheduler
+from dmarcworks.ingest.retry import Mending
+from dmarcworks.process.metrics import Metrics
+from dmarcworks.routing.router import Router
+from dmarcworks.routing.smtp import Certificate
+from dmarcworks.settings import Settings
+from dmarcworks.upkeep import jobs
+from dmarcworks.upkeep.context import UpkeepContext
+from dmarcworks.upkeep.replay.publishing_gate import PublishingGate
+from dmarcworks.upkeep.scheduler import daily
+from dmarcworks.wiring import mail_api, rest_api
+from dmarcworks.wiring.routing import link_sender, prover, routing, worker_names
+from dmarcworks.wiring.smtp import certificate, environment, front, inbox
+from dmarcworks.workers import dmarc, runtime
+
+log = structlog.get_logger("dmarcworks.wiring.server")
+
+
+ROLES = ("smtp", "worker", "web")
+
+
+@asynccontextmanager
+async def opened_analytics(settings: Settings) -> AsyncIterator[Analytics]:
+    """The analytics store, migrated; one process at a time owns an embedded one (`StoreError` for the second)."""
+    analytics = await asyncio.to_thread(bindings.open_analytics, settings.analytics)
+    try:
+        await schema.migrate(analytics)
+        yield analytics
+    finally:
+        await analytics.close()
+
+
+def sql_bounds(settings: Settings) -> QueryBounds:
+    """What a stranger's statement may take."""
+    return QueryBounds(seconds=settings.sql_seconds, rows=settings.sql_rows, memory=settings.sql_memory_bytes)
+
+
+@asynccontextmanager
+async def opened_house(settings: Settings) -> AsyncIterator[UpkeepContext]:
+    """Every store for a job of upkeep, when no server runs."""
+    async with opened(settings) as stores, opened_analytics(settings) as analytics:
+        gate = PublishingGate(analytics)
+        yield UpkeepContext(settings, stores, environment(settings, stores, gate), gate)
+
+
+def http_app(
+    settings: Settings,
+    stores: Stores,
+    analytics: Analytics,
+    public_url: str,
+    secret: str = "",
+    house: UpkeepContext | None = None,
+    metrics: Metrics | None = None,
+    router: Router | None = None,
+    shown: Certificate | None = None,
+) -> FastAPI:
+    """Everything over HTTP: SQL, health, dashboard; `secret` opens /internal/ to this machine's commands."""
+    app = FastAPI(title="dmarcworks", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.limits = Limits(
+        time.monotonic, requests=settings.api_requests_per_minute, failures=settings.api_failures_per_minute
+    )
+    waiting = inbox(settings, stores)
+    for routes in _watching(stores, analytics, waiting, metrics or Metrics(), shown):
+        app.include_router(routes)
+    desk = QueryService(analytics, sql_bounds(settings), stores.queries.note)
+    app.include_router(sql_api.router(desk, stores.accounts))
+    graphs = graphql.desk(settings, stores.database, stores.accounts, analytics, sql_bounds(settings))
+    app.include_router(graphql.router(graphs))
+    rest_deps = rest_api.rest_deps(settings, stores, analytics, public_url, waiting.full)
+    send_link = link_sender(router, public_url)
+    mail_api.install(app, stores.mailroom, stores.accounts, settings, worker_names(settings), router, send_link)
+    deps = Deps(
+        accounts=stores.accounts,
+        arrivals=stores.arrivals,
+        problems=stores.problems,
+        mending=Mending(stores),
+        listing=Listing(stores.database),
+        questions=Questions(analytics),
+        objects=stores.objects,
+        audit=stores.audit,
+        desk=desk,
+        graphs=graphs,
+        saved=stores.saved,
+        queries=stores.queries,
+        mailroom=stores.mailroom,
+        letters=rest_deps.letters,
+        operates=rest_deps.operates,
+        hostname=settings.hostname.lower(),
+        public_url=public_url,
+        clock=time.time,
+        workers=worker_names(settings),
+        send_link=send_link,
+    )
+    rest_api.install(app, rest_deps, app.state.limits)
+    internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(operator(secret))])
+    internal.add_api_route("/ping", _pong)
+    internal.include_router(internal_route.routes(desk, stores.accounts))
+    if house is not None:
+        internal.include_router(jobs.router(house))
+    app.include_router(internal)
+    app.add_exception_handler(DmarcworksError, _refused)
+    pages.install(app, deps)
+    return app
+
+
+def _watching(
+    stores: Stores, analytics: Analytics, waiting: Backpressure, metrics: Metrics, shown: Certificate | None
+) -> list[APIRouter]:
+    """What machines that watch ask: health, readiness, figures. A store that is not of this process is not asked."""
+    checks = {"database": stores.database.ping, "objects": stores.objects.ping}
+    if not isinstance(analytics, AbsentAnalytics):
+        checks["analytics"] = analytics.ping
+    letters = WorkerQueues(stores.database).stats
+    return [
+        rest.router(checks, waiting.told, shown.told if shown else None),
+        metrics_api.router(metrics, checks, stores.queue, stores.problems, stores.mailroom.outbound.count, letters),
+    ]
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """Our own errors in a machine's call, in its words; the pages answer theirs themselves."""
+    assert isinstance(error, DmarcworksError)
+    return auth.refusal(error)
+
+
+async def _pong() -> dict[str, int]:
+    """Whose server this is, for a command that found its address in running.json."""
+    return {"pid": os.getpid()}
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a started system tells: its addresses, and the first login link's path when one was made."""
+
+    smtp: str
+    http: str
+    public_url: str
+    login: str | None
+
+
+def _analytics(settings: Settings, roles: Collection[str]) -> AbstractAsyncContextManager[Analytics]:
+    # An embedded store belongs to the one process that publishes and answers.
+    return contextlib.nullcontext(AbsentAnalytics()) if set(roles) == {"smtp"} else opened_analytics(settings)
+
+
+async def serve(
+    settings: Settings, started: Callable[[Running], None] = lambda _: None, roles: Collection[str] = ROLES
+) -> None:
+    """Run everything, or only some roles of it, until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with opened(settings) as stores, _analytics(settings, roles) as analytics, AsyncExitStack() as stack:
+        gate, metrics = PublishingGate(analytics), Metrics()
+        env = environment(settings, stores, gate, metrics, prover(settings, stores))
+        house = UpkeepContext(settings, stores, env, gate)
+        await stores.accounts.open_gates()
+        turns = BatchScheduler()
+        consumers = [
+            runtime.Consumer(
+                dmarc,
+                env,
+                batch=settings.queue_batch,
+                lease=settings.queue_lease_seconds,
+                max_retries=settings.queue_max_retries,
+                turns=turns,
+                helps=helps,
+            )
+            for helps in (False, True)
+        ]
+        if "worker" in roles:
+            await stack.enter_async_context(daily(house))
+        listener = shown = None
+        router = await stack.enter_async_context(routing(settings, stores, env, metrics, feed="worker" in roles))
+        if "smtp" in roles:
+            if shown := certificate(settings):
+                metrics.certificate(lambda: shown.left)
+            apart = settings.smtp_processes > 1
+            counters = stack.enter_context(metrics.shared(settings.smtp_processes, settings.home)) if apart else None
+            listener = front(settings, router, env.full, shown, counters)
+            await listener.start()
+        web = _Web(settings.http_host, settings.http_port, "DMARCWORKS_HTTP_PORT") if "web" in roles else None
+        if settings.metrics_port:
+            watched = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+            for routes in _watching(stores, analytics, inbox(settings, stores), metrics, shown):
+                watched.include_router(routes)
+            watch = _Web(settings.http_host, settings.metrics_port, "DMARCWORKS_METRICS_PORT")
+            stack.push_async_callback(watch.stop, 0.5)
+            watch.start(watched)
+            await watch.ready()
+        try:
+            public_url = settings.public_url.rstrip("/") or (web.url if web else "")
+            operator_secret = secrets.token_urlsafe(32)
+            login = None
+            if web is not None:
+                web.start(
+                    http_app(settings, stores, analytics, public_url, operator_secret, house, metrics, router, shown)
+                )
+                await web.ready()
+                login = await stores.accounts.first_user()
+            if "worker" in roles:
+                if settings.alone and (ended := await stores.queue.release()):
+                    log.info("taken over from a process that died", mails=ended)
+                for consumer in consumers:
+                    consumer.start()
+            running = Running(
+                smtp=listener.listening[0].name if listener else "",
+                http=web.url if web else "",
+                public_url=public_url,
+                login=None if login is None else f"/login/{login}",
+            )
+            with _announced(settings.home, running, operator_secret) if web else contextlib.nullcontext():
+                started(running)
+                await stop.wait()
+                log.info("shutting down")
+        finally:
+            # In reverse: first nobody new, then what is in flight, then the answers.
+            stopping = [consumer.stop(grace=4.0) for consumer in consumers]
+            stopping += [listener.stop(grace=3.0)] if listener else []
+            await asyncio.gather(*stopping)
+            if web is not None:
+                await web.stop(grace=1.5)
+
+
+class _Web:
+    """uvicorn inside our loop, on a socket that is bound before anything starts, without its signal handlers."""
+
+    def __init__(self, host: str, port: int, setting: str) -> None:
+        try:
+            self._socket = _listen(host, port)
+        except OSError as error:
+            raise SettingsError(f"HTTP cannot listen on {host}:{port}: {error.strerror}; see {setting}") from None
+        self._server: uvicorn.Server | None = None
+        self._task: asyncio.Task[None] | None = None
+        host = f"[{host}]" if ":" in host else host
+        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
+
+    def start(self, app: FastAPI) -> None:
+        """Begin to serve."""
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=1, lifespan="off"
+        )
+        self._server = uvicorn.Server(config)
+        self._task = asyncio.create_task(self._serve(self._server), name="http")
+
+    async def _serve(self, server: uvicorn.Server) -> None:
+        await server._serve(sockets=[self._socket])  # serve() would take the signals that are ours
+
+    async def ready(self) -> None:
+        """Wait until it answers."""
+        while self._server is not None and self._task is not None and not self._server.started:
+            if self._task.done():
+                self._task.result()
+            await asyncio.sleep(0.01)
+
+    async def stop(self, grace: float) -> None:
+        """Stop accepting and close what is open within `grace` seconds."""
+        if self._server is None or self._task is None:
+            self._socket.close()
+            return
+        self._server.should_exit = True
+        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+            await asyncio.wait_for(self._task, grace)
+        self._socket.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+@contextlib.contextmanager
+def _announced(home: Path, running: Running, secret: str) -> Iterator[None]:
+    """A file in the home that tells its owner's commands where the running server is and how to be let in."""
+    path = home / RUNNING
+    told = {"pid": os.getpid(), "http": running.http, "smtp": running.smtp, "secret": secret}
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(told, file)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()

@@ -1,0 +1,99 @@
+"""A process that only accepts mail, one of several that `routing.smtp.processes` starts.
+
+In: one line on standard input with the settings and where to listen; the input's end stops it.
+It opens the shared stores, not the analytics, which belongs to the process that reads and publishes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import sys
+from contextlib import AsyncExitStack
+
+import structlog
+import uvloop
+
+from dmarcworks.bindings.absent import AbsentAnalytics
+from dmarcworks.catalogue.stores import opened
+from dmarcworks.process import logs
+from dmarcworks.process.metrics import Metrics, keep_in
+from dmarcworks.routing.smtp.listeners import BoundListener, bind, parse_listeners
+from dmarcworks.routing.smtp.processes import READY, ReceiverSettings, read_told
+from dmarcworks.settings import Settings
+from dmarcworks.wiring.routing import routing
+from dmarcworks.wiring.smtp import environment, smtp_server
+
+log = structlog.get_logger("dmarcworks.wiring.smtp_process")
+_GRACE_SECONDS = 3.0
+_SHARED = (
+    "smtp_connections",
+    "smtp_connections_per_address",
+    "smtp_connections_per_minute",
+    "smtp_mails_per_minute",
+)
+
+
+async def take(settings: Settings, told: ReceiverSettings) -> None:
+    """Take mail until standard input ends or SIGTERM comes."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    # Ctrl-C reaches every process of a terminal; the one that started us says when.
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    await loop.connect_read_pipe(lambda: _Ends(stop), sys.stdin)
+    shared = settings.model_copy(
+        update={
+            "smtp_listen": " ".join(told.listen),
+            # Limits are held by each process for itself: its share, rounded up; 0 stays no limit.
+            **{name: -(-getattr(settings, name) // told.processes) for name in _SHARED},
+            "smtp_transfer_bytes": settings.smtp_transfer_bytes // told.processes,
+        }
+    )
+    if told.counters is not None:
+        keep_in(told.counters, told.slot)
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        stores = await stack.enter_async_context(opened(shared))
+        env = environment(shared, stores, AbsentAnalytics(), metrics)
+        router = await stack.enter_async_context(routing(shared, stores, env, metrics))
+        server = smtp_server(shared, router, env.full)
+        bound: list[BoundListener] = []
+        for number, listener in enumerate(parse_listeners(shared.smtp_listen)):
+            if number in told.sockets:
+                bound.append(BoundListener(listener, socket.socket(fileno=told.sockets[number]), owned=False))
+            else:
+                bound += bind(listener, shared=True)
+        await server.start(bound)
+        sys.stdout.buffer.write(READY)
+        sys.stdout.buffer.flush()
+        await stop.wait()
+        await server.stop(grace=_GRACE_SECONDS)
+
+
+class _Ends(asyncio.Protocol):
+    """Sees the end of a pipe."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._stop.set()
+
+
+def main() -> None:
+    """Read what we are told, then take mail."""
+    told, parent = read_told(sys.stdin.readline()), os.getppid()
+    settings = Settings.model_validate(told.settings)
+    logs.setup(settings.log_format, settings.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(take(settings, told))
+    if told.counters is not None and os.getppid() != parent:
+        shutil.rmtree(told.counters, ignore_errors=True)  # whoever made it died and cannot
+
+
+if __name__ == "__main__":
+    main()
