@@ -7,12 +7,9 @@ A failure report has no period of its own: begin and end are its arrival date, o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
 
@@ -22,6 +19,7 @@ from dmarcworks.analytics.schema import Placed, dmarc_rows, known_columns
 from dmarcworks.analytics.tables import DMARC_REPORTS, FAILURE_REPORTS, TLS_REPORTS
 from dmarcworks.reports.days import day_of
 from dmarcworks.reports.model import AggregateReport, FailureReport, TlsReport
+from dmarcworks.reports.summary import Report, Summary, moment, reporter, row_count, summary
 
 __all__ = [
     "Placed",
@@ -36,67 +34,11 @@ __all__ = [
     "tls_rows",
 ]
 
-Report: TypeAlias = AggregateReport | FailureReport | TlsReport
-
-_MTA_TYPE = re.compile(r"\A[ \t]{0,10}[A-Za-z0-9-]{1,20}[ \t]{0,10};[ \t]{0,10}")
 _FAILURE_TEXTS = (
     "feedback_type", "version", "user_agent", "auth_failure", "delivery_result", "identity_alignment",
     "reported_domain", "dkim_domain", "dkim_selector", "spf_dns", "source_ip", "original_mail_from", "header_from",
     "message_id", "subject",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What every kind of report has; "" where it does not say. `domains` are all that it is about."""
-
-    org_name: str
-    org_email: str
-    report_id: str
-    begin: int
-    end: int
-    domains: tuple[str, ...]
-    records: int
-    messages: int
-
-
-def summary(report: Report, *, received: datetime, digest: str) -> Summary:
-    """The report in short; a failure report has no id of its own, the SHA-256 of its document stands for it."""
-    if isinstance(report, AggregateReport):
-        return Summary(
-            org_name=report.org_name or "",
-            org_email=report.email or "",
-            report_id=report.report_id,
-            begin=report.begin,
-            end=report.end,
-            domains=(report.policy.domain,),
-            records=len(report.records),
-            messages=report.messages,
-        )
-    if isinstance(report, TlsReport):
-        named = dict.fromkeys(policy.policy_domain for policy in report.policies if policy.policy_domain)
-        return Summary(
-            org_name=report.organization_name or "",
-            org_email=report.contact_info or "",
-            report_id=report.report_id,
-            begin=report.begin,
-            end=report.end,
-            domains=tuple(named),
-            records=len(report.policies),
-            messages=report.sessions,
-        )
-    moment = _moment(report, received)
-    domain = (report.reported_domain or report.header_from or "").lower()
-    return Summary(
-        org_name=_reporter(report),
-        org_email="",
-        report_id=digest,
-        begin=moment,
-        end=moment,
-        domains=(domain,) if domain else (),
-        records=1,
-        messages=1,
-    )
 
 
 def tables_of(placed: Sequence[Placed[Any]]) -> dict[str, pa.Table]:
@@ -110,13 +52,6 @@ def tables_of(placed: Sequence[Placed[Any]]) -> dict[str, pa.Table]:
 def table_of(report: Report) -> str:
     """The name of the table that the report's rows are for."""
     return _TABLES[type(report)][0]
-
-
-def row_count(report: Report) -> int:
-    """How many rows the report becomes."""
-    if isinstance(report, AggregateReport):
-        return len(report.records)
-    return len(report.policies) if isinstance(report, TlsReport) else 1
 
 
 def rows_of(report: Report, **known: Any) -> tuple[str, pa.Table]:
@@ -153,11 +88,11 @@ def tls_rows(placed: Sequence[Placed[TlsReport]]) -> pa.Table:
 def failure_rows(placed: Sequence[Placed[FailureReport]]) -> pa.Table:
     """A row per report, columns as in `tables.FAILURE_REPORTS`; the reported message itself is not in it."""
     reports = [one.report for one in placed]
-    moments = [_moment(one.report, one.received) for one in placed]
+    moments = [moment(one.report, one.received) for one in placed]
     constants: dict[str, Sequence[Any]] = {
         **known_columns(placed),
         "report_id": heads(one.report_id for one in placed),
-        "org_name": heads(_reporter(report) or None for report in reports),
+        "org_name": heads(reporter(report) or None for report in reports),
         **_days([(moment, moment) for moment in moments]),
         **{name: heads(map(attrgetter(name), reports)) for name in _FAILURE_TEXTS},
     }
@@ -182,12 +117,3 @@ def _days(periods: Sequence[tuple[int, int]]) -> Mapping[str, Sequence[Any]]:
         "begin": [begin for begin, _ in periods],
         "end": [end for _, end in periods],
     }
-
-
-def _moment(report: FailureReport, received: datetime) -> int:
-    return int(received.timestamp()) if report.arrival_date is None else report.arrival_date
-
-
-def _reporter(report: FailureReport) -> str:
-    """Who reports: the machine ("dns; mx.example.net" without its type), or else the software."""
-    return _MTA_TYPE.sub("", report.reporting_mta or "", count=1).strip() or report.user_agent or ""

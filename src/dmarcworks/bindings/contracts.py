@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-import pyarrow as pa
-from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection
+# Named in signatures only: a command without rows must not wait for Arrow.
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 KV_KEY_BYTES = 512
 KV_VALUE_BYTES = 25 * 1024 * 1024

@@ -52,7 +52,7 @@ class _Commands(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         if cmd_name not in sys.argv[1:]:  # only its line in the help is asked for
-            return TyperCommand(cmd_name, help=COMMANDS[cmd_name])
+            return TyperCommand(cmd_name, short_help=COMMANDS[cmd_name])
         # `import` is a word of Python's own: its module and function are `import_`.
         name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
         module = importlib.import_module(f"dmarcworks.cli.{name}")
@@ -68,6 +68,8 @@ app = typer.Typer(
     name="dmarcworks",
     cls=_Commands,
     no_args_is_help=True,
+    # The list of commands is plain text: drawing it with rich would take longer than everything else that --help does.
+    rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings=_HELP,

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dmarcworks.analytics.rows import summary
 from dmarcworks.catalogue.arrivals import NewReport
 from dmarcworks.reports.model import Item
+from dmarcworks.reports.summary import summary
 
 _INBOX = re.compile(r"inbox/.*/([0-9a-f]{32})\.([0-9a-f]{32})\.([0-9]{1,16})\.eml")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._!@+=,-]+")

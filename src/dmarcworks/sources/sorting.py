@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from dmarcworks.analytics.rows import summary
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.model import Item
 from dmarcworks.reports.sniff import like_mail
+from dmarcworks.reports.summary import summary
 from dmarcworks.sources.files import SourceFile, read
 
 __all__ = ["Left", "Parcel", "Sorted", "sort"]
