@@ -1,4 +1,4 @@
-"""The house stands: each room imports only what lies below it (DESIGN §3), and the pure core does no I/O."""
+"""The package is a stack of layers (docs/architecture.md): imports point down, the core is pure, the root stays empty."""
 
 from __future__ import annotations
 
@@ -9,49 +9,37 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "dmarcworks"
-FLOORS = {
-    "errors": 1,
-    "steady": 1,
-    "reports": 1,
-    "settings": 2,
-    "failpoints": 2,
-    "logs": 2,
-    "threads": 2,
-    "garbage": 2,
-    "metrics": 2,
-    "bindings": 3,
-    "catalogue": 4,
-    "analytics": 4,
-    "enrich": 4,
-    "workers": 5,
-    "api": 5,
-    "policy": 5,
-    "dashboard": 6,
-    "routing": 6,
-    "sources": 6,
-    "stores": 5,
-    "upkeep": 6,
-    "retry": 6,
-    "email": 6,
-    "intake": 6,
-    "door": 7,
-    "programs": 7,
-    "mailroom": 7,
-    "mail_api": 7,
-    "taker": 8,
-    "app": 8,
-    "cli": 9,
-}
-# The two doors between rooms on floors of their own, as DESIGN §3 says.
-DOORS = {("policy", "analytics")}
+# Every package with its layer, from the top down. A package imports only from those below it.
+LAYERS = (
+    "cli",
+    "wiring",
+    "dashboard",
+    "api",
+    "upkeep",
+    "sources",
+    "routing",
+    "workers",
+    "ingest",
+    "analytics",
+    "catalogue",
+    "enrich",
+    "bindings",
+    "reports",
+    "process",
+)
+# The only modules at the package root, and where each stands: `email` is what a user's worker imports.
+ROOT = ("__init__", "email", "errors", "settings")
+BELOW_ALL = ("settings", "errors")
 IMPURE = {"os", "io", "socket", "asyncio", "time", "pathlib", "logging", "structlog", "sqlalchemy", "random", "secrets"}
+LONGEST = 450
 
 
-def modules() -> list[Path]:
-    return sorted(path for path in SOURCE.rglob("*.py") if "migrations" not in path.parts)
+def modules(source: Path) -> list[Path]:
+    return sorted(path for path in source.rglob("*.py") if "migrations" not in path.parts)
 
 
 def imports(path: Path) -> Iterator[str]:
+    """Every module that the file imports, absolute; `from a import b` is both a and a.b."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -61,34 +49,80 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def room(name: str) -> str | None:
+def package_of(name: str) -> str | None:
     parts = name.split(".")
-    return parts[1] if parts[0] == "dmarcworks" and len(parts) > 1 and parts[1] in FLOORS else None
+    return parts[1] if parts[0] == "dmarcworks" and len(parts) > 1 and parts[1] in (*LAYERS, *BELOW_ALL) else None
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(SOURCE)))
-def test_a_module_imports_only_from_floors_below_or_its_own_room(path: Path) -> None:
-    """A module may use its own room and every floor below, never a neighbour and never a floor above."""
-    relative = path.relative_to(SOURCE)
-    here = relative.parts[0].removesuffix(".py")
-    if here == "__init__":
-        return
-    assert here in FLOORS, f"{relative} stands in no room of DESIGN §3"
-    for name in imports(path):
-        there = room(name)
-        if there is None or there == here or (here, there) in DOORS:
+def violations(source: Path) -> list[str]:
+    """What breaks the rules of the layers, a sentence each."""
+    order = {name: place for place, name in enumerate((*LAYERS, *BELOW_ALL))}
+    broken: list[str] = []
+    for path in modules(source):
+        relative = path.relative_to(source)
+        here = relative.parts[0].removesuffix(".py")
+        if len(relative.parts) == 1:
+            if here not in ROOT:
+                broken.append(f"{relative} is a module at the package root; there are only {', '.join(ROOT)}")
+                continue
+        elif here not in LAYERS:
+            broken.append(f"{relative} is in a package that has no layer")
             continue
-        assert FLOORS[there] < FLOORS[here], f"{relative} (floor {FLOORS[here]}) imports {name} (floor {FLOORS[there]})"
+        for name in imports(path):
+            there = package_of(name)
+            if there is not None and there != here and here in order and order[there] < order[here]:
+                broken.append(f"{relative} imports {name}, which is above it")
+    return broken
 
 
-@pytest.mark.parametrize("path", sorted((SOURCE / "reports").glob("*.py")), ids=lambda path: path.name)
+def test_imports_point_down_and_the_root_is_empty() -> None:
+    """Nothing in the tree breaks a rule."""
+    assert violations(SOURCE) == []
+
+
+def test_every_layer_exists() -> None:
+    """A package that is gone leaves the list too."""
+    assert sorted(LAYERS) == sorted(path.parent.name for path in SOURCE.glob("*/__init__.py"))
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "sentence"),
+    [
+        ("extra.py", "", "extra.py is a module at the package root; there are only __init__, email, errors, settings"),
+        ("attic/__init__.py", "", "attic/__init__.py is in a package that has no layer"),
+        (
+            "reports/new.py",
+            "from dmarcworks.bindings.contracts import KV\n",
+            "reports/new.py imports dmarcworks.bindings.contracts, which is above it",
+        ),
+        (
+            "ingest/new.py",
+            "def late():\n    from dmarcworks import workers\n",
+            "ingest/new.py imports dmarcworks.workers, which is above it",
+        ),
+        (
+            "errors.py",
+            "import dmarcworks.reports.read\n",
+            "errors.py imports dmarcworks.reports.read, which is above it",
+        ),
+    ],
+)
+def test_the_test_finds_what_breaks_a_rule(tmp_path: Path, file: str, text: str, sentence: str) -> None:
+    """A module added at the root, a package without a layer, and an import that points up."""
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    assert sentence in violations(tmp_path)
+
+
+@pytest.mark.parametrize("path", modules(SOURCE / "reports"), ids=lambda path: str(path.relative_to(SOURCE)))
 def test_the_reading_core_is_pure(path: Path) -> None:
     """Nothing in `reports/` touches files, sockets, clocks, logs or chance."""
-    found = {name.split(".")[0] for name in imports(path)} & IMPURE
-    assert found <= {"io"}, f"{path.name} imports {sorted(found)}"
+    used = {name.split(".")[0] for name in imports(path)} & IMPURE
+    assert used <= {"io"}, f"{path.name} imports {sorted(used)}"
 
 
 def test_modules_stay_small() -> None:
-    """A module over 450 lines has grown two jobs."""
-    long = {str(path.relative_to(SOURCE)): len(path.read_text().splitlines()) for path in modules()}
-    assert {name: lines for name, lines in long.items() if lines > 450} == {}
+    """A module over 450 lines does two jobs."""
+    lengths = {str(path.relative_to(SOURCE)): len(path.read_text().splitlines()) for path in modules(SOURCE)}
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST} == {}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dmarcworks.process import clock as clock_module
 from dmarcworks.process import failpoints
 from e2e.conftest import wait_for
 
@@ -27,7 +28,7 @@ def clock(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def system(tmp_path: Path, clock: Path) -> Iterator[Mortal]:
-    settings = {failpoints.CLOCK: str(clock), "DMARCWORKS_QUEUE_LEASE_SECONDS": "3600"}
+    settings = {clock_module.VARIABLE: str(clock), "DMARCWORKS_QUEUE_LEASE_SECONDS": "3600"}
     running = Mortal(tmp_path / "home", settings)
     running.start()
     running.add_domains("example.com")

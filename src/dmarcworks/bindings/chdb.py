@@ -23,6 +23,7 @@ import pyarrow as pa
 from dmarcworks.bindings import clickhouse_engine
 from dmarcworks.bindings.contracts import QueryBounds
 from dmarcworks.errors import QueryError, StoreError, UsageError
+from dmarcworks.process.memory import release_code_pages
 
 __all__ = ["DATABASE", "ChdbAnalytics"]
 
@@ -67,7 +68,7 @@ class ChdbAnalytics:
     def _define(self, statement: str) -> None:
         self._engine.write(statement)
         # DDL is run at the start and then no more; what it touched of the engine's code is some 50 MB.
-        clickhouse_engine.forget_code()
+        release_code_pages(clickhouse_engine.LIBRARY)
 
     async def insert(self, table: str, data: pa.Table) -> None:
         """Durably insert, all rows or none, in one block; columns by name."""
@@ -145,7 +146,7 @@ class ChdbAnalytics:
     def _forget(self) -> None:
         self._rest = None
         if not self._closed:
-            self._writers.submit(clickhouse_engine.forget_code)
+            self._writers.submit(release_code_pages, clickhouse_engine.LIBRARY)
 
 
 def _settings(bounds: QueryBounds) -> str:

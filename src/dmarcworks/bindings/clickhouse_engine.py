@@ -6,11 +6,8 @@ thread at a time. chdb is imported when the first engine opens, since that costs
 
 from __future__ import annotations
 
-import ctypes
-import mmap
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +16,9 @@ from typing import Any
 import pyarrow as pa
 
 from dmarcworks.errors import QueryError, StoreError
+from dmarcworks.process.memory import release_code_pages
 
-__all__ = ["ClickhouseEngine", "field", "forget_code"]
+__all__ = ["LIBRARY", "ClickhouseEngine", "field"]
 
 # What is wrong with the disk or the machine, not with the statement: it may work later.
 _OF_THE_STORE = re.compile(
@@ -36,7 +34,8 @@ _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\
 _CLAUSES = re.compile(r"\b(INTO OUTFILE|SETTINGS(?= \w+ = ))")
 _WORDS = re.compile(r"\w+")
 _CALLS = re.compile(r"\b(\w+)\s*\(")
-_CODE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r-xp .*/_chdb[^/]*\.so\s*$")
+# How the file name of the engine's shared library begins.
+LIBRARY = "_chdb"
 _HARMLESS_TABLES = frozenset(
     ("format", "generate_series", "generateseries", "null", "numbers", "values", "view", "zeros")
 )
@@ -70,7 +69,7 @@ class ClickhouseEngine:
             raise self._error(error, writing=True) from None
         self._tables = self._names("SELECT lower(name) FROM system.table_functions") - _HARMLESS_TABLES
         self._reaching = self._names(_REACHING)
-        forget_code()
+        release_code_pages(LIBRARY)
 
     def _names(self, statement: str) -> frozenset[str]:
         return frozenset(self._session.query(statement, "TabSeparatedRaw").bytes().decode().split())
@@ -136,22 +135,6 @@ class ClickhouseEngine:
         if _OF_THE_STORE.search(text) or (writing and "(MEMORY_LIMIT_EXCEEDED)" in text):
             return StoreError(f"analytics {self.path}: {text}")
         return QueryError(text)
-
-
-def forget_code() -> None:
-    """Unmap the engine's code that nothing runs now: some 100 MB of it were touched once, at the import.
-
-    The pages are unchanged copies of the library's file; the kernel maps those that run again at their next use.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    with open("/proc/self/maps") as maps:
-        found = [match for line in maps if (match := _CODE.match(line))]
-    madvise = ctypes.CDLL(None).madvise
-    madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    for match in found:
-        start, end = int(match[1], 16), int(match[2], 16)
-        madvise(start, end - start, mmap.MADV_DONTNEED)
 
 
 def field(text: str) -> str:

@@ -12,7 +12,7 @@ from dmarcworks.bindings.kv import SqlKV
 from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.errors import SettingsError
-from dmarcworks.process import failpoints
+from dmarcworks.process.clock import clock
 
 __all__ = ["open_analytics", "open_database", "open_kv", "open_objects", "open_queue"]
 
@@ -45,12 +45,12 @@ def _postgres(url: str) -> Database:
 
 def open_kv(database: Database) -> KV:
     """KV on the database."""
-    return SqlKV(database, failpoints.clock)
+    return SqlKV(database, clock)
 
 
 def open_queue(database: Database) -> SqlQueue:
     """The queue on the database; one per process, so that its `send` wakes its `wait`."""
-    return SqlQueue(database, failpoints.clock)
+    return SqlQueue(database, clock)
 
 
 def open_objects(url: str) -> Objects:

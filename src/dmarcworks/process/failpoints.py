@@ -3,8 +3,7 @@
 In: `DMARCWORKS_TEST_FAILPOINT`, read once at import: `name[:nth][:action]`, several with commas between. `nth` is the
 hit that counts (1 unless told) or a range of them (`2-5`); the action is `kill` (SIGKILL to this process, unless
 told), `error` (`StoreError`, as if the store of that step were away) or `sleep=SECONDS`. Unset, `hit` does nothing.
-An unknown name or action is a `SettingsError`. `DMARCWORKS_TEST_CLOCK` names a file with the seconds that the system's
-clock is off, so that it can jump while a process runs. Only tests set them.
+An unknown name or action is a `SettingsError`. Only tests set it.
 """
 
 from __future__ import annotations
@@ -15,14 +14,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from dmarcworks.errors import SettingsError, StoreError
 
-__all__ = ["CLOCK", "NAMES", "VARIABLE", "armed", "clock", "hit"]
+__all__ = ["NAMES", "VARIABLE", "armed", "hit"]
 
 VARIABLE = "DMARCWORKS_TEST_FAILPOINT"
-CLOCK = "DMARCWORKS_TEST_CLOCK"
 NAMES = (
     "objects.written",  # the bytes are on disk under a temporary name
     "objects.named",  # the object has its name, the folder is not on disk yet
@@ -98,10 +95,4 @@ def _point(part: str) -> tuple[str, _Armed]:
     return name, _Armed(first, last, action, seconds)
 
 
-def off_by(path: str) -> Callable[[], float]:
-    """The unix second, shifted by what the file says now; the system's own clock when no file is named."""
-    return (lambda: time.time() + float(Path(path).read_text() or 0)) if path else time.time
-
-
 hit = armed(os.environ.get(VARIABLE, ""))
-clock = off_by(os.environ.get(CLOCK, ""))

@@ -22,7 +22,7 @@ from dmarcworks.catalogue.stores import Stores
 from dmarcworks.enrich.authenticity import Authenticity, MailToCheck, check
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.ingest.authentication import OFF, ReportAuthenticator
-from dmarcworks.process import failpoints
+from dmarcworks.process.clock import clock
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.delivery.deliverer import Check, Deliverer
 from dmarcworks.routing.delivery.relay import parse_relay
@@ -60,7 +60,7 @@ async def routing(
         writer = PointWriter(points, env.analytics)
         writer.start()
         stack.push_async_callback(writer.stop)
-        queues = WorkerQueues(stores.database, failpoints.clock)
+        queues = WorkerQueues(stores.database, clock)
         workers, feeds = user_workers(settings, stores, points, queues)
         for worker in workers:
             hands[worker.name] = worker

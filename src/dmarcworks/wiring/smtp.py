@@ -14,7 +14,7 @@ from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.errors import SettingsError
 from dmarcworks.ingest.backpressure import FULL, Backpressure, never_full
-from dmarcworks.process import failpoints
+from dmarcworks.process.clock import clock
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.routing.router import Router
@@ -72,7 +72,7 @@ def environment(
         arrivals=stores.arrivals,
         problems=stores.problems,
         bounds=reading_bounds(settings),
-        now=lambda: datetime.fromtimestamp(failpoints.clock(), UTC),
+        now=lambda: datetime.fromtimestamp(clock(), UTC),
         failure_originals=settings.failure_originals,
         metrics=metrics,
         prove=prove,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -19,6 +18,7 @@ from typing import Any, TypeVar
 import structlog
 
 from dmarcworks.errors import DmarcworksError, RefusedError
+from dmarcworks.process.interrupt import ThreadInterrupt, interrupt
 from dmarcworks.workers.batch import Batch
 from dmarcworks.workers.bridge import AcrossPost
 from dmarcworks.workers.context import Context
@@ -175,7 +175,7 @@ class _WorkerThread:
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)
         # The exception that `abandon` sends may arrive anywhere in here, and ends the thread.
-        with contextlib.suppress(_AbandonedError):
+        with contextlib.suppress(ThreadInterrupt):
             self.loop.run_forever()
         with contextlib.suppress(Exception):
             self.loop.close()
@@ -195,17 +195,10 @@ class _WorkerThread:
 
     def abandon(self) -> None:
         """Leave a thread that does not come back; what runs Python code in it is interrupted, a sleep is not."""
-        if self._thread.ident is not None:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(self._thread.ident), ctypes.py_object(_AbandonedError)
-            )
+        interrupt(self._thread)
 
     def close(self) -> None:
         """End the loop when what it does now is done."""
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(1.0)
-
-
-class _AbandonedError(BaseException):
-    """Raised inside a thread that is given up."""

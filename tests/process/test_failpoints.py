@@ -55,7 +55,7 @@ def test_a_sleep() -> None:
 def test_a_kill_is_the_default() -> None:
     """The process is gone at once: nothing after the step runs, no clean-up either."""
     code = (
-        "from dmarcworks import failpoints\n"
+        "from dmarcworks.process import failpoints\n"
         "try:\n  failpoints.hit('ack.before'); print('one', flush=True); failpoints.hit('ack.before')\n"
         "finally:\n  print('after')"
     )

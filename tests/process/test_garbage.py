@@ -10,7 +10,7 @@ def test_cycles_are_still_found_and_what_was_there_is_left_alone() -> None:
     """In a process of its own: it is for a whole process. 60,000 cycles later only a few wait to be found."""
     code = (
         "import gc\n"
-        "from dmarcworks import garbage\n"
+        "from dmarcworks.process import garbage\n"
         "garbage.rarely()\n"
         "frozen = gc.get_freeze_count()\n"
         "for _ in range(60_000):\n"

@@ -66,7 +66,7 @@ def test_a_warning_takes_what_waits_along() -> None:
 def test_the_last_lines_of_a_process_are_written() -> None:
     """An end of the process, by an error too, loses no line."""
     code = (
-        "import sys\nimport structlog\nfrom dmarcworks import logs\nlogs.setup('json')\n"
+        "import sys\nimport structlog\nfrom dmarcworks.process import logs\nlogs.setup('json')\n"
         "log = structlog.get_logger('x')\n"
         "for n in range(50):\n    log.info('said', n=n)\nraise SystemExit(3)\n"
     )
