@@ -1,4 +1,4 @@
-"""The package is a stack of layers (docs/architecture.md): imports point down, the core is pure, the root stays empty."""
+"""The package is a stack of layers (docs/architecture.md): imports point down, the core is pure, the root stays bare."""
 
 from __future__ import annotations
 
