@@ -27,6 +27,10 @@ OBJECT_KEY_BYTES = 1024
 QUEUE_BODY_BYTES = 128_000
 QUEUE_BATCH = 100
 QUEUE_TOGETHER = 1000
+QUEUE_BATCH_BYTES = 256_000
+QUEUE_LONGEST_DELAY = 43_200.0
+# The queue of accepted mail. No worker of a user may have this name.
+SYSTEM_QUEUE = "dmarc"
 _Result = TypeVar("_Result")
 
 
@@ -107,27 +111,58 @@ class Objects(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class QueueMessage:
-    """A leased message. `attempts` counts this delivery too (1 at first).
+class OutgoingMessage:
+    """A message to send: what its bytes are ("json", "text" or "bytes"), and seconds until it may be delivered."""
+
+    type: str
+    body: bytes
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedMessage:
+    """A delivered message. `deliveries` counts this one too.
 
     `failures`: earlier deliveries that failed or whose lease ran out, because their consumer died or took too long.
     """
 
     id: int
-    body: Mapping[str, Any]
+    queue: str
+    type: str
+    body: bytes
     sent: datetime
-    attempts: int
+    deliveries: int
     failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of a delivery: done; or failed with `error`, to be delivered again after `delay` seconds.
+
+    `dead` gives the message up: it moves to the queue `dead_letters`, or stays as a dead letter when that is empty.
+    A delivery that does not `count` uses up no try (a store was unavailable, the consumer stops).
+    """
+
+    message: LeasedMessage
+    done: bool = False
+    error: str = ""
+    delay: float = 0.0
+    dead: bool = False
+    counts: bool = True
+    dead_letters: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that was given up: how often it was delivered, its last error, and when it died."""
+    """A message that was given up and stays: how often it was delivered, its last error, and when it died."""
 
     id: int
-    body: Mapping[str, Any]
+    queue: str
+    type: str
+    body: bytes
     sent: datetime
-    attempts: int
+    deliveries: int
+    failures: int
     error: str
     died: datetime
 
@@ -145,53 +180,69 @@ class QueueStats:
 
 @runtime_checkable
 class Queue(Protocol):
-    """At least once. A message that is neither acknowledged nor retried comes back when its lease ends."""
+    """Named queues, at least once: a message that is not settled before its lease ends is delivered again."""
 
-    async def send(self, body: Mapping[str, Any], *, delay: float = 0.0) -> int:
-        """Durably enqueue; the id. Body: JSON of at most 128,000 bytes (else `BoundError`). `delay` in seconds."""
+    async def send(self, queue: str, messages: Sequence[OutgoingMessage]) -> Sequence[int]:
+        """Durably enqueue, all or none; their ids. A body has at most 128,000 bytes (else `BoundError`)."""
 
-    async def receive(self, *, limit: int = 10, lease: float = 60.0) -> Sequence[QueueMessage]:
+    async def receive(
+        self, queue: str, *, limit: int = 10, lease: float = 60.0, size: int | None = None
+    ) -> Sequence[LeasedMessage]:
         """Lease up to `limit` (at most 1,000) messages for `lease` seconds, oldest first; empty when none is ready.
 
-        What a lease ran out of once comes apart from the rest, a few together; what that happened to again comes alone:
-        what kills its consumer must not take neighbours along for ever. In company it is nobody's failure.
+        With `size` they have at most so many bytes together, but one is always delivered. What a lease ran out of once
+        comes apart from the rest, a few together; what that happened to again comes alone: what kills its consumer
+        must not take neighbours along for ever. In company it is nobody's failure.
         """
 
-    async def ack(self, ids: Sequence[int]) -> None:
-        """Done: remove them. Unknown ids are no error."""
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Remove what is done, give back what failed. Of a message that was delivered again since, or is gone, nothing
+        changes."""
 
-    async def retry(
-        self, message_id: int, *, delay: float = 0.0, error: str = "", max_retries: int = 3, counts: bool = True
-    ) -> bool:
-        """Give it back after `delay` seconds; False when it had its `max_retries` and is now a dead letter, kept.
+    async def wait(self, queue: str, timeout: float) -> bool:  # noqa: ASYNC109  how long to sleep, not a limit
+        """Sleep until a message is sent to the queue or `timeout` seconds passed; True when woken."""
 
-        With `counts=False` the delivery was no try (a store was away, the consumer stops): it never dies of it.
-        A retry of `max_retries=0` makes a dead letter at once.
-        """
+    async def ready(self, queue: str) -> tuple[int, float]:
+        """How many could be delivered now (counted to 100), and for how many seconds the first has waited."""
 
-    async def release(self) -> int:
-        """End every lease now, for one who knows that whoever held them is dead; how many. They come as
+    async def stats(self) -> Mapping[str, QueueStats]:
+        """How much waits in each queue that holds something."""
+
+
+@runtime_checkable
+class Leases(Protocol):
+    """Leases in other hands than a consumer's."""
+
+    async def renew(self, messages: Sequence[LeasedMessage], *, lease: float) -> None:
+        """Let the leases of these deliveries end in `lease` seconds from now; of one that has ended nothing changes."""
+
+    async def release(self, queue: str) -> int:
+        """End every lease of the queue now, for one who knows that whoever held them is dead; how many. They come as
         those whose lease ran out."""
-
-    async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109  how long to sleep, not a limit
-        """Sleep until a message is sent or `timeout` seconds passed; True when woken."""
-
-    async def stats(self) -> QueueStats:
-        """How much waits."""
 
 
 @runtime_checkable
 class DeadLetters(Protocol):
-    """What the queue gave up, kept until a person decides. Unknown ids and living messages are answered with False."""
+    """What the queues gave up, kept until a person decides. Unknown ids and living messages are never touched."""
 
-    async def dead(self, *, limit: int = 100, before: int | None = None) -> Sequence[DeadLetter]:
-        """Dead letters, newest id first, at most 1,000; `before` pages by id."""
+    async def dead(
+        self,
+        queue: str = "",
+        *,
+        limit: int = 100,
+        message_id: int | None = None,
+        before: tuple[float, int] | None = None,
+    ) -> Sequence[DeadLetter]:
+        """Dead letters of one queue, or of all but the system's own; newest first, at most 1,000; or the one by its id.
 
-    async def requeue(self, message_id: int) -> bool:
-        """Deliver it again, at once, with all its retries; it keeps its id, body and number of deliveries."""
+        `before`: only what comes after the message that died at this unix second and has this id.
+        """
 
-    async def discard(self, message_id: int) -> bool:
-        """Remove it for good."""
+    async def requeue(self, queue: str = "", message_id: int | None = None) -> int:
+        """Deliver one (or every one of the queue, or of all but the system's) again with all its tries; how many."""
+
+    async def discard(self, queue: str = "", message_id: int | None = None) -> int:
+        """Remove one (or every one of the queue, or of all but the system's) for good; how many."""
 
 
 @runtime_checkable
@@ -218,17 +269,6 @@ class Database(Protocol):
 
     async def close(self) -> None:
         """Give back connections and files."""
-
-
-@runtime_checkable
-class Wakes(Protocol):
-    """A database that carries a word to other processes."""
-
-    async def notify(self, connection: AsyncConnection, topic: str) -> None:
-        """Wake who listens to the topic, in every process, when the connection's transaction commits."""
-
-    def listen(self, topic: str, heard: Callable[[], None]) -> None:
-        """Call `heard` at each `notify` of any process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,13 +27,13 @@ from dmarcworks.bindings.contracts import (
     KVPage,
 )
 from dmarcworks.bindings.groups import GroupedCalls
-from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.bindings.tables import kv
 from dmarcworks.errors import BoundError, UsageError
 
-__all__ = ["SqlKV"]
+__all__ = ["Entry", "SqlKV", "metadata_of"]
 
-_Found = tuple[str | None, Mapping[str, Any] | None]
+# A value with its metadata; None for both when the key is absent or has expired.
+Entry = tuple[str | None, Mapping[str, Any] | None]
 
 
 class SqlKV:
@@ -43,7 +42,7 @@ class SqlKV:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
-        self._asking: GroupedCalls[bytes, _Found] = GroupedCalls(self._look_up, "KV look-up")
+        self._asking: GroupedCalls[bytes, Entry] = GroupedCalls(self._look_up, "KV look-up")
 
     async def get(self, key: str) -> str | None:
         """The value, or None when absent or expired."""
@@ -53,18 +52,15 @@ class SqlKV:
         """The value and the metadata it was put with."""
         return await self._asking.ask(_key(key))
 
-    async def _look_up(self, names: list[bytes]) -> list[_Found]:
+    async def _look_up(self, names: list[bytes]) -> list[Entry]:
         found = await self._values(set(names))
         return [found.get(name, (None, None)) for name in names]
 
-    async def _values(self, names: set[bytes]) -> dict[bytes, _Found]:
-        if isinstance(self._database, SqliteDatabase):
-            found = await self._database.ask(lambda connection: _values_of(connection, names, self._clock()))
-            return {key: (value.decode(), _metadata(noted)) for key, value, noted in found}
+    async def _values(self, names: set[bytes]) -> dict[bytes, Entry]:
         statement = select(kv.c.key, kv.c.value, kv.c.metadata).where(kv.c.key.in_(names), self._alive())
         async with self._database.read() as connection:
             rows = (await connection.execute(statement)).all()
-        return {row.key: (row.value.decode(), _metadata(row.metadata)) for row in rows}
+        return {row.key: (row.value.decode(), metadata_of(row.metadata)) for row in rows}
 
     async def put(
         self, key: str, value: str, *, ttl: int | None = None, metadata: Mapping[str, Any] | None = None
@@ -103,19 +99,13 @@ class SqlKV:
             statement = statement.where(kv.c.key > _position(cursor))
         async with self._database.read() as connection:
             rows = (await connection.execute(statement.order_by(kv.c.key).limit(limit + 1))).all()
-        keys = tuple(KVKey(row.key.decode(), row.expiration, _metadata(row.metadata)) for row in rows[:limit])
+        keys = tuple(KVKey(row.key.decode(), row.expiration, metadata_of(row.metadata)) for row in rows[:limit])
         if len(rows) <= limit:
             return KVPage(keys, complete=True)
         return KVPage(keys, complete=False, cursor=base64.urlsafe_b64encode(rows[limit - 1].key).decode())
 
     def _alive(self) -> ColumnElement[bool]:
         return or_(kv.c.expiration.is_(None), kv.c.expiration > self._clock())
-
-
-def _values_of(connection: sqlite3.Connection, names: set[bytes], now: float) -> list[tuple[bytes, bytes, str | None]]:
-    marks = ",".join("?" * len(names))
-    statement = f"SELECT key, value, metadata FROM kv WHERE key IN ({marks}) AND (expiration IS NULL OR expiration > ?)"  # noqa: S608
-    return connection.execute(statement, (*names, now)).fetchall()
 
 
 def _encode(text: str, what: str) -> bytes:
@@ -132,7 +122,8 @@ def _key(key: str) -> bytes:
     return name
 
 
-def _metadata(text: str | None) -> Mapping[str, Any] | None:
+def metadata_of(text: str | None) -> Mapping[str, Any] | None:
+    """A value's metadata, from the JSON that is stored; None when it has none."""
     if text is None:
         return None
     noted: Mapping[str, Any] = json.loads(text)

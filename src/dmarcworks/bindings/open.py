@@ -11,6 +11,7 @@ from dmarcworks.bindings.folder import FolderObjects
 from dmarcworks.bindings.kv import SqlKV
 from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.bindings.sqlite import SqliteDatabase
+from dmarcworks.bindings.sqlite_stores import SqliteKV, SqliteQueue
 from dmarcworks.errors import SettingsError
 from dmarcworks.process.clock import clock
 
@@ -45,12 +46,17 @@ def _postgres(url: str) -> Database:
 
 def open_kv(database: Database) -> KV:
     """KV on the database."""
-    return SqlKV(database, clock)
+    return SqliteKV(database, clock) if isinstance(database, SqliteDatabase) else SqlKV(database, clock)
 
 
 def open_queue(database: Database) -> SqlQueue:
-    """The queue on the database; one per process, so that its `send` wakes its `wait`."""
-    return SqlQueue(database, clock)
+    """The queues on the database; one object per process, so that its `send` wakes its `wait`."""
+    if isinstance(database, SqliteDatabase):
+        return SqliteQueue(database, clock)
+    from dmarcworks.bindings.postgres import PostgresDatabase
+    from dmarcworks.bindings.postgres_queue import PostgresQueue
+
+    return PostgresQueue(database, clock) if isinstance(database, PostgresDatabase) else SqlQueue(database, clock)
 
 
 def open_objects(url: str) -> Objects:

@@ -1,272 +1,261 @@
-"""Queue on a SQL table: durable, at least once, with leases, delays, retries and dead letters.
+"""Named queues on a SQL table: durable, at least once, with leases, delays, retries and dead letters.
 
 Sends commit in groups: all that wait while a commit runs share the next transaction, so the price of an fsync is
-split among them. A message stays in the table until it is acknowledged; a dead letter stays with its error.
+split among them. A message stays in the table until it is done; a dead letter stays with its error. What an older
+delivery says of a message that has been delivered again counts no more.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import sqlite3
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, case, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import (
+    QUEUE_BATCH,
     QUEUE_BODY_BYTES,
     QUEUE_TOGETHER,
     Database,
-    DeadLetter,
-    QueueMessage,
+    LeasedMessage,
+    OutgoingMessage,
     QueueStats,
-    Wakes,
+    Settlement,
 )
 from dmarcworks.bindings.groups import GroupedCalls
-from dmarcworks.bindings.sqlite import SqliteDatabase
-from dmarcworks.bindings.tables import queue
+from dmarcworks.bindings.queue_clock import QueueClock
+from dmarcworks.bindings.queue_letters import SqlDeadLetters
+from dmarcworks.bindings.tables import queue_messages as table
 from dmarcworks.errors import BoundError
 from dmarcworks.process import failpoints
 
 __all__ = ["SqlQueue"]
 
-# A clock that was set back by more than this is made good for what waits.
-_JUMP = 5.0
 # So many come together whose lease ran out once: after a crash a thousand would take minutes one by one.
 _SUSPECTS = 25
 
 
-class SqlQueue:
-    """The Queue contract on `database`; `clock` tells the unix second."""
+class SqlQueue(SqlDeadLetters):
+    """The contracts Queue, Leases and DeadLetters on `database`; `clock` returns the unix second."""
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
-        self._database = database
-        self._clock = clock
-        self._looked: tuple[float, float] | None = None
-        self._sent = asyncio.Event()
-        self._listening = False
-        self._sending: GroupedCalls[dict[str, Any], int] = GroupedCalls(self._insert, "queue")
+        super().__init__(database, clock)
+        self._set_back = QueueClock(database, clock)
+        self._events: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._sending: GroupedCalls[Sequence[dict[str, Any]], Sequence[int]] = GroupedCalls(self._insert, "queue")
 
-    async def send(self, body: Mapping[str, Any], *, delay: float = 0.0) -> int:
-        """Durably enqueue; the id. Body: JSON of at most 128,000 bytes (else `BoundError`). `delay` in seconds."""
-        text = json.dumps(body, separators=(",", ":"))
-        if len(text) > QUEUE_BODY_BYTES:
-            raise BoundError(f"a queue message may have {QUEUE_BODY_BYTES} bytes of JSON, this one has {len(text)}")
+    async def send(self, queue: str, messages: Sequence[OutgoingMessage]) -> Sequence[int]:
+        """Durably enqueue, all or none; their ids. A body has at most 128,000 bytes (else `BoundError`)."""
         now = self._clock()
-        row = {"body": text, "sent": now, "ready": now + max(delay, 0.0), "attempts": 0}
-        return await self._sending.ask(row)
-
-    async def _insert(self, rows: list[dict[str, Any]]) -> Sequence[int]:
-        ids: Sequence[int]
-        if isinstance(self._database, SqliteDatabase):
-            last = await self._database.keep(lambda connection: _insert_into(connection, rows))
-            # Nobody else wrote meanwhile and an id is never given twice, so ours are the last ones.
-            ids = range(last - len(rows) + 1, last + 1)
-        else:
-            async with self._database.write() as connection:
-                statement = insert(queue).returning(queue.c.id, sort_by_parameter_order=True)
-                ids = (await connection.execute(statement, rows)).scalars().all()
-                await self._tell(connection)
-                failpoints.hit("queue.insert")
-        failpoints.hit("queue.committed")
-        self._sent.set()
+        rows = [_row(queue, message, now) for message in messages]
+        if not rows:
+            return ()
+        ids = await self._sending.ask(rows)
+        self._wake(queue)
         return ids
 
-    async def _tell(self, connection: AsyncConnection) -> None:
-        """Consumers of other processes wake too, where the database can carry the word."""
-        if isinstance(self._database, Wakes):
-            await self._database.notify(connection, "queue")
+    async def _insert(self, groups: list[Sequence[dict[str, Any]]]) -> Sequence[Sequence[int]]:
+        """One transaction for all groups; the ids of each."""
+        rows = [row for group in groups for row in group]
+        async with self._database.write() as connection:
+            statement = insert(table).returning(table.c.id, sort_by_parameter_order=True)
+            ids = (await connection.execute(statement, rows)).scalars().all()
+            await self._announce(connection)
+            failpoints.hit("queue.insert")
+        failpoints.hit("queue.committed")
+        return shares(groups, ids)
 
-    async def receive(self, *, limit: int = 10, lease: float = 60.0) -> Sequence[QueueMessage]:
+    async def _announce(self, connection: AsyncConnection) -> None:
+        """Tell other processes that something was sent, where the database can."""
+
+    def _wake(self, queue: str = "") -> None:
+        """Wake who waits in this process for the queue, or for any."""
+        for event in (self._events[queue],) if queue else tuple(self._events.values()):
+            event.set()
+
+    async def receive(
+        self, queue: str, *, limit: int = 10, lease: float = 60.0, size: int | None = None
+    ) -> Sequence[LeasedMessage]:
         """Lease up to `limit` (at most 1,000) messages for `lease` seconds, oldest first; empty when none is ready.
 
-        What a lease ran out of once comes apart from the rest, a few together; what that happened to again comes alone:
-        what kills its consumer must not take neighbours along for ever. In company it is nobody's failure.
+        With `size` they have at most so many bytes together, but one is always delivered. What a lease ran out of once
+        comes apart from the rest, a few together; what that happened to again comes alone: what kills its consumer
+        must not take neighbours along for ever. In company it is nobody's failure.
         """
         if not 1 <= limit <= QUEUE_TOGETHER:
             raise BoundError(f"a queue batch has 1 to {QUEUE_TOGETHER} messages, not {limit}")
         now = self._clock()
-        await self._forgive(now, lease)
-        ready = select(queue.c.id).where(queue.c.dead.is_(None), queue.c.ready <= now)
-        # An idle consumer asks once a second: it must not queue with the writers for a no.
+        await self._set_back.correct(queue, now, lease)
+        # An idle consumer looks once a second: it must not queue with the writers for a no.
         async with self._database.read() as connection:
-            if (await connection.execute(ready.limit(1))).first() is None:
+            if (await connection.execute(select(table.c.id).where(_ready(queue, now)).limit(1))).first() is None:
                 return []
-        # A lease that ran out is a suspicion: of what the same consumer held, one thing may have killed it.
-        expired = case((queue.c.leased.is_not(None), 1), else_=0)
-        times = (queue.c.lost + expired).label("times")
-        blamed = case((queue.c.lost == 1, 0), else_=expired)
-        oldest = ready.add_columns(times).order_by(queue.c.ready, queue.c.id).limit(limit)
 
         def take(connection: Connection) -> Sequence[Row[Any]]:
-            found = connection.execute(oldest.with_for_update(skip_locked=True)).all()
-            ids = _company([(row.id, row.times) for row in found])
-            statement = (
-                update(queue)
-                .where(queue.c.id.in_(ids))
-                .values(
-                    attempts=queue.c.attempts + 1,
-                    failures=queue.c.failures + blamed,
-                    lost=queue.c.lost + expired,
-                    ready=now + lease,
-                    leased=now + lease,
-                )
-                .returning(*(queue.c[name] for name in ("id", "body", "sent", "attempts", "failures")))
-            )
-            return connection.execute(statement).all() if ids else []
+            return _lease(connection, queue, now, limit, lease, size)
 
         rows = await self._database.step(take)
         # RETURNING promises no order.
-        return [
-            QueueMessage(
-                row.id,
-                json.loads(row.body),
-                datetime.fromtimestamp(row.sent, UTC),
-                row.attempts,
-                row.failures,
-            )
-            for row in sorted(rows, key=lambda row: (row.sent, row.id))
-        ]
+        return [_leased(row) for row in sorted(rows, key=lambda row: (row.sent, row.id))]
 
-    async def _forgive(self, now: float, lease: float) -> None:
-        """What waits keeps its seconds when the clock was set back, in this life or before it."""
-        steady = time.monotonic()
-        before, self._looked = self._looked, (now, steady)
-        back = 0.0 if before is None else (steady - before[1]) - (now - before[0])
-        if before is not None and back < _JUMP:
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Remove what is done, give back what failed. Of a message that was delivered again since, or is gone, nothing
+        changes."""
+        if not settlements:
             return
-        alive = queue.c.dead.is_(None)
-        future = alive & (queue.c.sent > now + _JUMP)
-        held = alive & (queue.c.leased > now + lease + _JUMP)
-        late = alive & queue.c.leased.is_(None) & (queue.c.ready > now)
-        async with self._database.read() as connection:
-            if (
-                back < _JUMP
-                and (await connection.execute(select(queue.c.id).where(future | held).limit(1))).first() is None
-            ):
-                return
-        early = queue.c.sent - now
-        async with self._database.write() as connection:
-            if back >= _JUMP:
-                await connection.execute(update(queue).where(late, ~future).values(ready=queue.c.ready - back))
-            shifted = {"ready": queue.c.ready - early, "leased": queue.c.leased - early, "sent": now}
-            await connection.execute(update(queue).where(future).values(**shifted))
-            await connection.execute(update(queue).where(held).values(ready=now + lease, leased=now + lease))
+        # To the microsecond, which a `datetime` holds: a page of dead letters ends at one moment and number exactly.
+        now = round(self._clock(), 6)
+        done: defaultdict[int, list[int]] = defaultdict(list)
+        for settlement in settlements:
+            if settlement.done:
+                done[settlement.message.deliveries].append(settlement.message.id)
+        failed = [settlement for settlement in settlements if not settlement.done]
 
-    async def ack(self, ids: Sequence[int]) -> None:
-        """Done: remove them. Unknown ids are no error; a dead letter stays (the first word on a message counts)."""
-        if not ids:
+        def work(connection: Connection) -> None:
+            for deliveries, ids in done.items():
+                delivered = and_(table.c.id.in_(ids), table.c.attempts == deliveries, table.c.dead.is_(None))
+                connection.execute(delete(table).where(delivered))
+            for settlement in failed:
+                connection.execute(
+                    update(table).where(_as_delivered(settlement.message)).values(_again(settlement, now))
+                )
+
+        await self._database.step(work)
+        for settlement in failed:
+            if settlement.dead and settlement.dead_letters:
+                self._wake(settlement.dead_letters)
+            elif not settlement.dead and settlement.delay <= 0:
+                self._wake(settlement.message.queue)
+
+    async def renew(self, messages: Sequence[LeasedMessage], *, lease: float) -> None:
+        """Let the leases of these deliveries end in `lease` seconds from now; of one that has ended nothing changes."""
+        if not messages:
             return
-        statement = delete(queue).where(queue.c.id.in_(ids), queue.c.dead.is_(None))
-        await self._database.step(lambda connection: connection.execute(statement))
+        until = self._clock() + lease
+        numbers = {message.id: message.deliveries for message in messages}
 
-    async def retry(
-        self, message_id: int, *, delay: float = 0.0, error: str = "", max_retries: int = 3, counts: bool = True
-    ) -> bool:
-        """Give it back after `delay` seconds; False when it had its `max_retries` and is now a dead letter, kept.
+        def work(connection: Connection) -> None:
+            for deliveries in set(numbers.values()):
+                ids = [number for number, times in numbers.items() if times == deliveries]
+                held = and_(table.c.id.in_(ids), table.c.attempts == deliveries, table.c.dead.is_(None))
+                connection.execute(
+                    update(table).where(held, table.c.leased.is_not(None)).values(ready=until, leased=until)
+                )
 
-        With `counts=False` the delivery was no try (a store was away, the consumer stops): it never dies of it.
-        Of a message that is gone already there is nothing to give back: True.
-        """
-        now = self._clock()
-        values: dict[str, Any] = {"ready": now + max(delay, 0.0), "leased": None, "error": error or None}
-        if counts:
-            spent = queue.c.failures + 1 > max_retries
-            values |= {"failures": queue.c.failures + 1, "dead": case((spent, now), else_=None)}
-        statement = update(queue).where(queue.c.id == message_id, queue.c.dead.is_(None)).values(**values)
-        async with self._database.write() as connection:
-            await connection.execute(statement)
-            dead = (await connection.execute(select(queue.c.dead).where(queue.c.id == message_id))).scalar()
-        if dead is None and delay <= 0:
-            self._sent.set()
-        return dead is None
+        await self._database.step(work)
 
-    async def release(self) -> int:
-        """End every lease now, for one who knows that whoever held them is dead; how many.
+    async def release(self, queue: str) -> int:
+        """End every lease of the queue now, for one who knows that whoever held them is dead; how many.
 
         They come as those whose lease ran out: one of them may have killed its consumer.
         """
         now = self._clock()
-        held = queue.c.dead.is_(None) & queue.c.leased.is_not(None) & (queue.c.ready > now)
-        statement = update(queue).where(held).values(ready=now)
+        held = and_(table.c.queue == queue, table.c.dead.is_(None), table.c.leased.is_not(None), table.c.ready > now)
+        statement = update(table).where(held).values(ready=now)
         ended = (await self._database.step(lambda connection: connection.execute(statement))).rowcount
         if ended:
-            self._sent.set()
+            self._wake(queue)
         return ended
 
-    async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109  how long to sleep, not a limit
-        """Sleep until a message is sent or `timeout` seconds passed; True when woken.
+    async def wait(self, queue: str, timeout: float) -> bool:  # noqa: ASYNC109  how long to sleep, not a limit
+        """Sleep until a message is sent to the queue or `timeout` seconds passed; True when woken.
 
         A send since the last `wait` wakes at once, so nothing is missed between `receive` and `wait`.
         """
-        if not self._listening and isinstance(self._database, Wakes):
-            self._listening = True
-            self._database.listen("queue", self._sent.set)
+        event = self._events[queue]
         try:
-            await asyncio.wait_for(self._sent.wait(), timeout)
+            await asyncio.wait_for(event.wait(), timeout)
         except TimeoutError:
             return False
-        self._sent.clear()
+        event.clear()
         return True
 
-    async def stats(self) -> QueueStats:
-        """How much waits; the oldest age is that of what is ready, delayed or leased."""
+    async def ready(self, queue: str) -> tuple[int, float]:
+        """How many could be delivered now (counted to 100), and for how many seconds the first has waited."""
         now = self._clock()
-        alive, waits = queue.c.dead.is_(None), queue.c.ready > now
-        counts = select(
-            func.count().filter(alive, ~waits).label("ready"),
-            func.count().filter(alive, waits, queue.c.leased.is_(None)).label("delayed"),
-            func.count().filter(alive, waits, queue.c.leased.is_not(None)).label("leased"),
-            func.count().filter(~alive).label("dead"),
-            func.min(queue.c.sent).filter(alive).label("oldest"),
-        )
+        waiting = select(table.c.ready).where(_ready(queue, now)).order_by(table.c.ready).limit(QUEUE_BATCH)
         async with self._database.read() as connection:
-            row = (await connection.execute(counts)).one()
-        age = 0.0 if row.oldest is None else max(now - row.oldest, 0.0)
-        return QueueStats(row.ready, row.delayed, row.leased, row.dead, age)
+            times = (await connection.execute(waiting)).scalars().all()
+        return len(times), max(now - min(times, default=now), 0.0)
 
-    async def dead(self, *, limit: int = 100, before: int | None = None) -> Sequence[DeadLetter]:
-        """Dead letters, newest id first, at most 1,000; `before` pages by id."""
-        statement = select(queue).where(queue.c.dead.is_not(None))
-        if before is not None:
-            statement = statement.where(queue.c.id < before)
+    async def stats(self) -> Mapping[str, QueueStats]:
+        """How much waits in each queue that holds something; the oldest age is of what is ready, delayed or leased."""
+        now = self._clock()
+        alive, waits = table.c.dead.is_(None), table.c.ready > now
+        counts = select(
+            table.c.queue,
+            func.count().filter(alive, ~waits).label("ready"),
+            func.count().filter(alive, waits, table.c.leased.is_(None)).label("delayed"),
+            func.count().filter(alive, waits, table.c.leased.is_not(None)).label("leased"),
+            func.count().filter(~alive).label("dead"),
+            func.min(table.c.sent).filter(alive).label("oldest"),
+        ).group_by(table.c.queue)
         async with self._database.read() as connection:
-            rows = (await connection.execute(statement.order_by(queue.c.id.desc()).limit(min(limit, 1000)))).all()
-        return [
-            DeadLetter(
-                row.id,
-                json.loads(row.body),
-                datetime.fromtimestamp(row.sent, UTC),
-                row.attempts,
-                row.error or "",
-                datetime.fromtimestamp(row.dead, UTC),
+            rows = (await connection.execute(counts.order_by(table.c.queue))).all()
+        return {
+            row.queue: QueueStats(
+                row.ready, row.delayed, row.leased, row.dead, 0.0 if row.oldest is None else max(now - row.oldest, 0.0)
             )
             for row in rows
-        ]
+        }
 
-    async def requeue(self, message_id: int) -> bool:
-        """Deliver it again, at once, with all its retries; it keeps its id, body and number of deliveries."""
-        statement = (
-            update(queue)
-            .where(queue.c.id == message_id, queue.c.dead.is_not(None))
-            .values(dead=None, ready=self._clock(), leased=None, failures=0, lost=0)
+
+def shares(groups: Sequence[Sequence[object]], ids: Sequence[int]) -> list[Sequence[int]]:
+    """The ids of each group, whose rows were inserted one after the other."""
+    found, start = [], 0
+    for group in groups:
+        found.append(ids[start : start + len(group)])
+        start += len(group)
+    return found
+
+
+def _row(queue: str, message: OutgoingMessage, now: float) -> dict[str, Any]:
+    if len(message.body) > QUEUE_BODY_BYTES:
+        raise BoundError(f"a queue message may have {QUEUE_BODY_BYTES} bytes, this one has {len(message.body)}")
+    return {
+        "queue": queue,
+        "type": message.type,
+        "body": message.body,
+        "sent": now,
+        "ready": now + max(message.delay, 0.0),
+        "attempts": 0,
+        "failures": 0,
+        "lost": 0,
+    }
+
+
+def _lease(
+    connection: Connection, queue: str, now: float, limit: int, lease: float, size: int | None
+) -> Sequence[Row[Any]]:
+    # A lease that ran out is a suspicion: of what the same consumer held, one thing may have killed it.
+    expired = case((table.c.leased.is_not(None), 1), else_=0)
+    blamed = case((table.c.lost == 1, 0), else_=expired)
+    columns = [table.c.id, (table.c.lost + expired).label("times")]
+    if size is not None:
+        columns.append(func.length(table.c.body).label("size"))
+    oldest = select(*columns).where(_ready(queue, now)).order_by(table.c.ready, table.c.id).limit(limit)
+    rows = connection.execute(oldest.with_for_update(skip_locked=True)).all()
+    ids = _company([(row.id, row.times) for row in rows])
+    if size is not None:
+        ids = _within(ids, {row.id: row.size for row in rows}, size)
+    statement = (
+        update(table)
+        .where(table.c.id.in_(ids))
+        .values(
+            attempts=table.c.attempts + 1,
+            failures=table.c.failures + blamed,
+            lost=table.c.lost + expired,
+            ready=now + lease,
+            leased=now + lease,
         )
-        async with self._database.write() as connection:
-            found = (await connection.execute(statement)).rowcount > 0
-            await self._tell(connection)
-        if found:
-            self._sent.set()
-        return found
-
-    async def discard(self, message_id: int) -> bool:
-        """Remove it for good."""
-        statement = delete(queue).where(queue.c.id == message_id, queue.c.dead.is_not(None))
-        async with self._database.write() as connection:
-            return (await connection.execute(statement)).rowcount > 0
+        .returning(*(table.c[name] for name in ("id", "queue", "type", "body", "sent", "attempts", "failures")))
+    )
+    return connection.execute(statement).all() if ids else []
 
 
 def _company(ready: Sequence[tuple[int, int]]) -> list[int]:
@@ -279,10 +268,39 @@ def _company(ready: Sequence[tuple[int, int]]) -> list[int]:
     return [number for number, lost in ready if lost == times][: _SUSPECTS if times else None]
 
 
-def _insert_into(connection: sqlite3.Connection, rows: Sequence[Mapping[str, Any]]) -> int:
-    connection.executemany(
-        "INSERT INTO queue (body, sent, ready, attempts) VALUES (:body, :sent, :ready, :attempts)", rows
-    )
-    last: int = connection.execute("SELECT max(id) FROM queue").fetchone()[0]
-    failpoints.hit("queue.insert")
-    return last
+def _within(ids: Sequence[int], sizes: Mapping[int, int], most: int) -> list[int]:
+    """The first of the ids whose bodies have at most `most` bytes together; always one."""
+    kept: list[int] = []
+    total = 0
+    for number in ids:
+        total += sizes[number]
+        if kept and total > most:
+            break
+        kept.append(number)
+    return kept
+
+
+def _again(settlement: Settlement, now: float) -> dict[str, Any]:
+    """The columns of a message whose delivery failed."""
+    values: dict[str, Any] = {"ready": now + max(settlement.delay, 0.0), "leased": None}
+    values["error"] = settlement.error or None
+    if not settlement.counts:
+        return values
+    values["failures"] = table.c.failures + 1
+    if settlement.dead and settlement.dead_letters:
+        # There it is a new message that nobody has tried.
+        return values | {"queue": settlement.dead_letters, "ready": now, "attempts": 0, "failures": 0, "lost": 0}
+    return values | ({"dead": now} if settlement.dead else {})
+
+
+def _leased(row: Row[Any]) -> LeasedMessage:
+    sent = datetime.fromtimestamp(row.sent, UTC)
+    return LeasedMessage(row.id, row.queue, row.type, bytes(row.body), sent, row.attempts, row.failures)
+
+
+def _ready(queue: str, now: float) -> Any:
+    return and_(table.c.queue == queue, table.c.dead.is_(None), table.c.ready <= now)
+
+
+def _as_delivered(message: LeasedMessage) -> Any:
+    return and_(table.c.id == message.id, table.c.attempts == message.deliveries, table.c.dead.is_(None))

@@ -20,29 +20,11 @@ kv = Table(
     Index("kv_expiration", "expiration"),
 )
 
-# `ready` is when a message may be delivered (next): its delay and its lease both move it. `leased` says that a lease
-# moved it, `dead` when it was given up. `attempts` counts deliveries, `failures` those that failed or whose lease ran
-# out, `lost` the latter alone.
-queue = Table(
-    "queue",
-    metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("body", Text, nullable=False),
-    Column("sent", Float, nullable=False),
-    Column("ready", Float, nullable=False),
-    Column("leased", Float),
-    Column("attempts", Integer, nullable=False),
-    Column("dead", Float),
-    Column("error", Text),
-    Column("failures", Integer, nullable=False, server_default="0"),
-    Column("lost", Integer, nullable=False, server_default="0"),
-    Index("queue_ready", "dead", "ready", "id"),
-    sqlite_autoincrement=True,
-)
-
-# The queues of users' workers, all in one table; `type` says what the body's bytes are. Times as in `queue`.
-worker_queue = Table(
-    "worker_queue",
+# All queues. `type` says what the body's bytes are. `ready` is when a message may be delivered (next): its delay and its
+# lease both move it. `leased` says that a lease moved it, `dead` when it was given up. `attempts` counts deliveries,
+# `failures` those that failed or whose lease ran out, `lost` the latter alone.
+queue_messages = Table(
+    "queue_messages",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("queue", String(64), nullable=False),
@@ -52,8 +34,10 @@ worker_queue = Table(
     Column("ready", Float, nullable=False),
     Column("leased", Float),
     Column("attempts", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("lost", Integer, nullable=False),
     Column("dead", Float),
     Column("error", Text),
-    Index("worker_queue_ready", "queue", "dead", "ready", "id"),
+    Index("queue_messages_ready", "queue", "dead", "ready", "id"),
     sqlite_autoincrement=True,
 )
