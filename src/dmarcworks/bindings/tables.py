@@ -20,9 +20,9 @@ kv = Table(
     Index("kv_expiration", "expiration"),
 )
 
-# All queues. `type` says what the body's bytes are. `ready` is when a message may be delivered (next): its delay and its
-# lease both move it. `leased` says that a lease moved it, `dead` when it was given up. `attempts` counts deliveries,
-# `failures` those that failed or whose lease ran out, `lost` the latter alone.
+# All queues. `type` says what the bytes of the body are. `ready` is when a message may be delivered (next): its delay
+# and its lease both move it. `leased` says that a lease moved it, `dead` when it was given up. `attempts` counts
+# deliveries, `failures` those that failed or whose lease ran out, `lost` the latter alone.
 queue_messages = Table(
     "queue_messages",
     metadata,
