@@ -108,6 +108,13 @@ def require_account(found: Token, account_id: str) -> str:
     return found.account_id
 
 
+def require_whole(found: Token) -> Token:
+    """The token when it is for its whole account; `DeniedError` for one that is limited to some domains."""
+    if found.domains is not None:
+        raise DeniedError("this needs a token for the whole account; yours is limited to some of its domains")
+    return found
+
+
 async def user(request: Request, accounts: Identities) -> User | None:
     """The person who is logged in, by the session cookie."""
     secret = request.cookies.get(COOKIE, "")

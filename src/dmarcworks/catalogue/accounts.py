@@ -6,13 +6,11 @@ SHA-256. Every change is noted in the audit log, in its own transaction.
 
 from __future__ import annotations
 
-import json
-import re
 import secrets as randomness
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,7 +22,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import KV, Database
 from dmarcworks.catalogue import audit, tables
+from dmarcworks.catalogue.domains import Domain, Domains
+from dmarcworks.catalogue.names import normal_domain
 from dmarcworks.catalogue.tokens import SCOPES, Token, Tokens, secret_hash
+from dmarcworks.catalogue.zones import Zones
 from dmarcworks.errors import ConflictError, NotFoundError, UsageError
 
 __all__ = ["SCOPES", "Account", "Accounts", "Domain", "Token", "User", "normal_domain", "secret_hash"]
@@ -32,7 +33,6 @@ __all__ = ["SCOPES", "Account", "Accounts", "Domain", "Token", "User", "normal_d
 LOGIN_LINK_SECONDS = 24 * 3600
 SESSION_SECONDS = 14 * 24 * 3600
 PASSWORD_MINIMUM = 10
-_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +42,6 @@ class Account:
     id: str
     name: str
     created: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Domain:
-    """A policy domain and the address that its reports are sent to; mail for it is refused while not `enabled`."""
-
-    id: str
-    account_id: str
-    name: str
-    rua: str
-    created: datetime
-    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +56,19 @@ class User:
     has_password: bool
 
 
-def normal_domain(name: str) -> str:
-    """The domain in lower-case A-labels without trailing dot (RFC 1035 §2.3.1); `UsageError` when it is none."""
-    text = name.strip().rstrip(".").lower()
-    try:
-        text = text.encode("idna").decode("ascii") if not text.isascii() else text
-    except UnicodeError:
-        text = ""
-    labels = text.split(".")
-    if len(text) > 253 or len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise UsageError(f"{name!r} is not a domain name; write it like example.com")
-    return text
-
-
-class Accounts(Tokens):
+class Accounts(Tokens, Domains):
     """Everything about who: accounts, domains (with their KV gate), users, tokens, sessions."""
 
-    def __init__(self, database: Database, kv: KV, hostname: str, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        database: Database,
+        kv: KV,
+        hostname: str,
+        *,
+        operator_account: str = "default",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.zones = Zones(database, hostname, operator_account, clock=clock)
         self._database = database
         self._kv = kv
         self._hostname = hostname
@@ -130,103 +114,6 @@ class Accounts(Tokens):
         await connection.execute(insert(tables.accounts).values(values))
         await audit.note(connection, self._clock(), "account.add", name, account_id=str(values["id"]))
         return Account(values["id"], name, _time(values["created"]))  # type: ignore[arg-type]  # a mixed dict
-
-    # Domains ----------------------------------------------------------------------------------------------------
-
-    async def add_domain(self, name: str, account: str = "default") -> Domain:
-        """Take reports for a domain: a new rua address, open from now on. `ConflictError` when it is there already."""
-        domain_name = normal_domain(name)
-        async with self._database.write() as connection:
-            statement = select(tables.domains).where(tables.domains.c.name == domain_name)
-            if (await connection.execute(statement)).first() is not None:
-                raise ConflictError(f"{domain_name} is there already; `dmarcworks domain show {domain_name}` prints it")
-            owner = await self._account(connection, account)
-            domain = Domain(
-                id=uuid.uuid4().hex,
-                account_id=owner.id,
-                name=domain_name,
-                rua=f"{uuid.uuid4().hex}@{self._hostname}",
-                created=_time(self._clock()),
-            )
-            await connection.execute(
-                insert(tables.domains).values(
-                    id=domain.id,
-                    account_id=domain.account_id,
-                    name=domain.name,
-                    rua=domain.rua,
-                    created=domain.created.timestamp(),
-                )
-            )
-            detail = {"rua": domain.rua}
-            await audit.note(
-                connection, self._clock(), "domain.add", domain.name, account_id=domain.account_id, detail=detail
-            )
-        await self.open_gate(domain)
-        return domain
-
-    async def open_gate(self, domain: Domain) -> None:
-        """Put the KV entry by which mail for the domain's rua address is accepted (the post: `dmarc:${ruaID}`)."""
-        entry = {"account_id": domain.account_id, "domain_id": domain.id, "domain": domain.name}
-        await self._kv.put(f"dmarc:{domain.rua}", json.dumps(entry))
-
-    async def open_gates(self) -> None:
-        """Put every domain's entry that is missing: a crash between the two writes of `add_domain` heals at start."""
-        for domain in await self.domains():
-            if domain.enabled and await self._kv.get(f"dmarc:{domain.rua}") is None:
-                await self.open_gate(domain)
-
-    async def domains(self, account_id: str | None = None) -> list[Domain]:
-        """The account's domains by name; of all accounts when None."""
-        statement = select(tables.domains).order_by(tables.domains.c.name)
-        if account_id is not None:
-            statement = statement.where(tables.domains.c.account_id == account_id)
-        async with self._database.read() as connection:
-            return [_domain(row) for row in (await connection.execute(statement)).all()]
-
-    async def domain(self, account_id: str | None, name_or_id: str) -> Domain | None:
-        """The account's domain by name or id; of any account when `account_id` is None."""
-        wanted = name_or_id.strip().rstrip(".").lower()
-        statement = select(tables.domains).where((tables.domains.c.name == wanted) | (tables.domains.c.id == wanted))
-        if account_id is not None:
-            statement = statement.where(tables.domains.c.account_id == account_id)
-        async with self._database.read() as connection:
-            row = (await connection.execute(statement)).first()
-        return None if row is None else _domain(row)
-
-    async def remove_domain(self, domain: Domain) -> None:
-        """Refuse mail for its address from now on and forget the domain; archived reports and figures stay."""
-        await self._kv.delete(f"dmarc:{domain.rua}")
-        async with self._database.write() as connection:
-            await connection.execute(delete(tables.domains).where(tables.domains.c.id == domain.id))
-            await audit.note(
-                connection,
-                self._clock(),
-                "domain.remove",
-                domain.name,
-                account_id=domain.account_id,
-                detail={"rua": domain.rua},
-            )
-
-    async def enable_domain(self, domain: Domain, enabled: bool) -> Domain:
-        """Take mail for the domain's rua address, or refuse it from now on; nothing is deleted."""
-        if not enabled:
-            # First the gate: once this returns, no mail is taken, whatever happens next.
-            await self._kv.delete(f"dmarc:{domain.rua}")
-        async with self._database.write() as connection:
-            table = tables.domains
-            was = (
-                await connection.execute(select(table.c.enabled).where(table.c.id == domain.id))
-            ).scalar_one_or_none()
-            if was is None:
-                raise NotFoundError(f"there is no domain {domain.name}")
-            if was != enabled:
-                await connection.execute(update(table).where(table.c.id == domain.id).values(enabled=enabled))
-                action = "domain.enable" if enabled else "domain.disable"
-                await audit.note(connection, self._clock(), action, domain.name, account_id=domain.account_id)
-        changed = replace(domain, enabled=enabled)
-        if enabled:
-            await self.open_gate(changed)
-        return changed
 
     # Users ------------------------------------------------------------------------------------------------------
 
@@ -375,10 +262,6 @@ def _time(seconds: float) -> datetime:
 
 def _account(row: Row[Any]) -> Account:
     return Account(row.id, row.name, _time(row.created))
-
-
-def _domain(row: Row[Any]) -> Domain:
-    return Domain(row.id, row.account_id, row.name, row.rua, _time(row.created), row.enabled)
 
 
 def _user(row: Row[Any]) -> User:

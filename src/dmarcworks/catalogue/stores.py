@@ -57,11 +57,14 @@ async def opened(settings: Settings) -> AsyncIterator[Stores]:
         objects = bindings.open_objects(settings.objects)
         stack.push_async_callback(objects.close)
         kv, queue = bindings.open_kv(database), bindings.open_queue(database)
-        accounts = Accounts(database, kv, settings.hostname.lower())
+        hostname = settings.hostname.lower().rstrip(".")
+        accounts = Accounts(database, kv, hostname, operator_account=settings.operator_account)
         queries = QueryLog(database, settings.query_log_days)
         stack.push_async_callback(queries.close)
         catalogue = (Arrivals(database), Problems(database), Audit(database), queries, SavedQueries(database))
-        yield Stores(database, kv, queue, objects, accounts, *catalogue, RoutingCatalogue.on(database), queue)
+        yield Stores(
+            database, kv, queue, objects, accounts, *catalogue, RoutingCatalogue.on(database, accounts.zones), queue
+        )
 
 
 def running_server(settings: Settings) -> dict[str, object] | None:

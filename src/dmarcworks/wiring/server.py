@@ -38,6 +38,7 @@ from dmarcworks.bindings.absent import AbsentAnalytics
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.bindings.worker_queue import WorkerQueues
 from dmarcworks.catalogue.listing import Listing
+from dmarcworks.catalogue.review import review
 from dmarcworks.catalogue.stores import RUNNING, Stores, opened
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
@@ -201,6 +202,7 @@ async def serve(
         env = environment(settings, stores, gate, metrics, prover(settings, stores))
         house = UpkeepContext(settings, stores, env, gate)
         await stores.accounts.open_gates()
+        await review(stores.database, stores.mailroom.routes)
         turns = BatchScheduler()
         consumers = [
             runtime.Consumer(

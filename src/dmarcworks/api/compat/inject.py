@@ -1,8 +1,9 @@
 """`POST /cdn-cgi/handler/email?from=…&to=…[&format=json]`: a raw mail in by HTTP, on the same way as by SMTP.
 
-For programs on this machine, and for tokens with the scope write from elsewhere. Refused with 400: no from, to, body or
-Message-ID, a mail over the size bound, and what a worker or a rule rejects (with the reason). It is real: what a worker
-forwards does leave. Shapes and texts are the original's (PLATFORM §1.2).
+For programs on this machine, and for tokens with the scope write from elsewhere: these only to addresses of their own
+account and domains (403), since the answer shows what became of the mail; the operator's account to all addresses.
+Refused with 400: no from, to, body or Message-ID, a mail over the size bound, and what a worker or a rule rejects (with
+the reason). It is real: what a worker forwards does leave. Shapes and texts are the original's (PLATFORM §1.2).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from dmarcworks.api import auth
-from dmarcworks.catalogue.accounts import Accounts
+from dmarcworks.catalogue.accounts import Accounts, Token
+from dmarcworks.errors import DeniedError
 
 _MESSAGE_ID = re.compile(rb"^message-id:[ \t]*\S", re.IGNORECASE | re.MULTILINE)
 _HEAD = 1 << 20
@@ -43,17 +45,22 @@ Inject = Callable[[str, str, bytes, str], Awaitable[Injected]]
 """Called with sender, recipient, raw mail and the peer's address."""
 
 
-def router(inject: Inject, accounts: Accounts, mail_bytes: int) -> APIRouter:
+Owns = Callable[[Token, str], Awaitable[bool]]
+"""Whether a token may put in a mail to an address."""
+
+
+def router(inject: Inject, accounts: Accounts, owns: Owns, mail_bytes: int) -> APIRouter:
     """The route; `mail_bytes` is the largest mail."""
     routes = APIRouter()
 
     @routes.post("/cdn-cgi/handler/email", include_in_schema=False)
     async def email(request: Request) -> Response:
-        if not _local(request):
-            await auth.token(request, accounts, "write")
+        token = None if _local(request) else await auth.token(request, accounts, "write")
         sender, to = request.query_params.get("from", ""), request.query_params.get("to", "")
         if not sender or not to:
             return _wrong("Missing required parameters: from and to")
+        if token is not None and not await owns(token, to):
+            raise DeniedError("not authorized for that address: it is of no domain within the token's reach")
         raw = bytearray()
         async for chunk in request.stream():
             raw += chunk
