@@ -7,7 +7,6 @@ forwards does leave. Shapes and texts are the original's (PLATFORM §1.2).
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,6 +16,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from dmarcworks.api import auth
+from dmarcworks.api.client import is_local
 from dmarcworks.catalogue.accounts import Accounts
 
 _MESSAGE_ID = re.compile(rb"^message-id:[ \t]*\S", re.IGNORECASE | re.MULTILINE)
@@ -64,8 +64,7 @@ def router(inject: Inject, accounts: Accounts, mail_bytes: int) -> APIRouter:
             return _wrong("Missing body")
         if not _MESSAGE_ID.search(mail[:_HEAD].partition(b"\r\n\r\n")[0]):
             return _wrong("could not parse email: no Message-ID header")
-        peer = request.client.host if request.client else ""
-        done = await inject("" if sender == "<>" else sender, to, mail, peer)
+        done = await inject("" if sender == "<>" else sender, to, mail, auth.address(request))
         if request.query_params.get("format") == "json":
             return _told(done)
         if done.reply.startswith("2"):
@@ -114,10 +113,6 @@ def _wrong(text: str) -> PlainTextResponse:
 
 
 def _local(request: Request) -> bool:
-    """Whether the other end is this machine itself, and no proxy on it speaks for somebody else."""
-    if "x-forwarded-for" in request.headers or "forwarded" in request.headers or "origin" in request.headers:
-        return False
-    try:
-        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
+    """Whether a program on this machine asks, and no web page in a browser on it."""
+    browser = "origin" in request.headers or "sec-fetch-site" in request.headers
+    return not browser and is_local(request)
