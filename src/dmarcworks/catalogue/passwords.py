@@ -27,7 +27,7 @@ WAITING = 64
 PASSWORD_MAXIMUM = 1024
 # Checked when there is no such user or no password, with the same parameters: the answer takes as long.
 NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$tC6Qkpc4vGHVDyg0EorYyg$GuMeM0Dnf+WfNW1YS1MJTBwXEGTSlIGnMgDP6993g7k"
-_NICE = 10
+_NICE = 5
 
 Result = TypeVar("Result")
 
