@@ -9,6 +9,7 @@
     ├── BoundError               a bound was hit; its text names the bound and the setting (HTTP 413/422)
     ├── QueryError               SQL that we refuse or the engine refuses (HTTP 422)
     ├── RefusedError             the next mail server refused a mail; its own reply (HTTP 502, passed on in the session)
+    ├── BusyError                too much of the same work waits already: temporary (HTTP 503 with Retry-After)
     └── StoreError               a store is away, full or read-only: temporary (SMTP 451, HTTP 503, retry)
 
 `temporary` says whether the same call may succeed later: SMTP 4yz and a retry for True, 5yz and a problem for False.
@@ -58,6 +59,12 @@ class RefusedError(DmarcworksError):
         super().__init__(reply)
         self.reply = reply
         self.temporary = reply.startswith("4")
+
+
+class BusyError(DmarcworksError):
+    """Too much of the same work waits already; the same call may succeed in a moment."""
+
+    temporary = True
 
 
 class StoreError(DmarcworksError):

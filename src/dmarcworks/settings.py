@@ -8,7 +8,9 @@ nearest one is suggested), a value out of its bounds, a file that cannot be read
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +18,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from dmarcworks.errors import SettingsError
 
 PREFIX = "DMARCWORKS_"
 CONFIG = "DMARCWORKS_CONFIG"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _MIB = 1024 * 1024
 _SECRET = ("dkim_key",)
 
@@ -105,6 +108,18 @@ class Settings(BaseModel):
     )
     http_host: str = Field("127.0.0.1", description="Address that HTTP listens on.")
     http_port: int = Field(8080, ge=0, le=65535, description="Port that HTTP listens on; 0 takes a free one.")
+    trusted_proxies: str = Field(
+        "",
+        description="Networks of the HTTP proxies whose X-Forwarded-For, X-Forwarded-Proto and Forwarded headers are "
+        "believed, like 127.0.0.1 or 10.0.0.0/24 2001:db8::/32, commas or spaces between; empty: none.",
+    )
+    login_failures_per_minute: int = Field(
+        100,
+        ge=1,
+        le=1_000_000,
+        description="Failed log-ins by password in a minute, of all people and addresses together; whoever logged in "
+        "from the same address before is not affected.",
+    )
     metrics_port: int = Field(
         0,
         ge=0,
@@ -224,6 +239,17 @@ class Settings(BaseModel):
     )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, text: str) -> str:
+        _networks(text)
+        return text
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """The networks of `trusted_proxies`."""
+        return _networks(self.trusted_proxies)
+
     @property
     def database(self) -> str:
         """The database's URL with its default filled in."""
@@ -300,6 +326,23 @@ def describe(settings: Settings, sources: Mapping[str, str]) -> list[SettingValu
             )
         )
     return rows
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    networks: list[Network] = []
+    for item in re.split(r"[,\s]+", text.strip()):
+        if not item:
+            continue
+        try:
+            network = ipaddress.ip_network(item)
+        except ValueError:
+            form = "write an address or a network like 10.0.0.0/24 or 2001:db8::/32"
+            raise ValueError(f"{item!r} is not a network; {form}") from None
+        if network.prefixlen == 0:
+            # With every address trusted, the client would write its own address.
+            raise ValueError(f"{item!r} would trust every address; name the proxies' own networks")
+        networks.append(network)
+    return tuple(networks)
 
 
 def _known(name: str, shown: str, prefix: str) -> None:

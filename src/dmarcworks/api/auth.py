@@ -16,11 +16,14 @@ from typing import Protocol
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
+from dmarcworks.api.client import client
 from dmarcworks.api.limits import Limits
 from dmarcworks.catalogue import audit
-from dmarcworks.catalogue.accounts import SESSION_SECONDS, Token, User, secret_hash
+from dmarcworks.catalogue.accounts import Token, User, secret_hash
+from dmarcworks.catalogue.logins import SESSION_SECONDS
 from dmarcworks.errors import (
     BoundError,
+    BusyError,
     ConflictError,
     DeniedError,
     DmarcworksError,
@@ -88,8 +91,8 @@ async def _token(request: Request, accounts: Identities) -> Token:
 
 
 def address(request: Request) -> str:
-    """The network address of who asks."""
-    return request.client.host if request.client else "unknown"
+    """The network address of who asks; behind a trusted proxy the client's (`api.client`)."""
+    return client(request).address
 
 
 def bearer(accounts: Identities, scope: str = "read") -> Callable[[Request], Awaitable[Token]]:
@@ -159,7 +162,8 @@ def refusal(error: DmarcworksError) -> JSONResponse:
     if isinstance(error, TooManyError):
         headers["Retry-After"] = str(error.wait)
     # What a store says of itself (paths, hosts) is for the log, not for strangers.
-    text = "the store is away; try again" if status in (500, 503) else str(error)
+    busy = isinstance(error, BusyError)
+    text = "the store is away; try again" if status in (500, 503) and not busy else str(error)
     return JSONResponse({"errors": [{"message": text}]}, status, headers)
 
 

@@ -1,12 +1,11 @@
 """Accounts, domains, users and tokens: who may see what, and which rua address belongs to whom.
 
-A secret (login link, session; tokens stand in `tokens.py`) leaves here once, when it is made; the store holds its
-SHA-256. Every change is noted in the audit log, in its own transaction.
+Tokens stand in `tokens.py`, passwords, login links and sessions in `logins.py`. Every change is noted in the audit log,
+in its own transaction.
 """
 
 from __future__ import annotations
 
-import secrets as randomness
 import time
 import uuid
 from collections.abc import Callable
@@ -14,25 +13,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import KV, Database
 from dmarcworks.catalogue import audit, tables
 from dmarcworks.catalogue.domains import Domain, Domains
+from dmarcworks.catalogue.logins import LOGIN_LINK_SECONDS, Logins, User, user_of
 from dmarcworks.catalogue.names import normal_domain
+from dmarcworks.catalogue.passwords import Passwords
 from dmarcworks.catalogue.tokens import SCOPES, Token, Tokens, secret_hash
 from dmarcworks.catalogue.zones import Zones
 from dmarcworks.errors import ConflictError, NotFoundError, UsageError
 
 __all__ = ["SCOPES", "Account", "Accounts", "Domain", "Token", "User", "normal_domain", "secret_hash"]
 
-LOGIN_LINK_SECONDS = 24 * 3600
-SESSION_SECONDS = 14 * 24 * 3600
-PASSWORD_MINIMUM = 10
+FIRST_USER = "admin@localhost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +41,7 @@ class Account:
     created: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class User:
-    """A person who may log in; `has_password` is False until they set one."""
-
-    id: str
-    account_id: str
-    email: str
-    role: str
-    created: datetime
-    has_password: bool
-
-
-class Accounts(Tokens, Domains):
+class Accounts(Tokens, Domains, Logins):
     """Everything about who: accounts, domains (with their KV gate), users, tokens, sessions."""
 
     def __init__(
@@ -73,8 +58,7 @@ class Accounts(Tokens, Domains):
         self._kv = kv
         self._hostname = hostname
         self._clock = clock
-        self._hasher = PasswordHasher()
-        self._nobody = ""
+        self._passwords = Passwords()
 
     # Accounts ---------------------------------------------------------------------------------------------------
 
@@ -117,7 +101,7 @@ class Accounts(Tokens, Domains):
 
     # Users ------------------------------------------------------------------------------------------------------
 
-    async def first_user(self, email: str = "admin@localhost", account: str = "default") -> str | None:
+    async def first_user(self, email: str = FIRST_USER, account: str = "default") -> str | None:
         """Make the first admin when nobody is there yet: the secret of a one-time login link, else None."""
         async with self._database.write() as connection:
             if (await connection.execute(select(func.count()).select_from(tables.users))).scalar_one():
@@ -142,7 +126,7 @@ class Accounts(Tokens, Domains):
         """The user with that address."""
         async with self._database.read() as connection:
             row = (await connection.execute(select(tables.users).where(tables.users.c.email == email))).first()
-        return None if row is None else _user(row)
+        return None if row is None else user_of(row)
 
     async def users(self, account_id: str | None = None) -> list[User]:
         """The account's users by address; of all accounts when None."""
@@ -150,7 +134,7 @@ class Accounts(Tokens, Domains):
         if account_id is not None:
             statement = statement.where(tables.users.c.account_id == account_id)
         async with self._database.read() as connection:
-            return [_user(row) for row in (await connection.execute(statement)).all()]
+            return [user_of(row) for row in (await connection.execute(statement)).all()]
 
     async def remove_user(self, user: User) -> None:
         """Their sessions and links end at once."""
@@ -180,81 +164,6 @@ class Accounts(Tokens, Domains):
             await audit.note(connection, self._clock(), "user.login-link", email, account_id=user.account_id)
             return await self._secret(connection, "login", user.id, LOGIN_LINK_SECONDS)
 
-    async def redeem(self, secret: str) -> User | None:
-        """The user of a login link, once; None when it is unknown, used or too old."""
-        async with self._database.write() as connection:
-            user = await self._user_of(connection, secret, "login")
-            if user is not None:
-                await connection.execute(delete(tables.secrets).where(tables.secrets.c.hash == secret_hash(secret)))
-            return user
-
-    async def set_password(self, user_id: str, password: str) -> None:
-        """Set a password of at least 10 characters (Argon2id); all other sessions of the user end."""
-        if not PASSWORD_MINIMUM <= len(password) <= 1024:
-            raise UsageError(f"a password has at least {PASSWORD_MINIMUM} characters (and at most 1,024)")
-        hashed = self._hasher.hash(password)
-        async with self._database.write() as connection:
-            row = (await connection.execute(select(tables.users).where(tables.users.c.id == user_id))).first()
-            if row is None:
-                raise NotFoundError("there is no such user")
-            await connection.execute(update(tables.users).where(tables.users.c.id == user_id).values(password=hashed))
-            await audit.note(connection, self._clock(), "user.password", row.email, account_id=row.account_id)
-            await connection.execute(delete(tables.secrets).where(tables.secrets.c.user_id == user_id))
-
-    async def check_password(self, email: str, password: str) -> User | None:
-        """The user when address and password are right. Takes as long when there is no such user."""
-        async with self._database.read() as connection:
-            row = (await connection.execute(select(tables.users).where(tables.users.c.email == email))).first()
-        if not self._nobody:
-            self._nobody = self._hasher.hash(randomness.token_urlsafe())
-        stored = self._nobody if row is None or row.password is None else row.password
-        try:
-            self._hasher.verify(stored, password[:1024])
-        except (VerificationError, InvalidHashError):
-            return None
-        return None if row is None or row.password is None else _user(row)
-
-    # Sessions ---------------------------------------------------------------------------------------------------
-
-    async def start_session(self, user_id: str) -> str:
-        """The secret of a new session, good for 14 days."""
-        async with self._database.write() as connection:
-            await connection.execute(delete(tables.secrets).where(tables.secrets.c.expires < self._clock()))
-            return await self._secret(connection, "session", user_id, SESSION_SECONDS)
-
-    async def session(self, secret: str) -> User | None:
-        """The user of a live session."""
-        async with self._database.read() as connection:
-            return await self._user_of(connection, secret, "session")
-
-    async def end_session(self, secret: str) -> None:
-        """End a session at once."""
-        async with self._database.write() as connection:
-            await connection.execute(delete(tables.secrets).where(tables.secrets.c.hash == secret_hash(secret)))
-
-    async def _secret(self, connection: AsyncConnection, kind: str, user_id: str, seconds: int) -> str:
-        secret = randomness.token_urlsafe(32)
-        now = self._clock()
-        await connection.execute(
-            insert(tables.secrets).values(
-                hash=secret_hash(secret), kind=kind, user_id=user_id, created=now, expires=now + seconds
-            )
-        )
-        return secret
-
-    async def _user_of(self, connection: AsyncConnection, secret: str, kind: str) -> User | None:
-        statement = (
-            select(tables.users)
-            .join(tables.secrets, tables.secrets.c.user_id == tables.users.c.id)
-            .where(
-                tables.secrets.c.hash == secret_hash(secret),
-                tables.secrets.c.kind == kind,
-                tables.secrets.c.expires > self._clock(),
-            )
-        )
-        row = (await connection.execute(statement)).first()
-        return None if row is None else _user(row)
-
 
 def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
@@ -262,7 +171,3 @@ def _time(seconds: float) -> datetime:
 
 def _account(row: Row[Any]) -> Account:
     return Account(row.id, row.name, _time(row.created))
-
-
-def _user(row: Row[Any]) -> User:
-    return User(row.id, row.account_id, row.email, row.role, _time(row.created), row.password is not None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import json
 import os
 import secrets
@@ -27,6 +28,8 @@ from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions.all import Questions
 from dmarcworks.api import auth, rest
 from dmarcworks.api import metrics as metrics_api
+from dmarcworks.api.client import ClientMiddleware
+from dmarcworks.api.first_login import FirstLogin
 from dmarcworks.api.graphql import router as graphql
 from dmarcworks.api.limits import Limits
 from dmarcworks.api.operator import operator
@@ -38,6 +41,7 @@ from dmarcworks.bindings.absent import AbsentAnalytics
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.bindings.worker_queue import WorkerQueues
 from dmarcworks.catalogue.listing import Listing
+from dmarcworks.catalogue.logins import LOGIN_LINK_SECONDS
 from dmarcworks.catalogue.review import review
 from dmarcworks.catalogue.stores import RUNNING, Stores, opened
 from dmarcworks.dashboard import pages
@@ -101,7 +105,9 @@ def http_app(
     shown: Certificate | None = None,
 ) -> FastAPI:
     """Everything over HTTP: SQL, health, dashboard; `secret` opens /internal/ to this machine's commands."""
-    app = FastAPI(title="dmarcworks", docs_url=None, redoc_url=None, openapi_url=None)
+    # Starlette's own redirects to a path without its slash would name the host that the client wrote.
+    app = FastAPI(title="dmarcworks", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.add_middleware(ClientMiddleware, trusted=settings.proxies)
     app.state.limits = Limits(
         time.monotonic, requests=settings.api_requests_per_minute, failures=settings.api_failures_per_minute
     )
@@ -136,6 +142,8 @@ def http_app(
         clock=time.time,
         workers=worker_names(settings),
         send_link=send_link,
+        login_failures=settings.login_failures_per_minute,
+        link_used=FirstLogin(settings.home).redeemed,
     )
     rest_api.install(app, rest_deps, app.state.limits)
     internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(operator(secret))])
@@ -176,12 +184,18 @@ async def _pong() -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a started system tells: its addresses, and the first login link's path when one was made."""
+    """What a started system tells: its addresses, and the first login link's path when one was made.
+
+    `commands` is the HTTP address for commands on this machine, always on a loopback address; `login_file` the file of
+    a link that an earlier start made and nobody used yet.
+    """
 
     smtp: str
     http: str
     public_url: str
     login: str | None
+    commands: str = ""
+    login_file: Path | None = None
 
 
 def _analytics(settings: Settings, roles: Collection[str]) -> AbstractAsyncContextManager[Analytics]:
@@ -229,7 +243,7 @@ async def serve(
             await listener.start()
         web = _Web(settings.http_host, settings.http_port, "DMARCWORKS_HTTP_PORT") if "web" in roles else None
         if settings.metrics_port:
-            watched = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+            watched = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
             for routes in _watching(stores, analytics, inbox(settings, stores), metrics, shown):
                 watched.include_router(routes)
             watch = _Web(settings.http_host, settings.metrics_port, "DMARCWORKS_METRICS_PORT")
@@ -239,12 +253,14 @@ async def serve(
         try:
             public_url = settings.public_url.rstrip("/") or (web.url if web else "")
             operator_secret = secrets.token_urlsafe(32)
-            login = None
+            login, first_login = None, FirstLogin(settings.home)
             if web is not None:
                 web.start(
                     http_app(settings, stores, analytics, public_url, operator_secret, house, metrics, router, shown)
                 )
                 await web.ready()
+                if not await stores.accounts.link_works(first_login.secret()):
+                    first_login.remove()
                 login = await stores.accounts.first_user()
             if "worker" in roles:
                 if settings.alone and (ended := await stores.queue.release()):
@@ -256,9 +272,13 @@ async def serve(
                 http=web.url if web else "",
                 public_url=public_url,
                 login=None if login is None else f"/login/{login}",
+                commands=web.commands if web else "",
+                login_file=first_login.path if web and first_login.secret() else None,
             )
             with _announced(settings.home, running, operator_secret) if web else contextlib.nullcontext():
                 started(running)
+                if web is not None:
+                    loop.call_later(max(0.0, LOGIN_LINK_SECONDS - first_login.age()), first_login.remove)
                 await stop.wait()
                 log.info("shutting down")
         finally:
@@ -280,19 +300,38 @@ class _Web:
             raise SettingsError(f"HTTP cannot listen on {host}:{port}: {error.strerror}; see {setting}") from None
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
+        self._sockets = [self._socket]
         host = f"[{host}]" if ":" in host else host
-        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
+        address, port = self._socket.getsockname()[:2]
+        self.url = f"http://{host}:{port}"
+        self.commands = self._loopback(ipaddress.ip_address(address), port)
+
+    def _loopback(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> str:
+        """A loopback address where commands on this machine reach us, of a socket of its own where needed."""
+        if address.is_loopback:
+            return self.url
+        if address.is_unspecified:
+            return f"http://{'127.0.0.1' if address.version == 4 else '[::1]'}:{port}"
+        self._sockets.append(_listen("127.0.0.1", 0))
+        return f"http://127.0.0.1:{self._sockets[-1].getsockname()[1]}"
 
     def start(self, app: FastAPI) -> None:
         """Begin to serve."""
+        # Forwarding headers are ours to judge (`api.client`): uvicorn believes every program on this machine.
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=1, lifespan="off"
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=1,
+            lifespan="off",
         )
         self._server = uvicorn.Server(config)
         self._task = asyncio.create_task(self._serve(self._server), name="http")
 
     async def _serve(self, server: uvicorn.Server) -> None:
-        await server._serve(sockets=[self._socket])  # serve() would take the signals that are ours
+        await server._serve(sockets=self._sockets)  # serve() would take the signals that are ours
 
     async def ready(self) -> None:
         """Wait until it answers."""
@@ -304,12 +343,16 @@ class _Web:
     async def stop(self, grace: float) -> None:
         """Stop accepting and close what is open within `grace` seconds."""
         if self._server is None or self._task is None:
-            self._socket.close()
+            self._close()
             return
         self._server.should_exit = True
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             await asyncio.wait_for(self._task, grace)
-        self._socket.close()
+        self._close()
+
+    def _close(self) -> None:
+        for listening in self._sockets:
+            listening.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -330,6 +373,7 @@ def _announced(home: Path, running: Running, secret: str) -> Iterator[None]:
     """A file in the home that tells its owner's commands where the running server is and how to be let in."""
     path = home / RUNNING
     told = {"pid": os.getpid(), "http": running.http, "smtp": running.smtp, "secret": secret}
+    told["commands"] = running.commands
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

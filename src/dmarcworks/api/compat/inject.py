@@ -8,7 +8,6 @@ the reason). It is real: what a worker forwards does leave. Shapes and texts are
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,6 +17,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from dmarcworks.api import auth
+from dmarcworks.api.client import is_local
 from dmarcworks.catalogue.accounts import Accounts, Token
 from dmarcworks.errors import DeniedError
 
@@ -71,8 +71,7 @@ def router(inject: Inject, accounts: Accounts, owns: Owns, mail_bytes: int) -> A
             return _wrong("Missing body")
         if not _MESSAGE_ID.search(mail[:_HEAD].partition(b"\r\n\r\n")[0]):
             return _wrong("could not parse email: no Message-ID header")
-        peer = request.client.host if request.client else ""
-        done = await inject("" if sender == "<>" else sender, to, mail, peer)
+        done = await inject("" if sender == "<>" else sender, to, mail, auth.address(request))
         if request.query_params.get("format") == "json":
             return _told(done)
         if done.reply.startswith("2"):
@@ -121,10 +120,6 @@ def _wrong(text: str) -> PlainTextResponse:
 
 
 def _local(request: Request) -> bool:
-    """Whether the other end is this machine itself, and no proxy on it speaks for somebody else."""
-    if "x-forwarded-for" in request.headers or "forwarded" in request.headers or "origin" in request.headers:
-        return False
-    try:
-        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
+    """Whether a program on this machine asks, and no web page in a browser on it."""
+    browser = "origin" in request.headers or "sec-fetch-site" in request.headers
+    return not browser and is_local(request)
