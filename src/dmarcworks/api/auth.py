@@ -21,6 +21,7 @@ from dmarcworks.catalogue import audit
 from dmarcworks.catalogue.accounts import SESSION_SECONDS, Token, User, secret_hash
 from dmarcworks.errors import (
     BoundError,
+    BusyError,
     ConflictError,
     DeniedError,
     DmarcworksError,
@@ -152,7 +153,8 @@ def refusal(error: DmarcworksError) -> JSONResponse:
     if isinstance(error, TooManyError):
         headers["Retry-After"] = str(error.wait)
     # What a store says of itself (paths, hosts) is for the log, not for strangers.
-    text = "the store is away; try again" if status in (500, 503) else str(error)
+    inside = status in (500, 503) and not isinstance(error, BusyError)
+    text = "the store is away; try again" if inside else str(error)
     return JSONResponse({"errors": [{"message": text}]}, status, headers)
 
 

@@ -10,7 +10,7 @@ import ipaddress
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-__all__ = ["Limits", "Rate", "Tries"]
+__all__ = ["Limits", "Rate", "Tries", "network"]
 
 TRIES = 5
 SECONDS = 60.0
@@ -26,7 +26,7 @@ class Tries:
 
     def take(self, address: str) -> float:
         """Count a try; 0 when it may go on, else the seconds until the next may."""
-        key, now = _network(address), self._clock()
+        key, now = network(address), self._clock()
         times = self._seen.setdefault(key, deque())
         self._seen.move_to_end(key)
         while len(self._seen) > _ADDRESSES:
@@ -40,14 +40,14 @@ class Tries:
 
     def left(self, address: str) -> float:
         """0 when the address may try, else the seconds until it may; counts nothing."""
-        times = self._seen.get(_network(address), ())
+        times = self._seen.get(network(address), ())
         now = self._clock()
         counted = [time for time in times if time > now - self._seconds]
         return 0.0 if len(counted) < self._tries else max(1.0, counted[-self._tries] + self._seconds - now)
 
     def give_back(self, address: str) -> None:
         """The try was right: it does not count."""
-        times = self._seen.get(_network(address))
+        times = self._seen.get(network(address))
         if times:
             times.pop()
 
@@ -82,23 +82,24 @@ class Limits:
 
     def before(self, address: str, hashed: str) -> float:
         """Seconds that a token from there must wait before it is even looked up; 0 for one that was good before."""
-        return 0.0 if (_network(address), hashed) in self._good else self._failures.left(address)
+        return 0.0 if (network(address), hashed) in self._good else self._failures.left(address)
 
     def failed(self, address: str, hashed: str) -> None:
         """No such token, or no longer."""
-        self._good.pop((_network(address), hashed), None)
+        self._good.pop((network(address), hashed), None)
         self._failures.take(address)
 
     def passed(self, address: str, hashed: str) -> float:
         """A good token asks; seconds that it must wait, or 0."""
-        self._good[_network(address), hashed] = None
-        self._good.move_to_end((_network(address), hashed))
+        self._good[network(address), hashed] = None
+        self._good.move_to_end((network(address), hashed))
         while len(self._good) > _ADDRESSES:
             self._good.popitem(last=False)
         return self._requests.take(hashed)
 
 
-def _network(address: str) -> str:
+def network(address: str) -> str:
+    """What an address counts as: itself, or an IPv6 address's /64."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
