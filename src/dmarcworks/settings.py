@@ -120,6 +120,49 @@ class Settings(BaseModel):
         description="Failed log-ins by password in a minute, of all people and addresses together; whoever logged in "
         "from the same address before is not affected.",
     )
+    http_connections: int = Field(
+        512,
+        ge=8,
+        le=100_000,
+        description="HTTP connections at once, in all; fewer when the system allows too few open files. Over it: 503.",
+    )
+    http_connections_per_address: int = Field(
+        64,
+        ge=1,
+        le=100_000,
+        description="HTTP connections at once per address (IPv6: per /64), but for this machine's own.",
+    )
+    http_header_seconds: int = Field(
+        10, ge=1, le=3600, description="Seconds that a request's first line and headers may take to arrive; then 408."
+    )
+    http_header_bytes: int = Field(
+        16_384, ge=4096, le=_MIB, description="Bytes of a request's first line and headers; over it: 431."
+    )
+    http_body_seconds: int = Field(
+        20,
+        ge=1,
+        le=3600,
+        description="Seconds that a request's body may take to arrive, and one more for each http_bytes_per_second of "
+        "it; then 408.",
+    )
+    http_write_seconds: int = Field(
+        30, ge=1, le=3600, description="The same for an answer that waits for its client to read it; then closed."
+    )
+    http_bytes_per_second: int = Field(
+        1000, ge=1, le=_MIB, description="Bytes for each of which a slow client is given a second more."
+    )
+    http_transfer_seconds: int = Field(
+        1800, ge=1, le=86_400, description="Seconds that a request's body may take in all, however steadily it comes."
+    )
+    http_transfer_bytes: int = Field(
+        256 * _MIB,
+        ge=_MIB,
+        le=1 << 40,
+        description="Bytes of all requests' bodies in hand, together; over it: 503.",
+    )
+    http_idle_seconds: int = Field(
+        30, ge=1, le=3600, description="Seconds that a connection may wait between two requests."
+    )
     metrics_port: int = Field(
         0,
         ge=0,

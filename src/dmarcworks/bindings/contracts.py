@@ -262,7 +262,7 @@ class Analytics(Protocol):
         """Run a SELECT read-only, `{name:Type}` parameters bound by the engine; the result in the format's bytes.
 
         With `bounds` the engine's own limits are set; `QueryError` with the engine's text when it refuses or a
-        bound is hit. Without, our own queries run under generous limits.
+        bound is hit. Without, our own queries run under generous limits. A query whose caller is cancelled ends.
         """
 
     async def ping(self) -> None:

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dmarcworks.api import auth
@@ -151,6 +151,8 @@ class Site:
                 if status >= 500:
                     log.warning("page failed", path=request.url.path, error=str(error))
                 response = await self.error(visit, status, "" if status >= 500 else str(error))
+            except ClientDisconnect:
+                raise
             # The last wall before the visitor: whatever it was, they get a page and the log gets the trace.
             except Exception:
                 log.exception("page failed", path=request.url.path)

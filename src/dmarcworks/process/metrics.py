@@ -67,6 +67,15 @@ class Metrics:
         )
         self.outbound = Gauge("dmarcworks_outbound_mails", "Mails that wait for the relay.", registry=registry)
         self.problems = Gauge("dmarcworks_problems_open", "Problems that nobody has closed.", registry=registry)
+        self.http_ended = Counter(
+            "dmarcworks_http_ended",
+            "HTTP connections and requests that were refused or ended by us, by the bound that they were over.",
+            ["bound"],
+            registry=registry,
+        )
+        self.http_left = Counter(
+            "dmarcworks_http_left", "Statements that ended because their client had left.", registry=registry
+        )
         self.store_up = Gauge(
             "dmarcworks_store_up", "Whether the store answered at this scrape (1 or 0).", ["store"], registry=registry
         )
@@ -85,6 +94,20 @@ class Metrics:
             registry=self.registry,
         )
         gauge.set_function(left)
+
+    def shares(self, files: int, smtp: int, http: int, open_connections: Callable[[], int]) -> None:
+        """How the process's file descriptors are shared out, and how many HTTP connections are open at each scrape."""
+        limits = {"files": files, "smtp_connections": smtp, "http_connections": http}
+        gauge = Gauge(
+            "dmarcworks_descriptor_limit",
+            "Open files that the system allows, and connections that may have one of them.",
+            ["of"],
+            registry=self.registry,
+        )
+        for name, limit in limits.items():
+            gauge.labels(name).set(limit)
+        connections = Gauge("dmarcworks_http_connections", "Open HTTP connections.", registry=self.registry)
+        connections.set_function(open_connections)
 
     def read(self, reports: int, records: int, seconds: float) -> None:
         """A mail was read to the end, with so many reports and records in it."""

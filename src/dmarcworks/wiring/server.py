@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import json
 import os
 import secrets
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -21,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 from dmarcworks.analytics import schema
@@ -31,6 +28,7 @@ from dmarcworks.api import metrics as metrics_api
 from dmarcworks.api.client import ClientMiddleware
 from dmarcworks.api.first_login import FirstLogin
 from dmarcworks.api.graphql import router as graphql
+from dmarcworks.api.http import HttpBounds, Web
 from dmarcworks.api.limits import Limits
 from dmarcworks.api.operator import operator
 from dmarcworks.api.sql import internal_route
@@ -46,10 +44,11 @@ from dmarcworks.catalogue.review import review
 from dmarcworks.catalogue.stores import RUNNING, Stores, opened
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
-from dmarcworks.errors import DmarcworksError, SettingsError
+from dmarcworks.errors import DmarcworksError
 from dmarcworks.ingest.backpressure import Backpressure
 from dmarcworks.ingest.batching import BatchScheduler
 from dmarcworks.ingest.retry import Mending
+from dmarcworks.process import descriptors
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.router import Router
 from dmarcworks.routing.smtp import Certificate
@@ -67,6 +66,8 @@ log = structlog.get_logger("dmarcworks.wiring.server")
 
 
 ROLES = ("smtp", "worker", "web")
+# Connections of the port for monitoring; their descriptors are of the reserve.
+_WATCHERS = 32
 
 
 @asynccontextmanager
@@ -111,8 +112,10 @@ def http_app(
     app.state.limits = Limits(
         time.monotonic, requests=settings.api_requests_per_minute, failures=settings.api_failures_per_minute
     )
+    metrics = metrics or Metrics()
+    app.state.left = metrics.http_left
     waiting = inbox(settings, stores)
-    for routes in _watching(stores, analytics, waiting, metrics or Metrics(), shown):
+    for routes in _watching(stores, analytics, waiting, metrics, shown):
         app.include_router(routes)
     desk = QueryService(analytics, sql_bounds(settings), stores.queries.note)
     app.include_router(sql_api.router(desk, stores.accounts))
@@ -198,6 +201,24 @@ class Running:
     login_file: Path | None = None
 
 
+def _shares(settings: Settings, roles: Collection[str]) -> descriptors.Shares:
+    """How many connections there are descriptors for; a log line when they are fewer than the settings allow."""
+    smtp = settings.smtp_connections if "smtp" in roles and settings.smtp_processes == 1 else 0
+    http = settings.http_connections if "web" in roles else 0
+    shares = descriptors.shared(descriptors.raised(), smtp, http)
+    said = {"files": shares.limit, "kept": shares.reserve, "smtp": shares.smtp, "http": shares.http}
+    if (shares.smtp, shares.http) != (smtp, http):
+        log.warning(
+            "fewer connections than the settings allow, since the system allows too few open files",
+            **said,
+            smtp_wanted=smtp,
+            http_wanted=http,
+        )
+    else:
+        log.info("open files", **said)
+    return shares
+
+
 def _analytics(settings: Settings, roles: Collection[str]) -> AbstractAsyncContextManager[Analytics]:
     # An embedded store belongs to the one process that publishes and answers.
     return contextlib.nullcontext(AbsentAnalytics()) if set(roles) == {"smtp"} else opened_analytics(settings)
@@ -207,6 +228,9 @@ async def serve(
     settings: Settings, started: Callable[[Running], None] = lambda _: None, roles: Collection[str] = ROLES
 ) -> None:
     """Run everything, or only some roles of it, until SIGTERM or SIGINT."""
+    shares = _shares(settings, roles)
+    # Processes that take mail for this one have descriptors of their own.
+    settings = settings.model_copy(update={"smtp_connections": shares.smtp}) if shares.smtp else settings
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -241,12 +265,21 @@ async def serve(
             counters = stack.enter_context(metrics.shared(settings.smtp_processes, settings.home)) if apart else None
             listener = front(settings, router, env.full, shown, counters)
             await listener.start()
-        web = _Web(settings.http_host, settings.http_port, "DMARCWORKS_HTTP_PORT") if "web" in roles else None
+
+        def refused(bound: str) -> None:
+            metrics.http_ended.labels(bound).inc()
+
+        bounds = HttpBounds.of(settings, shares.http)
+        web = None
+        if "web" in roles:
+            web = Web(settings.http_host, settings.http_port, "DMARCWORKS_HTTP_PORT", bounds, ended=refused)
+        metrics.shares(shares.limit, shares.smtp, shares.http, lambda: web.connections if web else 0)
         if settings.metrics_port:
             watched = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
             for routes in _watching(stores, analytics, inbox(settings, stores), metrics, shown):
                 watched.include_router(routes)
-            watch = _Web(settings.http_host, settings.metrics_port, "DMARCWORKS_METRICS_PORT")
+            few = HttpBounds.of(settings, _WATCHERS)
+            watch = Web(settings.http_host, settings.metrics_port, "DMARCWORKS_METRICS_PORT", few, ended=refused)
             stack.push_async_callback(watch.stop, 0.5)
             watch.start(watched)
             await watch.ready()
@@ -288,84 +321,6 @@ async def serve(
             await asyncio.gather(*stopping)
             if web is not None:
                 await web.stop(grace=1.5)
-
-
-class _Web:
-    """uvicorn inside our loop, on a socket that is bound before anything starts, without its signal handlers."""
-
-    def __init__(self, host: str, port: int, setting: str) -> None:
-        try:
-            self._socket = _listen(host, port)
-        except OSError as error:
-            raise SettingsError(f"HTTP cannot listen on {host}:{port}: {error.strerror}; see {setting}") from None
-        self._server: uvicorn.Server | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._sockets = [self._socket]
-        host = f"[{host}]" if ":" in host else host
-        address, port = self._socket.getsockname()[:2]
-        self.url = f"http://{host}:{port}"
-        self.commands = self._loopback(ipaddress.ip_address(address), port)
-
-    def _loopback(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> str:
-        """A loopback address where commands on this machine reach us, of a socket of its own where needed."""
-        if address.is_loopback:
-            return self.url
-        if address.is_unspecified:
-            return f"http://{'127.0.0.1' if address.version == 4 else '[::1]'}:{port}"
-        self._sockets.append(_listen("127.0.0.1", 0))
-        return f"http://127.0.0.1:{self._sockets[-1].getsockname()[1]}"
-
-    def start(self, app: FastAPI) -> None:
-        """Begin to serve."""
-        # Forwarding headers are ours to judge (`api.client`): uvicorn believes every program on this machine.
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=1,
-            lifespan="off",
-        )
-        self._server = uvicorn.Server(config)
-        self._task = asyncio.create_task(self._serve(self._server), name="http")
-
-    async def _serve(self, server: uvicorn.Server) -> None:
-        await server._serve(sockets=self._sockets)  # serve() would take the signals that are ours
-
-    async def ready(self) -> None:
-        """Wait until it answers."""
-        while self._server is not None and self._task is not None and not self._server.started:
-            if self._task.done():
-                self._task.result()
-            await asyncio.sleep(0.01)
-
-    async def stop(self, grace: float) -> None:
-        """Stop accepting and close what is open within `grace` seconds."""
-        if self._server is None or self._task is None:
-            self._close()
-            return
-        self._server.should_exit = True
-        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
-            await asyncio.wait_for(self._task, grace)
-        self._close()
-
-    def _close(self) -> None:
-        for listening in self._sockets:
-            listening.close()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 @contextlib.contextmanager
