@@ -68,12 +68,6 @@ class RefusedError(DmarcworksError):
         self.temporary = reply.startswith("4")
 
 
-class BusyError(DmarcworksError):
-    """Too much of the same work waits already; the same call may succeed in a moment."""
-
-    temporary = True
-
-
 class StoreError(DmarcworksError):
     """A store is away, full, locked or read-only; the same call may succeed later."""
 

@@ -178,6 +178,21 @@ class Settings(BaseModel):
     nesting: int = Field(5, ge=1, le=50, description="Depth of mails in mails and archives in archives.")
     xml_depth: int = Field(50, ge=8, le=200, description="Depth of elements in a report.")
     records: int = Field(1_000_000, ge=1, le=1_000_000, description="Records of one report.")
+    read_processes: int = Field(
+        2, ge=1, le=64, description="Isolated processes that read large mails (over 64 KiB) side by side."
+    )
+    read_cpu_seconds: float = Field(
+        120.0,
+        ge=1,
+        le=86_400,
+        description="Seconds of processor time that reading one mail may take; over it reading stops, as a problem.",
+    )
+    read_memory_bytes: int = Field(
+        1536 * _MIB,
+        ge=128 * _MIB,
+        le=1 << 40,
+        description="Memory of one process that reads mails; over it reading stops, as a problem.",
+    )
     queue_batch: int = Field(1000, ge=1, le=1000, description="Mails that are read and published together, at most.")
     queue_lease_seconds: int = Field(
         300, ge=10, le=43_200, description="Seconds after which a mail whose reader died is read again."

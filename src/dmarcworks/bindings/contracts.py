@@ -181,6 +181,15 @@ class Queue(Protocol):
 
 
 @runtime_checkable
+class Leases(Protocol):
+    """For who works on a message longer than its lease."""
+
+    async def renew(self, ids: Sequence[int], *, lease: float) -> None:
+        """Let the leases of these messages end in `lease` seconds from now; of one that is not leased nothing
+        changes."""
+
+
+@runtime_checkable
 class DeadLetters(Protocol):
     """What the queue gave up, kept until a person decides. Unknown ids and living messages are answered with False."""
 

@@ -185,6 +185,16 @@ class SqlQueue:
             self._sent.set()
         return dead is None
 
+    async def renew(self, ids: Sequence[int], *, lease: float) -> None:
+        """Let the leases of these messages end in `lease` seconds from now; of one that is not leased nothing
+        changes."""
+        if not ids:
+            return
+        until = self._clock() + lease
+        held = queue.c.id.in_(ids) & queue.c.dead.is_(None) & queue.c.leased.is_not(None)
+        statement = update(queue).where(held).values(ready=until, leased=until)
+        await self._database.step(lambda connection: connection.execute(statement))
+
     async def release(self) -> int:
         """End every lease now, for one who knows that whoever held them is dead; how many.
 

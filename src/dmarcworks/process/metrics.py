@@ -49,6 +49,12 @@ class Metrics:
         self.mails_read = Counter("dmarcworks_mails_read", "Mails read to the end.", registry=registry)
         self.reports_read = Counter("dmarcworks_reports_read", "Reports found in mails.", registry=registry)
         self.records_read = Counter("dmarcworks_records_read", "Records of those reports.", registry=registry)
+        self.isolated_kills = Counter(
+            "dmarcworks_isolated_kills",
+            "Isolated processes that were killed while they worked, by pool and reason (cpu, time, memory, died).",
+            ["pool", "reason"],
+            registry=registry,
+        )
         self.read_seconds = Histogram(
             "dmarcworks_read_seconds",
             "Seconds from taking a mail from the queue to its rows' being published.",
@@ -115,6 +121,10 @@ class Metrics:
         self.reports_read.inc(reports)
         self.records_read.inc(records)
         self.read_seconds.observe(seconds)
+
+    def killed(self, pool: str, reason: str) -> None:
+        """An isolated process was killed."""
+        self.isolated_kills.labels(pool, reason).inc()
 
     @contextmanager
     def shared(self, processes: int, home: Path) -> Iterator[Path]:

@@ -59,7 +59,7 @@ from dmarcworks.upkeep.replay.publishing_gate import PublishingGate
 from dmarcworks.upkeep.scheduler import daily
 from dmarcworks.wiring import mail_api, rest_api
 from dmarcworks.wiring.routing import link_sender, prover, routing, worker_names
-from dmarcworks.wiring.smtp import certificate, environment, front, inbox
+from dmarcworks.wiring.smtp import certificate, environment, front, inbox, isolated_reader
 from dmarcworks.workers import dmarc, runtime
 
 log = structlog.get_logger("dmarcworks.wiring.server")
@@ -237,7 +237,11 @@ async def serve(
         loop.add_signal_handler(number, stop.set)
     async with opened(settings) as stores, _analytics(settings, roles) as analytics, AsyncExitStack() as stack:
         gate, metrics = PublishingGate(analytics), Metrics()
-        env = environment(settings, stores, gate, metrics, prover(settings, stores))
+        reader = isolated_reader(settings, metrics) if "worker" in roles else None
+        if reader is not None:
+            stack.push_async_callback(reader.close)
+            await reader.start()
+        env = environment(settings, stores, gate, metrics, prover(settings, stores), reader)
         house = UpkeepContext(settings, stores, env, gate)
         await stores.accounts.open_gates()
         await review(stores.database, stores.mailroom.routes)

@@ -30,7 +30,7 @@ _REFUSED, _REFUSED_SECONDS = 16, 1.0
 
 
 class Door:
-    """Accepts on one or several sockets. `open`, then `close`; it has the methods of an `asyncio.Server` that uvicorn calls."""
+    """Accepts on one or several sockets. `open`, then `close`; uvicorn calls it as it would an `asyncio.Server`."""
 
     def __init__(
         self,
