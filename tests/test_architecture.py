@@ -19,6 +19,7 @@ FLOORS = {
     "threads": 2,
     "garbage": 2,
     "metrics": 2,
+    "process": 2,
     "bindings": 3,
     "catalogue": 4,
     "analytics": 4,

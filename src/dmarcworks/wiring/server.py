@@ -54,7 +54,7 @@ from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.upkeep.replay.publishing_gate import PublishingGate
 from dmarcworks.upkeep.scheduler import daily
 from dmarcworks.wiring import mail_api, rest_api
-from dmarcworks.wiring.routing import link_sender, prover, routing, worker_names
+from dmarcworks.wiring.routing import link_sender, proving, routing, worker_names
 from dmarcworks.wiring.smtp import certificate, environment, front, inbox
 from dmarcworks.workers import dmarc, runtime
 
@@ -198,7 +198,8 @@ async def serve(
         loop.add_signal_handler(number, stop.set)
     async with opened(settings) as stores, _analytics(settings, roles) as analytics, AsyncExitStack() as stack:
         gate, metrics = PublishingGate(analytics), Metrics()
-        env = environment(settings, stores, gate, metrics, prover(settings, stores))
+        prove = await stack.enter_async_context(proving(settings, stores, metrics))
+        env = environment(settings, stores, gate, metrics, prove)
         house = UpkeepContext(settings, stores, env, gate)
         await stores.accounts.open_gates()
         turns = BatchScheduler()

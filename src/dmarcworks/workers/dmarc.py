@@ -113,14 +113,17 @@ async def _together(messages: Sequence[BatchMessage], env: Env, alone: bool = Fa
             async with env.reading:
                 mails = await asyncio.to_thread(_read, unread, env)
                 failpoints.hit("read.done")
+            read = len(mails)
             if env.prove is not None:
                 await env.prove(mails)
+                # Those whose authenticity is not known yet wait; their neighbours go on.
+                mails = [mail for mail in mails if mail.message.outcome is None]
             await steps.archive(mails, env)
             await steps.note(mails, env)
             async with env.publishing:
                 await steps.publish(mails, env, check=alone)
             await steps.finish(mails, env)
-            del left[: len(mails)]
+            del left[:read]
     except StoreError as error:
         log.warning("mails wait for a store", mails=len(left), error=str(error))
         for message in left:

@@ -83,15 +83,17 @@ class BatchMessage:
         self.outcome: str | None = None
         self.error = ""
         self.temporary = False
+        self.delay: float | None = None
 
     def ack(self) -> None:
         """Done."""
         self.outcome = self.outcome or "ack"
 
-    def retry(self, error: str = "", *, temporary: bool = False) -> None:
-        """Again later; `temporary` when a store was away, so that the try does not count."""
+    def retry(self, error: str = "", *, temporary: bool = False, delay: float | None = None) -> None:
+        """Again later, in `delay` seconds when that is given; `temporary` when a store or DNS was unavailable, so that
+        the try does not count."""
         if self.outcome is None:
-            self.outcome, self.error, self.temporary = "retry", error, temporary
+            self.outcome, self.error, self.temporary, self.delay = "retry", error, temporary, delay
 
 
 class Worker(Protocol):
@@ -300,7 +302,9 @@ class Consumer:
         while self._in_hand:
             message = self._in_hand[0]
             if message.temporary:
-                delay = 0.0 if self._stopping.is_set() else backoff(message.attempts)
+                delay = backoff(message.attempts) if message.delay is None else message.delay
+                # What waits for something of its own goes on waiting when this process stops.
+                delay = 0.0 if self._stopping.is_set() and message.delay is None else delay
                 await self._env.queue.retry(message.id, delay=delay, error=message.error, counts=False)
             elif message.failures >= self._max_retries:
                 await self._bury(message)
