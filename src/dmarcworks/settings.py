@@ -262,14 +262,24 @@ class Settings(BaseModel):
         "accept",
         pattern="^(accept|quarantine|reject|off)$",
         description="Report mails that fail DMARC: accept (mark them), quarantine (keep, do not count), reject (take "
-        "no report from them, as a problem), or off: do not ask.",
+        "no report from them, as a problem), or off: do not check. While DNS gives no answer, quarantine and reject "
+        "let a mail wait (auth_wait_hours).",
     )
     forward_auth: str = Field(
         "check",
         pattern="^(check|off)$",
         description="check: ask DNS whether a mail is genuine before it is forwarded or answered; off: ask nothing.",
     )
-    auth_seconds: float = Field(5.0, gt=0, le=60, description="Seconds that the checks of one mail may take.")
+    auth_seconds: float = Field(
+        5.0, gt=0, le=60, description="Seconds that DNS may take to answer what is asked for the checks of one mail."
+    )
+    auth_wait_hours: float = Field(
+        24.0,
+        ge=0,
+        le=720,
+        description="With report_auth quarantine or reject: hours that a report mail waits, checked again and again, "
+        "while DNS gives no answer about it; then it is quarantined, as a problem.",
+    )
     dns_server: str = Field("", description="Name server to ask, as address[:port]; empty: the system's.")
     worker_seconds: float = Field(30.0, gt=0, le=600, description="Seconds that a worker has for one mail or batch.")
     sql_seconds: float = Field(10.0, gt=0, le=3600, description="Seconds that one SQL statement may take.")

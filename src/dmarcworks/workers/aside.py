@@ -87,8 +87,8 @@ class Asides:
         except Exception as raised:
             log.exception("mail failed", id=message.id)
             error = repr(raised)
-        message.outcome = None
         if error:
+            message.outcome = None
             message.retry(error, temporary=temporary)
         message.ack()
         while True:

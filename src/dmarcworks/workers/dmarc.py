@@ -161,7 +161,7 @@ def _aside(message: BatchMessage, env: Env) -> bool:
     async def rest(mail: Mail) -> None:
         await _rest([mail], env, check=message.failures > 0)
 
-    return message.aside(lambda: _read_alone(message, env), rest)
+    return message.aside(lambda apart: _read_alone(apart, env), rest)
 
 
 async def _read_alone(message: BatchMessage, env: Env) -> Mail:
@@ -183,6 +183,8 @@ async def _rest(mails: Sequence[Mail], env: Env, *, check: bool) -> None:
         return
     if env.prove is not None:
         await env.prove(mails)
+        # Those whose authenticity is not known yet wait; their neighbours go on.
+        mails = [mail for mail in mails if mail.message.outcome is None]
     await steps.archive(mails, env)
     await steps.note(mails, env)
     async with env.publishing:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -95,28 +96,32 @@ class BatchMessage:
         self.outcome: str | None = None
         self.error = ""
         self.temporary = False
+        self.delay: float | None = None
 
     def ack(self) -> None:
         """Done."""
         self.outcome = self.outcome or "ack"
 
-    def retry(self, error: str = "", *, temporary: bool = False) -> None:
-        """Again later; `temporary` when a store was away, so that the try does not count."""
+    def retry(self, error: str = "", *, temporary: bool = False, delay: float | None = None) -> None:
+        """Again later, in `delay` seconds when that is given; `temporary` when a store or DNS was unavailable, so that
+        the try does not count."""
         if self.outcome is None:
-            self.outcome, self.error, self.temporary = "retry", error, temporary
+            self.outcome, self.error, self.temporary, self.delay = "retry", error, temporary, delay
 
-    def aside(self, prepare: Callable[[], Awaitable[Any]], work: Callable[[Any], Awaitable[None]]) -> bool:
+    def aside(self, prepare: Callable[[BatchMessage], Awaitable[Any]], work: Callable[[Any], Awaitable[None]]) -> bool:
         """Work on it apart from its batch, which ends without it; False where nobody does that.
 
-        `prepare` runs beside everything else; `work` then gets what it returned, as for a batch of this message.
+        `prepare` runs beside everything else, with a message of its own that is acknowledged or retried apart from the
+        batch; `work` then gets what it returned, as for a batch of this message.
         """
         if self._asides is None:
             return False
         if self._asides.full:
             self.retry("many mails wait to be read by themselves", temporary=True)
         elif self.outcome is None:
+            apart = copy.copy(self)
             self.outcome = "aside"
-            self._asides.begin(self, prepare, work)
+            self._asides.begin(apart, lambda: prepare(apart), work)
         return True
 
 
@@ -331,7 +336,7 @@ class Consumer:
             self._in_hand.pop(0)
 
     def _not_in_hand(self, message: BatchMessage) -> None:
-        self._in_hand = [other for other in self._in_hand if other is not message]
+        self._in_hand = [other for other in self._in_hand if other.id != message.id]
 
     async def _settle_one(self, message: BatchMessage) -> None:
         """The same for one that was worked on apart from its batch."""
@@ -344,7 +349,9 @@ class Consumer:
 
     async def _give_back(self, message: BatchMessage) -> None:
         if message.temporary:
-            delay = 0.0 if self._stopping.is_set() else backoff(message.attempts)
+            delay = backoff(message.attempts) if message.delay is None else message.delay
+            # What waits for something of its own goes on waiting when this process stops.
+            delay = 0.0 if self._stopping.is_set() and message.delay is None else delay
             await self._env.queue.retry(message.id, delay=delay, error=message.error, counts=False)
         elif message.failures >= self._max_retries:
             await self._bury(message)
