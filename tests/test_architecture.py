@@ -1,4 +1,4 @@
-"""The package is a stack of layers (docs/architecture.md): imports point down, the core is pure, the root stays bare."""
+"""The package is a stack of layers (docs/architecture.md): imports point down, the core is pure, the root is bare."""
 
 from __future__ import annotations
 

@@ -8,7 +8,9 @@
     ├── DeniedError              no token, a wrong one, or one without the scope (HTTP 401/403)
     ├── BoundError               a bound was hit; its text names the bound and the setting (HTTP 413/422)
     ├── QueryError               SQL that we refuse or the engine refuses (HTTP 422)
+    ├── BusyError                as much is in hand as may be: temporary (HTTP 503, retry)
     ├── RefusedError             the next mail server refused a mail; its own reply (HTTP 502, passed on in the session)
+    ├── BusyError                too much of the same work waits already: temporary (HTTP 503 with Retry-After)
     └── StoreError               a store is away, full or read-only: temporary (SMTP 451, HTTP 503, retry)
 
 `temporary` says whether the same call may succeed later: SMTP 4yz and a retry for True, 5yz and a problem for False.
@@ -49,6 +51,12 @@ class BoundError(DmarcworksError):
 
 class QueryError(DmarcworksError):
     """SQL that is refused, by us or by the engine."""
+
+
+class BusyError(DmarcworksError):
+    """The server has as much in hand as it may; the same call may succeed in a moment."""
+
+    temporary = True
 
 
 class RefusedError(DmarcworksError):

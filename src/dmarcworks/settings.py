@@ -8,7 +8,9 @@ nearest one is suggested), a value out of its bounds, a file that cannot be read
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +18,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from dmarcworks.errors import SettingsError
 
 PREFIX = "DMARCWORKS_"
 CONFIG = "DMARCWORKS_CONFIG"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _MIB = 1024 * 1024
 _SECRET = ("dkim_key",)
 
@@ -105,6 +108,61 @@ class Settings(BaseModel):
     )
     http_host: str = Field("127.0.0.1", description="Address that HTTP listens on.")
     http_port: int = Field(8080, ge=0, le=65535, description="Port that HTTP listens on; 0 takes a free one.")
+    trusted_proxies: str = Field(
+        "",
+        description="Networks of the HTTP proxies whose X-Forwarded-For, X-Forwarded-Proto and Forwarded headers are "
+        "believed, like 127.0.0.1 or 10.0.0.0/24 2001:db8::/32, commas or spaces between; empty: none.",
+    )
+    login_failures_per_minute: int = Field(
+        100,
+        ge=1,
+        le=1_000_000,
+        description="Failed log-ins by password in a minute, of all people and addresses together; whoever logged in "
+        "from the same address before is not affected.",
+    )
+    http_connections: int = Field(
+        512,
+        ge=8,
+        le=100_000,
+        description="HTTP connections at once, in all; fewer when the system allows too few open files. Over it: 503.",
+    )
+    http_connections_per_address: int = Field(
+        64,
+        ge=1,
+        le=100_000,
+        description="HTTP connections at once per address (IPv6: per /64), but for this machine's own.",
+    )
+    http_header_seconds: int = Field(
+        10, ge=1, le=3600, description="Seconds that a request's first line and headers may take to arrive; then 408."
+    )
+    http_header_bytes: int = Field(
+        16_384, ge=4096, le=_MIB, description="Bytes of a request's first line and headers; over it: 431."
+    )
+    http_body_seconds: int = Field(
+        20,
+        ge=1,
+        le=3600,
+        description="Seconds that a request's body may take to arrive, and one more for each http_bytes_per_second of "
+        "it; then 408.",
+    )
+    http_write_seconds: int = Field(
+        30, ge=1, le=3600, description="The same for an answer that waits for its client to read it; then closed."
+    )
+    http_bytes_per_second: int = Field(
+        1000, ge=1, le=_MIB, description="Bytes for each of which a slow client is given a second more."
+    )
+    http_transfer_seconds: int = Field(
+        1800, ge=1, le=86_400, description="Seconds that a request's body may take in all, however steadily it comes."
+    )
+    http_transfer_bytes: int = Field(
+        256 * _MIB,
+        ge=_MIB,
+        le=1 << 40,
+        description="Bytes of all requests' bodies in hand, together; over it: 503.",
+    )
+    http_idle_seconds: int = Field(
+        30, ge=1, le=3600, description="Seconds that a connection may wait between two requests."
+    )
     metrics_port: int = Field(
         0,
         ge=0,
@@ -120,6 +178,21 @@ class Settings(BaseModel):
     nesting: int = Field(5, ge=1, le=50, description="Depth of mails in mails and archives in archives.")
     xml_depth: int = Field(50, ge=8, le=200, description="Depth of elements in a report.")
     records: int = Field(1_000_000, ge=1, le=1_000_000, description="Records of one report.")
+    read_processes: int = Field(
+        2, ge=1, le=64, description="Isolated processes that read large mails (over 64 KiB) side by side."
+    )
+    read_cpu_seconds: float = Field(
+        120.0,
+        ge=1,
+        le=86_400,
+        description="Seconds of processor time that reading one mail may take; over it reading stops, as a problem.",
+    )
+    read_memory_bytes: int = Field(
+        1536 * _MIB,
+        ge=128 * _MIB,
+        le=1 << 40,
+        description="Memory of one process that reads mails; over it reading stops, as a problem.",
+    )
     queue_batch: int = Field(1000, ge=1, le=1000, description="Mails that are read and published together, at most.")
     queue_lease_seconds: int = Field(
         300, ge=10, le=43_200, description="Seconds after which a mail whose reader died is read again."
@@ -189,14 +262,24 @@ class Settings(BaseModel):
         "accept",
         pattern="^(accept|quarantine|reject|off)$",
         description="Report mails that fail DMARC: accept (mark them), quarantine (keep, do not count), reject (take "
-        "no report from them, as a problem), or off: do not ask.",
+        "no report from them, as a problem), or off: do not check. While DNS gives no answer, quarantine and reject "
+        "let a mail wait (auth_wait_hours).",
     )
     forward_auth: str = Field(
         "check",
         pattern="^(check|off)$",
         description="check: ask DNS whether a mail is genuine before it is forwarded or answered; off: ask nothing.",
     )
-    auth_seconds: float = Field(5.0, gt=0, le=60, description="Seconds that the checks of one mail may take.")
+    auth_seconds: float = Field(
+        5.0, gt=0, le=60, description="Seconds that DNS may take to answer what is asked for the checks of one mail."
+    )
+    auth_wait_hours: float = Field(
+        24.0,
+        ge=0,
+        le=720,
+        description="With report_auth quarantine or reject: hours that a report mail waits, checked again and again, "
+        "while DNS gives no answer about it; then it is quarantined, as a problem.",
+    )
     dns_server: str = Field("", description="Name server to ask, as address[:port]; empty: the system's.")
     worker_seconds: float = Field(30.0, gt=0, le=600, description="Seconds that a worker has for one mail or batch.")
     sql_seconds: float = Field(10.0, gt=0, le=3600, description="Seconds that one SQL statement may take.")
@@ -223,6 +306,17 @@ class Settings(BaseModel):
         "auto", pattern="^(auto|json|text)$", description="json, text, or auto: text on a terminal."
     )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, text: str) -> str:
+        _networks(text)
+        return text
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """The networks of `trusted_proxies`."""
+        return _networks(self.trusted_proxies)
 
     @property
     def database(self) -> str:
@@ -300,6 +394,23 @@ def describe(settings: Settings, sources: Mapping[str, str]) -> list[SettingValu
             )
         )
     return rows
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    networks: list[Network] = []
+    for item in re.split(r"[,\s]+", text.strip()):
+        if not item:
+            continue
+        try:
+            network = ipaddress.ip_network(item)
+        except ValueError:
+            form = "write an address or a network like 10.0.0.0/24 or 2001:db8::/32"
+            raise ValueError(f"{item!r} is not a network; {form}") from None
+        if network.prefixlen == 0:
+            # With every address trusted, the client would write its own address.
+            raise ValueError(f"{item!r} would trust every address; name the proxies' own networks")
+        networks.append(network)
+    return tuple(networks)
 
 
 def _known(name: str, shown: str, prefix: str) -> None:

@@ -359,3 +359,30 @@ async def test_a_full_disk_is_a_store_error_and_passes(small_disk: Path) -> None
     await store.insert("t", pa.table({"a": [str(n) for n in range(1000)]}))
     assert await count(store) == 1001
     await store.close()
+
+
+async def test_a_query_whose_caller_is_cancelled_ends_in_the_engine(store: Analytics) -> None:
+    """Cancelled while it runs, it is no longer among the engine's statements; more of them than there are threads end
+    all, those that have not begun too, and the next query is answered."""
+    endless = "SELECT count() FROM numbers(1000000000000) WHERE NOT ignore(sipHash64(number), {mark:String})"
+    bounds = QueryBounds(seconds=300.0, rows=10, memory=1 << 30)
+    asked = [asyncio.create_task(store.query(endless, {"mark": "m"}, bounds=bounds)) for _ in range(6)]
+    running = (
+        "SELECT count() AS n FROM system.processes"
+        " WHERE query LIKE '%sipHash64(number)%' AND query NOT LIKE '%processes%'"
+    )
+    while (await asyncio.to_thread(_processes, store, running)) < 4:
+        await asyncio.sleep(0.01)
+    for task in asked:
+        task.cancel()
+    ends = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(end) for end in ends] == [asyncio.CancelledError] * 6
+    assert await asyncio.to_thread(_processes, store, running) == 0
+    assert await ask(store, "SELECT 1 AS one") == [{"one": 1}]
+
+
+def _processes(store: Analytics, statement: str) -> int:
+    """Past the store's own threads, which are all busy."""
+    assert isinstance(store, ChdbAnalytics)
+    with store._engine._opened() as session:
+        return int(session.query(statement, "TabSeparated").bytes())

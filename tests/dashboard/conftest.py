@@ -190,7 +190,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     arrivals, problems = Arrivals(database), Problems(database, clock=clock)
     app = FastAPI(openapi_url=None)
     questions = Questions(analytics)
-    mailroom = RoutingCatalogue.on(database)
+    mailroom = RoutingCatalogue.on(database, accounts.zones)
     queue = open_queue(database)
     rest = (Audit(database, clock=clock), QueryLog(database, 1), SavedQueries(database, clock=clock), mailroom, queue)
     stores = Stores(database, open_kv(database), queue, objects, accounts, arrivals, problems, *rest)

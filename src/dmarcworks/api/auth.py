@@ -16,11 +16,14 @@ from typing import Protocol
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
+from dmarcworks.api.client import client
 from dmarcworks.api.limits import Limits
 from dmarcworks.catalogue import audit
-from dmarcworks.catalogue.accounts import SESSION_SECONDS, Token, User, secret_hash
+from dmarcworks.catalogue.accounts import Token, User, secret_hash
+from dmarcworks.catalogue.logins import SESSION_SECONDS
 from dmarcworks.errors import (
     BoundError,
+    BusyError,
     ConflictError,
     DeniedError,
     DmarcworksError,
@@ -88,8 +91,8 @@ async def _token(request: Request, accounts: Identities) -> Token:
 
 
 def address(request: Request) -> str:
-    """The network address of who asks."""
-    return request.client.host if request.client else "unknown"
+    """The network address of who asks; behind a trusted proxy the client's (`api.client`)."""
+    return client(request).address
 
 
 def bearer(accounts: Identities, scope: str = "read") -> Callable[[Request], Awaitable[Token]]:
@@ -106,6 +109,13 @@ def require_account(found: Token, account_id: str) -> str:
     if not hmac.compare_digest(found.account_id.encode(), account_id.encode("utf-8", "replace")):
         raise DeniedError("not authorized for that account")
     return found.account_id
+
+
+def require_whole(found: Token) -> Token:
+    """The token when it is for its whole account; `DeniedError` for one that is limited to some domains."""
+    if found.domains is not None:
+        raise DeniedError("this needs a token for the whole account; yours is limited to some of its domains")
+    return found
 
 
 async def user(request: Request, accounts: Identities) -> User | None:
@@ -152,7 +162,8 @@ def refusal(error: DmarcworksError) -> JSONResponse:
     if isinstance(error, TooManyError):
         headers["Retry-After"] = str(error.wait)
     # What a store says of itself (paths, hosts) is for the log, not for strangers.
-    text = "the store is away; try again" if status in (500, 503) else str(error)
+    busy = isinstance(error, BusyError)
+    text = "the store is away; try again" if status in (500, 503) and not busy else str(error)
     return JSONResponse({"errors": [{"message": text}]}, status, headers)
 
 

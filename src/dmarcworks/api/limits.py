@@ -1,7 +1,8 @@
-"""How often one may ask: failed tries by address, requests by token. In memory, bounded, per process.
+"""How often one may ask: failed log-ins, unknown tokens by address, requests by token. In memory, bounded, per process.
 
-An address that has failed too often is refused before anything is looked up, but for the tokens that were good from
-there a while ago: a neighbour behind the same address translation must not lock them out.
+An address that has failed too often is refused before anything is looked up, except for the tokens that were good from
+there a while ago: a neighbour behind the same address translation must not lock them out. The same holds for log-ins:
+whoever logged in from a network before has a limit of their own there, which nobody elsewhere can use up.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import ipaddress
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-__all__ = ["Limits", "Rate", "Tries"]
+__all__ = ["Limits", "LoginTries", "Rate", "Tries", "network"]
 
 TRIES = 5
 SECONDS = 60.0
+USER_TRIES = 10
+USER_SECONDS = 300.0
 _ADDRESSES = 10_000
 
 
@@ -26,30 +29,59 @@ class Tries:
 
     def take(self, address: str) -> float:
         """Count a try; 0 when it may go on, else the seconds until the next may."""
-        key, now = _network(address), self._clock()
-        times = self._seen.setdefault(key, deque())
+        if wait := self.left(address):
+            return wait
+        key = network(address)
+        self._seen.setdefault(key, deque()).append(self._clock())
         self._seen.move_to_end(key)
         while len(self._seen) > _ADDRESSES:
             self._seen.popitem(last=False)
-        while times and times[0] <= now - self._seconds:
-            times.popleft()
-        if len(times) >= self._tries:
-            return max(1.0, times[0] + self._seconds - now)
-        times.append(now)
         return 0.0
 
     def left(self, address: str) -> float:
         """0 when the address may try, else the seconds until it may; counts nothing."""
-        times = self._seen.get(_network(address), ())
-        now = self._clock()
-        counted = [time for time in times if time > now - self._seconds]
-        return 0.0 if len(counted) < self._tries else max(1.0, counted[-self._tries] + self._seconds - now)
+        times, now = self._seen.get(network(address)), self._clock()
+        while times and times[0] <= now - self._seconds:
+            times.popleft()
+        return 0.0 if not times or len(times) < self._tries else max(1.0, times[0] + self._seconds - now)
 
     def give_back(self, address: str) -> None:
         """The try was right: it does not count."""
-        times = self._seen.get(_network(address))
+        times = self._seen.get(network(address))
         if times:
             times.pop()
+
+
+class LoginTries:
+    """Failed log-ins by password: five a minute of one address, ten in five minutes for one user, and so many in all.
+
+    Who logged in from that network before (`familiar`) is counted apart, five a minute for this user from there: tries
+    for the same user from elsewhere, or for others from the same address, do not lock them out.
+    """
+
+    def __init__(self, clock: Callable[[], float], in_all: int) -> None:
+        self._addresses, self._familiar = Tries(clock), Tries(clock)
+        self._users, self._all = Tries(clock, USER_TRIES, USER_SECONDS), Tries(clock, in_all)
+
+    def take(self, address: str, user: str, *, familiar: bool) -> float:
+        """Count a try; 0 when it may go on, else the seconds until the next may. Unknown users count like others."""
+        counts = self._counts(address, user, familiar)
+        if wait := max(tries.left(key) for tries, key in counts):
+            return wait
+        for tries, key in counts:
+            tries.take(key)
+        return 0.0
+
+    def give_back(self, address: str, user: str, *, familiar: bool) -> None:
+        """The try was right, or was not looked at: it does not count."""
+        for tries, key in self._counts(address, user, familiar):
+            tries.give_back(key)
+
+    def _counts(self, address: str, user: str, familiar: bool) -> list[tuple[Tries, str]]:
+        name = f"user {user.casefold()}"
+        if familiar:
+            return [(self._familiar, f"{network(address)} {name}")]
+        return [(self._addresses, address), (self._users, name), (self._all, "all")]
 
 
 class Rate:
@@ -82,23 +114,24 @@ class Limits:
 
     def before(self, address: str, hashed: str) -> float:
         """Seconds that a token from there must wait before it is even looked up; 0 for one that was good before."""
-        return 0.0 if (_network(address), hashed) in self._good else self._failures.left(address)
+        return 0.0 if (network(address), hashed) in self._good else self._failures.left(address)
 
     def failed(self, address: str, hashed: str) -> None:
         """No such token, or no longer."""
-        self._good.pop((_network(address), hashed), None)
+        self._good.pop((network(address), hashed), None)
         self._failures.take(address)
 
     def passed(self, address: str, hashed: str) -> float:
         """A good token asks; seconds that it must wait, or 0."""
-        self._good[_network(address), hashed] = None
-        self._good.move_to_end((_network(address), hashed))
+        self._good[network(address), hashed] = None
+        self._good.move_to_end((network(address), hashed))
         while len(self._good) > _ADDRESSES:
             self._good.popitem(last=False)
         return self._requests.take(hashed)
 
 
-def _network(address: str) -> str:
+def network(address: str) -> str:
+    """What counts as one address: an IPv4 address, the /64 of an IPv6 address; any other text is itself."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -3,6 +3,7 @@
 Each statement has a session of its own, and sessions run side by side: threads of their own ask and insert, so that the
 event loop stays free and no question waits for an insert. A query's session is made read-only for good and thrown
 away: no query can undo it, and no later insert meets it.
+A query whose caller is cancelled is ended in the engine by KILL QUERY, so that its thread is free for the next one.
 What read-only lets through all the same (a file written by INTO OUTFILE, a file read by `file('…')`, several
 statements in one text) is refused before, by the engine's own reading of the statement.
 """
@@ -10,10 +11,13 @@ statements in one text) is refused before, by the engine's own reading of the st
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
+import threading
+import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +26,7 @@ import pyarrow as pa
 
 from dmarcworks.bindings import clickhouse_engine
 from dmarcworks.bindings.contracts import QueryBounds
-from dmarcworks.errors import QueryError, StoreError, UsageError
+from dmarcworks.errors import DmarcworksError, QueryError, StoreError, UsageError
 from dmarcworks.process.memory import release_code_pages
 
 __all__ = ["DATABASE", "ChdbAnalytics"]
@@ -42,6 +46,8 @@ _REMEMBERED_TEXT = 16_384
 _REST_SECONDS = 20.0
 # Questions side by side, and apart from them inserts: two, since the second is made while the first waits for the disk.
 _READERS, _WRITERS = 4, 2
+# A statement that has not begun when it is killed is killed again after this long.
+_KILL_SECONDS = 0.05
 
 
 class ChdbAnalytics:
@@ -52,6 +58,8 @@ class ChdbAnalytics:
         self._closed = False
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="analytics-read")
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="analytics-write")
+        self._killer = ThreadPoolExecutor(1, thread_name_prefix="analytics-kill")
+        self._ending: set[asyncio.Task[None]] = set()
         self._harmless: dict[str, None] = {}
         self._rest: asyncio.TimerHandle | None = None
         try:
@@ -59,6 +67,7 @@ class ChdbAnalytics:
         except StoreError:
             self._readers.shutdown()
             self._writers.shutdown()
+            self._killer.shutdown()
             raise
 
     async def execute(self, statement: str) -> None:
@@ -99,15 +108,35 @@ class ChdbAnalytics:
         `QueryError` with the engine's text when it refuses or a bound is hit; `StoreError` when the disk fails.
         """
         bound = {name: parameter(value) for name, value in (parameters or {}).items()}
-        settings = _settings(bounds or OWN)
+        comment, ended = uuid.uuid4().hex, threading.Event()
+        settings = _settings(bounds or OWN, comment)
 
         known = statement in self._harmless
-        answer = await self._run(
-            self._readers, lambda: self._engine.read(statement, format, bound, settings, checked=known)
+        work = self._submit(
+            self._readers, lambda: self._engine.read(statement, format, bound, settings, checked=known, ended=ended)
         )
+        done = asyncio.wrap_future(work)
+        try:
+            answer = await asyncio.shield(done)
+        except asyncio.CancelledError:
+            if not work.cancel():
+                ended.set()
+                task = asyncio.create_task(self._kill(done, comment), name="kill statement")
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
+                # Who cancelled goes on when the thread is free, so that no slot is given away twice.
+                await asyncio.shield(task)
+            raise
         if not known:
             self._remember(statement)
         return answer
+
+    async def _kill(self, done: asyncio.Future[bytes], comment: str) -> None:
+        """End a statement in the engine, and wait until its thread is free."""
+        while not done.done():
+            with contextlib.suppress(DmarcworksError):
+                await asyncio.wrap_future(self._killer.submit(self._engine.kill, comment))
+            await asyncio.wait([done], timeout=_KILL_SECONDS)
 
     async def ping(self) -> None:
         """Prove that the engine answers; `StoreError` if not."""
@@ -127,15 +156,18 @@ class ChdbAnalytics:
     def _end(self) -> None:
         self._readers.shutdown()
         self._writers.shutdown()
+        self._killer.shutdown()
         self._engine.close()
 
-    async def _run(self, threads: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
+    def _submit(self, threads: ThreadPoolExecutor, work: Callable[[], _T]) -> Future[_T]:
         if self._closed:
             raise StoreError(f"analytics {self.path}: closed")
-        loop = asyncio.get_running_loop()
         if self._rest is None:
-            self._rest = loop.call_later(_REST_SECONDS, self._forget)
-        return await loop.run_in_executor(threads, work)
+            self._rest = asyncio.get_running_loop().call_later(_REST_SECONDS, self._forget)
+        return threads.submit(work)
+
+    async def _run(self, threads: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
+        return await asyncio.wrap_future(self._submit(threads, work))
 
     def _remember(self, statement: str) -> None:
         if len(statement) <= _REMEMBERED_TEXT:
@@ -149,10 +181,11 @@ class ChdbAnalytics:
             self._writers.submit(release_code_pages, clickhouse_engine.LIBRARY)
 
 
-def _settings(bounds: QueryBounds) -> str:
-    """What a session is told before it becomes read-only, `readonly` last."""
+def _settings(bounds: QueryBounds, comment: str) -> str:
+    """What a session is told before it becomes read-only, `readonly` last; `comment` names the statement."""
     values: dict[str, str | int] = {
         **bounds.extra,
+        "log_comment": comment,
         "max_execution_time": f"{bounds.seconds:.3f}",
         "timeout_overflow_mode": "throw",
         "max_result_rows": bounds.rows,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,15 +102,32 @@ class ClickhouseEngine:
             session.query(statement)
 
     def read(
-        self, statement: str, format: str, parameters: dict[str, str], settings: str, *, checked: bool = False
+        self,
+        statement: str,
+        format: str,
+        parameters: dict[str, str],
+        settings: str,
+        *,
+        checked: bool = False,
+        ended: threading.Event | None = None,
     ) -> bytes:
-        """Run a statement in a session that cannot write and cannot change its settings, `checked` or not yet."""
+        """Run a statement in a session that cannot write and cannot change its settings, `checked` or not yet.
+
+        Once `ended` is set the statement does not begin; one that runs already is ended by `kill`.
+        """
         with self._opened() as session:
             if not checked:
                 self._check(session, statement)
             session.query(f"SET {settings}")
+            if ended is not None and ended.is_set():
+                raise QueryError("the statement was cancelled before it began (QUERY_WAS_CANCELLED)")
             result: bytes = session.query(statement, format, params=parameters).bytes()
             return result
+
+    def kill(self, comment: str) -> None:
+        """End the running statement whose settings have this `log_comment` (letters and digits only)."""
+        with self._opened(writing=True) as session:
+            session.query(f"KILL QUERY WHERE Settings['log_comment'] = '{comment}' ASYNC")
 
     def _check(self, session: Any, statement: str) -> None:
         """`QueryError` unless the engine reads one SELECT that writes no file and reaches nothing outside."""

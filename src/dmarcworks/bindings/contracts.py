@@ -222,6 +222,15 @@ class Leases(Protocol):
 
 
 @runtime_checkable
+class Leases(Protocol):
+    """For who works on a message longer than its lease."""
+
+    async def renew(self, ids: Sequence[int], *, lease: float) -> None:
+        """Let the leases of these messages end in `lease` seconds from now; of one that is not leased nothing
+        changes."""
+
+
+@runtime_checkable
 class DeadLetters(Protocol):
     """What the queues gave up, kept until a person decides. Unknown ids and living messages are never touched."""
 
@@ -302,7 +311,7 @@ class Analytics(Protocol):
         """Run a SELECT read-only, `{name:Type}` parameters bound by the engine; the result in the format's bytes.
 
         With `bounds` the engine's own limits are set; `QueryError` with the engine's text when it refuses or a
-        bound is hit. Without, our own queries run under generous limits.
+        bound is hit. Without, our own queries run under generous limits. A query whose caller is cancelled ends.
         """
 
     async def ping(self) -> None:

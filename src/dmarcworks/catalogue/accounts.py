@@ -1,38 +1,35 @@
 """Accounts, domains, users and tokens: who may see what, and which rua address belongs to whom.
 
-A secret (login link, session; tokens stand in `tokens.py`) leaves here once, when it is made; the store holds its
-SHA-256. Every change is noted in the audit log, in its own transaction.
+Tokens stand in `tokens.py`, passwords, login links and sessions in `logins.py`. Every change is noted in the audit log,
+in its own transaction.
 """
 
 from __future__ import annotations
 
-import json
-import re
-import secrets as randomness
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import KV, Database
 from dmarcworks.catalogue import audit, tables
+from dmarcworks.catalogue.domains import Domain, Domains
+from dmarcworks.catalogue.logins import LOGIN_LINK_SECONDS, Logins, User, user_of
+from dmarcworks.catalogue.names import normal_domain
+from dmarcworks.catalogue.passwords import Passwords
 from dmarcworks.catalogue.tokens import SCOPES, Token, Tokens, secret_hash
+from dmarcworks.catalogue.zones import Zones
 from dmarcworks.errors import ConflictError, NotFoundError, UsageError
 
 __all__ = ["SCOPES", "Account", "Accounts", "Domain", "Token", "User", "normal_domain", "secret_hash"]
 
-LOGIN_LINK_SECONDS = 24 * 3600
-SESSION_SECONDS = 14 * 24 * 3600
-PASSWORD_MINIMUM = 10
-_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+FIRST_USER = "admin@localhost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,53 +41,24 @@ class Account:
     created: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Domain:
-    """A policy domain and the address that its reports are sent to; mail for it is refused while not `enabled`."""
-
-    id: str
-    account_id: str
-    name: str
-    rua: str
-    created: datetime
-    enabled: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """A person who may log in; `has_password` is False until they set one."""
-
-    id: str
-    account_id: str
-    email: str
-    role: str
-    created: datetime
-    has_password: bool
-
-
-def normal_domain(name: str) -> str:
-    """The domain in lower-case A-labels without trailing dot (RFC 1035 §2.3.1); `UsageError` when it is none."""
-    text = name.strip().rstrip(".").lower()
-    try:
-        text = text.encode("idna").decode("ascii") if not text.isascii() else text
-    except UnicodeError:
-        text = ""
-    labels = text.split(".")
-    if len(text) > 253 or len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise UsageError(f"{name!r} is not a domain name; write it like example.com")
-    return text
-
-
-class Accounts(Tokens):
+class Accounts(Tokens, Domains, Logins):
     """Everything about who: accounts, domains (with their KV gate), users, tokens, sessions."""
 
-    def __init__(self, database: Database, kv: KV, hostname: str, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        database: Database,
+        kv: KV,
+        hostname: str,
+        *,
+        operator_account: str = "default",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.zones = Zones(database, hostname, operator_account, clock=clock)
         self._database = database
         self._kv = kv
         self._hostname = hostname
         self._clock = clock
-        self._hasher = PasswordHasher()
-        self._nobody = ""
+        self._passwords = Passwords()
 
     # Accounts ---------------------------------------------------------------------------------------------------
 
@@ -131,106 +99,9 @@ class Accounts(Tokens):
         await audit.note(connection, self._clock(), "account.add", name, account_id=str(values["id"]))
         return Account(values["id"], name, _time(values["created"]))  # type: ignore[arg-type]  # a mixed dict
 
-    # Domains ----------------------------------------------------------------------------------------------------
-
-    async def add_domain(self, name: str, account: str = "default") -> Domain:
-        """Take reports for a domain: a new rua address, open from now on. `ConflictError` when it is there already."""
-        domain_name = normal_domain(name)
-        async with self._database.write() as connection:
-            statement = select(tables.domains).where(tables.domains.c.name == domain_name)
-            if (await connection.execute(statement)).first() is not None:
-                raise ConflictError(f"{domain_name} is there already; `dmarcworks domain show {domain_name}` prints it")
-            owner = await self._account(connection, account)
-            domain = Domain(
-                id=uuid.uuid4().hex,
-                account_id=owner.id,
-                name=domain_name,
-                rua=f"{uuid.uuid4().hex}@{self._hostname}",
-                created=_time(self._clock()),
-            )
-            await connection.execute(
-                insert(tables.domains).values(
-                    id=domain.id,
-                    account_id=domain.account_id,
-                    name=domain.name,
-                    rua=domain.rua,
-                    created=domain.created.timestamp(),
-                )
-            )
-            detail = {"rua": domain.rua}
-            await audit.note(
-                connection, self._clock(), "domain.add", domain.name, account_id=domain.account_id, detail=detail
-            )
-        await self.open_gate(domain)
-        return domain
-
-    async def open_gate(self, domain: Domain) -> None:
-        """Put the KV entry by which mail for the domain's rua address is accepted (the post: `dmarc:${ruaID}`)."""
-        entry = {"account_id": domain.account_id, "domain_id": domain.id, "domain": domain.name}
-        await self._kv.put(f"dmarc:{domain.rua}", json.dumps(entry))
-
-    async def open_gates(self) -> None:
-        """Put every domain's entry that is missing: a crash between the two writes of `add_domain` heals at start."""
-        for domain in await self.domains():
-            if domain.enabled and await self._kv.get(f"dmarc:{domain.rua}") is None:
-                await self.open_gate(domain)
-
-    async def domains(self, account_id: str | None = None) -> list[Domain]:
-        """The account's domains by name; of all accounts when None."""
-        statement = select(tables.domains).order_by(tables.domains.c.name)
-        if account_id is not None:
-            statement = statement.where(tables.domains.c.account_id == account_id)
-        async with self._database.read() as connection:
-            return [_domain(row) for row in (await connection.execute(statement)).all()]
-
-    async def domain(self, account_id: str | None, name_or_id: str) -> Domain | None:
-        """The account's domain by name or id; of any account when `account_id` is None."""
-        wanted = name_or_id.strip().rstrip(".").lower()
-        statement = select(tables.domains).where((tables.domains.c.name == wanted) | (tables.domains.c.id == wanted))
-        if account_id is not None:
-            statement = statement.where(tables.domains.c.account_id == account_id)
-        async with self._database.read() as connection:
-            row = (await connection.execute(statement)).first()
-        return None if row is None else _domain(row)
-
-    async def remove_domain(self, domain: Domain) -> None:
-        """Refuse mail for its address from now on and forget the domain; archived reports and figures stay."""
-        await self._kv.delete(f"dmarc:{domain.rua}")
-        async with self._database.write() as connection:
-            await connection.execute(delete(tables.domains).where(tables.domains.c.id == domain.id))
-            await audit.note(
-                connection,
-                self._clock(),
-                "domain.remove",
-                domain.name,
-                account_id=domain.account_id,
-                detail={"rua": domain.rua},
-            )
-
-    async def enable_domain(self, domain: Domain, enabled: bool) -> Domain:
-        """Take mail for the domain's rua address, or refuse it from now on; nothing is deleted."""
-        if not enabled:
-            # First the gate: once this returns, no mail is taken, whatever happens next.
-            await self._kv.delete(f"dmarc:{domain.rua}")
-        async with self._database.write() as connection:
-            table = tables.domains
-            was = (
-                await connection.execute(select(table.c.enabled).where(table.c.id == domain.id))
-            ).scalar_one_or_none()
-            if was is None:
-                raise NotFoundError(f"there is no domain {domain.name}")
-            if was != enabled:
-                await connection.execute(update(table).where(table.c.id == domain.id).values(enabled=enabled))
-                action = "domain.enable" if enabled else "domain.disable"
-                await audit.note(connection, self._clock(), action, domain.name, account_id=domain.account_id)
-        changed = replace(domain, enabled=enabled)
-        if enabled:
-            await self.open_gate(changed)
-        return changed
-
     # Users ------------------------------------------------------------------------------------------------------
 
-    async def first_user(self, email: str = "admin@localhost", account: str = "default") -> str | None:
+    async def first_user(self, email: str = FIRST_USER, account: str = "default") -> str | None:
         """Make the first admin when nobody is there yet: the secret of a one-time login link, else None."""
         async with self._database.write() as connection:
             if (await connection.execute(select(func.count()).select_from(tables.users))).scalar_one():
@@ -255,7 +126,7 @@ class Accounts(Tokens):
         """The user with that address."""
         async with self._database.read() as connection:
             row = (await connection.execute(select(tables.users).where(tables.users.c.email == email))).first()
-        return None if row is None else _user(row)
+        return None if row is None else user_of(row)
 
     async def users(self, account_id: str | None = None) -> list[User]:
         """The account's users by address; of all accounts when None."""
@@ -263,7 +134,7 @@ class Accounts(Tokens):
         if account_id is not None:
             statement = statement.where(tables.users.c.account_id == account_id)
         async with self._database.read() as connection:
-            return [_user(row) for row in (await connection.execute(statement)).all()]
+            return [user_of(row) for row in (await connection.execute(statement)).all()]
 
     async def remove_user(self, user: User) -> None:
         """Their sessions and links end at once."""
@@ -293,81 +164,6 @@ class Accounts(Tokens):
             await audit.note(connection, self._clock(), "user.login-link", email, account_id=user.account_id)
             return await self._secret(connection, "login", user.id, LOGIN_LINK_SECONDS)
 
-    async def redeem(self, secret: str) -> User | None:
-        """The user of a login link, once; None when it is unknown, used or too old."""
-        async with self._database.write() as connection:
-            user = await self._user_of(connection, secret, "login")
-            if user is not None:
-                await connection.execute(delete(tables.secrets).where(tables.secrets.c.hash == secret_hash(secret)))
-            return user
-
-    async def set_password(self, user_id: str, password: str) -> None:
-        """Set a password of at least 10 characters (Argon2id); all other sessions of the user end."""
-        if not PASSWORD_MINIMUM <= len(password) <= 1024:
-            raise UsageError(f"a password has at least {PASSWORD_MINIMUM} characters (and at most 1,024)")
-        hashed = self._hasher.hash(password)
-        async with self._database.write() as connection:
-            row = (await connection.execute(select(tables.users).where(tables.users.c.id == user_id))).first()
-            if row is None:
-                raise NotFoundError("there is no such user")
-            await connection.execute(update(tables.users).where(tables.users.c.id == user_id).values(password=hashed))
-            await audit.note(connection, self._clock(), "user.password", row.email, account_id=row.account_id)
-            await connection.execute(delete(tables.secrets).where(tables.secrets.c.user_id == user_id))
-
-    async def check_password(self, email: str, password: str) -> User | None:
-        """The user when address and password are right. Takes as long when there is no such user."""
-        async with self._database.read() as connection:
-            row = (await connection.execute(select(tables.users).where(tables.users.c.email == email))).first()
-        if not self._nobody:
-            self._nobody = self._hasher.hash(randomness.token_urlsafe())
-        stored = self._nobody if row is None or row.password is None else row.password
-        try:
-            self._hasher.verify(stored, password[:1024])
-        except (VerificationError, InvalidHashError):
-            return None
-        return None if row is None or row.password is None else _user(row)
-
-    # Sessions ---------------------------------------------------------------------------------------------------
-
-    async def start_session(self, user_id: str) -> str:
-        """The secret of a new session, good for 14 days."""
-        async with self._database.write() as connection:
-            await connection.execute(delete(tables.secrets).where(tables.secrets.c.expires < self._clock()))
-            return await self._secret(connection, "session", user_id, SESSION_SECONDS)
-
-    async def session(self, secret: str) -> User | None:
-        """The user of a live session."""
-        async with self._database.read() as connection:
-            return await self._user_of(connection, secret, "session")
-
-    async def end_session(self, secret: str) -> None:
-        """End a session at once."""
-        async with self._database.write() as connection:
-            await connection.execute(delete(tables.secrets).where(tables.secrets.c.hash == secret_hash(secret)))
-
-    async def _secret(self, connection: AsyncConnection, kind: str, user_id: str, seconds: int) -> str:
-        secret = randomness.token_urlsafe(32)
-        now = self._clock()
-        await connection.execute(
-            insert(tables.secrets).values(
-                hash=secret_hash(secret), kind=kind, user_id=user_id, created=now, expires=now + seconds
-            )
-        )
-        return secret
-
-    async def _user_of(self, connection: AsyncConnection, secret: str, kind: str) -> User | None:
-        statement = (
-            select(tables.users)
-            .join(tables.secrets, tables.secrets.c.user_id == tables.users.c.id)
-            .where(
-                tables.secrets.c.hash == secret_hash(secret),
-                tables.secrets.c.kind == kind,
-                tables.secrets.c.expires > self._clock(),
-            )
-        )
-        row = (await connection.execute(statement)).first()
-        return None if row is None else _user(row)
-
 
 def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
@@ -375,11 +171,3 @@ def _time(seconds: float) -> datetime:
 
 def _account(row: Row[Any]) -> Account:
     return Account(row.id, row.name, _time(row.created))
-
-
-def _domain(row: Row[Any]) -> Domain:
-    return Domain(row.id, row.account_id, row.name, row.rua, _time(row.created), row.enabled)
-
-
-def _user(row: Row[Any]) -> User:
-    return User(row.id, row.account_id, row.email, row.role, _time(row.created), row.password is not None)

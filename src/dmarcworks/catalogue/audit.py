@@ -17,20 +17,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import tables
 
-__all__ = ["SYSTEM", "Actor", "Audit", "AuditRow", "act", "acting", "actor", "command", "note"]
+__all__ = ["SYSTEM", "Actor", "Audit", "AuditRow", "act", "acting", "actor", "command", "keep_newest", "note"]
 
 DETAIL_CHARACTERS = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: `kind` is user, token, command or system; `name` a mail address, a token's id or a login name."""
+    """Who acts: `kind` is user, token, command, system, or visitor (somebody who is not logged in).
+
+    `name` is a mail address, a token's id or the name of a system user.
+    """
 
     kind: str
     name: str
@@ -109,6 +112,14 @@ async def note(
             peer=actor.peer[:64],
         )
     )
+
+
+async def keep_newest(connection: AsyncConnection, action: str, rows: int) -> None:
+    """Delete all but the newest `rows` lines of an action that strangers can repeat as often as they like."""
+    table = tables.audit
+    newest = select(table.c.id).where(table.c.action == action).order_by(table.c.id.desc()).offset(rows).limit(1)
+    if (last := (await connection.execute(newest)).scalar_one_or_none()) is not None:
+        await connection.execute(delete(table).where(table.c.action == action, table.c.id <= last))
 
 
 class Audit:

@@ -1,8 +1,10 @@
 """Routing rules and destinations: which address of a domain goes where, and to whom mail may be forwarded.
 
 A rule belongs to a domain of an account (or to the report host itself, for its operator). At most 200 rules a domain
-and 200 destinations an account. A rule that forwards works while its destination is verified. Refused
-with `UsageError`: an address outside the domain, an action that is none; with `NotFoundError` what is not there.
+and 200 destinations an account. A rule that forwards works while its destination is verified, and any rule only while
+its domain is the one that is responsible for the address (`zones`). Refused with `UsageError`: an address outside the
+domain, an action that is none; with `DeniedError` an address that is not for this domain's rules; with `NotFoundError`
+what is not there.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,8 +24,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.bindings.groups import GroupedCalls
 from dmarcworks.catalogue import audit, mail_tables, tables
-from dmarcworks.catalogue.accounts import Domain, normal_domain
-from dmarcworks.errors import BoundError, NotFoundError, UsageError
+from dmarcworks.catalogue.accounts import Domain
+from dmarcworks.catalogue.names import normal_domain
+from dmarcworks.catalogue.zones import Held, Zones
+from dmarcworks.errors import BoundError, DeniedError, NotFoundError, UsageError
 
 RULES = 200
 CATCH_ALL = ""
@@ -85,7 +89,8 @@ def plain_address(text: str) -> str:
 class Routes:
     """Rules by zone, and the look-up that the front door asks."""
 
-    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: Database, zones: Zones, *, clock: Callable[[], float] = time.time) -> None:
+        self.zones = zones
         self._database = database
         self._clock = clock
         self._cache: dict[str, tuple[float, tuple[RoutingRule, ...]]] = {}
@@ -110,9 +115,16 @@ class Routes:
 
     async def _read(self, mail_domain: str) -> tuple[RoutingRule, ...]:
         rules, zones, found = mail_tables.routing_rules, mail_tables.routing_zones, mail_tables.destinations
-        mine = rules.c.domain == mail_domain
         verified = select(found.c.account_id, found.c.email).where(found.c.verified.is_not(None))
         off = select(zones.c.domain_id).where(zones.c.enabled.is_(False))
+        view = await self.zones.view([mail_domain])
+        zone = view.nearest(mail_domain)
+        responsible = [] if zone is None else [zone.domain_id]
+        if mail_domain in view.hosts:
+            responsible.append("")
+        if not responsible:
+            return ()
+        mine = (rules.c.domain == mail_domain) & rules.c.domain_id.in_(responsible)
         async with self._database.read() as connection:
             statement = select(rules).where(mine, rules.c.enabled.is_(True), rules.c.domain_id.not_in(off))
             rows = (await connection.execute(statement)).all()
@@ -121,8 +133,20 @@ class Routes:
             if targets:
                 asked = verified.where(found.c.email.in_(targets))
                 proven = {(row.account_id, row.email) for row in (await connection.execute(asked)).all()}
-        kept = [row for row in rows if row.action != FORWARD or (row.account_id, row.value) in proven]
+        # The last wall: whatever was written, and however, it is looked at once more before mail follows it.
+        held = [row for row in rows if not view.objection(row.account_id, row.domain_id, mail_domain)]
+        kept = [row for row in held if row.action != FORWARD or (row.account_id, row.value) in proven]
         return tuple(_rule(row) for row in kept)
+
+    async def responsible(self, mail_domain: str) -> Held | None:
+        """The domain, of whichever account, that is responsible for addresses at `mail_domain`."""
+        return (await self.zones.view([mail_domain])).nearest(mail_domain)
+
+    async def objections(self, rules: Sequence[RoutingRule]) -> dict[str, str]:
+        """Why rules have no effect, by their ids; rules that have one are absent."""
+        view = await self.zones.view({rule.domain for rule in rules})
+        found = {rule.id: view.objection(rule.account_id, rule.domain_id, rule.domain) for rule in rules}
+        return {rule_id: reason for rule_id, reason in found.items() if reason}
 
     async def rules(self, zone: Zone | None = None, account_id: str | None = None) -> list[RoutingRule]:
         """The zone's rules, the catch-all last, then by address and newest first; of all zones when None."""
@@ -158,6 +182,7 @@ class Routes:
     ) -> RoutingRule:
         """A new rule on an address of the zone; `BoundError` for the 201st."""
         values = _checked(zone, address, action, value, name, priority)
+        await self._may(zone, values)
         table, now = mail_tables.routing_rules, self._clock()
         row = {"id": uuid.uuid4().hex, "enabled": enabled, "created": now, "modified": now, **_whose(zone), **values}
         async with self._database.write() as connection:
@@ -174,6 +199,9 @@ class Routes:
         asked = {**{name: getattr(old, name) for name in _CHECKED}, **changes}
         enabled = bool(asked.pop("enabled", old.enabled))
         values = {**_checked(zone, **asked), "enabled": enabled, "modified": self._clock()}
+        # Turning a rule off must always be possible.
+        if enabled or values["address"] != old.address:
+            await self._may(zone, values)
         table = mail_tables.routing_rules
         async with self._database.write() as connection:
             await connection.execute(update(table).where(_of(zone), table.c.id == rule_id).values(values))
@@ -190,6 +218,17 @@ class Routes:
         self._cache.clear()
         return old
 
+    async def _may(self, zone: Zone, values: Mapping[str, Any]) -> None:
+        """`DeniedError` when a rule of the zone could have no effect. Checked again whenever mail is routed."""
+        view = await self.zones.view([values["domain"]])
+        subject = values["address"] or f"the catch-all of {values['domain']}"
+        if reason := view.objection(zone.account_id, zone.domain_id, values["domain"]):
+            raise DeniedError(f"{zone.name} cannot have a rule for {subject}: {reason}")
+        if values["address"] and await self.zones.report_address(values["address"]) is not None:
+            raise DeniedError(
+                f"{subject} is an address for reports: its mail goes to the DMARC worker, no rule applies"
+            )
+
     async def catch_all(self, zone: Zone) -> RoutingRule | None:
         """The zone's rule for what no other rule matches."""
         table = mail_tables.routing_rules
@@ -202,6 +241,8 @@ class Routes:
     ) -> RoutingRule:
         """Say what happens to addresses that no rule matches; there is one such rule a zone."""
         values = {**_checked(zone, CATCH_ALL, action, value, name, 0), "enabled": enabled}
+        if enabled:
+            await self._may(zone, values)
         table, now = mail_tables.routing_rules, self._clock()
         async with self._database.write() as connection:
             same = (_of(zone), table.c.address == CATCH_ALL)

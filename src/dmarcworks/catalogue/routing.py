@@ -10,6 +10,7 @@ from dmarcworks.catalogue.authenticity import AuthenticityCatalogue
 from dmarcworks.catalogue.destinations import Destinations
 from dmarcworks.catalogue.outbound import Outbound
 from dmarcworks.catalogue.routes import Routes
+from dmarcworks.catalogue.zones import Zones
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,11 @@ class RoutingCatalogue:
     proofs: AuthenticityCatalogue
 
     @classmethod
-    def on(cls, database: Database) -> RoutingCatalogue:
-        """Their ordinary forms."""
+    def on(cls, database: Database, zones: Zones) -> RoutingCatalogue:
+        """Their ordinary forms; `zones` are those of `Accounts`."""
         return cls(
             Activity(database),
-            Routes(database),
+            Routes(database, zones),
             Destinations(database),
             Outbound(database),
             AuthenticityCatalogue(database),

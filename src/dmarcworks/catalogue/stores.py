@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from dmarcworks.bindings import open as bindings
-from dmarcworks.bindings.contracts import KV, Database, DeadLetters, Objects, Queue
+from dmarcworks.bindings.contracts import KV, Database, DeadLetters, Leases, Objects, Queue
 from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit
@@ -41,6 +41,7 @@ class Stores:
     saved: SavedQueries
     mailroom: RoutingCatalogue
     letters: DeadLetters
+    leases: Leases
 
 
 @asynccontextmanager
@@ -57,11 +58,13 @@ async def opened(settings: Settings) -> AsyncIterator[Stores]:
         objects = bindings.open_objects(settings.objects)
         stack.push_async_callback(objects.close)
         kv, queue = bindings.open_kv(database), bindings.open_queue(database)
-        accounts = Accounts(database, kv, settings.hostname.lower())
+        hostname = settings.hostname.lower().rstrip(".")
+        accounts = Accounts(database, kv, hostname, operator_account=settings.operator_account)
         queries = QueryLog(database, settings.query_log_days)
         stack.push_async_callback(queries.close)
         catalogue = (Arrivals(database), Problems(database), Audit(database), queries, SavedQueries(database))
-        yield Stores(database, kv, queue, objects, accounts, *catalogue, RoutingCatalogue.on(database), queue)
+        routing = RoutingCatalogue.on(database, accounts.zones)
+        yield Stores(database, kv, queue, objects, accounts, *catalogue, routing, queue, queue)
 
 
 def running_server(settings: Settings) -> dict[str, object] | None:

@@ -82,7 +82,7 @@ def _end_on_sigterm() -> None:
 async def _run(settings: Settings, days: int) -> None:
     filling: list[asyncio.Task[None]] = []
     async with opened(settings) as stores:
-        domain = await stores.accounts.add_domain(DOMAIN)
+        domain = await stores.accounts.add_domain(DOMAIN, operator=True)
         yesterday = datetime.now(UTC).date() - timedelta(days=1)
         stop = threading.Event()
 

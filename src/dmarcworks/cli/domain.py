@@ -49,12 +49,15 @@ def _show(told: dict[str, Any], heading: str) -> None:
 def add(
     name: str = typer.Argument(help="The domain, like example.com."),
     account: str = typer.Option("default", "--account", help="The account that it belongs to; made when absent."),
+    public_suffix: bool = typer.Option(
+        False, "--public-suffix", help="Add it though the domains below it have owners of their own."
+    ),
     as_json: bool = _JSON,
 ) -> None:
     """Take reports for a domain: prints its rua address and the records to publish."""
 
     async def work(stores: Stores, settings: Settings) -> tuple[dict[str, Any], int]:
-        domain = await stores.accounts.add_domain(name, account)
+        domain = await stores.accounts.add_domain(name, account, operator=True, public_suffix=public_suffix)
         waiting = await adoptable(stores, domain.account_id)
         kept = sum(list(reports.values()).count(domain.id) for _, reports in waiting)
         return await _told(domain, stores, settings), kept

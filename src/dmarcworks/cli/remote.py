@@ -61,7 +61,7 @@ def server(settings: Settings) -> Server | None:
     found = running_server(settings)
     if found is None or not found.get("secret"):
         return None
-    return Server(str(found["http"]), str(found["secret"]))
+    return Server(str(found.get("commands") or found["http"]), str(found["secret"]))
 
 
 def _away(url: str, error: Exception) -> StoreError:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
 import typer
 
 from dmarcworks.catalogue.destinations import Destination
-from dmarcworks.catalogue.routes import DROP, FORWARD, REJECT, WORKER, RoutingRule, Zone, plain_address, zone_of
+from dmarcworks.catalogue.routes import DROP, FORWARD, REJECT, WORKER, RoutingRule, Zone, plain_address
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import dashboard_address, print_json, print_table, with_stores
-from dmarcworks.errors import NotFoundError, UsageError
+from dmarcworks.errors import DeniedError, NotFoundError, UsageError
 from dmarcworks.settings import Settings
 
 app = typer.Typer(
@@ -96,13 +97,14 @@ def list_(
 ) -> None:
     """List the rules: the catch-all of a domain last."""
 
-    async def work(stores: Stores, settings: Settings) -> tuple[list[RoutingRule], set[str]]:
+    async def work(stores: Stores, settings: Settings) -> tuple[list[RoutingRule], set[str], dict[str, str]]:
         owner = None if account is None else (await stores.accounts.account_by_name(account)).id
         rules = await stores.mailroom.routes.rules(account_id=owner)
         wanted = [rule for rule in rules if domain is None or rule.domain == domain.strip().lower()]
-        return wanted, {rule.id for rule in wanted if not await _goes(rule, stores)}
+        waiting = {rule.id for rule in wanted if not await _goes(rule, stores)}
+        return wanted, waiting, await stores.mailroom.routes.objections(wanted)
 
-    rules, waiting = with_stores(work)
+    rules, waiting, objections = with_stores(work)
     if as_json:
         print_json(rules)
         return
@@ -111,13 +113,19 @@ def list_(
             rule.id[:8],
             rule.address or f"*@{rule.domain}",
             _words(rule),
-            ("unverified" if rule.id in waiting else "on") if rule.enabled else "off",
+            _state(rule, waiting, objections),
             rule.name,
         )
         for rule in rules
     ]
     empty = "No rule yet: `dmarcworks route add info@example.com --forward me@example.org`."
     print_table(["rule", "address", "goes to", "state", "name"], rows, empty)
+
+
+def _state(rule: RoutingRule, waiting: Collection[str], objections: Mapping[str, str]) -> str:
+    if reason := objections.get(rule.id):
+        return f"no effect: {reason}"
+    return ("unverified" if rule.id in waiting else "on") if rule.enabled else "off"
 
 
 @app.command()
@@ -211,15 +219,14 @@ def _known(action: str, value: str, settings: Settings) -> None:
 
 async def _zone(domain: str, account: str, stores: Stores, settings: Settings) -> Zone:
     """The zone that an address's domain is in: the report host, or a domain of ours with that name or above it."""
-    if domain == settings.hostname.lower():
+    if domain in await stores.accounts.zones.hosts():
         owner = await stores.accounts.account_by_name(account, create=True)
         return Zone(owner.id, "", domain)
-    name = domain
-    while "." in name:
-        found = await stores.accounts.domain(None, name)
-        if found is not None:
-            return zone_of(found)
-        name = name.partition(".")[2]
+    view = await stores.accounts.zones.view([domain])
+    if (held := view.nearest(domain)) is not None:
+        return Zone(held.account_id, held.domain_id, held.name)
+    for barred in view.held.values():
+        raise DeniedError(f"{view.barred(barred)}: account {barred.account!r} cannot have rules there")
     raise NotFoundError(f"{domain} is no domain of this system; `dmarcworks domain add` adds one")
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Collection
+from functools import partial
+from pathlib import Path
 
 import typer
 import uvloop
 
+from dmarcworks.api.first_login import FirstLogin
+from dmarcworks.catalogue.accounts import FIRST_USER
 from dmarcworks.errors import UsageError
 from dmarcworks.process import garbage, logs, threads
 from dmarcworks.settings import Settings, load
@@ -37,19 +41,35 @@ def serve(
 async def _run(settings: Settings, roles: Collection[str]) -> None:
     # Whatever is open is closed by then: a read that does not end may hold up nobody's end.
     pool = threads.pool()
-    await run(settings, announce, roles)
+    await run(settings, partial(announce, settings.home), roles)
     await threads.leave(pool)
 
 
-def announce(running: Running) -> None:
-    """Tell a person where everything is; the login link is printed this once."""
+def announce(home: Path, running: Running) -> None:
+    """Print where everything is, and the first login link: on a terminal itself, else the file that it is in."""
     lines = ["", "  dmarcworks is up." + (f" Dashboard: {running.public_url}" if running.http else "")]
     if running.smtp:
         lines.append(f"  Mail with reports: SMTP on {running.smtp}")
     if running.login:
-        lines += ["", f"  First login (once, within 24 hours): {running.public_url}{running.login}"]
+        lines += ["", f"  {first_login(home, running)}"]
+    elif running.login_file:
+        lines += ["", f"  First login (once): {running.login_file} holds the link"]
     elif running.http:
         lines += ["  Log in with your password, or make a link: dmarcworks user link <your address>"]
     lines += ["", "  Next: dmarcworks domain add example.com", ""]
     print("\n".join(lines), flush=True)
     sys.stdout.flush()
+
+
+def first_login(home: Path, running: Running) -> str:
+    """The sentence that leads to the first login.
+
+    Standard output that is no terminal may be a journal, which others read: the link goes to a file then.
+    """
+    link = f"{running.public_url}{running.login}"
+    if sys.stdout.isatty():
+        return f"First login (once, within 24 hours): {link}"
+    file = FirstLogin(home)
+    if file.write(link):
+        return f"First login (once, within 24 hours): {file.path} holds the link"
+    return f"First login: {file.path} cannot be written; make a link with: dmarcworks user link {FIRST_USER}"

@@ -68,6 +68,9 @@ class Deps:
     # The workers that a rule may name, and how a destination's link is mailed (None when no mail can leave).
     workers: Sequence[str] = ("dmarc",)
     send_link: Callable[[Destination, str], Awaitable[None]] | None = None
+    # Failed log-ins a minute of all visitors together, and what is to be done once a log-in link was used.
+    login_failures: int = 100
+    link_used: Callable[[str], None] = lambda _: None
 
     def now(self) -> datetime:
         """The moment, in UTC."""

@@ -18,10 +18,11 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dmarcworks.api import auth
+from dmarcworks.api.client import client
 from dmarcworks.catalogue.accounts import User
 from dmarcworks.catalogue.audit import Actor, act
 from dmarcworks.dashboard import charts, format
@@ -56,7 +57,7 @@ _WORDS = {
     405: ("Not found", "There is nothing here that can be done this way."),
     409: ("That is there already", ""),
     413: ("Too much", "What was sent is larger than this page takes."),
-    429: ("Too many tries", "Wait a minute, then try again."),
+    429: ("Too many attempts", "Wait a minute, then try again."),
     503: (
         "A store is away",
         "Nothing is lost: mail that comes in is answered with “try later” and sent again. Reload in a moment.",
@@ -87,7 +88,7 @@ class Visit:
     @property
     def address(self) -> str:
         """The network address of the visitor."""
-        return self.request.client.host if self.request.client else "unknown"
+        return auth.address(self.request)
 
     def query(self, name: str, default: str = "") -> str:
         """A query parameter, at most 400 characters of it."""
@@ -110,7 +111,7 @@ class Site:
     def __init__(self, deps: Deps, assets: Assets | None = None) -> None:
         self.deps = deps
         self.assets = assets or Assets()
-        self.secure = urlsplit(deps.public_url).scheme == "https"
+        self._https = urlsplit(deps.public_url).scheme == "https"
         self._templates = Environment(
             loader=FileSystemLoader(Path(__file__).parent / "templates"),
             autoescape=True,
@@ -127,6 +128,10 @@ class Site:
             url=url,
             unknown=format.UNKNOWN,
         )
+
+    def secure(self, visit: Visit) -> bool:
+        """Whether cookies are for HTTPS only: the public URL is https, or a trusted proxy says that this request is."""
+        return self._https or client(visit.request).scheme == "https"
 
     def handler(self, page: Handler, *, public: bool = False) -> Callable[[Request], Awaitable[Response]]:
         """The page with login, form check, error pages and headers around it."""
@@ -146,6 +151,8 @@ class Site:
                 if status >= 500:
                     log.warning("page failed", path=request.url.path, error=str(error))
                 response = await self.error(visit, status, "" if status >= 500 else str(error))
+            except ClientDisconnect:
+                raise
             # The last wall before the visitor: whatever it was, they get a page and the log gets the trace.
             except Exception:
                 log.exception("page failed", path=request.url.path)

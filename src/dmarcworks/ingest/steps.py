@@ -67,9 +67,8 @@ class Mail:
 async def archive(mails: Sequence[Mail], env: Env) -> None:
     """Each attachment as received under YYYY/M/<sha256>/<safe name>; equal ones once."""
     contents: dict[str, bytes] = {}
-    for mail in mails:
-        mail.keys = [_key(item, mail.received) for item in mail.reading.items]
-        contents.update({key: item.part.content for key, item in zip(mail.keys, mail.reading.items, strict=True)})
+    # In a thread: a mail may hold many reports, and an attachment of 25 MB takes its time.
+    await asyncio.to_thread(_name, mails, contents)
 
     async def put(key: str, content: bytes) -> None:
         await env.objects.put(key, content, create_only=True)
@@ -78,9 +77,18 @@ async def archive(mails: Sequence[Mail], env: Env) -> None:
     await side_by_side(put(key, content) for key, content in contents.items())
 
 
-def _key(item: Item, received: datetime) -> str:
-    digest = hashlib.sha256(item.part.content).hexdigest()
-    return f"{received.year}/{received.month}/{digest}/{safe_name(item.part.name)}"
+def _name(mails: Sequence[Mail], contents: dict[str, bytes]) -> None:
+    for mail in mails:
+        # Many reports may share an attachment, whose bytes are there once.
+        digests: dict[int, str] = {}
+        mail.keys = []
+        for item in mail.reading.items:
+            content = item.part.content
+            if (digest := digests.get(id(content))) is None:
+                digest = digests[id(content)] = hashlib.sha256(content).hexdigest()
+            key = f"{mail.received.year}/{mail.received.month}/{digest}/{safe_name(item.part.name)}"
+            mail.keys.append(key)
+            contents[key] = content
 
 
 async def side_by_side(work: Iterable[Awaitable[_Result]]) -> list[_Result]:

@@ -49,11 +49,23 @@ class Metrics:
         self.mails_read = Counter("dmarcworks_mails_read", "Mails read to the end.", registry=registry)
         self.reports_read = Counter("dmarcworks_reports_read", "Reports found in mails.", registry=registry)
         self.records_read = Counter("dmarcworks_records_read", "Records of those reports.", registry=registry)
+        self.isolated_kills = Counter(
+            "dmarcworks_isolated_kills",
+            "Isolated processes that were killed while they worked, by pool and reason (cpu, time, memory, died).",
+            ["pool", "reason"],
+            registry=registry,
+        )
         self.read_seconds = Histogram(
             "dmarcworks_read_seconds",
             "Seconds from taking a mail from the queue to its rows' being published.",
             registry=registry,
             buckets=_SECONDS,
+        )
+        self.checked = Counter(
+            "dmarcworks_mails_checked",
+            "Checks of mails by DMARC's result; not_checked: the check was stopped.",
+            ["result"],
+            registry=registry,
         )
         self.queue = Gauge("dmarcworks_queue_mails", "Mails in the queue by state.", ["state"], registry=registry)
         self.queue_age = Gauge(
@@ -67,6 +79,15 @@ class Metrics:
         )
         self.outbound = Gauge("dmarcworks_outbound_mails", "Mails that wait for the relay.", registry=registry)
         self.problems = Gauge("dmarcworks_problems_open", "Problems that nobody has closed.", registry=registry)
+        self.http_ended = Counter(
+            "dmarcworks_http_ended",
+            "HTTP connections and requests that were refused or ended by us, by the bound that they were over.",
+            ["bound"],
+            registry=registry,
+        )
+        self.http_left = Counter(
+            "dmarcworks_http_left", "Statements that ended because their client had left.", registry=registry
+        )
         self.store_up = Gauge(
             "dmarcworks_store_up", "Whether the store answered at this scrape (1 or 0).", ["store"], registry=registry
         )
@@ -86,12 +107,30 @@ class Metrics:
         )
         gauge.set_function(left)
 
+    def shares(self, files: int, smtp: int, http: int, open_connections: Callable[[], int]) -> None:
+        """How the process's file descriptors are shared out, and how many HTTP connections are open at each scrape."""
+        limits = {"files": files, "smtp_connections": smtp, "http_connections": http}
+        gauge = Gauge(
+            "dmarcworks_descriptor_limit",
+            "Open files that the system allows, and connections that may have one of them.",
+            ["of"],
+            registry=self.registry,
+        )
+        for name, limit in limits.items():
+            gauge.labels(name).set(limit)
+        connections = Gauge("dmarcworks_http_connections", "Open HTTP connections.", registry=self.registry)
+        connections.set_function(open_connections)
+
     def read(self, reports: int, records: int, seconds: float) -> None:
         """A mail was read to the end, with so many reports and records in it."""
         self.mails_read.inc()
         self.reports_read.inc(reports)
         self.records_read.inc(records)
         self.read_seconds.observe(seconds)
+
+    def killed(self, pool: str, reason: str) -> None:
+        """An isolated process was killed."""
+        self.isolated_kills.labels(pool, reason).inc()
 
     @contextmanager
     def shared(self, processes: int, home: Path) -> Iterator[Path]:

@@ -94,7 +94,7 @@ class Router:
         metrics: Metrics,
         way: OutgoingMail | None = None,
     ) -> None:
-        self._hostname = hostname.lower()
+        self._hostname = hostname.lower().rstrip(".")
         self._subaddressing = subaddressing
         self._routes = routes
         self._gate = gate
@@ -118,7 +118,7 @@ class Router:
         to = rules.normal_address(address)
         try:
             match, gate = await self._match(to)
-            if gate is not None and match.rule is None:
+            if gate is not None:
                 return None
             if isinstance(match.action, rules.ToWorker):
                 hand = self._hands.get(match.action.worker)
@@ -173,13 +173,33 @@ class Router:
         self._note(routed, match, gate, sender, address, raw, peer, now, time.perf_counter() - started, checked)
         return routed
 
+    async def belongs(self, address: str) -> tuple[str, str]:
+        """The account and the domain that an address belongs to; "" for both when it is nobody's."""
+        to = rules.normal_address(address)
+        match, gate = await self._match(to)
+        account_id, domain_id = _whose(match, gate)
+        if account_id:
+            return account_id, domain_id
+        zone = await self._routes.responsible(rules.mail_domain(to))
+        return ("", "") if zone is None else (zone.account_id, zone.domain_id)
+
     async def _match(self, address: str) -> tuple[rules.Match, Mapping[str, str] | None]:
         domain = rules.mail_domain(address)
-        original = self._way.reverse(address) if self._way is not None and domain == self._hostname else None
-        if original is not None:
-            return rules.Match(rules.Return(original)), None
-        gate = await self._gate(address) if domain == self._hostname else None
-        held = await self._routes.effective(domain) if domain and address.isascii() else ()
+        if not domain or not address.isascii():
+            return rules.Match(rules.UNKNOWN_RECIPIENT), None
+        here = domain == self._hostname or domain in await self._routes.zones.hosts()
+        if here and self._way is not None:
+            # Senders that were rewritten under an earlier name of this host find their way back as well.
+            original = self._way.reverse(f"{address.rpartition('@')[0]}@{self._hostname}")
+            if original is not None:
+                return rules.Match(rules.Return(original)), None
+        like_rua = rules.looks_like_rua(address)
+        gate = await self._gate(address) if here or like_rua else None
+        if gate is None and like_rua and (takes := await self._routes.zones.report_address(address)) is not None:
+            # A rua address of ours that takes no mail now is no other rule's prey. Its gate is missing only until the
+            # domain's two writes are done, or the next start.
+            return rules.Match(rules.Reject(STORE_AWAY) if takes else rules.UNKNOWN_RECIPIENT), None
+        held = () if gate is not None else await self._routes.effective(domain)
         return rules.route(address, held, rua=gate is not None, subaddressing=self._subaddressing), gate
 
     async def _act(self, action: rules.Action, message: Message) -> Routed:

@@ -1,20 +1,27 @@
 """Where a mail goes: recipient and rules → action. Pure.
 
-Order: an enabled rule on exactly this address; the DMARC worker, when the address is a rua address of this host; with
-subaddressing (RFC 5233) an enabled rule on the address without its `+detail`; the catch-all. Of two enabled rules on
-one address the one with the lower priority wins, then the newest. Nothing found is 550 5.1.1, so this host relays for
-nobody (RFC 5321 §3.6.2).
+Order: the DMARC worker, when the address is a rua address of ours, whatever rules say; an enabled rule on exactly this
+address; with subaddressing (RFC 5233) an enabled rule on the address without its `+detail`; the catch-all. Of two
+enabled rules on one address the one with the lower priority wins, then the newest. Nothing found is 550 5.1.1, so this
+host relays for nobody (RFC 5321 §3.6.2).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dmarcworks.catalogue.routes import CATCH_ALL, DROP, FORWARD, REJECT, WORKER, RoutingRule
 
 DMARC_WORKER = "dmarc"
-_LONGEST = 320
+_LONGEST, _LONGEST_DOMAIN = 320, 253
+_RUA = re.compile(r"[0-9a-f]{32}@[^@]+")
+_DOMAIN = re.compile(r"[a-z0-9._-]+")
+# A quoted local part that needs no quotes is the same address without them (RFC 5321 §4.1.2).
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,32 +72,46 @@ class Match:
 
 
 def normal_address(address: str) -> str:
-    """The address as it is looked up: without angle brackets, in lower case, its domain in A-labels (RFC 5890)."""
+    """The address as it is looked up: without angle brackets and needless quotes, in lower case, its domain in A-labels
+    (RFC 5890) without a trailing dot."""
     bare = address.strip().removeprefix("<").removesuffix(">").lower()
     local, at, domain = bare.rpartition("@")
-    if at and not domain.isascii():
-        try:
-            bare = f"{local}@{domain.encode('idna').decode('ascii')}"
-        except UnicodeError:
-            return bare
-    return bare
+    if not at:
+        return bare
+    if quoted := _QUOTED.fullmatch(local):
+        content = re.sub(r"\\(.)", r"\1", quoted[1])
+        local = content if _DOT_ATOM.fullmatch(content) else local
+    domain = domain.removesuffix(".")
+    if domain.isascii():
+        return f"{local}@{domain}"
+    try:
+        ascii_domain = domain.encode("idna").decode("ascii").removesuffix(".")
+    except UnicodeError:
+        return f"{local}@{domain}"
+    # Some characters become an @ or worse on the way; then it stays what it was, which is no address of ours.
+    return f"{local}@{ascii_domain if _DOMAIN.fullmatch(ascii_domain) else domain}"
+
+
+def looks_like_rua(address: str) -> bool:
+    """Whether a normal address has the form of a rua address: 32 hexadecimal digits before the @, on whatever host."""
+    return _RUA.fullmatch(address) is not None
 
 
 def mail_domain(address: str) -> str:
-    """What stands after the last @ of a normal address, without a trailing dot; "" when it is no address."""
+    """What stands after the last @ of a normal address; "" when it is no address."""
     local, at, domain = address.rpartition("@")
-    return domain.rstrip(".") if at and local else ""
+    return domain if at and local and len(domain) <= _LONGEST_DOMAIN else ""
 
 
 def route(address: str, rules: Sequence[RoutingRule], *, rua: bool, subaddressing: bool) -> Match:
-    """The action for a normal address, given the rules of its domain and whether it is a rua address of ours."""
+    """The action for a normal address, given the rules in effect at its domain and whether it is our rua address."""
     if not mail_domain(address) or not address.isascii() or len(address) > _LONGEST:
         return Match(UNKNOWN_RECIPIENT)
+    if rua:
+        return Match(ToWorker(DMARC_WORKER))
     exact = _best(address, rules)
     if exact is not None:
         return Match(_action(exact), exact)
-    if rua:
-        return Match(ToWorker(DMARC_WORKER))
     found = _best(_without_detail(address), rules) if subaddressing else None
     found = found or _best(CATCH_ALL, rules)
     return Match(UNKNOWN_RECIPIENT) if found is None else Match(_action(found), found)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from fastapi import FastAPI
 
 from dmarcworks.api.compat import email_routing, inject
-from dmarcworks.catalogue.accounts import Accounts
+from dmarcworks.catalogue.accounts import Accounts, Token
+from dmarcworks.catalogue.dead_letters import operates
 from dmarcworks.catalogue.routing import RoutingCatalogue
 from dmarcworks.routing.router import Routed, Router
 from dmarcworks.routing.smtp import Peer
@@ -36,4 +37,10 @@ def install(
             return Routed(refusal, "rejected", refusal)
         return await front.route(sender, to, raw, Peer(peer, "localhost"))
 
-    app.include_router(inject.router(put_in, accounts, settings.mail_bytes))
+    async def owns(token: Token, to: str) -> bool:
+        account_id, domain_id = await front.belongs(to)
+        if token.domains is None and await operates(accounts, settings.operator_account, token.account_id):
+            return True
+        return account_id == token.account_id and token.sees(domain_id)
+
+    app.include_router(inject.router(put_in, accounts, owns, settings.mail_bytes))

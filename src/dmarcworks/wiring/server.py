@@ -12,7 +12,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -20,14 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions.all import Questions
 from dmarcworks.api import auth, rest
 from dmarcworks.api import metrics as metrics_api
+from dmarcworks.api.client import ClientMiddleware
+from dmarcworks.api.first_login import FirstLogin
 from dmarcworks.api.graphql import router as graphql
+from dmarcworks.api.http import HttpBounds, Web
 from dmarcworks.api.limits import Limits
 from dmarcworks.api.operator import operator
 from dmarcworks.api.sql import internal_route
@@ -38,13 +39,16 @@ from dmarcworks.bindings.absent import AbsentAnalytics
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.bindings.worker_queue import WorkerQueues
 from dmarcworks.catalogue.listing import Listing
+from dmarcworks.catalogue.logins import LOGIN_LINK_SECONDS
+from dmarcworks.catalogue.review import review
 from dmarcworks.catalogue.stores import RUNNING, Stores, opened
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
-from dmarcworks.errors import DmarcworksError, SettingsError
+from dmarcworks.errors import DmarcworksError
 from dmarcworks.ingest.backpressure import Backpressure
 from dmarcworks.ingest.batching import BatchScheduler
 from dmarcworks.ingest.retry import Mending
+from dmarcworks.process import descriptors
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.router import Router
 from dmarcworks.routing.smtp import Certificate
@@ -54,14 +58,16 @@ from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.upkeep.replay.publishing_gate import PublishingGate
 from dmarcworks.upkeep.scheduler import daily
 from dmarcworks.wiring import mail_api, rest_api
-from dmarcworks.wiring.routing import link_sender, prover, routing, worker_names
-from dmarcworks.wiring.smtp import certificate, environment, front, inbox
+from dmarcworks.wiring.routing import link_sender, proving, routing, worker_names
+from dmarcworks.wiring.smtp import certificate, environment, front, inbox, isolated_reader
 from dmarcworks.workers import dmarc, runtime
 
 log = structlog.get_logger("dmarcworks.wiring.server")
 
 
 ROLES = ("smtp", "worker", "web")
+# Connections of the port for monitoring; their descriptors are of the reserve.
+_WATCHERS = 32
 
 
 @asynccontextmanager
@@ -100,12 +106,16 @@ def http_app(
     shown: Certificate | None = None,
 ) -> FastAPI:
     """Everything over HTTP: SQL, health, dashboard; `secret` opens /internal/ to this machine's commands."""
-    app = FastAPI(title="dmarcworks", docs_url=None, redoc_url=None, openapi_url=None)
+    # Starlette's own redirects to a path without its slash would name the host that the client wrote.
+    app = FastAPI(title="dmarcworks", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.add_middleware(ClientMiddleware, trusted=settings.proxies)
     app.state.limits = Limits(
         time.monotonic, requests=settings.api_requests_per_minute, failures=settings.api_failures_per_minute
     )
+    metrics = metrics or Metrics()
+    app.state.left = metrics.http_left
     waiting = inbox(settings, stores)
-    for routes in _watching(stores, analytics, waiting, metrics or Metrics(), shown):
+    for routes in _watching(stores, analytics, waiting, metrics, shown):
         app.include_router(routes)
     desk = QueryService(analytics, sql_bounds(settings), stores.queries.note)
     app.include_router(sql_api.router(desk, stores.accounts))
@@ -135,6 +145,8 @@ def http_app(
         clock=time.time,
         workers=worker_names(settings),
         send_link=send_link,
+        login_failures=settings.login_failures_per_minute,
+        link_used=FirstLogin(settings.home).redeemed,
     )
     rest_api.install(app, rest_deps, app.state.limits)
     internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(operator(secret))])
@@ -175,12 +187,36 @@ async def _pong() -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a started system tells: its addresses, and the first login link's path when one was made."""
+    """What a started system tells: its addresses, and the first login link's path when one was made.
+
+    `commands` is the HTTP address for commands on this machine, always on a loopback address; `login_file` the file of
+    a link that an earlier start made and nobody used yet.
+    """
 
     smtp: str
     http: str
     public_url: str
     login: str | None
+    commands: str = ""
+    login_file: Path | None = None
+
+
+def _shares(settings: Settings, roles: Collection[str]) -> descriptors.Shares:
+    """How many connections there are descriptors for; a log line when they are fewer than the settings allow."""
+    smtp = settings.smtp_connections if "smtp" in roles and settings.smtp_processes == 1 else 0
+    http = settings.http_connections if "web" in roles else 0
+    shares = descriptors.shared(descriptors.raised(), smtp, http)
+    said = {"files": shares.limit, "kept": shares.reserve, "smtp": shares.smtp, "http": shares.http}
+    if (shares.smtp, shares.http) != (smtp, http):
+        log.warning(
+            "fewer connections than the settings allow, since the system allows too few open files",
+            **said,
+            smtp_wanted=smtp,
+            http_wanted=http,
+        )
+    else:
+        log.info("open files", **said)
+    return shares
 
 
 def _analytics(settings: Settings, roles: Collection[str]) -> AbstractAsyncContextManager[Analytics]:
@@ -192,15 +228,24 @@ async def serve(
     settings: Settings, started: Callable[[Running], None] = lambda _: None, roles: Collection[str] = ROLES
 ) -> None:
     """Run everything, or only some roles of it, until SIGTERM or SIGINT."""
+    shares = _shares(settings, roles)
+    # Processes that take mail for this one have descriptors of their own.
+    settings = settings.model_copy(update={"smtp_connections": shares.smtp}) if shares.smtp else settings
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with opened(settings) as stores, _analytics(settings, roles) as analytics, AsyncExitStack() as stack:
         gate, metrics = PublishingGate(analytics), Metrics()
-        env = environment(settings, stores, gate, metrics, prover(settings, stores))
+        reader = isolated_reader(settings, metrics) if "worker" in roles else None
+        if reader is not None:
+            stack.push_async_callback(reader.close)
+            await reader.start()
+        prove = await stack.enter_async_context(proving(settings, stores, metrics))
+        env = environment(settings, stores, gate, metrics, prove, reader)
         house = UpkeepContext(settings, stores, env, gate)
         await stores.accounts.open_gates()
+        await review(stores.database, stores.mailroom.routes)
         turns = BatchScheduler()
         consumers = [
             runtime.Consumer(
@@ -225,24 +270,35 @@ async def serve(
             counters = stack.enter_context(metrics.shared(settings.smtp_processes, settings.home)) if apart else None
             listener = front(settings, router, env.full, shown, counters)
             await listener.start()
-        web = _Web(settings.http_host, settings.http_port, "DMARCWORKS_HTTP_PORT") if "web" in roles else None
+
+        def refused(bound: str) -> None:
+            metrics.http_ended.labels(bound).inc()
+
+        bounds = HttpBounds.of(settings, shares.http)
+        web = None
+        if "web" in roles:
+            web = Web(settings.http_host, settings.http_port, "DMARCWORKS_HTTP_PORT", bounds, ended=refused)
+        metrics.shares(shares.limit, shares.smtp, shares.http, lambda: web.connections if web else 0)
         if settings.metrics_port:
-            watched = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+            watched = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
             for routes in _watching(stores, analytics, inbox(settings, stores), metrics, shown):
                 watched.include_router(routes)
-            watch = _Web(settings.http_host, settings.metrics_port, "DMARCWORKS_METRICS_PORT")
+            few = HttpBounds.of(settings, _WATCHERS)
+            watch = Web(settings.http_host, settings.metrics_port, "DMARCWORKS_METRICS_PORT", few, ended=refused)
             stack.push_async_callback(watch.stop, 0.5)
             watch.start(watched)
             await watch.ready()
         try:
             public_url = settings.public_url.rstrip("/") or (web.url if web else "")
             operator_secret = secrets.token_urlsafe(32)
-            login = None
+            login, first_login = None, FirstLogin(settings.home)
             if web is not None:
                 web.start(
                     http_app(settings, stores, analytics, public_url, operator_secret, house, metrics, router, shown)
                 )
                 await web.ready()
+                if not await stores.accounts.link_works(first_login.secret()):
+                    first_login.remove()
                 login = await stores.accounts.first_user()
             if "worker" in roles:
                 if settings.alone and (ended := await stores.queue.release()):
@@ -254,9 +310,13 @@ async def serve(
                 http=web.url if web else "",
                 public_url=public_url,
                 login=None if login is None else f"/login/{login}",
+                commands=web.commands if web else "",
+                login_file=first_login.path if web and first_login.secret() else None,
             )
             with _announced(settings.home, running, operator_secret) if web else contextlib.nullcontext():
                 started(running)
+                if web is not None:
+                    loop.call_later(max(0.0, LOGIN_LINK_SECONDS - first_login.age()), first_login.remove)
                 await stop.wait()
                 log.info("shutting down")
         finally:
@@ -268,66 +328,12 @@ async def serve(
                 await web.stop(grace=1.5)
 
 
-class _Web:
-    """uvicorn inside our loop, on a socket that is bound before anything starts, without its signal handlers."""
-
-    def __init__(self, host: str, port: int, setting: str) -> None:
-        try:
-            self._socket = _listen(host, port)
-        except OSError as error:
-            raise SettingsError(f"HTTP cannot listen on {host}:{port}: {error.strerror}; see {setting}") from None
-        self._server: uvicorn.Server | None = None
-        self._task: asyncio.Task[None] | None = None
-        host = f"[{host}]" if ":" in host else host
-        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
-
-    def start(self, app: FastAPI) -> None:
-        """Begin to serve."""
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=1, lifespan="off"
-        )
-        self._server = uvicorn.Server(config)
-        self._task = asyncio.create_task(self._serve(self._server), name="http")
-
-    async def _serve(self, server: uvicorn.Server) -> None:
-        await server._serve(sockets=[self._socket])  # serve() would take the signals that are ours
-
-    async def ready(self) -> None:
-        """Wait until it answers."""
-        while self._server is not None and self._task is not None and not self._server.started:
-            if self._task.done():
-                self._task.result()
-            await asyncio.sleep(0.01)
-
-    async def stop(self, grace: float) -> None:
-        """Stop accepting and close what is open within `grace` seconds."""
-        if self._server is None or self._task is None:
-            self._socket.close()
-            return
-        self._server.should_exit = True
-        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
-            await asyncio.wait_for(self._task, grace)
-        self._socket.close()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
 @contextlib.contextmanager
 def _announced(home: Path, running: Running, secret: str) -> Iterator[None]:
     """A file in the home that tells its owner's commands where the running server is and how to be let in."""
     path = home / RUNNING
     told = {"pid": os.getpid(), "http": running.http, "smtp": running.smtp, "secret": secret}
+    told["commands"] = running.commands
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -29,6 +29,7 @@ from dmarcworks.routing.smtp import (
 from dmarcworks.routing.smtp.processes import Processes
 from dmarcworks.settings import Settings
 from dmarcworks.workers import runtime
+from dmarcworks.workers.reading import Isolated, Reader
 
 
 def inbox(settings: Settings, stores: Stores) -> Backpressure:
@@ -56,14 +57,27 @@ def reading_bounds(settings: Settings) -> Bounds:
     )
 
 
+def isolated_reader(settings: Settings, metrics: Metrics | None = None) -> Isolated:
+    """What reads mails in processes of its own; whoever made it closes it."""
+    return Isolated(
+        reading_bounds(settings),
+        settings.failure_originals,
+        processes=settings.read_processes,
+        cpu_seconds=settings.read_cpu_seconds,
+        memory_bytes=settings.read_memory_bytes,
+        killed=None if metrics is None else metrics.killed,
+    )
+
+
 def environment(
     settings: Settings,
     stores: Stores,
     analytics: Analytics,
     metrics: Metrics | None = None,
     prove: runtime.Prove | None = None,
+    reader: Reader | None = None,
 ) -> runtime.Env:
-    """What the worker sees."""
+    """What the worker sees; without a `reader` mails are read in threads of this process."""
     return runtime.Env(
         kv=stores.kv,
         objects=stores.objects,
@@ -77,6 +91,8 @@ def environment(
         metrics=metrics,
         prove=prove,
         full=inbox(settings, stores).full,
+        isolated=reader,
+        leases=stores.leases,
     )
 
 

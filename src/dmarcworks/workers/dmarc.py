@@ -9,7 +9,6 @@ What cannot be read is kept under `inbox/` and listed as a problem.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import uuid
@@ -19,16 +18,15 @@ from datetime import UTC, datetime
 
 import structlog
 
-from dmarcworks.analytics.rows import row_count
 from dmarcworks.errors import StoreError
 from dmarcworks.ingest import steps
-from dmarcworks.ingest.redaction import private
 from dmarcworks.ingest.report_rows import inbox_key
 from dmarcworks.ingest.steps import PUBLISH_ROWS, Mail
 from dmarcworks.process import failpoints
-from dmarcworks.reports.model import FailureReport
-from dmarcworks.reports.read import read_mail
+from dmarcworks.process.isolated import UnavailableError
 from dmarcworks.workers.message import Message
+from dmarcworks.workers.read import Read, Source
+from dmarcworks.workers.reading import ORDINARY_BYTES
 from dmarcworks.workers.runtime import BatchMessage, Env
 
 __all__ = ["PUBLISH_ROWS", "dead", "email", "queue", "recipient"]
@@ -36,10 +34,11 @@ __all__ = ["PUBLISH_ROWS", "dead", "email", "queue", "recipient"]
 log = structlog.get_logger("dmarcworks.dmarc")
 
 ADDRESS_LENGTH = 320
-# Mails of so many bytes together are read at once; a larger one alone, so that memory stays flat. Small mails may hold
-# much: with so many reports or records in hand no further one is read.
+# Mails of so many bytes together are read at once, so that memory stays flat. Small mails may hold much: with so many
+# reports or records in hand no further one is read.
 _TOGETHER = 4 * 1024 * 1024
 _REPORTS = 2_000
+_Unread = tuple[BatchMessage, bytes | None]
 
 
 async def recipient(address: str, env: Env) -> bool:
@@ -82,7 +81,13 @@ async def email(message: Message, env: Env) -> str:
 
 async def queue(batch: Sequence[BatchMessage], env: Env) -> None:
     """Read, archive, note and publish a batch of mails; each is acknowledged once its rows are in Analytics."""
-    for messages in _slices(batch):
+    quick = []
+    for message in batch:
+        if not (env.reader.isolated and int(message.body["size"]) > ORDINARY_BYTES):
+            quick.append(message)
+        elif not _aside(message, env):
+            await _together([message], env)
+    for messages in _slices(quick):
         await _together(messages, env)
 
 
@@ -111,18 +116,15 @@ async def _together(messages: Sequence[BatchMessage], env: Env, alone: bool = Fa
         del raws
         while unread:
             async with env.reading:
-                mails = await asyncio.to_thread(_read, unread, env)
+                mails, slow = await _read(unread, env)
                 failpoints.hit("read.done")
-            if env.prove is not None:
-                await env.prove(mails)
-            await steps.archive(mails, env)
-            await steps.note(mails, env)
-            async with env.publishing:
-                await steps.publish(mails, env, check=alone)
-            await steps.finish(mails, env)
-            del left[: len(mails)]
-    except StoreError as error:
-        log.warning("mails wait for a store", mails=len(left), error=str(error))
+            await _rest(mails, env, check=alone)
+            for message in slow:
+                if not _aside(message, env):
+                    await _rest([await _read_alone(message, env)], env, check=alone)
+            left = [message for message, _ in unread]
+    except (StoreError, UnavailableError) as error:
+        log.warning("mails wait for a store or a process", mails=len(left), error=str(error))
         for message in left:
             message.retry(str(error), temporary=True)
     # One poisonous mail must not stop its neighbours: alone it is tried again and then listed as a problem.
@@ -135,27 +137,68 @@ async def _together(messages: Sequence[BatchMessage], env: Env, alone: bool = Fa
             await _together([message], env, alone=True)
 
 
-def _read(unread: deque[tuple[BatchMessage, bytes | None]], env: Env) -> list[Mail]:
-    """Every report and every problem in the next mails: as many as do not hold too much together, and at least one."""
+async def _read(unread: deque[_Unread], env: Env) -> tuple[list[Mail], list[BatchMessage]]:
+    """Every report and every problem in the next mails, as many as do not hold too much together and at least one; and
+    those of them that must be read by themselves."""
     mails: list[Mail] = []
-    reports = rows = 0
-    while unread and reports < _REPORTS and rows < PUBLISH_ROWS:
-        mail = _one(*unread.popleft(), env)
-        reports += len(mail.reading.items)
-        rows += sum(row_count(item.report) for item in mail.reading.items)
-        mails.append(mail)
-    return mails
+    slow: list[BatchMessage] = []
+    sources = [Source(raw) for _, raw in unread if raw is not None]
+    found = deque(await env.reader.together(sources, _REPORTS, PUBLISH_ROWS) if sources else ())
+    while unread and (found or unread[0][1] is None):
+        message, raw = unread.popleft()
+        if raw is None:
+            mails.append(Mail(message, _received(message), steps.MISSING))
+        elif (done := found.popleft()) is None:
+            slow.append(message)
+        else:
+            mails.append(_mail(message, raw, done, env))
+    return mails, slow
 
 
-def _one(message: BatchMessage, raw: bytes | None, env: Env) -> Mail:
-    received = datetime.fromtimestamp(message.body["received"], UTC)
-    if raw is None:
-        return Mail(message, received, steps.MISSING)
-    reading = read_mail(raw, env.bounds)
-    instead = None
-    if any(isinstance(item.report, FailureReport) for item in reading.items):
-        reading, instead = private(raw, reading, env.failure_originals, env.bounds)
-    return Mail(message, received, reading, instead, raw=raw if env.prove is not None else b"")
+def _aside(message: BatchMessage, env: Env) -> bool:
+    """Read it by itself and go on with it apart from its batch; False where nobody does that."""
+
+    async def rest(mail: Mail) -> None:
+        await _rest([mail], env, check=message.failures > 0)
+
+    return message.aside(lambda apart: _read_alone(apart, env), rest)
+
+
+async def _read_alone(message: BatchMessage, env: Env) -> Mail:
+    raw: bytes | None = None
+
+    async def fetch() -> Source:
+        nonlocal raw
+        raw = await env.objects.get(message.body["object_key"])
+        return Source(raw or b"")
+
+    done = await env.reader.alone(fetch)
+    failpoints.hit("read.done")
+    return Mail(message, _received(message), steps.MISSING) if raw is None else _mail(message, raw, done, env)
+
+
+async def _rest(mails: Sequence[Mail], env: Env, *, check: bool) -> None:
+    """Everything after reading; `check` when a step failed before."""
+    if not mails:
+        return
+    if env.prove is not None:
+        await env.prove(mails)
+        # Those whose authenticity is not known yet wait; their neighbours go on.
+        mails = [mail for mail in mails if mail.message.outcome is None]
+    await steps.archive(mails, env)
+    await steps.note(mails, env)
+    async with env.publishing:
+        await steps.publish(mails, env, check=check)
+    await steps.finish(mails, env)
+
+
+def _mail(message: BatchMessage, raw: bytes, done: Read, env: Env) -> Mail:
+    kept = raw if env.prove is not None else b""
+    return Mail(message, _received(message), done.reading, done.instead, raw=kept)
+
+
+def _received(message: BatchMessage) -> datetime:
+    return datetime.fromtimestamp(message.body["received"], UTC)
 
 
 def _slices(batch: Sequence[BatchMessage]) -> Iterator[list[BatchMessage]]:

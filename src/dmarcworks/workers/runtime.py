@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from dmarcworks.bindings.contracts import KV, Analytics, Objects, Queue, QueueMessage
+from dmarcworks.bindings.contracts import KV, Analytics, Leases, Objects, Queue, QueueMessage
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.problems import Problems
 from dmarcworks.errors import DmarcworksError, StoreError
@@ -28,7 +29,9 @@ from dmarcworks.ingest.batching import BatchScheduler
 from dmarcworks.process import failpoints
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.reports.bounds import Bounds
+from dmarcworks.workers.aside import Asides
 from dmarcworks.workers.message import Message
+from dmarcworks.workers.reading import InProcess, Reader
 
 log = structlog.get_logger("dmarcworks.worker")
 
@@ -66,6 +69,15 @@ class Env:
     # what a batch looks for in Analytics must not be on its way there by another.
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     publishing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # Reads mails and files in processes of its own.
+    isolated: Reader | None = None
+    # Renews the lease of what is worked on for long.
+    leases: Leases | None = None
+
+    @property
+    def reader(self) -> Reader:
+        """What reads mails and files; without isolated processes threads of this one."""
+        return self.isolated or InProcess(self.bounds, self.failure_originals)
 
 
 class BatchMessage:
@@ -74,7 +86,8 @@ class BatchMessage:
     `attempts`: deliveries, this one too; `failures`: those before that failed or never ended.
     """
 
-    def __init__(self, leased: QueueMessage) -> None:
+    def __init__(self, leased: QueueMessage, asides: Asides | None = None) -> None:
+        self._asides = asides
         self.id = leased.id
         self.body: Mapping[str, Any] = leased.body
         self.sent = leased.sent
@@ -83,15 +96,33 @@ class BatchMessage:
         self.outcome: str | None = None
         self.error = ""
         self.temporary = False
+        self.delay: float | None = None
 
     def ack(self) -> None:
         """Done."""
         self.outcome = self.outcome or "ack"
 
-    def retry(self, error: str = "", *, temporary: bool = False) -> None:
-        """Again later; `temporary` when a store was away, so that the try does not count."""
+    def retry(self, error: str = "", *, temporary: bool = False, delay: float | None = None) -> None:
+        """Again later, in `delay` seconds when that is given; `temporary` when a store or DNS was unavailable, so that
+        the try does not count."""
         if self.outcome is None:
-            self.outcome, self.error, self.temporary = "retry", error, temporary
+            self.outcome, self.error, self.temporary, self.delay = "retry", error, temporary, delay
+
+    def aside(self, prepare: Callable[[BatchMessage], Awaitable[Any]], work: Callable[[Any], Awaitable[None]]) -> bool:
+        """Work on it apart from its batch, which ends without it; False where nobody does that.
+
+        `prepare` runs beside everything else, with a message of its own that is acknowledged or retried apart from the
+        batch; `work` then gets what it returned, as for a batch of this message.
+        """
+        if self._asides is None:
+            return False
+        if self._asides.full:
+            self.retry("many mails wait to be read by themselves", temporary=True)
+        elif self.outcome is None:
+            apart = copy.copy(self)
+            self.outcome = "aside"
+            self._asides.begin(apart, lambda: prepare(apart), work)
+        return True
 
 
 class Worker(Protocol):
@@ -183,6 +214,7 @@ class Consumer:
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._in_hand: list[BatchMessage] = []
+        self._asides = Asides(env.leases, lease, self._turns, self._not_in_hand, self._settle_one)
         self.trouble = ""
 
     def start(self) -> None:
@@ -194,8 +226,10 @@ class Consumer:
         self._stopping.set()
         if self._task is None:
             return
+        until = time.monotonic() + grace
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             await asyncio.wait_for(self._task, grace)
+        await self._asides.finish(until - time.monotonic())
         if not self._in_hand:
             return
         for message in self._in_hand:
@@ -244,7 +278,7 @@ class Consumer:
             if not leased:
                 return 0
             failpoints.hit("lease.taken")
-            self._in_hand = [BatchMessage(item) for item in leased]
+            self._in_hand = [BatchMessage(item, self._asides) for item in leased]
             if any(message.failures for message in self._in_hand):
                 await self._turns.alone()
                 await self._deal()
@@ -298,20 +332,36 @@ class Consumer:
             failpoints.hit("ack.after")
         self._in_hand = [message for message in self._in_hand if message.outcome != "ack"]
         while self._in_hand:
-            message = self._in_hand[0]
-            if message.temporary:
-                delay = 0.0 if self._stopping.is_set() else backoff(message.attempts)
-                await self._env.queue.retry(message.id, delay=delay, error=message.error, counts=False)
-            elif message.failures >= self._max_retries:
-                await self._bury(message)
-            else:
-                await self._env.queue.retry(
-                    message.id,
-                    delay=backoff(message.failures + 1),
-                    error=message.error,
-                    max_retries=self._max_retries,
-                )
+            await self._give_back(self._in_hand[0])
             self._in_hand.pop(0)
+
+    def _not_in_hand(self, message: BatchMessage) -> None:
+        self._in_hand = [other for other in self._in_hand if other.id != message.id]
+
+    async def _settle_one(self, message: BatchMessage) -> None:
+        """The same for one that was worked on apart from its batch."""
+        if message.outcome == "ack":
+            failpoints.hit("ack.before")
+            await self._env.queue.ack([message.id])
+            failpoints.hit("ack.after")
+        else:
+            await self._give_back(message)
+
+    async def _give_back(self, message: BatchMessage) -> None:
+        if message.temporary:
+            delay = backoff(message.attempts) if message.delay is None else message.delay
+            # What waits for something of its own goes on waiting when this process stops.
+            delay = 0.0 if self._stopping.is_set() and message.delay is None else delay
+            await self._env.queue.retry(message.id, delay=delay, error=message.error, counts=False)
+        elif message.failures >= self._max_retries:
+            await self._bury(message)
+        else:
+            await self._env.queue.retry(
+                message.id,
+                delay=backoff(message.failures + 1),
+                error=message.error,
+                max_retries=self._max_retries,
+            )
 
     async def _bury(self, message: BatchMessage) -> None:
         try:

@@ -44,7 +44,7 @@ def router(
     async def account(request: Request, scope: str) -> Token:
         token = await auth.token(request, accounts, scope)
         auth.require_account(token, request.path_params["account"])
-        return token
+        return auth.require_whole(token)
 
     @routes.get("/zones/{zone}/email/routing")
     async def settings(request: Request) -> JSONResponse:
@@ -71,7 +71,9 @@ def router(
     @routes.get("/zones/{zone}/email/routing/rules")
     async def index(request: Request) -> JSONResponse:
         where = await zone(request, "read")
-        return _ok([_rule(rule) for rule in await rules.rules(where)])
+        found = await rules.rules(where)
+        objections = await rules.objections(found)
+        return _ok([_rule(rule, objections.get(rule.id)) for rule in found])
 
     @routes.post("/zones/{zone}/email/routing/rules")
     async def create(request: Request) -> JSONResponse:
@@ -83,7 +85,7 @@ def router(
     async def catch_all(request: Request) -> JSONResponse:
         where = await zone(request, "read")
         found = await rules.catch_all(where)
-        return _ok(_rule(found) if found is not None else _no_catch_all())
+        return _ok(await _told(found) if found is not None else _no_catch_all())
 
     @routes.put("/zones/{zone}/email/routing/rules/catch_all")
     async def set_catch_all(request: Request) -> JSONResponse:
@@ -95,7 +97,7 @@ def router(
     @routes.get("/zones/{zone}/email/routing/rules/{rule}")
     async def one(request: Request) -> JSONResponse:
         where = await zone(request, "read")
-        return _ok(_rule(await rules.rule(where, request.path_params["rule"])))
+        return _ok(await _told(await rules.rule(where, request.path_params["rule"])))
 
     @routes.put("/zones/{zone}/email/routing/rules/{rule}")
     async def change(request: Request) -> JSONResponse:
@@ -134,6 +136,9 @@ def router(
         gone = await destinations.remove(token.account_id, request.path_params["address"])
         rules.forget()
         return _ok(_address(gone))
+
+    async def _told(rule: RoutingRule) -> dict[str, Any]:
+        return _rule(rule, (await rules.objections([rule])).get(rule.id))
 
     async def _settings(where: Zone) -> dict[str, Any]:
         return {
@@ -197,7 +202,8 @@ def _ok(result: Any) -> JSONResponse:
     return JSONResponse({"success": True, "errors": [], "messages": [], "result": result})
 
 
-def _rule(rule: RoutingRule) -> dict[str, Any]:
+def _rule(rule: RoutingRule, objection: str | None = None) -> dict[str, Any]:
+    """In the original's shape; `objection`, why the rule has no effect, is ours and stands only where there is one."""
     action: dict[str, Any] = {"type": rule.action}
     if rule.action != DROP and not (rule.action == REJECT and not rule.value):
         action["value"] = [rule.value]
@@ -210,6 +216,7 @@ def _rule(rule: RoutingRule) -> dict[str, Any]:
         "priority": rule.priority,
         "matchers": [literal if rule.address else {"type": "all"}],
         "actions": [action],
+        **({} if objection is None else {"objection": objection}),
     }
 
 

@@ -1,13 +1,13 @@
 """`POST /cdn-cgi/handler/email?from=…&to=…[&format=json]`: a raw mail in by HTTP, on the same way as by SMTP.
 
-For programs on this machine, and for tokens with the scope write from elsewhere. Refused with 400: no from, to, body or
-Message-ID, a mail over the size bound, and what a worker or a rule rejects (with the reason). It is real: what a worker
-forwards does leave. Shapes and texts are the original's (PLATFORM §1.2).
+For programs on this machine, and for tokens with the scope write from elsewhere: these only to addresses of their own
+account and domains (403), since the answer shows what became of the mail; the operator's account to all addresses.
+Refused with 400: no from, to, body or Message-ID, a mail over the size bound, and what a worker or a rule rejects (with
+the reason). It is real: what a worker forwards does leave. Shapes and texts are the original's (PLATFORM §1.2).
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,7 +17,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from dmarcworks.api import auth
-from dmarcworks.catalogue.accounts import Accounts
+from dmarcworks.api.client import is_local
+from dmarcworks.catalogue.accounts import Accounts, Token
+from dmarcworks.errors import DeniedError
 
 _MESSAGE_ID = re.compile(rb"^message-id:[ \t]*\S", re.IGNORECASE | re.MULTILINE)
 _HEAD = 1 << 20
@@ -43,17 +45,22 @@ Inject = Callable[[str, str, bytes, str], Awaitable[Injected]]
 """Called with sender, recipient, raw mail and the peer's address."""
 
 
-def router(inject: Inject, accounts: Accounts, mail_bytes: int) -> APIRouter:
+Owns = Callable[[Token, str], Awaitable[bool]]
+"""Whether a token may put in a mail to an address."""
+
+
+def router(inject: Inject, accounts: Accounts, owns: Owns, mail_bytes: int) -> APIRouter:
     """The route; `mail_bytes` is the largest mail."""
     routes = APIRouter()
 
     @routes.post("/cdn-cgi/handler/email", include_in_schema=False)
     async def email(request: Request) -> Response:
-        if not _local(request):
-            await auth.token(request, accounts, "write")
+        token = None if _local(request) else await auth.token(request, accounts, "write")
         sender, to = request.query_params.get("from", ""), request.query_params.get("to", "")
         if not sender or not to:
             return _wrong("Missing required parameters: from and to")
+        if token is not None and not await owns(token, to):
+            raise DeniedError("not authorized for that address: it is of no domain within the token's reach")
         raw = bytearray()
         async for chunk in request.stream():
             raw += chunk
@@ -64,8 +71,7 @@ def router(inject: Inject, accounts: Accounts, mail_bytes: int) -> APIRouter:
             return _wrong("Missing body")
         if not _MESSAGE_ID.search(mail[:_HEAD].partition(b"\r\n\r\n")[0]):
             return _wrong("could not parse email: no Message-ID header")
-        peer = request.client.host if request.client else ""
-        done = await inject("" if sender == "<>" else sender, to, mail, peer)
+        done = await inject("" if sender == "<>" else sender, to, mail, auth.address(request))
         if request.query_params.get("format") == "json":
             return _told(done)
         if done.reply.startswith("2"):
@@ -114,10 +120,6 @@ def _wrong(text: str) -> PlainTextResponse:
 
 
 def _local(request: Request) -> bool:
-    """Whether the other end is this machine itself, and no proxy on it speaks for somebody else."""
-    if "x-forwarded-for" in request.headers or "forwarded" in request.headers or "origin" in request.headers:
-        return False
-    try:
-        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
+    """Whether a program on this machine asks, and no web page in a browser on it."""
+    browser = "origin" in request.headers or "sec-fetch-site" in request.headers
+    return not browser and is_local(request)

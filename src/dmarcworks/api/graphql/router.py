@@ -21,6 +21,7 @@ from dmarcworks.api.graphql import limits
 from dmarcworks.api.graphql.ask import GraphqlStores
 from dmarcworks.api.graphql.execute import GraphqlBounds, GraphqlEngine, StatementRunner, prepare
 from dmarcworks.api.graphql.refusal import Refusal, envelope
+from dmarcworks.api.leaving import while_connected
 from dmarcworks.bindings.contracts import Analytics, Database, QueryBounds
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.errors import DmarcworksError
@@ -142,7 +143,8 @@ def router(desk: GraphqlService) -> APIRouter:
             return desk.refused(str(refusal), refusal.path, refusal.status)
         except DmarcworksError as error:
             return desk.failed(error)
-        return await desk.ask(body, token.account_id, key=token.id, domains=token.domains)
+        asked = desk.ask(body, token.account_id, key=token.id, domains=token.domains)
+        return await while_connected(request, asked)
 
     routes.add_api_route(
         PATH,

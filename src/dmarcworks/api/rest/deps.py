@@ -93,8 +93,7 @@ class Caller:
 
     def whole(self) -> None:
         """`DeniedError` for a token that is limited to some domains: this concerns the whole account."""
-        if self.token.domains is not None:
-            raise DeniedError("this needs a token for the whole account; yours is limited to some of its domains")
+        auth.require_whole(self.token)
 
     async def domain(self, name_or_id: str) -> Domain:
         """A domain within reach, by name or id; `NotFoundError` for any other."""

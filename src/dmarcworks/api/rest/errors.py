@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from dmarcworks.api import auth
-from dmarcworks.errors import DmarcworksError
+from dmarcworks.errors import BusyError, DmarcworksError
 
 __all__ = ["MEDIA", "FieldError", "ProblemDetails", "RestError", "install"]
 
@@ -66,7 +66,8 @@ async def _ours(request: Request, error: Exception) -> Response:
     kept = {name: simple.headers[name] for name in ("www-authenticate", "retry-after") if name in simple.headers}
     if simple.status_code >= 500:
         log.warning("request failed", path=request.url.path, error=str(error))
-    text = "the store is away; try again" if simple.status_code in (500, 503) else str(error)
+    inside = simple.status_code in (500, 503) and not isinstance(error, BusyError)
+    text = "the store is away; try again" if inside else str(error)
     return _answer(simple.status_code, text, kept)
 
 

@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from dmarcworks.analytics.export import ExportRequest, blocks, columns, lines, schema
 from dmarcworks.analytics.tables import DMARC_REPORTS, FAILURE_REPORTS, TLS_REPORTS, Table
+from dmarcworks.api.leaving import while_connected
 from dmarcworks.api.rest.deps import Reader
 from dmarcworks.api.rest.download import HEADERS
 from dmarcworks.api.rest.params import Day, DomainFilter, days
@@ -132,6 +133,7 @@ _MEDIA = {
     summary="Export rows",
 )
 async def export(
+    request: Request,
     caller: Reader,
     kind: Kind,
     format: Format = "csv",
@@ -149,8 +151,12 @@ async def export(
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="dmarcworks-{kind}.{format}"'}
     stream = _stream(caller.deps.analytics, table, wanted, format)
     # The first block before the first byte: a store that is away is an answer of its own, not a broken stream.
-    start = await anext(stream, b"")
+    start = await while_connected(request, _first(stream))
     return StreamingResponse(_after(start, stream), headers=headers, media_type=_MEDIA[format])
+
+
+async def _first(stream: AsyncIterator[bytes]) -> bytes:
+    return await anext(stream, b"")
 
 
 async def _after(start: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -250,7 +250,7 @@ class AuditOut(BaseModel):
 
     id: int = Field(description="Its number; newer ones are larger.", examples=[42])
     at: datetime = Field(description="When.", examples=[WHEN])
-    actor: str = Field(description="user, token, command or system.", examples=["token"])
+    actor: str = Field(description="user, token, command, system or visitor (not logged in).", examples=["token"])
     name: str = Field(description="The user's address, the token's id, or the login name.", examples=[ID])
     action: str = Field(description="What was done.", examples=["domain.add"])
     target: str = Field(description="To what.", examples=["example.com"])

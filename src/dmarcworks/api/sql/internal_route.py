@@ -7,10 +7,11 @@ The router that holds this lets only the operator in.
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from dmarcworks.analytics.tables import NOBODY
+from dmarcworks.api.leaving import while_connected
 from dmarcworks.api.sql.service import QueryService
 from dmarcworks.catalogue.accounts import Accounts
 
@@ -38,11 +39,12 @@ def routes(desk: QueryService, accounts: Accounts) -> APIRouter:
     """`POST /sql`, to be put behind the operator's door."""
     router = APIRouter()
 
-    async def sql(question: InternalQuery) -> Response:
+    async def sql(request: Request, question: InternalQuery) -> Response:
         own = await owner(accounts, question.account)
-        found = await desk.ask(
+        asked = desk.ask(
             question.statement, own, who=WHO, source=SOURCE, values=question.values, format=question.format
         )
+        found = await while_connected(request, asked)
         return Response(found.body, media_type=found.media, headers={FORMAT_HEADER: found.format})
 
     router.add_api_route("/sql", sql, methods=["POST"])

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from dmarcworks.api import auth
+from dmarcworks.api.leaving import while_connected
 from dmarcworks.api.sql.allow import TEXT_BYTES
 from dmarcworks.api.sql.service import WAITING, Answer, QueryService, TooManyStatementsError
 from dmarcworks.errors import BoundError, DmarcworksError, QueryError
@@ -34,7 +35,8 @@ def router(desk: QueryService, accounts: auth.Identities) -> APIRouter:
             own = auth.require_account(token, account_id)
             text = await _text(request)
             who = f"token {token.name or token.id}"
-            found = await desk.ask(text, own, who=who, source="api", values=values(request), domains=token.domains)
+            asked = desk.ask(text, own, who=who, source="api", values=values(request), domains=token.domains)
+            found = await while_connected(request, asked)
         except QueryError as error:
             return PlainTextResponse(str(error) + "\n", 422)
         except TooManyStatementsError as error:

@@ -32,6 +32,8 @@ from dmarcworks.errors import BoundError, DmarcworksError, QueryError
 WAITING = 8
 # Statements of all accounts that run side by side: fewer than the store answers, so that the dashboard's come through.
 AT_ONCE = 2
+# What the query log says of a statement whose client left before the answer.
+CANCELLED = "cancelled: the client left before the answer"
 
 _MEDIA = dict(FORMATS.values())
 _COLUMNS = tuple(
@@ -123,6 +125,9 @@ class QueryService:
             return Answer(body, _MEDIA[form], form, rows)
         except DmarcworksError as refused:
             error = str(refused)
+            raise
+        except asyncio.CancelledError:
+            error = CANCELLED
             raise
         finally:
             ms = (time.perf_counter() - begun) * 1000

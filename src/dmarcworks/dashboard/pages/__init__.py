@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Match
 
 from dmarcworks.dashboard.deps import Deps
 from dmarcworks.dashboard.pages import (
@@ -25,7 +26,7 @@ from dmarcworks.dashboard.pages import (
     session,
     sql,
 )
-from dmarcworks.dashboard.web import Site, Visit
+from dmarcworks.dashboard.web import Site, Visit, inside
 
 # Addresses of machines: they get JSON where people get a page.
 _MACHINES = ("/api/", "/client/", "/cdn-cgi/", "/internal/", "/healthz", "/readyz", "/metrics")
@@ -61,6 +62,19 @@ def not_found(deps: Deps) -> Callable[[Request, Exception], Awaitable[Response]]
         if request.url.path.startswith(_MACHINES):
             detail = getattr(error, "detail", "Not Found")
             return JSONResponse({"detail": detail}, getattr(error, "status_code", 404))
+        if shorter := without_slash(request):
+            return RedirectResponse(shorter, 307)
         return await page(request)
 
     return answer
+
+
+def without_slash(request: Request) -> str:
+    """The page's own path when a slash too many is all that is wrong, else an empty text. Never another host's."""
+    path = request.url.path.rstrip("/")
+    if not path or path == request.url.path or inside(path) != path:
+        return ""
+    scope = {**request.scope, "path": path}
+    if not any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
+        return ""
+    return path + (f"?{request.url.query}" if request.url.query else "")

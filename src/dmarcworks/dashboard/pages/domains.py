@@ -92,9 +92,8 @@ def routes(site: Site) -> list[Route]:
             domain = await deps.accounts.add_domain(name, account.name)
         except UsageError as error:
             return await show(visit, 400, f"{error}.", name)
-        except ConflictError:
-            # Whose it is stays unsaid: it may be another account's.
-            return await show(visit, 409, f"{name} is there already.", name)
+        except ConflictError as error:
+            return await show(visit, 409, f"{error}.", name)
         return RedirectResponse(f"/domains/{domain.name}", 303)
 
     async def index(visit: Visit) -> Response:

@@ -15,6 +15,7 @@ from dmarcworks.api.graphql.model import Node
 from dmarcworks.api.graphql.refusal import Refusal
 from dmarcworks.api.graphql.router import decoded
 from dmarcworks.api.graphql.schema import NODES
+from dmarcworks.api.leaving import while_connected
 from dmarcworks.dashboard.pages.graphql_examples import EXAMPLES, GraphqlExample
 from dmarcworks.dashboard.pages.route import GET, POST, Route
 from dmarcworks.dashboard.web import Site, Visit
@@ -59,7 +60,8 @@ def routes(site: Site) -> list[Route]:
         key = f"user {visit.user.id}" if visit.user else ""
         try:
             variables = decoded(text) if text else {}
-            found = await graphs.ask({"query": query, "variables": variables}, visit.account_id, key=key)
+            asked = graphs.ask({"query": query, "variables": variables}, visit.account_id, key=key)
+            found = await while_connected(visit.request, asked)
         except Refusal as refusal:
             said = str(refusal).replace("parsing body", "parsing variables")
             found = graphs.refused(said, refusal.path, refusal.status)

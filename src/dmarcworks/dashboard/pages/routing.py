@@ -8,7 +8,7 @@ from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.routes import DROP, FORWARD, REJECT, WORKER, Zone, plain_address, zone_of
 from dmarcworks.dashboard.pages.route import GET, POST, Route
 from dmarcworks.dashboard.web import Site, Visit
-from dmarcworks.errors import DmarcworksError, NotFoundError, UsageError
+from dmarcworks.errors import DeniedError, DmarcworksError, NotFoundError, UsageError
 
 
 def routes(site: Site) -> list[Route]:
@@ -17,13 +17,14 @@ def routes(site: Site) -> list[Route]:
     rules, destinations = deps.mailroom.routes, deps.mailroom.destinations
 
     async def show(visit: Visit, wrong: str = "", said: str = "", status: int = 200) -> Response:
-        held = await rules.rules(account_id=visit.account_id)
+        held = [rule for rule in await rules.rules(account_id=visit.account_id) if rule.domain_id]
         found = await destinations.destinations(visit.account_id)
         return await site.page(
             visit,
             "routing.html",
             status,
-            rules=[rule for rule in held if rule.domain_id],
+            rules=held,
+            objections=await rules.objections(held),
             destinations=found,
             verified={one.email for one in found if one.verified},
             domains=await deps.accounts.domains(visit.account_id),
@@ -56,17 +57,21 @@ def routes(site: Site) -> list[Route]:
             (
                 one
                 for one in await rules.rules(account_id=visit.account_id)
-                if one.id == visit.request.path_params["id"]
+                # A rule on the report host is the operator's, whichever account it was made in.
+                if one.domain_id and one.id == visit.request.path_params["id"]
             ),
             None,
         )
         if rule is None:
             raise NotFoundError("There is no such rule, or it belongs to another account.")
         zone = Zone(rule.account_id, rule.domain_id, rule.domain)
-        if visit.form.get("do") == "remove":
-            await rules.remove(zone, rule.id)
-        else:
-            await rules.change(zone, rule.id, enabled=visit.form.get("do") == "enable")
+        try:
+            if visit.form.get("do") == "remove":
+                await rules.remove(zone, rule.id)
+            else:
+                await rules.change(zone, rule.id, enabled=visit.form.get("do") == "enable")
+        except DeniedError as error:
+            return await show(visit, wrong=f"{error}.", status=403)
         return RedirectResponse("/routing", 303)
 
     async def add_destination(visit: Visit) -> Response:

@@ -1,36 +1,55 @@
 """Log in, by password or by a one-time link; set a password; log out.
 
 A link's page shows a button: mail scanners open links, they do not press buttons, and only the press uses the link up.
-Five failed tries a minute from one address, then 429.
+Every log-in that fails is a line in the log (`login failed`, or `login refused` over a limit) and, unless refused, in
+the audit log, with the address and the name as it was typed; neither ever holds a password or a link.
 """
 
 from __future__ import annotations
 
-from starlette.responses import RedirectResponse, Response
+import structlog
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dmarcworks.api import auth
-from dmarcworks.api.limits import Tries
-from dmarcworks.catalogue.accounts import PASSWORD_MINIMUM, User
+from dmarcworks.api.limits import LoginTries, Tries, network
+from dmarcworks.catalogue.accounts import User
+from dmarcworks.catalogue.audit import Actor, act
+from dmarcworks.catalogue.logins import PASSWORD_MINIMUM
 from dmarcworks.dashboard.pages.route import GET, POST, Route
 from dmarcworks.dashboard.web import Site, Visit, inside
-from dmarcworks.errors import UsageError
+from dmarcworks.errors import BusyError, DmarcworksError, UsageError
+
+log = structlog.get_logger("dmarcworks.login")
+
+NAME_CHARACTERS = 320
+_BUSY_SECONDS = 5
 
 
 def routes(site: Site) -> list[Route]:
     """The pages of this module."""
     deps = site.deps
-    tries = Tries(deps.clock)
+    tries, links = LoginTries(deps.clock, deps.login_failures), Tries(deps.clock)
 
-    async def begin(user: User, target: str) -> Response:
-        secret = await deps.accounts.start_session(user.id)
+    async def begin(visit: Visit, user: User, by: str, target: str) -> Response:
+        act(Actor("user", user.email, visit.address))
+        secret = await deps.accounts.log_in(user, by, network(visit.address))
+        log.info("login", address=visit.address, user=cleaned(user.email), by=by)
         response = RedirectResponse(target, 303)
-        auth.set_session(response, secret, secure=site.secure)
+        auth.set_session(response, secret, secure=site.secure(visit))
         return response
 
-    async def too_many(visit: Visit, wait: float) -> Response:
-        response = await site.error(visit, 429)
-        response.headers["Retry-After"] = str(int(wait) + 1)
+    async def too_many(visit: Visit, name: str, wait: float) -> Response:
+        seconds = int(wait) + 1
+        log.warning("login refused", address=visit.address, user=cleaned(name), reason="too many failed log-ins")
+        response = await site.error(visit, 429, f"Too many failed log-ins. Try again in {seconds} seconds.")
+        response.headers["Retry-After"] = str(seconds)
         return response
+
+    def busy(visit: Visit, name: str, error: BusyError) -> Response:
+        log.warning("login refused", address=visit.address, user=cleaned(name), reason="too many at once")
+        text = f"{str(error)[:1].upper()}{str(error)[1:]}."
+        values = {"status": 503, "title": "Too many log-ins at once", "text": text, "problems_open": 0}
+        return HTMLResponse(site.render(visit, "error.html", **values), 503, {"Retry-After": str(_BUSY_SECONDS)})
 
     async def login(visit: Visit) -> Response:
         target = inside(visit.query("next", "/"))
@@ -39,28 +58,46 @@ def routes(site: Site) -> list[Route]:
         return await site.page(visit, "login.html", target=target, email="", wrong=False)
 
     async def check(visit: Visit) -> Response:
-        if wait := tries.take(visit.address):
-            return await too_many(visit, wait)
-        email = visit.form.get("email", "").strip()[:320]
-        target = inside(visit.form.get("next", "/"))
-        user = await deps.accounts.check_password(email, visit.form.get("password", ""))
+        name, target = visit.form.get("email", "").strip()[:NAME_CHARACTERS], inside(visit.form.get("next", "/"))
+        familiar = await deps.accounts.familiar(name, network(visit.address))
+        if wait := tries.take(visit.address, name, familiar=familiar):
+            return await too_many(visit, name, wait)
+        try:
+            user = await deps.accounts.check_password(name, visit.form.get("password", ""))
+        except DmarcworksError as error:
+            tries.give_back(visit.address, name, familiar=familiar)
+            if isinstance(error, BusyError):
+                return busy(visit, name, error)
+            raise
         if user is None:
-            return await site.page(visit, "login.html", 401, target=target, email=email, wrong=True)
-        tries.give_back(visit.address)
-        return await begin(user, target)
+            return await failed(visit, name, target)
+        tries.give_back(visit.address, name, familiar=familiar)
+        return await begin(visit, user, "password", target)
+
+    async def failed(visit: Visit, name: str, target: str) -> Response:
+        reason = "wrong name or password"
+        log.warning("login failed", address=visit.address, user=cleaned(name), reason=reason)
+        act(Actor("visitor", "", visit.address))
+        await deps.accounts.log_in_failed(cleaned(name), reason)
+        return await site.page(visit, "login.html", 401, target=target, email=name, wrong=True)
 
     async def link(visit: Visit) -> Response:
         return await site.page(visit, "link.html", secret=visit.request.path_params["secret"], used=False)
 
     async def redeem(visit: Visit) -> Response:
-        if wait := tries.take(visit.address):
-            return await too_many(visit, wait)
-        user = await deps.accounts.redeem(visit.request.path_params["secret"])
-        if user is None:
-            return await site.page(visit, "link.html", 410, secret="", used=True)
-        tries.give_back(visit.address)
-        # Whoever comes by a link has no password yet or forgot it.
-        return await begin(user, "/password")
+        secret = visit.request.path_params["secret"]
+        # Looked up first: nobody can guess a link, and tries for others from the same address must not stop a good one.
+        user = await deps.accounts.redeem(secret)
+        if user is not None:
+            deps.link_used(secret)
+            # Whoever comes by a link has no password yet or forgot it.
+            return await begin(visit, user, "link", "/password")
+        if wait := links.take(visit.address):
+            return await too_many(visit, "", wait)
+        act(Actor("visitor", "", visit.address))
+        reason = await deps.accounts.link_refused(secret)
+        log.warning("login failed", address=visit.address, user="", reason=f"{reason} link")
+        return await site.page(visit, "link.html", 410, secret="", used=True)
 
     async def password(visit: Visit) -> Response:
         return await site.page(visit, "password.html", least=PASSWORD_MINIMUM, wrong="")
@@ -72,15 +109,18 @@ def routes(site: Site) -> list[Route]:
             try:
                 await deps.accounts.set_password(visit.user.id, first)
                 # Every session ended with the old password, this one too: a new one begins.
-                return await begin(visit.user, "/")
+                return await begin(visit, visit.user, "new password", "/")
             except UsageError as error:
                 wrong = f"{str(error)[:1].upper()}{str(error)[1:]}."
+            except BusyError as error:
+                return busy(visit, visit.user.email, error)
         return await site.page(visit, "password.html", 400, least=PASSWORD_MINIMUM, wrong=wrong)
 
     async def logout(visit: Visit) -> Response:
         await deps.accounts.end_session(visit.secret)
+        log.info("logout", address=visit.address, user=cleaned(visit.user.email) if visit.user else "")
         response = RedirectResponse("/login", 303)
-        auth.clear_session(response, secure=site.secure)
+        auth.clear_session(response, secure=site.secure(visit))
         return response
 
     return [
@@ -92,3 +132,8 @@ def routes(site: Site) -> list[Route]:
         ("/password", POST, set_password, False),
         ("/logout", POST, logout, False),
     ]
+
+
+def cleaned(name: str) -> str:
+    """A name as it was typed, for logs: no control or invisible characters, and not long."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name[:NAME_CHARACTERS])

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
 from dmarcworks.analytics.schema import ASKED
+from dmarcworks.api.leaving import while_connected
 from dmarcworks.catalogue.queries import LOG_TEXT, NAME_LETTERS
 from dmarcworks.dashboard.pages.route import GET, POST, Route
 from dmarcworks.dashboard.pages.sql_examples import EXAMPLES
@@ -50,8 +51,8 @@ def routes(site: Site) -> list[Route]:
 
     async def ask(visit: Visit, text: str) -> Result:
         who = visit.user.email if visit.user else ""
-        answer = await deps.desk.ask(text, visit.account_id, who=who, source="page", format=FORMAT, forced=True)
-        return Result.of(answer.body)
+        asked = deps.desk.ask(text, visit.account_id, who=who, source="page", format=FORMAT, forced=True)
+        return Result.of((await while_connected(visit.request, asked)).body)
 
     async def show(visit: Visit) -> Response:
         wanted = visit.query("saved")

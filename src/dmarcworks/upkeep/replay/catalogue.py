@@ -21,15 +21,15 @@ from sqlalchemy import insert, select
 
 from dmarcworks.bindings.contracts import ObjectInfo
 from dmarcworks.catalogue import tables
-from dmarcworks.ingest.redaction import private
 from dmarcworks.ingest.report_rows import covers, new_report, read_inbox_key
 from dmarcworks.reports.model import FailureReport, Item
-from dmarcworks.reports.read import read_bytes, read_mail
 from dmarcworks.upkeep.backup.domain_objects import Noted, noted
 from dmarcworks.upkeep.context import Events, UpkeepContext, progress
 from dmarcworks.upkeep.verify.compare import Difference
 from dmarcworks.upkeep.verify.repair import mend
 from dmarcworks.workers import dmarc
+from dmarcworks.workers.read import FILE, Source
+from dmarcworks.workers.reading import each
 from dmarcworks.workers.runtime import Consumer
 
 __all__ = ["recatalogue"]
@@ -155,7 +155,7 @@ async def _attachment(house: UpkeepContext, info: ObjectInfo, domains: Mapping[s
     content = await house.stores.objects.get(info.key)
     if content is None:
         return 0
-    items = await asyncio.to_thread(_items, house, content, info.key.rsplit("/", 1)[-1])
+    items = await _items(house, content, info.key.rsplit("/", 1)[-1])
     placed = 0
     for item in items:
         owner = _owner(item, domains)
@@ -177,11 +177,10 @@ async def _attachment(house: UpkeepContext, info: ObjectInfo, domains: Mapping[s
     return placed or None
 
 
-def _items(house: UpkeepContext, content: bytes, name: str) -> tuple[Item, ...]:
-    reading = read_bytes(content, name, house.env.bounds)
+async def _items(house: UpkeepContext, content: bytes, name: str) -> tuple[Item, ...]:
+    ((reading, _),) = await each(house.env.reader, [Source(content, FILE, name)])
     if any(isinstance(item.report, FailureReport) for item in reading.items):
-        reading = read_mail(content, house.env.bounds)
-        reading, _ = private(content, reading, house.env.failure_originals, house.env.bounds)
+        ((reading, _),) = await each(house.env.reader, [Source(content)])
     return reading.items
 
 

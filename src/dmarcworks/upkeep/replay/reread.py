@@ -20,11 +20,11 @@ from dmarcworks.analytics.arrays import clamp
 from dmarcworks.analytics.rows import Placed, Report, summary
 from dmarcworks.analytics.tables import TABLES
 from dmarcworks.catalogue import tables
-from dmarcworks.ingest.redaction import private
 from dmarcworks.reports.days import day_of
 from dmarcworks.reports.model import FailureReport, Item, Reading
-from dmarcworks.reports.read import read_bytes, read_mail
 from dmarcworks.upkeep.context import UpkeepContext
+from dmarcworks.workers.read import FILE, Source
+from dmarcworks.workers.reading import each
 
 __all__ = [
     "Gone",
@@ -41,6 +41,7 @@ __all__ = [
 
 # What the catalogue says of a report and a later reader may say otherwise.
 Renewed: TypeAlias = dict[str, Any]
+_LARGE = 64 * 1024
 _BIGINT = (-(2**63), 2**63 - 1)
 
 
@@ -62,41 +63,42 @@ async def reread(house: UpkeepContext, row: Row[Any]) -> Item:
 
 
 async def reread_all(house: UpkeepContext, some: Sequence[Row[Any]]) -> list[tuple[Item | Gone, Renewed]]:
-    """Several reports at once, in one go of a thread: each as it is read now with what is renewed, or why not."""
+    """Several reports at once: each as it is read now with what is renewed, or why not."""
     contents = await asyncio.gather(*(house.stores.objects.get(row.object_key) for row in some))
+    found: dict[int, Item | Gone] = {}
+    sources: dict[int, list[Source]] = {}
+    for place, (row, content) in enumerate(zip(some, contents, strict=True)):
+        if content is None:
+            found[place] = Gone("the archived attachment is missing")
+        elif await _changed(content, row):
+            found[place] = Gone("the archived attachment has changed")
+        else:
+            # A failure report's archive is its mail, and in old ones the report alone.
+            mail = [Source(content)] if row.kind == FailureReport.kind else []
+            sources[place] = [*mail, Source(content, FILE, row.file_name)]
+    first = await each(house.env.reader, [those[0] for those in sources.values()])
+    for (place, those), done in zip(sources.items(), first, strict=True):
+        item, reading = _matching(done.reading, some[place]), done.reading
+        if item is None and len(those) > 1:
+            ((reading, _),) = await each(house.env.reader, those[1:])
+            item = _matching(reading, some[place])
+        found[place] = item or _unlike(reading)
 
-    def read() -> list[tuple[Item | Gone, Renewed]]:
-        found: list[tuple[Item | Gone, Renewed]] = []
-        for row, content in zip(some, contents, strict=True):
-            try:
-                if content is None:
-                    raise Gone("the archived attachment is missing")
-                item = _found(content, row, house)
-            except Gone as gone:
-                found.append((gone, {}))
-            else:
-                found.append((item, renewed(row, item)))
-        return found
+    def compared() -> list[tuple[Item | Gone, Renewed]]:
+        got = [(found[place], row) for place, row in enumerate(some)]
+        return [(one, {} if isinstance(one, Gone) else renewed(row, one)) for one, row in got]
 
-    return await asyncio.to_thread(read)
+    return await asyncio.to_thread(compared)
 
 
-def _found(content: bytes, row: Row[Any], house: UpkeepContext) -> Item:
-    if hashlib.sha256(content).hexdigest() != digest_of(row.object_key):
-        raise Gone("the archived attachment has changed")
-    bounds = house.env.bounds
-    if row.kind == FailureReport.kind:
-        reading = read_mail(content, bounds)
-        item = _matching(private(content, reading, house.env.failure_originals, bounds)[0], row)
-    else:
-        item = None
-    if item is None:
-        reading = read_bytes(content, row.file_name, bounds)
-        item = _matching(reading, row)
-    if item is None:
-        reasons = ", ".join(problem.reason for problem in reading.problems)
-        raise Gone(f"the archived attachment no longer reads as this report{': ' if reasons else ''}{reasons}")
-    return item
+async def _changed(content: bytes, row: Row[Any]) -> bool:
+    digest = await asyncio.to_thread(hashlib.sha256, content) if len(content) > _LARGE else hashlib.sha256(content)
+    return digest.hexdigest() != digest_of(row.object_key)
+
+
+def _unlike(reading: Reading) -> Gone:
+    reasons = ", ".join(problem.reason for problem in reading.problems)
+    return Gone(f"the archived attachment no longer reads as this report{': ' if reasons else ''}{reasons}")
 
 
 def _matching(reading: Reading, row: Row[Any]) -> Item | None:
@@ -117,10 +119,9 @@ async def original(house: UpkeepContext, row: Row[Any]) -> bytes | None:
     if raw is None:
         return None
 
+    ((reading, _),) = await each(house.env.reader, [Source(raw)])
+
     def look() -> bytes | None:
-        reading = read_mail(raw, house.env.bounds)
-        if any(isinstance(item.report, FailureReport) for item in reading.items):
-            reading, _ = private(raw, reading, house.env.failure_originals, house.env.bounds)
         wanted = digest_of(row.object_key)
         for item in reading.items:
             if hashlib.sha256(item.part.content).hexdigest() == wanted:

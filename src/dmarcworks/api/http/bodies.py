@@ -1,0 +1,122 @@
+"""Bodies of requests on their way in: each bounded, all together within a budget, and no trace of those who leave.
+
+An ASGI application before all others. The bound here is the largest that any address takes; most have a smaller one of
+their own and answer in their own words. A body counts from its first byte until its request is answered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dmarcworks.api.http.bounds import HttpBounds
+from dmarcworks.errors import BoundError, BusyError, DmarcworksError
+
+__all__ = ["MAILS", "Bodies"]
+
+# Addresses that take a whole mail; the largest body of all others.
+MAILS = frozenset({"/api/v1/reports", "/cdn-cgi/handler/email"})
+_OTHERS = 1 << 20
+# Over an address's own bound, so that it comes first.
+_ROOM = 1 << 17
+_RETRY_SECONDS = 5
+
+
+class Bodies:
+    """Passes requests on to `app`; `ended` is told why one was refused."""
+
+    def __init__(self, app: ASGIApp, bounds: HttpBounds, ended: Callable[[str], None]) -> None:
+        self._app, self._bounds, self._ended = app, bounds, ended
+        self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI entry."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        most = (self._bounds.mail_bytes if scope["path"] in MAILS else _OTHERS) + _ROOM
+        body = _Body(receive, send, most)
+        try:
+            body.announced(scope)
+            await self._app(scope, lambda: self._receive(body), body.send)
+        except ClientDisconnect:
+            pass
+        except DmarcworksError:
+            # Ours, raised where nobody made an answer of it; what the application did with it before is replaced.
+            if body.refused is None:
+                raise
+            await body.refuse()
+        finally:
+            self._held -= body.held
+            if body.refused is not None:
+                self._ended("size" if body.status == 413 else "bytes")
+
+    async def _receive(self, body: _Body) -> Message:
+        message = await body.receive()
+        if message["type"] == "http.request":
+            size = len(message.get("body", b""))
+            self._held += size
+            body.count(size)
+            if self._held > self._bounds.transfer_bytes:
+                body.fail(BusyError("the server has as many bytes of requests in hand as it may; try again"))
+        return message
+
+
+class _Body:
+    """One request's body, and the answer in its place when it is refused."""
+
+    def __init__(self, receive: Receive, send: Send, most: int) -> None:
+        self.receive, self._send, self._most = receive, send, most
+        self.held = 0
+        self.refused: DmarcworksError | None = None
+        self._started = self._replaced = False
+
+    @property
+    def status(self) -> int:
+        """The status that a refusal asks for."""
+        return 503 if isinstance(self.refused, BusyError) else 413
+
+    def announced(self, scope: Scope) -> None:
+        """Refuse what says itself that it is too large."""
+        for name, value in scope["headers"]:
+            if name == b"content-length" and int(value) > self._most:
+                self._too_large()
+
+    def count(self, size: int) -> None:
+        """So many bytes have come."""
+        self.held += size
+        if self.held > self._most:
+            self._too_large()
+
+    def fail(self, error: DmarcworksError) -> None:
+        """Refuse the request."""
+        self.refused = error
+        raise error
+
+    def _too_large(self) -> None:
+        self.fail(BoundError(f"the body is larger than {self._most} bytes"))
+
+    async def send(self, message: Message) -> None:
+        """Pass the answer on, unless the request was refused and the answer says something else."""
+        if message["type"] == "http.response.start":
+            self._replaced = self.refused is not None and message["status"] not in (self.status, 400)
+            if self._replaced:
+                await self.refuse()
+            self._started = True
+        if not self._replaced:
+            await self._send(message)
+
+    async def refuse(self) -> None:
+        """The answer to a refused request."""
+        if self._started:
+            return
+        self._started = self._replaced = True
+        text = json.dumps({"errors": [{"message": str(self.refused)}]}).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(text))]
+        if self.status == 503:
+            headers.append((b"retry-after", b"%d" % _RETRY_SECONDS))
+        await self._send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": text})

@@ -1,0 +1,142 @@
+"""uvicorn inside our event loop, on a socket that is bound before anything starts, behind our own `Door`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Callable, Generator
+from typing import cast
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from dmarcworks.api.http.accept import Door
+from dmarcworks.api.http.admission import Admission
+from dmarcworks.api.http.bodies import Bodies
+from dmarcworks.api.http.bounds import HttpBounds
+from dmarcworks.api.http.connection import Connection
+from dmarcworks.errors import SettingsError
+
+__all__ = ["Web"]
+
+
+class Web:
+    """The HTTP server of one address. `start`, `ready`, then `stop`.
+
+    `ended` is called with the reason whenever a connection is refused or ended, or a body refused.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        setting: str,
+        bounds: HttpBounds,
+        *,
+        admission: Admission | None = None,
+        ended: Callable[[str], None] = lambda why: None,
+    ) -> None:
+        try:
+            listener = _listen(host, port)
+        except OSError as error:
+            raise SettingsError(f"HTTP cannot listen on {host}:{port}: {error.strerror}; see {setting}") from None
+        self._bounds, self._ended = bounds, ended
+        self._listeners = [listener]
+        host = f"[{host}]" if ":" in host else host
+        address, port = listener.getsockname()[:2]
+        self.url = f"http://{host}:{port}"
+        self.commands = self._loopback(ipaddress.ip_address(address), port)
+        admission = admission or Admission(bounds.connections, bounds.connections_per_address)
+        self._door = Door(self._listeners, bounds, admission, ended)
+        self._server: _Server | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def _loopback(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> str:
+        """A loopback address where commands on this machine reach us, of a socket of its own where needed."""
+        if address.is_loopback:
+            return self.url
+        if address.is_unspecified:
+            return f"http://{'127.0.0.1' if address.version == 4 else '[::1]'}:{port}"
+        self._listeners.append(_listen("127.0.0.1", 0))
+        return f"http://127.0.0.1:{self._listeners[-1].getsockname()[1]}"
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open."""
+        return self._door.total
+
+    def start(self, app: ASGIApp) -> None:
+        """Begin to serve."""
+        config = uvicorn.Config(
+            Bodies(app, self._bounds, self._ended),
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            # What strangers send that is no HTTP is counted, not logged.
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=self._bounds.idle_seconds,
+            timeout_graceful_shutdown=1,
+            h11_max_incomplete_event_size=self._bounds.header_bytes,
+        )
+        self._server = _Server(config, self._door)
+        self._task = asyncio.create_task(self._server.serve(), name="http")
+
+    async def ready(self) -> None:
+        """Wait until it answers."""
+        while self._server is not None and self._task is not None and not self._server.started:
+            if self._task.done():
+                self._task.result()
+            await asyncio.sleep(0.01)
+
+    async def stop(self, grace: float) -> None:
+        """Stop accepting and close what is open within `grace` seconds."""
+        if self._server is not None and self._task is not None:
+            self._server.should_exit = True
+            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+                await asyncio.wait_for(self._task, grace)
+        for listener in self._listeners:
+            listener.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server with our door instead of its sockets; signals are the whole process's business."""
+
+    def __init__(self, config: uvicorn.Config, door: Door) -> None:
+        super().__init__(config)
+        self._door = door
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave the signals to who runs us."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the door."""
+        await self.lifespan.startup()
+        self.servers = [cast(asyncio.base_events.Server, self._door)]
+        self._door.open(lambda: Connection(self.config, self.server_state, self.lifespan.state, self._door))
+        self.started = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second."""
+        self._door.check()
+        return await super().on_tick(counter)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,138 @@
+"""Messages that take long, worked on apart from their batch: the batch ends without them and its neighbours go on.
+
+Each is prepared (read, in a child process) beside everything else, and then worked on in this process as a batch of one
+is: apart from all others when an earlier delivery of it never ended. Their leases are renewed as long as they are here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+import structlog
+
+from dmarcworks.bindings.contracts import Leases
+from dmarcworks.errors import DmarcworksError, StoreError
+from dmarcworks.ingest.batching import BatchScheduler
+
+__all__ = ["Aside", "Asides"]
+
+log = structlog.get_logger("dmarcworks.worker")
+
+# More wait in the queue: what is here is in memory, by its queue item.
+_MOST = 1000
+_AGAIN_SECONDS = 1.0
+
+
+class Aside(Protocol):
+    """A message of a batch, as far as this module needs it."""
+
+    id: int
+    failures: int
+    outcome: str | None
+
+    def ack(self) -> None:
+        """Done."""
+
+    def retry(self, error: str = "", *, temporary: bool = False) -> None:
+        """Again later."""
+
+
+class Asides:
+    """What one consumer works on apart. `begun` is called with each message; `settle` reports to the queue what came of
+    it, and raises `StoreError` when it cannot."""
+
+    def __init__(
+        self,
+        leases: Leases | None,
+        lease: float,
+        turns: BatchScheduler,
+        begun: Callable[[Any], None],
+        settle: Callable[[Any], Awaitable[None]],
+    ) -> None:
+        self._leases, self._lease, self._turns, self._begun, self._settle = leases, lease, turns, begun, settle
+        self._working: dict[asyncio.Task[None], Aside] = {}
+        self._renewing: asyncio.Task[None] | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether no further message may be set aside now."""
+        return len(self._working) >= _MOST
+
+    def begin(
+        self, message: Aside, prepare: Callable[[], Awaitable[Any]], work: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        """Prepare and work on it in a task of its own, then settle it."""
+        self._begun(message)
+        task = asyncio.create_task(self._one(message, prepare, work), name=f"aside {message.id}")
+        self._working[task] = message
+        task.add_done_callback(self._working.pop)
+        if self._leases is not None and self._renewing is None:
+            self._renewing = asyncio.create_task(self._renew(self._leases), name="leases of what is aside")
+
+    async def _one(
+        self, message: Aside, prepare: Callable[[], Awaitable[Any]], work: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        error, temporary = "", False
+        try:
+            prepared = await prepare()
+            async with self._turn(message):
+                await work(prepared)
+        except DmarcworksError as raised:
+            error, temporary = str(raised), raised.temporary
+        # As in a batch: one item's failure must not stop the others; it is tried again, then kept as dead.
+        except Exception as raised:
+            log.exception("mail failed", id=message.id)
+            error = repr(raised)
+        if error:
+            message.outcome = None
+            message.retry(error, temporary=temporary)
+        message.ack()
+        while True:
+            try:
+                await self._settle(message)
+                return
+            except StoreError as raised:
+                log.warning("queue waits for a store", error=str(raised))
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+    @asynccontextmanager
+    async def _turn(self, message: Aside) -> AsyncIterator[None]:
+        if message.failures:
+            async with self._turns.receiving:
+                await self._turns.alone()
+                yield
+            return
+        self._turns.begin()
+        try:
+            yield
+        finally:
+            self._turns.end()
+
+    async def _renew(self, leases: Leases) -> None:
+        while True:
+            await asyncio.sleep(self._lease / 3)
+            ids = [message.id for message in self._working.values()]
+            # A store that is unavailable now may be there for the next renewal, in time.
+            with contextlib.suppress(StoreError):
+                await leases.renew(ids, lease=self._lease)
+
+    async def finish(self, seconds: float) -> None:
+        """Wait so long for what is worked on, then end the rest and give it back at once."""
+        if self._working and seconds > 0:
+            await asyncio.wait(self._working, timeout=seconds)
+        left = dict(self._working)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        if self._renewing is not None:
+            self._renewing.cancel()
+            self._renewing = None
+        for message in left.values():
+            message.outcome = None
+            message.retry("handed back: the process was stopped", temporary=True)
+            with contextlib.suppress(StoreError):
+                await self._settle(message)
