@@ -16,7 +16,7 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from dmarcworks.api.rest import Check
-from dmarcworks.bindings.contracts import Queue, QueueStats
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Queue, QueueStats
 from dmarcworks.catalogue.problems import Problems
 from dmarcworks.errors import DmarcworksError
 from dmarcworks.process.metrics import Metrics
@@ -31,13 +31,12 @@ def router(
     queue: Queue,
     problems: Problems,
     outbound: Callable[[], Awaitable[int]] | None = None,
-    workers: Callable[[], Awaitable[Mapping[str, QueueStats]]] | None = None,
     *,
     timeout: float = 3.0,
 ) -> APIRouter:
     """The route; `checks` by the store's name, `timeout` in seconds for each question.
 
-    `outbound` counts what waits for the relay, `workers` tells the queues of users' workers.
+    `outbound` counts what waits for the relay.
     """
     routes = APIRouter()
 
@@ -46,13 +45,13 @@ def router(
         answers = await asyncio.gather(*(_up(check) for check in checks.values()))
         for name, up in zip(checks, answers, strict=True):
             metrics.store_up.labels(name).set(up)
-        stats = await _asked(queue.stats)
-        metrics.waiting(metrics.queue, None if stats is None else _states([stats]))
-        metrics.queue_age.set(_known(None if stats is None else stats.oldest_age))
+        queues = await _asked(queue.stats)
+        own = None if queues is None else queues.get(SYSTEM_QUEUE, QueueStats(0, 0, 0, 0))
+        metrics.waiting(metrics.queue, None if own is None else _states([own]))
+        metrics.queue_age.set(_known(None if own is None else own.oldest_age))
         metrics.problems.set(_known(await _asked(problems.count)))
-        if workers is not None:
-            queues = await _asked(workers)
-            metrics.waiting(metrics.worker_queue, None if queues is None else _states(queues.values()))
+        others = [stats for name, stats in (queues or {}).items() if name != SYSTEM_QUEUE]
+        metrics.waiting(metrics.worker_queue, None if queues is None else _states(others))
         if outbound is not None:
             metrics.outbound.set(_known(await _asked(outbound)))
         return Response(metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})

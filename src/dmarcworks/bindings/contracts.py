@@ -140,7 +140,7 @@ class Settlement:
     """What became of a delivery: done; or failed with `error`, to be delivered again after `delay` seconds.
 
     `dead` gives the message up: it moves to the queue `dead_letters`, or stays as a dead letter when that is empty.
-    A delivery that does not `count` uses up no try (a store was unavailable, the consumer stops).
+    A delivery that does not `count` was no try (a store was unavailable, the consumer stops).
     """
 
     message: LeasedMessage
@@ -219,15 +219,6 @@ class Leases(Protocol):
     async def release(self, queue: str) -> int:
         """End every lease of the queue now, for one who knows that whoever held them is dead; how many. They come as
         those whose lease ran out."""
-
-
-@runtime_checkable
-class Leases(Protocol):
-    """For who works on a message longer than its lease."""
-
-    async def renew(self, ids: Sequence[int], *, lease: float) -> None:
-        """Let the leases of these messages end in `lease` seconds from now; of one that is not leased nothing
-        changes."""
 
 
 @runtime_checkable

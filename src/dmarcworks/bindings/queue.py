@@ -284,9 +284,8 @@ def _again(settlement: Settlement, now: float) -> dict[str, Any]:
     """The columns of a message whose delivery failed."""
     values: dict[str, Any] = {"ready": now + max(settlement.delay, 0.0), "leased": None}
     values["error"] = settlement.error or None
-    if not settlement.counts:
-        return values
-    values["failures"] = table.c.failures + 1
+    if settlement.counts:
+        values["failures"] = table.c.failures + 1
     if settlement.dead and settlement.dead_letters:
         # There it is a new message that nobody has tried.
         return values | {"queue": settlement.dead_letters, "ready": now, "attempts": 0, "failures": 0, "lost": 0}

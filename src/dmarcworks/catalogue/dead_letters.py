@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dmarcworks.bindings.contracts import QueueStats
-from dmarcworks.bindings.worker_queue import Dead, WorkerQueues
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE, DeadLetter, DeadLetters, Queue, QueueStats
 from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.audit import Audit
 from dmarcworks.errors import NotFoundError
@@ -25,43 +24,45 @@ _Act = Callable[[str, int | None], Awaitable[int]]
 class Letters:
     """`account_id` of a change: whose audit log it stands in beside the system's own; None for a command."""
 
-    queues: WorkerQueues
+    queue: Queue
+    dead_letters: DeadLetters
     audit: Audit
 
     async def stats(self) -> Mapping[str, QueueStats]:
         """The queues that hold something, by name."""
-        return await self.queues.stats()
+        stats = await self.queue.stats()
+        return {name: counted for name, counted in stats.items() if name != SYSTEM_QUEUE}
 
     async def dead(
         self, queue: str = "", *, limit: int = 100, before: tuple[float, int] | None = None
-    ) -> Sequence[Dead]:
-        """What was given up, of one queue or all, newest first, at most 1,000; `before` as in `WorkerQueues.dead`."""
-        return await self.queues.dead(queue, limit=limit, before=before)
+    ) -> Sequence[DeadLetter]:
+        """What was given up, of one queue or all, newest first, at most 1,000; `before` as in `DeadLetters.dead`."""
+        return await self.dead_letters.dead(queue, limit=limit, before=before)
 
-    async def one(self, message_id: int) -> Dead:
+    async def one(self, message_id: int) -> DeadLetter:
         """The one with this number; `NotFoundError` when it is none, or none any more."""
-        found = await self.queues.dead(message_id=message_id) if 0 < message_id <= _LARGEST_ID else ()
+        found = await self.dead_letters.dead(message_id=message_id) if 0 < message_id <= _LARGEST_ID else ()
         if not found:
             raise _gone(message_id)
         return found[0]
 
-    async def retry(self, message_id: int, *, account_id: str | None = None) -> Dead:
+    async def retry(self, message_id: int, *, account_id: str | None = None) -> DeadLetter:
         """Deliver one again with all its tries; what it was. `NotFoundError` as for `one`."""
-        return await self._one_by("retry", self.queues.requeue, message_id, account_id)
+        return await self._one_by("retry", self.dead_letters.requeue, message_id, account_id)
 
     async def retry_all(self, queue: str = "", *, account_id: str | None = None) -> int:
         """Deliver all of the queue, or of all queues, again with all their tries; how many there were."""
-        return await self._all_by("retry", self.queues.requeue, queue, account_id)
+        return await self._all_by("retry", self.dead_letters.requeue, queue, account_id)
 
-    async def discard(self, message_id: int, *, account_id: str | None = None) -> Dead:
+    async def discard(self, message_id: int, *, account_id: str | None = None) -> DeadLetter:
         """Remove one for good; what it was. `NotFoundError` as for `one`."""
-        return await self._one_by("discard", self.queues.discard, message_id, account_id)
+        return await self._one_by("discard", self.dead_letters.discard, message_id, account_id)
 
     async def discard_all(self, queue: str = "", *, account_id: str | None = None) -> int:
         """Remove all of the queue, or of all queues, for good; how many there were."""
-        return await self._all_by("discard", self.queues.discard, queue, account_id)
+        return await self._all_by("discard", self.dead_letters.discard, queue, account_id)
 
-    async def _one_by(self, action: str, act: _Act, message_id: int, account_id: str | None) -> Dead:
+    async def _one_by(self, action: str, act: _Act, message_id: int, account_id: str | None) -> DeadLetter:
         found = await self.one(message_id)
         if not await act("", message_id):
             raise _gone(message_id)
@@ -82,7 +83,7 @@ def _gone(message_id: int) -> NotFoundError:
     return NotFoundError(f"no message {message_id} was given up, or somebody has seen to it already")
 
 
-def excerpt(letter: Dead, characters: int) -> tuple[str, bool]:
+def excerpt(letter: DeadLetter, characters: int) -> tuple[str, bool]:
     """The beginning of a body for a person, and whether more follows; of bytes only how many they are."""
     if letter.type == "bytes":
         return f"{len(letter.body):,} bytes", False

@@ -18,7 +18,7 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dmarcworks.bindings.contracts import Queue
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Queue
 from dmarcworks.catalogue.stores import Stores, opened
 from dmarcworks.cli import demo_data
 from dmarcworks.errors import UsageError
@@ -157,8 +157,8 @@ def send(
 async def _drained(queue: Queue) -> None:
     """Wait until every mail is read and published."""
     while True:
-        stats = await queue.stats()
-        if not stats.ready + stats.delayed + stats.leased:
+        stats = (await queue.stats()).get(SYSTEM_QUEUE)
+        if stats is None or not stats.ready + stats.delayed + stats.leased:
             return
         await asyncio.sleep(0.1)
 

@@ -26,7 +26,7 @@ from dmarcworks.sources.files import SourceFile, members
 from dmarcworks.sources.sorting import Left, Parcel, sort
 from dmarcworks.wiring.server import opened_analytics
 from dmarcworks.wiring.smtp import environment, reading_bounds
-from dmarcworks.workers import dmarc, runtime
+from dmarcworks.workers.system import consumer_of
 
 __all__ = ["Counts", "Progress", "run"]
 
@@ -141,13 +141,7 @@ async def _reader(settings: Settings, stores: Stores) -> AsyncIterator[Callable[
         yield wait
         return
     async with opened_analytics(settings) as analytics:
-        consumer = runtime.Consumer(
-            dmarc,
-            environment(settings, stores, analytics),
-            batch=settings.queue_batch,
-            lease=settings.queue_lease_seconds,
-            max_retries=settings.queue_max_retries,
-        )
+        consumer = consumer_of(environment(settings, stores, analytics), settings)
 
         async def work() -> None:
             if not await consumer.once():

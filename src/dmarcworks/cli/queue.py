@@ -10,8 +10,7 @@ from typing import Any
 
 import typer
 
-from dmarcworks.bindings.contracts import QueueStats
-from dmarcworks.bindings.worker_queue import Dead, WorkerQueues
+from dmarcworks.bindings.contracts import DeadLetter, QueueStats
 from dmarcworks.catalogue.dead_letters import Letters, excerpt
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import print_json, print_table, with_stores
@@ -60,14 +59,14 @@ def dead(
 ) -> None:
     """List what was given up, newest first."""
 
-    async def work(stores: Stores, _: Settings) -> list[Dead]:
+    async def work(stores: Stores, _: Settings) -> list[DeadLetter]:
         return list(await _letters(stores).dead(queue, limit=limit))
 
     letters = with_stores(work)
     if as_json:
         print_json([_document(letter) for letter in letters])
         return
-    rows = [(one.id, one.queue, one.died, one.attempts, one.error, _excerpt(one)) for one in letters]
+    rows = [(one.id, one.queue, one.died, one.failures, one.error, _excerpt(one)) for one in letters]
     print_table(["id", "queue", "given up", "tries", "error", "body"], rows, "Nothing was given up.")
 
 
@@ -79,7 +78,7 @@ def show(
 ) -> None:
     """Show one message that was given up, with its whole body."""
 
-    async def work(stores: Stores, _: Settings) -> Dead:
+    async def work(stores: Stores, _: Settings) -> DeadLetter:
         return await _letters(stores).one(message_id)
 
     letter = with_stores(work)
@@ -143,7 +142,7 @@ def discard(
 
 
 def _letters(stores: Stores) -> Letters:
-    return Letters(WorkerQueues(stores.database), stores.audit)
+    return Letters(stores.queue, stores.letters, stores.audit)
 
 
 def _one_or_all(message_id: int, every: bool, queue: str) -> None:
@@ -153,14 +152,14 @@ def _one_or_all(message_id: int, every: bool, queue: str) -> None:
         raise UsageError("--queue goes with --all")
 
 
-def _document(letter: Dead) -> dict[str, Any]:
+def _document(letter: DeadLetter) -> dict[str, Any]:
     """A letter for machines: the body as it was sent, bytes in base64."""
     body = decode(letter.type, letter.body)
     shown = base64.b64encode(body).decode() if isinstance(body, bytes) else body
     return {**asdict(letter), "body": shown}
 
 
-def _excerpt(letter: Dead) -> str:
+def _excerpt(letter: DeadLetter) -> str:
     """The beginning of a body in one line."""
     text, more = excerpt(letter, _SHOWN)
     return f"{text}…" if more else text

@@ -55,7 +55,7 @@ class ReportAuthenticator:
     async def prove(self, mails: Sequence[Mail]) -> None:
         """Find out, note it, and apply the mode."""
         # What was uploaded or imported came by no conversation whose other end could be asked about.
-        asked = [mail for mail in mails if mail.raw and mail.reading.items and "helo" in mail.body]
+        asked = [mail for mail in mails if mail.raw and mail.reading.items and mail.item.helo is not None]
         if not asked or self.mode == OFF:
             return
         found = [UNKNOWN] * len(asked) if self.clock() < self._paused else await self._all(asked)
@@ -73,10 +73,11 @@ class ReportAuthenticator:
         if found.temporary:
             if self.mode == ACCEPT:
                 return None
-            if self.now() - mail.message.sent < self.wait:
-                delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(mail.message.attempts - 1, 20))
+            if self.now() - mail.message.timestamp < self.wait:
+                delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(mail.message.deliveries - 1, 20))
                 delay *= 0.5 + random.random() / 2  # noqa: S311 - jitter, no secret
-                mail.message.retry("DNS gives no answer about this mail", temporary=True, delay=delay)
+                mail.waits = True
+                mail.message.retry(error="DNS gives no answer about this mail", temporary=True, delay_seconds=delay)
                 return None
             hours = self.wait / timedelta(hours=1)
             self._keep_apart(mail, f"DNS gave no answer about this mail ({_claimed(found)}) for {hours:g} hours.")
@@ -89,7 +90,7 @@ class ReportAuthenticator:
                 self._not_genuine(mail, found)
         detail: dict[str, object] = {"from": found.from_domain, "mail_from": found.spf_domain, "policy": found.policy}
         detail["signatures"] = [asdict(signature) for signature in found.signatures]
-        return AuthenticityRow(mail.body["mail_id"], found.spf, found.dkim, found.dmarc, found.arc, detail)
+        return AuthenticityRow(mail.item.mail_id, found.spf, found.dkim, found.dmarc, found.arc, detail)
 
     async def _all(self, mails: Sequence[Mail]) -> list[Authenticity]:
         """Of each mail, side by side. Reporters take turns, so that one with many mails does not come before others;
@@ -97,7 +98,7 @@ class ReportAuthenticator:
         turns: dict[tuple[str, str], int] = {}
         order: list[tuple[int, int]] = []
         for place, mail in enumerate(mails):
-            reporter = (mail.body["sender"].rpartition("@")[2], mail.body["peer"])
+            reporter = (mail.item.sender.rpartition("@")[2], mail.item.peer)
             turns[reporter] = turns.get(reporter, 0) + 1
             order.append((turns[reporter], place))
         found = [UNKNOWN] * len(mails)
@@ -132,8 +133,8 @@ class ReportAuthenticator:
 
 
 def _asked(mail: Mail) -> MailToCheck:
-    body = mail.body
-    return MailToCheck(raw=mail.raw, peer=body["peer"], helo=body.get("helo", ""), sender=body["sender"])
+    item = mail.item
+    return MailToCheck(raw=mail.raw, peer=item.peer, helo=item.helo or "", sender=item.sender)
 
 
 def _claimed(found: Authenticity) -> str:

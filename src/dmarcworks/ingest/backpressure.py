@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from dmarcworks.bindings.contracts import Queue
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Queue, QueueStats
 from dmarcworks.errors import StoreError
 
 __all__ = ["FULL", "Backpressure", "InboxState", "never_full"]
@@ -38,6 +38,9 @@ class InboxState:
 async def never_full() -> str:
     """No bound."""
     return ""
+
+
+_EMPTY = QueueStats(0, 0, 0, 0)
 
 
 class Backpressure:
@@ -78,7 +81,7 @@ class Backpressure:
 
     async def look(self) -> InboxState:
         """The figures as they are now; `StoreError` when the queue does not answer."""
-        stats = await self._queue.stats()
+        stats = (await self._queue.stats()).get(SYSTEM_QUEUE, _EMPTY)
         waiting = stats.ready + stats.delayed + stats.leased
         free = await asyncio.to_thread(self._free)
         full = ""

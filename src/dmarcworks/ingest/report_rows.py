@@ -7,12 +7,11 @@ domain than its address is for is "foreign": kept, and counted nowhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from dmarcworks.catalogue.arrivals import NewReport
+from dmarcworks.ingest.item import MailItem
 from dmarcworks.reports.model import Item
 from dmarcworks.reports.summary import summary
 
@@ -20,17 +19,15 @@ _INBOX = re.compile(r"inbox/.*/([0-9a-f]{32})\.([0-9a-f]{32})\.([0-9]{1,16})\.em
 _UNSAFE = re.compile(r"[^A-Za-z0-9._!@+=,-]+")
 
 
-def new_report(
-    item: Item, body: Mapping[str, Any], received: datetime, object_key: str, *, quarantined: bool = False
-) -> NewReport:
+def new_report(item: Item, mail: MailItem, object_key: str, *, quarantined: bool = False) -> NewReport:
     """The catalogue's row of a report; `state` says whether it is counted."""
     report = item.report
-    short = summary(report, received=received, digest=item.digest)
+    short = summary(report, received=mail.received_at, digest=item.digest)
     # A report that names no domain is about the one that its address is for.
-    counted = all(covers(body["domain"], domain) for domain in short.domains)
+    counted = all(covers(mail.domain, domain) for domain in short.domains)
     return NewReport(
-        account_id=body["account_id"],
-        domain_id=body["domain_id"],
+        account_id=mail.account_id,
+        domain_id=mail.domain_id,
         kind=report.kind,
         org_name=short.org_name,
         org_email=short.org_email,
@@ -38,23 +35,25 @@ def new_report(
         report_id=short.report_id,
         begin=short.begin,
         end=short.end,
-        received=received,
+        received=mail.received_at,
         records=short.records,
         messages=short.messages,
         content=item.digest,
         object_key=object_key,
         file_name=item.part.name,
-        mail_id=body["mail_id"],
+        mail_id=mail.mail_id,
         where=item.part.where,
         state="foreign" if not counted else "quarantined" if quarantined else "counted",
         warnings=[{"code": w.code, "where": w.where, "detail": w.detail} for w in report.warnings],
     )
 
 
-def foreign(item: Item, body: Mapping[str, Any], received: datetime) -> str:
+def foreign(item: Item, mail: MailItem) -> str:
     """The sentence of the problem that a report about another domain is."""
-    domain = body["domain"]
-    about = [name for name in summary(item.report, received=received, digest="").domains if not covers(domain, name)]
+    domain = mail.domain
+    about = [
+        name for name in summary(item.report, received=mail.received_at, digest="").domains if not covers(domain, name)
+    ]
     return f"The report is about {about[0] or 'no domain'}, its address is for {domain}. It is kept and not counted."
 
 

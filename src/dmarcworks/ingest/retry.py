@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.problems import ProblemRow, Retried
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.errors import ConflictError, DmarcworksError, NotFoundError
+from dmarcworks.ingest.accept import accept
+from dmarcworks.ingest.item import MailItem
 from dmarcworks.ingest.report_rows import covers
 
 __all__ = ["Mending", "adopt", "adopt_all", "adoptable", "discard", "retry", "retry_all", "right_domain"]
@@ -51,7 +54,7 @@ async def discard(stores: Stores, problem: ProblemRow, by: str) -> None:
     """Let the problem go: its row stays as "discarded" with who and when, its raw mail stays, its dead letter goes."""
     await stores.problems.discard(problem, by)
     if problem.letter is not None:
-        await stores.letters.discard(problem.letter)
+        await stores.letters.discard(SYSTEM_QUEUE, problem.letter)
 
 
 async def right_domain(stores: Stores, problem: ProblemRow) -> Domain | None:
@@ -120,29 +123,30 @@ async def _queue(stores: Stores, problem: ProblemRow, by: str, adopted: Mapping[
     if raw is None:
         raise NotFoundError(f"the raw mail {problem.object_key} is gone from the object store")
     mail = await stores.arrivals.mail(problem.account_id, problem.mail_id)
-    body = {
-        "mail_id": problem.mail_id,
-        "object_key": problem.object_key,
-        "account_id": problem.account_id,
-        "domain_id": problem.domain_id,
-        "domain": domain.name,
-        "recipient": mail.recipient if mail else domain.rua,
-        "sender": mail.sender if mail else "",
-        "peer": mail.peer if mail else "",
-        "received": (mail.received if mail else problem.created).timestamp(),
-        "size": raw.size,
-        "sha256": mail.sha256 if mail else None,
-        "again": True,
-    }
+    item = MailItem(
+        mail_id=problem.mail_id,
+        object_key=problem.object_key,
+        account_id=problem.account_id,
+        domain_id=problem.domain_id,
+        domain=domain.name,
+        recipient=mail.recipient if mail else domain.rua,
+        received=(mail.received if mail else problem.created).timestamp(),
+        size=raw.size,
+        sha256=mail.sha256 if mail else None,
+        sender=mail.sender if mail else "",
+        peer=mail.peer if mail else "",
+        again=True,
+        adopt=dict(adopted),
+    )
     # Said before it is sent: the reader may be done with it before this goes on.
     await stores.problems.retrying(problem, by, action)
     try:
-        await stores.queue.send(body | ({"adopt": dict(adopted)} if adopted else {}))
+        await accept(item, None, objects=stores.objects, queue=stores.queue)
     except DmarcworksError:
         await stores.problems.reopen_mail(problem.mail_id)
         raise
     if problem.letter is not None:
-        await stores.letters.discard(problem.letter)
+        await stores.letters.discard(SYSTEM_QUEUE, problem.letter)
 
 
 class Mending:

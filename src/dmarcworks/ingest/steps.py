@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -20,10 +20,11 @@ import structlog
 from dmarcworks.analytics import schema
 from dmarcworks.analytics.rows import Placed, row_count, table_of, tables_of
 from dmarcworks.catalogue.arrivals import MailRow, NewReport, ReportRow
+from dmarcworks.ingest.environment import Delivery, Env
+from dmarcworks.ingest.item import MailItem
 from dmarcworks.ingest.report_rows import foreign, new_report, safe_name
 from dmarcworks.process import failpoints
 from dmarcworks.reports.model import Item, Problem, Reading
-from dmarcworks.workers.runtime import BatchMessage, Env
 
 __all__ = ["MISSING", "PUBLISH_ROWS", "Mail", "archive", "finish", "note", "publish", "side_by_side"]
 
@@ -39,8 +40,8 @@ MISSING = Reading((), (Problem("raw_missing", "mail", "The raw mail is gone from
 class Mail:
     """A mail on its way: `instead` takes the raw mail's place (`private`), `noted` is a row per report."""
 
-    message: BatchMessage
-    received: datetime
+    message: Delivery
+    item: MailItem
     reading: Reading
     instead: bytes | None = None
     started: float = field(default_factory=time.perf_counter)
@@ -52,11 +53,13 @@ class Mail:
     raw: bytes = b""
     proof: str = ""
     quarantined: bool = False
+    # Whether it goes back into the queue before its next step.
+    waits: bool = False
 
     @property
-    def body(self) -> Mapping[str, Any]:
-        """The queue item."""
-        return self.message.body
+    def received(self) -> datetime:
+        """When the mail came, UTC."""
+        return self.item.received_at
 
     @property
     def outcome(self) -> str:
@@ -106,21 +109,19 @@ async def note(mails: Sequence[Mail], env: Env) -> None:
     """A row in the catalogue for every report, and a problem for whatever was not read or is not counted."""
     reports: list[NewReport] = []
     for mail in mails:
-        body = mail.body
         pairs = zip(mail.reading.items, mail.keys, strict=True)
         # What a person has adopted is counted, whatever its mail is.
-        apart = mail.quarantined and not body.get("adopt")
-        reports += [new_report(item, body, mail.received, key, quarantined=apart) for item, key in pairs]
-        if body.get("adopt"):
-            await env.arrivals.adopt(body["account_id"], body["adopt"])
+        apart = mail.quarantined and not mail.item.adopt
+        reports += [new_report(item, mail.item, key, quarantined=apart) for item, key in pairs]
+        if mail.item.adopt:
+            await env.arrivals.adopt(mail.item.account_id, mail.item.adopt)
     recorded = await env.arrivals.record_reports(reports)
     failpoints.hit("report.recorded")
     told = iter(zip(reports, recorded, strict=True))
     for mail in mails:
-        body = mail.body
-        if body.get("again"):
+        if mail.item.again:
             # A person asked for another try: what is still wrong is noted anew below.
-            await env.problems.close_mail(body["mail_id"])
+            await env.problems.close_mail(mail.item.mail_id)
         mail.noted, mail.outcomes = [], {}
         problems: list[tuple[Problem, str | None]] = [(problem, None) for problem in mail.reading.problems]
         for item in mail.reading.items:
@@ -130,18 +131,18 @@ async def note(mails: Sequence[Mail], env: Env) -> None:
             outcome = found.outcome if state == "counted" else state
             mail.outcomes[outcome] = mail.outcomes.get(outcome, 0) + 1
             if state == "foreign":
-                problem = Problem("other_domain", item.part.where, foreign(item, body, mail.received))
+                problem = Problem("other_domain", item.part.where, foreign(item, mail.item))
                 problems.append((problem, found.row.key))
         mail.problems = len(problems)
         for problem, report_key in problems:
             await env.problems.add(
-                account_id=body["account_id"],
-                domain_id=body["domain_id"],
-                mail_id=body["mail_id"],
+                account_id=mail.item.account_id,
+                domain_id=mail.item.domain_id,
+                mail_id=mail.item.mail_id,
                 reason=problem.reason,
                 where=problem.where,
                 detail=problem.detail,
-                object_key=body["object_key"],
+                object_key=mail.item.object_key,
                 file_name=problem.where.rsplit(" > ", 1)[-1] if " > " in problem.where else "",
                 report_key=report_key,
             )
@@ -154,12 +155,12 @@ async def publish(mails: Sequence[Mail], env: Env, *, check: bool = False) -> No
     names = await _names(mails, env)
     for mail in mails:
         # Only what was on its way before can be in Analytics already.
-        before = check or mail.message.attempts > 1 or bool(mail.body.get("again"))
+        before = check or mail.message.deliveries > 1 or mail.item.again
         for item, row in zip(mail.reading.items, mail.noted, strict=True):
             if row.published or row.key in reports:
                 continue
-            reports[row.key] = _placed(item, row, names.get(row.domain_id, mail.body["domain"]), mail.proof)
-            if before or row.mail_id != mail.body["mail_id"]:
+            reports[row.key] = _placed(item, row, names.get(row.domain_id, mail.item.domain), mail.proof)
+            if before or row.mail_id != mail.item.mail_id:
                 suspects.setdefault(table_of(item.report), []).append(row)
     keys = list(reports)
     for table, rows in suspects.items():
@@ -181,7 +182,7 @@ async def publish(mails: Sequence[Mail], env: Env, *, check: bool = False) -> No
 
 async def _names(mails: Sequence[Mail], env: Env) -> dict[str, str]:
     """Of reports that belong to another domain of the account than the one their mail came to."""
-    others = {row.domain_id for mail in mails for row in mail.noted if row.domain_id != mail.body["domain_id"]}
+    others = {row.domain_id for mail in mails for row in mail.noted if row.domain_id != mail.item.domain_id}
     return await env.arrivals.domain_names(sorted(others)) if others else {}
 
 
@@ -214,7 +215,7 @@ async def finish(mails: Sequence[Mail], env: Env) -> None:
     """The mails' own rows in the catalogue, then the acknowledgements."""
     for mail in mails:
         if mail.instead is not None:
-            await env.objects.put(mail.body["object_key"], mail.instead)
+            await env.objects.put(mail.item.object_key, mail.instead)
     await env.arrivals.record_mails([_row(mail) for mail in mails if mail.reading is not MISSING])
     for mail in mails:
         mail.message.ack()
@@ -224,8 +225,8 @@ async def finish(mails: Sequence[Mail], env: Env) -> None:
             env.metrics.read(len(mail.noted), records, seconds)
         log.info(
             "mail read",
-            id=mail.body["mail_id"],
-            recipient=mail.body["recipient"],
+            id=mail.item.mail_id,
+            recipient=mail.item.recipient,
             outcome=mail.outcome,
             reports=len(mail.noted),
             records=records,
@@ -236,19 +237,18 @@ async def finish(mails: Sequence[Mail], env: Env) -> None:
 
 
 def _row(mail: Mail) -> MailRow:
-    body = mail.body
     return MailRow(
-        id=body["mail_id"],
-        account_id=body["account_id"],
-        domain_id=body["domain_id"],
-        recipient=body["recipient"],
-        sender=body["sender"],
-        peer=body["peer"],
+        id=mail.item.mail_id,
+        account_id=mail.item.account_id,
+        domain_id=mail.item.domain_id,
+        recipient=mail.item.recipient,
+        sender=mail.item.sender,
+        peer=mail.item.peer,
         received=mail.received,
-        size=body["size"],
-        object_key=body["object_key"],
+        size=mail.item.size,
+        object_key=mail.item.object_key,
         outcome=mail.outcome,
         reports=len(mail.noted),
         problems=mail.problems,
-        sha256=body.get("sha256") if mail.instead is None else hashlib.sha256(mail.instead).hexdigest(),
+        sha256=mail.item.sha256 if mail.instead is None else hashlib.sha256(mail.instead).hexdigest(),
     )

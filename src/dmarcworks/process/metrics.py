@@ -71,6 +71,13 @@ class Metrics:
         self.queue_age = Gauge(
             "dmarcworks_queue_oldest_seconds", "Age of the oldest mail that waits to be read.", registry=registry
         )
+        self.ingest_steps = Histogram(
+            "dmarcworks_ingest_step_seconds",
+            "Seconds of each step of ingest, by step and outcome; a step takes several mails together.",
+            ["step", "outcome"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self.worker_queue = Gauge(
             "dmarcworks_worker_queue_messages",
             "Messages in the queues of users' workers by state; dead ones wait for a person.",
@@ -120,6 +127,10 @@ class Metrics:
             gauge.labels(name).set(limit)
         connections = Gauge("dmarcworks_http_connections", "Open HTTP connections.", registry=self.registry)
         connections.set_function(open_connections)
+
+    def step(self, name: str, outcome: str, seconds: float) -> None:
+        """A step of ingest ended with this outcome after so many seconds."""
+        self.ingest_steps.labels(name, outcome).observe(seconds)
 
     def read(self, reports: int, records: int, seconds: float) -> None:
         """A mail was read to the end, with so many reports and records in it."""

@@ -26,7 +26,7 @@ from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing import rules
 from dmarcworks.routing.smtp import STORE_AWAY, Peer
 from dmarcworks.workers.message import Message, Post, SentMail
-from dmarcworks.workers.runtime import ACCEPTED, TRY_LATER, Delivered
+from dmarcworks.workers.outcome import ACCEPTED, TRY_LATER, Delivered
 
 log = structlog.get_logger("dmarcworks.routing")
 

@@ -7,21 +7,21 @@ A job is an async generator of events, JSON objects: `progress` (step, done, tot
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from sqlalchemy import select
 
-from dmarcworks.bindings.contracts import Analytics
-from dmarcworks.bindings.tables import queue
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Analytics
+from dmarcworks.bindings.tables import queue_messages
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.errors import NotFoundError
+from dmarcworks.ingest.environment import Env
+from dmarcworks.ingest.item import MailItem
 from dmarcworks.settings import Settings
 from dmarcworks.upkeep.replay.publishing_gate import PublishingGate
-from dmarcworks.workers.runtime import Env
 
 __all__ = ["Event", "Events", "UpkeepContext", "progress"]
 
@@ -53,16 +53,12 @@ class UpkeepContext:
             raise NotFoundError(f"there is no domain {name}; `dmarcworks domain list` names them")
         return found
 
-    async def waiting(self) -> Sequence[Mapping[str, Any]]:
-        """The queue's items that are still to be worked, as they were sent."""
-        statement = select(queue.c.body).where(queue.c.dead.is_(None))
+    async def waiting(self) -> Sequence[MailItem]:
+        """The queued mails that are still to be read."""
+        table = queue_messages
+        bodies = select(table.c.body).where(table.c.queue == SYSTEM_QUEUE, table.c.dead.is_(None))
         async with self.stores.database.read() as connection:
-            return [_body(text) for text in (await connection.execute(statement)).scalars()]
-
-
-def _body(text: str) -> Mapping[str, Any]:
-    body: Mapping[str, Any] = json.loads(text)
-    return body
+            return [MailItem.from_json(body) for body in (await connection.execute(bodies)).scalars()]
 
 
 def progress(step: str, done: int, total: int) -> Event:

@@ -14,7 +14,6 @@ from dmarcworks.api.compat import zones
 from dmarcworks.api.limits import Limits
 from dmarcworks.api.rest import PREFIX, RestDeps, api
 from dmarcworks.bindings.contracts import Analytics
-from dmarcworks.bindings.worker_queue import WorkerQueues
 from dmarcworks.catalogue.dead_letters import Letters, operates
 from dmarcworks.catalogue.idempotency import Idempotency
 from dmarcworks.catalogue.listing import Listing
@@ -48,7 +47,7 @@ def rest_deps(
         questions=Questions(analytics),
         take=Intake(stores, settings.mail_bytes, full).take,
         mend=Mending(stores),
-        letters=Letters(WorkerQueues(stores.database), stores.audit),
+        letters=Letters(stores.queue, stores.letters, stores.audit),
         operates=partial(operates, stores.accounts, settings.operator_account),
         hostname=settings.hostname.lower(),
         public_url=public_url,

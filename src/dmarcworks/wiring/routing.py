@@ -11,12 +11,12 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
 from dmarcworks.bindings.contracts import KV
-from dmarcworks.bindings.worker_queue import WorkerQueues
 from dmarcworks.catalogue.destinations import Destination
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.enrich.authenticity import Authenticity, MailToCheck
@@ -24,7 +24,7 @@ from dmarcworks.enrich.checking import Checker
 from dmarcworks.enrich.examine import RESULTS, TARGET
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.ingest.authentication import OFF, ReportAuthenticator
-from dmarcworks.process.clock import clock
+from dmarcworks.ingest.environment import Env, Prove
 from dmarcworks.process.isolated import IsolatedPool
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.delivery.deliverer import Check, Deliverer
@@ -35,14 +35,13 @@ from dmarcworks.routing.router import Gate, Router, WorkerHandle
 from dmarcworks.routing.rules import DMARC_WORKER
 from dmarcworks.settings import Settings
 from dmarcworks.workers import dmarc, load
-from dmarcworks.workers.bound import BoundWorker
+from dmarcworks.workers.consumer import Consumer
 from dmarcworks.workers.environment import environment
-from dmarcworks.workers.feed import Feed
 from dmarcworks.workers.isolated import IsolatedWorker
 from dmarcworks.workers.message import Message
 from dmarcworks.workers.point_writer import PointWriter
 from dmarcworks.workers.points import DataPoints
-from dmarcworks.workers.runtime import Env, Prove
+from dmarcworks.workers.system import dmarc_worker
 
 _GATE_SECONDS = 1.0
 # Processes for the checks of strangers' mail, and processor seconds that one step of a check may take; a mail of 25 MB
@@ -52,6 +51,8 @@ _CHECKERS, _CHECK_SECONDS = 2, 10.0
 # change the verdict.
 _NICE, _PATIENCE = 5, 1.0
 _GATES = 10_000
+# Beyond a handler's own time: what a batch may take to be settled before it counts as lost.
+_LEASE_MARGIN = 30.0
 _SRS_KEY = "routing:srs"
 
 
@@ -64,18 +65,17 @@ async def routing(
     With `feed` the workers' queues are consumed too.
     """
     async with AsyncExitStack() as stack:
-        hands: dict[str, WorkerHandle] = {DMARC_WORKER: BoundWorker(dmarc, env, seconds=settings.worker_seconds)}
+        hands: dict[str, WorkerHandle] = {DMARC_WORKER: dmarc_worker(env, settings.worker_seconds)}
         points = DataPoints()
         writer = PointWriter(points, env.analytics)
         writer.start()
         stack.push_async_callback(writer.stop)
-        queues = WorkerQueues(stores.database, clock)
-        workers, feeds = user_workers(settings, stores, points, queues)
+        workers, consumers = user_workers(settings, stores, points)
         for worker in workers:
             hands[worker.name] = worker
             stack.callback(worker.close)
         if feed:
-            await stack.enter_async_context(fed(feeds))
+            await stack.enter_async_context(consuming(consumers))
         activity = stores.mailroom.activity
         activity.start(days=settings.activity_days)
         stack.push_async_callback(activity.stop)
@@ -96,38 +96,37 @@ async def routing(
         )
 
 
-def user_workers(
-    settings: Settings, stores: Stores, points: DataPoints, queues: WorkerQueues
-) -> tuple[list[IsolatedWorker], list[Feed]]:
+def user_workers(settings: Settings, stores: Stores, points: DataPoints) -> tuple[list[IsolatedWorker], list[Consumer]]:
     """The user's own workers, imported now, and what feeds those with a queue; `SettingsError` names a bad one."""
     named = load.parse_workers(settings.workers, DMARC_WORKER)
     bindings = load.parse_bindings(settings.worker_bindings, named)
     feeding = load.parse_queues(settings.worker_queues, named)
     modules = {name: load.load(name, where) for name, where in named.items()}
-    consuming = {name for name, module in modules.items() if hasattr(module, "queue")}
-    load.check_queues(consuming, bindings, feeding)
+    with_queue = {name for name, module in modules.items() if hasattr(module, "queue")}
+    load.check_queues(with_queue, bindings, feeding)
 
     def made(name: str) -> Any:
-        consumes = name in consuming
+        consumes = name in with_queue
         return lambda loop, owner: environment(
-            name, bindings[name], stores.kv, stores.objects, points, queues, consumes, loop, owner
+            name, bindings[name], stores.kv, stores.objects, points, stores.queue, consumes, loop, owner
         )
 
     seconds = settings.worker_seconds
     workers = [IsolatedWorker(name, module, made(name), seconds=seconds) for name, module in modules.items()]
-    feeds = [Feed(one, queues, feeding[one.name], seconds=seconds) for one in workers if one.consumes]
-    return workers, feeds
+    policies = {name: replace(policy, lease=seconds + _LEASE_MARGIN) for name, policy in feeding.items()}
+    consumers = [Consumer(one, stores.queue, policies[one.name]) for one in workers if one.consumes]
+    return workers, consumers
 
 
 @asynccontextmanager
-async def fed(feeds: Sequence[Feed]) -> AsyncIterator[None]:
+async def consuming(consumers: Sequence[Consumer]) -> AsyncIterator[None]:
     """Workers are fed from their queues while it is open."""
-    for one in feeds:
+    for one in consumers:
         one.start()
     try:
         yield
     finally:
-        await asyncio.gather(*(one.stop() for one in feeds))
+        await asyncio.gather(*(one.stop() for one in consumers))
 
 
 async def deliverer(settings: Settings, stores: Stores, metrics: Metrics, checker: Checker) -> Deliverer | None:

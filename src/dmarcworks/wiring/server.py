@@ -36,8 +36,7 @@ from dmarcworks.api.sql import route as sql_api
 from dmarcworks.api.sql.service import QueryService
 from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.absent import AbsentAnalytics
-from dmarcworks.bindings.contracts import Analytics, QueryBounds
-from dmarcworks.bindings.worker_queue import WorkerQueues
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Analytics, QueryBounds
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.logins import LOGIN_LINK_SECONDS
 from dmarcworks.catalogue.review import review
@@ -60,7 +59,7 @@ from dmarcworks.upkeep.scheduler import daily
 from dmarcworks.wiring import mail_api, rest_api
 from dmarcworks.wiring.routing import link_sender, proving, routing, worker_names
 from dmarcworks.wiring.smtp import certificate, environment, front, inbox, isolated_reader
-from dmarcworks.workers import dmarc, runtime
+from dmarcworks.workers.system import consumer_of
 
 log = structlog.get_logger("dmarcworks.wiring.server")
 
@@ -167,10 +166,9 @@ def _watching(
     checks = {"database": stores.database.ping, "objects": stores.objects.ping}
     if not isinstance(analytics, AbsentAnalytics):
         checks["analytics"] = analytics.ping
-    letters = WorkerQueues(stores.database).stats
     return [
         rest.router(checks, waiting.told, shown.told if shown else None),
-        metrics_api.router(metrics, checks, stores.queue, stores.problems, stores.mailroom.outbound.count, letters),
+        metrics_api.router(metrics, checks, stores.queue, stores.problems, stores.mailroom.outbound.count),
     ]
 
 
@@ -246,19 +244,8 @@ async def serve(
         house = UpkeepContext(settings, stores, env, gate)
         await stores.accounts.open_gates()
         await review(stores.database, stores.mailroom.routes)
-        turns = BatchScheduler()
-        consumers = [
-            runtime.Consumer(
-                dmarc,
-                env,
-                batch=settings.queue_batch,
-                lease=settings.queue_lease_seconds,
-                max_retries=settings.queue_max_retries,
-                turns=turns,
-                helps=helps,
-            )
-            for helps in (False, True)
-        ]
+        scheduler = BatchScheduler()
+        consumers = [consumer_of(env, settings, scheduler=scheduler, helps=helps) for helps in (False, True)]
         if "worker" in roles:
             await stack.enter_async_context(daily(house))
         listener = shown = None
@@ -301,7 +288,7 @@ async def serve(
                     first_login.remove()
                 login = await stores.accounts.first_user()
             if "worker" in roles:
-                if settings.alone and (ended := await stores.queue.release()):
+                if settings.alone and (ended := await stores.leases.release(SYSTEM_QUEUE)):
                     log.info("taken over from a process that died", mails=ended)
                 for consumer in consumers:
                     consumer.start()

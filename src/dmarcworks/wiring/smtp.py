@@ -14,6 +14,8 @@ from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.errors import SettingsError
 from dmarcworks.ingest.backpressure import FULL, Backpressure, never_full
+from dmarcworks.ingest.environment import Env, Prove
+from dmarcworks.ingest.reading import Isolated, Reader
 from dmarcworks.process.clock import clock
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.reports.bounds import Bounds
@@ -28,8 +30,6 @@ from dmarcworks.routing.smtp import (
 )
 from dmarcworks.routing.smtp.processes import Processes
 from dmarcworks.settings import Settings
-from dmarcworks.workers import runtime
-from dmarcworks.workers.reading import Isolated, Reader
 
 
 def inbox(settings: Settings, stores: Stores) -> Backpressure:
@@ -74,11 +74,11 @@ def environment(
     stores: Stores,
     analytics: Analytics,
     metrics: Metrics | None = None,
-    prove: runtime.Prove | None = None,
+    prove: Prove | None = None,
     reader: Reader | None = None,
-) -> runtime.Env:
+) -> Env:
     """What the worker sees; without a `reader` mails are read in threads of this process."""
-    return runtime.Env(
+    return Env(
         kv=stores.kv,
         objects=stores.objects,
         queue=stores.queue,

@@ -14,9 +14,10 @@ from typing import Any, Protocol
 
 import structlog
 
-from dmarcworks.bindings.contracts import Leases
+from dmarcworks.bindings.contracts import LeasedMessage, Leases
 from dmarcworks.errors import DmarcworksError, StoreError
 from dmarcworks.ingest.batching import BatchScheduler
+from dmarcworks.workers.batch import Decision
 
 __all__ = ["Aside", "Asides"]
 
@@ -30,14 +31,15 @@ _AGAIN_SECONDS = 1.0
 class Aside(Protocol):
     """A message of a batch, as far as this module needs it."""
 
-    id: int
+    id: str
+    leased: LeasedMessage
     failures: int
-    outcome: str | None
+    decision: Decision | None
 
     def ack(self) -> None:
         """Done."""
 
-    def retry(self, error: str = "", *, temporary: bool = False) -> None:
+    def retry(self, *, delay_seconds: float | None = None, error: str = "", temporary: bool = False) -> None:
         """Again later."""
 
 
@@ -88,8 +90,8 @@ class Asides:
             log.exception("mail failed", id=message.id)
             error = repr(raised)
         if error:
-            message.outcome = None
-            message.retry(error, temporary=temporary)
+            message.decision = None
+            message.retry(error=error, temporary=temporary)
         message.ack()
         while True:
             try:
@@ -115,10 +117,10 @@ class Asides:
     async def _renew(self, leases: Leases) -> None:
         while True:
             await asyncio.sleep(self._lease / 3)
-            ids = [message.id for message in self._working.values()]
+            leased = [message.leased for message in self._working.values()]
             # A store that is unavailable now may be there for the next renewal, in time.
             with contextlib.suppress(StoreError):
-                await leases.renew(ids, lease=self._lease)
+                await leases.renew(leased, lease=self._lease)
 
     async def finish(self, seconds: float) -> None:
         """Wait so long for what is worked on, then end the rest and give it back at once."""
@@ -132,7 +134,7 @@ class Asides:
             self._renewing.cancel()
             self._renewing = None
         for message in left.values():
-            message.outcome = None
-            message.retry("handed back: the process was stopped", temporary=True)
+            message.decision = None
+            message.retry(error="handed back: the process was stopped", temporary=True)
             with contextlib.suppress(StoreError):
                 await self._settle(message)

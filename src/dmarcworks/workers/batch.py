@@ -1,94 +1,139 @@
-"""What a worker's `queue(batch, env, ctx)` sees, and what bytes its messages are.
+"""What a worker's `queue(batch, env, ctx)` receives, and how the bodies of its messages are encoded.
 
 Per message the first call of `ack` and `retry` wins and beats the batch's; of `ack_all` and `retry_all` the first wins.
-What nobody said a word of is done when the handler returned, and tried again when it raised (PLATFORM §5).
+Messages that are neither acknowledged nor retried are done when the handler returned, and retried when it raised.
 """
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
-from dmarcworks.bindings.contracts import QUEUE_BODY_BYTES
-from dmarcworks.bindings.worker_queue import LONGEST_DELAY, Leased, Sent
+from dmarcworks.bindings.contracts import QUEUE_BODY_BYTES, QUEUE_LONGEST_DELAY, LeasedMessage, OutgoingMessage
 from dmarcworks.errors import BoundError, UsageError
+
+__all__ = ["TYPES", "Apart", "Batch", "BatchMessage", "Decision", "checked_delay", "decode", "encode"]
 
 TYPES = ("json", "text", "bytes")
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """What was said of a message: done, or again after `delay` seconds (None: the queue's own pause)."""
+class Decision:
+    """What becomes of a message: done, or delivered again after `delay` seconds (None: the queue's own pause).
+
+    A `temporary` failure (a store or DNS was unavailable) does not count as a try.
+    """
 
     done: bool
     delay: float | None = None
+    error: str = ""
+    temporary: bool = False
 
 
-class _Said:
-    """Holds the first word."""
+class Apart(Protocol):
+    """Works on messages apart from their batch (`workers.aside`)."""
 
-    def __init__(self) -> None:
-        self.word: Word | None = None
+    @property
+    def full(self) -> bool:
+        """Whether no further message may be set aside now."""
 
-    def _ack(self) -> None:
-        self.word = self.word or Word(True)
-
-    def _retry(self, delay_seconds: float | None) -> None:
-        delay = None if delay_seconds is None else checked_delay(delay_seconds)
-        self.word = self.word or Word(False, delay)
+    def begin(
+        self, message: Any, prepare: Callable[[], Awaitable[Any]], work: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        """Prepare and work on it in a task of its own, then settle it."""
 
 
-class QueueMessage(_Said):
-    """A message; `attempts` counts this delivery too, `timestamp` is when it was sent."""
+class BatchMessage:
+    """A message. `attempts` counts this try too, `timestamp` is when it was sent.
 
-    def __init__(self, leased: Leased) -> None:
-        super().__init__()
+    `failures` are the earlier tries that failed or never ended; `deliveries` counts those as well that did not count as
+    tries.
+    """
+
+    def __init__(self, leased: LeasedMessage, apart: Apart | None = None) -> None:
+        self.leased = leased
         self.id = str(leased.id)
         self.timestamp: datetime = leased.sent
         self.body: Any = decode(leased.type, leased.body)
-        self.attempts = leased.attempts
+        self.failures = leased.failures
+        self.attempts = leased.failures + 1
+        self.deliveries = leased.deliveries
+        self.decision: Decision | None = None
+        self.set_aside = False
+        # Given up without a further try.
+        self.spent = False
+        self._apart = apart
 
     def ack(self) -> None:
         """Done, also when the handler raises later."""
-        self._ack()
+        self.decision = self.decision or Decision(True)
 
-    def retry(self, *, delay_seconds: float | None = None) -> None:
-        """Again, after so many seconds (0 to 43,200) or the queue's own pause."""
-        self._retry(delay_seconds)
+    def retry(self, *, delay_seconds: float | None = None, error: str = "", temporary: bool = False) -> None:
+        """Deliver it again, after so many seconds (0 to 43,200) or the queue's own pause.
+
+        `error` is kept with the message. `temporary`: this delivery does not count as a try.
+        """
+        delay = None if delay_seconds is None else checked_delay(delay_seconds)
+        self.decision = self.decision or Decision(False, delay, error, temporary)
+
+    def give_up(self, error: str) -> None:
+        """Its tries are used up by deliveries that never ended: it is dead-lettered without a further one."""
+        self.spent, self.attempts = True, self.failures
+        self.retry(error=error)
+
+    def aside(self, prepare: Callable[[BatchMessage], Awaitable[Any]], work: Callable[[Any], Awaitable[None]]) -> bool:
+        """Work on it apart from its batch, which ends without it; False where nobody does that.
+
+        `prepare` runs beside everything else, with a message of its own that is acknowledged or retried apart from the
+        batch; `work` then gets what it returned, as for a batch of this message.
+        """
+        if self._apart is None:
+            return False
+        if self._apart.full:
+            self.retry(error="many mails wait to be read by themselves", temporary=True)
+        elif self.decision is None and not self.set_aside:
+            own = copy.copy(self)
+            self.set_aside = True
+            self._apart.begin(own, lambda: prepare(own), work)
+        return True
 
 
-class Batch(_Said):
+class Batch:
     """Messages of one queue that are delivered together, oldest first."""
 
-    def __init__(self, queue: str, messages: Sequence[QueueMessage]) -> None:
-        super().__init__()
+    def __init__(self, queue: str, messages: Sequence[BatchMessage]) -> None:
         self.queue = queue
         self.messages = tuple(messages)
+        self._decision: Decision | None = None
 
     def ack_all(self) -> None:
-        """Every message that nothing was said of is done."""
-        self._ack()
+        """Every message that is not decided by itself is done."""
+        self._decision = self._decision or Decision(True)
 
     def retry_all(self, *, delay_seconds: float | None = None) -> None:
-        """Every message that nothing was said of comes again."""
-        self._retry(delay_seconds)
+        """Every message that is not decided by itself is delivered again."""
+        delay = None if delay_seconds is None else checked_delay(delay_seconds)
+        self._decision = self._decision or Decision(False, delay)
 
-    def outcome(self, message: QueueMessage, *, raised: bool) -> Word:
-        """What becomes of a message of this batch."""
-        return message.word or self.word or Word(not raised)
+    def decide(self, failed: Decision | None) -> None:
+        """Decide every message that is left: as the batch says, else done, or as `failed` when the handler raised."""
+        for message in self.messages:
+            if not message.set_aside:
+                message.decision = message.decision or self._decision or failed or Decision(True)
 
 
 def checked_delay(seconds: float) -> float:
     """The delay, when it is one: 0 to 43,200 seconds (12 hours)."""
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds <= LONGEST_DELAY:
-        raise UsageError(f"a delay is 0 to {LONGEST_DELAY:g} seconds, not {seconds!r}")
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds <= QUEUE_LONGEST_DELAY:
+        raise UsageError(f"a delay is 0 to {QUEUE_LONGEST_DELAY:g} seconds, not {seconds!r}")
     return float(seconds)
 
 
-def encode(body: Any, content_type: str, delay_seconds: float) -> Sent:
+def encode(body: Any, content_type: str, delay_seconds: float) -> OutgoingMessage:
     """A message to send; `UsageError` for a body that is not of its type, `BoundError` over 128,000 bytes."""
     delay = checked_delay(delay_seconds)
     if content_type == "json":
@@ -106,7 +151,7 @@ def encode(body: Any, content_type: str, delay_seconds: float) -> Sent:
         raise UsageError(f"content_type is one of {', '.join(TYPES)}, not {content_type!r}")
     if len(data) > QUEUE_BODY_BYTES:
         raise BoundError(f"a queue message may have {QUEUE_BODY_BYTES} bytes, this one has {len(data)}")
-    return Sent(content_type, data, delay)
+    return OutgoingMessage(content_type, data, delay)
 
 
 def decode(content_type: str, data: bytes) -> Any:

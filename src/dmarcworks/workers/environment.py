@@ -14,8 +14,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-from dmarcworks.bindings.contracts import KV, QUEUE_BATCH, KVPage, ObjectInfo, Objects
-from dmarcworks.bindings.worker_queue import BATCH_BYTES, WorkerQueues
+from dmarcworks.bindings.contracts import KV, QUEUE_BATCH, QUEUE_BATCH_BYTES, KVPage, ObjectInfo, Objects, Queue
 from dmarcworks.errors import BoundError, UsageError
 from dmarcworks.workers.batch import encode
 from dmarcworks.workers.bridge import across
@@ -109,7 +108,7 @@ class AnalyticsBinding:
 class QueueBinding:
     """A worker's queue, to send to: durable when `send` returns."""
 
-    def __init__(self, queues: WorkerQueues, queue: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, queues: Queue, queue: str, loop: asyncio.AbstractEventLoop) -> None:
         self._queues, self._queue, self._loop = queues, queue, loop
 
     async def send(self, body: Any, *, content_type: str = "json", delay_seconds: float = 0) -> None:
@@ -130,8 +129,8 @@ class QueueBinding:
             if len(found) > QUEUE_BATCH:
                 raise BoundError(f"a batch may have {QUEUE_BATCH} messages")
         size = sum(len(one.body) for one in found)
-        if size > BATCH_BYTES:
-            raise BoundError(f"a batch may have {BATCH_BYTES} bytes, this one has {size}")
+        if size > QUEUE_BATCH_BYTES:
+            raise BoundError(f"a batch may have {QUEUE_BATCH_BYTES} bytes, this one has {size}")
         await across(self._loop, self._queues.send(self._queue, found))
 
 
@@ -141,7 +140,7 @@ def environment(
     kv: KV,
     objects: Objects,
     points: DataPoints,
-    queues: WorkerQueues,
+    queues: Queue,
     consumes: bool,
     loop: asyncio.AbstractEventLoop,
     owner: DataPointOwner,

@@ -19,12 +19,12 @@ import structlog
 
 from dmarcworks.errors import DmarcworksError, RefusedError
 from dmarcworks.process.interrupt import ThreadInterrupt, interrupt
-from dmarcworks.workers.batch import Batch
+from dmarcworks.workers.batch import Batch, BatchMessage
 from dmarcworks.workers.bridge import AcrossPost
 from dmarcworks.workers.context import Context
 from dmarcworks.workers.message import Message
+from dmarcworks.workers.outcome import ACCEPTED, TRY_LATER, Delivered, OutOfServiceError, WorkerError
 from dmarcworks.workers.points import DataPointOwner
-from dmarcworks.workers.runtime import ACCEPTED, TRY_LATER, Delivered
 
 log = structlog.get_logger("dmarcworks.worker")
 
@@ -34,14 +34,6 @@ Result = TypeVar("Result")
 # Made once per call with the server's loop, in which the bindings live, and whose data points it writes.
 MakeEnv = Callable[[asyncio.AbstractEventLoop, DataPointOwner], Any]
 _NOBODY = DataPointOwner()
-
-
-class WorkerError(Exception):
-    """A worker did not come to an end; the text says how."""
-
-
-class OutOfServiceError(WorkerError):
-    """A worker blocked so often that it gets no thread any more."""
 
 
 class IsolatedWorker:
@@ -124,6 +116,9 @@ class IsolatedWorker:
         word = "" if failed is None else str(failed)
         log.info("batch", worker=self.name, messages=len(batch.messages), error=word or None, ms=took)
         return failed
+
+    async def dead(self, message: BatchMessage, error: str) -> None:
+        """A message is about to be dead-lettered: it stays in the queue, or moves, and a line in the log names it."""
 
     async def _run(self, make: Callable[[], Awaitable[Result]]) -> Result:
         """Run a coroutine in the worker's own loop, within its time."""

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from dmarcworks.errors import SettingsError
-from dmarcworks.workers.feed import Feeding
+from dmarcworks.workers.consumer import QueuePolicy
 
 SETTING = "DMARCWORKS_WORKERS"
 BINDINGS = "DMARCWORKS_WORKER_BINDINGS"
@@ -58,9 +58,9 @@ def parse_bindings(text: str, workers: Mapping[str, str]) -> dict[str, dict[str,
     return found
 
 
-def parse_queues(text: str, workers: Mapping[str, str]) -> dict[str, Feeding]:
+def parse_queues(text: str, workers: Mapping[str, str]) -> dict[str, QueuePolicy]:
     """Worker → how its queue is consumed."""
-    found = {name: Feeding() for name in workers}
+    found = {name: QueuePolicy() for name in workers}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         match = _FEEDING.fullmatch(entry)
         if match is None or match[1] not in found or match[2] not in (*_BOUNDS, "dead_letter_queue"):
@@ -83,7 +83,7 @@ def parse_queues(text: str, workers: Mapping[str, str]) -> dict[str, Feeding]:
 def check_queues(
     consuming: Collection[str],
     bindings: Mapping[str, Mapping[str, tuple[str, str | None]]],
-    feeding: Mapping[str, Feeding],
+    feeding: Mapping[str, QueuePolicy],
 ) -> None:
     """Every queue that is named has a consumer: what is sent to it must not wait for ever."""
     for worker, named in bindings.items():
@@ -91,7 +91,7 @@ def check_queues(
             if kind == "queue" and (queue or worker) not in consuming:
                 raise SettingsError(f"{BINDINGS}: {worker}.{name}: no worker {queue or worker!r} has a `queue` handler")
     for worker, options in feeding.items():
-        if options != Feeding() and worker not in consuming:
+        if options != QueuePolicy() and worker not in consuming:
             raise SettingsError(f"{QUEUES}: worker {worker!r} has no `queue` handler")
         if options.dead_letter_queue and options.dead_letter_queue not in consuming:
             raise SettingsError(f"{QUEUES}: {worker}: no worker {options.dead_letter_queue!r} has a `queue` handler")

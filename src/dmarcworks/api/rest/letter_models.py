@@ -8,8 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from dmarcworks.api.rest.examples import WHEN
-from dmarcworks.bindings.contracts import QueueStats
-from dmarcworks.bindings.worker_queue import Dead
+from dmarcworks.bindings.contracts import DeadLetter, QueueStats
 
 
 class QueueOut(BaseModel):
@@ -48,14 +47,14 @@ class DeadOut(BaseModel):
     died: datetime = Field(description="When it was given up.", examples=[WHEN])
 
     @classmethod
-    def of(cls, letter: Dead) -> DeadOut:
+    def of(cls, letter: DeadLetter) -> DeadOut:
         """From the queue."""
         return cls(
             id=letter.id,
             queue=letter.queue,
             type=letter.type,  # type: ignore[arg-type]  # checked where it was sent
             size=len(letter.body),
-            attempts=letter.attempts,
+            attempts=letter.failures,
             error=letter.error,
             sent=letter.sent,
             died=letter.died,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from starlette.responses import RedirectResponse, Response
 
-from dmarcworks.bindings.worker_queue import Dead
+from dmarcworks.bindings.contracts import DeadLetter
 from dmarcworks.catalogue.dead_letters import excerpt
 from dmarcworks.dashboard.pages.route import GET, POST, Route
 from dmarcworks.dashboard.web import Handler, Site, Visit, url
@@ -19,7 +19,7 @@ QUEUE_NAME = 64
 EXCERPT, WHOLE = 160, 16_000
 
 
-def _beginning(letter: Dead) -> str:
+def _beginning(letter: DeadLetter) -> str:
     text, more = excerpt(letter, EXCERPT)
     return f"{text}…" if more else text
 

@@ -21,16 +21,18 @@ from sqlalchemy import insert, select
 
 from dmarcworks.bindings.contracts import ObjectInfo
 from dmarcworks.catalogue import tables
+from dmarcworks.ingest.accept import accept, new_item
+from dmarcworks.ingest.item import Gate
+from dmarcworks.ingest.read_source import FILE, Source
+from dmarcworks.ingest.reading import each
 from dmarcworks.ingest.report_rows import covers, new_report, read_inbox_key
 from dmarcworks.reports.model import FailureReport, Item
+from dmarcworks.reports.summary import summary
 from dmarcworks.upkeep.backup.domain_objects import Noted, noted
 from dmarcworks.upkeep.context import Events, UpkeepContext, progress
 from dmarcworks.upkeep.verify.compare import Difference
 from dmarcworks.upkeep.verify.repair import mend
-from dmarcworks.workers import dmarc
-from dmarcworks.workers.read import FILE, Source
-from dmarcworks.workers.reading import each
-from dmarcworks.workers.runtime import Consumer
+from dmarcworks.workers.system import consumer_of
 
 __all__ = ["recatalogue"]
 
@@ -45,7 +47,7 @@ async def recatalogue(house: UpkeepContext) -> Events:
     added = await _domains(house, domains)
     yield progress("domains", len(domains), len(domains))
     mails = reports = unplaced = seen = 0
-    waiting = {str(body.get("mail_id")) for body in await house.waiting()}
+    waiting = {item.mail_id for item in await house.waiting()}
     async for info in _objects(house, "inbox/"):
         named = read_inbox_key(info.key)
         domain = domains.get(named.domain_id) if named else None
@@ -112,34 +114,23 @@ async def _mail(house: UpkeepContext, info: ObjectInfo, mail_id: str, domain: No
     raw = await house.stores.objects.get(info.key)
     if raw is None:
         return 0
-    await house.stores.queue.send(
-        {
-            "mail_id": mail_id,
-            "object_key": info.key,
-            "account_id": domain.account_id,
-            "domain_id": domain.domain_id,
-            "domain": domain.name,
-            "recipient": domain.rua,
-            "sender": "",
-            "peer": "",
-            "received": received,
-            "size": info.size,
-            "sha256": hashlib.sha256(raw).hexdigest(),
-            "again": True,
-        }
+    gate = Gate(domain.account_id, domain.domain_id, domain.name)
+    item = new_item(
+        gate,
+        raw,
+        datetime.fromtimestamp(received, UTC),
+        recipient=domain.rua,
+        mail_id=mail_id,
+        object_key=info.key,
+        again=True,
     )
+    await accept(item, None, objects=house.stores.objects, queue=house.stores.queue)
     return 1
 
 
 async def _read(house: UpkeepContext) -> Any:
     """Until everything that waits is read; how much is left. A server's own consumer may work beside this one."""
-    consumer = Consumer(
-        dmarc,
-        house.env,
-        batch=house.settings.queue_batch,
-        lease=house.settings.queue_lease_seconds,
-        max_retries=house.settings.queue_max_retries,
-    )
+    consumer = consumer_of(house.env, house.settings)
     while left := len(await house.waiting()):
         yield left
         if not await consumer.once():
@@ -161,15 +152,10 @@ async def _attachment(house: UpkeepContext, info: ObjectInfo, domains: Mapping[s
         owner = _owner(item, domains)
         if owner is None:
             continue
-        body = {
-            "account_id": owner.account_id,
-            "domain_id": owner.domain_id,
-            "domain": owner.name,
-            "mail_id": hashlib.sha256(info.key.encode()).hexdigest()[:32],
-        }
-        recorded = await house.stores.arrivals.record_report(
-            new_report(item, body, info.uploaded.astimezone(UTC), info.key)
-        )
+        gate = Gate(owner.account_id, owner.domain_id, owner.name)
+        mail_id = hashlib.sha256(info.key.encode()).hexdigest()[:32]
+        mail = new_item(gate, content, info.uploaded.astimezone(UTC), recipient=owner.rua, mail_id=mail_id)
+        recorded = await house.stores.arrivals.record_report(new_report(item, mail, info.key))
         row = recorded.row
         missing = Difference("not_published", row.key, row.object_key, "", "", row.account_id, row.domain_id)
         await mend(house, [missing])
@@ -186,9 +172,6 @@ async def _items(house: UpkeepContext, content: bytes, name: str) -> tuple[Item,
 
 def _owner(item: Item, domains: Mapping[str, Noted]) -> Noted | None:
     """The domain that the report is about, or the nearest one above it."""
-    about = new_report(item, _NOBODY, datetime.now(UTC), "").policy_domain
+    about = next(iter(summary(item.report, received=datetime.now(UTC), digest="").domains), "")
     fitting = [one for one in domains.values() if covers(one.name, about)]
     return max(fitting, key=lambda one: (not one.removed, len(one.name)), default=None)
-
-
-_NOBODY = {"account_id": "", "domain_id": "", "domain": "", "mail_id": ""}

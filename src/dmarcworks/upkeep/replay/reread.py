@@ -20,11 +20,11 @@ from dmarcworks.analytics.arrays import clamp
 from dmarcworks.analytics.rows import Placed, Report, summary
 from dmarcworks.analytics.tables import TABLES
 from dmarcworks.catalogue import tables
+from dmarcworks.ingest.read_source import FILE, Source
+from dmarcworks.ingest.reading import each
 from dmarcworks.reports.days import day_of
 from dmarcworks.reports.model import FailureReport, Item, Reading
 from dmarcworks.upkeep.context import UpkeepContext
-from dmarcworks.workers.read import FILE, Source
-from dmarcworks.workers.reading import each
 
 __all__ = [
     "Gone",

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.engine import Row
 
 from dmarcworks.analytics.tables import NOBODY
-from dmarcworks.bindings.tables import queue
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE
 from dmarcworks.catalogue import mail_tables, tables
 from dmarcworks.catalogue.accounts import Account
 from dmarcworks.errors import NotFoundError
@@ -102,7 +102,7 @@ def _troubled(mail_id: Any) -> ColumnElement[bool]:
 
 async def _take_raw(house: UpkeepContext, where: Sequence[ColumnElement[bool]], dry_run: bool) -> _Taken:
     taken = _Taken()
-    waiting = {str(body.get("object_key")) for body in await house.waiting()}
+    waiting = {item.object_key for item in await house.waiting()}
     async for page in catalogue_pages.pages(house.stores.database, tables.mails, "id", *where, size=PAGE):
         ready = [row for row in page if row.object_key not in waiting]
         for row in ready:
@@ -183,8 +183,9 @@ async def _problems(house: UpkeepContext, owner: Account, before: float, dry_run
             continue
         await _mark(house, mails, "id", list(useless), raw_taken=time.time())
         letters = [row.letter for row in page if row.letter is not None]
+        for letter in letters:
+            await house.stores.letters.discard(SYSTEM_QUEUE, letter)
         async with house.stores.database.write() as connection:
-            await connection.execute(delete(queue).where(queue.c.id.in_(letters), queue.c.dead.is_not(None)))
             await connection.execute(delete(table).where(table.c.id.in_([row.id for row in page])))
     return taken
 

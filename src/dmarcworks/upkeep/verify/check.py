@@ -20,6 +20,7 @@ from sqlalchemy.engine import Row
 from dmarcworks.bindings.contracts import Objects
 from dmarcworks.catalogue import tables
 from dmarcworks.catalogue.accounts import Domain
+from dmarcworks.ingest.item import MailItem
 from dmarcworks.upkeep import catalogue_pages
 from dmarcworks.upkeep.context import Events, UpkeepContext, progress
 from dmarcworks.upkeep.replay.reread import digest_of
@@ -105,7 +106,7 @@ async def _page(
             await asyncio.sleep(_PAUSE_SECONDS)
             rows |= await catalogue_pages.reports(house.stores.database, list(suspects))
         held = await _held(house, only, after, last)
-        waiting = {str(body.get("mail_id")) for body in await house.waiting()}
+        waiting = {item.mail_id for item in await house.waiting()}
         keys: Iterable[str] = rows.keys() | held.keys() if not look else list(suspects)
         suspects = {key: _compared(key, rows.get(key), held.get(key, ()), waiting) for key in keys}
         suspects = {key: named for key, named in suspects.items() if named}
@@ -163,14 +164,14 @@ async def _mails(house: UpkeepContext, only: Domain | None) -> AsyncIterator[tup
     database = house.stores.database
     seen: set[str] = set()
     where = [tables.mails.c.raw_taken.is_(None), *_scope(tables.mails.c, only)]
-    waiting = {str(body.get("object_key")): body for body in await house.waiting()}
+    waiting = {item.object_key: item for item in await house.waiting()}
     async for page in catalogue_pages.pages(database, tables.mails, "id", *where, size=PAGE):
         # What is to be read once more may be replaced by its redacted form meanwhile.
         named = [(row, None if row.object_key in waiting else row.sha256) for row in page]
         yield "mails", len(page), await _raw(house, named)
         seen.update(row.object_key for row in page)
-    left = [body for key, body in waiting.items() if key not in seen and _ours(body, only)]
-    yield "mails", len(left), await _raw(house, [(_Raw(body), body.get("sha256")) for body in left])
+    left = [item for key, item in waiting.items() if key not in seen and _ours(item, only)]
+    yield "mails", len(left), await _raw(house, [(item, item.sha256) for item in left])
     open_ones = [tables.problems.c.state == "open", *_scope(tables.problems.c, only)]
     async for page in catalogue_pages.pages(database, tables.problems, "id", *open_ones, size=PAGE):
         # A problem that says that its mail is gone is known.
@@ -178,17 +179,8 @@ async def _mails(house: UpkeepContext, only: Domain | None) -> AsyncIterator[tup
         yield "problems", len(page), await _raw(house, [(row, None) for row in unseen])
 
 
-class _Raw:
-    """A queue item as `_raw` takes it."""
-
-    def __init__(self, body: Mapping[str, Any]) -> None:
-        self.object_key, self.account_id, self.domain_id = (
-            str(body.get(name, "")) for name in ("object_key", "account_id", "domain_id")
-        )
-
-
-def _ours(body: Mapping[str, Any], only: Domain | None) -> bool:
-    return "object_key" in body and (only is None or body.get("domain_id") == only.id)
+def _ours(item: MailItem, only: Domain | None) -> bool:
+    return only is None or item.domain_id == only.id
 
 
 async def _raw(house: UpkeepContext, named: Sequence[tuple[Any, str | None]]) -> list[Difference]:

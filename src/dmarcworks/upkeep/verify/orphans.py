@@ -7,7 +7,6 @@ again with the sender's next try is a duplicate, what cannot be read is a proble
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,8 @@ from sqlalchemy import select
 
 from dmarcworks.catalogue import tables
 from dmarcworks.catalogue.accounts import Domain
+from dmarcworks.ingest.accept import accept, new_item
+from dmarcworks.ingest.item import Gate
 from dmarcworks.ingest.report_rows import read_inbox_key
 from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.upkeep.verify.compare import Difference
@@ -31,7 +32,7 @@ async def unknown(house: UpkeepContext, only: Domain | None) -> AsyncIterator[tu
     domains = {domain.id: domain for domain in await house.stores.accounts.domains()}
     # What comes into the queue from here on is younger than an hour, or noted already and read once more; what leaves
     # it is noted.
-    waiting = {str(body.get("object_key")) for body in await house.waiting()}
+    waiting = {item.object_key for item in await house.waiting()}
     after = ""
     while page := await house.stores.objects.list(prefix="inbox/", limit=_PAGE, start_after=after):
         after = page[-1].key
@@ -69,21 +70,17 @@ async def hand_in(house: UpkeepContext, differences: Sequence[Difference]) -> li
         if named is None or domain is None or raw is None:
             done.append(difference)
             continue
-        await house.stores.queue.send(
-            {
-                "mail_id": named.mail_id,
-                "object_key": difference.key,
-                "account_id": domain.account_id,
-                "domain_id": domain.id,
-                "domain": domain.name,
-                "recipient": domain.rua,
-                "sender": "",
-                "peer": "",
-                "received": named.received,
-                "size": len(raw),
-                "sha256": hashlib.sha256(raw).hexdigest(),
-                "again": True,
-            }
+        gate = Gate(domain.account_id, domain.id, domain.name)
+        received = datetime.fromtimestamp(named.received, UTC)
+        item = new_item(
+            gate,
+            raw,
+            received,
+            recipient=domain.rua,
+            mail_id=named.mail_id,
+            object_key=difference.key,
+            again=True,
         )
+        await accept(item, None, objects=house.stores.objects, queue=house.stores.queue)
         done.append(replace(difference, repaired=True))
     return done

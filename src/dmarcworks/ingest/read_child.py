@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from dmarcworks.ingest.read_source import Enough, Read, Source, read
+from dmarcworks.ingest.reading_pieces import pieces
 from dmarcworks.process.garbage import rarely
 from dmarcworks.reports.bounds import Bounds
-from dmarcworks.workers.passing import pieces
-from dmarcworks.workers.read import Enough, Read, Source, read
 
 __all__ = ["TURN_SECONDS", "Job", "ordinary", "reader"]
 

@@ -12,17 +12,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from dmarcworks.ingest.read_source import Enough, Read, Source, read
+from dmarcworks.ingest.reading_pieces import CLASSES, assembled
 from dmarcworks.process.isolated import FailedError, IsolatedPool, KilledError
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.model import Problem, Reading
-from dmarcworks.workers.passing import CLASSES, assembled
-from dmarcworks.workers.read import Enough, Read, Source, read
 
 __all__ = ["ORDINARY_BYTES", "InProcess", "Isolated", "Reader", "each"]
 
 # Mails up to here are read together, as nearly all report mails are.
 ORDINARY_BYTES = 64 * 1024
-_TARGET = "dmarcworks.workers.read_child:reader"
+_TARGET = "dmarcworks.ingest.read_child:reader"
 # Of one turn of small mails, in seconds of processor time; a mail needs a thousandth of that.
 _TOGETHER_SECONDS = 2.0
 _WALL = 20.0

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from dmarcworks.ingest.read_source import Read
 from dmarcworks.reports.aggregate.records import DkimResult, Reason, Records, Said, SpfResult
 from dmarcworks.reports.closed import maker
 from dmarcworks.reports.model import (
@@ -26,7 +27,6 @@ from dmarcworks.reports.model import (
     TlsReport,
     Warning,
 )
-from dmarcworks.workers.read import Read
 
 __all__ = ["CLASSES", "assembled", "pieces"]
 
