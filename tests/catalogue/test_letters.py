@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-
 from dmarcworks.bindings.worker_queue import Dead
+
 from dmarcworks.catalogue.dead_letters import excerpt
 
 

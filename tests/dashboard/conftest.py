@@ -12,6 +12,7 @@ import httpx
 import pyarrow as pa
 import pytest
 import pytest_asyncio
+from dmarcworks.bindings.worker_queue import WorkerQueues
 from fastapi import FastAPI
 
 from dmarcworks.analytics import schema
@@ -20,7 +21,6 @@ from dmarcworks.api.graphql.router import GraphqlService as Graphs
 from dmarcworks.api.sql.service import QueryService
 from dmarcworks.bindings.contracts import Analytics, Objects, QueryBounds
 from dmarcworks.bindings.open import open_analytics, open_database, open_kv, open_objects, open_queue
-from dmarcworks.bindings.worker_queue import WorkerQueues
 from dmarcworks.catalogue.accounts import Accounts, Domain
 from dmarcworks.catalogue.arrivals import Arrivals, NewReport
 from dmarcworks.catalogue.audit import Audit

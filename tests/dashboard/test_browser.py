@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import uvicorn
+from dmarcworks.bindings.worker_queue import Given, Sent, WorkerQueues
 from playwright.async_api import Browser, Page, async_playwright, expect
 from tests.dashboard.conftest import TODAY, House, aggregate, record
 
-from dmarcworks.bindings.worker_queue import Given, Sent, WorkerQueues
 from dmarcworks.dashboard.assets import FOLDER
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import pytest_asyncio
-
 from dmarcworks.bindings.worker_queue import Given, Sent, WorkerQueues
+
 from dmarcworks.dashboard.format import duration
 
 from .conftest import EVIL, House

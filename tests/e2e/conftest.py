@@ -27,8 +27,9 @@ from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 from dmarcworks.settings import load
 from dmarcworks.wiring.server import opened
 from dmarcworks.wiring.smtp import environment
-from dmarcworks.workers import dmarc, runtime
 from dmarcworks.workers.message import Message
+from dmarcworks.workers.outcome import ACCEPTED
+from ingesting import deliver
 
 SOURCE = Path(__file__).parents[2] / "src"
 COMMAND = [sys.executable, "-c", "from dmarcworks.cli import main; main()"]
@@ -174,7 +175,7 @@ class System:
             async with opened(settings) as stores:
                 env = environment(settings, stores, cast("Any", None))
                 for raw in mails:
-                    assert await runtime.deliver(dmarc, Message("a@mail.example", to, raw), env) == runtime.ACCEPTED
+                    assert await deliver(Message("a@mail.example", to, raw), env) == ACCEPTED
 
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, accept()).result()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
+from dmarcworks.workers.runtime import BatchMessage
 
 from dmarcworks.bindings.contracts import QueueMessage
 from dmarcworks.catalogue.authenticity import AuthenticityCatalogue, AuthenticityRow
@@ -20,7 +21,6 @@ from dmarcworks.ingest.authentication import ReportAuthenticator
 from dmarcworks.ingest.steps import Mail
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.reports.model import Item, Reading
-from dmarcworks.workers.runtime import BatchMessage
 from outside import Names, answering
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -20,7 +20,8 @@ from dmarcworks.catalogue.stores import Stores, opened
 from dmarcworks.settings import Settings, load
 from dmarcworks.wiring import server as composition
 from dmarcworks.wiring.smtp import environment
-from dmarcworks.workers import dmarc, runtime
+from dmarcworks.workers.consumer import Consumer
+from ingesting import system_consumer
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 HOST = "reports.example.net"
@@ -52,7 +53,7 @@ class House:
     stores: Stores
     analytics: Analytics
     app: FastAPI
-    consumer: runtime.Consumer
+    consumer: Consumer
     domains: dict[str, Domain] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
 
@@ -92,9 +93,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     )
     async with opened(settings) as stores, composition.opened_analytics(settings) as analytics:
         app = composition.http_app(settings, stores, analytics, f"https://{HOST}")
-        made = House(
-            settings, stores, analytics, app, runtime.Consumer(dmarc, environment(settings, stores, analytics))
-        )
+        made = House(settings, stores, analytics, app, system_consumer(environment(settings, stores, analytics)))
         for name, account in (("one.example", "mine"), ("two.example", "mine"), ("their.example", "theirs")):
             made.domains[name] = await stores.accounts.add_domain(name, account)
         mine, theirs = (made.domains[name].account_id for name in ("one.example", "their.example"))

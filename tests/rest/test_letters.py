@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from tests.rest.conftest import House
-
 from dmarcworks.bindings.worker_queue import Given, Sent, WorkerQueues
+from tests.rest.conftest import House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

@@ -17,8 +17,9 @@ from dmarcworks.settings import Settings
 from dmarcworks.upkeep import jobs
 from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.wiring.server import opened_house
-from dmarcworks.workers import dmarc, runtime
 from dmarcworks.workers.message import Message
+from dmarcworks.workers.outcome import ACCEPTED
+from ingesting import deliver, system_consumer
 
 HOST = "reports.example.net"
 
@@ -36,9 +37,9 @@ class Home:
     async def mail(self, domain: Domain, *mails: bytes) -> None:
         """Take the mails and read everything that waits."""
         for raw in mails:
-            reply = await runtime.deliver(dmarc, Message("dmarc@mail.example", domain.rua, raw), self.house.env)
-            assert reply == runtime.ACCEPTED
-        consumer = runtime.Consumer(dmarc, self.house.env)
+            reply = await deliver(Message("dmarc@mail.example", domain.rua, raw), self.house.env)
+            assert reply == ACCEPTED
+        consumer = system_consumer(self.house.env)
         while await consumer.once():
             pass
 

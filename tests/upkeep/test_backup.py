@@ -14,7 +14,8 @@ from dmarcworks.upkeep import jobs
 from dmarcworks.upkeep.backup import create as backups
 from dmarcworks.upkeep.retention.periods import RetentionPeriods
 from dmarcworks.wiring.server import opened_house
-from dmarcworks.workers import dmarc, runtime
+from dmarcworks.workers.outcome import ACCEPTED
+from ingesting import deliver
 from dmarcworks.workers.message import Message
 from dmarcworks.workers.point_writer import PointWriter
 from dmarcworks.workers.points import DataPointOwner, DataPoints
@@ -46,7 +47,7 @@ async def test_a_round_trip_brings_everything_back(home: Home, tmp_path: Path) -
     assert domain is not None
     await home.house.stores.accounts.add_user("a@example.com")
     message = Message("a@mail.example", domain.rua, report_mail("waits"))
-    assert await runtime.deliver(dmarc, message, home.house.env) == runtime.ACCEPTED
+    assert await deliver(message, home.house.env) == ACCEPTED
     # Of two days: each is a file of its own.
     points = DataPoints(iter((1_790_100_000.125, 1_790_200_000.0, 1_790_200_000.5)).__next__)
     for text in ("é", "", "x" * 16_000):

@@ -13,7 +13,8 @@ from dmarcworks.settings import Settings
 from dmarcworks.upkeep.backup.create import all_tables
 from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.wiring.server import opened_house
-from dmarcworks.workers import dmarc, runtime
+from dmarcworks.workers.outcome import ACCEPTED
+from ingesting import deliver
 from dmarcworks.workers.message import Message
 from e2e.conftest import skip
 from mails import report_mail
@@ -50,7 +51,7 @@ async def fill(home: Home) -> None:
         await home.mail(domain, report_mail(f"r{number}"))
     await home.mail(domain, b"Subject: x\r\n\r\nnothing\r\n")
     message = Message("a@mail.example", domain.rua, report_mail("waits"))
-    assert await runtime.deliver(dmarc, message, home.house.env) == runtime.ACCEPTED
+    assert await deliver(message, home.house.env) == ACCEPTED
 
 
 @pytest.mark.parametrize("source", ["postgresql", "sqlite"])

@@ -15,17 +15,18 @@ import pytest_asyncio
 
 from dmarcworks.analytics import schema
 from dmarcworks.bindings.chdb import ChdbAnalytics
-from dmarcworks.bindings.contracts import Analytics
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Analytics, OutgoingMessage, QueueStats
 from dmarcworks.bindings.folder import FolderObjects
-from dmarcworks.bindings.kv import SqlKV
-from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.bindings.sqlite import SqliteDatabase
+from dmarcworks.bindings.sqlite_stores import SqliteKV, SqliteQueue
 from dmarcworks.catalogue.accounts import Accounts, Domain
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.problems import Problems
+from dmarcworks.ingest.environment import Env
 from dmarcworks.reports.bounds import Bounds
-from dmarcworks.workers import dmarc, runtime
+from dmarcworks.workers.consumer import Consumer
 from dmarcworks.workers.message import Message
+from ingesting import deliver, system_consumer
 
 
 @dataclass
@@ -65,9 +66,9 @@ class Tap:
 class House:
     """A domain, the stores behind it, and a consumer that a test turns by hand."""
 
-    env: runtime.Env
+    env: Env
     domain: Domain
-    consumer: runtime.Consumer
+    consumer: Consumer
     clock: Clock
     folder: Path
     analytics: Tap
@@ -78,11 +79,12 @@ class House:
     def replace(self, **parts: Any) -> None:
         """Another environment, and a consumer for it."""
         self.env = dataclasses.replace(self.env, **parts)
-        self.consumer = runtime.Consumer(dmarc, self.env, batch=50, lease=300, max_retries=3)
+        self.consumer = system_consumer(self.env)
 
     async def mail(self, raw: bytes, *, to: str | None = None) -> str:
         """Deliver a mail; the SMTP reply."""
-        return await runtime.deliver(dmarc, Message("dmarc@mail.example", to or self.domain.rua, raw), self.env)
+        message = Message("dmarc@mail.example", to or self.domain.rua, raw)
+        return await deliver(message, self.env)
 
     async def add_domain(self, name: str, account: str = "default") -> Domain:
         """Another domain, of the same account unless told."""
@@ -96,11 +98,22 @@ class House:
     async def settle(self) -> None:
         """Work until nothing waits, leases and delays included."""
         for _ in range(40):
-            stats = await self.env.queue.stats()
+            stats = await self.stats()
             if not stats.ready + stats.delayed + stats.leased:
                 return
             await self.turn(600)
         raise AssertionError("the queue does not empty")
+
+    async def send(self, body: Any) -> int:
+        """Put a JSON message into the system's queue; its id."""
+        message = OutgoingMessage("json", json.dumps(body).encode())
+        (number,) = await self.env.queue.send(SYSTEM_QUEUE, [message])
+        return int(number)
+
+    async def stats(self) -> QueueStats:
+        """How much waits in the system's queue."""
+        found = await self.env.queue.stats()
+        return found.get(SYSTEM_QUEUE, QueueStats(0, 0, 0, 0))
 
     async def total(self) -> tuple[int, int, int]:
         """What Analytics holds of this domain: reports, rows, messages."""
@@ -129,11 +142,11 @@ async def house(analytics: Analytics, tmp_path: Path) -> AsyncIterator[House]:
     clock = Clock()
     database = SqliteDatabase(tmp_path / "catalogue.db")
     await database.migrate()
-    kv = SqlKV(database)
+    kv = SqliteKV(database)
     accounts = Accounts(database, kv, "reports.example.net")
     domain = await accounts.add_domain("example.com")
-    taps = Tap(analytics), Tap(FolderObjects(tmp_path / "objects")), Tap(SqlQueue(database, clock))
-    env = runtime.Env(
+    taps = Tap(analytics), Tap(FolderObjects(tmp_path / "objects")), Tap(SqliteQueue(database, clock))
+    env = Env(
         kv=kv,
         objects=taps[1],
         queue=taps[2],
@@ -143,7 +156,7 @@ async def house(analytics: Analytics, tmp_path: Path) -> AsyncIterator[House]:
         bounds=Bounds(),
         now=lambda: datetime.fromtimestamp(clock.now, UTC),
     )
-    consumer = runtime.Consumer(dmarc, env, batch=50, lease=300, max_retries=3)
+    consumer = system_consumer(env)
     yield House(env, domain, consumer, clock, tmp_path, *taps, accounts)
     await database.close()
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
 import zipfile
 
 import pytest
 
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Settlement
 from dmarcworks.errors import QueryError, StoreError
 from mails import BEGIN, DAY, document, mail, report_mail
 
@@ -40,7 +42,7 @@ async def test_nobodys_address_is_refused(house: House) -> None:
     for to in ("f" * 32 + "@reports.example.net", "\udcff@reports.example.net", "a" * 600 + "@reports.example.net"):
         assert (await house.mail(report_mail(), to=to)).startswith("550 5.7.1")
     assert await house.env.objects.list(prefix="inbox/") == []
-    assert (await house.env.queue.stats()).ready == 0
+    assert (await house.stats()).ready == 0
 
 
 @pytest.mark.parametrize(("store", "method"), [("objects", "put"), ("queue", "send")])
@@ -57,14 +59,14 @@ async def test_the_same_batch_twice_counts_once(house: House) -> None:
     """Delivered again after everything was done but the acknowledgement: no total changes."""
     await house.mail(report_mail("1"))
     await house.mail(report_mail("2"))
-    house.queue.before["ack"] = [StoreError("gone for a moment")]
+    house.queue.before["settle"] = [StoreError("gone for a moment")]
     with pytest.raises(StoreError):
         await house.turn()
     assert await house.total() == (2, 4, 10)
     house.replace()  # the process died, another one comes
     assert [await house.turn(301), await house.turn()] == [2, 0]
     assert await house.total() == (2, 4, 10)
-    assert (await house.env.queue.stats()).ready == 0
+    assert (await house.stats()).ready == 0
     assert len(await house.env.arrivals.reports(house.domain.account_id)) == 2
 
 
@@ -149,7 +151,7 @@ async def test_every_report_of_a_mail_is_read_and_every_fault_named(house: House
 async def test_a_mail_without_a_report_is_a_problem(house: House) -> None:
     """It is kept, listed once however often it is delivered, and counted nowhere."""
     await house.mail(b"From: someone@example.net\r\nSubject: hello\r\n\r\nWho reads this?\r\n")
-    house.queue.before["ack"] = [StoreError("gone for a moment")]
+    house.queue.before["settle"] = [StoreError("gone for a moment")]
     with pytest.raises(StoreError):
         await house.turn()
     await house.settle()
@@ -204,7 +206,7 @@ async def test_a_poisonous_mail_is_given_up_and_its_neighbours_are_not(house: Ho
     house.objects.before["get"] = [RuntimeError("poison")] * 3
     for _ in range(3):
         assert await house.turn(600) == 1
-    stats = await house.env.queue.stats()
+    stats = await house.stats()
     assert (stats.ready, stats.delayed, stats.leased, stats.dead) == (0, 0, 0, 1)
     (problem,) = await house.env.problems.list(house.domain.account_id)
     assert problem.reason == "gave_up"
@@ -233,7 +235,7 @@ async def test_a_mail_that_cannot_be_noted_waits_alone(house: House) -> None:
     arrivals.before["record_mails"] = [ValueError("odd"), ValueError("odd")]
     await house.turn()
     assert await house.total() == (3, 6, 15)
-    stats = await house.env.queue.stats()
+    stats = await house.stats()
     assert (stats.ready, stats.delayed, stats.dead) == (0, 1, 0)
     await house.settle()
     assert await house.total() == (3, 6, 15)
@@ -263,12 +265,12 @@ async def test_a_bound_is_a_problem_that_names_it(house: House) -> None:
 async def test_a_retry_by_a_person_counts_nothing_twice_and_closes_what_is_mended(house: House) -> None:
     """The rows went in, then the mail was given up: reading it again finds them, and its old problems close."""
     await house.mail(report_mail("1"))
-    (item,) = await house.env.queue.receive(limit=1, lease=600)
-    body = {**item.body, "again": True}
+    (item,) = await house.env.queue.receive(SYSTEM_QUEUE, limit=1, lease=600)
+    body = {**json.loads(item.body), "again": True}
     house.analytics.after["insert"] = [StoreError("power cut")]
-    await house.env.queue.send(body)
+    await house.send(body)
     await house.turn()
-    await house.env.queue.ack([item.id])
+    await house.env.queue.settle([Settlement(item, done=True)])
     await house.settle()
     await house.env.problems.add(
         account_id=house.domain.account_id,
@@ -281,7 +283,7 @@ async def test_a_retry_by_a_person_counts_nothing_twice_and_closes_what_is_mende
     )
     async with house.env.arrivals._database.write() as connection:
         await connection.exec_driver_sql("UPDATE reports SET published = 0")
-    await house.env.queue.send(body)
+    await house.send(body)
     await house.turn()
     assert await house.total() == (1, 2, 5)
     assert await house.problems() == []
@@ -292,7 +294,7 @@ async def adopt(house: House, key: str, domain_id: str, account_id: str = "") ->
     (row,) = [row for row in await house.env.arrivals.reports(house.domain.account_id) if row.key == key]
     mail = await house.env.arrivals.mail(house.domain.account_id, row.mail_id)
     assert mail is not None
-    await house.env.queue.send(
+    await house.send(
         {
             "mail_id": mail.id,
             "object_key": mail.object_key,

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from dmarcworks.ingest import steps
-from dmarcworks.workers import dmarc
+from dmarcworks.ingest import steps, take
 from mails import document, mail, report_mail
 
 from .conftest import House
@@ -63,14 +62,14 @@ async def test_no_more_is_read_when_two_thousand_reports_are_in_hand(
     assert len(fetched) == len(set(fetched)) == 45
     reports = 43 * 49 + 2
     assert await house.total() == (reports, 2 * reports, 5 * reports)
-    assert (await house.env.queue.stats()).ready == 0
+    assert (await house.stats()).ready == 0
 
 
 async def test_nor_when_many_records_are(
     house: House, groups: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Records count by themselves; one mail beyond the bound goes alone."""
-    monkeypatch.setattr(dmarc, "PUBLISH_ROWS", 4)
+    monkeypatch.setattr(take, "PUBLISH_ROWS", 4)
     for number in range(2):
         assert await house.mail(many(f"m{number}", 3)) == ACCEPTED
     for name in ("one", "two", "three"):
@@ -84,11 +83,11 @@ async def test_a_failure_is_that_of_the_mails_at_hand(
     house: House, groups: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error while the first mails are noted: they go one by one; those that wait for their turn are not touched."""
-    monkeypatch.setattr(dmarc, "PUBLISH_ROWS", 4)
+    monkeypatch.setattr(take, "PUBLISH_ROWS", 4)
     for name in ("one", "two", "three"):
         assert await house.mail(report_mail(name)) == ACCEPTED
     house.analytics.before["insert"] = [RuntimeError("once")]
     assert await house.turn() == 3
     assert groups == [[1, 1], [1], [1], [1]]
     assert await house.total() == (3, 6, 15)
-    assert (await house.env.queue.stats()).ready == 0
+    assert (await house.stats()).ready == 0

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from dmarcworks.bindings.contracts import QueueStats
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE, QueueStats
 from dmarcworks.errors import StoreError
 from dmarcworks.ingest.backpressure import Backpressure
 
@@ -30,12 +30,12 @@ class Counted:
     answers: Sequence[QueueStats | Exception]
     asked: int = field(default=0)
 
-    async def stats(self) -> QueueStats:
+    async def stats(self) -> Mapping[str, QueueStats]:
         answer = self.answers[min(self.asked, len(self.answers) - 1)]
         self.asked += 1
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return {SYSTEM_QUEUE: answer, "other": QueueStats(9, 9, 9, 9)}
 
 
 def inbox(queue: Counted, clock: Clock, folders: dict[str, Path] | None = None, **bounds: Any) -> Backpressure:

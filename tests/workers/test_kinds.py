@@ -15,8 +15,8 @@ import pytest
 from dmarcworks.errors import QueryError, StoreError
 from dmarcworks.reports.model import FailureReport
 from dmarcworks.reports.read import read_mail
-from dmarcworks.workers import dmarc, runtime
 from failures import BEGIN, DAY, SECRET, arf, text_form, tls, tls_mail
+from ingesting import system_consumer
 from mails import mail, report_mail
 
 from .conftest import House
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 def keeping(house: House, mode: str) -> None:
     """Choose what is kept of a reported message."""
     house.env = dataclasses.replace(house.env, failure_originals=mode)
-    house.consumer = runtime.Consumer(dmarc, house.env, batch=50, lease=300, max_retries=3)
+    house.consumer = system_consumer(house.env)
 
 
 async def stored(house: House, what: str, table: str) -> list[dict[str, Any]]:
@@ -181,7 +181,7 @@ async def test_delivered_again_a_failure_report_stays_one(house: House, mode: st
     keeping(house, mode)
     await house.mail(arf(1))
     await house.mail(arf(2))
-    house.queue.before["ack"] = [StoreError("gone for a moment")]
+    house.queue.before["settle"] = [StoreError("gone for a moment")]
     with pytest.raises(StoreError):
         await house.turn()
     objects = await house.env.objects.list()

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from dmarcworks.bindings.queue import SqlQueue
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE, LeasedMessage
 from dmarcworks.errors import StoreError, UsageError
 from dmarcworks.ingest.backpressure import never_full
+from dmarcworks.ingest.environment import Env
+from dmarcworks.workers.batch import Batch, BatchMessage, Decision
+from dmarcworks.workers.bound import BoundWorker
+from dmarcworks.workers.consumer import Consumer, backoff
+from dmarcworks.workers.context import Context
 from dmarcworks.workers.message import Message
-from dmarcworks.workers.runtime import BatchMessage, Consumer, Env, backoff, deliver
+from ingesting import system_consumer
 
 from .conftest import House
 
@@ -37,7 +42,7 @@ class Worker:
     async def recipient(self, address: str, env: Env) -> bool:
         return True
 
-    async def email(self, message: Message, env: Env) -> str:
+    async def email(self, message: Message, env: Env, ctx: Context) -> str:
         await asyncio.sleep(self.seconds)
         if self.fault:
             raise self.fault
@@ -45,16 +50,16 @@ class Worker:
             message.set_reject(self.reject)
         return "taken"
 
-    async def queue(self, batch: Sequence[BatchMessage], env: Env) -> None:
+    async def queue(self, batch: Batch, env: Env, ctx: Context) -> None:
         if self.queue_faults:
             raise self.queue_faults.pop(0)
-        for message in batch:
+        for message in batch.messages:
             if message.body.get("bad"):
-                message.retry("bad")
+                message.retry(error="bad")
             else:
                 self.seen.append(message.body["n"])
 
-    async def dead(self, message: BatchMessage, env: Env) -> None:
+    async def dead(self, message: BatchMessage, error: str, env: Env) -> None:
         if self.dead_faults:
             raise self.dead_faults.pop(0)
         self.buried.append(message.body["n"])
@@ -73,24 +78,21 @@ class Worker:
 )
 async def test_what_a_worker_does_becomes_a_reply(worker: Worker, reply: str) -> None:
     """Return is 250, reject is 550 on one line, anything raised or too slow is 451."""
-    assert (
-        await deliver(worker, Message("", TO, b"x"), cast("Any", SimpleNamespace(full=never_full)), seconds=0.2)
-        == reply
-    )
+    bound = BoundWorker(SYSTEM_QUEUE, worker, cast("Any", SimpleNamespace(full=never_full)), seconds=0.2)
+    assert (await bound.deliver(Message("", TO, b"x"))).reply == reply
 
 
 def consumer(worker: Worker, house: House) -> Consumer:
-    return Consumer(worker, house.env, batch=10, lease=300, max_retries=1)
+    bound = BoundWorker(SYSTEM_QUEUE, worker, house.env, dead=worker.dead)
+    return system_consumer(house.env, bound, max_batch_size=10, max_retries=1)
 
 
 async def test_the_first_word_on_an_item_counts() -> None:
     """Acknowledged is acknowledged, given back is given back."""
-    message = BatchMessage(
-        cast("Any", type("Leased", (), {"id": 1, "body": {}, "sent": None, "attempts": 1, "failures": 0}))
-    )
+    message = BatchMessage(LeasedMessage(1, SYSTEM_QUEUE, "json", b"{}", datetime.now(UTC), 1))
     message.ack()
-    message.retry("late")
-    assert (message.outcome, message.error) == ("ack", "")
+    message.retry(error="late")
+    assert message.decision == Decision(True)
 
 
 async def test_a_failed_batch_comes_again(house: House) -> None:
@@ -98,27 +100,27 @@ async def test_a_failed_batch_comes_again(house: House) -> None:
     worker = Worker(queue_faults=[RuntimeError("bug")])
     turning = consumer(worker, house)
     for n in range(3):
-        await house.env.queue.send({"n": n})
+        await house.send({"n": n})
     assert await turning.once() == 3
     house.clock.now += 600
     assert await turning.once() == 3
     assert sorted(worker.seen) == [0, 1, 2]
-    assert (await house.env.queue.stats()).dead == 0
+    assert (await house.stats()).dead == 0
 
 
 async def test_what_is_given_up_is_told_and_kept(house: House) -> None:
     """After its retries an item is a dead letter; a dead() that fails buries it all the same."""
     worker = Worker(dead_faults=[KeyError("no such field")])
     turning = consumer(worker, house)
-    await house.env.queue.send({"n": 1, "bad": True})
-    await house.env.queue.send({"n": 2, "bad": True})
-    await house.env.queue.send({"n": 3})
+    await house.send({"n": 1, "bad": True})
+    await house.send({"n": 2, "bad": True})
+    await house.send({"n": 3})
     for _ in range(2):
         await turning.once()
         house.clock.now += 600
     assert worker.buried == [2]
     assert worker.seen == [3]
-    stats = await house.env.queue.stats()
+    stats = await house.stats()
     assert (stats.ready, stats.delayed, stats.leased, stats.dead) == (0, 0, 0, 2)
 
 
@@ -127,7 +129,7 @@ async def test_a_running_consumer_survives_everything(house: House) -> None:
     worker = Worker()
     turning = consumer(worker, house)
     house.queue.before["receive"] = [StoreError("away"), RuntimeError("surprise")]
-    await house.env.queue.send({"n": 7})
+    await house.send({"n": 7})
     turning.start()
     troubles = set()
     async with asyncio.timeout(10):
@@ -145,14 +147,14 @@ async def test_stop_finishes_the_batch_at_hand(house: House) -> None:
     entered, leave = asyncio.Event(), asyncio.Event()
 
     class Slow(Worker):
-        async def queue(self, batch: Sequence[BatchMessage], env: Env) -> None:
+        async def queue(self, batch: Batch, env: Env, ctx: Context) -> None:
             entered.set()
             await leave.wait()
-            await super().queue(batch, env)
+            await super().queue(batch, env, ctx)
 
     worker = Slow()
     turning = consumer(worker, house)
-    await house.env.queue.send({"n": 1})
+    await house.send({"n": 1})
     turning.start()
     await asyncio.wait_for(entered.wait(), 5)
     stopping = asyncio.create_task(turning.stop())
@@ -160,7 +162,7 @@ async def test_stop_finishes_the_batch_at_hand(house: House) -> None:
     leave.set()
     await asyncio.wait_for(stopping, 5)
     assert worker.seen == [1]
-    stats = await house.env.queue.stats()
+    stats = await house.stats()
     assert (stats.ready, stats.leased) == (0, 0)
 
 
@@ -172,8 +174,7 @@ async def test_an_item_that_is_sent_wakes_the_consumer(house: House) -> None:
     await asyncio.sleep(0.1)
     loop = asyncio.get_running_loop()
     sent = loop.time()
-    assert isinstance(house.queue._inner, SqlQueue)
-    await house.env.queue.send({"n": 1})
+    await house.send({"n": 1})
     async with asyncio.timeout(5):
         while not worker.seen:
             await asyncio.sleep(0.005)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE
 from dmarcworks.ingest.batching import BatchScheduler
-from dmarcworks.workers import dmarc
+from dmarcworks.ingest.environment import Env
+from dmarcworks.workers.batch import Batch, BatchMessage
+from dmarcworks.workers.bound import BoundWorker
+from dmarcworks.workers.consumer import Consumer
+from dmarcworks.workers.context import Context
 from dmarcworks.workers.message import Message
-from dmarcworks.workers.runtime import BatchMessage, Consumer, Env
+from ingesting import system_consumer
 from mails import report_mail
 
 from .conftest import House
@@ -33,18 +38,23 @@ class Held:
     async def recipient(self, address: str, env: Env) -> bool:
         return True
 
-    async def email(self, message: Message, env: Env) -> str:
+    async def email(self, message: Message, env: Env, ctx: Context) -> str:
         return "taken"
 
-    async def queue(self, batch: Sequence[BatchMessage], env: Env) -> None:
+    async def queue(self, batch: Batch, env: Env, ctx: Context) -> None:
         self.now += 1
         self.most = max(self.most, self.now)
-        self.batches.append([message.body["n"] for message in batch])
+        self.batches.append([message.body["n"] for message in batch.messages])
         await self.go.wait()
         self.now -= 1
 
-    async def dead(self, message: BatchMessage, env: Env) -> None:
+    async def dead(self, message: BatchMessage, error: str, env: Env) -> None:
         raise AssertionError("nothing is given up here")
+
+
+def held_consumer(house: House, worker: Held, turns: BatchScheduler, size: int, helps: bool = False) -> Consumer:
+    bound = BoundWorker(SYSTEM_QUEUE, worker, house.env, dead=worker.dead)
+    return system_consumer(house.env, bound, scheduler=turns, helps=helps, max_batch_size=size)
 
 
 async def until(what: Any) -> None:
@@ -56,12 +66,9 @@ async def until(what: Any) -> None:
 async def test_who_helps_begins_when_more_waits_than_a_batch_holds(house: House) -> None:
     """Two batches are in hand while there is a backlog; without one the helper rests."""
     worker, turns = Held(), BatchScheduler()
-    pair = [
-        Consumer(worker, house.env, batch=2, lease=300, turns=turns, helps=helps)  # type: ignore[arg-type]
-        for helps in (False, True)
-    ]
+    pair = [held_consumer(house, worker, turns, 2, helps) for helps in (False, True)]
     for n in range(3):
-        await house.env.queue.send({"n": n})
+        await house.send({"n": n})
     for one in pair:
         one.start()
     await until(lambda: len(worker.batches) == 2)
@@ -69,26 +76,23 @@ async def test_who_helps_begins_when_more_waits_than_a_batch_holds(house: House)
     assert worker.batches == [[0, 1], [2]]
     worker.go.set()
     await until(lambda: not worker.now)
-    await house.env.queue.send({"n": 3})
+    await house.send({"n": 3})
     await until(lambda: len(worker.batches) == 3)
     assert worker.batches[2] == [3]
     await asyncio.gather(*(one.stop() for one in pair))
-    stats = await house.env.queue.stats()
+    stats = await house.stats()
     assert (stats.ready, stats.delayed, stats.leased, stats.dead) == (0, 0, 0, 0)
 
 
 async def test_what_may_have_ended_a_process_is_worked_on_alone(house: House) -> None:
     """A suspect waits for the batch that is in hand, and no other begins beside it."""
     worker, turns = Held(), BatchScheduler()
-    await house.env.queue.send({"n": 0})
-    (lost,) = await house.env.queue.receive(limit=1, lease=60)
+    await house.send({"n": 0})
+    (lost,) = await house.env.queue.receive(SYSTEM_QUEUE, limit=1, lease=60)
     house.clock.now += 61  # its lease ran out: it may have killed who held it
     for n in (1, 2):
-        await house.env.queue.send({"n": n})
-    first, second, third = (
-        Consumer(worker, house.env, batch=1, lease=300, turns=turns)  # type: ignore[arg-type]
-        for _ in range(3)
-    )
+        await house.send({"n": n})
+    first, second, third = (held_consumer(house, worker, turns, 1) for _ in range(3))
     turns.begin()  # a batch of somebody else
     tasks = [asyncio.create_task(one.once()) for one in (first, second, third)]
     await asyncio.sleep(0.3)
@@ -96,7 +100,7 @@ async def test_what_may_have_ended_a_process_is_worked_on_alone(house: House) ->
     turns.end()
     await until(lambda: worker.batches)
     await asyncio.sleep(0.3)
-    assert worker.batches == [[lost.body["n"]]]
+    assert worker.batches == [[json.loads(lost.body)["n"]]]
     worker.go.set()
     assert await asyncio.gather(*tasks) == [1, 1, 1]
     assert worker.batches[0] == [0]
@@ -120,7 +124,7 @@ async def test_a_report_in_two_batches_at_once_counts_once(house: House) -> None
 
     house.replace(analytics=Slow())
     turns = BatchScheduler()
-    pair = [Consumer(dmarc, house.env, batch=1, lease=300, turns=turns) for _ in range(2)]
+    pair = [system_consumer(house.env, scheduler=turns, max_batch_size=1) for _ in range(2)]
     assert await asyncio.gather(*(one.once() for one in pair)) == [1, 1]
     assert await house.total() == (1, 2, 5)
     assert begun == ["dmarc_reports"]
@@ -131,7 +135,7 @@ async def test_the_size_of_a_batch_follows_the_work(house: House) -> None:
     worker, turns = Held(), BatchScheduler()
     worker.go.set()
     for n in range(103):
-        await house.env.queue.send({"n": n})
-    one = Consumer(worker, house.env, batch=1000, lease=300, turns=turns)  # type: ignore[arg-type]
+        await house.send({"n": n})
+    one = held_consumer(house, worker, turns, 1000)
     assert [await one.once() for _ in range(3)] == [100, 3, 0]
     assert turns.size(1000) == 200
