@@ -103,8 +103,8 @@ class Settings(BaseModel):
     operator_account: str = Field(
         "default",
         max_length=255,
-        description="Account whose users and admin tokens may see to what concerns the whole system: the queues of "
-        "workers, with what was given up; empty: only commands may.",
+        description="Account that may administer system-wide resources (the queues of workers) and have the report "
+        "host, its parents, its sub-domains and public suffixes as domains; empty: no account may.",
     )
     http_host: str = Field("127.0.0.1", description="Address that HTTP listens on.")
     http_port: int = Field(8080, ge=0, le=65535, description="Port that HTTP listens on; 0 takes a free one.")

@@ -27,10 +27,14 @@ async def test_a_domain_gets_an_address_and_an_open_gate(catalogue: Catalogue) -
 
 
 async def test_a_domain_is_added_once(catalogue: Catalogue) -> None:
-    """The second time, in any spelling and for anybody, is a conflict."""
+    """The second time, in any spelling and for anybody, is a conflict; only the operator hears who has it."""
     await catalogue.accounts.add_domain("example.com")
-    with pytest.raises(ConflictError, match=r"example\.com is there already"):
+    with pytest.raises(ConflictError, match=r"example\.com is in the account already"):
+        await catalogue.accounts.add_domain("EXAMPLE.com.")
+    with pytest.raises(ConflictError, match=r"example\.com cannot be added: the name is in use or reserved"):
         await catalogue.accounts.add_domain("EXAMPLE.com.", account="other")
+    with pytest.raises(ConflictError, match=r"another account has example\.com already"):
+        await catalogue.accounts.add_domain("EXAMPLE.com.", account="other", operator=True)
 
 
 async def test_another_account_sees_nothing(catalogue: Catalogue) -> None:

@@ -201,7 +201,7 @@ async def test_adding_says_what_is_wrong(client: httpx.AsyncClient) -> None:
     assert "is not a domain name; write it like example.com" in wrong.text
     taken = await client.post("/domains", data={"name": "other.example", "csrf": csrf[1]})
     assert taken.status_code == 409
-    assert "other.example is there already." in taken.text
+    assert "other.example cannot be added: the name is in use or reserved on this server" in taken.text
     assert "neighbour" not in taken.text
 
 

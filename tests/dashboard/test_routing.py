@@ -7,7 +7,9 @@ import re
 import httpx
 import pytest
 
-from .conftest import EVIL, House
+from dmarcworks.catalogue.routes import Zone, zone_of
+
+from .conftest import EVIL, HOST, House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -70,3 +72,27 @@ async def test_a_link_is_opened_by_its_button(house: House) -> None:
         assert await house.mailroom.destinations.verified(mine, "me@example.org")
         assert (await browser.get(f"/routing/verify/{secret}")).status_code == 404
     await house.mailroom.destinations.remove(mine, made.id)
+
+
+async def test_a_rule_without_effect_says_why(house: House, client: httpx.AsyncClient) -> None:
+    """Its owner reads the reason, may turn it off and not on again; a rule on the report host is the operator's."""
+    rules, accounts = house.mailroom.routes, house.accounts
+    other = await accounts.domain(None, "other.example")
+    assert other is not None
+    made = await rules.add(zone_of(other), "x@sub.other.example", "drop")
+    nearer = await accounts.add_domain("sub.other.example", "default", operator=True)
+    why = "another domain than other.example is responsible for addresses at sub.other.example"
+    async with await house.logged_in("b@example.org") as neighbour:
+        csrf = await token(neighbour)
+        page = (await neighbour.get("/routing")).text
+        assert f"No effect: {why}." in page
+        off = await neighbour.post(f"/routing/rules/{made.id}", data={"csrf": csrf, "do": "disable"})
+        assert off.status_code == 303
+        on = await neighbour.post(f"/routing/rules/{made.id}", data={"csrf": csrf, "do": "enable"})
+        assert (on.status_code, why in on.text) == (403, True)
+        host = await rules.add(Zone(other.account_id, "", HOST), f"abuse@{HOST}", "drop")
+        answer = await neighbour.post(f"/routing/rules/{host.id}", data={"csrf": csrf, "do": "disable"})
+        assert answer.status_code == 404
+    await rules.remove(Zone(other.account_id, "", HOST), host.id)
+    await rules.remove(zone_of(other), made.id)
+    await accounts.remove_domain(nearer)

@@ -56,10 +56,10 @@ CATCH_ALL = rule("", "drop", "")
         (A, [CATCH_ALL, rule(A)], False, False, ToWorker("w")),
         (A_DETAIL, [CATCH_ALL, rule(A)], False, True, ToWorker("w")),
         (A, [CATCH_ALL], False, False, Drop()),
-        # A rua address goes to the DMARC worker, unless a rule names it exactly.
+        # A rua address goes to the DMARC worker, whatever rules there are.
         (HOST, [], True, False, DMARC),
         (HOST, [CATCH_ALL], True, False, DMARC),
-        (HOST, [rule(HOST, "drop", "")], True, False, Drop()),
+        (HOST, [rule(HOST, "drop", "", priority=-1)], True, False, DMARC),
         (HOST, [rule(HOST, "drop", "", enabled=False)], True, False, DMARC),
         ("0f+x@reports.example.net", [rule(HOST)], True, True, DMARC),
         # What is no address never is one.
@@ -73,7 +73,7 @@ CATCH_ALL = rule("", "drop", "")
 def test_a_recipient_gets_one_action(
     address: str, rules: list[RoutingRule], rua: bool, subaddressing: bool, action: object
 ) -> None:
-    """Exact rule, rua address, rule without the detail, catch-all, nobody: in this order."""
+    """Rua address, exact rule, rule without the detail, catch-all, nobody: in this order."""
     found = route(address, rules, rua=rua, subaddressing=subaddressing)
     assert found.action == action
     assert isinstance(found, Match)
@@ -87,6 +87,16 @@ def test_a_recipient_gets_one_action(
         ("a@bücher.example", "a@xn--bcher-kva.example"),
         ("a@" + "ü" * 70 + ".example", "a@" + "ü" * 70 + ".example"),
         ("<>", ""),
+        ("a@example.com.", "a@example.com"),
+        ("a@example.com..", "a@example.com."),
+        ('"a"@example.com', "a@example.com"),
+        ('"a\\b"@example.com', "ab@example.com"),
+        ('"a b"@example.com', '"a b"@example.com'),
+        ('"a@x"@example.com', '"a@x"@example.com'),
+        ("a@ＥＸＡＭＰＬＥ．com", "a@example.com"),
+        ("a@example\N{ONE DOT LEADER}com", "a@example.com"),
+        ("a@example。com。", "a@example.com"),
+        ("a@evil.example＠example.com", "a@evil.example＠example.com"),
     ],
 )
 def test_an_address_has_one_form(written: str, normal: str) -> None:

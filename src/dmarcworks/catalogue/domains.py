@@ -18,8 +18,8 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import KV, Database
-from dmarcworks.catalogue import audit, tables, zone_rules
-from dmarcworks.catalogue.names import normal_domain, reserved
+from dmarcworks.catalogue import audit, names, tables, zone_rules
+from dmarcworks.catalogue.names import normal_domain
 from dmarcworks.catalogue.zones import Held, Zones
 from dmarcworks.errors import ConflictError, DeniedError, DmarcworksError, NotFoundError, UsageError
 
@@ -64,6 +64,7 @@ class Domains:
     _clock: Callable[[], float]
 
     async def _account(self, connection: AsyncConnection, name: str) -> _Owner:
+        """The account of that name, made when it is absent: `Accounts` has it."""
         raise NotImplementedError
 
     async def add_domain(
@@ -76,11 +77,10 @@ class Domains:
         operator's account gets a public suffix only with `public_suffix`.
         """
         domain_name = normal_domain(name)
-        hosts = await self.zones.hosts()
-        reason = reserved(domain_name, hosts)
-        if reason.endswith("public suffix") and not public_suffix:
-            hint = "; the operator can add it with `dmarcworks domain add --public-suffix`"
-            raise UsageError(f"{reason}, and the domains below it have owners of their own{hint}")
+        if not public_suffix and names.public_suffix(domain_name):
+            hint = "the operator can add it with `dmarcworks domain add --public-suffix`"
+            raise UsageError(f"{domain_name} is a public suffix: the domains below it have owners of their own; {hint}")
+        await self.zones.hosts()  # read before the transaction begins
         async with self._database.write() as connection:
             owner = await self._account(connection, account)
             refusal = await self._refusal(connection, domain_name, owner, operator)

@@ -56,8 +56,8 @@ def public_suffix(name: str) -> bool:
 
     The base of a wildcard rule counts as well. A name below an unknown top-level domain is no public suffix.
     """
-    suffixes = _suffixes()
-    return suffixes.is_public(name) or suffixes.is_public("x--x." + name)
+    below = "x--x." + name
+    return _suffixes().publicsuffix(below) in (name, below)
 
 
 def reserved(name: str, hosts: Collection[str]) -> str:

@@ -120,11 +120,13 @@ def list_(
     ]
     empty = "No rule yet: `dmarcworks route add info@example.com --forward me@example.org`."
     print_table(["rule", "address", "goes to", "state", "name"], rows, empty)
+    for rule_id, reason in objections.items():
+        print(f"Rule {rule_id[:8]} has no effect: {reason}.")
 
 
 def _state(rule: RoutingRule, waiting: Collection[str], objections: Mapping[str, str]) -> str:
-    if reason := objections.get(rule.id):
-        return f"no effect: {reason}"
+    if rule.id in objections:
+        return "no effect"
     return ("unverified" if rule.id in waiting else "on") if rule.enabled else "off"
 
 
