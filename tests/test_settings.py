@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,27 @@ def test_every_setting_has_help_and_a_row() -> None:
     assert [row.name for row in rows if not row.help] == []
     assert {row.source for row in rows} == {"default"}
     assert rows[0].variable == "DMARCWORKS_HOME"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("10.0.0.300", "'10.0.0.300' is not a network; write an address or a network like 10.0.0.0/24"),
+        ("127.0.0.1, proxy.example", "'proxy.example' is not a network"),
+        ("10.0.0.1/24", "'10.0.0.1/24' is not a network"),
+        ("0.0.0.0/0", "'0.0.0.0/0' would trust every address; name the proxies' own networks"),
+        ("::/0", "'::/0' would trust every address"),
+    ],
+)
+def test_trusted_proxies_are_networks(text: str, words: str) -> None:
+    """Nothing else starts; the error names the setting, the value and the form."""
+    with pytest.raises(SettingsError, match=re.escape(words)) as raised:
+        load({"DMARCWORKS_TRUSTED_PROXIES": text})
+    assert str(raised.value).startswith(f"DMARCWORKS_TRUSTED_PROXIES={text}: ")
+
+
+def test_trusted_proxies_are_parted_by_commas_or_spaces() -> None:
+    """None by default; a bare address is a network of one."""
+    assert load({})[0].proxies == ()
+    proxies = load({"DMARCWORKS_TRUSTED_PROXIES": " 127.0.0.1, 10.0.0.0/24\t2001:db8::/32 "})[0].proxies
+    assert [str(network) for network in proxies] == ["127.0.0.1/32", "10.0.0.0/24", "2001:db8::/32"]
