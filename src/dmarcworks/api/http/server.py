@@ -44,10 +44,16 @@ class Web:
         self._listener, self._bounds, self._ended = listener, bounds, ended
         admission = admission or Admission(bounds.connections, bounds.connections_per_address)
         self._door = Door(listener, bounds, admission, ended)
+        self._bodies: Bodies | None = None
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
         host = f"[{host}]" if ":" in host else host
         self.url = f"http://{host}:{listener.getsockname()[1]}"
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of requests' bodies in hand."""
+        return self._bodies.held if self._bodies else 0
 
     @property
     def connections(self) -> int:
@@ -56,8 +62,9 @@ class Web:
 
     def start(self, app: ASGIApp) -> None:
         """Begin to serve."""
+        self._bodies = Bodies(app, self._bounds, self._ended)
         config = uvicorn.Config(
-            Bodies(app, self._bounds, self._ended),
+            self._bodies,
             http="h11",
             ws="none",
             lifespan="off",
