@@ -14,11 +14,11 @@ from dmarcworks.upkeep import jobs
 from dmarcworks.upkeep.backup import create as backups
 from dmarcworks.upkeep.retention.periods import RetentionPeriods
 from dmarcworks.wiring.server import opened_house
-from dmarcworks.workers.outcome import ACCEPTED
-from ingesting import deliver
 from dmarcworks.workers.message import Message
+from dmarcworks.workers.outcome import ACCEPTED
 from dmarcworks.workers.point_writer import PointWriter
 from dmarcworks.workers.points import DataPointOwner, DataPoints
+from ingesting import deliver
 from mails import BEGIN, DAY, report_mail
 
 from .conftest import HOST, Home

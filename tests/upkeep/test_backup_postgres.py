@@ -13,10 +13,10 @@ from dmarcworks.settings import Settings
 from dmarcworks.upkeep.backup.create import all_tables
 from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.wiring.server import opened_house
-from dmarcworks.workers.outcome import ACCEPTED
-from ingesting import deliver
 from dmarcworks.workers.message import Message
+from dmarcworks.workers.outcome import ACCEPTED
 from e2e.conftest import skip
+from ingesting import deliver
 from mails import report_mail
 
 from .conftest import HOST, Home

@@ -137,6 +137,7 @@ class ChdbAnalytics:
             with contextlib.suppress(DmarcworksError):
                 await asyncio.wrap_future(self._killer.submit(self._engine.kill, comment))
             await asyncio.wait([done], timeout=_KILL_SECONDS)
+        done.exception()  # nobody else asks how it ended
 
     async def ping(self) -> None:
         """Prove that the engine answers; `StoreError` if not."""

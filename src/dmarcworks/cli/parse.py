@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from dmarcworks.api.spreadsheet import harmless
 from dmarcworks.process import garbage
 from dmarcworks.reports.model import AggregateReport, FailureReport, Reading, TlsReport
 from dmarcworks.reports.plain import plain
@@ -163,12 +164,10 @@ def _records(path: str, reading: Reading) -> Iterator[str]:
 def _csv_line(values: list[Any]) -> str:
     """A CSV line (RFC 4180); text that a spreadsheet would run as a formula gets a leading apostrophe."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow([_safe(value) for value in values])
-    return out.getvalue()
-
-
-def _safe(value: Any) -> Any:
-    return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    cells = [harmless(value) if isinstance(value, str) else value for value in values]
+    # With CR in the line's end the writer quotes a cell that has one; bare, a spreadsheet would begin a row there.
+    csv.writer(out, lineterminator="\r\n").writerow(cells)
+    return out.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _one_line(text: str) -> str:

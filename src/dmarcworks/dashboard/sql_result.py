@@ -14,13 +14,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dmarcworks.api.spreadsheet import harmless
+
 SHOWN = 1_000
 SERIES = 6
 TIMES, TEXTS = 400, 40
 CELL_LETTERS = 500
 _WRAPPED = re.compile(r"^(?:LowCardinality|Nullable)\((.*)\)$")
 _NUMBER = re.compile(r"^(?:U?Int\d+|Float\d+|Decimal.*)$")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_DIGITS = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,9 @@ def csv_of(result: Result) -> str:
     """The whole result as CSV with names."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow([_harmless(column.name) for column in result.columns])
+    writer.writerow([harmless(column.name) for column in result.columns])
     for row in result.rows:
-        writer.writerow([_harmless(value) for value in row])
+        writer.writerow([_cell(value, column) for value, column in zip(row, result.columns, strict=True)])
     return out.getvalue()
 
 
@@ -119,8 +121,9 @@ def _kind(type: str) -> str:
     return "number" if _NUMBER.match(type) else "text"
 
 
-def _harmless(value: Any) -> Any:
+def _cell(value: Any, column: ResultColumn) -> Any:
     if value is None or isinstance(value, int | float):
         return "" if value is None else value
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return "'" + text if text.startswith(_FORMULA) else text
+    # Numbers of more than 64 bits come as text.
+    return text if column.kind == "number" and _DIGITS.fullmatch(text) else harmless(text)

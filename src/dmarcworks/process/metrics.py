@@ -114,8 +114,21 @@ class Metrics:
         )
         gauge.set_function(left)
 
-    def shares(self, files: int, smtp: int, http: int, open_connections: Callable[[], int]) -> None:
-        """How the process's file descriptors are shared out, and how many HTTP connections are open at each scrape."""
+    def statements(self, running: Callable[[], int], waiting: Callable[[], int]) -> None:
+        """How many SQL statements run and wait for their turn, asked at each scrape."""
+        gauge = Gauge("dmarcworks_statements", "SQL statements by state.", ["state"], registry=self.registry)
+        gauge.labels("running").set_function(running)
+        gauge.labels("waiting").set_function(waiting)
+
+    def http(self, connections: Callable[[], int], body_bytes: Callable[[], int]) -> None:
+        """What HTTP has in hand, asked at each scrape."""
+        gauge = Gauge("dmarcworks_http_connections", "Open HTTP connections.", registry=self.registry)
+        gauge.set_function(connections)
+        gauge = Gauge("dmarcworks_http_body_bytes", "Bytes of requests' bodies in hand.", registry=self.registry)
+        gauge.set_function(body_bytes)
+
+    def shares(self, files: int, smtp: int, http: int) -> None:
+        """How the process's file descriptors are shared out."""
         limits = {"files": files, "smtp_connections": smtp, "http_connections": http}
         gauge = Gauge(
             "dmarcworks_descriptor_limit",
@@ -125,8 +138,6 @@ class Metrics:
         )
         for name, limit in limits.items():
             gauge.labels(name).set(limit)
-        connections = Gauge("dmarcworks_http_connections", "Open HTTP connections.", registry=self.registry)
-        connections.set_function(open_connections)
 
     def step(self, name: str, outcome: str, seconds: float) -> None:
         """A step of ingest ended with this outcome after so many seconds."""

@@ -117,6 +117,7 @@ def http_app(
     for routes in _watching(stores, analytics, waiting, metrics, shown):
         app.include_router(routes)
     desk = QueryService(analytics, sql_bounds(settings), stores.queries.note)
+    metrics.statements(lambda: desk.running, lambda: desk.waiting)
     app.include_router(sql_api.router(desk, stores.accounts))
     graphs = graphql.desk(settings, stores.database, stores.accounts, analytics, sql_bounds(settings))
     app.include_router(graphql.router(graphs))
@@ -265,7 +266,8 @@ async def serve(
         web = None
         if "web" in roles:
             web = Web(settings.http_host, settings.http_port, "DMARCWORKS_HTTP_PORT", bounds, ended=refused)
-        metrics.shares(shares.limit, shares.smtp, shares.http, lambda: web.connections if web else 0)
+            metrics.http(lambda: web.connections, lambda: web.body_bytes)
+        metrics.shares(shares.limit, shares.smtp, shares.http)
         if settings.metrics_port:
             watched = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
             for routes in _watching(stores, analytics, inbox(settings, stores), metrics, shown):

@@ -17,8 +17,10 @@ from dmarcworks.errors import BoundError, BusyError, DmarcworksError
 
 __all__ = ["MAILS", "Bodies"]
 
-# Addresses that take a whole mail; the largest body of all others.
-MAILS = frozenset({"/api/v1/reports", "/cdn-cgi/handler/email"})
+# Addresses that take a whole mail; the second refuses a larger one itself, with 400, as the original does.
+INJECT = "/cdn-cgi/handler/email"
+MAILS = frozenset({"/api/v1/reports", INJECT})
+# The largest body of all others.
 _OTHERS = 1 << 20
 # Over an address's own bound, so that it comes first.
 _ROOM = 1 << 17
@@ -30,7 +32,7 @@ class Bodies:
 
     def __init__(self, app: ASGIApp, bounds: HttpBounds, ended: Callable[[str], None]) -> None:
         self._app, self._bounds, self._ended = app, bounds, ended
-        self._held = 0
+        self.held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry."""
@@ -38,9 +40,10 @@ class Bodies:
             await self._app(scope, receive, send)
             return
         most = (self._bounds.mail_bytes if scope["path"] in MAILS else _OTHERS) + _ROOM
-        body = _Body(receive, send, most)
+        body = _Body(receive, send, most, (400,) if scope["path"] == INJECT else ())
         try:
-            body.announced(scope)
+            if scope["path"] != INJECT:
+                body.announced(scope)
             await self._app(scope, lambda: self._receive(body), body.send)
         except ClientDisconnect:
             pass
@@ -50,7 +53,7 @@ class Bodies:
                 raise
             await body.refuse()
         finally:
-            self._held -= body.held
+            self.held -= body.held
             if body.refused is not None:
                 self._ended("size" if body.status == 413 else "bytes")
 
@@ -58,9 +61,9 @@ class Bodies:
         message = await body.receive()
         if message["type"] == "http.request":
             size = len(message.get("body", b""))
-            self._held += size
+            self.held += size
             body.count(size)
-            if self._held > self._bounds.transfer_bytes:
+            if self.held > self._bounds.transfer_bytes:
                 body.fail(BusyError("the server has as many bytes of requests in hand as it may; try again"))
         return message
 
@@ -68,8 +71,8 @@ class Bodies:
 class _Body:
     """One request's body, and the answer in its place when it is refused."""
 
-    def __init__(self, receive: Receive, send: Send, most: int) -> None:
-        self.receive, self._send, self._most = receive, send, most
+    def __init__(self, receive: Receive, send: Send, most: int, kept: tuple[int, ...]) -> None:
+        self.receive, self._send, self._most, self._kept = receive, send, most, kept
         self.held = 0
         self.refused: DmarcworksError | None = None
         self._started = self._replaced = False
@@ -102,7 +105,7 @@ class _Body:
     async def send(self, message: Message) -> None:
         """Pass the answer on, unless the request was refused and the answer says something else."""
         if message["type"] == "http.response.start":
-            self._replaced = self.refused is not None and message["status"] not in (self.status, 400)
+            self._replaced = self.refused is not None and message["status"] not in (self.status, *self._kept)
             if self._replaced:
                 await self.refuse()
             self._started = True

@@ -138,6 +138,12 @@ class Connection(H11Protocol):
             self._stash.clear()
             return
         self._stash += data
+        if self._answers and len(self._stash) > _HIGH:
+            # Not read from any more it could leave unnoticed, and read from it would fill the memory.
+            self._owner.ended("ahead")
+            self._abandon()
+            self.transport.abort()
+            return
         self._pump()
         self._settle()
 
@@ -158,7 +164,7 @@ class Connection(H11Protocol):
         self._settle()
 
     def _feed(self, piece: bytes) -> None:
-        before = self.cycle
+        before, early = self.cycle, self._early
         if self.waits and not self._begun:
             self._begun, self._since = True, self.loop.time()
         super().data_received(piece)
@@ -166,6 +172,8 @@ class Connection(H11Protocol):
             self._new_request()
         elif self._receives:
             self._received += len(piece)
+        elif early and self.waits:
+            self._wait()
 
     def _new_request(self) -> None:
         self._begun, self._since, self._received = False, self.loop.time(), 0
@@ -178,10 +186,15 @@ class Connection(H11Protocol):
             self._new_request()
         else:
             self._since, self._received = self.loop.time(), 0
-            self._begun = self.waits and bool(self._stash or self.conn.trailing_data[0])
             if self.waits:
-                self._owner.idle(self)
+                self._wait()
         self._settle()
+
+    def _wait(self) -> None:
+        """For the next request, whose first bytes may be there."""
+        self._since, self._begun = self.loop.time(), bool(self._stash or self.conn.trailing_data[0])
+        self._unset_keepalive_if_required()  # `check` has the time
+        self._owner.idle(self)
 
     def _settle(self) -> None:
         """Read from the client, or not; and go on with what it has sent already."""
@@ -216,8 +229,11 @@ class Connection(H11Protocol):
             if now > self._since + _REST_SECONDS:
                 self._abandon()
                 self.transport.close()
-        elif self.waits and (self._begun or self.cycle is None) and now > self._since + self._bounds.header_seconds:
-            self._late("header")
+        elif self.waits:
+            fresh = self._begun or self.cycle is None
+            seconds = self._bounds.header_seconds if fresh else self._bounds.idle_seconds
+            if now > self._since + seconds:
+                self._late("header" if fresh else "idle")
 
     def _allowed(self, seconds: float, size: int) -> float:
         return min(seconds + size / self._bounds.rate, self._bounds.transfer_seconds)
@@ -233,7 +249,7 @@ class Connection(H11Protocol):
 
     def _late(self, what: str) -> None:
         self._owner.ended(what)
-        if self.cycle is None and not self._begun:
+        if self.waits and not self._begun:
             self._abandon()
             self.transport.close()  # no byte of a request came: there is nothing to answer
         else:

@@ -50,6 +50,7 @@ class Web:
         self.commands = self._loopback(ipaddress.ip_address(address), port)
         admission = admission or Admission(bounds.connections, bounds.connections_per_address)
         self._door = Door(self._listeners, bounds, admission, ended)
+        self._bodies: Bodies | None = None
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -63,14 +64,20 @@ class Web:
         return f"http://127.0.0.1:{self._listeners[-1].getsockname()[1]}"
 
     @property
+    def body_bytes(self) -> int:
+        """Bytes of requests' bodies in hand."""
+        return self._bodies.held if self._bodies else 0
+
+    @property
     def connections(self) -> int:
         """Connections that are open."""
         return self._door.total
 
     def start(self, app: ASGIApp) -> None:
         """Begin to serve."""
+        self._bodies = Bodies(app, self._bounds, self._ended)
         config = uvicorn.Config(
-            Bodies(app, self._bounds, self._ended),
+            self._bodies,
             http="h11",
             ws="none",
             lifespan="off",

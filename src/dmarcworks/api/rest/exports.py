@@ -24,12 +24,12 @@ from dmarcworks.api.rest.deps import Reader
 from dmarcworks.api.rest.download import HEADERS
 from dmarcworks.api.rest.params import Day, DomainFilter, days
 from dmarcworks.api.rest.route import Route
+from dmarcworks.api.spreadsheet import PATTERN
 from dmarcworks.bindings.contracts import Analytics
 
 routes = APIRouter(prefix="/exports", tags=["exports"], route_class=Route)
 
 TABLES = {"records": DMARC_REPORTS, "tls": TLS_REPORTS, "failures": FAILURE_REPORTS}
-_FORMULA = r"^[=+\-@\t\r]"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 Kind = Annotated[
     Literal["records", "tls", "failures"],
@@ -184,5 +184,5 @@ def _safe(column: Any) -> Any:
         return pc.strftime(column, format="%Y-%m-%dT%H:%M:%SZ")
     if not pa.types.is_string(column.type):
         return column
-    runs = pc.match_substring_regex(column, pattern=_FORMULA)
+    runs = pc.match_substring_regex(column, pattern=PATTERN)
     return pc.if_else(runs, pc.binary_join_element_wise("'", column, ""), column)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlglot import exp
@@ -56,13 +56,14 @@ class _Dialect(ClickHouse):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What the engine runs: our SQL, the result's format, the names that stood in the text (for better errors), and
-    the names of its parameters."""
+    """What the engine runs: our SQL, the result's format, the names that stood in the text, the names of its
+    parameters, and the text itself, which errors speak of."""
 
     sql: str
     format: str
     names: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
+    text: str = ""
 
 
 def compile_sql(text: str, account_id: str, format: str = "JSON", domains: Sequence[str] | None = None) -> Statement:
@@ -83,9 +84,9 @@ def compile_sql(text: str, account_id: str, format: str = "JSON", domains: Seque
         trees = dialect.parser().parse(tokens, text)
         if len(trees) != 1 or trees[0] is None:
             raise QueryError("Input was invalid: send one statement at a time")
-        return _StatementWriter(account_id, domains).statement(trees[0], format)
+        return replace(_StatementWriter(account_id, domains).statement(trees[0], format), text=text)
     except TokenError as error:
-        raise QueryError(f"Input was invalid: {str(error)[:200]}") from None
+        raise QueryError(f"Input was invalid: {_unread(error)}") from None
     except ParseError as error:
         raise QueryError(f"Input was invalid: {_syntax(error)}") from None
     except RecursionError:
@@ -133,10 +134,23 @@ def _format(name: str) -> str:
     return FORMATS[name.lower()][0]
 
 
+_MISSING = re.compile(r"^Required keyword: '(\w+)' missing for <class '[^']*\.(\w+)'>")
+
+
+def _unread(error: TokenError) -> str:
+    """What stops the text from being read word by word: quotes or comments without an end."""
+    found = re.search(r"Missing (.{1,10}?) from (\d+):(\d+)", str(error.__cause__ or error))
+    where = f" at line {found[2]}, column {int(found[3]) + 1}: {found[1]} is missing" if found else ""
+    return f"a text, a quoted name or a comment has no end{where}"
+
+
 def _syntax(error: ParseError) -> str:
     first = error.errors[0] if error.errors else {}
     near = str(first.get("highlight") or "")[:60]
     what = str(first.get("description") or "syntax error").partition(" but got <Token")[0]
+    if missing := _MISSING.match(what):
+        word = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", missing[2]).upper()
+        what = f"{'something' if missing[1] == 'this' else 'an expression'} is missing for {word}"
     where = f" at line {first['line']}, column {first['col']}" if first.get("line") else ""
     return f"{what}{where}" + (f", near {near}" if near else "")
 

@@ -20,11 +20,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dmarcworks.analytics.schema import ASKED
-from dmarcworks.api.sql import sums
 from dmarcworks.api.sql.allow import TEXT_BYTES, Statement, compile_sql
 from dmarcworks.api.sql.functions import FORMATS
-from dmarcworks.api.sql.refusals import suggest
+from dmarcworks.api.sql_errors import explain
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.catalogue.queries import LoggedQuery
 from dmarcworks.errors import BoundError, DmarcworksError, QueryError
@@ -36,11 +34,6 @@ AT_ONCE = 2
 CANCELLED = "cancelled: the client left before the answer"
 
 _MEDIA = dict(FORMATS.values())
-_COLUMNS = tuple(
-    name
-    for table in ASKED.values()
-    for name in (*(column.name for column in table.columns), *(alias.name for alias in table.aliases))
-)
 # Dates are UTC for everyone; integers are numbers in JSON; what the engine took for it is nobody's business.
 _SETTINGS: dict[str, str | int] = {
     "session_timezone": "UTC",
@@ -53,15 +46,6 @@ _SETTINGS: dict[str, str | int] = {
     # Sums that were made outside the wall answer nothing inside it.
     "optimize_use_projections": 0,
 }
-_IDENTIFIER = re.compile(r"(?:identifier|column) [`']([^`']{1,200})[`']")
-# The engine's inside: error codes, the statement as we rewrote it, its version.
-_WALL = re.compile(
-    r"\(SELECT \*[^()]* FROM (\w+) PREWHERE account_id = '[0-9a-f]{32}'(?: AND [^()]*(?:\([^()]*\))?)?\) AS \w+"
-)
-_NOISE = re.compile(
-    r":? (?:In scope|While|while) .*|\. Note: .*|Code: \d+\. |DB::Exception: |\(version [^)]*\)|\.? ?\([A-Z_]{4,}\)",
-    re.DOTALL,
-)
 _ROWS = re.compile(rb'"rows": (\d+)\s*}?\s*$')
 
 
@@ -94,7 +78,13 @@ class QueryService:
         self._note = note
         self._clock = clock
         self._turns = _Turns()
-        self._running = asyncio.Semaphore(AT_ONCE)
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self.running = 0
+
+    @property
+    def waiting(self) -> int:
+        """Statements that wait for their turn."""
+        return self._turns.total - self.running
 
     async def ask(
         self,
@@ -118,8 +108,12 @@ class QueryService:
         try:
             async with self._turns.of(account_id):
                 statement = await compiled(text, account_id, format, domains, forced=forced)
-                async with self._running:
-                    body = await run(statement, self._analytics, self.bounds, values or {})
+                async with self._places:
+                    self.running += 1
+                    try:
+                        body = await run(statement, self._analytics, self.bounds, values or {})
+                    finally:
+                        self.running -= 1
             form = statement.format
             rows = count_rows(body, form)
             return Answer(body, _MEDIA[form], form, rows)
@@ -140,6 +134,11 @@ class _Turns:
     def __init__(self) -> None:
         self._inside: Counter[str] = Counter()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    @property
+    def total(self) -> int:
+        """Statements of all accounts that run or wait."""
+        return self._inside.total()
 
     @asynccontextmanager
     async def of(self, account_id: str) -> AsyncIterator[None]:
@@ -186,26 +185,6 @@ def _bound(statement: Statement, values: Mapping[str, str]) -> dict[str, str]:
     if sum(len(value) for value in bound.values()) > TEXT_BYTES:
         raise BoundError(f"the query's parameters are longer than {TEXT_BYTES} letters")
     return bound
-
-
-def explain(text: str, statement: Statement, bounds: QueryBounds) -> str:
-    """The engine's complaint as a sentence that names the trouble and the near name, without the engine's inside."""
-    if "TIMEOUT_EXCEEDED" in text:
-        return f"the query took longer than {bounds.seconds:g} seconds; ask for fewer days or columns"
-    if "MEMORY_LIMIT_EXCEEDED" in text:
-        return f"the query needs more than {bounds.memory >> 20} MiB of memory; ask for fewer days or groups"
-    if "TOO_MANY_ROWS" in text:
-        return f"the result has more than {bounds.rows} rows; add a LIMIT or ask for fewer days"
-    if sums.OVERFLOW in text:
-        return sums.TOO_LARGE
-    if "UNKNOWN_IDENTIFIER" in text:
-        match = _IDENTIFIER.search(text)
-        if match:
-            name = match[1].rpartition(".")[2]
-            known = {*_COLUMNS, *(word for word in statement.names if word != name)}
-            return f"Input was invalid: unable to find type of column: {match[1]}{suggest(name, known)}"
-    short = _NOISE.sub("", _WALL.sub(r"\1", text)).strip()
-    return f"Input was invalid: {short[:300] or 'the engine refuses this query'}"
 
 
 def count_rows(body: bytes, format: str) -> int:
