@@ -11,6 +11,7 @@ from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.routing import RoutingCatalogue
 from dmarcworks.routing.router import Routed, Router
 from dmarcworks.routing.smtp import Peer
+from dmarcworks.routing.smtp.grammar import mail_address
 from dmarcworks.settings import Settings
 
 
@@ -36,4 +37,4 @@ def install(
             return Routed(refusal, "rejected", refusal)
         return await front.route(sender, to, raw, Peer(peer, "localhost"))
 
-    app.include_router(inject.router(put_in, accounts, settings.mail_bytes))
+    app.include_router(inject.router(put_in, accounts, settings.mail_bytes, mail_address))

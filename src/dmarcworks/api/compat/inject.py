@@ -43,7 +43,11 @@ Inject = Callable[[str, str, bytes, str], Awaitable[Injected]]
 """Called with sender, recipient, raw mail and the peer's address."""
 
 
-def router(inject: Inject, accounts: Accounts, mail_bytes: int) -> APIRouter:
+Address = Callable[[str], str | None]
+"""An envelope address by SMTP's grammar, "" for <>; None for what is none."""
+
+
+def router(inject: Inject, accounts: Accounts, mail_bytes: int, address: Address) -> APIRouter:
     """The route; `mail_bytes` is the largest mail."""
     routes = APIRouter()
 
@@ -54,6 +58,11 @@ def router(inject: Inject, accounts: Accounts, mail_bytes: int) -> APIRouter:
         sender, to = request.query_params.get("from", ""), request.query_params.get("to", "")
         if not sender or not to:
             return _wrong("Missing required parameters: from and to")
+        envelope_from, envelope_to = address(sender), address(to)
+        if envelope_from is None:
+            return _wrong("Invalid parameter from: write an address like name@example.com, or <> for the null sender")
+        if not envelope_to:
+            return _wrong("Invalid parameter to: write an address like name@example.com")
         raw = bytearray()
         async for chunk in request.stream():
             raw += chunk
@@ -65,7 +74,7 @@ def router(inject: Inject, accounts: Accounts, mail_bytes: int) -> APIRouter:
         if not _MESSAGE_ID.search(mail[:_HEAD].partition(b"\r\n\r\n")[0]):
             return _wrong("could not parse email: no Message-ID header")
         peer = request.client.host if request.client else ""
-        done = await inject("" if sender == "<>" else sender, to, mail, peer)
+        done = await inject(envelope_from, envelope_to, mail, peer)
         if request.query_params.get("format") == "json":
             return _told(done)
         if done.reply.startswith("2"):

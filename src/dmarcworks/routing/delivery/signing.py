@@ -14,6 +14,7 @@ import dkim
 import structlog
 
 from dmarcworks.errors import SettingsError
+from dmarcworks.workers.fields import field
 
 log = structlog.get_logger("dmarcworks.signing")
 
@@ -45,7 +46,7 @@ class Signer:
 
     def seal(self, raw: bytes, results: str) -> bytes:
         """The mail with these Authentication-Results, an ARC set and a signature in front."""
-        told = f"Authentication-Results: {self._hostname};\r\n {results}\r\n".encode()
+        told = field("Authentication-Results", f"{self._hostname};", results)
         told += without_results(raw, self._hostname)
         try:
             chain = dkim.ARC(told)
