@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install run demo test lint docs clean lock dev golden fuzz
+.PHONY: install run demo test lint docs clean lock dev golden fuzz audit
 
 install: $(VENV)/.installed
 run: install
@@ -18,6 +18,10 @@ test: dev lint
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
 docs: dev
 	$(BIN)/python scripts/docs.py
+# Known vulnerabilities of the locked runtime dependencies; SERVICE=osv asks another database. See docs/security.md.
+SERVICE ?= pypi
+audit: dev
+	$(BIN)/python scripts/audit.py $(SERVICE)
 # Renew tests/corpus; read the difference before it is committed.
 golden: dev
 	$(BIN)/python scripts/corpus.py

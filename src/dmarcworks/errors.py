@@ -12,6 +12,7 @@
     ├── RefusedError             the next mail server refused a mail; its own reply (HTTP 502, passed on in the session)
     ├── BusyError                too much of the same work waits already: temporary (HTTP 503 with Retry-After)
     └── StoreError               a store is away, full or read-only: temporary (SMTP 451, HTTP 503, retry)
+        └── LostStoreError       a store has lost its content, or is another system's (exit status 1)
 
 `temporary` says whether the same call may succeed later: SMTP 4yz and a retry for True, 5yz and a problem for False.
 """
@@ -72,3 +73,7 @@ class StoreError(DmarcworksError):
     """A store is away, full, locked or read-only; the same call may succeed later."""
 
     temporary = True
+
+
+class LostStoreError(StoreError):
+    """A store has lost what it held, or belongs to another system; the text names the command that repairs it."""

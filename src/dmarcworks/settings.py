@@ -447,12 +447,23 @@ def _secret(variable: str, path: str) -> str:
     return value
 
 
+def shown_url(url: str) -> str:
+    """A store's URL for messages and logs, without its password."""
+    return _shown("_url", url)
+
+
 def _shown(name: str, value: str) -> str:
     """A key and a URL's password never reach a screen or a log."""
     if name in _SECRET and value:
         return "***"
     if name.endswith("_url"):
-        parts = urlsplit(value)
-        if parts.password:
-            return value.replace(f":{parts.password}@", ":***@")
+        try:
+            parts = urlsplit(value)
+            hidden = parts.password
+        except ValueError:  # not a URL: whatever it is, it may hold a password
+            return "***" if "@" in value else value
+        if hidden:
+            return value.replace(f":{hidden}@", ":***@")
+        if "@" in value and parts.netloc and not parts.username:  # a password with a / in it ends the host's part early
+            return "***"
     return value

@@ -252,6 +252,18 @@ def test_a_forwarded_mail_is_the_mail(routed: System, sink: Sink) -> None:
     assert send(routed, forged, b"x", sender="")[0] == 550
 
 
+def test_a_quoted_sender_that_cannot_be_rewritten_is_refused_at_once(routed: System, sink: Sink) -> None:
+    """By rule and by worker: 553 while the sender waits, and nothing is queued; needless quotation marks go."""
+    sink.taken.clear()
+    for to, raw in (("on@example.com", mail("quoted")), ("w@example.com", mail("quoted too", "forward"))):
+        code, words = send(routed, to, raw, sender='"a b"@sender.example')
+        assert (code, words[:6]) == (553, "5.1.7 "), words
+    assert routed.rows("SELECT id FROM outbound") == []
+    assert sink.taken == []
+    assert send(routed, "on@example.com", mail("needless"), sender='"who"@sender.example')[0] == 250
+    assert sink.taken[0][0].endswith("=sender.example=who@reports.example.net")
+
+
 def test_a_reply_goes_to_the_sender(routed: System, sink: Sink) -> None:
     """From the address that the mail came to, as the worker wrote it; a mail that fails DMARC gets none."""
     sink.taken.clear()

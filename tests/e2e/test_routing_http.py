@@ -71,6 +71,18 @@ def put_in(system: System, to: str, raw: bytes, more: str = "") -> tuple[int, An
     return ask(system, "POST", f"/cdn-cgi/handler/email?from=friend@example.org&to={to}{more}", raw, None)
 
 
+WRONG_ADDRESSES = (
+    "a@b.example\r\nBcc: c@d.example",
+    "a@b.example\n",
+    "a@b.example\0",
+    "a b@c.example",
+    "<a@b.example",
+    "a@b@c.example",
+    "a@b.example>",
+    '"a"b@c.example',
+    "a,b@c.example",
+    "a@b.example\u2028",
+)
 MAIL = b"From: A friend <friend@example.org>\r\nMessage-ID: <1@example.org>\r\nSubject: x\r\n\r\nHello\r\n"
 
 
@@ -169,6 +181,11 @@ def test_what_is_no_mail_is_refused(routed: System) -> None:
     assert put_in(routed, "me@example.com", b"")[0] == 400
     assert put_in(routed, "me@example.com", b"From: x\r\n\r\nno id\r\n")[0] == 400
     assert put_in(routed, "nobody@example.com", MAIL)[0] == 400
+    for name, other in (("from", "to"), ("to", "from")):
+        for wrong in WRONG_ADDRESSES:
+            query = urllib.parse.urlencode({name: wrong, other: "me@example.com"})
+            status, text = ask(routed, "POST", f"/cdn-cgi/handler/email?{query}", MAIL, None)
+            assert (status, text.partition(":")[0]) == (400, f"Invalid parameter {name}"), wrong
     request = urllib.request.Request(
         f"{routed.http}/cdn-cgi/handler/email?from=a@b.example&to=me@example.com",
         data=MAIL,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dmarcworks.errors import RefusedError
 from dmarcworks.routing.delivery.srs import Srs
+from dmarcworks.routing.smtp.grammar import mail_address
 
 NOW = 1_790_100_000.0
 DAY = 86_400
@@ -74,3 +79,44 @@ def test_no_sender_and_our_own_stay() -> None:
     assert [srs().reverse(text) for text in ("", "a@here.example", "srs0=@here.example", "srs1=a=b@here.example")] == [
         None
     ] * 4
+
+
+@pytest.mark.parametrize(
+    ("sender", "code"),
+    [
+        ('"a b"@far.example', "553 5.1.7"),
+        ('"a@b"@far.example', "553 5.1.7"),
+        ('"a\\"b"@far.example', "553 5.1.7"),
+        ('""@far.example', "553 5.1.7"),
+        ("a b@far.example", "553 5.1.7"),
+        ("a\r\nb@far.example", "553 5.1.7"),
+        ("a<b@far.example", "553 5.1.7"),
+        ("é@far.example", "553 5.6.7"),
+        ("a@é.example", "553 5.6.7"),
+        (f"{'a' * 64}@{'.'.join(['b' * 50] * 4)}.example", "553 5.1.7"),
+        (f"srs0=aaaaaaaa=aa={'.'.join(['b' * 50] * 4)}.example=a@far.example", "553 5.1.7"),
+        ('srs0="a b"@far.example', "553 5.1.7"),
+    ],
+)
+def test_a_sender_that_cannot_be_carried_is_refused(sender: str, code: str) -> None:
+    """For good, and with the reason."""
+    with pytest.raises(RefusedError, match=f"^{code} This sender address cannot be forwarded: "):
+        srs().forward(sender)
+
+
+def test_needless_quotation_marks_are_left_out() -> None:
+    """`"a.b"@c` is the address `a.b@c` (RFC 5321 §4.1.2)."""
+    assert srs().reverse(srs().forward('"a.b"@far.example')) == "a.b@far.example"
+    assert srs().reverse(srs().forward('"a\\b"@far.example')) == "ab@far.example"
+
+
+@given(st.text(max_size=80), DOMAIN)
+def test_what_leaves_is_always_an_address(local: str, domain: str) -> None:
+    """Rewritten or refused; what is rewritten is a plain ASCII address that SMTP carries."""
+    try:
+        sent = srs().forward(f"{local}@{domain}")
+    except RefusedError:
+        return
+    assert mail_address(sent) == sent
+    assert re.fullmatch(r"srs[01]=[!-~]+@here\.example", sent)
+    assert len(sent) <= 254

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from dmarcworks.analytics.arrays import Array, counts, texts
 from dmarcworks.analytics.columns import filled, heads, indexes, places, structs, taken
+from dmarcworks.analytics.system import SYSTEM
 from dmarcworks.analytics.tables import (
     ADDRESS,
     ASKED,
@@ -124,6 +125,7 @@ _MIGRATIONS = (
     _Migration(6, "ten parts in a merge", tuple(f"ALTER TABLE {name} MODIFY SETTING {GATHER}" for name in ASKED)),
     # What is there already is packed anew when its part is merged.
     _Migration(7, "addresses quick to read", (f"ALTER TABLE {DMARC_REPORTS.name} MODIFY COLUMN {ADDRESS.ddl()}",)),
+    _Migration(8, "identity of the system", (SYSTEM,)),
 )
 _VERSIONS = (
     "CREATE TABLE IF NOT EXISTS schema_versions (version UInt32, name String, applied DateTime64(3, 'UTC'))"

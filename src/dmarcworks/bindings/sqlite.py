@@ -13,7 +13,7 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +26,7 @@ from sqlalchemy.pool import StaticPool
 
 from dmarcworks.bindings.sqlite_connection import PROMISES, SqliteConnection, begin_writing
 from dmarcworks.bindings.upgrade import upgrade
-from dmarcworks.errors import StoreError
+from dmarcworks.errors import LostStoreError, StoreError
 
 __all__ = ["BUSY_SECONDS", "SqliteDatabase"]
 
@@ -55,6 +55,7 @@ class SqliteDatabase:
         self._asking = SqliteConnection(path, busy, writer=False)
         self._keeping = SqliteConnection(path, busy, writer=True)
         self._pings = 0
+        self._inode: int | None = None
 
     def _engine(self, *, writer: bool) -> AsyncEngine:
         engine = create_async_engine(
@@ -130,11 +131,13 @@ class SqliteDatabase:
 
     async def ask(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """A small read in one step, for what every mail asks."""
+        self._same_file()
         return await self._asking.run(work)
 
     async def keep(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """A small write in one step: a transaction like that of `write`."""
         async with self._lock:
+            self._same_file()
             return await self._keeping.run(work)
 
     @asynccontextmanager
@@ -167,8 +170,31 @@ class SqliteDatabase:
 
     def _create(self) -> None:
         # It holds password hashes: for its owner's eyes only. SQLite gives the WAL the same mode.
-        if not self.path.exists():
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        if self._inode is None:
+            with suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            self._inode = os.stat(self.path).st_ino
+        self._same_file()
+
+    def _same_file(self) -> None:
+        """`LostStoreError` when the file that was opened is no longer there.
+
+        Connections would go on with the removed file, and everything that they commit would be gone at the end.
+        """
+        if self._inode is None:
+            return
+        try:
+            found = os.stat(self.path).st_ino
+        except FileNotFoundError:
+            found = None
+        except OSError as error:
+            raise StoreError(f"database {self.path}: {error.strerror}") from error
+        if found != self._inode:
+            what = "removed" if found is None else "replaced"
+            raise LostStoreError(
+                f"database {self.path}: the file was {what} while this process runs: put it back, or stop the server;"
+                " `dmarcworks serve` then names the command that repairs it"
+            )
 
     async def migrate(self) -> str:
         """Bring the schema up to date; the revision that it has now. Two processes at once queue for it."""

@@ -7,22 +7,30 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
+
 from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.contracts import KV, Database, DeadLetters, Leases, Objects, Queue
+from dmarcworks.bindings.private import make_private, tighten
 from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit
 from dmarcworks.catalogue.problems import Problems
 from dmarcworks.catalogue.queries import QueryLog, SavedQueries
 from dmarcworks.catalogue.routing import RoutingCatalogue
+from dmarcworks.catalogue.system import System
 from dmarcworks.errors import SettingsError
-from dmarcworks.settings import Settings
+from dmarcworks.settings import Settings, shown_url
+
+log = structlog.get_logger("dmarcworks.catalogue.stores")
 
 RUNNING = "running.json"
+# What a data directory holds.
+_OURS = ("dmarcworks.db", "objects", "analytics", RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +50,25 @@ class Stores:
     mailroom: RoutingCatalogue
     letters: DeadLetters
     leases: Leases
+    system: System
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Stores]:
-    """Database, KV, queue and objects, migrated and ready; closed in reverse."""
+async def opened(
+    settings: Settings, *, tolerated: Collection[str] = (), accept_loss: bool = False
+) -> AsyncIterator[Stores]:
+    """Database, KV, queue and objects, migrated and ready; closed in reverse.
+
+    `LostStoreError` when one of them has lost its content, unless the caller repairs that (`tolerated`) or the operator
+    gives it up (`accept_loss`).
+    """
     try:
-        settings.home.mkdir(parents=True, exist_ok=True)
+        make_private(settings.home)
     except OSError as error:
         raise SettingsError(f"DMARCWORKS_HOME={settings.home} cannot be made: {error.strerror}") from None
+    # A command that has set up no log prints its result alone.
+    if (open_to_others := tighten(settings.home, _OURS)) and structlog.is_configured():
+        log.warning("data directory is open to others", reason=open_to_others)
     async with AsyncExitStack() as stack:
         database = bindings.open_database(settings.database)
         stack.push_async_callback(database.close)
@@ -58,13 +76,15 @@ async def opened(settings: Settings) -> AsyncIterator[Stores]:
         objects = bindings.open_objects(settings.objects)
         stack.push_async_callback(objects.close)
         kv, queue = bindings.open_kv(database), bindings.open_queue(database)
+        system = System(database, kv, objects, (shown_url(settings.database), shown_url(settings.objects)))
+        await system.settle(tolerated, accept=accept_loss)
         hostname = settings.hostname.lower().rstrip(".")
         accounts = Accounts(database, kv, hostname, operator_account=settings.operator_account)
         queries = QueryLog(database, settings.query_log_days)
         stack.push_async_callback(queries.close)
         catalogue = (Arrivals(database), Problems(database), Audit(database), queries, SavedQueries(database))
         routing = RoutingCatalogue.on(database, accounts.zones)
-        yield Stores(database, kv, queue, objects, accounts, *catalogue, routing, queue, queue)
+        yield Stores(database, kv, queue, objects, accounts, *catalogue, routing, queue, queue, system)
 
 
 def running_server(settings: Settings) -> dict[str, object] | None:

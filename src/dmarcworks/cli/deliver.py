@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -20,6 +21,7 @@ from dmarcworks.ingest.backpressure import FULL
 from dmarcworks.process import logs
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.smtp import Peer
+from dmarcworks.routing.smtp.grammar import mail_address
 from dmarcworks.settings import Settings, load
 from dmarcworks.wiring.routing import routing
 from dmarcworks.wiring.smtp import environment
@@ -37,6 +39,12 @@ def deliver(
     """Take one mail from standard input, durably; the exit status is what a mail server's pipe expects."""
     if not to or not all(address.strip() for address in to):
         _end(USAGE, "5.5.4 name a recipient with --to")
+    recipients = [(address, mail_address(address.strip())) for address in to]
+    if wrong := [address for address, known in recipients if not known]:
+        _end(NO_USER, f"5.1.3 {wrong[0]!r} is not a mail address")
+    envelope_from = _envelope_from(sender)
+    if envelope_from is None:
+        _end(DATA_ERROR, f"5.1.7 --from {sender!r} is not a mail address")
     try:
         settings, _ = load()
         logs.setup(settings.log_format, "warning" if settings.log_level == "info" else settings.log_level)
@@ -45,7 +53,9 @@ def deliver(
             _end(DATA_ERROR, "5.6.0 there is no mail on standard input")
         if len(raw) > settings.mail_bytes:
             _end(DATA_ERROR, f"5.3.4 the mail is larger than {settings.mail_bytes} bytes (DMARCWORKS_MAIL_BYTES)")
-        replies = asyncio.run(_deliver(settings, sender, list(dict.fromkeys(to)), raw))
+        replies = asyncio.run(
+            _deliver(settings, envelope_from, list(dict.fromkeys(known for _, known in recipients if known)), raw)
+        )
     except DmarcworksError as error:  # wrong settings too: the mail must wait until they are mended
         _end(TRY_LATER, f"4.3.0 {error}")
     except OSError as error:
@@ -79,8 +89,20 @@ async def _deliver(settings: Settings, sender: str, to: list[str], raw: bytes) -
             replies = {}
             for address in to:
                 refusal = await router.recipient(address) or (FULL if await env.full() else None)
-                replies[address] = refusal or await router.deliver(sender.strip("<> "), address, raw, _PEER)
+                replies[address] = refusal or await router.deliver(sender, address, raw, _PEER)
             return replies
+
+
+def _envelope_from(sender: str) -> str | None:
+    """The sender's address, "" for the null sender; None when it is none. Some pipes leave out its quotation marks."""
+    text = sender.strip()
+    if text.strip("<> ") == "":
+        return ""
+    if (found := mail_address(text)) is not None:
+        return found
+    local, at, domain = text.strip("<>").rpartition("@")
+    escaped = local.replace("\\", "\\\\").replace('"', '\\"')
+    return mail_address(f'"{escaped}"@{domain}') if at else None
 
 
 def _read(most: int) -> bytes:
@@ -93,7 +115,7 @@ def _read(most: int) -> bytes:
     return bytes(data)
 
 
-def _end(status: int, text: str) -> None:
+def _end(status: int, text: str) -> NoReturn:
     """The enhanced code first: Postfix's pipe takes it into its notice."""
     print(text, file=sys.stderr)
     raise typer.Exit(status)

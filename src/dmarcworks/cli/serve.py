@@ -26,6 +26,9 @@ def serve(
         "--roles",
         help="What this process does: smtp takes mail, worker reads it, web answers over HTTP.",
     ),
+    accept_loss: bool = typer.Option(
+        False, "--accept-loss", help="Start although a store has lost its content, and give up what it held."
+    ),
 ) -> None:
     """Run SMTP, the reader and the dashboard, or some of them, until SIGTERM or Ctrl-C."""
     wanted = [role.strip() for role in roles.split(",") if role.strip()]
@@ -35,13 +38,13 @@ def serve(
     logs.setup(settings.log_format, settings.log_level)
     garbage.rarely()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(settings, wanted))
+        runner.run(_run(settings, wanted, accept_loss))
 
 
-async def _run(settings: Settings, roles: Collection[str]) -> None:
+async def _run(settings: Settings, roles: Collection[str], accept_loss: bool) -> None:
     # Whatever is open is closed by then: a read that does not end may hold up nobody's end.
     pool = threads.pool()
-    await run(settings, partial(announce, settings.home), roles)
+    await run(settings, partial(announce, settings.home), roles, accept_loss=accept_loss)
     await threads.leave(pool)
 
 

@@ -66,7 +66,7 @@ async def _here(settings: Settings, job: str, parameters: Mapping[str, Any], tak
     from dmarcworks.wiring.server import opened_house
 
     logs.setup(settings.log_format, "warning")
-    async with opened_house(settings) as house:
+    async with opened_house(settings, job) as house:
         async for event in jobs.run(house, job, parameters):
             take(event)
 

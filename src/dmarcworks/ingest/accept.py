@@ -24,6 +24,7 @@ from dmarcworks.ingest.item import Gate, MailItem
 from dmarcworks.ingest.report_rows import inbox_key, safe_name
 from dmarcworks.process import failpoints
 from dmarcworks.reports.sniff import like_mail
+from dmarcworks.workers.fields import header
 
 __all__ = ["Intake", "accept", "new_item", "wrapped"]
 
@@ -113,9 +114,16 @@ def wrapped(data: bytes, name: str, to: str, now: datetime) -> bytes:
     name = safe_name(name)
     if len(data) > _COMPRESS and data[:2] not in (b"\x1f\x8b", b"PK"):
         data, name = gzip.compress(data, 6, mtime=0), f"{name}.gz"
-    head = (
-        f"From: <>\r\nTo: <{to}>\r\nSubject: Report file\r\nDate: {format_datetime(now)}\r\n"
-        f'MIME-Version: 1.0\r\nContent-Type: application/octet-stream; name="{name}"\r\n'
-        f'Content-Disposition: attachment; filename="{name}"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+    head = header(
+        [
+            ("From", "<>"),
+            ("To", f"<{to}>"),
+            ("Subject", "Report file"),
+            ("Date", format_datetime(now)),
+            ("MIME-Version", "1.0"),
+            ("Content-Type", f'application/octet-stream; name="{name}"'),
+            ("Content-Disposition", f'attachment; filename="{name}"'),
+            ("Content-Transfer-Encoding", "base64"),
+        ]
     )
-    return head.encode("ascii") + base64.encodebytes(data).replace(b"\n", b"\r\n")
+    return head + b"\r\n" + base64.encodebytes(data).replace(b"\n", b"\r\n")

@@ -79,6 +79,10 @@ Gate = Callable[[str], Awaitable[Mapping[str, str] | None]]
 """The KV entry of a rua address: account_id, domain_id, domain; None for an address that is none."""
 
 
+Sure = Callable[[], Awaitable[None]]
+"""`StoreError` while the database may not know every address: nobody is told then that there is no such recipient."""
+
+
 class Router:
     """`recipient` answers RCPT, `deliver` a mail."""
 
@@ -93,7 +97,9 @@ class Router:
         activity: Activity,
         metrics: Metrics,
         way: OutgoingMail | None = None,
+        sure: Sure | None = None,
     ) -> None:
+        self._sure = sure
         self._hostname = hostname.lower().rstrip(".")
         self._subaddressing = subaddressing
         self._routes = routes
@@ -126,7 +132,7 @@ class Router:
                     return NO_WORKER
                 if await hand.recipient(to):
                     return None
-                match = rules.Match(rules.UNKNOWN_RECIPIENT)
+                match = await self._certain(rules.Match(rules.UNKNOWN_RECIPIENT))
         except DmarcworksError:
             return STORE_AWAY
         # A worker's `recipient` is other people's code: what it raises is "later" for the sender.
@@ -200,7 +206,14 @@ class Router:
             # domain's two writes are done, or the next start.
             return rules.Match(rules.Reject(STORE_AWAY) if takes else rules.UNKNOWN_RECIPIENT), None
         held = () if gate is not None else await self._routes.effective(domain)
-        return rules.route(address, held, rua=gate is not None, subaddressing=self._subaddressing), gate
+        match = rules.route(address, held, rua=gate is not None, subaddressing=self._subaddressing)
+        return await self._certain(match), gate
+
+    async def _certain(self, match: rules.Match) -> rules.Match:
+        """The same; `StoreError` when it refuses an address that an emptied database has forgotten."""
+        if self._sure is not None and match.rule is None and isinstance(match.action, rules.Reject):
+            await self._sure()
+        return match
 
     async def _act(self, action: rules.Action, message: Message) -> Routed:
         if isinstance(action, rules.Drop):
@@ -222,8 +235,13 @@ class Router:
             outcome = "forwarded" if "forward" in kinds else "replied" if "reply" in kinds else "handled"
             return Routed(done.reply, outcome, mail_id=done.word if _is_id(done.word) else "", sent=sent)
         rejected = done.reply.startswith("5")
-        error = message.reject_reason if rejected and message.reject_reason is not None else done.word
-        return Routed(done.reply, "rejected" if rejected else "failed", error, sent=sent)
+        if rejected and action.worker == rules.DMARC_WORKER and self._sure is not None:
+            try:
+                await self._sure()
+            except DmarcworksError as error:
+                return Routed(STORE_AWAY, "failed", str(error))
+        why = message.reject_reason if rejected and message.reject_reason is not None else done.word
+        return Routed(done.reply, "rejected" if rejected else "failed", why, sent=sent)
 
     async def _leave(self, leaving: Awaitable[str], message: Message) -> Routed:
         try:

@@ -12,6 +12,7 @@ from dmarcworks.catalogue.dead_letters import operates
 from dmarcworks.catalogue.routing import RoutingCatalogue
 from dmarcworks.routing.router import Routed, Router
 from dmarcworks.routing.smtp import Peer
+from dmarcworks.routing.smtp.grammar import mail_address
 from dmarcworks.settings import Settings
 
 
@@ -43,4 +44,4 @@ def install(
             return True
         return account_id == token.account_id and token.sees(domain_id)
 
-    app.include_router(inject.router(put_in, accounts, owns, settings.mail_bytes))
+    app.include_router(inject.router(put_in, accounts, owns, settings.mail_bytes, mail_address))

@@ -37,6 +37,7 @@ from dmarcworks.settings import Settings
 from dmarcworks.workers import dmarc, load
 from dmarcworks.workers.consumer import Consumer
 from dmarcworks.workers.environment import environment
+from dmarcworks.workers.fields import header
 from dmarcworks.workers.isolated import IsolatedWorker
 from dmarcworks.workers.message import Message
 from dmarcworks.workers.point_writer import PointWriter
@@ -93,6 +94,7 @@ async def routing(
             activity=activity,
             metrics=metrics,
             way=way,
+            sure=stores.system.sure,
         )
 
 
@@ -203,16 +205,24 @@ def link_sender(router: Router | None, public_url: str) -> Callable[[Destination
     way, hostname = router.way, router.hostname
 
     async def send(destination: Destination, secret: str) -> None:
+        head = header(
+            [
+                ("From", f"dmarcworks <postmaster@{hostname}>"),
+                ("To", f"<{destination.email}>"),
+                ("Subject", "May mail be forwarded to you?"),
+                ("Date", format_datetime(datetime.now(UTC))),
+                ("Message-ID", f"<{secrets.token_hex(16)}@{hostname}>"),
+                ("Auto-Submitted", "auto-generated"),
+                ("MIME-Version", "1.0"),
+                ("Content-Type", "text/plain; charset=utf-8"),
+            ]
+        )
         text = (
-            f"From: dmarcworks <postmaster@{hostname}>\r\nTo: <{destination.email}>\r\n"
-            f"Subject: May mail be forwarded to you?\r\nDate: {format_datetime(datetime.now(UTC))}\r\n"
-            f"Message-ID: <{secrets.token_hex(16)}@{hostname}>\r\nAuto-Submitted: auto-generated\r\n"
-            "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
             f"Somebody who runs a domain at {hostname} wants to forward its mail to {destination.email}.\r\n"
             f"If that is what you want, open this page within a day and press the button:\r\n\r\n"
             f"  {public_url}/routing/verify/{secret}\r\n\r\nIf not, do nothing: no mail is forwarded then.\r\n"
         )
-        await way.send(destination.account_id, destination.email, text.encode())
+        await way.send(destination.account_id, destination.email, head + b"\r\n" + text.encode("utf-8", "replace"))
 
     return send
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -51,11 +52,12 @@ from dmarcworks.process import descriptors
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.router import Router
 from dmarcworks.routing.smtp import Certificate
-from dmarcworks.settings import Settings
+from dmarcworks.settings import Settings, shown_url
 from dmarcworks.upkeep import jobs
 from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.upkeep.replay.publishing_gate import PublishingGate
 from dmarcworks.upkeep.scheduler import daily
+from dmarcworks.upkeep.system import TOLERATED, analytics_there, settle_analytics
 from dmarcworks.wiring import mail_api, rest_api
 from dmarcworks.wiring.routing import link_sender, proving, routing, worker_names
 from dmarcworks.wiring.smtp import certificate, environment, front, inbox, isolated_reader
@@ -86,9 +88,11 @@ def sql_bounds(settings: Settings) -> QueryBounds:
 
 
 @asynccontextmanager
-async def opened_house(settings: Settings) -> AsyncIterator[UpkeepContext]:
-    """Every store for a job of upkeep, when no server runs."""
-    async with opened(settings) as stores, opened_analytics(settings) as analytics:
+async def opened_house(settings: Settings, job: str = "") -> AsyncIterator[UpkeepContext]:
+    """Every store for a job of upkeep, when no server runs; a loss that the job repairs is tolerated."""
+    tolerated = TOLERATED.get(job, ())
+    async with opened(settings, tolerated=tolerated) as stores, opened_analytics(settings) as analytics:
+        await settle_analytics(stores, analytics, shown_url(settings.analytics), tolerated)
         gate = PublishingGate(analytics)
         yield UpkeepContext(settings, stores, environment(settings, stores, gate), gate)
 
@@ -164,13 +168,25 @@ def _watching(
     stores: Stores, analytics: Analytics, waiting: Backpressure, metrics: Metrics, shown: Certificate | None
 ) -> list[APIRouter]:
     """What machines that watch ask: health, readiness, figures. A store that is not of this process is not asked."""
-    checks = {"database": stores.database.ping, "objects": stores.objects.ping}
+    system = stores.system
+    checks = {
+        "database": _both(stores.database.ping, system.sure),
+        "objects": _both(stores.objects.ping, system.objects_there),
+    }
     if not isinstance(analytics, AbsentAnalytics):
-        checks["analytics"] = analytics.ping
+        checks["analytics"] = _both(analytics.ping, partial(analytics_there, stores, analytics))
     return [
         rest.router(checks, waiting.told, shown.told if shown else None),
         metrics_api.router(metrics, checks, stores.queue, stores.problems, stores.mailroom.outbound.count),
     ]
+
+
+def _both(first: rest.Check, second: rest.Check) -> rest.Check:
+    async def check() -> None:
+        await first()
+        await second()
+
+    return check
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -224,17 +240,30 @@ def _analytics(settings: Settings, roles: Collection[str]) -> AbstractAsyncConte
 
 
 async def serve(
-    settings: Settings, started: Callable[[Running], None] = lambda _: None, roles: Collection[str] = ROLES
+    settings: Settings,
+    started: Callable[[Running], None] = lambda _: None,
+    roles: Collection[str] = ROLES,
+    *,
+    accept_loss: bool = False,
 ) -> None:
-    """Run everything, or only some roles of it, until SIGTERM or SIGINT."""
+    """Run everything, or only some roles of it, until SIGTERM or SIGINT.
+
+    A store that has lost its content ends the start with a `LostStoreError`, unless the operator gives it up.
+    """
     shares = _shares(settings, roles)
-    # Processes that take mail for this one have descriptors of their own.
+    # Processes that accept mail for this one have descriptors of their own.
     settings = settings.model_copy(update={"smtp_connections": shares.smtp}) if shares.smtp else settings
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with opened(settings) as stores, _analytics(settings, roles) as analytics, AsyncExitStack() as stack:
+    async with (
+        opened(settings, accept_loss=accept_loss) as stores,
+        _analytics(settings, roles) as analytics,
+        AsyncExitStack() as stack,
+    ):
+        if not isinstance(analytics, AbsentAnalytics):
+            await settle_analytics(stores, analytics, shown_url(settings.analytics), accept=accept_loss)
         gate, metrics = PublishingGate(analytics), Metrics()
         reader = isolated_reader(settings, metrics) if "worker" in roles else None
         if reader is not None:

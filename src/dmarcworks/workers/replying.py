@@ -14,6 +14,7 @@ from dmarcworks.workers.message import EmailMessage, Headers, Message
 NOT_REPLYABLE = "Original email is not replyable"
 _IDS = 100
 _MESSAGE_ID = re.compile(r"<[^<>@\s]{1,250}@[^<>@\s]{1,250}>")
+_BROKEN = re.compile(rb"\r(?!\n)|\0")
 _ADDRESS = re.compile(r"<([^<>]*)>\s*$")
 
 
@@ -33,6 +34,9 @@ def replyable(message: Message, dmarc: str) -> None:
 def proper(message: Message, reply: EmailMessage) -> str:
     """Check the answer; its Message-ID."""
     data = reply.data
+    end = data.find(b"\r\n\r\n")
+    if _BROKEN.search(data[: end if end >= 0 else len(data)]):
+        raise UsageError("the reply's header holds a bare CR or a NUL")
     headers = Headers.of(data[: data.find(b"\r\n\r\n") + 2] if b"\r\n\r\n" in data else data)
     author = (headers.get("from") or "").strip()
     found = _ADDRESS.search(author)

@@ -49,7 +49,11 @@ Owns = Callable[[Token, str], Awaitable[bool]]
 """Whether a token may put in a mail to an address."""
 
 
-def router(inject: Inject, accounts: Accounts, owns: Owns, mail_bytes: int) -> APIRouter:
+Address = Callable[[str], str | None]
+"""An envelope address by SMTP's grammar, "" for <>; None for what is none."""
+
+
+def router(inject: Inject, accounts: Accounts, owns: Owns, mail_bytes: int, address: Address) -> APIRouter:
     """The route; `mail_bytes` is the largest mail."""
     routes = APIRouter()
 
@@ -59,7 +63,12 @@ def router(inject: Inject, accounts: Accounts, owns: Owns, mail_bytes: int) -> A
         sender, to = request.query_params.get("from", ""), request.query_params.get("to", "")
         if not sender or not to:
             return _wrong("Missing required parameters: from and to")
-        if token is not None and not await owns(token, to):
+        envelope_from, envelope_to = address(sender), address(to)
+        if envelope_from is None:
+            return _wrong("Invalid parameter from: write an address like name@example.com, or <> for the null sender")
+        if not envelope_to:
+            return _wrong("Invalid parameter to: write an address like name@example.com")
+        if token is not None and not await owns(token, envelope_to):
             raise DeniedError("not authorized for that address: it is of no domain within the token's reach")
         raw = bytearray()
         async for chunk in request.stream():
@@ -71,7 +80,7 @@ def router(inject: Inject, accounts: Accounts, owns: Owns, mail_bytes: int) -> A
             return _wrong("Missing body")
         if not _MESSAGE_ID.search(mail[:_HEAD].partition(b"\r\n\r\n")[0]):
             return _wrong("could not parse email: no Message-ID header")
-        done = await inject("" if sender == "<>" else sender, to, mail, auth.address(request))
+        done = await inject(envelope_from, envelope_to, mail, auth.address(request))
         if request.query_params.get("format") == "json":
             return _told(done)
         if done.reply.startswith("2"):

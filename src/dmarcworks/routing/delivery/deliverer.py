@@ -28,6 +28,7 @@ from dmarcworks.routing.delivery.relay import Relay, whole_lines
 from dmarcworks.routing.delivery.signing import Signer, without_results
 from dmarcworks.routing.delivery.srs import Srs
 from dmarcworks.routing.router import LOOP_HEADER, TOO_MANY_HOPS, loops
+from dmarcworks.workers.fields import field, header
 from dmarcworks.workers.message import EmailMessage, Message
 from dmarcworks.workers.replying import proper, replyable
 
@@ -97,13 +98,14 @@ class Deliverer:
         if found is not None:
             refuse_forged(found)
         mail_id = uuid.uuid4().hex
+        sender = self._srs.forward(message.from_)
         raw = self._traced(message, mail_id, headers)
         if self._signer is None:
             raw = without_results(raw, self._hostname)
         else:
             results = "none" if found is None else found.header
             raw = await asyncio.to_thread(self._signer.seal, raw, results)
-        await self._send("forward", message.account_id, self._srs.forward(message.from_), address, raw, mail_id)
+        await self._send("forward", message.account_id, sender, address, raw, mail_id)
         return f"{mail_id}@{self._hostname}"
 
     async def reply(self, message: Message, reply: EmailMessage) -> str:
@@ -138,13 +140,14 @@ class Deliverer:
     def _traced(self, message: Message, mail_id: str, headers: Mapping[str, str]) -> bytes:
         now = format_datetime(datetime.fromtimestamp(self._clock(), UTC))
         helo = "".join(char for char in message.helo if "!" <= char <= "~" and char not in "()<>;")[:200]
-        lines = [f"{name}: {value}" for name, value in headers.items()]
-        lines.append(f"{LOOP_HEADER}: {message.to}")
-        lines.append(
-            f"Received: from {helo or 'unknown'} ([{message.peer}])\r\n by {self._hostname} with SMTP id {mail_id}"
-            f"\r\n for <{message.to}>; {now}"
+        traced = header([*headers.items(), (LOOP_HEADER, message.to)])
+        traced += field(
+            "Received",
+            f"from {helo or 'unknown'} ([{message.peer}])",
+            f"by {self._hostname} with SMTP id {mail_id}",
+            f"for <{message.to}>; {now}",
         )
-        return ("\r\n".join(lines) + "\r\n").encode("utf-8", "replace") + whole_lines(message.data)
+        return traced + whole_lines(message.data)
 
     async def _send(self, kind: str, account_id: str, sender: str, to: str, raw: bytes, mail_id: str) -> None:
         try:

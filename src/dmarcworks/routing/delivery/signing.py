@@ -16,8 +16,11 @@ from dmarcworks.enrich.dkim.message import Mail, TooLargeError
 from dmarcworks.enrich.dkim.signing import Signature
 from dmarcworks.enrich.dkim.tags import BrokenError
 from dmarcworks.errors import SettingsError
+from dmarcworks.workers.fields import field
 
 log = structlog.get_logger("dmarcworks.signing")
+
+_RESULTS_NAME = "Authentication-Results"
 
 _RESULTS = re.compile(rb"(?im)^authentication-results[ \t]*:([^\n]*\n(?:[ \t][^\n]*\n)*)")
 _CHAIN = re.compile(r"(?:^|; )arc=([a-z]+)")
@@ -52,15 +55,17 @@ class Signer:
     def seal(self, raw: bytes, results: str) -> bytes:
         """The mail with these Authentication-Results, an ARC set and a signature in front."""
         rest = without_results(raw, self._hostname)
-        told = self._hostname + ";\r\n " + results.replace("; ", ";\r\n ")
-        field = f"Authentication-Results: {told}\r\n".encode("utf-8", "replace")
+        lines = results.replace("; ", ";\n").split("\n")
+        written = field(_RESULTS_NAME, f"{self._hostname};", *lines)
+        # Cleaned as the field itself is: the same text goes into the set.
+        told = written.decode("utf-8", "replace").removeprefix(f"{_RESULTS_NAME}: ").removesuffix("\r\n")
         chain = _CHAIN.search(results)
         try:
             arc = self._signature.arc(Mail(rest), _SEALED, told, chain[1] if chain else "none", int(time.time()))
         except (BrokenError, TooLargeError) as error:
             log.info("a mail could not be sealed", error=str(error))
             arc = b""
-        return self.sign(arc + field + rest)
+        return self.sign(arc + written + rest)
 
 
 def without_results(raw: bytes, hostname: str) -> bytes:

@@ -9,12 +9,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Callable
+
+from dmarcworks.errors import RefusedError
 
 _DAYS = 21
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _ROUND = 1024
 _HASH = 8
+# RFC 5321 §4.5.3.1.3: a path with its brackets has at most 256 octets.
+_LONGEST = 254
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_PLAIN = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+NOT_CARRIED = "553 5.1.7 This sender address cannot be forwarded: {}"
 
 
 class Srs:
@@ -26,10 +34,19 @@ class Srs:
         self._clock = clock
 
     def forward(self, sender: str) -> str:
-        """The sender to use towards the next server; the null sender and our own addresses stay as they are."""
+        """The sender to use towards the next server; the null sender and our own addresses stay as they are.
+
+        `RefusedError` for a sender that no rewritten address can stand for.
+        """
         local, at, domain = sender.rpartition("@")
         if not at or domain.lower() == self._hostname:
             return sender
+        rewritten = self._rewritten(_carried(local, domain), domain)
+        if len(rewritten) > _LONGEST:
+            raise RefusedError(NOT_CARRIED.format("it is too long"))
+        return rewritten
+
+    def _rewritten(self, local: str, domain: str) -> str:
         tag = local[:5].lower()
         if tag in ("srs0=", "srs0-", "srs0+"):
             rest = f"{domain}={local[4:]}"
@@ -70,3 +87,17 @@ class Srs:
             return False
         day = _ALPHABET.index(stamp[0].lower()) << 5 | _ALPHABET.index(stamp[1].lower())
         return (int(self._clock() // 86_400) - day) % _ROUND <= _DAYS
+
+
+def _carried(local: str, domain: str) -> str:
+    """The local part without quotation marks where they mean nothing (RFC 5321 §4.1.2); `RefusedError` otherwise."""
+    if not (local + domain).isascii():
+        raise RefusedError("553 5.6.7 This sender address cannot be forwarded: it is not ASCII")
+    if quoted := _QUOTED.fullmatch(local):
+        plain = re.sub(r"\\(.)", r"\1", quoted[1])
+        if not _PLAIN.fullmatch(plain):
+            raise RefusedError(NOT_CARRIED.format("its local part needs quotation marks"))
+        return plain
+    if not local or any(char in '"\\()<>,:;[]@' or not "!" <= char <= "~" for char in local):
+        raise RefusedError(NOT_CARRIED.format("its local part is malformed"))
+    return local

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 _LOCAL = r'(?:"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"|[^\s<>"\\,:;\x00-\x20\x7f@]+)'
 _ADDRESS = rf"{_LOCAL}(?:@(?:\[[^\s\]\[\x00-\x1f\x7f]*\]|[^\s<>\"\\,:;@\[\]\x00-\x20\x7f]+))?"
 _PATH = re.compile(rf" *(?:<(?:@[^\s<>:\x00-\x1f]*:)?({_ADDRESS})?>|({_ADDRESS}))(?: +(.*))?$")
+_WHOLE = re.compile(_ADDRESS)
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([\x21-\x3c\x3e-\x7e]+))?$")
 
 
@@ -21,6 +22,18 @@ class Path:
 
     address: str
     parameters: dict[str, str | None]
+
+
+def mail_address(text: str) -> str | None:
+    """The address that a text is, with or without angle brackets ("" for `<>`); None when it is none.
+
+    For whatever names an envelope address otherwise than by an SMTP command.
+    """
+    inner = text[1:-1] if text.startswith("<") and text.endswith(">") else text
+    if inner != "" or text == "<>":
+        found = inner == "" or (_WHOLE.fullmatch(inner) and inner.isprintable())
+        return inner if found else None
+    return None
 
 
 def parse_path(argument: str, keyword: str) -> Path | str | None:

@@ -20,10 +20,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from dmarcworks.bindings import object_keys
+from dmarcworks.bindings.private import make_private, tighten
 from dmarcworks.errors import StoreError, UsageError
 
 __all__ = ["FORMAT", "BackupFolder"]
+
+log = structlog.get_logger("dmarcworks.upkeep")
 
 FORMAT = 1
 HEAD, LISTING, PARTIAL = "backup.json", "objects.jsonl.gz", "objects.partial.jsonl"
@@ -38,12 +43,14 @@ class BackupFolder:
     def prepare(self) -> None:
         """Make the folder, or take one that is a backup already; any other folder that is not empty is refused."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self.folder)
             found = {entry.name for entry in self.folder.iterdir()}
         except OSError as error:
             raise StoreError(f"backup {self.folder}: {error.strerror}") from error
         if found and not found & {HEAD, PARTIAL}:
             raise UsageError(f"{self.folder} is neither empty nor a backup; name another folder")
+        if open_to_others := tighten(self.folder, (HEAD, PARTIAL)):
+            log.warning("backup folder is open to others", reason=open_to_others)
         # From here on it is not a whole backup until its head is written again.
         (self.folder / PARTIAL).touch(mode=0o600)
 
@@ -51,7 +58,7 @@ class BackupFolder:
         """Write a file whole; its SHA-256."""
         path = self.folder / name
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(path.parent, below=self.folder)
             beside = path.with_name(path.name + ".new")
             with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(data)

@@ -19,12 +19,14 @@ from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.analytics.tables import ASKED
+from dmarcworks.bindings.tables import kv
 from dmarcworks.catalogue import tables
 from dmarcworks.errors import ConflictError, UsageError
 from dmarcworks.upkeep.backup.create import all_tables
 from dmarcworks.upkeep.backup.format import LISTING, BackupFolder
 from dmarcworks.upkeep.context import Events, UpkeepContext, progress
 from dmarcworks.upkeep.replay.rebuild import drop_old, replay
+from dmarcworks.upkeep.system import end_repair
 from dmarcworks.upkeep.verify.check import verify
 
 __all__ = ["restore"]
@@ -64,6 +66,7 @@ async def restore(house: UpkeepContext, *, folder: str, force: bool = False) -> 
             left = event["left"]
         else:
             yield event
+    await end_repair(house.stores, house.analytics, replace=True)
     mark.unlink()
     told = {"made": head["made"], "tables": head["tables"], "kept": kept, "left": left}
     yield {"event": "result", **told, "seconds": round(time.monotonic() - started, 1)}
@@ -74,7 +77,7 @@ async def _holds_anything(house: UpkeepContext) -> bool:
         for table in (tables.accounts, tables.reports, tables.mails):
             if (await connection.execute(select(func.count()).select_from(table))).scalar_one():
                 return True
-    return bool(await house.stores.objects.list(limit=1))
+    return any(not info.key.startswith("system/") for info in await house.stores.objects.list(limit=2))
 
 
 async def _catalogue(house: UpkeepContext, shelf: BackupFolder, head: dict[str, Any]) -> Events:
@@ -96,6 +99,8 @@ async def _catalogue(house: UpkeepContext, shelf: BackupFolder, head: dict[str, 
             for start in range(0, len(rows), _INSERTED):
                 await connection.execute(insert(table), rows[start : start + _INSERTED])
             await _count_on(connection, table)
+            if table is kv:
+                await house.stores.system.note_repair(connection, f"restore {shelf.folder}")
             yield progress("catalogue", number + 1, len(every))
 
 

@@ -30,6 +30,7 @@ from dmarcworks.reports.model import FailureReport, Item
 from dmarcworks.reports.summary import summary
 from dmarcworks.upkeep.backup.domain_objects import Noted, noted
 from dmarcworks.upkeep.context import Events, UpkeepContext, progress
+from dmarcworks.upkeep.system import end_repair
 from dmarcworks.upkeep.verify.compare import Difference
 from dmarcworks.upkeep.verify.repair import mend
 from dmarcworks.workers.system import consumer_of
@@ -43,6 +44,9 @@ _PAUSE_SECONDS = 0.2
 
 async def recatalogue(house: UpkeepContext) -> Events:
     """Events: progress, `unplaced` objects, and the `result`."""
+    system = house.stores.system
+    if await system.id() is None:
+        await system.begin_repair("replay --catalogue")
     domains = {one.domain_id: one async for one in noted(house.stores.objects)}
     added = await _domains(house, domains)
     yield progress("domains", len(domains), len(domains))
@@ -75,6 +79,7 @@ async def recatalogue(house: UpkeepContext) -> Events:
             reports += placed
         if seen % _LISTED == 0:
             yield progress("attachments", seen, seen)
+    await end_repair(house.stores, house.analytics)
     yield {"event": "result", "domains": added, "mails": mails, "reports": reports, "unplaced": unplaced}
 
 

@@ -33,6 +33,7 @@ from dmarcworks.upkeep.replay.reread import Gone, Renewed, all_domain_names, pla
 from dmarcworks.upkeep.replay.runs import UNFINISHED, Replay, Replays
 from dmarcworks.upkeep.replay.swap import back, catch_up, finish, swap
 from dmarcworks.upkeep.replay.versions import version_of
+from dmarcworks.upkeep.system import note_analytics
 from dmarcworks.upkeep.verify.figures import held, literal
 
 __all__ = ["drop_old", "replay", "swap_back"]
@@ -73,6 +74,7 @@ async def replay(
         yield progress("swapping", 0, len(TABLES))
         # Whoever asked for it may go away now: half a swap would have to wait for the next start.
         await asyncio.shield(swap(house, replays, now))
+        await note_analytics(house.stores, house.analytics)
     yield _result(now, "built" if only_build else "swapped", kept, told, started)
 
 
