@@ -176,6 +176,25 @@ class Settings(BaseModel):
     )
     members: int = Field(100, ge=1, le=100_000, description="Files that the parts and archives of one mail may hold.")
     nesting: int = Field(5, ge=1, le=50, description="Depth of mails in mails and archives in archives.")
+    mime_depth: int = Field(20, ge=2, le=100, description="Depth of multiparts in multiparts of one mail.")
+    header_bytes: int = Field(
+        100 * 1024,
+        ge=1000,
+        le=16 * _MIB,
+        description="Longest header field that is read, in bytes; a longer one is read up to there, as a problem.",
+    )
+    header_fields: int = Field(
+        1000,
+        ge=50,
+        le=100_000,
+        description="Header fields of a mail or part that are read; of more only those of MIME are, as a problem.",
+    )
+    header_parameters: int = Field(
+        1000, ge=10, le=100_000, description="Parameters of a header field that are read; more are a problem."
+    )
+    encoded_words: int = Field(
+        1000, ge=10, le=100_000, description="Encoded words (RFC 2047) of a header field that are decoded."
+    )
     xml_depth: int = Field(50, ge=8, le=200, description="Depth of elements in a report.")
     records: int = Field(1_000_000, ge=1, le=1_000_000, description="Records of one report.")
     read_processes: int = Field(
