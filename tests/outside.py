@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,10 +65,15 @@ def listening(sink: Sink) -> Iterator[Sink]:
 
 @dataclass
 class Names:
-    """Records by (name, type), and the names for which the server says that it failed."""
+    """Records by (name, type), the names for which the server says that it failed, and zones (with all names below) of
+    which it says so, or nothing, or the truth too late."""
 
     records: dict[tuple[str, str], Sequence[str]] = field(default_factory=dict)
     failing: set[str] = field(default_factory=set)
+    broken: set[str] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
+    slow: set[str] = field(default_factory=set)
+    slow_seconds: float = 4.0
     asked: list[tuple[str, str]] = field(default_factory=list)
     port: int = 0
 
@@ -79,6 +85,11 @@ class Names:
     def server(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    def delay(self, query: bytes) -> float | None:
+        """Seconds before the answer; None for no answer at all."""
+        name = dns.message.from_wire(query).question[0].name.to_text(True).lower()
+        return None if _below(name, self.silent) else self.slow_seconds if _below(name, self.slow) else 0.0
+
     def answer(self, query: bytes) -> bytes:
         question = dns.message.from_wire(query)
         reply = dns.message.make_response(question)
@@ -87,7 +98,7 @@ class Names:
         kind = dns.rdatatype.to_text(question.question[0].rdtype)
         plain = name.to_text(True).lower()
         self.asked.append((plain, kind))
-        if plain in self.failing:
+        if plain in self.failing or _below(plain, self.broken):
             reply.set_rcode(dns.rcode.SERVFAIL)
         elif values := self.records.get((plain, kind)):
             reply.answer.append(
@@ -96,6 +107,10 @@ class Names:
         elif not any(known == plain for known, _ in self.records):
             reply.set_rcode(dns.rcode.NXDOMAIN)
         return reply.to_wire(max_size=65_000)
+
+
+def _below(name: str, zones: set[str]) -> bool:
+    return any(name == zone or name.endswith("." + zone) for zone in zones) or "" in zones
 
 
 def _quoted(text: str) -> str:
@@ -112,13 +127,23 @@ def answering(names: Names) -> Iterator[Names]:
     names.port = server.getsockname()[1]
     ending = threading.Event()
 
+    def send(reply: bytes, peer: tuple[str, int]) -> None:
+        with contextlib.suppress(OSError):  # closed since
+            server.sendto(reply, peer)
+
     def serve() -> None:
         while not ending.is_set():
             try:
                 query, peer = server.recvfrom(4096)
             except TimeoutError:
                 continue
-            server.sendto(names.answer(query), peer)
+            delay, reply = names.delay(query), names.answer(query)
+            if delay:
+                later = threading.Timer(delay, send, (reply, peer))
+                later.daemon = True
+                later.start()
+            elif delay is not None:
+                send(reply, peer)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()

@@ -118,6 +118,25 @@ class Settings(BaseModel):
     )
     members: int = Field(100, ge=1, le=100_000, description="Files that the parts and archives of one mail may hold.")
     nesting: int = Field(5, ge=1, le=50, description="Depth of mails in mails and archives in archives.")
+    mime_depth: int = Field(20, ge=2, le=100, description="Depth of multiparts in multiparts of one mail.")
+    header_bytes: int = Field(
+        100 * 1024,
+        ge=1000,
+        le=16 * _MIB,
+        description="Longest header field that is read, in bytes; a longer one is read up to there, as a problem.",
+    )
+    header_fields: int = Field(
+        1000,
+        ge=50,
+        le=100_000,
+        description="Header fields of a mail or part that are read; of more only those of MIME are, as a problem.",
+    )
+    header_parameters: int = Field(
+        1000, ge=10, le=100_000, description="Parameters of a header field that are read; more are a problem."
+    )
+    encoded_words: int = Field(
+        1000, ge=10, le=100_000, description="Encoded words (RFC 2047) of a header field that are decoded."
+    )
     xml_depth: int = Field(50, ge=8, le=200, description="Depth of elements in a report.")
     records: int = Field(1_000_000, ge=1, le=1_000_000, description="Records of one report.")
     read_processes: int = Field(
@@ -130,7 +149,7 @@ class Settings(BaseModel):
         description="Seconds of processor time that reading one mail may take; over it reading stops, as a problem.",
     )
     read_memory_bytes: int = Field(
-        1536 * _MIB,
+        1024 * _MIB,
         ge=128 * _MIB,
         le=1 << 40,
         description="Memory of one process that reads mails; over it reading stops, as a problem.",
@@ -204,14 +223,24 @@ class Settings(BaseModel):
         "accept",
         pattern="^(accept|quarantine|reject|off)$",
         description="Report mails that fail DMARC: accept (mark them), quarantine (keep, do not count), reject (take "
-        "no report from them, as a problem), or off: do not ask.",
+        "no report from them, as a problem), or off: do not check. While DNS gives no answer, quarantine and reject "
+        "let a mail wait (auth_wait_hours).",
     )
     forward_auth: str = Field(
         "check",
         pattern="^(check|off)$",
         description="check: ask DNS whether a mail is genuine before it is forwarded or answered; off: ask nothing.",
     )
-    auth_seconds: float = Field(5.0, gt=0, le=60, description="Seconds that the checks of one mail may take.")
+    auth_seconds: float = Field(
+        5.0, gt=0, le=60, description="Seconds that DNS may take to answer what is asked for the checks of one mail."
+    )
+    auth_wait_hours: float = Field(
+        24.0,
+        ge=0,
+        le=720,
+        description="With report_auth quarantine or reject: hours that a report mail waits, checked again and again, "
+        "while DNS gives no answer about it; then it is quarantined, as a problem.",
+    )
     dns_server: str = Field("", description="Name server to ask, as address[:port]; empty: the system's.")
     worker_seconds: float = Field(30.0, gt=0, le=600, description="Seconds that a worker has for one mail or batch.")
     sql_seconds: float = Field(10.0, gt=0, le=3600, description="Seconds that one SQL statement may take.")

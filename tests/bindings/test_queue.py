@@ -55,6 +55,23 @@ async def test_a_lease_that_ended_makes_the_message_ready_again(queue: Queue, cl
     assert [m.attempts for m in await queue.receive()] == [2]
 
 
+async def test_a_lease_is_renewed(queue: SqlQueue, clock: Clock) -> None:
+    """From now on, for as long as it is leased: what was given back, acknowledged or never there stays as it is."""
+    held, back, gone = [await queue.send({"n": n}) for n in range(3)]
+    assert len(await queue.receive(lease=60)) == 3
+    await queue.retry(back, delay=100)
+    await queue.ack([gone])
+    clock.now += 50
+    await queue.renew([held, back, gone, 99], lease=60)
+    await queue.renew([], lease=60)
+    clock.now += 49
+    assert await queue.receive() == []
+    clock.now += 1
+    assert [(m.id, m.failures) for m in await queue.receive(lease=1000)] == [(back, 1)]
+    clock.now += 10
+    assert [(m.id, m.attempts, m.failures) for m in await queue.receive()] == [(held, 2, 1)]
+
+
 async def test_leases_of_the_dead_end_at_once(queue: Queue, clock: Clock) -> None:
     """Who knows that nobody else lives ends all leases: no wait, nothing lost, and what was delayed stays delayed."""
     for n in range(3):

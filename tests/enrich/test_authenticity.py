@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import dkim
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from dmarcworks.enrich.authenticity import UNKNOWN, Authenticity, MailToCheck, check, checked_while_quick
+from dmarcworks.enrich.authenticity import NOT_CHECKED, UNKNOWN, Authenticity, MailToCheck
+from dmarcworks.enrich.checking import Checker
 from dmarcworks.enrich.dmarc_policy import PolicyFinder
+from dmarcworks.enrich.examine import run
 from dmarcworks.enrich.resolver import Dns
+from dmarcworks.process.isolated import FailedError, KilledError, UnavailableError
 from outside import Names, answering
 
 # A key for this run only; 1024 bits are quick to make.
@@ -53,8 +57,20 @@ def signed(raw: bytes, domain: str) -> bytes:
     return bytes(dkim.sign(raw, b"s1", domain.encode(), KEY, include_headers=[b"from", b"subject"])) + raw
 
 
-async def asked(names: Names, raw: bytes, peer: str = "192.0.2.9", sender: str = "b@example.com") -> Authenticity:
-    return await check(MailToCheck(raw, peer, "out.example.com", sender, Dns(names.server)))
+async def here(argument: Any) -> Any:
+    """The work of the checks, in this process."""
+    return run(argument)
+
+
+async def asked(
+    names: Names, raw: bytes, peer: str = "192.0.2.9", sender: str = "b@example.com", seconds: float = 5.0
+) -> Authenticity:
+    dns = Dns(names.server)
+    try:
+        checker = Checker(dns, here, seconds=seconds, patience=0.2)
+        return await checker.check(MailToCheck(raw, peer, "out.example.com", sender))
+    finally:
+        dns.close()
 
 
 @pytest.mark.parametrize(
@@ -118,7 +134,9 @@ async def test_silent_dns_is_no_verdict(names: Names) -> None:
     assert (found.spf, found.dmarc) == ("temperror", "temperror")
     names.failing = {"_dmarc.example.com"}
     assert (await asked(names, mail())).dmarc == "temperror"
-    nobody = await check(MailToCheck(mail(), "192.0.2.9", "h", "b@example.com", Dns("127.0.0.1:9"), seconds=0.5))
+    nobody = await Checker(Dns("127.0.0.1:9"), here, seconds=0.5).check(
+        MailToCheck(mail(), "192.0.2.9", "h", "b@example.com")
+    )
     assert (nobody.spf, nobody.dkim, nobody.dmarc) == ("temperror", "none", "temperror")
 
 
@@ -140,16 +158,83 @@ async def test_hostile_mail_is_only_unproven(names: Names, raw: bytes) -> None:
     assert len(found.signatures) <= 5
 
 
-async def test_a_library_that_trips_is_no_verdict(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error inside is logged and the mail goes on unproven, alone or among others."""
+@pytest.mark.parametrize(
+    ("error", "result"),
+    [
+        (KilledError("cpu", "it used more than 10 s of processor time"), NOT_CHECKED),
+        (FailedError("ValueError", "tripped"), NOT_CHECKED),
+        (UnavailableError("no process can be started"), UNKNOWN),
+    ],
+)
+@pytest.mark.parametrize("step", ["facts", "spf", "verify"])
+async def test_a_check_that_is_stopped_is_no_verdict(
+    names: Names, step: str, error: Exception, result: Authenticity
+) -> None:
+    """Whatever ends the work in the other process: no error, nothing genuine."""
 
-    def trip(*_: object) -> None:
-        raise RuntimeError
+    async def work(argument: Any) -> Any:
+        if argument[0] == step:
+            raise error
+        return run(argument)
 
-    monkeypatch.setattr("dmarcworks.enrich.authenticity._arc", trip)
-    assert await asked(names, mail()) == UNKNOWN
-    together = [MailToCheck(mail(), "192.0.2.9", "out.example.com", "b@example.com", Dns(names.server))] * 2
-    assert checked_while_quick(together) == [UNKNOWN] * 2
+    dns = Dns(names.server)
+    checker = Checker(dns, work, patience=1)
+    found = await checker.check(MailToCheck(signed(mail(), "example.com"), "192.0.2.9", "h", "b@example.com"))
+    dns.close()
+    assert found == result
+    assert (found.genuine, found.temporary) == (None, result is UNKNOWN)
+    assert "not_checked" not in found.header
+
+
+STRANGER = "x@slow.example"
+
+
+@pytest.mark.parametrize(
+    ("raw", "sender", "dmarc"),
+    [
+        # Forged: a stranger's silent zone in the envelope, in a signature, in both; all of it is a plain failure.
+        (mail(), STRANGER, "fail"),
+        (signed(mail(), "slow.example"), "x@mailer.example", "fail"),
+        (signed(signed(mail(), "slow.example"), "other.slow.example"), STRANGER, "fail"),
+        # Genuine by DKIM or by SPF, whatever else is silent.
+        (signed(signed(mail(), "slow.example"), "example.com"), STRANGER, "pass"),
+        (signed(mail(), "slow.example"), "b@example.com", "pass"),
+        # An SPF record whose includes are silent is the stranger's too.
+        (mail(), "x@slow-include.example", "fail"),
+    ],
+)
+@pytest.mark.parametrize("silence", ["silent", "slow", "SERVFAIL"])
+async def test_a_stranger_s_name_servers_decide_nothing(
+    names: Names, raw: bytes, sender: str, dmarc: str, silence: str
+) -> None:
+    """Only an aligned identifier or the policy can make the result temporary."""
+    names.add({("slow-include.example", "TXT"): "v=spf1 include:slow.example -all"})
+    zone = {"silent": names.silent, "slow": names.slow, "SERVFAIL": names.broken}[silence]
+    zone.add("slow.example")
+    found = await asked(names, raw, "203.0.113.5" if sender != "b@example.com" else "192.0.2.9", sender, 1.0)
+    assert (found.dmarc, found.policy) == (dmarc, "reject")
+    # Of a stranger's domain it is never asked whether it is one organisation with the author's.
+    assert not [name for name, _ in names.asked if name.startswith("_dmarc.") and "slow" in name]
+
+
+@pytest.mark.parametrize(
+    ("raw", "sender", "failing"),
+    [
+        (mail(), "x@mailer.example", "_dmarc.example.com"),
+        (signed(mail(), "example.com"), "x@mailer.example", "s1._domainkey.example.com"),
+        (mail(), "x@sub.example.com", "sub.example.com"),
+        (mail(), "b@example.com", "_spf.example.net"),
+        # Its key is there and holds; whether it is of the same organisation nobody says.
+        (signed(mail(), "sub.example.com"), "x@mailer.example", "_dmarc.sub.example.com"),
+    ],
+)
+async def test_silence_about_the_author_is_temporary(names: Names, raw: bytes, sender: str, failing: str) -> None:
+    names.add({("s1._domainkey.sub.example.com", "TXT"): f"v=DKIM1; k=rsa; p={PUBLIC}"})
+    names.failing.add(failing)
+    found = await asked(names, raw, "203.0.113.5", sender)
+    assert (found.dmarc, found.temporary, found.genuine) == ("temperror", True, None)
+    names.failing.clear()
+    assert (await asked(names, raw, "203.0.113.5", sender)).dmarc in ("pass", "fail")
 
 
 @pytest.mark.parametrize(

@@ -1,30 +1,34 @@
-"""Promise: mails that are checked together have the results that each would have alone, whoever keeps DNS waiting."""
+"""Promise: mails that are checked together have the results that each would have alone, whoever keeps DNS waiting; and
+what cannot be known is never counted as genuine."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
 from dmarcworks.bindings.contracts import QueueMessage
-from dmarcworks.catalogue.authenticity import AuthenticityCatalogue
-from dmarcworks.enrich.authenticity import MailToCheck, check
+from dmarcworks.catalogue.authenticity import AuthenticityCatalogue, AuthenticityRow
+from dmarcworks.enrich.authenticity import NOT_CHECKED, UNKNOWN, Authenticity, MailToCheck
+from dmarcworks.enrich.checking import Checker
+from dmarcworks.enrich.examine import run
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.ingest.authentication import ReportAuthenticator
 from dmarcworks.ingest.steps import Mail
-from dmarcworks.reports.model import Reading
+from dmarcworks.process.metrics import Metrics
+from dmarcworks.reports.model import Item, Reading
 from dmarcworks.workers.runtime import BatchMessage
 from outside import Names, answering
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ENVELOPES = [("192.0.2.9", "example.com"), ("198.51.100.1", "example.com"), ("192.0.2.9", "example.org")]
 
 
 @pytest.fixture
-def names() -> Iterator[Names]:
+async def names() -> AsyncIterator[Names]:
     there = Names()
     there.add(
         {
@@ -38,40 +42,21 @@ def names() -> Iterator[Names]:
         yield there
 
 
-def mails() -> list[Mail]:
+async def here(argument: Any) -> Any:
+    return run(argument)
+
+
+def mails(count: int = 30) -> list[Mail]:
     """Three reporters in turns, each with authors of its own."""
-    envelopes = [("192.0.2.9", "example.com"), ("198.51.100.1", "example.com"), ("192.0.2.9", "example.org")]
     found = []
-    for number in range(30):
-        peer, domain = envelopes[number % 3]
+    for number in range(count):
+        peer, domain = ENVELOPES[number % 3]
         author = domain if number % 2 else "nobody.example"
         raw = f"From: a@{author}\r\nSubject: {number}\r\n\r\nBody\r\n".encode()
         body = {"peer": peer, "sender": f"b@{domain}", "helo": "out.example.net", "mail_id": f"{number:032}"}
         message = BatchMessage(QueueMessage(number, body, NOW, 1, 0))
-        found.append(Mail(message, NOW, Reading((), ()), raw=raw))
+        found.append(Mail(message, NOW, Reading((cast(Item, object()),), ()), raw=raw))
     return found
-
-
-class Slow:
-    """The real resolver behind a wait for some names; how many waited at the same moment at most."""
-
-    def __init__(self, dns: Dns, name: str) -> None:
-        self._dns = dns
-        self._name = name
-        self._lock = threading.Lock()
-        self._now = 0
-        self.most = 0
-
-    def __call__(self, name: str, kind: str, deadline: float) -> list[Any]:
-        if self._name not in name:
-            return self._dns(name, kind, deadline)
-        with self._lock:
-            self._now += 1
-            self.most = max(self.most, self._now)
-        time.sleep(0.1)
-        with self._lock:
-            self._now -= 1
-        return self._dns(name, kind, deadline)
 
 
 async def test_together_as_alone(names: Names) -> None:
@@ -80,10 +65,12 @@ async def test_together_as_alone(names: Names) -> None:
     alone = []
     for mail in mails():
         body = mail.body
-        alone.append(await check(MailToCheck(mail.raw, body["peer"], body["helo"], body["sender"], dns)))
-    prover = ReportAuthenticator(cast(AuthenticityCatalogue, None), Dns(names.server))
-    found = await prover._all(mails())
-    prover.close()
+        checker = Checker(dns, here)
+        alone.append(await checker.check(MailToCheck(mail.raw, body["peer"], body["helo"], body["sender"])))
+    again = Dns(names.server)
+    found = await ReportAuthenticator(cast(AuthenticityCatalogue, None), Checker(again, here))._all(mails())
+    dns.close()
+    again.close()
     assert found == alone
     assert [one.spf for one in found] == ["pass", "fail", "fail"] * 10
     # Even ones are in the name of a domain without a record.
@@ -91,10 +78,154 @@ async def test_together_as_alone(names: Names) -> None:
 
 
 async def test_who_waits_for_dns_does_so_side_by_side(names: Names) -> None:
-    """A reporter whose answers are not at hand holds up its own mails no longer than one of them takes."""
-    slow = Slow(Dns(names.server), "nobody.example")
-    prover = ReportAuthenticator(cast(AuthenticityCatalogue, None), slow)
-    found = await prover._all(mails())
-    prover.close()
-    assert [one.spf for one in found] == ["pass", "fail", "fail"] * 10
-    assert slow.most > 3  # three reporters, and more than one mail of one of them
+    """Every question is asked once, however many mails wait for the answer."""
+    names.slow.add("nobody.example")
+    names.slow_seconds = 0.5
+    dns = Dns(names.server)
+    found = await ReportAuthenticator(cast(AuthenticityCatalogue, None), Checker(dns, here))._all(mails(300))
+    dns.close()
+    assert [one.spf for one in found] == ["pass", "fail", "fail"] * 100
+    assert len(names.asked) == len(set(names.asked))
+
+
+class Recorded:
+    """Proofs that are noted."""
+
+    def __init__(self) -> None:
+        self.proofs: dict[str, str] = {}
+
+    async def record(self, proofs: Sequence[AuthenticityRow]) -> None:
+        self.proofs |= {proof.mail_id: proof.dmarc for proof in proofs}
+
+
+class Told:
+    """A checker that says what it was told, in turns, and whether DNS is alive."""
+
+    def __init__(self, *results: Authenticity, alive: bool = True) -> None:
+        self.results = results
+        self.is_alive = alive
+        self.checked: list[MailToCheck] = []
+        self.probes = 0
+
+    async def check(self, mail: MailToCheck) -> Authenticity:
+        self.checked.append(mail)
+        result = self.results[(len(self.checked) - 1) % len(self.results)]
+        await asyncio.sleep(0)
+        return result
+
+    async def alive(self) -> bool:
+        self.probes += 1
+        return self.is_alive
+
+
+PASS = Authenticity("pass", "none", "pass", "none", "example.com", "example.com", "reject")
+FAIL = Authenticity("fail", "none", "fail", "none", "example.com", "example.org", "reject")
+
+
+def prover(
+    mode: str, told: Told, recorded: Recorded, later: timedelta = timedelta(0), **more: Any
+) -> ReportAuthenticator:
+    return ReportAuthenticator(
+        cast(AuthenticityCatalogue, recorded), cast(Checker, told), mode, now=lambda: NOW + later, **more
+    )
+
+
+@pytest.mark.parametrize("mode", ["quarantine", "reject"])
+async def test_what_is_not_known_waits_and_its_neighbours_go_on(mode: str) -> None:
+    """No result: again later, without a try being used up. The others of the batch are judged now."""
+    recorded, told = Recorded(), Told(PASS, UNKNOWN, FAIL)
+    batch = mails(3)
+    await prover(mode, told, recorded).prove(batch)
+    good, waiting, forged = batch
+    assert (good.message.outcome, good.proof, good.quarantined, good.reading.problems) == (None, "pass", False, ())
+    assert (waiting.message.outcome, waiting.message.temporary) == ("retry", True)
+    assert "DNS gives no answer" in waiting.message.error
+    assert waiting.message.delay is not None
+    assert 1.0 <= waiting.message.delay <= 2.0
+    assert forged.message.outcome is None
+    assert (forged.quarantined, len(forged.reading.items)) == ((True, 1) if mode == "quarantine" else (False, 0))
+    assert recorded.proofs == {good.body["mail_id"]: "pass", forged.body["mail_id"]: "fail"}
+
+
+async def test_pauses_grow_to_half_an_hour() -> None:
+    delays = []
+    for attempt in (1, 2, 5, 30):
+        (mail,) = mails(1)
+        mail.message.attempts = attempt
+        await prover("reject", Told(UNKNOWN), Recorded()).prove([mail])
+        delays.append(mail.message.delay or 0.0)
+    for delay, longest in zip(delays, (2.0, 4.0, 32.0, 1800.0), strict=True):
+        assert longest / 2 <= delay <= longest
+
+
+@pytest.mark.parametrize("mode", ["quarantine", "reject"])
+@pytest.mark.parametrize("result", [UNKNOWN, NOT_CHECKED])
+async def test_what_stays_unknown_is_kept_apart(mode: str, result: Authenticity) -> None:
+    """After a day of waiting, and at once when the check was stopped: not counted, and a person sees why."""
+    recorded = Recorded()
+    (mail,) = mails(1)
+    later = timedelta(hours=25) if result is UNKNOWN else timedelta(0)
+    await prover(mode, Told(result), recorded, later).prove([mail])
+    assert (mail.message.outcome, mail.proof, mail.quarantined, len(mail.reading.items)) == (None, "", True, 1)
+    (problem,) = mail.reading.problems
+    assert problem.reason == "unverified"
+    assert ("for 24 hours" if result is UNKNOWN else "was stopped") in problem.detail
+    assert recorded.proofs == {mail.body["mail_id"]: result.dmarc}
+
+
+async def test_where_all_is_counted_nothing_waits() -> None:
+    """Mode accept: what is not known is counted as not known; a check that was stopped is noted."""
+    recorded, metrics = Recorded(), Metrics()
+    batch = mails(2)
+    await prover("accept", Told(UNKNOWN, NOT_CHECKED), recorded, metrics=metrics).prove(batch)
+    assert [(mail.message.outcome, mail.proof, mail.quarantined) for mail in batch] == [(None, "", False)] * 2
+    assert recorded.proofs == {batch[1].body["mail_id"]: "not_checked"}
+    text = metrics.text().decode()
+    assert 'dmarcworks_mails_checked_total{result="not_checked"} 1.0' in text
+    assert 'dmarcworks_mails_checked_total{result="temperror"} 1.0' in text
+
+
+async def test_no_stranger_can_make_the_checks_pause() -> None:
+    """However many mails have no result: checks go on while DNS answers a question of our own."""
+    told, clock = Told(UNKNOWN), [0.0]
+    one = prover("reject", told, Recorded(), clock=lambda: clock[0])
+    for _ in range(3):
+        await one.prove(mails(10))
+    assert (len(told.checked), told.probes) == (30, 3)
+    told.is_alive = False
+    await one.prove(mails(10))
+    paused = mails(10)
+    await one.prove(paused)
+    assert len(told.checked) == 40
+    # In a pause nothing is counted unchecked.
+    assert [mail.message.outcome for mail in paused] == ["retry"] * 10
+    clock[0] += 61
+    told.results, told.is_alive = (PASS,), True
+    await one.prove(mails(10))
+    assert len(told.checked) == 50
+    # One result is enough to know that DNS answers.
+    told.results, told.is_alive = (UNKNOWN, PASS), False
+    await one.prove(mails(2))
+    await one.prove(mails(2))
+    assert len(told.checked) == 54
+
+
+async def test_a_batch_waits_no_longer_for_many_than_for_one() -> None:
+    """Where mails can wait, those that could not be begun in time come again; reporters take turns."""
+    told = Told(UNKNOWN)
+    begun: list[str] = []
+
+    async def check(mail: MailToCheck) -> Authenticity:
+        begun.append(mail.sender)
+        await asyncio.sleep(0.2)
+        return UNKNOWN
+
+    told.check = check  # type: ignore[method-assign]
+    batch = mails(500)
+    for mail in batch[:490]:
+        mail.message.body = {**mail.body, "sender": "x@flood.example", "peer": "203.0.113.1"}
+    await prover("reject", told, Recorded(), seconds=0.1).prove(batch)
+    assert len(begun) == 200
+    # The ten of other reporters are among the first though they came last.
+    assert len([sender for sender in begun if "flood" not in sender]) == 10
+    assert [mail.message.outcome for mail in batch] == ["retry"] * 500

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -13,69 +13,99 @@ from outside import Names, answering
 
 
 @pytest.fixture
-def names() -> Iterator[Names]:
+async def names() -> AsyncIterator[Names]:
     there = Names()
     there.add({("example.com", "TXT"): "v=spf1 -all"})
     with answering(there):
         yield there
 
 
-def asked(resolver: Dns, name: str, kind: str = "TXT") -> list[object]:
-    return resolver(name, kind, time.monotonic() + 5)
+@pytest.fixture
+async def opened(names: Names) -> AsyncIterator[Callable[[list[float]], Dns]]:
+    made: list[Dns] = []
+
+    def make(now: list[float]) -> Dns:
+        made.append(Dns(names.server, clock=lambda: now[0]))
+        return made[-1]
+
+    yield make
+    for resolver in made:
+        resolver.close()
 
 
-def test_those_who_ask_at_once_share_an_answer(names: Names) -> None:
-    resolver = Dns(names.server)
-    with ThreadPoolExecutor(16) as threads:
-        answers = list(threads.map(lambda name: asked(resolver, name), ["example.com", "Example.com."] * 50))
+async def asked(resolver: Dns, name: str, kind: str = "TXT") -> list[object]:
+    return await resolver(name, kind, time.monotonic() + 5)
+
+
+Opened = Callable[[list[float]], Dns]
+
+
+async def test_those_who_ask_at_once_share_an_answer(names: Names, opened: Opened) -> None:
+    resolver = opened([0.0])
+    answers = await asyncio.gather(*(asked(resolver, name) for name in ["example.com", "Example.com."] * 50))
     assert answers == [[b"v=spf1 -all"]] * 100
     assert names.asked == [("example.com", "TXT")]
 
 
-def test_an_answer_is_forgotten_with_its_ttl(names: Names) -> None:
+async def test_an_answer_is_forgotten_with_its_ttl(names: Names, opened: Opened) -> None:
     now = [1000.0]
-    resolver = Dns(names.server, clock=lambda: now[0])
-    assert asked(resolver, "example.com") == [b"v=spf1 -all"]
+    resolver = opened(now)
+    assert await asked(resolver, "example.com") == [b"v=spf1 -all"]
     names.add({("example.com", "TXT"): "v=spf1 +all"})
     now[0] += 58  # the server says 60
-    assert asked(resolver, "example.com") == [b"v=spf1 -all"]
+    assert await asked(resolver, "example.com") == [b"v=spf1 -all"]
     now[0] += 3
-    assert asked(resolver, "example.com") == [b"v=spf1 +all"]
+    assert await asked(resolver, "example.com") == [b"v=spf1 +all"]
 
 
-def test_what_is_absent_is_asked_again_after_a_minute(names: Names) -> None:
+async def test_what_is_absent_is_asked_again_after_a_minute(names: Names, opened: Opened) -> None:
     now = [1000.0]
-    resolver = Dns(names.server, clock=lambda: now[0])
-    assert asked(resolver, "nobody.example") == asked(resolver, "example.com", "MX") == []
+    resolver = opened(now)
+    assert await asked(resolver, "nobody.example") == await asked(resolver, "example.com", "MX") == []
     names.add({("nobody.example", "TXT"): "here"})
-    assert asked(resolver, "nobody.example") == []
+    assert await asked(resolver, "nobody.example") == []
     now[0] += 61
-    assert asked(resolver, "nobody.example") == [b"here"]
+    assert await asked(resolver, "nobody.example") == [b"here"]
 
 
-def test_a_failure_holds_for_seconds_and_is_its_own_for_each_who_asks(names: Names) -> None:
+async def test_a_failure_holds_for_seconds_and_is_its_own_for_each_who_asks(names: Names, opened: Opened) -> None:
     now = [1000.0]
-    resolver = Dns(names.server, clock=lambda: now[0])
+    resolver = opened(now)
     names.failing.add("example.com")
-    with ThreadPoolExecutor(4) as threads:
-        failures = [future.exception() for future in [threads.submit(asked, resolver, "example.com") for _ in range(4)]]
+    failures = await asyncio.gather(*(asked(resolver, "example.com") for _ in range(4)), return_exceptions=True)
     assert [type(failure) for failure in failures] == [NoAnswerError] * 4
     assert len({id(failure) for failure in failures}) == 4
     count = len(names.asked)
     with pytest.raises(NoAnswerError):
-        asked(resolver, "example.com")
+        await asked(resolver, "example.com")
     assert len(names.asked) == count
     names.failing.clear()
     now[0] += 6
-    assert asked(resolver, "example.com") == [b"v=spf1 -all"]
+    assert await asked(resolver, "example.com") == [b"v=spf1 -all"]
 
 
-def test_a_question_cut_short_by_its_mail_leaves_no_failure_behind() -> None:
-    with answering(Names()) as names:
-        names.failing.add("slow.example")
-        resolver = Dns(names.server)
-        with pytest.raises(NoAnswerError):
-            resolver("slow.example", "TXT", time.monotonic() + 0.5)
-        names.failing.clear()
-        names.add({("slow.example", "TXT"): "here"})
-        assert asked(resolver, "slow.example") == [b"here"]
+async def test_an_answer_that_is_too_late_for_one_mail_serves_the_next(names: Names, opened: Opened) -> None:
+    """The question goes on when the mail's own time has passed: no failure stays behind, and nothing is asked twice."""
+    names.slow.add("example.com")
+    names.slow_seconds = 1.0
+    resolver = opened([0.0])
+    with pytest.raises(NoAnswerError):
+        await resolver("example.com", "TXT", time.monotonic() + 0.2)
+    assert await asked(resolver, "example.com") == [b"v=spf1 -all"]
+    assert names.asked == [("example.com", "TXT")]
+    with pytest.raises(NoAnswerError):
+        await resolver("example.org", "TXT", time.monotonic() - 1)
+
+
+async def test_whether_dns_is_alive_is_asked_of_the_root(names: Names, opened: Opened) -> None:
+    """No such name is an answer; a server that fails or says nothing is none."""
+    resolver = opened([0.0])
+    assert await resolver.alive()
+    assert names.asked == [(".", "NS")]
+    names.add({(".", "NS"): ["a.root-servers.net."]})
+    assert await resolver.alive()
+    names.broken.add("")
+    assert not await resolver.alive()
+    nobody = Dns("127.0.0.1:9")
+    assert not await nobody.alive()
+    nobody.close()

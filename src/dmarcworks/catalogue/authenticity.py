@@ -15,6 +15,9 @@ from dmarcworks.bindings.bulk_insert import add
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import mail_tables, tables
 
+# Noted, so that a person sees it, and no result of DMARC: reports of such mails say that nothing is known.
+_UNKNOWN = ("", "temperror", "not_checked")
+
 
 @dataclass(frozen=True, slots=True)
 class AuthenticityRow:
@@ -61,11 +64,12 @@ class AuthenticityCatalogue:
         await self._database.step(keep)
 
     async def dmarc(self, mail_ids: Sequence[str]) -> dict[str, str]:
-        """What DMARC says of each of the mails (at most some hundred); one that nobody could check is absent."""
+        """DMARC's result for each of the mails (at most some hundred); one that could not be checked is absent."""
         table = mail_tables.authenticity
         statement = select(table.c.mail_id, table.c.dmarc).where(table.c.mail_id.in_(list(mail_ids)))
         async with self._database.read() as connection:
-            return {row.mail_id: row.dmarc for row in (await connection.execute(statement)).all() if row.dmarc}
+            rows = (await connection.execute(statement)).all()
+        return {row.mail_id: row.dmarc for row in rows if row.dmarc not in _UNKNOWN}
 
     async def proof(self, mail_id: str) -> AuthenticityRow | None:
         """What is known of a mail; None when nobody could find out."""

@@ -6,11 +6,13 @@ below it, else the shortest name with a record is the organisation's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-
-from dmarcworks.enrich.resolver import Resolver
+from typing import Any
 
 _QUESTIONS = 8
+Ask = Callable[[str, str, float], list[Any]]
+"""Name, type and deadline → the records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class DmarcPolicy:
 class PolicyFinder:
     """Asks for records once each; `deadline` in seconds of time.monotonic."""
 
-    def __init__(self, resolver: Resolver, deadline: float) -> None:
+    def __init__(self, resolver: Ask, deadline: float) -> None:
         self._resolver = resolver
         self._deadline = deadline
         self._records: dict[str, dict[str, str] | None] = {}
@@ -42,7 +44,11 @@ class PolicyFinder:
         """Whether an authenticated domain stands for the author's."""
         if author == domain:
             return True
-        return not strict and bool(domain) and self.organisation(author) == self.organisation(domain)
+        if strict or not domain:
+            return False
+        own = self.organisation(author)
+        # Of a domain outside the author's organisation no question is asked: a stranger's name servers decide nothing.
+        return own == domain or (domain.endswith("." + own) and own == self.organisation(domain))
 
     def organisation(self, domain: str) -> str:
         """The organisational domain; the domain itself when no record says otherwise."""

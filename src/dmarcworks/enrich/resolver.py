@@ -1,22 +1,25 @@
 """DNS as the checks ask it: name and type in, plain values out; within a deadline, through a server that may be named.
 
 No such name and no such record are an empty answer. `NoAnswerError` when nobody answered in time: that is no verdict.
-Answers are remembered as long as their TTL allows, failures for some seconds (RFC 9520), and who asks for what is being
-asked waits for that answer: a hundred mails from one reporter cost its questions once.
+Answers are kept as long as their TTL allows, failures for some seconds (RFC 9520), and who asks for what is being
+asked waits for that answer: a hundred mails from one reporter cost its questions once. Sockets and the parsing of
+answers belong to a thread of their own, so that no answer, however long, holds up the caller's loop.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as Late
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
+import dns.asyncresolver
 import dns.exception
 import dns.name
+import dns.rcode
 import dns.resolver
 
 from dmarcworks.errors import DmarcworksError
@@ -25,6 +28,9 @@ QUERY_SECONDS = 3.0
 # Seconds: the most that an answer is kept, what says nothing of its own time, and an absent answer.
 _LONGEST, _EMPTY, _FAILED = 3600.0, 60.0, 5.0
 _REMEMBERED = 10_000
+# Questions on their way at once; each has a socket.
+_AT_ONCE = 256
+_Result = TypeVar("_Result")
 
 
 class NoAnswerError(DmarcworksError):
@@ -34,92 +40,145 @@ class NoAnswerError(DmarcworksError):
 
 
 class Resolver(Protocol):
-    """Asked in a thread. TXT records come as one bytes each, MX as (preference, host), all else as text."""
+    """TXT records come as one bytes each, MX as (preference, host), all else as text."""
 
-    def __call__(self, name: str, kind: str, deadline: float) -> list[Any]:
+    async def __call__(self, name: str, kind: str, deadline: float) -> list[Any]:
         """The records; `deadline` in seconds of time.monotonic."""
+
+    async def alive(self) -> bool:
+        """Whether DNS answers at all, by a question of our own that no stranger has a part in."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    records: list[Any]
+    failure: str = ""
 
 
 class Dns:
-    """The system's name servers, or one that is named ("192.0.2.53" or "192.0.2.53:5353", "[2001:db8::1]:53")."""
+    """The system's name servers, or one that is named ("192.0.2.53" or "192.0.2.53:5353", "[2001:db8::1]:53").
+
+    To be used from one event loop.
+    """
 
     def __init__(self, server: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         self._server = server
         self._clock = clock
-        self._resolver: dns.resolver.Resolver | None = None
-        self._lock = threading.Lock()
+        self._sockets = _SocketThread()
+        self._resolver: dns.asyncresolver.Resolver | None = None
         # By name and type: when it is to be forgotten (None while it is asked), and the answer.
-        self._known: OrderedDict[tuple[str, str], tuple[float | None, Future[list[Any]]]] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], tuple[float | None, asyncio.Task[_Answer]]] = OrderedDict()
 
-    def __call__(self, name: str, kind: str, deadline: float) -> list[Any]:
+    async def __call__(self, name: str, kind: str, deadline: float) -> list[Any]:
         """The records of a name; CNAMEs are followed."""
-        left = min(QUERY_SECONDS, deadline - time.monotonic())
+        left = deadline - time.monotonic()
         if left <= 0:
             raise NoAnswerError(f"no time left to ask for {name}")
         key = (name.rstrip(".").lower(), kind)
-        with self._lock:
-            until, answer = self._known.get(key, (0.0, None))
-            mine = answer is None or (until is not None and until <= self._clock())
-            if mine:
-                answer = Future()
-                self._known[key] = (None, answer)
-                self._forget_some()
-            else:
-                self._known.move_to_end(key)
-        assert answer is not None
-        if mine:
-            self._find(key, name, kind, left, answer)
+        until, task = self._known.get(key, (0.0, None))
+        if task is None or (until is not None and until <= self._clock()):
+            task = asyncio.get_running_loop().create_task(self._find(key, name, kind))
+            self._known[key] = (None, task)
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        else:
+            self._known.move_to_end(key)
         try:
-            return list(answer.result(left))
-        except Late:
-            raise NoAnswerError(f"DNS gave no answer about {name}: somebody else still asks") from None
-        except NoAnswerError as error:
-            # One exception object must not be raised in many threads.
-            raise NoAnswerError(str(error)) from None
+            async with asyncio.timeout(left):
+                # Others wait for the same answer, and it is worth keeping when nobody does any more.
+                answer = await asyncio.shield(task)
+        except TimeoutError:
+            raise NoAnswerError(f"DNS gave no answer about {name} in time") from None
+        if answer.failure:
+            raise NoAnswerError(answer.failure)
+        return list(answer.records)
 
-    def _find(self, key: tuple[str, str], name: str, kind: str, left: float, answer: Future[list[Any]]) -> None:
-        keep = 0.0
+    async def alive(self) -> bool:
+        """Whether the servers answer a question about the root; no such record is an answer, so is a refusal."""
         try:
-            found, keep = self._ask(name, kind, left)
-            answer.set_result(found)
-        # Whatever it was, those who wait must hear of it.
-        except BaseException as error:
-            answer.set_exception(error)
-            # Of a question that was cut short by its mail's deadline nothing is known.
-            keep = _FAILED if isinstance(error, NoAnswerError) and left >= QUERY_SECONDS else 0.0
-        finally:
-            with self._lock:
-                if self._known.get(key, (0.0, None))[1] is answer:
-                    self._known[key] = (self._clock() + keep, answer)
-
-    def _forget_some(self) -> None:
-        while len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
-
-    def _ask(self, name: str, kind: str, left: float) -> tuple[list[Any], float]:
-        """The records and for how many seconds they hold."""
-        try:
-            answer = self._opened().resolve(name, kind, lifetime=left, search=False)
+            await self._sockets.run(self._query(".", "NS"))
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-            return [], _EMPTY
-        except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel):
-            return [], _EMPTY
-        except (dns.exception.DNSException, OSError, ValueError) as error:
-            raise NoAnswerError(f"DNS gave no answer about {name}: {type(error).__name__}") from None
-        holds = min(max(answer.expiration - time.time(), 0.0), _LONGEST)
-        return [_plain(record, kind) for record in answer], holds
+            return True
+        except dns.resolver.NoNameservers as error:
+            replies = [one[4] for one in error.kwargs.get("errors", ()) if len(one) > 4 and one[4] is not None]
+            return any(reply.rcode() != dns.rcode.SERVFAIL for reply in replies)
+        except (dns.exception.DNSException, OSError, ValueError):
+            return False
+        return True
 
-    def _opened(self) -> dns.resolver.Resolver:
+    def close(self) -> None:
+        """Ask nothing more."""
+        self._sockets.close()
+
+    async def _find(self, key: tuple[str, str], name: str, kind: str) -> _Answer:
+        answer, keep = await self._asked(name, kind)
+        known = self._known.get(key)
+        if known is not None and known[1] is asyncio.current_task():
+            self._known[key] = (self._clock() + keep, known[1])
+        return answer
+
+    async def _asked(self, name: str, kind: str) -> tuple[_Answer, float]:
+        """The answer and for how many seconds it holds."""
+        try:
+            records, expires = await self._sockets.run(self._query(name, kind))
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+            return _Answer([]), _EMPTY
+        except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel):
+            return _Answer([]), _EMPTY
+        except (dns.exception.DNSException, OSError, ValueError) as error:
+            return _Answer([], f"DNS gave no answer about {name}: {type(error).__name__}"), _FAILED
+        return _Answer(records), min(max(expires - time.time(), 0.0), _LONGEST)
+
+    async def _query(self, name: str, kind: str) -> tuple[list[Any], float]:
+        """In the thread of the sockets: the records and when they expire."""
         if self._resolver is None:
-            found = dns.resolver.Resolver(configure=not self._server)
-            if self._server:
-                ported = self._server.count(":") == 1 or "]:" in self._server
-                host, _, port = self._server.rpartition(":") if ported else (self._server, "", "")
-                found.nameservers = [host.strip("[]")]
-                found.port = int(port) if port else 53
-            found.timeout = QUERY_SECONDS / 2
-            self._resolver = found
-        return self._resolver
+            self._resolver = _opened(self._server)
+        async with self._sockets.limit:
+            answer = await self._resolver.resolve(name, kind, lifetime=QUERY_SECONDS, search=False)
+        return [_plain(record, kind) for record in answer], answer.expiration
+
+
+class _SocketThread:
+    """A thread with an event loop, begun at the first question."""
+
+    def __init__(self) -> None:
+        self.limit = asyncio.Semaphore(_AT_ONCE)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    async def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        """The result of a coroutine that ran there."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._serve, args=(self._loop,), name="dns", daemon=True)
+            self._thread.start()
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        loop.run_forever()
+        unfinished = asyncio.all_tasks(loop)
+        for task in unfinished:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*unfinished, return_exceptions=True))
+        loop.close()
+
+    def close(self) -> None:
+        """End it, and what it still asks."""
+        if self._loop is not None and self._thread is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(2.0)
+
+
+def _opened(server: str) -> dns.asyncresolver.Resolver:
+    found = dns.asyncresolver.Resolver(configure=not server)
+    if server:
+        ported = server.count(":") == 1 or "]:" in server
+        host, _, port = server.rpartition(":") if ported else (server, "", "")
+        found.nameservers = [host.strip("[]")]
+        found.port = int(port) if port else 53
+    found.timeout = QUERY_SECONDS / 2
+    return found
 
 
 def _plain(record: Any, kind: str) -> Any:

@@ -1,105 +1,121 @@
 """The step between reading and archiving: is each report mail genuine, and what happens to one that is not.
 
 `accept` marks it and counts on; `quarantine` keeps its reports apart, noted and not counted; `reject` leaves them in
-the raw mail, with a problem. Only a DMARC "fail" is a verdict: without DNS or a record, reports are counted. The sender
-has its 250 long since. When nobody answers at all, checks pause for five minutes, so reading does not wait.
+the raw mail, with a problem. A DMARC "fail" is a verdict; "none" is not, and is counted. While DNS gives no answer
+(temperror), `accept` counts and says that nothing is known; `quarantine` and `reject` let the mail wait in the queue,
+with growing pauses and at most `wait`, and then keep its reports apart, as they do when the check had to be stopped.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import random
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from dmarcworks.catalogue.authenticity import AuthenticityCatalogue, AuthenticityRow
-from dmarcworks.enrich.authenticity import QUICK_SECONDS, UNABLE, Authenticity, MailToCheck, check, checked_while_quick
-from dmarcworks.enrich.resolver import Resolver
+from dmarcworks.enrich.authenticity import STOPPED, UNKNOWN, Authenticity, MailToCheck
+from dmarcworks.enrich.checking import Checker
 from dmarcworks.ingest.steps import Mail
+from dmarcworks.process.metrics import Metrics
 from dmarcworks.reports.model import Problem, Reading
 
 log = structlog.get_logger("dmarcworks.authenticity")
 
 ACCEPT, QUARANTINE, REJECT, OFF = "accept", "quarantine", "reject", "off"
-_PAUSE = 300.0
-_THREADS = 16
+# Seconds that no mail is checked once DNS did not even answer a question of our own.
+_PAUSE = 60.0
+_AT_ONCE = 200
+_FIRST_DELAY, _LONGEST_DELAY = 2.0, 1800.0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass(slots=True)
 class ReportAuthenticator:
-    """Checks mails side by side; `mode` is one of the four above, `seconds` the time box of each mail."""
+    """Checks mails side by side; `mode` is one of the four above, `seconds` how long a batch may begin new checks
+    where mails can wait, `wait` how long a mail waits at most for a result."""
 
     proofs: AuthenticityCatalogue
-    resolver: Resolver
+    checker: Checker
     mode: str = ACCEPT
     seconds: float = 5.0
+    wait: timedelta = timedelta(hours=24)
+    metrics: Metrics | None = None
     clock: Callable[[], float] = time.monotonic
-    _paused: float = 0.0
-    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_THREADS, "authenticity"))
+    now: Callable[[], datetime] = _now
+    _paused: float = field(default=0.0)
 
     async def prove(self, mails: Sequence[Mail]) -> None:
         """Find out, note it, and apply the mode."""
         # What was uploaded or imported came by no conversation whose other end could be asked about.
         asked = [mail for mail in mails if mail.raw and mail.reading.items and "helo" in mail.body]
-        if not asked or self.mode == OFF or self.clock() < self._paused:
+        if not asked or self.mode == OFF:
             return
-        found = await self._all(asked)
-        if all(UNABLE in (one.dmarc, one.spf) for one in found):
+        found = [UNKNOWN] * len(asked) if self.clock() < self._paused else await self._all(asked)
+        if all(one.temporary for one in found) and self.clock() >= self._paused and not await self.checker.alive():
+            # No stranger has a part in that question: it is DNS itself that is unavailable.
             log.warning("DNS gives no answers, so report mails are not checked for a while", mails=len(found))
             self._paused = self.clock() + _PAUSE
-        known = []
-        for mail, one in zip(asked, found, strict=True):
-            if one.dmarc == UNABLE:
-                continue
-            mail.proof = one.dmarc
-            detail = {"from": one.from_domain, "mail_from": one.spf_domain, "policy": one.policy}
-            detail["signatures"] = [asdict(signature) for signature in one.signatures]  # type: ignore[assignment]
-            known.append(AuthenticityRow(mail.body["mail_id"], one.spf, one.dkim, one.dmarc, one.arc, detail))
-            if one.genuine is False:
-                self._not_genuine(mail, one)
-        await self.proofs.record(known)
+        known = [self._judged(mail, one) for mail, one in zip(asked, found, strict=True)]
+        await self.proofs.record([proof for proof in known if proof is not None])
+
+    def _judged(self, mail: Mail, found: Authenticity) -> AuthenticityRow | None:
+        """Apply the mode to one mail; what is to be noted of it."""
+        if self.metrics is not None:
+            self.metrics.checked.labels(found.dmarc).inc()
+        if found.temporary:
+            if self.mode == ACCEPT:
+                return None
+            if self.now() - mail.message.sent < self.wait:
+                delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(mail.message.attempts - 1, 20))
+                delay *= 0.5 + random.random() / 2  # noqa: S311 - jitter, no secret
+                mail.message.retry("DNS gives no answer about this mail", temporary=True, delay=delay)
+                return None
+            hours = self.wait / timedelta(hours=1)
+            self._keep_apart(mail, f"DNS gave no answer about this mail ({_claimed(found)}) for {hours:g} hours.")
+        elif found.dmarc == STOPPED:
+            if self.mode != ACCEPT:
+                self._keep_apart(mail, "The check of this mail exceeded its limits and was stopped.")
+        else:
+            mail.proof = found.dmarc
+            if found.genuine is False:
+                self._not_genuine(mail, found)
+        detail: dict[str, object] = {"from": found.from_domain, "mail_from": found.spf_domain, "policy": found.policy}
+        detail["signatures"] = [asdict(signature) for signature in found.signatures]
+        return AuthenticityRow(mail.body["mail_id"], found.spf, found.dkim, found.dmarc, found.arc, detail)
 
     async def _all(self, mails: Sequence[Mail]) -> list[Authenticity]:
-        """Of each mail. Those of one reporter ask the same of DNS: they go one after the other in one thread as long as
-        the answers are at hand, and side by side from the first on that had to wait for one."""
-        reporters: dict[tuple[str, str], list[int]] = {}
+        """Of each mail, side by side. Reporters take turns, so that one with many mails does not come before others;
+        where mails can wait, those that could not be begun in time do."""
+        turns: dict[tuple[str, str], int] = {}
+        order: list[tuple[int, int]] = []
         for place, mail in enumerate(mails):
-            reporters.setdefault((mail.body["sender"].rpartition("@")[2], mail.body["peer"]), []).append(place)
-        found: dict[int, Authenticity] = {}
-        loop = asyncio.get_running_loop()
+            reporter = (mail.body["sender"].rpartition("@")[2], mail.body["peer"])
+            turns[reporter] = turns.get(reporter, 0) + 1
+            order.append((turns[reporter], place))
+        found = [UNKNOWN] * len(mails)
+        limit = asyncio.Semaphore(_AT_ONCE)
+        latest = time.monotonic() + self.seconds
 
         async def one(place: int) -> None:
-            found[place] = await check(self._asked(mails[place]), self._threads)
+            async with limit:
+                if self.mode == ACCEPT or time.monotonic() < latest:
+                    found[place] = await self.checker.check(_asked(mails[place]))
 
-        async def some(places: Sequence[int]) -> None:
-            # The first asks what all of them want to know.
-            await one(places[0])
-            quick: list[Authenticity] = []
-            if len(places) > 1:
-                work = [self._asked(mails[place]) for place in places[1:]]
-                with contextlib.suppress(TimeoutError):  # the one that takes so long shows below
-                    async with asyncio.timeout(self.seconds + 1.0 + QUICK_SECONDS * len(work)):
-                        quick = await loop.run_in_executor(self._threads, checked_while_quick, work)
-            found.update(zip(places[1:], quick, strict=False))
-            await asyncio.gather(*(one(place) for place in places[1 + len(quick) :]))
+        await asyncio.gather(*(one(place) for _, place in sorted(order)))
+        return found
 
-        await asyncio.gather(*(some(places) for places in reporters.values()))
-        return [found[place] for place in range(len(mails))]
-
-    def _asked(self, mail: Mail) -> MailToCheck:
-        body = mail.body
-        return MailToCheck(
-            raw=mail.raw,
-            peer=body["peer"],
-            helo=body.get("helo", ""),
-            sender=body["sender"],
-            resolver=self.resolver,
-            seconds=self.seconds,
-        )
+    def _keep_apart(self, mail: Mail, reason: str) -> None:
+        mail.quarantined = True
+        told = f"{reason} Its reports are kept and not counted; retry counts them without a check."
+        mail.reading = replace(mail.reading, problems=(*mail.reading.problems, Problem("unverified", "mail", told)))
 
     def _not_genuine(self, mail: Mail, found: Authenticity) -> None:
         if self.mode == ACCEPT:
@@ -114,9 +130,14 @@ class ReportAuthenticator:
         told += "Its reports were not taken from it; the setting report_auth decides."
         mail.reading = Reading((), (*mail.reading.problems, _problem(told)))
 
-    def close(self) -> None:
-        """Ask nothing more."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+
+def _asked(mail: Mail) -> MailToCheck:
+    body = mail.body
+    return MailToCheck(raw=mail.raw, peer=body["peer"], helo=body.get("helo", ""), sender=body["sender"])
+
+
+def _claimed(found: Authenticity) -> str:
+    return f"from {found.from_domain}" if found.from_domain else "whose author is not known"
 
 
 def _problem(told: str) -> Problem:

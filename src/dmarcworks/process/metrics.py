@@ -61,6 +61,12 @@ class Metrics:
             registry=registry,
             buckets=_SECONDS,
         )
+        self.checked = Counter(
+            "dmarcworks_mails_checked",
+            "Checks of mails by DMARC's result; not_checked: the check was stopped.",
+            ["result"],
+            registry=registry,
+        )
         self.queue = Gauge("dmarcworks_queue_mails", "Mails in the queue by state.", ["state"], registry=registry)
         self.queue_age = Gauge(
             "dmarcworks_queue_oldest_seconds", "Age of the oldest mail that waits to be read.", registry=registry

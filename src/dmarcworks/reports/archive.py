@@ -6,6 +6,7 @@ members, other compressions. The caller counts the bytes.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,12 @@ _DAMAGED = cast(type[Exception], isal_zlib.error)
 CHUNK = 256 * 1024
 GZIP = b"\x1f\x8b"
 ZIP = b"PK\x03\x04"
+# Writers that compress in parallel make one member for some 64 KiB.
+GZIP_MEMBERS = 10_000
+_FIRST = 4096
+# Data grows a little where it cannot be compressed; blocks of nothing would take time and count for nothing.
+_IDLE = 1024 * 1024
+_PADDING = re.compile(rb"[\0\r\n\t ]*+")
 _EMPTY_ZIP = b"PK\x05\x06"
 _CENTRAL = b"PK\x01\x02"
 _ENCRYPTED = 0x1
@@ -41,12 +48,14 @@ def is_zip(data: bytes) -> bool:
 
 def gunzip(data: bytes, where: str, notes: Notes) -> Iterator[bytes]:
     """Inflate all members in chunks; junk after a trailer is noted (Mimecast sends CRLF)."""
-    position = 0
+    position = count = 0
     while True:
-        position += yield from _inflate(data, position, 31, "gzip")
-        rest = position
-        while rest < len(data) and data[rest] in b"\0\r\n\t ":
-            rest += 1
+        count += 1
+        if count > GZIP_MEMBERS:
+            raise Refused("members", f"The gzip data has more than {GZIP_MEMBERS} members.")
+        # A later member may be tiny: it is not given a whole chunk to copy.
+        position += yield from _inflate(data, position, 31, "gzip", CHUNK if count == 1 else _FIRST)
+        rest = position + len(_PADDING.match(data, position)[0])  # type: ignore[index]  # matches anywhere
         if rest == len(data):
             if rest > position:
                 notes.add("gzip_trailing", where, f"{rest - position} bytes of padding after the gzip data.")
@@ -90,20 +99,25 @@ def small_zip(data: bytes, most: int) -> tuple[bytes | None, str]:
     return inflated, _name(data[begin + 46 : begin + 46 + name], flags)
 
 
-def _inflate(data: bytes, start: int, wbits: int, kind: str) -> Generator[bytes, None, int]:
-    """Yield inflated chunks; returns how many bytes of `data` the stream took."""
+def _inflate(data: bytes, start: int, wbits: int, kind: str, step: int = CHUNK) -> Generator[bytes, None, int]:
+    """Yield inflated chunks, `step` bytes fed at first; returns how many bytes of `data` the stream took."""
     engine = isal_zlib.decompressobj(wbits=wbits)
     view = memoryview(data)
     position = start
+    produced = 0
     tail = b""
     try:
         while not engine.eof:
             if not tail:
-                tail = bytes(view[position : position + CHUNK])
+                tail = bytes(view[position : position + step])
                 position += len(tail)
+                step = min(2 * step, CHUNK)
             fed = bool(tail)
             chunk = engine.decompress(tail, CHUNK)
             tail = engine.unconsumed_tail
+            produced += len(chunk)
+            if position - start - len(tail) - produced > _IDLE:
+                raise Refused(f"{kind}_corrupt", f"The {kind} data holds far more blocks than content.")
             if chunk:
                 yield chunk
             elif not fed and not engine.eof:

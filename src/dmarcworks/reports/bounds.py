@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _MIB = 1024 * 1024
+# Bounds that no setting changes.
+_FIXED = ("json_depth", "json_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +21,13 @@ class Bounds:
     records: int = 1_000_000
     json_depth: int = 50
     json_bytes: int = 4 * _MIB
+    mime_depth: int = 20
+    header_bytes: int = 100 * 1024
+    header_fields: int = 1000
+    header_parameters: int = 1000
+    encoded_words: int = 1000
+
+    def named(self, name: str) -> str:
+        """A bound for a message: its name and value, and the setting that changes it."""
+        setting = f" (setting DMARCWORKS_{name.upper()})" if name not in _FIXED else ""
+        return f"{name} = {getattr(self, name)}{setting}"

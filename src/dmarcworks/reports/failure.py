@@ -6,15 +6,17 @@ anything but authentication (abuse, opt-out). The reported message is text and n
 
 from __future__ import annotations
 
-import email.errors
-import email.header
-import email.utils
+import io
 import re
 
-from dmarcworks.reports import values
+from dmarcworks.reports import headers, values
+from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.model import FailureReport
-from dmarcworks.reports.notes import Notes, Refused
+from dmarcworks.reports.notes import Notes, Refused, Work
 
+_LONGEST_AUTHOR, _LONGEST_SUBJECT = 2000, 1000
+# As `str.splitlines`, one at a time.
+_TEXT_LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]++")
 _TEXT_FORM = b"message claiming to be from you has failed the published dmarc policy"
 _COPY = re.compile(r"^-{3,}+[^\n]{0,200}copy of the (?:headers|message)[^\n]{0,200}$", re.MULTILINE | re.IGNORECASE)
 _FIELD = re.compile(r"([!-9;-~]{1,100})[ \t]{0,10}:(.*)", re.DOTALL)
@@ -53,9 +55,10 @@ def is_text_form(content: bytes) -> bool:
     return b"\0" not in head and _TEXT_FORM in b" ".join(head.lower().split())
 
 
-def read_arf(content: bytes, original: bytes | None, where: str, notes: Notes) -> FailureReport:
+def read_arf(content: bytes, original: bytes | None, where: str, notes: Notes, work: Work) -> FailureReport:
     """The report out of a message/feedback-report part and the reported message or headers."""
-    fields = _fields(_text(content))
+    over: set[str] = set()
+    fields = _fields(_text(content), work.bounds, over)
     kind = _word(fields, "feedback-type")
     dmarc = {"auth-failure", "identity-alignment", "dkim-domain", "spf-dns", "authentication-results"} & fields.keys()
     if kind != "auth-failure" and (kind is not None or not dmarc):
@@ -83,19 +86,26 @@ def read_arf(content: bytes, original: bytes | None, where: str, notes: Notes) -
         extensions=tuple((name, value) for name, found in fields.items() if name not in _READ for value in found),
         where=where,
         notes=notes,
+        work=work,
+        over=over,
     )
 
 
-def read_text(content: bytes, original: bytes | None, where: str, notes: Notes) -> FailureReport:
+def read_text(content: bytes, original: bytes | None, where: str, notes: Notes, work: Work) -> FailureReport:
     """The report out of the plain text form (Exim, cPanel, antispamcloud)."""
     text = _text(content).replace("\r\n", "\n")
     copy = _COPY.search(text)
     said = text[: copy.start()] if copy else text
-    lines = (line.strip() for line in said.splitlines())
+    over: set[str] = set()
     fields: Fields = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
+    count = 0
+    for line in _TEXT_LINE.finditer(said):
+        name, colon, value = line[0].strip().partition(":")
         if colon and len(name) <= 60 and value.strip():
+            count += 1
+            if count > work.bounds.header_fields:
+                over.add("header_fields")
+                break
             fields.setdefault(name.strip().lower(), []).append(value.strip())
     notes.add("text_form", where, "The report is plain text without a machine-readable part.")
     unaligned = [
@@ -119,6 +129,8 @@ def read_text(content: bytes, original: bytes | None, where: str, notes: Notes) 
         extensions=tuple((name, value) for name, found in fields.items() for value in found),
         where=where,
         notes=notes,
+        work=work,
+        over=over,
     )
 
 
@@ -137,9 +149,14 @@ def _report(
     extensions: tuple[tuple[str, str], ...],
     where: str,
     notes: Notes,
+    work: Work,
+    over: set[str],
 ) -> FailureReport:
-    headers, body = _split(original)
-    message = _fields(headers or "")
+    head, body = _split(original)
+    message = _fields(head or "", work.bounds, over)
+    subject = _decoded(_first(message, "subject"), work.bounds)
+    for name in sorted(over):
+        work.over(name, where)
     arrived = values.mail_date(arrival) if arrival else None
     if arrival and arrived is None:
         notes.add("date_odd", where, f"The Arrival-Date {arrival[:60]!r} is no date.")
@@ -176,8 +193,8 @@ def _report(
         spf_dns="\n".join(fields.get("spf-dns", ())) or None,
         header_from=_from(message),
         message_id=_first(message, "message-id") or _first(fields, "message-id"),
-        subject=_decoded(_first(message, "subject")),
-        original_headers=headers,
+        subject=subject,
+        original_headers=head,
         original_body=body,
         extensions=extensions,
         warnings=notes.warnings(),
@@ -195,26 +212,39 @@ def _split(original: bytes | None) -> tuple[str | None, str | None]:
     if not original or not original.strip():
         return None, None
     text = _text(original).replace("\r\n", "\n").lstrip("\n")
-    headers, _, body = text.partition("\n\n")
-    return headers, body if body.strip() else None
+    head, _, body = text.partition("\n\n")
+    return head, body if body.strip() else None
 
 
-def _fields(text: str) -> Fields:
-    """Header fields, unfolded, by lower-case name; a line that is none is passed over."""
-    found: Fields = {}
-    values_: list[str] | None = None
-    for line in text.replace("\r\n", "\n").split("\n"):
-        if line[:1] in (" ", "\t"):
-            if values_ and line.strip():
-                values_.append(line.strip())
+def _fields(text: str, bounds: Bounds, over: set[str]) -> Fields:
+    """Header fields, unfolded, by lower-case name, each up to `header_bytes`, up to `header_fields` of them; a line
+    that is none is passed over.
+    """
+    found: dict[str, list[list[str]]] = {}
+    pieces: list[str] | None = None
+    count = size = 0
+    for line in io.StringIO(text.replace("\r\n", "\n"), newline="\n"):
+        folded = line[0] in " \t"
+        field = None if folded else _FIELD.match(line)
+        value = line.strip() if folded else field.group(2).strip() if field else ""
+        if field is not None:
+            count += 1
+            if count > bounds.header_fields:
+                over.add("header_fields")
+                break
+            pieces, size = [], 0
+            found.setdefault(field.group(1).lower(), []).append(pieces)
+        elif not folded:
+            pieces = None
+        if pieces is None or not value:
             continue
-        field = _FIELD.match(line)
-        if field is None:
-            values_ = None
-            continue
-        values_ = [field.group(2).strip()]
-        found.setdefault(field.group(1).lower(), []).append(values_)  # type: ignore[arg-type]
-    return {name: [value for pieces in lines if (value := " ".join(pieces).strip())] for name, lines in found.items()}
+        if size + len(value) > bounds.header_bytes:
+            over.add("header_bytes")
+            value = value[: bounds.header_bytes - size]
+        size += len(value)
+        if value:
+            pieces.append(value)
+    return {name: [value for lines in all_ if (value := " ".join(lines))] for name, all_ in found.items()}
 
 
 def _first(fields: Fields, name: str) -> str | None:
@@ -253,18 +283,10 @@ def _from(message: Fields) -> str | None:
     value = _first(message, "from")
     if not value:
         return None
-    address = email.utils.parseaddr(value[:2000])[1] or value
-    domain = address.rpartition("@")[2].strip(" <>")
-    return values.domain(domain) or None if "@" in address else None
+    domain = headers.author_domain(value[:_LONGEST_AUTHOR])
+    return values.domain(domain) or None if domain else None
 
 
-def _decoded(value: str | None) -> str | None:
+def _decoded(value: str | None, bounds: Bounds) -> str | None:
     """RFC 2047 words as text; the text itself where they are broken."""
-    if value is None or "=?" not in value:
-        return value
-    try:
-        decoded = str(email.header.make_header(email.header.decode_header(value[:1000])))
-    except (email.errors.MessageError, LookupError, ValueError):
-        return value
-    # Some charsets (utf-7, unicode_escape) hold halves of characters, which no store takes.
-    return decoded.encode("utf-8", "replace").decode()
+    return None if value is None else headers.words(value[:_LONGEST_SUBJECT], bounds) + value[_LONGEST_SUBJECT:]

@@ -1,7 +1,9 @@
 """A mail (RFC 5322, MIME) → its parts, whatever their types and names say; content with the transfer encoding undone.
 
-Parsed by fast-mail-parser; `slow_parts` is the standard library's parser for mails that the first cannot read or reads
-badly. Refused by name: a mail whose parts cannot be told. Depth and number of parts are the caller's to bound.
+Parsed by fast-mail-parser, with the standard library's parser for what the first cannot read or reads badly. Both take
+quadratic time over hostile header fields and recurse over nested parts, so they get ordinary mails only (`ordinary`):
+small ones with few fields, parameters and words. Every other mail is for `mime.tree`. Number of parts and depth of
+mails in mails are the caller's to bound.
 """
 
 from __future__ import annotations
@@ -10,73 +12,69 @@ import email
 import email.errors
 import email.message
 import email.policy
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import fast_mail_parser
 
+from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.mime import MailPart, leaves, tree, without_from
 from dmarcworks.reports.notes import Refused
 
-_MOST_HEADERS = 4 * 1024 * 1024
+__all__ = ["MailPart", "leaves", "ordinary", "parts", "slow_parts", "tree", "without_from"]
+
+# Up to here the parsers' worst is bearable: what a mail hides in a base64 part is not counted before it is decoded.
+_SMALL = 64 * 1024
 
 
-@dataclass(slots=True)
-class MailPart:
-    """A node of a mail: `number` as in IMAP ("2.1"), `type` lower case, `message` for an embedded mail.
-
-    `read` gives a leaf's or an embedded mail's content, its transfer encoding undone; `Refused` when it cannot be.
-    """
-
-    number: str
-    type: str
-    name: str
-    attached: bool
-    message: bool
-    read: Callable[[], bytes]
-    children: tuple[MailPart, ...]
+class _TooDeep(Exception):
+    """A multipart lies deeper than the bound."""
 
 
-def parts(raw: bytes) -> MailPart:
+def ordinary(raw: bytes, bounds: Bounds) -> bool:
+    """Whether no bound of header fields can be exceeded in the mail; counts of the whole mail stand for its headers."""
+    return (
+        len(raw) <= min(_SMALL, bounds.header_bytes)
+        and raw.count(b":") <= bounds.header_fields
+        and raw.count(b";") <= bounds.header_parameters
+        and raw.count(b"=?") <= bounds.encoded_words
+    )
+
+
+def parts(raw: bytes, bounds: Bounds = Bounds()) -> MailPart:  # noqa: B008 - frozen
     """The mail's tree."""
+    if not ordinary(raw, bounds):
+        return tree(raw, bounds)
     try:
-        root = fast_mail_parser.parse_email_tree(_without_from(raw), mode="lazy")
+        root = fast_mail_parser.parse_email_tree(without_from(raw), mode="lazy")
+        return _fast(root, "", bounds.mime_depth)
     except (fast_mail_parser.ParseError, ValueError):
-        return slow_parts(raw)
-    return _fast(root, "")
+        return slow_parts(raw, bounds)
+    except _TooDeep:
+        return tree(raw, bounds)
 
 
-def slow_parts(raw: bytes) -> MailPart:
+def slow_parts(raw: bytes, bounds: Bounds = Bounds()) -> MailPart:  # noqa: B008 - frozen
     """The mail's tree by the standard library."""
+    if not ordinary(raw, bounds):
+        return tree(raw, bounds)
     try:
-        return _slow(email.message_from_bytes(_without_from(raw), policy=email.policy.compat32), "")
+        message = email.message_from_bytes(without_from(raw), policy=email.policy.compat32)
+        return _slow(message, "", bounds.mime_depth)
+    except (_TooDeep, RecursionError):
+        return tree(raw, bounds)
     # The standard library's parser is not written for hostile mails: LookupError, AttributeError and more are seen.
     except Exception as error:
         raise Refused("unreadable_mail", f"The mail's parts cannot be told: {error!r:.100}") from None
 
 
-def leaves(part: MailPart) -> Iterator[MailPart]:
-    """Its leaves and embedded mails, in order; an embedded mail's own parts are not entered."""
-    if part.message or not part.children:
-        yield part
-        return
-    for child in part.children:
-        yield from leaves(child)
-
-
-def _without_from(raw: bytes) -> bytes:
-    """Without the envelope line that mailbox files put before a mail."""
-    if raw.startswith((b"From ", b">From ")):
-        return raw[raw.find(b"\n") + 1 :]
-    return raw
-
-
-def _fast(node: fast_mail_parser.PyLazyMimePart, number: str) -> MailPart:
+def _fast(node: fast_mail_parser.PyLazyMimePart, number: str, depth: int) -> MailPart:
     message = node.is_message
     children: tuple[MailPart, ...] = ()
     if not message and (below := node.children):
+        if not depth:
+            raise _TooDeep
         prefix = f"{number}." if number else ""
-        children = tuple([_fast(child, f"{prefix}{n}") for n, child in enumerate(below, start=1)])
+        children = tuple([_fast(child, f"{prefix}{n}", depth - 1) for n, child in enumerate(below, start=1)])
     return MailPart(
         number or "1",
         node.content_type.lower(),
@@ -95,14 +93,16 @@ def _content(node: fast_mail_parser.PyLazyMimePart) -> bytes:
         raise Refused("unreadable_mail", f"The part's transfer encoding cannot be undone: {error}") from None
 
 
-def _slow(node: email.message.Message, number: str) -> MailPart:
+def _slow(node: email.message.Message, number: str, depth: int) -> MailPart:
     kind = node.get_content_type()
     children: tuple[MailPart, ...] = ()
     message = kind.startswith("message/") and node.is_multipart()
     if node.is_multipart() and not message:
+        if not depth:
+            raise _TooDeep
         below = node.get_payload()
         children = tuple(
-            _slow(child, f"{number}.{n}" if number else str(n))
+            _slow(child, f"{number}.{n}" if number else str(n), depth - 1)
             for n, child in enumerate(below if isinstance(below, list) else [], start=1)
             if isinstance(child, email.message.Message)
         )

@@ -12,6 +12,14 @@ from dmarcworks.reports.model import Problem, Warning
 
 # Beyond this many of one kind a report says only how many more there were.
 LISTED = 100
+_OVER = {
+    "members": "There are more parts than",
+    "mime_depth": "A multipart lies deeper in others than",
+    "header_bytes": "A header field is longer than",
+    "header_fields": "There are more header fields than",
+    "header_parameters": "A header field has more parameters than",
+    "encoded_words": "A file name has more encoded words than",
+}
 
 
 class Refused(Exception):
@@ -71,7 +79,7 @@ class Work:
         self.inflated += size
         if self.inflated > self.bounds.inflated_bytes:
             raise Refused(
-                "inflated_bytes", f"Unpacked it is larger than the bound inflated_bytes = {self.bounds.inflated_bytes}."
+                "inflated_bytes", f"Unpacked it is larger than the bound {self.bounds.named('inflated_bytes')}."
             )
 
     def member(self) -> None:
@@ -80,13 +88,17 @@ class Work:
         if self.members > self.bounds.members:
             raise Refused(
                 "members",
-                f"There are more parts or members than the bound members = {self.bounds.members}; the rest is left.",
+                f"There are more parts or members than the bound {self.bounds.named('members')}; the rest is left.",
             )
 
     def nest(self, depth: int) -> None:
         """Refuse a container that lies too deep."""
         if depth > self.bounds.nesting:
-            raise Refused("nesting", f"It is nested deeper than the bound nesting = {self.bounds.nesting}.")
+            raise Refused("nesting", f"It is nested deeper than the bound {self.bounds.named('nesting')}.")
+
+    def over(self, name: str, where: str) -> None:
+        """Note, once for each place, a bound that a mail's structure or header fields exceed."""
+        self.problem(name, where, f"{_OVER[name]} the bound {self.bounds.named(name)}; the rest was not read.")
 
     def problem(self, reason: str, where: str, detail: str) -> None:
         """Note something that was not read."""

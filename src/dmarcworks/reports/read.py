@@ -24,21 +24,23 @@ _item, _part = maker(Item), maker(Part)
 _HTML = ("html", "head", "body")
 
 Report = AggregateReport | FailureReport | TlsReport
-Reader = Callable[[bytes], mail.MailPart]
+Reader = Callable[[bytes, Bounds], mail.MailPart]
 
 
 def read_mail(raw: bytes, bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 - frozen
     """Every report in a mail, wherever it is, and every problem; "no_report" when there was nothing to read."""
-    first, unforeseen = _guarded(lambda work, found: _mail(raw, work, "", 0, mail.parts, found), bounds)
+    ordinary = mail.ordinary(raw, bounds)
+    parse = mail.parts if ordinary else mail.tree
+    first, unforeseen = _guarded(lambda work, found: _mail(raw, work, "", 0, parse, found), bounds)
     if first.items and not first.problems:
         return first
-    if not any(problem.reason == "mail_bytes" for problem in first.problems):
+    if ordinary and not any(problem.reason == "mail_bytes" for problem in first.problems):
         # The second parser decodes broken base64 and boundaries in its own way; the better reading counts.
         second, broken = _guarded(lambda work, found: _mail(raw, work, "", 0, mail.slow_parts, found), bounds)
         if not broken and _better(second, first, unforeseen):
             first = second
     if not first.items and not first.problems:
-        seen = ", ".join(_types(raw)) or "none"
+        seen = ", ".join(_types(raw, parse, bounds)) or "none"
         return Reading((), (Problem("no_report", "mail", f"There is no report in this mail. Its parts are: {seen}."),))
     return first
 
@@ -72,9 +74,9 @@ def _better(second: Reading, first: Reading, unforeseen: bool) -> bool:
     return (len(second.items), -len(second.problems)) > (len(first.items), -len(first.problems)) and bool(second.items)
 
 
-def _types(raw: bytes) -> Iterator[str]:
+def _types(raw: bytes, parse: Reader, bounds: Bounds) -> Iterator[str]:
     try:
-        for number, leaf in enumerate(mail.leaves(mail.parts(raw))):
+        for number, leaf in enumerate(mail.leaves(parse(raw, bounds))):
             if number == 20:
                 yield "and more"
                 return
@@ -87,14 +89,17 @@ def _mail(raw: bytes, work: Work, above: str, depth: int, parse: Reader, items: 
     """Every report in a mail, added to `items`."""
     if len(raw) > work.bounds.mail_bytes:
         work.problem(
-            "mail_bytes", above or "mail", f"The mail is larger than the bound mail_bytes = {work.bounds.mail_bytes}."
+            "mail_bytes", above or "mail", f"The mail is larger than the bound {work.bounds.named('mail_bytes')}."
         )
         return
     try:
-        parts = list(mail.leaves(parse(raw)))
+        root = parse(raw, work.bounds)
+        parts = list(mail.leaves(root))
     except Refused as refused:
         work.problem(refused.reason, above or "mail", refused.detail)
         return
+    for name in root.over:
+        work.over(name, above or "mail")
     prefix = f"{above} > " if above else ""
     found, evidence = _failure(raw, parts, prefix, work)
     items.extend(found)
@@ -148,7 +153,7 @@ def _failure(raw: bytes, parts: list[mail.MailPart], prefix: str, work: Work) ->
         content, message = main.read(), original.read() if original is not None else None
         read = failure.read_arf if main is report else failure.read_text
         digest = hashlib.sha256(content + b"\0" + (message or b"")).hexdigest()
-        item = Item(read(content, message, where, Notes()), Part("failure-report.eml", raw, where), digest)
+        item = Item(read(content, message, where, Notes(), work), Part("failure-report.eml", raw, where), digest)
     except Refused as refused:
         work.problem(refused.reason, where, refused.detail)
         return [], evidence
@@ -205,7 +210,7 @@ def _other(
     elif head.kind == "mail" and (leaf.packed or not kind or _MAIL_NAME.search(leaf.name)):
         raw = _whole(leaf, work)
         if failure.is_feedback(raw):
-            arf = failure.read_arf(raw, None, leaf.where, Notes())
+            arf = failure.read_arf(raw, None, leaf.where, Notes(), work)
             yield arf, hashlib.sha256(raw + b"\0").hexdigest(), None
             return
         work.nest(depth + 1)
@@ -247,7 +252,7 @@ def _whole(leaf: unpack.Leaf, work: Work) -> bytes:
     for chunk in leaf.open():
         size += len(chunk)
         if size > work.bounds.mail_bytes:
-            raise Refused("mail_bytes", f"The mail is larger than the bound mail_bytes = {work.bounds.mail_bytes}.")
+            raise Refused("mail_bytes", f"The mail is larger than the bound {work.bounds.named('mail_bytes')}.")
         taken.append(chunk)
     return b"".join(taken)
 

@@ -36,6 +36,8 @@ _TEXT_FIELD = re.compile(
     r"^[ \t]*(?:sender (?:domain|ip address)|received date|(?:spf|dkim) alignment|dmarc results)[ \t]*:[^\n]*",
     re.MULTILINE | re.IGNORECASE,
 )
+# Problems of header fields, which are not rebuilt as they were.
+_OF_HEADERS = ("header_bytes", "header_fields", "header_parameters", "encoded_words")
 _BOUNDARY = b"--=_cut"
 _MIME = {b"content-type", b"content-transfer-encoding", b"content-disposition", b"mime-version"}
 _QUOTING = {b"subject", b"thread-topic"}
@@ -88,7 +90,9 @@ def _same(before: Reading, after: Reading, mode: str) -> bool:
 
     def told(reading: Reading) -> tuple[Counter[str], Counter[str]]:
         other = (item.digest for item in reading.items if not isinstance(item.report, FailureReport))
-        return Counter(other), Counter(problem.reason for problem in reading.problems)
+        return Counter(other), Counter(
+            problem.reason for problem in reading.problems if problem.reason not in _OF_HEADERS
+        )
 
     found = [item.report for item in after.items if isinstance(item.report, FailureReport)]
     if len(before.items) != len(after.items) or told(before) != told(after):
@@ -111,7 +115,7 @@ class _Cut:
     def rebuilt(self, raw: bytes, depth: int) -> bytes:
         """The mail, built anew."""
         Work(self._bounds).nest(depth)
-        tree = self._parse(raw)
+        tree = self._parse(raw, self._bounds)
         items, _ = read._failure(raw, list(mail.leaves(tree)), "", Work(self._bounds))
         failing = bool(items)
         head = [] if not failing else [b"X-Redacted: " + self._mode.encode()]

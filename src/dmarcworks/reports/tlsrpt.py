@@ -35,9 +35,7 @@ def read(leaf: Leaf, head: Head, work: Work) -> tuple[TlsReport, str]:
     for chunk in leaf.open():
         size += len(chunk)
         if size > work.bounds.json_bytes:
-            raise Refused(
-                "json_bytes", f"The TLS report is larger than the bound json_bytes = {work.bounds.json_bytes}."
-            )
+            raise Refused("json_bytes", f"The TLS report is larger than the bound {work.bounds.named('json_bytes')}.")
         taken.append(chunk)
     data = b"".join(taken)
     digest = hashlib.sha256(data).hexdigest()
@@ -51,13 +49,12 @@ def _load(data: bytes, head: Head, where: str, work: Work, notes: Notes) -> dict
     text = data.decode(head.codec or "utf-8", "replace").lstrip("\ufeff \t\r\n\0").rstrip("\0 \t\r\n")
     if "�" in text:
         notes.add("characters_replaced", where, "Bytes that are no UTF-8 text were replaced.")
-    depth = deepest = 0
+    depth = 0
     for token in _TOKENS.finditer(text):
         first = token.group()[0]
         depth += 1 if first in "[{" else -1 if first in "]}" else 0
-        deepest = max(deepest, depth)
-    if deepest > work.bounds.json_depth:
-        raise Refused("json_depth", f"The JSON is nested deeper than the bound json_depth = {work.bounds.json_depth}.")
+        if depth > work.bounds.json_depth:
+            raise Refused("json_depth", f"The JSON is nested deeper than the bound {work.bounds.named('json_depth')}.")
     try:
         document = json.loads(
             text, object_pairs_hook=_once, parse_constant=_no_number, parse_int=_integer, parse_float=_float
@@ -107,7 +104,7 @@ def _report(document: dict[str, Any], digest: str, where: str, work: Work, notes
     if not isinstance(policies, list):
         raise Refused("bad_policies", "The report's policies are no list.")
     if len(policies) > work.bounds.records:
-        raise Refused("records", f"The report has more policies than the bound records = {work.bounds.records}.")
+        raise Refused("records", f"The report has more policies than the bound {work.bounds.named('records')}.")
     begin, end = _dates(document.get("date-range"), where, notes)
     contact = _text(document.get("contact-info"))
     organization = _text(document.get("organization-name"))

@@ -154,7 +154,7 @@ def _rest(source: _Source, work: Work) -> bytes:
         size += len(chunk)
         if size > work.bounds.mail_bytes:
             raise Refused(
-                "mail_bytes", f"The archive inside is larger than the bound mail_bytes = {work.bounds.mail_bytes}."
+                "mail_bytes", f"The archive inside is larger than the bound {work.bounds.named('mail_bytes')}."
             )
         taken.append(chunk)
     return b"".join(taken)

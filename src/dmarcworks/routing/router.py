@@ -7,13 +7,11 @@ store is away everything is 451, never 250.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.header import decode_header, make_header
 from typing import Protocol
 
 import structlog
@@ -23,6 +21,8 @@ from dmarcworks.catalogue.routes import Routes
 from dmarcworks.enrich.authenticity import Authenticity
 from dmarcworks.errors import DmarcworksError, RefusedError
 from dmarcworks.process.metrics import Metrics
+from dmarcworks.reports import headers
+from dmarcworks.reports.bounds import Bounds
 from dmarcworks.routing import rules
 from dmarcworks.routing.smtp import STORE_AWAY, Peer
 from dmarcworks.workers.message import Message, Post, SentMail
@@ -34,6 +34,8 @@ NO_WORKER = "451 4.3.5 The worker for this address is not there now, try again l
 TOO_MANY_HOPS = "554 5.4.6 Too many hops, the mail runs in a circle"
 HOPS = 50
 LOOP_HEADER = "X-Dmarcworks-Forwarded-For"
+_LONGEST_FIELD = 2000
+_BOUNDS = Bounds()
 _RECEIVED = re.compile(rb"^received:", re.IGNORECASE | re.MULTILINE)
 _FIELD = {
     name: re.compile(rb"^%b:[ \t]*(.*(?:\r?\n[ \t].*)*)" % name.encode(), re.IGNORECASE | re.MULTILINE)
@@ -274,11 +276,7 @@ def field(head: bytes, name: str) -> str:
     found = _FIELD[name].search(head)
     if found is None:
         return ""
-    text = " ".join(found[1].decode("utf-8", "replace").split())[:2000]
-    if "=?" in text:
-        # An encoded word may name any charset and hold anything; then the log shows it as it stands.
-        with contextlib.suppress(LookupError, ValueError, UnicodeError):
-            text = str(make_header(decode_header(text)))
+    text = headers.words(" ".join(found[1].decode("utf-8", "replace").split())[:_LONGEST_FIELD], _BOUNDS)
     if not text.isprintable():
         text = "".join(char if char.isprintable() else " " for char in text)
     return text.strip()

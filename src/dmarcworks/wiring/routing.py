@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
@@ -19,10 +19,13 @@ from dmarcworks.bindings.contracts import KV
 from dmarcworks.bindings.worker_queue import WorkerQueues
 from dmarcworks.catalogue.destinations import Destination
 from dmarcworks.catalogue.stores import Stores
-from dmarcworks.enrich.authenticity import Authenticity, MailToCheck, check
+from dmarcworks.enrich.authenticity import Authenticity, MailToCheck
+from dmarcworks.enrich.checking import Checker
+from dmarcworks.enrich.examine import RESULTS, TARGET
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.ingest.authentication import OFF, ReportAuthenticator
 from dmarcworks.process import failpoints
+from dmarcworks.process.isolated import IsolatedPool
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.delivery.deliverer import Check, Deliverer
 from dmarcworks.routing.delivery.relay import parse_relay
@@ -42,6 +45,12 @@ from dmarcworks.workers.points import DataPoints
 from dmarcworks.workers.runtime import Env, Prove
 
 _GATE_SECONDS = 1.0
+# Processes for the checks of strangers' mail, and processor seconds that one step of a check may take; a mail of 25 MB
+# takes less than one.
+_CHECKERS, _CHECK_SECONDS = 2, 10.0
+# Report mail is checked behind the conversations with senders, and waits a second at most for answers that cannot
+# change the verdict.
+_NICE, _PATIENCE = 5, 1.0
 _GATES = 10_000
 _SRS_KEY = "routing:srs"
 
@@ -70,7 +79,8 @@ async def routing(
         activity = stores.mailroom.activity
         activity.start(days=settings.activity_days)
         stack.push_async_callback(activity.stop)
-        way = await deliverer(settings, stores, metrics)
+        checker = await stack.enter_async_context(checking(settings, "forwarded mail"))
+        way = await deliverer(settings, stores, metrics, checker)
         if way is not None:
             way.start()
             stack.push_async_callback(way.stop)
@@ -120,7 +130,7 @@ async def fed(feeds: Sequence[Feed]) -> AsyncIterator[None]:
         await asyncio.gather(*(one.stop() for one in feeds))
 
 
-async def deliverer(settings: Settings, stores: Stores, metrics: Metrics) -> Deliverer | None:
+async def deliverer(settings: Settings, stores: Stores, metrics: Metrics, checker: Checker) -> Deliverer | None:
     """The way out; None when the settings name no relay. A key that is none is told without a relay too."""
     relay = parse_relay(settings.relay_url, settings.hostname)
     domain = settings.dkim_domain or settings.hostname
@@ -135,31 +145,39 @@ async def deliverer(settings: Settings, stores: Stores, metrics: Metrics) -> Del
         waiting=stores.mailroom.outbound,
         destinations=stores.mailroom.destinations,
         srs=Srs(settings.hostname, await _srs_secret(stores.kv), time.time),
-        check=checker(settings),
+        check=asking(settings, checker, metrics),
         metrics=metrics,
         signer=signer,
         days=settings.relay_days,
     )
 
 
-def checker(settings: Settings) -> Check:
-    """Whether a mail that is to leave is genuine; asked once a mail."""
+@asynccontextmanager
+async def checking(
+    settings: Settings, name: str, *, nice: int = 0, patience: float | None = None
+) -> AsyncIterator[Checker]:
+    """What finds out whether mails are genuine; its child processes start with the first mail and end with it."""
     resolver = Dns(settings.dns_server)
+    pool = IsolatedPool(TARGET, name=name, processes=_CHECKERS, cpu_seconds=_CHECK_SECONDS, results=RESULTS, nice=nice)
+    checker = Checker(resolver, pool.run, seconds=settings.auth_seconds, patience=patience)
+    try:
+        yield checker
+    finally:
+        checker.close()
+        await pool.close()
+        resolver.close()
+
+
+def asking(settings: Settings, checker: Checker, metrics: Metrics) -> Check:
+    """Whether a mail that is to leave is genuine; checked once a mail."""
 
     async def ask(message: Message) -> Authenticity | None:
         if settings.forward_auth == "off":
             return None
         if message.authenticity is None:
-            message.authenticity = await check(
-                MailToCheck(
-                    raw=message.data,
-                    peer=message.peer,
-                    helo=message.helo,
-                    sender=message.from_,
-                    resolver=resolver,
-                    seconds=settings.auth_seconds,
-                )
-            )
+            asked = MailToCheck(raw=message.data, peer=message.peer, helo=message.helo, sender=message.from_)
+            message.authenticity = await checker.check(asked)
+            metrics.checked.labels(message.authenticity.dmarc).inc()
         return message.authenticity
 
     return ask
@@ -200,12 +218,21 @@ def link_sender(router: Router | None, public_url: str) -> Callable[[Destination
     return send
 
 
-def prover(settings: Settings, stores: Stores) -> Prove | None:
+@asynccontextmanager
+async def proving(settings: Settings, stores: Stores, metrics: Metrics) -> AsyncIterator[Prove | None]:
     """What finds out whether report mails are genuine; None when the settings ask for nothing."""
     if settings.report_auth == OFF:
-        return None
-    resolver = Dns(settings.dns_server)
-    return ReportAuthenticator(stores.mailroom.proofs, resolver, settings.report_auth, settings.auth_seconds).prove
+        yield None
+        return
+    async with checking(settings, "report mail", nice=_NICE, patience=_PATIENCE) as checker:
+        yield ReportAuthenticator(
+            stores.mailroom.proofs,
+            checker,
+            settings.report_auth,
+            settings.auth_seconds,
+            timedelta(hours=settings.auth_wait_hours),
+            metrics,
+        ).prove
 
 
 def gate(kv: KV) -> Gate:

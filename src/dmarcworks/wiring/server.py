@@ -54,7 +54,7 @@ from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.upkeep.replay.publishing_gate import PublishingGate
 from dmarcworks.upkeep.scheduler import daily
 from dmarcworks.wiring import mail_api, rest_api
-from dmarcworks.wiring.routing import link_sender, prover, routing, worker_names
+from dmarcworks.wiring.routing import link_sender, proving, routing, worker_names
 from dmarcworks.wiring.smtp import certificate, environment, front, inbox, isolated_reader
 from dmarcworks.workers import dmarc, runtime
 
@@ -202,7 +202,8 @@ async def serve(
         if reader is not None:
             stack.push_async_callback(reader.close)
             await reader.start()
-        env = environment(settings, stores, gate, metrics, prover(settings, stores), reader)
+        prove = await stack.enter_async_context(proving(settings, stores, metrics))
+        env = environment(settings, stores, gate, metrics, prove, reader)
         house = UpkeepContext(settings, stores, env, gate)
         await stores.accounts.open_gates()
         turns = BatchScheduler()

@@ -52,6 +52,11 @@ def reading_bounds(settings: Settings) -> Bounds:
         inflated_bytes=settings.inflated_bytes,
         members=settings.members,
         nesting=settings.nesting,
+        mime_depth=settings.mime_depth,
+        header_bytes=settings.header_bytes,
+        header_fields=settings.header_fields,
+        header_parameters=settings.header_parameters,
+        encoded_words=settings.encoded_words,
         xml_depth=settings.xml_depth,
         records=settings.records,
     )

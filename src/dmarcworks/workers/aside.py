@@ -87,9 +87,10 @@ class Asides:
         except Exception as raised:
             log.exception("mail failed", id=message.id)
             error = repr(raised)
-        message.outcome = None
         if error:
             message.retry(error, temporary=temporary)
+        if message.outcome != "retry":
+            message.outcome = None
         message.ack()
         while True:
             try:

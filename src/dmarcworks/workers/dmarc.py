@@ -158,10 +158,13 @@ async def _read(unread: deque[_Unread], env: Env) -> tuple[list[Mail], list[Batc
 def _aside(message: BatchMessage, env: Env) -> bool:
     """Read it by itself and go on with it apart from its batch; False where nobody does that."""
 
-    async def rest(mail: Mail) -> None:
-        await _rest([mail], env, check=message.failures > 0)
+    async def prepare() -> list[Mail]:
+        return await _proved([await _read_alone(message, env)], env)
 
-    return message.aside(lambda: _read_alone(message, env), rest)
+    async def rest(mails: list[Mail]) -> None:
+        await _kept(mails, env, check=message.failures > 0)
+
+    return message.aside(prepare, rest)
 
 
 async def _read_alone(message: BatchMessage, env: Env) -> Mail:
@@ -177,12 +180,22 @@ async def _read_alone(message: BatchMessage, env: Env) -> Mail:
     return Mail(message, _received(message), steps.MISSING) if raw is None else _mail(message, raw, done, env)
 
 
-async def _rest(mails: Sequence[Mail], env: Env, *, check: bool) -> None:
+async def _rest(mails: list[Mail], env: Env, *, check: bool) -> None:
     """Everything after reading; `check` when a step failed before."""
+    await _kept(await _proved(mails, env), env, check=check)
+
+
+async def _proved(mails: list[Mail], env: Env) -> list[Mail]:
+    """Those that go on: what is not known to be genuine yet waits, its neighbours do not."""
+    if env.prove is not None and mails:
+        await env.prove(mails)
+    return [mail for mail in mails if not mail.message.waits]
+
+
+async def _kept(mails: Sequence[Mail], env: Env, *, check: bool) -> None:
+    """Everything that writes."""
     if not mails:
         return
-    if env.prove is not None:
-        await env.prove(mails)
     await steps.archive(mails, env)
     await steps.note(mails, env)
     async with env.publishing:

@@ -9,17 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
-from email.header import decode_header, make_header
-from email.parser import BytesHeaderParser
-from email.policy import compat32
 from functools import cached_property
 from typing import Protocol
 
 from dmarcworks.enrich.authenticity import Authenticity
 from dmarcworks.errors import UsageError
+from dmarcworks.reports import headers
+from dmarcworks.reports.bounds import Bounds
 
 _CHUNK = 65_536
 _LARGEST_HEAD = 1 << 20
+_BOUNDS = Bounds()
+_FOLD = re.compile(r"\r?\n(?=[ \t])")
 _NAME = re.compile(r"[Xx]-[!-9;-~]{1,70}")
 
 
@@ -31,9 +32,11 @@ class Headers:
 
     @classmethod
     def of(cls, head: bytes) -> Headers:
-        """Read a block of header fields; what is no field is passed over, bytes that are no text become U+FFFD."""
-        parsed = BytesHeaderParser(policy=compat32).parsebytes(head)
-        return cls([(name, _plain(value)) for name, value in parsed.raw_items()])
+        """Read a block of header fields up to `header_fields`, each up to `header_bytes`; bytes that are no text become
+        U+FFFD.
+        """
+        found = headers.block(head, 0, _BOUNDS)
+        return cls([(name.decode("ascii"), _plain(value)) for name, value in found.fields])
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first field of that name."""
@@ -47,13 +50,7 @@ class Headers:
     def decoded(self, name: str, default: str = "") -> str:
         """The first field of that name as people read it (RFC 2047)."""
         value = self.get(name)
-        if value is None:
-            return default
-        try:
-            return str(make_header(decode_header(value)))
-        # An encoded word may name any charset and hold anything; then the field is shown as it stands.
-        except (LookupError, ValueError, UnicodeError):
-            return value
+        return default if value is None else headers.words(value, _BOUNDS)
 
     def items(self) -> list[tuple[str, str]]:
         """All fields, in order."""
@@ -227,9 +224,8 @@ class Message:
         return self._post
 
 
-def _plain(value: object) -> str:
-    text = str(value).encode("ascii", "surrogateescape").decode("utf-8", "replace")
-    return re.sub(r"\r?\n(?=[ \t])", "", text).strip()
+def _plain(value: bytes) -> str:
+    return _FOLD.sub("", value.decode("utf-8", "replace")).strip()
 
 
 def _end_of_headers(raw: bytes) -> int:

@@ -95,15 +95,22 @@ class BatchMessage:
         self.outcome: str | None = None
         self.error = ""
         self.temporary = False
+        self.delay: float | None = None
 
     def ack(self) -> None:
         """Done."""
         self.outcome = self.outcome or "ack"
 
-    def retry(self, error: str = "", *, temporary: bool = False) -> None:
-        """Again later; `temporary` when a store was away, so that the try does not count."""
-        if self.outcome is None:
-            self.outcome, self.error, self.temporary = "retry", error, temporary
+    def retry(self, error: str = "", *, temporary: bool = False, delay: float | None = None) -> None:
+        """Again later, in `delay` seconds when that is given; `temporary` when a store or DNS was unavailable, so that
+        the try does not count."""
+        if self.outcome in (None, "aside"):
+            self.outcome, self.error, self.temporary, self.delay = "retry", error, temporary, delay
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is to come again."""
+        return self.outcome == "retry"
 
     def aside(self, prepare: Callable[[], Awaitable[Any]], work: Callable[[Any], Awaitable[None]]) -> bool:
         """Work on it apart from its batch, which ends without it; False where nobody does that.
@@ -302,7 +309,7 @@ class Consumer:
                 await self._worker.queue(batch, self._env)
         except StoreError as error:
             log.warning("queue waits for a store", error=str(error))
-            for message in batch:
+            for message in self._in_hand:
                 message.retry(str(error), temporary=True)
         # One item's failure must not stop the consumer: what was not acknowledged is tried again, then kept as dead.
         except Exception as error:
@@ -313,9 +320,9 @@ class Consumer:
                 self._in_hand = [message for message in self._in_hand if message not in late]
                 return
             log.exception("queue() failed")
-            for message in batch:
+            for message in self._in_hand:
                 message.retry(repr(error))
-        for message in batch:
+        for message in self._in_hand:
             message.ack()  # whatever the worker said nothing of
 
     async def _settle(self) -> None:
@@ -344,7 +351,9 @@ class Consumer:
 
     async def _give_back(self, message: BatchMessage) -> None:
         if message.temporary:
+            # What waits for something of its own goes on waiting when this process stops.
             delay = 0.0 if self._stopping.is_set() else backoff(message.attempts)
+            delay = delay if message.delay is None else message.delay
             await self._env.queue.retry(message.id, delay=delay, error=message.error, counts=False)
         elif message.failures >= self._max_retries:
             await self._bury(message)

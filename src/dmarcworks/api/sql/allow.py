@@ -28,6 +28,9 @@ from dmarcworks.errors import BoundError, DeniedError, QueryError
 TEXT_BYTES = 100_000
 TOKENS = 20_000
 BRACKETS = 32
+# The parser reads a word like `tuple` and its bracket as a type first and, when that fails, once more as a call: each
+# level of them in one another doubles its time.
+TYPES = 5
 REFERENCES = 32
 BRANCHES = 32
 
@@ -100,12 +103,21 @@ def _check_tokens(tokens: list[Token]) -> None:
     if len(tokens) > TOKENS:
         raise BoundError(f"the query has more than {TOKENS} words")
     depth = 0
+    opened: list[bool] = []
+    before = None
     for token in tokens:
         if token.token_type is TokenType.SEMICOLON:
             raise QueryError("Input was invalid: send one statement at a time")
         depth += (token.token_type in _OPEN) - (token.token_type in _CLOSE)
         if depth > BRACKETS:
             raise QueryError(f"Input was invalid: brackets are nested deeper than {BRACKETS}")
+        if token.token_type in _OPEN:
+            opened.append(before in _Dialect.Parser.TYPE_TOKENS)
+            if opened[-1] and sum(opened) > TYPES:
+                raise QueryError(f"Input was invalid: types or calls like tuple() are nested deeper than {TYPES}")
+        elif token.token_type in _CLOSE and opened:
+            opened.pop()
+        before = token.token_type
     if tokens[0].token_type is not TokenType.L_PAREN and tokens[0].text.upper() not in ("SELECT", "WITH", "SHOW"):
         raise QueryError(f"Input was invalid: unsupported statement: {tokens[0].text[:40].upper()}")
 

@@ -24,6 +24,7 @@ STEPS = {
     "other_domain": "The report is about another domain than its address is for",
     "raw_missing": "The raw mail is gone from the archive",
     "not_genuine": "The report mail does not pass DMARC, so somebody else may have sent it",
+    "unverified": "Whether the report mail passes DMARC could not be found out, so somebody else may have sent it",
     "gave_up": "Reading failed again and again",
     "reading_stopped": "Reading exceeded its limit of processor time or memory and was stopped",
     "failure_not_redacted": "The message in a failure report could not be removed, so it was not archived",

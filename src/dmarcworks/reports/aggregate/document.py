@@ -148,7 +148,7 @@ def _broken(error: etree.XMLSyntaxError, bounds: Bounds) -> Exception:
     """What a syntax error means; the parser's own bound of depth is past ours."""
     text = str(error)[:200]
     if "Excessive depth" in text:
-        return Refused("xml_depth", f"The XML is nested deeper than the bound xml_depth = {bounds.xml_depth}.")
+        return Refused("xml_depth", f"The XML is nested deeper than the bound {bounds.named('xml_depth')}.")
     return Broken(text)
 
 

@@ -101,7 +101,7 @@ class Tally:
         """A record begins."""
         self.seen += 1
         if self.seen > self._bounds.records:
-            raise Refused("records", f"The report has more records than the bound records = {self._bounds.records}.")
+            raise Refused("records", f"The report has more records than the bound {self._bounds.named('records')}.")
 
     def leave_out(self, reason: str, detail: str) -> None:
         """The record is not counted, by name."""

@@ -7,13 +7,11 @@ archive is a finding. Failure reports are not judged.
 
 from __future__ import annotations
 
-import email.parser
-import email.policy
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from dmarcworks.reports import archive, mail, sniff, tlsrpt, unpack
+from dmarcworks.reports import archive, headers, mail, sniff, tlsrpt, unpack
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.lint import aggregate, tls
 from dmarcworks.reports.lint.aggregate import Outline
@@ -22,7 +20,6 @@ from dmarcworks.reports.notes import Refused, Work
 
 # A tree is built of the whole document, so a document may not be as large as one that is only read.
 LARGEST = 16 * 1024 * 1024
-_HEADERS = 256 * 1024
 _HOST = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9])?\.?"
 _NAME = re.compile(
     rf"(?P<receiver>{_HOST})!(?P<domain>{_HOST})!(?P<begin>\d{{1,20}})!(?P<end>\d{{1,20}})"
@@ -77,9 +74,9 @@ def _mail(raw: bytes, above: str, work: Work, depth: int) -> Iterator[Linted]:
     try:
         work.nest(depth)
         if len(raw) > work.bounds.mail_bytes:
-            raise Refused("mail_bytes", f"The mail is larger than the bound mail_bytes = {work.bounds.mail_bytes}.")
-        head = _head(raw)
-        parts = list(mail.leaves(mail.parts(raw)))
+            raise Refused("mail_bytes", f"The mail is larger than the bound {work.bounds.named('mail_bytes')}.")
+        head = _head(raw, work.bounds)
+        parts = list(mail.leaves(mail.parts(raw, work.bounds)))
         # The message that a failure report is about is evidence; nothing in it was sent as a report.
         failure = any(part.type == "message/feedback-report" for part in parts)
         for part in parts:
@@ -100,12 +97,12 @@ def _mail(raw: bytes, above: str, work: Work, depth: int) -> Iterator[Linted]:
         work.problem(refused.reason, above or "mail", refused.detail)
 
 
-def _head(raw: bytes) -> _Sent:
-    found = email.parser.BytesHeaderParser(policy=email.policy.compat32).parsebytes(raw[:_HEADERS])
-    subject = " ".join(str(found.get("Subject", "")).split())
-    report_type = found.get_param("report-type")
-    names = frozenset(name.lower() for name in found)
-    return _Sent(subject, "", names, report_type if isinstance(report_type, str) else "")
+def _head(raw: bytes, bounds: Bounds) -> _Sent:
+    block = headers.block(mail.without_from(raw), 0, bounds)
+    subject = " ".join(headers.unfolded(block.first(b"subject") or b"").split())
+    given = headers.parameters(headers.unfolded(block.first(b"content-type") or b""), bounds)
+    names = frozenset(name.decode("ascii").lower() for name, _ in block.fields)
+    return _Sent(subject, "", names, given.named.get("report-type", ""))
 
 
 def _part(data: bytes, name: str, where: str, work: Work, sent: _Sent | None) -> Iterator[Linted]:

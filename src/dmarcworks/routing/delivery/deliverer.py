@@ -21,7 +21,7 @@ from dmarcworks.bindings.contracts import Objects
 from dmarcworks.catalogue.destinations import Destinations
 from dmarcworks.catalogue.outbound import Outbound, Waiting
 from dmarcworks.catalogue.routes import plain_address
-from dmarcworks.enrich.authenticity import Authenticity
+from dmarcworks.enrich.authenticity import STOPPED, Authenticity
 from dmarcworks.errors import DeniedError, DmarcworksError, RefusedError, StoreError
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.delivery.relay import Relay, whole_lines
@@ -34,10 +34,21 @@ from dmarcworks.workers.replying import proper, replyable
 log = structlog.get_logger("dmarcworks.outbound")
 
 NOT_GENUINE = "550 5.7.26 The mail does not pass DMARC, and its domain asks to reject such mail"
+NOT_CHECKED = "451 4.7.0 It is not known yet whether the mail passes DMARC, try again later"
 UNVERIFIED = "destination address is not verified"
 _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 3600.0
 _LOOK = 5.0
 _LEASE = 300.0
+
+
+def refuse_forged(found: Authenticity) -> None:
+    """Refuse what its domain wants rejected: for good when it fails DMARC, for now when only DNS could say so or the
+    check had to be stopped. A stranger's silent name servers are no such reason."""
+    if found.genuine is False and found.policy == "reject":
+        raise RefusedError(NOT_GENUINE)
+    if found.dmarc == STOPPED or (found.temporary and found.policy == "reject"):
+        raise RefusedError(NOT_CHECKED)
+
 
 Check = Callable[[Message], Awaitable[Authenticity | None]]
 """Is a mail genuine? None when nobody is to be asked."""
@@ -83,8 +94,8 @@ class Deliverer:
         if loops(message):
             raise RefusedError(TOO_MANY_HOPS)
         found = await self._check(message)
-        if found is not None and found.genuine is False and found.policy == "reject":
-            raise RefusedError(NOT_GENUINE)
+        if found is not None:
+            refuse_forged(found)
         mail_id = uuid.uuid4().hex
         raw = self._traced(message, mail_id, headers)
         if self._signer is None:

@@ -2,7 +2,7 @@
 
 Fields are put in front of the mail. What claims to be this host's Authentication-Results and came with the mail is
 removed (RFC 8601 §5): a stranger must not have us seal their words. A mail that cannot be sealed (a broken
-chain, no results to seal) leaves with the signature alone.
+chain, no results to seal) leaves with the signature alone; all of it takes time in proportion to the mail's size.
 """
 
 from __future__ import annotations
@@ -10,56 +10,57 @@ from __future__ import annotations
 import re
 import time
 
-import dkim
 import structlog
 
+from dmarcworks.enrich.dkim.message import Mail, TooLargeError
+from dmarcworks.enrich.dkim.signing import Signature
+from dmarcworks.enrich.dkim.tags import BrokenError
 from dmarcworks.errors import SettingsError
 
 log = structlog.get_logger("dmarcworks.signing")
 
 _RESULTS = re.compile(rb"(?im)^authentication-results[ \t]*:([^\n]*\n(?:[ \t][^\n]*\n)*)")
+_CHAIN = re.compile(r"(?:^|; )arc=([a-z]+)")
 _FIELDS = (b"from", b"to", b"cc", b"subject", b"date", b"message-id", b"reply-to", b"in-reply-to", b"references")
-_BROKEN = (dkim.DKIMException, ValueError, KeyError, IndexError, AttributeError, TypeError)
+_SEALED = (
+    *_FIELDS,
+    *(b"sender", b"mime-version", b"content-type", b"content-transfer-encoding"),
+    *(b"list-id", b"list-help", b"list-unsubscribe", b"list-subscribe", b"list-post", b"list-owner", b"list-archive"),
+    b"dkim-signature",
+)
 
 
 class Signer:
     """Signs as `selector._domainkey.domain` with a PEM key (RSA); `SettingsError` when it is none."""
 
     def __init__(self, key: str, selector: str, domain: str, hostname: str) -> None:
-        self._key = key.encode()
-        self._selector = selector.encode()
-        self._domain = domain.encode()
         self._hostname = hostname
         try:
-            self.sign(b"From: a@b.example\r\n\r\nx\r\n")
-        except _BROKEN as error:
+            self._signature = Signature(key.encode(), selector, domain)
+        except BrokenError as error:
             name = "DMARCWORKS_DKIM_KEY (or what DMARCWORKS_DKIM_KEY_FILE names)"
             raise SettingsError(f"{name} is no RSA key in PEM form: {error}") from None
 
     def sign(self, raw: bytes) -> bytes:
-        """The mail with a signature in front."""
-        present = {line.partition(b":")[0].strip().lower() for line in raw.partition(b"\r\n\r\n")[0].split(b"\r\n")}
-        fields = [name for name in _FIELDS if name in present]
-        signature: bytes = dkim.sign(raw, self._selector, self._domain, self._key, include_headers=fields)
-        return signature + raw
+        """The mail with a signature in front; as it is when its header is larger than is examined."""
+        try:
+            return self._signature.dkim(Mail(raw), _FIELDS, int(time.time())) + raw
+        except TooLargeError as error:
+            log.info("a mail could not be signed", error=str(error))
+            return raw
 
     def seal(self, raw: bytes, results: str) -> bytes:
         """The mail with these Authentication-Results, an ARC set and a signature in front."""
-        told = f"Authentication-Results: {self._hostname};\r\n {results}\r\n".encode()
-        told += without_results(raw, self._hostname)
+        rest = without_results(raw, self._hostname)
+        told = self._hostname + ";\r\n " + results.replace("; ", ";\r\n ")
+        field = f"Authentication-Results: {told}\r\n".encode("utf-8", "replace")
+        chain = _CHAIN.search(results)
         try:
-            chain = dkim.ARC(told)
-            arc = b"".join(
-                chain.sign(self._selector, self._domain, self._key, self._hostname.encode(), timestamp=int(time.time()))
-            )
-        except _BROKEN as error:
-            log.info("a mail could not be sealed", error=repr(error))
+            arc = self._signature.arc(Mail(rest), _SEALED, told, chain[1] if chain else "none", int(time.time()))
+        except (BrokenError, TooLargeError) as error:
+            log.info("a mail could not be sealed", error=str(error))
             arc = b""
-        try:
-            return self.sign(arc + told)
-        except _BROKEN as error:
-            log.info("a mail could not be signed", error=repr(error))
-            return arc + told
+        return self.sign(arc + field + rest)
 
 
 def without_results(raw: bytes, hostname: str) -> bytes:

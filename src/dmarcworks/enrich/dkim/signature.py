@@ -1,0 +1,150 @@
+"""Signatures of a mail, without their keys: what each says, and the hashes that its key must have signed.
+
+In: a mail. Out: for each signature its domain, selector and a `Claim` to verify with the key, or the result that is
+known already. Pure: DNS is asked by the caller, for `Claim.key_name`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from dmarcworks.enrich.dkim.message import Field, Mail, header_hash
+from dmarcworks.enrich.dkim.tags import BrokenError, domain, from_base64, tags, without_space
+
+SIGNATURES = 5
+NAMES = 1_000
+_FIELD_BYTES = 100_000
+# Clocks of other people may be wrong by that much.
+_SLOP_SECONDS = 36_000
+_ALGORITHMS = {"rsa-sha256": "rsa", "ed25519-sha256": "ed25519"}
+_NUMBER = re.compile(r"[0-9]{1,76}")
+_CANONICAL = {"simple": False, "relaxed": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """That the key at `selector._domainkey.domain` has signed this SHA-256; `below`: for a domain below its own."""
+
+    domain: str
+    selector: str
+    kind: str
+    digest: bytes
+    signature: bytes
+    below: bool = False
+
+    @property
+    def key_name(self) -> str:
+        """Where the key is published."""
+        return f"{self.selector}._domainkey.{self.domain}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A DKIM signature: `claim` is left to verify, or `result` is known without a key (RFC 8601 words)."""
+
+    domain: str
+    selector: str
+    result: str = ""
+    claim: Claim | None = None
+
+
+def signatures(mail: Mail, now: float) -> tuple[Signed, ...]:
+    """The first signatures from the top, at most five; `now` in unix seconds."""
+    return tuple(_signed(mail, field, now) for field in mail.all(b"dkim-signature")[:SIGNATURES])
+
+
+def _signed(mail: Mail, field: Field, now: float) -> Signed:
+    try:
+        found = read_tags(field)
+        signer, selector = domain(found["d"]), domain(found["s"])
+    except (BrokenError, KeyError):
+        return Signed("", "", "permerror")
+    try:
+        if found.get("v") != "1":
+            raise BrokenError("v= is not 1")
+        _check_times(found, now)
+        covered = claim(mail, field, found, signer, selector)
+    except (BrokenError, KeyError):
+        return Signed(signer, selector, "permerror")
+    if isinstance(covered, str):
+        return Signed(signer, selector, covered)
+    return Signed(signer, selector, claim=covered)
+
+
+def read_tags(field: Field) -> dict[str, str]:
+    """The tags of a signature's field."""
+    if len(field.raw) > _FIELD_BYTES:
+        raise BrokenError("the field is too long")
+    return tags(field.raw.partition(b":")[2].decode("utf-8", "replace"))
+
+
+def claim(mail: Mail, field: Field, found: dict[str, str], signer: str, selector: str) -> Claim | str:
+    """What the key is asked about; a result instead when the body settles it. Of DKIM and ARC message signatures."""
+    kind = algorithm(found)
+    header, body = canonical(found.get("c", "simple/simple"))
+    names = [name.strip(" \t\r\n").lower().encode() for name in found["h"].split(":", NAMES + 1)]
+    if len(names) > NAMES or b"from" not in names:
+        raise BrokenError("h= names too much, or not From")
+    if found.get("q", "dns/txt").lower() not in ("dns/txt", "dns"):
+        raise BrokenError("q= is not dns/txt")
+    below = _identity(found, signer)
+    length = _length(found)
+    whole = len(mail.body(body))
+    if length is not None and length > whole:
+        raise BrokenError("l= is longer than the body")
+    if mail.body_hash(body, length) != from_base64(found["bh"]):
+        return "fail"
+    if length is not None and length < whole:
+        # Anybody may have added the rest, such as an attachment: valid, and not acceptable (RFC 8601 §2.7.1).
+        return "policy"
+    # A second From field that nobody signed must not pass as the signer's.
+    digest = header_hash(mail, [*names, b"from"], field, header)
+    return Claim(signer, selector, kind, digest, from_base64(found["b"]), below)
+
+
+def algorithm(found: dict[str, str]) -> str:
+    """The key's kind that a= wants; SHA-1 is refused (RFC 8301)."""
+    kind = _ALGORITHMS.get(without_space(found["a"]).lower())
+    if kind is None:
+        raise BrokenError("a= is no algorithm that is accepted")
+    return kind
+
+
+def canonical(text: str) -> tuple[bool, bool]:
+    """Whether header and body are relaxed."""
+    header, slash, body = without_space(text).lower().partition("/")
+    try:
+        return _CANONICAL[header], _CANONICAL[body if slash else "simple"]
+    except KeyError:
+        raise BrokenError("c= is no canonicalization") from None
+
+
+def _identity(found: dict[str, str], signer: str) -> bool:
+    """Whether i= names a domain below d=; `BrokenError` when it is another's."""
+    if "i" not in found:
+        return False
+    name = domain(without_space(found["i"]).rpartition("@")[2])
+    if name != signer and not name.endswith("." + signer):
+        raise BrokenError("i= is not of d=")
+    return name != signer
+
+
+def _length(found: dict[str, str]) -> int | None:
+    return _number(found["l"]) if "l" in found else None
+
+
+def _check_times(found: dict[str, str], now: float) -> None:
+    made = _number(found["t"]) if "t" in found else None
+    if made is not None and made > now + _SLOP_SECONDS:
+        raise BrokenError("t= is in the future")
+    if "x" in found:
+        ends = _number(found["x"])
+        if ends < now - _SLOP_SECONDS or (made is not None and ends < made):
+            raise BrokenError("x= is past")
+
+
+def _number(text: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise BrokenError("no number")
+    return int(text)

@@ -1,0 +1,42 @@
+"""The charset that a stranger names → a text codec of ours that is linear in time, or none. Pure.
+
+A name is looked up in a fixed table and never handed to `codecs.lookup`, which imports modules by that name and keeps
+every name it was asked for. Not in the table: codecs that are no charset (hex, zip, rot13), those of domain names
+(punycode and idna take quadratic time), and those whose output may hold halves of characters (utf-7, unicode_escape).
+"""
+
+from __future__ import annotations
+
+from encodings import normalize_encoding
+from encodings.aliases import aliases
+
+__all__ = ["codec", "decoded"]
+
+_LONGEST = 40
+_REFUSED = {
+    *("base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec"),
+    *("idna", "punycode", "mbcs", "oem", "undefined", "unicode_escape", "raw_unicode_escape", "utf_7"),
+}
+_TABLE = {
+    **{name: target for name, target in aliases.items() if target not in _REFUSED},
+    **{target: target for target in aliases.values() if target not in _REFUSED},
+    # Names that mails use and Python does not know.
+    "iso_8859_8_i": "iso8859_8",
+    "iso_8859_8_e": "iso8859_8",
+    "ks_c_5601_1987": "cp949",
+    "x_sjis": "shift_jis",
+    "cp_850": "cp850",
+}
+
+
+def codec(name: str) -> str | None:
+    """The name of the codec for a charset; None for a name that is unknown or no charset."""
+    if not name.isascii() or len(name) > _LONGEST:
+        return None
+    return _TABLE.get(normalize_encoding(name.strip().lower()))
+
+
+def decoded(data: bytes, charset: str) -> str | None:
+    """The bytes as text in that charset, what is none replaced; None when the charset is not read."""
+    found = codec(charset)
+    return None if found is None else data.decode(found, "replace").encode("utf-8", "replace").decode()
