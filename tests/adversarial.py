@@ -1,7 +1,8 @@
 """Mails that are made to take long: runs of one thing in every place where something reads it.
 
 `NAMES` lists them, `mail(name, to)` makes one, of 100 kB to 25 MB, with no line over the default of `smtp_line_bytes`.
-Each is a whole mail that the SMTP front door accepts by its size; most hold no report.
+Each is a whole mail that the SMTP front door accepts by its size. Those that are signed hold a report about `DOMAIN`,
+so that whoever checks report mail checks them; most others hold none.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import gzip
+import hashlib
 import io
 import json
 import zipfile
@@ -16,10 +18,11 @@ from collections.abc import Callable
 
 from mails import document
 
-__all__ = ["LARGEST", "LINE", "NAMES", "mail", "multipart"]
+__all__ = ["DOMAIN", "LARGEST", "LINE", "NAMES", "mail", "multipart"]
 
 LARGEST = 25 * 1024 * 1024
 LINE = 900_000
+DOMAIN = "adversarial.example.com"
 _KILO, _MEGA = 1000, 1000 * 1000
 _MAKERS: dict[str, Callable[[], tuple[list[str] | str, bytes]]] = {}
 
@@ -73,6 +76,15 @@ def _chain(sets: int) -> list[str]:
     return made
 
 
+def _signed(fields: list[str], text: bytes) -> tuple[list[str], bytes]:
+    """A mail with a report, behind a text."""
+    digest = hashlib.sha256("".join(fields).encode() + text).hexdigest()
+    packed = gzip.compress(document(digest[:20], domain=DOMAIN), mtime=0)
+    encoded = base64.encodebytes(packed).replace(b"\n", b"\r\n")
+    body = b"--b\r\nContent-Type: text/plain\r\n\r\n" + text + b"--b\r\nContent-Type: application/gzip; name=r.xml.gz"
+    return [*fields, *multipart()], body + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded + b"--b--\r\n"
+
+
 def _lines(line: bytes, size: int) -> bytes:
     return (line + b"\r\n") * (size // (len(line) + 2))
 
@@ -82,73 +94,73 @@ def _lines(line: bytes, size: int) -> bytes:
 
 @_kept
 def blanks_122_kB() -> tuple[list[str] | str, bytes]:
-    return _signature(), b"a" + b" " * (122 * _KILO) + b"b\r\n"
+    return _signed([_signature()], b"a" + b" " * (122 * _KILO) + b"b\r\n")
 
 
 @_kept
 def blanks_8_MB() -> tuple[list[str] | str, bytes]:
-    return _signature(), _lines(b"a" + b" " * (LINE - 2) + b"b", 8 * _MEGA)
+    return _signed([_signature()], _lines(b"a" + b" " * (LINE - 2) + b"b", 8 * _MEGA))
 
 
 @_kept
 def blanks_25_MB() -> tuple[list[str] | str, bytes]:
-    return _signature(), _lines(b" " * LINE, 25 * _MEGA)
+    return _signed([_signature()], _lines(b" " * LINE, 25 * _MEGA))
 
 
 @_kept
 def tabs_1_MB() -> tuple[list[str] | str, bytes]:
-    return _signature(), _lines(b"a" + b"\t" * (LINE - 2) + b"b", _MEGA)
+    return _signed([_signature()], _lines(b"a" + b"\t" * (LINE - 2) + b"b", _MEGA))
 
 
 @_kept
 def blanks_and_tabs_5_MB() -> tuple[list[str] | str, bytes]:
-    return _signature(), _lines(b" \t" * (LINE // 2), 5 * _MEGA)
+    return _signed([_signature()], _lines(b" \t" * (LINE // 2), 5 * _MEGA))
 
 
 @_kept
 def empty_lines_10_MB() -> tuple[list[str] | str, bytes]:
-    return _signature(), b"\r\n" * (5 * _MEGA) + b"end\r\n"
+    return _signed([_signature()], b"\r\n" * (5 * _MEGA) + b"end\r\n")
 
 
 @_kept
 def bare_carriage_returns_5_MB() -> tuple[list[str] | str, bytes]:
-    return _signature(), _lines(b"\r" * LINE, 5 * _MEGA)
+    return _signed([_signature()], _lines(b"\r" * LINE, 5 * _MEGA))
 
 
 @_kept
 def signatures_2000() -> tuple[list[str] | str, bytes]:
-    return [_signature(number) for number in range(2000)], _lines(b"text " * 10, 100 * _KILO)
+    return _signed([_signature(number) for number in range(2000)], _lines(b"text " * 10, 100 * _KILO))
 
 
 @_kept
 def signed_headers_100000() -> tuple[list[str] | str, bytes]:
-    return _signature(headers=":\r\n\t".join(["from"] * 100 * _KILO)), b"text\r\n"
+    return _signed([_signature(headers=":\r\n\t".join(["from"] * 100 * _KILO))], b"text\r\n")
 
 
 @_kept
 def signed_headers_of_many_fields() -> tuple[list[str] | str, bytes]:
     names = [f"X-{number}" for number in range(20 * _KILO)]
-    return [_signature(headers=":\r\n\t".join(names)), *(f"{name}: 1" for name in names)], b"text\r\n"
+    return _signed([_signature(headers=":\r\n\t".join(names)), *(f"{name}: 1" for name in names)], b"text\r\n")
 
 
 @_kept
 def signature_of_blanks() -> tuple[list[str] | str, bytes]:
-    return f"DKIM-Signature: v=1;{' ' * 500 * _KILO}a=rsa-sha256{' ' * 300 * _KILO}", b"text\r\n"
+    return _signed([f"DKIM-Signature: v=1;{' ' * 500 * _KILO}a=rsa-sha256{' ' * 300 * _KILO}"], b"text\r\n")
 
 
 @_kept
 def signature_of_a_million_tags() -> tuple[list[str] | str, bytes]:
-    return "DKIM-Signature: v=1;" + "\r\n\tx=1;" * (_MEGA), b"text\r\n"
+    return _signed(["DKIM-Signature: v=1;" + "\r\n\tx=1;" * (_MEGA)], b"text\r\n")
 
 
 @_kept
 def arc_chain_of_50() -> tuple[list[str] | str, bytes]:
-    return _chain(50), _lines(b"a" + b" " * 1000 + b"b", 5 * _MEGA)
+    return _signed(_chain(50), _lines(b"a" + b" " * 1000 + b"b", 5 * _MEGA))
 
 
 @_kept
 def arc_chain_of_1000() -> tuple[list[str] | str, bytes]:
-    return _chain(1000), b"text\r\n"
+    return _signed(_chain(1000), b"text\r\n")
 
 
 # Header fields

@@ -207,7 +207,7 @@ class Settings(BaseModel):
         description="Seconds of processor time that reading one mail may take; over it reading stops, as a problem.",
     )
     read_memory_bytes: int = Field(
-        1536 * _MIB,
+        1024 * _MIB,
         ge=128 * _MIB,
         le=1 << 40,
         description="Memory of one process that reads mails; over it reading stops, as a problem.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import sqlite3
 import sys
@@ -15,7 +16,7 @@ import pytest
 from mails import report_mail
 
 from .conftest import System, wait_for
-from .poisonous import DEADLY, ENDLESS
+from .poisonous import DEADLY, ENDLESS, MORTAL
 
 COMMAND = [sys.executable, str(Path(__file__).with_name("poisonous.py"))]
 
@@ -92,13 +93,32 @@ def test_a_read_that_outlasts_the_end_is_handed_back(system: System) -> None:
     ]
 
 
-def test_a_read_that_never_ends_is_given_up_and_its_neighbours_are_read(system: System) -> None:
-    """Beyond its lease a batch is let go: its mails come apart, then alone; the endless one is a dead letter."""
+def test_a_read_that_never_ends_is_stopped_and_its_neighbours_are_read(system: System) -> None:
+    """Its neighbours go on at once; it is a problem that names the limit, its mail is kept and comes never again."""
+    system.settings |= {"DMARCWORKS_READ_CPU_SECONDS": "3", "DMARCWORKS_QUEUE_LEASE_SECONDS": "300"}
     system.start()
     system.add_domains("example.com")
     rua = system.rua["example.com"]
-    mails = [report_mail("one"), marked(ENDLESS, "long"), report_mail("two")]
-    assert system.send(rua, *mails) == [(250, "")] * 3
+    mails = [report_mail("one"), marked(ENDLESS, "long"), marked(MORTAL, "end"), report_mail("two")]
+    assert system.send(rua, *mails) == [(250, "")] * 4
     wait_for(lambda: system.total() == 10, "neighbours read", 60)
-    wait_for(system.problems, "a problem", 60)
-    assert [problem["reason"] for problem in system.problems()] == ["gave_up"]
+    wait_for(lambda: len(system.problems()) == 2, "two problems", 60)
+    mortal, endless = sorted(system.problems(), key=lambda problem: problem["detail"])
+    assert [problem["reason"] for problem in (mortal, endless)] == ["reading_stopped"] * 2
+    assert mortal["detail"] == "Reading this mail was stopped: it ended its process."
+    assert endless["detail"] == (
+        "Reading this mail was stopped: it used more than 3 s of processor time. The limit is the setting "
+        "DMARCWORKS_READ_CPU_SECONDS; raise it and retry, or discard the mail."
+    )
+    assert (system.home / "objects" / endless["object_key"]).read_bytes() == mails[1]
+    system.settle()
+    assert system.rows("SELECT * FROM queue") == []
+    figures = dict(re.findall(r"^(dmarcworks_isolated_kills_total\S+) (\S+)", system.get("/metrics")[1], re.MULTILINE))
+    assert figures == {
+        'dmarcworks_isolated_kills_total{pool="read",reason="cpu"}': "1.0",
+        'dmarcworks_isolated_kills_total{pool="read",reason="died"}': "1.0",
+        'dmarcworks_isolated_kills_total{pool="read_alone",reason="cpu"}': "1.0",
+        'dmarcworks_isolated_kills_total{pool="read_alone",reason="died"}': "1.0",
+    }
+    assert system.process is not None
+    assert system.alive

@@ -1,8 +1,8 @@
 """A report's way after 250: named steps over mails that take them together.
 
 In: queued items. Each step is idempotent, is timed (metric `dmarcworks_ingest_step_seconds`) and ends in one of
-`Outcome`; a failed step raises what went wrong, `StoreError` when a store is unavailable. Mails take each step together,
-since a step costs a wait for a disk. What is replayed, adopted or processed once more runs a part of the same list.
+`Outcome`; a failed step raises what went wrong, `StoreError` when a store is unavailable. Mails take each step
+together, since a step costs a wait for a disk. What is replayed, adopted or processed once more runs a part of the same list.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dmarcworks.ingest import steps
 from dmarcworks.ingest.environment import Env
 from dmarcworks.ingest.steps import Mail
 
-__all__ = ["STEPS", "Outcome", "Step", "run"]
+__all__ = ["BEFORE_WRITING", "STEPS", "WRITING", "Outcome", "Step", "run"]
 
 
 class Outcome(enum.Enum):
@@ -74,11 +74,18 @@ STEPS = (
 )
 
 
-async def run(mails: Sequence[Mail], env: Env, *, check: bool = False, part: Sequence[Step] = STEPS) -> None:
-    """Take the steps one after the other; `check` looks up every report in Analytics before it is inserted."""
+# Beside a batch, before anything is written, and what is left then.
+BEFORE_WRITING, WRITING = STEPS[:1], STEPS[1:]
+
+
+async def run(mails: Sequence[Mail], env: Env, *, check: bool = False, part: Sequence[Step] = STEPS) -> Sequence[Mail]:
+    """Take the steps one after the other; the mails that went through all of them.
+
+    `check` looks up every report in Analytics before it is inserted.
+    """
     for step in part:
         if not mails:
-            return
+            break
         began, outcome = time.perf_counter(), Outcome.FAILED
         try:
             left = await step.work(mails, env, check)
@@ -87,3 +94,4 @@ async def run(mails: Sequence[Mail], env: Env, *, check: bool = False, part: Seq
         finally:
             if env.metrics is not None:
                 env.metrics.step(step.name, outcome.value, time.perf_counter() - began)
+    return mails

@@ -119,10 +119,14 @@ async def _read(unread: deque[_Unread], env: Env) -> tuple[list[Mail], list[Take
 def _aside(taken: Taken, env: Env) -> bool:
     """Read it by itself and go on with it apart from its batch; False where nobody does that."""
 
-    async def rest(mail: Mail) -> None:
-        await pipeline.run([mail], env, check=taken.message.failures > 0)
+    async def prepare(own: QueuedMail) -> Sequence[Mail]:
+        mail = await _read_alone(Taken(own, taken.item), env)
+        return await pipeline.run([mail], env, part=pipeline.BEFORE_WRITING)
 
-    return taken.message.aside(lambda own: _read_alone(Taken(own, taken.item), env), rest)
+    async def rest(mails: Sequence[Mail]) -> None:
+        await pipeline.run(mails, env, check=taken.message.failures > 0, part=pipeline.WRITING)
+
+    return taken.message.aside(prepare, rest)
 
 
 async def _read_alone(taken: Taken, env: Env) -> Mail:

@@ -22,12 +22,19 @@ from dmarcworks.process.limits import allow_processor_time, restrict, restrict_f
 __all__ = ["main"]
 
 
+_DESCRIPTORS = 1 << 20
+
+
 class _Answers:
     """The way back to the parent; one frame at a time."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._lock = threading.Lock()
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._file.fileno()
 
     def send(self, kind: Kind, number: int, value: Any) -> None:
         payload = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
@@ -47,6 +54,8 @@ def main() -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
     os.dup2(2, 1)
+    # An event loop may leave copies of the pipes; what strangers' bytes meet must have none of them.
+    os.closerange(max(jobs_in.fileno(), answers.fileno(), nowhere) + 1, _DESCRIPTORS)
     first = read_frame(jobs_in)
     if first is None:
         return

@@ -163,8 +163,9 @@ class Child:
         """End the process at once."""
         self.retired = True
         if self._process is not None and self._process.returncode is None:
+            # Not by the process object: on its way it would take the exit status that the event loop waits for.
             with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+                os.kill(self._process.pid, signal.SIGKILL)
 
     async def wait(self) -> None:
         """Until it has ended and everybody was told."""

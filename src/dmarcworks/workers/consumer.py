@@ -39,8 +39,8 @@ _HAND_BACK_SECONDS = 1.5
 class QueuePolicy:
     """How a queue is consumed. Times in seconds.
 
-    `retry_delay` None: a growing pause. `lease`: how long a batch may be in hand before it counts as lost; `limit`: what
-    a handler may take of it, where nobody else bounds it. `batch_bytes` None: as large as the messages are.
+    `retry_delay` None: a growing pause. `lease`: how long a batch may be in hand before it counts as lost; `limit`:
+    what a handler may take of it, where nobody else bounds it. `batch_bytes` None: as large as the messages are.
     """
 
     max_batch_size: int = 10
