@@ -127,6 +127,17 @@ async def test_the_reporters_case_and_address_make_no_difference(catalogue: Cata
     assert report(org_name="").identity == report(org_name="", org_email="NoReply@Google.com").identity
 
 
+async def test_a_quarantined_report_is_counted_once_it_comes_in_a_mail_that_may(catalogue: Catalogue) -> None:
+    """A forgery with a report's exact content must not keep the report itself out; nor does the forgery undo it."""
+    apart = await catalogue.arrivals.record_report(report(state="quarantined"))
+    assert (apart.row.state, apart.row.published) == ("quarantined", True)
+    genuine = await catalogue.arrivals.record_report(report())
+    assert (genuine.row.key, genuine.row.state, genuine.outcome) == (apart.row.key, "counted", "new")
+    assert not genuine.row.published
+    again = await catalogue.arrivals.record_report(report(state="quarantined"))
+    assert again.row.state == "counted"
+
+
 async def test_a_foreign_report_is_kept_and_not_counted(catalogue: Catalogue) -> None:
     """It is listed with its state, no day counts it, and there is nothing to publish."""
     recorded = await catalogue.arrivals.record_report(report(state="foreign"))

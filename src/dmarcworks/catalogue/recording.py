@@ -23,6 +23,8 @@ __all__ = ["Recorded", "adopt", "pieces", "record"]
 
 # Values that one statement may bind, well below what every database takes.
 _BOUND = 500
+# States of reports that are kept and counted nowhere.
+_APART = ("foreign", "quarantined")
 _Value = TypeVar("_Value")
 
 
@@ -52,8 +54,9 @@ def record(connection: Connection, reports: Sequence[NewReport]) -> list[Recorde
         same = next((row for content, row in found if content == report.content), None)
         outcome = "new" if same is None and not found else "variant" if same is None else ""
         row = same
-        if row is not None and row.state == "foreign" and report.state == "counted":
-            # It came to another domain's address before and is counted nowhere yet; this address is the right one.
+        if row is not None and row.state in _APART and report.state == "counted":
+            # It came to another domain's address before, or in a mail that was not shown to be genuine, and is counted
+            # nowhere yet; this address and this mail are the right ones.
             row = replace(row, domain_id=report.domain_id, state="counted", published=False)
             adopted.append(row)
             found[:] = [(content, row if content == report.content else other) for content, other in found]
@@ -92,7 +95,7 @@ def adopt(connection: Connection, key: str, domain_id: str) -> None:
     table, problems = tables.reports, tables.problems
     connection.execute(
         update(table)
-        .where(table.c.key == key, table.c.state == "foreign")
+        .where(table.c.key == key, table.c.state.in_(_APART))
         .values(domain_id=domain_id, state="counted", published=False)
     )
     connection.execute(

@@ -125,7 +125,7 @@ class ReportAuthenticator:
         told += f"DKIM {found.dkim}). "
         if self.mode == QUARANTINE:
             mail.quarantined = True
-            told += "Its reports are kept and not counted; the setting report_auth decides."
+            told += "Its reports are kept and not counted; retry counts them without a check."
             mail.reading = replace(mail.reading, problems=(*mail.reading.problems, _problem(told)))
             return
         told += "Its reports were not taken from it; the setting report_auth decides."

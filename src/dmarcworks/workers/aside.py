@@ -90,7 +90,6 @@ class Asides:
             log.exception("mail failed", id=message.id)
             error = repr(raised)
         if error:
-            message.decision = None
             message.retry(error=error, temporary=temporary)
         message.ack()
         while True:
