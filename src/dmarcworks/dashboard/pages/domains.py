@@ -87,14 +87,14 @@ def routes(site: Site) -> list[Route]:
         name = visit.form.get("name", "").strip()[:300]
         account = await deps.accounts.account(visit.account_id)
         if account is None:
-            raise UsageError("the account of this login is gone")
+            raise UsageError("the account of this login no longer exists")
         try:
             domain = await deps.accounts.add_domain(name, account.name)
         except UsageError as error:
             return await show(visit, 400, f"{error}.", name)
         except ConflictError:
             # Whose it is stays unsaid: it may be another account's.
-            return await show(visit, 409, f"{name} is there already.", name)
+            return await show(visit, 409, f"The domain {name} already exists.", name)
         return RedirectResponse(f"/domains/{domain.name}", 303)
 
     async def index(visit: Visit) -> Response:
