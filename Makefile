@@ -33,6 +33,7 @@ lint: dev
 	$(BIN)/ruff check src tests scripts fuzz
 	$(BIN)/ruff format --check src tests scripts fuzz
 	$(BIN)/mypy
+	$(BIN)/python scripts/language.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "dmarcworks needs Python 3.11 or newer; set PYTHON=…" >&2; exit 2; }

@@ -155,7 +155,7 @@ async def measured(question: Callable[[], Awaitable[Any]], times: int = TIMES) -
 async def asked(ask: Questions, places: list[Place]) -> list[str]:
     """The table of answers."""
     lines = [
-        "| question | " + " | ".join(f"{span}, {p.rows:,} rows" for p in places for span in SPANS) + " |",
+        "| query | " + " | ".join(f"{span}, {p.rows:,} rows" for p in places for span in SPANS) + " |",
         "|---|" + "---|" * (len(places) * len(SPANS)),
     ]
     columns = [[(name, q) for name, q in questions(ask, where, span).items()] for where in places for span in SPANS]
@@ -195,13 +195,13 @@ async def within(analytics: ChdbAnalytics, ask: Questions) -> str:
         middle = (before + first) // 2
         before, first = (before, middle) if await holds(middle - 1) else (middle, first)
     where, _ = tried[first - 1]
-    told = f"Every question keeps to {' / '.join(f'{most} ms over {span}' for span, most in ALLOWED.items())} for "
+    told = f"Every query stays within {' / '.join(f'{most} ms over {span}' for span, most in ALLOWED.items())} for "
     if first == 1:
         return told + "every domain."
     larger, slow = tried[before - 1]
     return (
         f"{told}{asking_rows.DOMAINS - first + 1:,} of the {asking_rows.DOMAINS:,} domains, the {first}th largest ({where.rows:,} rows, its account "
-        f"{where.account_rows:,}) and all that are smaller. The next larger one ({larger.rows:,} rows): {'; '.join(slow)}."
+        f"{where.account_rows:,}) and all smaller ones. The next larger one ({larger.rows:,} rows): {'; '.join(slow)}."
     )
 
 
@@ -283,9 +283,9 @@ async def under_load(analytics: ChdbAnalytics, table: pa.Table, where: Place, se
     await analytics.execute(f"DROP TABLE {target.name}")
     taken.sort()
     return (
-        f"20 questions a second for {seconds:.0f} s, {inserted / seconds:,.0f} rows a second published meanwhile: {len(taken)} answers, "
+        f"20 queries a second for {seconds:.0f} s, with {inserted / seconds:,.0f} rows a second published meanwhile: {len(taken)} answers, "
         f"{errors} errors, median {statistics.median(taken):.0f} ms, p95 {taken[int(len(taken) * 0.95)]:.0f} ms, "
-        f"worst {taken[-1]:.0f} ms (the last answer came {late:.1f} s after the last question)."
+        f"worst {taken[-1]:.0f} ms (the last answer came {late:.1f} s after the last query)."
     )
 
 
@@ -313,7 +313,7 @@ async def against(rows: int) -> list[str]:
             f"{stored / copied:,.0f} records a second by COPY (commits of a month). Ours: {await sizes(analytics)}\n"
         )
         lines += [
-            "| question | "
+            "| query | "
             + " | ".join(
                 f"{span}, {p.rows:,} rows: ours / theirs" for p in (where, large) for span in ("30 days", "a year")
             )
@@ -346,8 +346,8 @@ async def run(options: argparse.Namespace) -> str:
     if only in (None, "insert"):
         one, two, worked, small = await published(analytics, table)
         lines.append(
-            f"\nInto the store, from finished Arrow tables, durable, in batches of {table.num_rows:,}: {one:,.0f} rows a second one after the other, "
-            f"{two:,.0f} two at a time, {worked:.0f} ms of the processor a batch, merges with it; a batch of 500 takes {small:.0f} ms."
+            f"\nDurable inserts of finished Arrow tables, in batches of {table.num_rows:,}: {one:,.0f} rows a second sequentially, "
+            f"{two:,.0f} two at a time, {worked:.0f} ms of processor time a batch, including merges; a batch of 500 takes {small:.0f} ms."
         )
     if only in (None, "load"):
         lines.append(f"\nUnder load: {await under_load(analytics, table, places[0])}")
@@ -368,9 +368,9 @@ def main() -> int:
     """Measure and print the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000_000, help="rows in our store")
-    parser.add_argument("--peer-rows", type=int, default=10_000_000, help="rows beside PostgreSQL; 0 leaves it out")
-    parser.add_argument("--only", choices=("insert", "ask", "load"), help="measure this alone, without PostgreSQL")
-    parser.add_argument("--write", action="store_true", help="renew docs/benchmarks-asking.md")
+    parser.add_argument("--peer-rows", type=int, default=10_000_000, help="rows of the comparison with PostgreSQL; 0 omits it")
+    parser.add_argument("--only", choices=("insert", "ask", "load"), help="measure only this, without PostgreSQL")
+    parser.add_argument("--write", action="store_true", help="regenerate docs/benchmarks-asking.md")
     parser.add_argument("--against", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.against:
@@ -384,7 +384,7 @@ def main() -> int:
         page(options, began, body)
         if options.peer_rows and not options.only:
             # The engine serves one folder a process: a child has the other.
-            body += f"\n\n## Beside PostgreSQL\n\n{asyncio.run(child('--against', str(options.peer_rows)))}"
+            body += f"\n\n## Compared with PostgreSQL\n\n{asyncio.run(child('--against', str(options.peer_rows)))}"
             page(options, began, body)
     finally:
         shutil.rmtree(FOLDER, ignore_errors=True)
@@ -396,16 +396,16 @@ def page(options: argparse.Namespace, began: float, body: str) -> None:
     cores = os.cpu_count() or 1
     most = max(began, os.getloadavg()[0])
     busy = (
-        f"\n**Others worked on the machine meanwhile** (a load of up to {most:.0f} on {cores} cores): times by the clock are longer than on a quiet one, and\n"
-        "differ from cell to cell; processor times and bytes stand."
+        f"\n**The machine was shared during the run** (a load of up to {most:.0f} on {cores} cores): elapsed times are longer than on a quiet machine and\n"
+        "vary from cell to cell; processor times and bytes are valid."
         if most > 2 * cores
         else ""
     )
     text = (
-        "# Asking\n\n`python bench/asking.py --write` (in the project's virtual environment) renews this page. Each cell: milliseconds by the clock, in brackets\n"
-        f"those of the processor; medians of up to {TIMES} warm answers through `analytics/questions.py`. {options.rows:,} rows of {asking_rows.ACCOUNTS:,} accounts over a year. The left domain\n"
-        'has as many rows as an account has on average, the right one is the largest of all; "everything" is its whole account without end.\n'
-        "Months that are over stand in one part each, as the engine makes them when a month has been quiet for a day. This run:\n"
+        "# Benchmarks: queries\n\n`python bench/asking.py --write` (in the project's virtual environment) regenerates this page. Each cell is the elapsed time in milliseconds, with\n"
+        f"the processor time in brackets: medians of up to {TIMES} warm queries through `analytics/questions.py`. {options.rows:,} rows of {asking_rows.ACCOUNTS:,} accounts over a year. The left domain\n"
+        'has as many rows as the average account, the right one is the largest of all; "everything" is its whole account for all time.\n'
+        "Past months are one part each, as the engine merges them when a month has been quiet for a day. This run:\n"
         f"{os.cpu_count()} cores, load {began:.1f} at the start and {os.getloadavg()[0]:.1f} at the end, Python {sys.version.split()[0]}.{busy}\n\n{body.strip()}\n"
     )
     print(text)

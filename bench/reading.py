@@ -251,7 +251,7 @@ def main() -> int:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="without the report of 200,000 records")
-    parser.add_argument("--write", action="store_true", help="renew docs/benchmarks.md")
+    parser.add_argument("--write", action="store_true", help="regenerate docs/benchmarks.md")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -266,7 +266,7 @@ def main() -> int:
         text=True,
     ).stdout.strip()
     lines = [
-        f"| mails | packing | ours, records/s | parsedmarc {version} warm | cold | ratio to warm | peak MB ours | peak MB theirs |",
+        f"| mails | compression | ours, records/s | parsedmarc {version} warm | cold | ratio to warm | peak MB ours | peak MB theirs |",
         "|---|---|---|---|---|---|---|---|",
     ]
     with tempfile.TemporaryDirectory() as scratch:
@@ -320,10 +320,10 @@ def main() -> int:
             print(lines[-1], flush=True)
     if options.write:
         text = (
-            "# Benchmarks\n\n`python bench/reading.py --write` (in the project's virtual environment) renews this page: mails to "
-            "finished typed rows,\nside by side with parsedmarc from PyPI in one run, each measurement a process of its own, "
-            f"medians of processor time.\nThis run: {os.cpu_count()} cores, Python {sys.version.split()[0]}. Ratios count; absolute times are "
-            "one machine's on one day.\n\n" + "\n".join(lines) + "\n"
+            "# Benchmarks: parsing\n\n`python bench/reading.py --write` (in the project's virtual environment) regenerates this page. It measures parsing mails "
+            "into\ntyped rows, side by side with parsedmarc from PyPI in the same run; each measurement is a separate process, and the figures are "
+            f"medians of\nprocessor time. This run: {os.cpu_count()} cores, Python {sys.version.split()[0]}. Compare ratios; absolute times depend on "
+            "the machine and the day.\n\n" + "\n".join(lines) + "\n"
         )
         (ROOT / "docs" / "benchmarks.md").write_text(text)
     return 0

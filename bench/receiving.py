@@ -312,7 +312,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--write", action="store_true", help="renew docs/benchmarks-receiving.md")
+    parser.add_argument("--write", action="store_true", help="regenerate docs/benchmarks-receiving.md")
     parser.add_argument("--only", default="", help="run only what has this in its name, and print (no table)")
     parser.add_argument("--client", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--yardstick", nargs=2, help=argparse.SUPPRESS)
@@ -358,7 +358,7 @@ def main() -> int:
         "dmarcworks, two processes (`DMARCWORKS_SMTP_PROCESSES=2`)": measured(
             lambda: ours("--roles", "smtp", DMARCWORKS_SMTP_PROCESSES="2")
         ),
-        "dmarcworks whole: taking and reading in one process": measured(lambda: ours()),
+        "dmarcworks, receiving and processing in one process": measured(lambda: ours()),
     }
     if sources:
         cases["Postfix smtp-source → smtp-sink (keeps nothing)"] = postfix_sink
@@ -382,7 +382,7 @@ def main() -> int:
         return 0
     medians = {name: statistics.median(found) for name, found in rates.items()}
     best = max(rate for name, rate in medians.items() if name.startswith("aiosmtpd"))
-    lines = ["| what | mails/s (median) | least to most | of the yardstick |", "|---|---|---|---|"]
+    lines = ["| system | mails/s (median) | range | relative to the baseline |", "|---|---|---|---|"]
     for name, rate in medians.items():
         lines.append(f"| {name} | {rate:,.0f} | {min(rates[name]):,.0f}–{max(rates[name]):,.0f} | {rate / best:.0%} |")
     if sources:
@@ -390,19 +390,19 @@ def main() -> int:
         shares, costs = ([statistics.median(found[name]) for name in (ONE, TWO)] for found in (idle, cost))
         lines += [
             "",
-            f"More processes, by a client that costs next to nothing: two take {statistics.median(ratios):.2f} times what one takes (median of the",
-            f"rounds, {ratios[0]:.2f} to {ratios[-1]:.2f}). A mail costs {costs[0]:.2f} ms of a core with one process and {costs[1]:.2f} ms with two; of the cores' time {shares[0]:.0%}",
-            f"was unused while one took mail and {shares[1]:.0%} while two did. What two can gain is what is unused: one process alone uses more than",
-            f"a core, since its threads write and sync without Python's lock. With {CONNECTIONS} connections fewer mails share a commit, and less is gained.",
+            f"Several processes, with a client that needs almost no processor time: two accept {statistics.median(ratios):.2f} times as many mails as one (median of the",
+            f"rounds, {ratios[0]:.2f} to {ratios[-1]:.2f}). A mail costs {costs[0]:.2f} ms of a core with one process and {costs[1]:.2f} ms with two; {shares[0]:.0%} of the cores' time",
+            f"was unused with one process and {shares[1]:.0%} with two. Two processes can gain only what is unused: one process alone uses more than",
+            f"a core, since its threads write and sync without Python's lock. With {CONNECTIONS} connections fewer mails share a commit, and the gain is smaller.",
         ]
     print("\n".join(lines))
     if options.write:
         text = (
-            "# Receiving\n\n`python bench/receiving.py --write` renews this page: mails of 8 kB over 16 connections that were answered with 250, a second.\n"
-            "dmarcworks says 250 when the raw mail (a file, its name and its folder fsynced) and the queue item (a database commit) are on\ndisk; "
-            "the yardstick when one file was written and fsynced, without its folder. The yardstick is the faster of the two ways of\naiosmtpd. "
-            f"This run: {os.cpu_count()} cores shared by server, client and whatever else ran, Python {sys.version.split()[0]}, {options.rounds} rounds of "
-            f"{options.seconds:g} s each.\nRatios count; absolute figures are one machine's on one day.\n\n"
+            "# Benchmarks: receiving\n\n`python bench/receiving.py --write` regenerates this page. It measures mails of 8 kB, sent over 16 connections and answered with 250, per\nsecond. "
+            "dmarcworks answers 250 when the raw mail (a file, its name and its folder fsynced) and the queue item (a database commit) are on\ndisk; "
+            "the baseline when one file was written and fsynced, without its folder. The baseline is the faster of two variants of\naiosmtpd. "
+            f"This run: {os.cpu_count()} cores shared by server, client and other processes, Python {sys.version.split()[0]}, {options.rounds} rounds of "
+            f"{options.seconds:g} s each.\nCompare ratios; absolute figures depend on the machine and the day.\n\n"
             + "\n".join(lines)
             + "\n"
         )

@@ -199,18 +199,18 @@ def main() -> int:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mails", type=int, default=20_000, help="how many (20,000)")
-    parser.add_argument("--connections", type=int, default=16, help="SMTP connections at once (16)")
+    parser.add_argument("--connections", type=int, default=16, help="concurrent SMTP connections (16)")
     parser.add_argument("--processes", type=int, default=2, help="DMARCWORKS_SMTP_PROCESSES (2)")
     parser.add_argument(
         "--profile",
         nargs="?",
         const="all",
         choices=("all", "gil"),
-        help="say where the server's time goes: all threads, or who holds the interpreter's lock",
+        help="show where the server's time goes: all threads, or the holders of the interpreter's lock",
     )
     parser.add_argument("--no-peer", action="store_true", help="without parsedmarc")
-    parser.add_argument("--write", action="store_true", help="renew docs/benchmarks-whole.md")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where everything stands (bench/.whole)")
+    parser.add_argument("--write", action="store_true", help="regenerate docs/benchmarks-whole.md")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="the folder of all files (bench/.whole)")
     parser.add_argument("--keep", action="store_true", help="leave the folder")
     options = parser.parse_args()
     folder = options.folder.resolve()
@@ -226,11 +226,11 @@ def main() -> int:
         f"{count:,} mails of {low} to {high} records ({sum(map(len, sent.mails)) // count:,} bytes a mail, gzip and zip), "
         f"{sent.records:,} records.",
         "",
-        "| what | mails/s | seconds | durable |",
+        "| system | mails/s | seconds | durable |",
         "|---|---|---|---|",
-        f"| dmarcworks: SMTP, {options.connections} connections, until the last is in the SQL API's answer | "
+        f"| dmarcworks: SMTP, {options.connections} connections, until the last report is in the SQL API's response | "
         f"**{count / mine.queryable:,.0f}** | {mine.queryable:.1f} | every step; mail and report archived |",
-        f"| of that: every mail answered with 250 | {count / mine.accepted:,.0f} | {mine.accepted:.1f} | raw mail and queue item |",
+        f"| of this, until every mail is answered with 250 | {count / mine.accepted:,.0f} | {mine.accepted:.1f} | raw mail and queue item |",
     ]
     if not options.no_peer:
         theirs = whole_peer.measure(folder, sent)
@@ -238,40 +238,40 @@ def main() -> int:
             f"| parsedmarc {theirs.version}: Maildir → PostgreSQL {theirs.postgres}, 2 processes, offline | "
             f"{theirs.reports / theirs.seconds:,.0f} | {theirs.seconds:.1f} | a commit per report, nothing archived |",
             "",
-            f"Ratio {count / mine.queryable / (theirs.reports / theirs.seconds):.1f}, each until the last report is there. parsedmarc stored {theirs.reports:,} reports, {theirs.records:,} "
+            f"Ratio {count / mine.queryable / (theirs.reports / theirs.seconds):.1f}, each until the last report is stored. parsedmarc stored {theirs.reports:,} reports, {theirs.records:,} "
             f"records, {theirs.messages:,} messages; dmarcworks all of {sent.messages:,} messages.",
         ]
     lines += [
         "",
         f"DMARCWORKS_SMTP_PROCESSES={options.processes}"
         + (
-            ": so many processes take mail, one more reads it."
+            ": this number of processes receives mail, one more processes it."
             if options.processes > 1
-            else ": one process takes mail and reads it."
+            else ": one process receives and processes mail."
         ),
         "",
         f"Processor time: server {mine.cpu:.1f} s ({mine.cpu / count * 1000:.2f} ms a mail), the sending client "
         f"{mine.client_cpu:.1f} s, on {os.cpu_count()} cores.",
         "",
-        "Resident memory of the server's processes together while mails came in, the last line when all was counted:",
+        "Resident memory of all server processes while mails arrive; the last line is when all were counted:",
         "",
-        "| mails taken | MB |",
+        "| mails accepted | MB |",
         "|---|---|",
         *(f"| {number:,} | {resident:.0f} |" for number, resident in mine.memory),
     ]
     if options.profile:
         some = load(min(count, PROFILED))
         watched = ours(some, folder / "profiled", options.connections, options.processes, options.profile)
-        what = "who holds the interpreter's lock" if options.profile == "gil" else "all threads at work"
-        lines += ["", f"Where the time goes, in a run of {len(some.mails):,} mails of its own ({what}):", ""]
+        what = "the holders of the interpreter's lock" if options.profile == "gil" else "all busy threads"
+        lines += ["", f"Where the time goes, in a run of {len(some.mails):,} mails, separately ({what}):", ""]
         lines += samples.tables(watched.stacks)
-        lines += ["", "What was largest, and what was done about it: [decision](decisions/2026-11-24-whole-way.md)."]
+        lines += ["", "The largest costs, and what was done about them: [decision](decisions/2026-11-24-whole-way.md)."]
     print("\n".join(lines))
     if options.write:
         head = (
-            "# The whole way, measured\n\n`python bench/whole.py --write` (in the project's virtual environment) renews this "
-            "page: report mails over SMTP until\nthe last one is in an answer of the SQL API, every step durable, and parsedmarc "
-            "from PyPI on the same mails in the same run.\nRatios count; absolute times are one machine's on one day.\n\n"
+            "# Benchmarks: end to end\n\n`python bench/whole.py --write` (in the project's virtual environment) regenerates this "
+            "page. It measures report mails sent over SMTP\nuntil the last report is in a response of the SQL API, with every step durable, and parsedmarc "
+            "from PyPI on the same mails in the same\nrun. Compare ratios; absolute times depend on the machine and the day.\n\n"
         )
         (ROOT / "docs" / "benchmarks-whole.md").write_text(head + "\n".join(lines) + "\n")
     if not options.keep:

@@ -1,7 +1,7 @@
-"""The post's DMARC worker in its shortest form: whose address is it, read the mail, keep the report, write the figures.
+"""A minimal DMARC worker: look up the address, parse the mail, archive the report, write a data point per record.
 
-The step names are the post's. The worker that is built in does the same with a queue between accepting and reading,
-counts a repeated report once, and keeps what it cannot read; use this one to see how little is needed.
+The built-in worker does the same with a queue between accepting and parsing, counts a repeated report once, and keeps
+mail that it cannot parse; this example shows how little code is needed.
 
 DMARCWORKS_WORKERS=mini=examples/dmarc.py
 DMARCWORKS_WORKER_BINDINGS=mini.KV_DMARC_REPORTS=kv,mini.R2_DMARC_REPORTS=objects,mini.DMARC_ANALYTICS=analytics:mini
@@ -18,14 +18,14 @@ UNSAFE = re.compile(r"[^A-Za-z0-9._!-]+")
 
 async def email(message, env, ctx):
     """The eight steps."""
-    # 1 and 2: the address names the domain; an address that nobody knows gets no report.
+    # 1 and 2: the address names the domain; mail to an unknown address is rejected.
     rua_id = message.to
     account_info = await env.KV_DMARC_REPORTS.get(f"dmarc:{rua_id}")
     if account_info is None:
         message.set_reject("Unknown report address")
         return
     account = json.loads(account_info)
-    # 3, 4, 6 and 7: the whole mail, its parts, and every report in them, whatever they are packed in.
+    # 3, 4, 6 and 7: the whole mail, its parts, and every report in them, however they are compressed.
     reading = read_mail(await message.raw())
     now = datetime.now(UTC)
     for item in reading.items:
@@ -45,5 +45,5 @@ async def email(message, env, ctx):
 
 
 async def recipient(address, env):
-    """Asked before the mail is sent: an unknown address is refused at once."""
+    """Called at RCPT, before the mail is sent: an unknown address is rejected immediately."""
     return await env.KV_DMARC_REPORTS.get(f"dmarc:{address}") is not None

@@ -17,8 +17,9 @@ def table() -> str:
     lines = [
         "# Settings",
         "",
-        "Environment first, then the TOML file that `DMARCWORKS_CONFIG` names, then the default. A variable with",
-        "`_FILE` at its end names a file with the value. `dmarcworks settings` prints what is in force and why.",
+        "The environment takes precedence over the TOML file that `DMARCWORKS_CONFIG` names; the default comes last.",
+        "A variable with the suffix `_FILE` names a file that contains the value. `dmarcworks settings` prints the",
+        "values in effect and their sources.",
         "",
         "| variable | default | bounds | meaning |",
         "|---|---|---|---|",
@@ -37,14 +38,14 @@ def _limits(limit: object) -> list[tuple[str, float]]:
 
 def fields() -> str:
     """The GraphQL page's other half: a table per node."""
-    lines = ["# GraphQL fields", "", "What each node of [the GraphQL API](graphql.md) has."]
+    lines = ["# GraphQL fields", "", "The fields of each node of [the GraphQL API](graphql.md)."]
     for node in NODES.values():
         under = "accounts" if node.accounts_only else "zones and accounts"
         lines += ["", f"## {node.name}", "", f"{node.meaning[:1].upper()}{node.meaning[1:]}. Under {under}.", ""]
         lines += ["| field | kind | meaning |", "|---|---|---|", *_fields(node)]
         known = {field.name for field in node.fields if not field.measure}
         if besides := [f"`{field.name}`" for field in node.filters if field.name not in known]:
-            lines += ["", f"Filters besides: {', '.join(besides)}."]
+            lines += ["", f"Further filters: {', '.join(besides)}."]
     return "\n".join(lines) + "\n"
 
 

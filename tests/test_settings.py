@@ -58,7 +58,7 @@ def test_an_unknown_name_suggests_the_near_one(variable: str, near: str) -> None
 
 def test_a_name_near_to_nothing_points_to_the_list() -> None:
     """Where there is no near name, the list is."""
-    with pytest.raises(SettingsError, match="is not a setting; `dmarcworks settings` lists them all"):
+    with pytest.raises(SettingsError, match="is not a setting; `dmarcworks settings` lists all settings"):
         load({"DMARCWORKS_ZZZZZZZZZZ": "1"})
 
 
@@ -118,7 +118,7 @@ def test_a_file_that_is_not_there_is_told(variable: str, tmp_path: Path) -> None
 def test_a_secrets_file_that_holds_none_is_told(tmp_path: Path) -> None:
     """An empty file, a folder and bytes that are no text are errors with name, path and reason, and quote nothing."""
     secret = tmp_path / "key"
-    for content, reason in ((b" \n", " is empty"), (b"hush\xff", " cannot be read: it is no text")):
+    for content, reason in ((b" \n", " is empty"), (b"hush\xff", " cannot be read: it is not text")):
         secret.write_bytes(content)
         with pytest.raises(SettingsError) as refused:
             load({"DMARCWORKS_DKIM_KEY_FILE": str(secret)})

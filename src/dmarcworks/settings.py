@@ -1,8 +1,8 @@
-"""Every setting once: name, type, default, bound, help. Environment, then a TOML file, then the default.
+"""Every setting, defined once: name, type, default, bound, help. Environment, then a TOML file, then the default.
 
 In: `DMARCWORKS_<NAME>` variables, `DMARCWORKS_<NAME>_FILE` (a file whose content is the value, for secrets), and the
 TOML file that `DMARCWORKS_CONFIG` names. Out: a frozen `Settings`. Refused with `SettingsError`: an unknown name (the
-nearest one is suggested), a value out of its bounds, a file that cannot be read.
+closest one is suggested), a value out of its bounds, a file that cannot be read.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    home: Path = Field(Path("var"), description="Folder of the embedded stores; made when absent.")
+    home: Path = Field(Path("var"), description="Data directory of the embedded stores; created if missing.")
     hostname: str = Field(
         "localhost",
         min_length=1,
@@ -42,285 +42,308 @@ class Settings(BaseModel):
         pattern=r"^[A-Za-z0-9._-]+$",
         description="Name of this report host: the part after @ in rua addresses, the MX to publish, the SMTP banner.",
     )
-    public_url: str = Field(
-        "", description="The dashboard's address as people reach it; empty: http://<http_host>:<http_port>."
-    )
+    public_url: str = Field("", description="Public address of the dashboard; empty: http://<http_host>:<http_port>.")
     database_url: str = Field(
         "",
-        description="KV, queue and catalogue, sqlite:///path or postgresql://…; empty: sqlite:///<home>/dmarcworks.db.",
+        description="Key-value store, queue and catalogue: sqlite:///path or postgresql://…; empty: sqlite:///<DMARCWORKS_HOME>/dmarcworks.db.",
     )
-    objects_url: str = Field("", description="Raw mails and reports; empty: file://<home>/objects.")
-    analytics_url: str = Field("", description="The figures; empty: chdb://<home>/analytics.")
+    objects_url: str = Field("", description="Store of raw mails and reports; empty: file://<DMARCWORKS_HOME>/objects.")
+    analytics_url: str = Field("", description="Store of the figures; empty: chdb://<DMARCWORKS_HOME>/analytics.")
     smtp_host: str = Field("127.0.0.1", description="Address that SMTP listens on.")
-    smtp_port: int = Field(2525, ge=0, le=65535, description="Port that SMTP listens on; 0 takes a free one.")
+    smtp_port: int = Field(2525, ge=0, le=65535, description="Port that SMTP listens on; 0: any free port.")
     smtp_listen: str = Field(
         "",
-        description="Where mail comes in, instead of smtp_host and smtp_port: a list of host:port, [IPv6]:port"
-        " (each with /tls, /lmtp or /proxy behind it as wanted) and unix:/path (LMTP), commas or spaces between.",
+        description="Listeners, instead of smtp_host and smtp_port: a list of host:port and [IPv6]:port (each "
+        "optionally"
+        " followed by /tls, /lmtp or /proxy) and unix:/path (LMTP), separated by commas or spaces.",
     )
     smtp_tls_cert: str = Field(
-        "", description="PEM file of the certificate and its chain, for STARTTLS and /tls; read again when it changes."
+        "", description="PEM file of the certificate and its chain, for STARTTLS and /tls; reloaded when it changes."
     )
     smtp_tls_key: str = Field("", description="PEM file of the certificate's key, not encrypted.")
     smtp_proxy_networks: str = Field(
         "",
-        description="Networks whose load balancers may name the real client by the PROXY protocol on /proxy listeners.",
+        description="Networks of load balancers that may send the client's address with the PROXY protocol to "
+        "/proxy listeners.",
     )
     smtp_processes: int = Field(
         1,
         ge=1,
         le=64,
-        description="Processes that take mail; 1: the server itself does; more: each is a child of it.",
+        description="Processes that receive mail; 1: the server process itself; more: child processes of it.",
     )
-    smtp_connections: int = Field(1000, ge=1, le=100_000, description="SMTP connections at once, in all.")
-    smtp_connections_per_address: int = Field(10, ge=1, le=100_000, description="SMTP connections at once per address.")
-    smtp_recipients: int = Field(100, ge=1, le=10_000, description="Recipients of one mail.")
+    smtp_connections: int = Field(1000, ge=1, le=100_000, description="Concurrent SMTP connections in all.")
+    smtp_connections_per_address: int = Field(
+        10, ge=1, le=100_000, description="Concurrent SMTP connections per address."
+    )
+    smtp_recipients: int = Field(100, ge=1, le=10_000, description="Recipients per mail.")
     smtp_line_bytes: int = Field(
-        _MIB, ge=1000, le=64 * _MIB, description="Longest line of a mail, in bytes; some reports pass RFC 5321's 1,000."
+        _MIB,
+        ge=1000,
+        le=64 * _MIB,
+        description="Longest line of a mail, in bytes; some reports exceed the 1,000 of RFC 5321.",
     )
-    smtp_idle_seconds: int = Field(60, ge=1, le=3600, description="Seconds of silence after which a connection ends.")
+    smtp_idle_seconds: int = Field(
+        60, ge=1, le=3600, description="Seconds without data after which an SMTP connection is closed."
+    )
     smtp_transfer_seconds: int = Field(
-        1800, ge=10, le=86_400, description="Seconds that one mail's transfer may take, however steadily it comes."
+        1800, ge=10, le=86_400, description="Seconds that the transfer of one mail may take, even without pauses."
     )
     smtp_transfer_bytes: int = Field(
         512 * _MIB,
         ge=_MIB,
         le=1 << 40,
-        description="Bytes of all mails on their way in, together; over it: 452.",
+        description="Bytes of all mails being transferred, together; beyond it: 452.",
     )
     smtp_errors: int = Field(
         100,
         ge=1,
         le=100_000,
-        description="Commands between two mails that may be refused or lead nowhere; then 421.",
+        description="Commands between two mails that may be rejected or have no effect; beyond it: 421.",
     )
     smtp_connections_per_minute: int = Field(
         0, ge=0, le=1_000_000, description="New SMTP connections per address (IPv6: per /64) and minute; 0: no limit."
     )
     smtp_mails_per_minute: int = Field(
-        0, ge=0, le=1_000_000, description="Mails per address (IPv6: per /64) and minute; over it: 450. 0: no limit."
+        0, ge=0, le=1_000_000, description="Mails per address (IPv6: per /64) and minute; beyond it: 450. 0: no limit."
     )
     operator_account: str = Field(
         "default",
         max_length=255,
-        description="Account that may administer system-wide resources (the queues of workers) and have the report "
-        "host, its parents, its sub-domains and public suffixes as domains; empty: no account may.",
+        description="Account that may administer system-wide resources (worker queues and their dead-lettered "
+        "messages) and have the report host, its parents, its subdomains and public suffixes as domains; empty: no "
+        "account can.",
     )
     http_host: str = Field("127.0.0.1", description="Address that HTTP listens on.")
-    http_port: int = Field(8080, ge=0, le=65535, description="Port that HTTP listens on; 0 takes a free one.")
+    http_port: int = Field(8080, ge=0, le=65535, description="Port that HTTP listens on; 0: any free port.")
     trusted_proxies: str = Field(
         "",
         description="Networks of the HTTP proxies whose X-Forwarded-For, X-Forwarded-Proto and Forwarded headers are "
-        "believed, like 127.0.0.1 or 10.0.0.0/24 2001:db8::/32, commas or spaces between; empty: none.",
+        "trusted, like 127.0.0.1 or 10.0.0.0/24 2001:db8::/32, separated by commas or spaces; empty: none.",
     )
     login_failures_per_minute: int = Field(
         100,
         ge=1,
         le=1_000_000,
-        description="Failed log-ins by password in a minute, of all people and addresses together; whoever logged in "
+        description="Failed password logins per minute, over all users and addresses; anyone who logged in "
         "from the same address before is not affected.",
     )
     http_connections: int = Field(
         512,
         ge=8,
         le=100_000,
-        description="HTTP connections at once, in all; fewer when the system allows too few open files. Over it: 503.",
+        description="Simultaneous HTTP connections, in total; fewer if the system allows too few open files. Beyond "
+        "it: 503.",
     )
     http_connections_per_address: int = Field(
         64,
         ge=1,
         le=100_000,
-        description="HTTP connections at once per address (IPv6: per /64), but for this machine's own.",
+        description="Simultaneous HTTP connections per address (IPv6: per /64), except from this machine.",
     )
     http_header_seconds: int = Field(
         10, ge=1, le=3600, description="Seconds that a request's first line and headers may take to arrive; then 408."
     )
     http_header_bytes: int = Field(
-        16_384, ge=4096, le=_MIB, description="Bytes of a request's first line and headers; over it: 431."
+        16_384, ge=4096, le=_MIB, description="Bytes of a request's first line and headers; beyond it: 431."
     )
     http_body_seconds: int = Field(
         20,
         ge=1,
         le=3600,
-        description="Seconds that a request's body may take to arrive, and one more for each http_bytes_per_second of "
-        "it; then 408.",
+        description="Seconds that a request's body may take to arrive, plus one for each http_bytes_per_second "
+        "bytes of it; then 408.",
     )
     http_write_seconds: int = Field(
-        30, ge=1, le=3600, description="The same for an answer that waits for its client to read it; then closed."
+        30,
+        ge=1,
+        le=3600,
+        description="Seconds that a client may take to read a response, plus one for each http_bytes_per_second bytes "
+        "of it; then the connection is closed.",
     )
     http_bytes_per_second: int = Field(
-        1000, ge=1, le=_MIB, description="Bytes for each of which a slow client is given a second more."
+        1000, ge=1, le=_MIB, description="Bytes for each of which a slow client gets one more second."
     )
     http_transfer_seconds: int = Field(
-        1800, ge=1, le=86_400, description="Seconds that a request's body may take in all, however steadily it comes."
+        1800, ge=1, le=86_400, description="Seconds that a request's body may take in total, at any transfer rate."
     )
     http_transfer_bytes: int = Field(
         256 * _MIB,
         ge=_MIB,
         le=1 << 40,
-        description="Bytes of all requests' bodies in hand, together; over it: 503.",
+        description="Bytes of all request bodies that are being received, together; beyond it: 503.",
     )
     http_idle_seconds: int = Field(
-        30, ge=1, le=3600, description="Seconds that a connection may wait between two requests."
+        30, ge=1, le=3600, description="Seconds that a connection may be idle between two requests."
     )
     metrics_port: int = Field(
         0,
         ge=0,
         le=65535,
-        description="Port of http_host that answers /healthz, /readyz and /metrics in every role, for processes "
+        description="Port on http_host that answers /healthz, /readyz and /metrics in every role, for processes "
         "without the role web; 0: none.",
     )
     mail_bytes: int = Field(25 * _MIB, ge=1024, le=1024 * _MIB, description="Largest mail, in bytes.")
     inflated_bytes: int = Field(
-        256 * _MIB, ge=1024, le=4096 * _MIB, description="Bytes that all reports of one mail may inflate to, together."
+        256 * _MIB, ge=1024, le=4096 * _MIB, description="Decompressed bytes of all reports of one mail, together."
     )
-    members: int = Field(100, ge=1, le=100_000, description="Files that the parts and archives of one mail may hold.")
-    nesting: int = Field(5, ge=1, le=50, description="Depth of mails in mails and archives in archives.")
-    mime_depth: int = Field(20, ge=2, le=100, description="Depth of multiparts in multiparts of one mail.")
+    members: int = Field(100, ge=1, le=100_000, description="Files in the parts and archives of one mail.")
+    nesting: int = Field(5, ge=1, le=50, description="Depth of nested mails and archives.")
+    mime_depth: int = Field(20, ge=2, le=100, description="Depth of nested multiparts in one mail.")
     header_bytes: int = Field(
         100 * 1024,
         ge=1000,
         le=16 * _MIB,
-        description="Longest header field that is read, in bytes; a longer one is read up to there, as a problem.",
+        description="Longest header field, in bytes; the rest of a longer one is ignored and a problem is listed.",
     )
     header_fields: int = Field(
         1000,
         ge=50,
         le=100_000,
-        description="Header fields of a mail or part that are read; of more only those of MIME are, as a problem.",
+        description="Header fields of a mail or part; of the rest only MIME fields are parsed and a problem is listed.",
     )
     header_parameters: int = Field(
-        1000, ge=10, le=100_000, description="Parameters of a header field that are read; more are a problem."
+        1000, ge=10, le=100_000, description="Parameters of a header field; for more a problem is listed."
     )
     encoded_words: int = Field(
         1000, ge=10, le=100_000, description="Encoded words (RFC 2047) of a header field that are decoded."
     )
-    xml_depth: int = Field(50, ge=8, le=200, description="Depth of elements in a report.")
-    records: int = Field(1_000_000, ge=1, le=1_000_000, description="Records of one report.")
+    xml_depth: int = Field(50, ge=8, le=200, description="Depth of nested XML elements in a report.")
+    records: int = Field(1_000_000, ge=1, le=1_000_000, description="Records per report.")
     read_processes: int = Field(
-        2, ge=1, le=64, description="Isolated processes that read large mails (over 64 KiB) side by side."
+        2, ge=1, le=64, description="Isolated processes that parse large mails (over 64 KiB) in parallel."
     )
     read_cpu_seconds: float = Field(
         120.0,
         ge=1,
         le=86_400,
-        description="Seconds of processor time that reading one mail may take; over it reading stops, as a problem.",
+        description="Seconds of processor time for parsing one mail; beyond it parsing stops and a problem is listed.",
     )
     read_memory_bytes: int = Field(
         1024 * _MIB,
         ge=128 * _MIB,
         le=1 << 40,
-        description="Memory of one process that reads mails; over it reading stops, as a problem.",
+        description="Memory of a process that parses mails; beyond it parsing stops and a problem is listed.",
     )
-    queue_batch: int = Field(1000, ge=1, le=1000, description="Mails that are read and published together, at most.")
+    queue_batch: int = Field(
+        1000, ge=1, le=1000, description="Largest number of mails that are processed and published together."
+    )
     queue_lease_seconds: int = Field(
-        300, ge=10, le=43_200, description="Seconds after which a mail whose reader died is read again."
+        300,
+        ge=10,
+        le=43_200,
+        description="Seconds after which a mail is redelivered when the process that worked on it has died.",
     )
-    queue_max_retries: int = Field(5, ge=0, le=100, description="Times a mail is tried again before it is a problem.")
+    queue_max_retries: int = Field(5, ge=0, le=100, description="Retries of a mail before it becomes a problem.")
     inbox_items: int = Field(
         1_000_000,
         ge=0,
         le=1_000_000_000,
-        description="Mails that may wait to be read; over it senders are told to try later (451 4.3.1). 0: no limit.",
+        description="Mails that may wait to be processed; beyond it senders receive 451 4.3.1 and retry. 0: no limit.",
     )
     inbox_free_share: float = Field(
         0.01,
         ge=0,
         le=0.9,
-        description="Share of the disk of objects and database that must stay free; under it 451 4.3.1. 0: no limit.",
+        description="Share of the disks of objects and database that must stay free; below it: 451 4.3.1. 0: no limit.",
     )
     failure_originals: str = Field(
         "headers",
         pattern="^(keep|headers|drop)$",
-        description="What is kept of a message that a failure report quotes: keep (all), headers, or drop (nothing).",
+        description="What is kept of the message that a failure report quotes: keep (all), headers, or drop (nothing).",
     )
     retention_raw_mails: int = Field(
-        0, ge=0, le=36_500, description="Days that raw mails are kept once they are read; 0 is for ever."
+        0, ge=0, le=36_500, description="Days that raw mails are kept after processing; 0: for ever."
     )
     retention_archived_reports: int = Field(
-        0, ge=0, le=36_500, description="Days that aggregate and TLS reports are kept as received; 0 is for ever."
+        0, ge=0, le=36_500, description="Days that aggregate and TLS reports are kept as received; 0: for ever."
     )
     retention_records: int = Field(
-        0, ge=0, le=36_500, description="Days that the figures are kept, by the day they are about; 0 is for ever."
+        0, ge=0, le=36_500, description="Days that the figures are kept, by the day they are about; 0: for ever."
     )
     retention_failure_reports: int = Field(
-        0, ge=0, le=36_500, description="Days that failure reports and their raw mails are kept; 0 is for ever."
+        0, ge=0, le=36_500, description="Days that failure reports and their raw mails are kept; 0: for ever."
     )
     retention_problems: int = Field(
-        0, ge=0, le=36_500, description="Days that problems and their raw mails are kept; 0 is for ever."
+        0, ge=0, le=36_500, description="Days that problems and their raw mails are kept; 0: for ever."
     )
     retention_data_points: int = Field(
-        0, ge=0, le=36_500, description="Days that data points of workers of your own are kept; 0 is for ever."
+        0, ge=0, le=36_500, description="Days that data points of your own workers are kept; 0: for ever."
     )
-    activity_days: int = Field(30, ge=1, le=3650, description="Days that lines of the activity log are kept.")
+    activity_days: int = Field(30, ge=1, le=3650, description="Days that entries of the activity log are kept.")
     routing_subaddressing: bool = Field(
-        False, description="Whether a rule on user@ also takes user+detail@ (RFC 5233) when no rule names that."
+        False,
+        description="Whether a rule for user@ also matches user+detail@ (RFC 5233) when no rule matches that "
+        "address itself.",
     )
-    workers: str = Field(
-        "", description="Workers of your own: name=path.py or name=package.module, several separated by commas."
-    )
+    workers: str = Field("", description="Your own workers: name=path.py or name=package.module, separated by commas.")
     worker_bindings: str = Field(
         "",
-        description="What they see: worker.NAME=kv|objects|analytics|queue[:prefix], several separated by commas; "
-        "empty: KV, OBJECTS, ANALYTICS and QUEUE, each worker's own.",
+        description="Bindings of the workers: worker.NAME=kv|objects|analytics|queue[:prefix], separated by commas; "
+        "empty: KV, OBJECTS, ANALYTICS and QUEUE, separate for each worker.",
     )
     worker_queues: str = Field(
         "",
-        description="How their queues are consumed: worker.OPTION=value, several separated by commas; OPTION is "
+        description="How the workers' queues are consumed: worker.OPTION=value, separated by commas; OPTION is "
         "max_batch_size (10), max_batch_timeout (5 s), max_retries (3), retry_delay (growing) or dead_letter_queue.",
     )
     relay_url: str = Field(
         "",
-        description="Where mail leaves: smtp://[user:password@]host[:port][?starttls=auto|always|never] or smtps://…",
+        description="Server for outgoing mail: smtp://[user:password@]host[:port][?starttls=auto|always|never] or smtps://…",
     )
-    relay_days: float = Field(5.0, gt=0, le=30, description="Days that mail is kept trying when the relay is away.")
-    dkim_key: str = Field("", description="RSA key (PEM) that signs and seals mail that leaves; empty: no signature.")
-    dkim_selector: str = Field("dmarcworks", pattern=r"^[A-Za-z0-9._-]{1,63}$", description="Selector of that key.")
-    dkim_domain: str = Field("", description="Domain of that key; empty: the hostname.")
+    relay_days: float = Field(
+        5.0, gt=0, le=30, description="Days that outgoing mail is retried while the relay is unavailable."
+    )
+    dkim_key: str = Field("", description="RSA key (PEM) that signs and seals outgoing mail; empty: no signature.")
+    dkim_selector: str = Field(
+        "dmarcworks", pattern=r"^[A-Za-z0-9._-]{1,63}$", description="DKIM selector of that key."
+    )
+    dkim_domain: str = Field("", description="DKIM domain of that key; empty: the hostname.")
     report_auth: str = Field(
         "accept",
         pattern="^(accept|quarantine|reject|off)$",
-        description="Report mails that fail DMARC: accept (mark them), quarantine (keep, do not count), reject (take "
-        "no report from them, as a problem), or off: do not check. While DNS gives no answer, quarantine and reject "
-        "let a mail wait (auth_wait_hours).",
+        description="Report mails that fail DMARC: accept (count and mark), quarantine (archive, do not count), "
+        "reject (do not extract reports; list a problem), or off (no check). While DNS does not answer, quarantine "
+        "and reject keep a mail waiting (auth_wait_hours).",
     )
     forward_auth: str = Field(
         "check",
         pattern="^(check|off)$",
-        description="check: ask DNS whether a mail is genuine before it is forwarded or answered; off: ask nothing.",
+        description="check: authenticate a mail before it is forwarded or answered; off: no check.",
     )
     auth_seconds: float = Field(
-        5.0, gt=0, le=60, description="Seconds that DNS may take to answer what is asked for the checks of one mail."
+        5.0, gt=0, le=60, description="Seconds that DNS may take to answer the queries for authenticating one mail."
     )
     auth_wait_hours: float = Field(
         24.0,
         ge=0,
         le=720,
-        description="With report_auth quarantine or reject: hours that a report mail waits, checked again and again, "
-        "while DNS gives no answer about it; then it is quarantined, as a problem.",
+        description="With report_auth quarantine or reject: hours that a report mail waits and is checked repeatedly "
+        "while DNS does not answer; then it is quarantined and a problem is listed.",
     )
-    dns_server: str = Field("", description="Name server to ask, as address[:port]; empty: the system's.")
+    dns_server: str = Field("", description="Name server to query, as address[:port]; empty: the system's.")
     worker_seconds: float = Field(30.0, gt=0, le=600, description="Seconds that a worker has for one mail or batch.")
     sql_seconds: float = Field(10.0, gt=0, le=3600, description="Seconds that one SQL statement may take.")
     sql_rows: int = Field(100_000, ge=1, le=10_000_000, description="Rows that one SQL statement may return.")
     sql_memory_bytes: int = Field(1024 * _MIB, ge=_MIB, description="Memory of one SQL statement, in bytes.")
     api_requests_per_minute: int = Field(
-        6000, ge=1, le=1_000_000, description="Requests that one token may send in a minute, to all APIs together."
+        6000, ge=1, le=1_000_000, description="Requests per token and minute, over all APIs."
     )
     api_failures_per_minute: int = Field(
-        30, ge=1, le=1_000_000, description="Unknown tokens that one network address may try in a minute."
+        30, ge=1, le=1_000_000, description="Unknown tokens that one address may try per minute."
     )
     query_log_days: int = Field(
-        30, ge=0, le=3650, description="Days that the log of SQL statements is kept; 0 keeps none."
+        30, ge=0, le=3650, description="Days that the log of SQL statements is kept; 0: no log."
     )
-    graphql_depth: int = Field(10, ge=5, le=50, description="Fields that one GraphQL query may nest.")
-    graphql_rows: int = Field(10_000, ge=1, le=100_000, description="Largest limit of one GraphQL node.")
+    graphql_depth: int = Field(10, ge=5, le=50, description="Depth of nested fields in a GraphQL query.")
+    graphql_rows: int = Field(10_000, ge=1, le=100_000, description="Largest limit of a GraphQL node.")
     graphql_cost: int = Field(
-        1_000_000, ge=1000, le=100_000_000, description="Limit times fields times zones, over all nodes of a query."
+        1_000_000,
+        ge=1000,
+        le=100_000_000,
+        description="Cost of a GraphQL query: limit × fields × zones, summed over its nodes.",
     )
-    graphql_queries: int = Field(
-        300, ge=1, le=1_000_000, description="GraphQL queries that one token may ask in five minutes."
-    )
+    graphql_queries: int = Field(300, ge=1, le=1_000_000, description="GraphQL queries per token in five minutes.")
     log_format: str = Field(
         "auto", pattern="^(auto|json|text)$", description="json, text, or auto: text on a terminal."
     )
@@ -354,13 +377,13 @@ class Settings(BaseModel):
 
     @property
     def alone(self) -> bool:
-        """Whether who has the analytics open is the only reader of the queue: both are files of this home."""
+        """Whether the process that opens Analytics is the only consumer of the queue: both are files of one folder."""
         return not self.database_url and not self.analytics_url
 
 
 @dataclass(frozen=True, slots=True)
 class SettingValue:
-    """A setting as it stands: its value for people (secrets hidden) and where it comes from."""
+    """A setting: its value for display (secrets hidden) and its source."""
 
     name: str
     variable: str
@@ -371,7 +394,7 @@ class SettingValue:
 
 
 def load(environ: Mapping[str, str] | None = None) -> tuple[Settings, dict[str, str]]:
-    """The settings, and for each name that was set where it was set; `SettingsError` names what is wrong."""
+    """The settings, and the source of each name that was set; `SettingsError` names what is wrong."""
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -435,9 +458,9 @@ def _networks(text: str) -> tuple[Network, ...]:
 def _known(name: str, shown: str, prefix: str) -> None:
     if name in Settings.model_fields:
         return
-    # Compared without the prefix: that alone would make any two names near.
+    # Compared without the prefix, which alone would make any two names similar.
     near = difflib.get_close_matches(name, Settings.model_fields, n=1)
-    hint = "; `dmarcworks settings` lists them all"
+    hint = "; `dmarcworks settings` lists all settings"
     if near:
         hint = f"; did you mean {prefix + near[0].upper() if prefix else near[0]}?"
     raise SettingsError(f"{shown} is not a setting{hint}")
@@ -458,10 +481,10 @@ def _secret(variable: str, path: str) -> str:
         value = Path(path).read_text().strip()
     except OSError as error:
         raise SettingsError(f"{variable}={path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:  # its words would quote the secret
-        raise SettingsError(f"{variable}={path} cannot be read: it is no text") from None
+    except UnicodeDecodeError:  # the error's text would quote the secret
+        raise SettingsError(f"{variable}={path} cannot be read: it is not text") from None
     if not value:
-        # A secret that was not filled in must not turn off what it is for.
+        # An empty secret must not disable what it protects.
         raise SettingsError(f"{variable}={path} is empty")
     return value
 

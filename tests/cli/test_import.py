@@ -78,7 +78,7 @@ def test_a_folder_goes_to_the_domains_that_its_reports_are_about(home: Path, tmp
     assert total(home) == [["one.example", "30"], ["two.example", "38"]]
     told = run(home, "import", str(folder))
     assert told.returncode == 1
-    assert "1 of nowhere.example: `dmarcworks domain add nowhere.example`, then import again" in told.stdout
+    assert "1 about nowhere.example: `dmarcworks domain add nowhere.example`, then import again" in told.stdout
     rows = json.loads(run(home, "audit", "--action", "report.import", "--json").stdout)
     assert [row["actor"] for row in rows] == ["command"]
 

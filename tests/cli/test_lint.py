@@ -27,7 +27,7 @@ def test_a_report_without_departure_ends_with_0(tmp_path: Path) -> None:
     path.write_text(GOOD)
     done = run(str(path))
     assert (done.stdout, done.stderr, done.returncode) == (
-        f"{path}: aggregate report r-1: nothing departs from RFC 9990\n",
+        f"{path}: aggregate report r-1: no deviations from RFC 9990\n",
         "",
         0,
     )
@@ -41,7 +41,7 @@ def test_departures_end_with_1_and_a_letter(tmp_path: Path) -> None:
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert lines[:6] == [
-        f"{path}: aggregate report r-1: 1 departure from RFC 9990",
+        f"{path}: aggregate report r-1: 1 deviation from RFC 9990",
         '  error  /feedback/record[1]/row/count:5: count "one"; a whole number of messages [RFC 9990 Appendix A]',
         "",
         "Ready to send:",
@@ -90,6 +90,6 @@ def test_what_is_no_report_ends_with_2(tmp_path: Path) -> None:
     path.write_text("hello")
     done = run(str(path))
     assert (done.stdout, done.returncode) == ("", 2)
-    assert done.stderr == f"{path}: there is no aggregate or TLS report in it\n"
+    assert done.stderr == f"{path}: it contains no aggregate or TLS report\n"
     assert run(str(tmp_path / "absent")).returncode == 2
     assert run().returncode == 2

@@ -41,7 +41,7 @@ def test_retry_queues_the_mail_once_and_names_what_is_missing(tmp_path: Path) ->
 
     number = asyncio.run(prepare())
     done = run(tmp_path, "problems", "retry", "--all")
-    assert (done.returncode, done.stdout.split(";")[0]) == (0, "1 mail queued to be read again")
+    assert (done.returncode, done.stdout.split(";")[0]) == (0, "1 mail queued for reprocessing")
 
     async def queued() -> list[dict[str, object]]:
         async with opened(settings) as stores:

@@ -71,7 +71,7 @@ def test_tokens_are_made_listed_and_revoked(tmp_path: Path) -> None:
 def test_mail_for_a_domain_is_switched_off_and_on(tmp_path: Path) -> None:
     """`domain disable` and `enable` say the address; `show` says how it stands."""
     rua = json.loads(run(tmp_path, "domain", "add", "example.com", "--json").stdout)["rua"]
-    assert f"{rua} is refused" in run(tmp_path, "domain", "disable", "example.com").stdout
+    assert f"{rua} is now rejected" in run(tmp_path, "domain", "disable", "example.com").stdout
     assert json.loads(run(tmp_path, "domain", "show", "example.com", "--json").stdout)["enabled"] is False
-    assert f"{rua} is taken" in run(tmp_path, "domain", "enable", "example.com").stdout
+    assert f"{rua} is now accepted" in run(tmp_path, "domain", "enable", "example.com").stdout
     assert run(tmp_path, "domain", "disable", "nowhere.example").returncode == 1

@@ -82,7 +82,7 @@ async def test_a_line_tells_all_of_a_mail(filled: House, client: httpx.AsyncClie
     """The detail says answer, reason and checks, with strangers' text as text; a neighbour's line is not there."""
     page = await client.get("/activity/6")
     assert page.status_code == 200
-    for text in ("550", "TLSv1.3", "No &lt;script&gt;", "The mail was refused.", "192.0.2.9", "2.0 kB"):
+    for text in ("550", "TLSv1.3", "No &lt;script&gt;", "The mail was rejected.", "192.0.2.9", "2.0 kB"):
         assert text in page.text
     assert EVIL not in page.text
     assert [(await client.get(f"/activity/{wrong}")).status_code for wrong in ("8", "99999", "x", "9" * 30)] == [
@@ -95,7 +95,7 @@ async def test_an_empty_log_says_what_will_be_here(house: House) -> None:
     await house.accounts.add_user("c@example.org", "empty")
     async with await house.logged_in("c@example.org") as browser:
         page = await browser.get("/activity")
-    assert "No mail came in yet." in page.text
+    assert "No mail received yet." in page.text
     assert figures(page.text) == []
 
 
@@ -120,9 +120,7 @@ async def test_bars_are_links_with_their_numbers() -> None:
     buckets = [Bucket(start, {}), Bucket(start + timedelta(hours=1), {"handled": 3, "replied": 1, "failed": 4})]
     svg = str(mail_timeline.bars(buckets, 3600, lambda bucket: f"/x?a={bucket.start:%H}&b=<"))
     assert svg.count("<a ") == 1
-    assert (
-        '<a href="/x?a=01&amp;b=&lt;"><title>01:00, 24 Nov: 8 mails: 4 taken by a worker, 4 to try again</title>' in svg
-    )
+    assert '<a href="/x?a=01&amp;b=&lt;"><title>01:00, 24 Nov: 8 mails: 4 accepted, 4 deferred</title>' in svg
     assert re.findall(r'class="(pass|fail)" x="[\d.]+" y="([\d.]+)" width="[\d.]+" height="([\d.]+)"', svg) == [
         ("pass", "112.0", "104.0"),
         ("fail", "8.0", "104.0"),

@@ -99,7 +99,7 @@ async def test_a_strangers_text_is_text(house: House, client: httpx.AsyncClient)
 async def test_a_report_that_is_in_no_table_has_a_page(house: House, client: httpx.AsyncClient) -> None:
     """Foreign ones are in no table, and a TLS report may name no policy: the page says so and nothing breaks."""
     empty = TlsReport("Mail Y", None, "none", 1_795_000_000, 1_795_000_001, (), ())
-    assert "The report names no policy." in (await client.get(f"/reports/{await put(house, empty)}")).text
+    assert "The report contains no policy." in (await client.get(f"/reports/{await put(house, empty)}")).text
     for report in (one(tls("f-1")), one(arf(7))):
         page = await client.get(f"/reports/{await put(house, report, state='foreign')}")
-        assert (page.status_code, "About another domain, so counted nowhere." in page.text) == (200, True)
+        assert (page.status_code, "Not counted: the report is about another domain." in page.text) == (200, True)

@@ -26,12 +26,12 @@ async def test_a_domain_shows_the_figures_of_its_period_with_the_change(client: 
     """Thirty days up to the newest with a report: 29 days of 100 messages, 10 of each failing; before: 10 days."""
     page = await text(client, "/domains/example.com")
     assert "25 Oct 2026 to 23 Nov 2026" in page
-    assert "Messages 2,900 the period before has reports about 10 days only" in page
+    assert "Messages 2,900 the previous period has reports about only 10 days" in page
     assert "DMARC pass 90 % " not in page
     assert "DMARC pass 90.0 % −10.0 points" in page
-    assert "Failing 290 none in the period before" in page
-    assert "Sending addresses 2 the period before has reports about 10 days only" in page
-    assert "290 of 2,900 messages failed DMARC (10.0 %). It was 0 % in the period before." in page
+    assert "Failing 290 none in the previous period" in page
+    assert "Sending addresses 2 the previous period has reports about only 10 days" in page
+    assert "290 of 2,900 messages failed DMARC (10.0 %). It was 0 % in the previous period." in page
     assert "203.0.113.66 sent all of them." in page
 
 
@@ -40,7 +40,7 @@ async def test_the_front_page_has_the_same_numbers_as_the_domain(client: httpx.A
     page = await text(client, "/")
     assert "example.com 2,900 90.0 %" in page
     assert "2,900 messages in 30 days, 90.0 % passed DMARC" in page
-    assert "2 mails or files could not be read or counted." in page
+    assert "2 mails or files could not be parsed or counted." in page
     assert "other.example" not in page
 
 
@@ -106,7 +106,7 @@ async def test_sources_are_sorted_filtered_and_paged_on_the_server(client: httpx
     assert falling.index("203.0.113.5 ") < falling.index("203.0.113.66")
     assert "90 100 %" in await text(client, "/domains/example.com/sources?day=2026-11-20")
     assert "No address sent messages on that day." in await text(client, "/domains/example.com/sources?day=2026-11-10")
-    assert "There are not so many pages." in await text(client, "/domains/example.com/sources?page=9")
+    assert "This page does not exist." in await text(client, "/domains/example.com/sources?page=9")
     assert "2 addresses" in await text(client, "/domains/example.com/sources?order=drop%20table&result=x&page=-1")
 
 
@@ -125,7 +125,7 @@ async def test_reports_of_a_day_lead_to_records_and_raw_file(client: httpx.Async
     assert raw.headers["content-type"] == "application/octet-stream"
     assert raw.headers["x-content-type-options"] == "nosniff"
     assert raw.headers["content-disposition"] == 'attachment; filename="script_.xml.gz"'
-    assert "No report is about this day." in await text(client, "/domains/example.com/reports?day=2026-11-10")
+    assert "No report about this day." in await text(client, "/domains/example.com/reports?day=2026-11-10")
 
 
 async def test_problems_say_why_in_words_and_give_the_raw_mail(client: httpx.AsyncClient) -> None:
@@ -181,13 +181,13 @@ async def test_a_new_domain_shows_its_records_and_changes_live_when_the_first_re
     key = await house.report(domain, report, publish=False, received=received)
     noted = await client.get(path)
     assert noted.status_code == 200
-    assert "A report came in and is being counted." in noted.text
+    assert "A report was received and is being counted." in noted.text
     await house.publish([(domain, report, key)])
     again = re.search(r'hx-get="([^"]+)"', noted.text)
     assert again is not None
     there = await client.get(again[1].replace("&amp;", "&"))
     assert there.status_code == 200
-    assert "All is well: every one of 5 messages passed DMARC." in there.text
+    assert "All 5 messages passed DMARC." in there.text
     assert there.text.startswith("<main")
     await house.accounts.remove_domain(domain)
 
@@ -211,9 +211,9 @@ async def test_old_reports_are_shown_with_their_days(house: House, client: httpx
     await house.report(domain, aggregate(date(2019, 3, 4), None, [record("192.0.2.1", 3, "pass")], "old.example"))
     page = await text(client, "/domains/old.example")
     assert "3 Feb 2019 to 4 Mar 2019" in page
-    assert "These are the 30 days up to 4 Mar 2019" in page
+    assert "Showing the 30 days up to 4 Mar 2019" in page
     assert "The newest is about 4 Mar 2019." in page
-    assert "Messages 3 none in the period before" in page
+    assert "Messages 3 none in the previous period" in page
     assert "no report about the last 30 days" in await text(client, "/")
     await house.accounts.remove_domain(domain)
 
@@ -232,7 +232,7 @@ async def test_an_error_of_a_store_shows_no_inner_text(house: House, client: htt
     await house.objects.delete(found[0].object_key)
     answer = await client.get(f"/reports/{found[0].key}/raw")
     assert answer.status_code == 404
-    assert "The archive no longer has this file; its figures stay." in answer.text
+    assert "The archive no longer contains this file; its figures are kept." in answer.text
 
 
 async def test_changes_are_shown_to_their_account_only(house: House, client: httpx.AsyncClient) -> None:
@@ -249,6 +249,6 @@ async def test_changes_are_shown_to_their_account_only(house: House, client: htt
     assert secret not in answer.text
     page = await text(client, "/audit")
     assert f"Token revoked {token.id}" in page
-    assert f"Token made {token.id} &lt;script&gt;alert(1)&lt;/script&gt; user 192.0.2.7" in page
+    assert f"Token created {token.id} &lt;script&gt;alert(1)&lt;/script&gt; user 192.0.2.7" in page
     rows = await house.accounts.tokens(theirs.id)
     assert rows[0].id not in page

@@ -50,7 +50,7 @@ async def test_a_problem_has_a_page(client: httpx.AsyncClient, problem: ProblemR
     assert "&lt;script&gt;" in page
     assert "<script>alert" not in page
     assert f"Number {problem.id} · open" in page
-    assert "Read it again" in page
+    assert "Reprocess" in page
 
 
 async def test_a_click_queues_the_mail_once(house: House, client: httpx.AsyncClient, problem: ProblemRow) -> None:
@@ -59,9 +59,9 @@ async def test_a_click_queues_the_mail_once(house: House, client: httpx.AsyncCli
     answer = await client.post(f"{path}/retry", data={"csrf": await token(client, path)})
     assert (answer.status_code, answer.headers["location"]) == (303, path)
     page = (await client.get(path)).text
-    assert "Its mail is being read again." in page
+    assert "Its mail is being reprocessed." in page
     assert "a@example.com" in page
-    assert "Read it again</button>" not in page
+    assert "Reprocess</button>" not in page
     queued = [message.body for message in await house.stores.queue.receive(limit=100)]
     assert [(body["mail_id"], body["again"]) for body in queued if body["mail_id"] == "p"] == [("p", True)]
     refused = await client.post(f"{path}/discard", data={"csrf": await token(client, "/problems")})
@@ -71,11 +71,11 @@ async def test_a_click_queues_the_mail_once(house: House, client: httpx.AsyncCli
 async def test_discarding_asks_first(house: House, client: httpx.AsyncClient, problem: ProblemRow) -> None:
     """The link leads to a page that asks; the form keeps row and raw mail."""
     path = f"/problems/{problem.id}/discard"
-    assert "Let problem" in (await client.get(path)).text
+    assert "Discard problem" in (await client.get(path)).text
     answer = await client.post(path, data={"csrf": await token(client, path)})
     assert answer.status_code == 303
     page = (await client.get(f"/problems/{problem.id}")).text
-    assert "Let go by a@example.com" in page
+    assert "Discarded by a@example.com" in page
     assert (await client.get(f"/problems/{problem.id}/raw")).content == b"raw"
     assert "discarded" in (await client.get("/problems?state=discarded")).text
     assert f'href="/problems/{problem.id}"' in (await client.get("/problems?state=discarded")).text
@@ -113,8 +113,11 @@ async def test_all_of_a_reason_are_read_again(house: House, client: httpx.AsyncC
     csrf = await token(client, "/problems")
     answer = await client.post("/problems/retry", data={"csrf": csrf, "reason": "no_report"})
     assert answer.headers["location"] == "/problems?reason=no_report&queued=1"
-    assert "1 mail is queued to be read again" in (await client.get(answer.headers["location"])).text
+    assert "1 mail is queued for reprocessing" in (await client.get(answer.headers["location"])).text
     await house.objects.delete(problem.object_key)
     await house.problems.reopen_mail("p")
     answer = await client.post("/problems/retry", data={"csrf": csrf, "reason": "no_report"})
-    assert "1 cannot be: the mail or its domain is gone." in (await client.get(answer.headers["location"])).text
+    assert (
+        "1 cannot be reprocessed: the mail or its domain no longer exists."
+        in (await client.get(answer.headers["location"])).text
+    )

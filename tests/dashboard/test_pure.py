@@ -35,13 +35,13 @@ def test_a_share_never_rounds_to_all_or_nothing(part: int, whole: int, said: str
 
 def test_changes_are_said_in_words_and_unknown_is_never_zero() -> None:
     """Against nothing there is no percentage."""
-    assert format.change(104, 100) == "+4.0 % against the period before"
-    assert format.change(96, 100) == "−4.0 % against the period before"
-    assert format.change(5, 5) == "the same as in the period before"
-    assert format.change(5, 0) == "none in the period before"
-    assert format.change(1_000_000, 10) == "+999,990 against the period before"
-    assert format.change(900, 100, (30, 3)) == "the period before has reports about 3 days only"
-    assert format.change(900, 100, (30, 15)) == "+800.0 % against the period before"
+    assert format.change(104, 100) == "+4.0 % from the previous period"
+    assert format.change(96, 100) == "−4.0 % from the previous period"
+    assert format.change(5, 5) == "unchanged from the previous period"
+    assert format.change(5, 0) == "none in the previous period"
+    assert format.change(1_000_000, 10) == "+999,990 from the previous period"
+    assert format.change(900, 100, (30, 3)) == "the previous period has reports about only 3 days"
+    assert format.change(900, 100, (30, 15)) == "+800.0 % from the previous period"
     assert format.points((968, 1000), (962, 1000)) == "+0.6 points"
     assert format.points((0, 0), (1, 1)) == "–"
     assert format.number(None) == "–"
@@ -84,17 +84,17 @@ def test_the_sentence_says_only_what_the_figures_say() -> None:
     """All pass, some fail, much more fail than before, silence, nothing: each has its own words."""
     yesterday = TODAY - timedelta(days=1)
     well = verdict(figures(100, 0), figures(0, 0), None, yesterday, TODAY)
-    assert (well.tone, well.says) == ("ok", "All is well: every one of 100 messages passed DMARC.")
-    assert well.next == "Nothing to do. 2 reporters saw 3 sending addresses."
+    assert (well.tone, well.headline) == ("ok", "All 100 messages passed DMARC.")
+    assert well.next == "No action is needed. 2 reporters saw 3 sending addresses."
     some = verdict(figures(1000, 20), figures(1000, 10), worst("192.0.2.7", 15), yesterday, TODAY)
-    assert (some.tone, some.says) == ("warn", "20 of 1,000 messages failed DMARC (2.0 %).")
+    assert (some.tone, some.headline) == ("warn", "20 of 1,000 messages failed DMARC (2.0 %).")
     assert some.next.startswith("192.0.2.7 sent 15 of them.")
     fell = verdict(figures(1000, 300), figures(1000, 10), worst("192.0.2.7", 300), yesterday, TODAY)
     assert fell.tone == "bad"
-    assert fell.says.endswith(" It was 1.0 % in the period before.")
+    assert fell.headline.endswith(" It was 1.0 % in the previous period.")
     silent = verdict(figures(1000, 0), figures(0, 0), None, TODAY - timedelta(days=9), TODAY)
-    assert silent.says == "No report about the last 9 days."
-    assert verdict(figures(0, 0), figures(0, 0), None, None, TODAY).says == "No messages in this period."
+    assert silent.headline == "No report about the last 9 days."
+    assert verdict(figures(0, 0), figures(0, 0), None, None, TODAY).headline == "No messages in this period."
 
 
 def volume(day: date, passed: int, failed: int) -> DayVolume:

@@ -15,7 +15,7 @@ from dmarcworks.dashboard.format import duration
 from .conftest import EVIL, House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
-EMPTY = "No worker has left anything to do."
+EMPTY = "The queues are empty."
 
 
 @pytest_asyncio.fixture(loop_scope="package")
@@ -82,7 +82,7 @@ async def test_every_state_is_told(client: httpx.AsyncClient, queues: WorkerQueu
         ],
         "old": ["0", "0", "0", '<span class="tag bad">1</span>', '<span class="soft">–</span>'],
     }
-    assert page.count("no worker of this name runs here") == 1
+    assert page.count("no worker of this name is running") == 1
     assert EVIL not in page
     assert page.count("RuntimeError(&#39;&lt;script&gt;alert(1)&lt;/script&gt;&#39;)") == 2
     assert "2 bytes" in page
@@ -98,7 +98,7 @@ async def test_one_is_shown_whole(client: httpx.AsyncClient, queues: WorkerQueue
     page = (await client.get(f"/queues/{known['mine json']}")).text
     assert "{&#34;subject&#34;: &#34;&lt;script&gt;alert(1)&lt;/script&gt;&#34;}" in page
     assert EVIL not in page
-    assert "Given up after 1 try." in page
+    assert "Failed permanently after 1 attempt." in page
     assert "one\nline\ufffd" in (await client.get(f"/queues/{known['old text']}")).text
     raw = await client.get(f"/queues/{known['mine bytes']}/raw")
     assert raw.content == b"\x00\xff"
@@ -114,7 +114,7 @@ async def test_one_is_delivered_again(house: House, client: httpx.AsyncClient, q
     path = f"/queues/{known['old text']}/retry"
     answer = await client.post(path, data={"csrf": await token(client)})
     assert (answer.status_code, answer.headers["location"]) == (303, "/queues?again=1")
-    assert "1 message will be delivered again, with all tries." in (await client.get("/queues?again=1")).text
+    assert "1 message requeued with a fresh retry count." in (await client.get("/queues?again=1")).text
     assert (await queues.stats())["old"].ready == 1
     (line,) = await house.stores.audit.list(action="worker_queue", limit=1)
     assert (line.action, line.target, line.actor, line.name) == (
@@ -123,7 +123,7 @@ async def test_one_is_delivered_again(house: House, client: httpx.AsyncClient, q
         "user",
         "a@example.com",
     )
-    assert "delivered again" in (await client.get("/audit")).text
+    assert "Worker queue message requeued" in (await client.get("/audit")).text
     again = await client.post(path, data={"csrf": await token(client)})
     assert (again.status_code, "somebody has seen to it already" in again.text) == (404, True)
 
@@ -133,11 +133,11 @@ async def test_removing_asks_first(house: House, client: httpx.AsyncClient, queu
     known = await ids(queues)
     path = f"/queues/{known['mine bytes']}/discard"
     page = (await client.get(path)).text
-    assert f"Remove message {known['mine bytes']}?" in page
+    assert f"Delete message {known['mine bytes']}?" in page
     assert await ids(queues) == known
     answer = await client.post(path, data={"csrf": await token(client)})
     assert answer.headers["location"] == "/queues?gone=1"
-    assert "1 message removed for good." in (await client.get("/queues?gone=1")).text
+    assert "1 message deleted permanently." in (await client.get("/queues?gone=1")).text
     del known["mine bytes"]
     assert await ids(queues) == known
     (line,) = await house.stores.audit.list(action="worker_queue", limit=1)
@@ -147,7 +147,7 @@ async def test_removing_asks_first(house: House, client: httpx.AsyncClient, queu
 async def test_all_of_a_queue_at_once(client: httpx.AsyncClient, queues: WorkerQueues) -> None:
     """Delivered again or, after being asked, removed: those of the named queue only."""
     asked = (await client.get("/queues/discard?queue=mine")).text
-    assert "Remove 2 messages of mine?" in asked
+    assert "Delete 2 messages of mine?" in asked
     answer = await client.post("/queues/discard", data={"csrf": await token(client), "queue": "mine"})
     assert answer.headers["location"] == "/queues?queue=mine&gone=2"
     assert list(await ids(queues)) == ["old text"]
@@ -169,7 +169,7 @@ async def test_others_see_nothing_and_change_nothing(
         assert found
         for path in gets:
             answer = await neighbour.get(path)
-            assert (answer.status_code, "It is for those who run it." in answer.text) == (403, True)
+            assert (answer.status_code, "This page is for the operators of the system." in answer.text) == (403, True)
             assert "RuntimeError" not in answer.text
         for path in posts:
             assert (await neighbour.post(path, data={"csrf": found[1], "queue": ""})).status_code == 403

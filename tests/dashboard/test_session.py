@@ -96,7 +96,7 @@ async def test_a_link_is_used_up_by_the_button_and_not_by_looking(house: House) 
     async with house.client("192.0.2.15") as client:
         again = await client.post(f"/login/{secret}")
         assert again.status_code == 410
-        assert "This link is used up or too old" in again.text
+        assert "This link has been used or has expired" in again.text
 
 
 async def test_a_new_password_ends_other_sessions_and_begins_one(house: House) -> None:
@@ -108,7 +108,7 @@ async def test_a_new_password_ends_other_sessions_and_begins_one(house: House) -
     assert csrf is not None
     uneven = await client.post("/password", data={"csrf": csrf[1], "password": "long enough 1", "again": "other"})
     assert uneven.status_code == 400
-    assert "The two do not agree." in uneven.text
+    assert "The passwords do not match." in uneven.text
     short = await client.post("/password", data={"csrf": csrf[1], "password": "short", "again": "short"})
     assert short.status_code == 400
     assert "A password has at least 10 characters" in short.text

@@ -138,7 +138,7 @@ async def test_what_was_asked_last_is_loaded_by_a_click(house: House) -> None:
         long = "SELECT '" + "x" * 4100 + "'"
         page = await client.post("/sql", data={**hidden, "text": long})
         cut = await client.get(re.findall(r"/sql\?asked=\d+", page.text)[0])
-        assert "Only the first 4,000 letters of this statement were kept." in cut.text
+        assert "Only the first 4,000 characters of this statement were kept." in cut.text
         assert long[:4000] + "</textarea>" in html.unescape(cut.text)
 
 

@@ -56,25 +56,25 @@ def test_a_dead_letter_is_read_by_one_click_after_a_mend(system: System, page: P
     assert system.send(rua, raw, report_mail("sound")) == [(250, "")] * 2
     wait_for(system.problems, "a problem")
     wait_for(lambda: system.total() == 5, "its neighbour counted")
-    open_problem(page, system, "Reading failed again and again")
+    open_problem(page, system, "Parsing failed repeatedly")
     expect(page.locator("main")).to_contain_text("Reading this mail failed 1 time; the last error was")
     expect(page.locator("main")).to_contain_text("this reader has a bug")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the raw mail").click()
     assert Path(download.value.path()).read_bytes() == raw
 
-    page.get_by_role("button", name="Read it again").click()
-    expect(page.get_by_text("still not solved")).to_be_visible()
+    page.get_by_role("button", name="Reprocess").click()
+    expect(page.get_by_text("not solved")).to_be_visible()
     assert len(system.rows("SELECT id FROM queue WHERE dead IS NOT NULL")) == 1
 
     bug.unlink()
-    page.get_by_role("button", name="Read it again").click()
-    expect(page.get_by_text("Read: 1 report came of the mail.")).to_be_visible()
+    page.get_by_role("button", name="Reprocess").click()
+    expect(page.get_by_text("Reprocessed: the mail contained 1 report.")).to_be_visible()
     assert system.total() == 10
     assert system.problems() == []
     assert system.rows("SELECT id FROM queue") == []
     page.goto(f"{system.http}/audit")
-    expect(page.locator("main")).to_contain_text("Problem taken up again")
+    expect(page.locator("main")).to_contain_text("Problem reprocessed")
 
 
 def test_a_problem_is_let_go_only_after_a_question(system: System, page: Page) -> None:
@@ -91,7 +91,7 @@ def test_a_problem_is_let_go_only_after_a_question(system: System, page: Page) -
     assert len(system.problems()) == 1
     page.get_by_role("link", name="Discard…").click()
     page.get_by_role("button", name="Discard").click()
-    expect(page.get_by_text("Let go by admin@localhost")).to_be_visible()
+    expect(page.get_by_text("Discarded by admin@localhost")).to_be_visible()
     (row,) = system.rows("SELECT * FROM problems WHERE state = 'discarded'")
     assert row["changed_by"] == "admin@localhost"
     assert row["changed"] > 0
@@ -116,7 +116,7 @@ def test_a_report_of_another_domain_is_adopted_once_its_domain_is_added(system: 
     system.add_domains("example.org")
     page.reload()
     page.get_by_role("button", name="Count it for example.org").click()
-    expect(page.get_by_text("The report is counted now.")).to_be_visible()
+    expect(page.get_by_text("The report is now counted.")).to_be_visible()
     assert system.total("mail.example.org") == 5
     assert system.sql("SELECT DISTINCT domain FROM dmarc_reports WHERE policy_domain = 'mail.example.org'") == [
         {"domain": "example.org"}
@@ -127,7 +127,7 @@ def test_a_report_of_another_domain_is_adopted_once_its_domain_is_added(system: 
     assert [found["id"] for found in system.problems()] != [number]
 
     added = system.cli("domain", "add", "other.example")
-    assert "1 report about it came to other addresses of the account before" in added.stdout
+    assert "1 report about it arrived earlier at other addresses of the account" in added.stdout
     assert system.json("problems", "adopt", "--all") == {"mails": 1, "skipped": []}
     wait_for(lambda: system.total("other.example") == 5, "counted")
     assert system.json("problems", "adopt", "--all") == {"mails": 0, "skipped": []}

@@ -358,11 +358,11 @@ def test_a_rua_address_is_the_dmarc_workers(routed: System) -> None:
 def test_the_command_says_what_is_wrong(routed: System) -> None:
     """Usage is 2, what is not there is 1, each with a sentence."""
     for status, words, arguments in (
-        (2, "say one of", ("route", "add", "a@example.com")),
-        (2, "say one of", ("route", "add", "a@example.com", "--drop", "--reject", "x")),
+        (2, "give exactly one of", ("route", "add", "a@example.com")),
+        (2, "give exactly one of", ("route", "add", "a@example.com", "--drop", "--reject", "x")),
         (2, "is not a mail address", ("route", "add", "example.com", "--drop")),
         (2, "there is no worker 'other'", ("route", "add", "a@example.com", "--worker", "other")),
-        (1, "is no domain of this system", ("route", "add", "a@elsewhere.example", "--drop")),
+        (1, "is not a domain of this system", ("route", "add", "a@elsewhere.example", "--drop")),
         (1, "there is no rule nothing", ("route", "remove", "nothing")),
     ):
         done = routed.cli(*arguments)
@@ -373,7 +373,7 @@ def test_the_command_says_that_a_destination_is_not_verified(routed: System) -> 
     """With the rule, in the list and with a link to the running server; opened and pressed, the rule is on."""
     done = routed.cli("route", "add", "waits@example.com", "--forward", "new@corp.example")
     assert done.returncode == 0
-    assert "new@corp.example is not verified: until it is, the rule is as good as off" in done.stderr
+    assert "new@corp.example is not verified; until it is, the rule has no effect" in done.stderr
     link = routed.json("route", "destination", "add", "new@corp.example")["link"]
     assert link.startswith(f"{routed.http}/routing/verify/")
 
@@ -384,7 +384,7 @@ def test_the_command_says_that_a_destination_is_not_verified(routed: System) -> 
     assert state() == "unverified"
     with urllib.request.urlopen(urllib.request.Request(link, data=b"", method="POST"), timeout=30) as answer:
         assert answer.status == 200
-    assert state() == "on"
+    assert state() == "enabled"
     assert routed.cli("route", "add", "other@example.com", "--forward", "new@corp.example").stderr == ""
 
 

@@ -99,8 +99,8 @@ def test_replay_tells_what_changes_and_can_be_undone(system: System) -> None:
     shown = system.cli("replay", "--domain", "example.com", "--since", "2026-01-01")
     assert shown.returncode == 0, shown.stderr
     reports = len(system.rows("SELECT key FROM reports"))
-    assert f"Read {reports} reports again in " in shown.stdout
-    assert "0 changed, 0 kept as they were." in shown.stdout
+    assert f"Reprocessed {reports} reports in " in shown.stdout
+    assert "0 changed, 0 could not be reprocessed and are unchanged." in shown.stdout
     assert system.cli("replay", "--back").returncode == 0
     assert system.cli("replay", "--back", "--drop-old").returncode == 2
     assert system.cli("replay", "--since", "yesterday", "--keep-old").returncode == 2
@@ -120,7 +120,7 @@ def test_retention_by_command(system: System) -> None:
         connection.execute("UPDATE mails SET received = received - 200000")
         connection.commit()
     assert system.json("retention", "run", "--dry-run")["things"] == mails
-    assert f"{mails} things and " in system.cli("retention", "run").stdout
+    assert f"{mails} items and " in system.cli("retention", "run").stdout
     assert list((system.home / "objects" / "inbox").rglob("*.eml")) == []
     assert system.json("verify")["differences"] == []
 

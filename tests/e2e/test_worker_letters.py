@@ -41,7 +41,7 @@ def test_what_was_given_up_is_mended(tmp_path: Path) -> None:
     )
     system.start()
     assert system.json("queue", "list") == []
-    assert system.cli("queue").stdout == "Nothing waits in a worker's queue, and nothing was given up.\n"
+    assert system.cli("queue").stdout == "The queues are empty.\n"
     assert metric(system, DEAD) == 0
     system.add_domain("example.com")
     add(system, "mine@example.com", "--worker", "mine")
@@ -73,7 +73,7 @@ def test_what_was_given_up_is_mended(tmp_path: Path) -> None:
     assert raw.stdout == b"\x00\xff"
 
     (tmp_path / "fixed").touch()
-    assert system.cli("queue", "retry", good).stdout == "1 message will be delivered again\n"
+    assert system.cli("queue", "retry", good).stdout == "1 message requeued\n"
     wait_for(lambda: system.rows(KEPT), "delivered")
     assert [bytes(row["value"]) for row in system.rows(KEPT)] == [b"one"]
     asked = system.cli("queue", "discard", bad)  # nobody is there to say yes
@@ -94,7 +94,7 @@ def test_without_a_server_and_all_at_once(tmp_path: Path) -> None:
     """Nothing dead is nothing to do; what is not there is status 1, wrong usage 2."""
     system = System(tmp_path / "home")
     assert system.json("queue", "retry", "--all") == {"messages": 0}
-    assert system.cli("queue", "discard", "--all", "--queue", "mine", "--yes").stdout == "0 messages removed\n"
+    assert system.cli("queue", "discard", "--all", "--queue", "mine", "--yes").stdout == "0 messages deleted\n"
     for arguments in (("retry", "7"), ("discard", "7", "--yes"), ("show", "7")):
         done = system.cli("queue", *arguments)
         assert done.returncode == 1

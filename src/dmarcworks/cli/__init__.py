@@ -1,7 +1,7 @@
 """The command line: one file per command; parses arguments, calls, prints.
 
 A command's module is imported when the command is called, so that `parse` does not wait for a web server's libraries.
-Exit status 0 when all went well, 1 when what was asked for is not there or a problem was found, 2 for wrong usage.
+Exit status 0 on success, 1 when something does not exist or a problem was found, 2 for wrong usage.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from typer.core import TyperCommand, TyperGroup
 from dmarcworks import __version__
 from dmarcworks.errors import DmarcworksError, SettingsError, UsageError
 
-# Name → its line in the help. A module with an `app` is a group, else the function has the command's name.
+# Name → its line in the help. A module with an `app` is a group; otherwise a function has the command's name.
 COMMANDS = {
-    "serve": "Run SMTP, the reader and the dashboard until SIGTERM or Ctrl-C.",
-    "demo": "Run it all on a throw-away home with 90 days of sample reports.",
-    "domain": "The domains that reports are taken for.",
-    "route": "Where mail for an address goes: to a worker, on to somebody, nowhere.",
-    "queue": "What waits in the queues of workers, and what was given up.",
-    "token": "Tokens that let a program ask over HTTP.",
-    "user": "Who may log in to the dashboard.",
-    "audit": "Who changed what, when and from where.",
-    "sql": "Ask by SQL.",
-    "problems": "What could not be read or counted, and why.",
+    "serve": "Run SMTP, the worker and the dashboard until SIGTERM or Ctrl-C.",
+    "demo": "Run the system in a temporary directory with 90 days of sample reports.",
+    "domain": "Manage the domains that receive reports.",
+    "route": "Manage mail routing rules: worker, forward, drop or reject.",
+    "queue": "Inspect worker queues and requeue failed messages.",
+    "token": "Manage API tokens.",
+    "user": "Manage the users of the dashboard.",
+    "audit": "List changes: who changed what, when and from where.",
+    "sql": "Run a SQL query.",
+    "problems": "List and resolve problems: mail that could not be parsed or counted.",
     "replay": "Rebuild the figures from the archived reports.",
-    "backup": "Copy catalogue and objects into a folder, while it runs.",
-    "restore": "Bring a backup into this home and make the figures anew.",
-    "retention": "How long things are kept, and taking what is older.",
-    "verify": "Compare catalogue, archive and figures, and name every difference.",
-    "deliver": "Take one mail from standard input, for a mail server's pipe.",
-    "parse": "Read reports from files, mails, folders and mailboxes and print what they say.",
-    "import": "Read files, mails, folders and mailboxes into the running system.",
-    "lint": "Judge reports by their RFCs and write to their reporters.",
+    "backup": "Copy catalogue and objects into a folder, while the system runs.",
+    "restore": "Restore a backup into an empty data directory and rebuild the figures.",
+    "retention": "Configure retention periods and delete expired data.",
+    "verify": "Compare catalogue, archive and figures, and list every difference.",
+    "deliver": "Accept one mail on standard input, for a mail server's pipe.",
+    "parse": "Parse reports from files, mails, folders and mailboxes and print them.",
+    "import": "Import files, mails, folders and mailboxes into the running system.",
+    "lint": "Check reports against the RFCs and draft a message to their reporters.",
     "settings": "Print every setting with its value, source and meaning.",
 }
 
@@ -51,7 +51,7 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
         if cmd_name not in COMMANDS:
             return None
-        if cmd_name not in sys.argv[1:]:  # only its line in the help is asked for
+        if cmd_name not in sys.argv[1:]:  # only its line in the help is needed
             return TyperCommand(cmd_name, short_help=COMMANDS[cmd_name])
         # `import` is a word of Python's own: its module and function are `import_`.
         name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
@@ -86,18 +86,18 @@ def _version(wanted: bool) -> None:
 def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
-    """DMARC management that you run yourself: reports in over SMTP, exact figures out."""
+    """Self-hosted DMARC report management."""
 
 
 def main() -> None:
-    """Run the command line; our own errors become one clear line and an exit status."""
+    """Run the command line; errors of our own become one clear line and an exit status."""
     try:
         app()
     except DmarcworksError as error:
         print(f"dmarcworks: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UsageError | SettingsError) else 1)
     except SystemExit as end:
-        # A mail server takes 64 (sysexits.h) for what the command line's library ends with 2.
+        # A mail server expects 64 (sysexits.h) where the command-line library exits with 2.
         sys.exit(64 if end.code == 2 and sys.argv[1:2] == ["deliver"] else end.code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""`dmarcworks audit`: who changed what, when and from where."""
+"""`dmarcworks audit`: list changes: who changed what, when and from where."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def audit(
     limit: int = typer.Option(100, "--limit", min=1, max=1000, help="At most this many, newest first."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON for machines."),
 ) -> None:
-    """List what was changed, newest first."""
+    """List changes, newest first."""
 
     async def work(stores: Stores, settings: Settings) -> list[AuditRow]:
         owner = None if account is None else await stores.accounts.account_by_name(account)
@@ -27,4 +27,4 @@ def audit(
         print_json(found)
     else:
         rows = [(row.at, row.actor, row.name, row.action, row.target, row.peer) for row in found]
-        print_table(["when", "by", "name", "action", "target", "from"], rows, "Nothing was changed yet.")
+        print_table(["time", "by", "name", "action", "target", "from"], rows, "No changes yet.")

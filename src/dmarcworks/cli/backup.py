@@ -1,4 +1,4 @@
-"""`dmarcworks backup DIR`: a whole copy of the system, while it runs."""
+"""`dmarcworks backup DIR`: a complete copy of the system, while it runs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dmarcworks.cli.work import Event, run
 
 
 def backup(
-    folder: str = typer.Argument(metavar="DIR", help="A new folder, or one that holds an earlier backup."),
+    folder: str = typer.Argument(metavar="DIR", help="A new folder, or one with an earlier backup."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON for machines."),
 ) -> None:
-    """Copy the catalogue and every object into a folder. Again on the same folder, only what is new is copied.
+    """Copy the catalogue and every object into a folder. Repeated on the same folder, it copies only what is new.
 
-    A running server does it, and writes the folder as its own user. Exit status 1 when an object is damaged.
+    A running server does the work, and writes the folder as its own user. Exit status 1 when an object is damaged.
     """
     damaged: list[str] = []
 
@@ -29,7 +29,7 @@ def backup(
         print_json({**{name: value for name, value in result.items() if name != "event"}, "damaged_keys": damaged})
     else:
         for key in damaged:
-            print(f"damaged: {key} is not what its hash names; it is copied as it is")
+            print(f"damaged: {key} does not match its hash; it is copied unchanged")
         print(
             f"{folder}: {result['reports']} reports, {result['objects']} objects, {result['bytes']} bytes;"
             f" {result['copied']} copied now, {result['seconds']} s."

@@ -1,4 +1,4 @@
-"""What the commands share: open the stores and run a coroutine over them, print tables and JSON."""
+"""Shared by the commands: open the stores and run a coroutine over them, print tables and JSON."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def with_stores(work: Callable[[Stores, Settings], Awaitable[Result]]) -> Result
 
 
 def dashboard_address(settings: Settings) -> str:
-    """Where people find the dashboard, for a link: as it is set, else where the running server is."""
+    """The dashboard's address for a link: the setting, otherwise the running server's address."""
     if settings.public_url:
         return settings.public_url.rstrip("/")
     running = running_server(settings)

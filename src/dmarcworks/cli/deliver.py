@@ -1,8 +1,8 @@
 """`dmarcworks deliver`: a mail on standard input → the same accept as over SMTP; for a mail server's pipe.
 
-Exit status as sysexits has it: 0 kept durably, 64 used wrongly, 65 no mail or one too large, 67 no such recipient,
-75 try again later, 77 refused for another reason. What a mail server may not lose is 75 whenever in doubt. A running
-server reads the mail at once; without one the next that starts does.
+Exit status as in sysexits.h: 0 stored durably, 64 wrong usage, 65 no mail or too large, 67 no such recipient,
+75 try again later, 77 rejected for another reason. In doubt it is 75, so that the mail server keeps the mail. A running
+server processes the mail immediately, otherwise the next one that starts.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _PEER = Peer("", "", protocol="LOCAL")
 
 
 def deliver(
-    to: list[str] = typer.Option([], "--to", help="The recipient, a rua address; may be given several times."),
-    sender: str = typer.Option("", "--from", help="The envelope's sender; empty for the null sender."),
+    to: list[str] = typer.Option([], "--to", help="The recipient, a rua address; repeat for several."),
+    sender: str = typer.Option("", "--from", help="The envelope sender; empty for the null sender."),
     as_json: bool = typer.Option(False, "--json", help="Print each recipient's reply as JSON."),
 ) -> None:
-    """Take one mail from standard input, durably; the exit status is what a mail server's pipe expects."""
+    """Accept one mail on stdin and store it durably. The exit status suits a mail server's pipe."""
     if not to or not all(address.strip() for address in to):
-        _end(USAGE, "5.5.4 name a recipient with --to")
+        _end(USAGE, "5.5.4 give a recipient with --to")
     recipients = [(address, mail_address(address.strip())) for address in to]
     if wrong := [address for address, known in recipients if not known]:
         _end(NO_USER, f"5.1.3 {wrong[0]!r} is not a mail address")
@@ -56,14 +56,14 @@ def deliver(
         replies = asyncio.run(
             _deliver(settings, envelope_from, list(dict.fromkeys(known for _, known in recipients if known)), raw)
         )
-    except DmarcworksError as error:  # wrong settings too: the mail must wait until they are mended
+    except DmarcworksError as error:  # wrong settings too: the mail must wait until they are corrected
         _end(TRY_LATER, f"4.3.0 {error}")
     except OSError as error:
         _end(TRY_LATER, f"4.3.0 {error.strerror or error}")
     if as_json:
         print_json([{"to": address, "reply": reply} for address, reply in replies.items()])
     statuses = {address: status_of(reply) for address, reply in replies.items()}
-    # One status for all: if one may be tried again all are, and the others are found to be duplicates then.
+    # One status for all: if one recipient may be retried, all are, and the others are then recognised as duplicates.
     worst = TRY_LATER if TRY_LATER in statuses.values() else max(statuses.values())
     if worst:
         address = next(address for address, status in statuses.items() if status == worst)
@@ -106,7 +106,7 @@ def _envelope_from(sender: str) -> str | None:
 
 
 def _read(most: int) -> bytes:
-    """All of standard input, but hardly more than the bound; without the line that some pipes put before a mail."""
+    """Standard input up to slightly more than the bound, without the line that some pipes put before a mail."""
     data = bytearray()
     while len(data) <= most and (chunk := sys.stdin.buffer.read(_CHUNK)):
         data += chunk
@@ -116,6 +116,6 @@ def _read(most: int) -> bytes:
 
 
 def _end(status: int, text: str) -> NoReturn:
-    """The enhanced code first: Postfix's pipe takes it into its notice."""
+    """Exit with a text that starts with the enhanced code, which Postfix's pipe puts into its bounce."""
     print(text, file=sys.stderr)
     raise typer.Exit(status)

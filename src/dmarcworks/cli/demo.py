@@ -1,4 +1,4 @@
-"""`dmarcworks demo`: the real system on a throw-away home, filled over real SMTP with reports that are made up."""
+"""`dmarcworks demo`: the real system in a temporary directory, filled over real SMTP with sample reports."""
 
 from __future__ import annotations
 
@@ -33,9 +33,11 @@ Mail = tuple[str, bytes]
 
 def demo(
     days: int = typer.Option(90, "--days", min=1, max=730, help="Days of reports, up to yesterday."),
-    home: Path | None = typer.Option(None, "--home", help="An empty folder to use and keep, in place of a throw-away."),
+    home: Path | None = typer.Option(
+        None, "--home", help="An empty folder to use and keep, instead of a temporary one."
+    ),
 ) -> None:
-    """Run everything on a throw-away home with a sample domain and sample reports; Ctrl-C ends it and removes it."""
+    """Run the system in a temporary directory with sample reports; Ctrl-C stops it and removes the directory."""
     _end_on_sigterm()
     with _home(home) as folder:
         settings = demo_settings(folder)
@@ -45,7 +47,7 @@ def demo(
 
 
 def demo_settings(home: Path) -> Settings:
-    """The settings as they stand, but for the stores: those are always the home's own, never somebody's real ones."""
+    """The user's settings, except for the stores: those are always in the demo's folder, never the user's real ones."""
     settings, sources = load()
     changes: dict[str, object] = {"home": home, "database_url": "", "objects_url": "", "analytics_url": ""}
     quiet = {
@@ -66,12 +68,12 @@ def _home(wanted: Path | None) -> Iterator[Path]:
             yield Path(folder)
         return
     if wanted.exists() and (not wanted.is_dir() or any(wanted.iterdir())):
-        raise UsageError(f"--home {wanted} is not an empty folder; the demo never mixes with what is there")
+        raise UsageError(f"--home {wanted} is not an empty folder; the demo does not mix with existing data")
     yield wanted
 
 
 def _end_on_sigterm() -> None:
-    """Until the server listens for it (and after), SIGTERM leaves through the blocks that remove the home."""
+    """While the server does not handle SIGTERM, exit through the blocks that remove the folder."""
 
     def leave(number: int, frame: object) -> None:
         sys.exit(0)
@@ -95,7 +97,7 @@ async def _run(settings: Settings, days: int) -> None:
             stop.set()
             for task in filling:
                 task.cancel()
-            # Its own failure is told by the task itself; here it only has to be over before the home goes.
+            # The task reports its own failure; here it only has to end before the folder is removed.
             await asyncio.gather(*filling, return_exceptions=True)
 
 
@@ -123,7 +125,7 @@ async def _fill(running: Running, stores: Stores, rua: str, last: date, days: in
 def _mails(rua: str, last: date, days: int) -> list[Mail]:
     reports = list(demo_data.reports(DOMAIN, last, days))
     mails = [(report.reporter.email, demo_data.mail(report, rua)) for report in reports]
-    again = mails[-1:]  # the same report mailed twice is counted once
+    again = mails[-1:]  # the same report sent twice is counted once
     return [*mails, *again, *demo_data.broken(DOMAIN, last, rua)]
 
 
@@ -155,7 +157,7 @@ def send(
 
 
 async def _drained(queue: Queue) -> None:
-    """Wait until every mail is read and published."""
+    """Wait until every mail is processed and published."""
     while True:
         stats = (await queue.stats()).get(SYSTEM_QUEUE)
         if stats is None or not stats.ready + stats.delayed + stats.leased:
@@ -167,10 +169,10 @@ def _told(running: Running, rua: str, mails: int) -> list[str]:
     login = f"{running.public_url}{running.login}" if running.login else running.public_url
     return [
         "",
-        f"  The dashboard is open, with {mails} mails read: {running.public_url}",
-        f"  Log in once with this link: {login}",
+        f"  Dashboard, with {mails} mails processed: {running.public_url}",
+        f"  One-time login link: {login}",
         "",
-        f"  Mail more reports to {rua} by SMTP on {running.smtp}",
-        "  Ctrl-C ends the demo; a throw-away home is removed then.",
+        f"  Send more reports to {rua} over SMTP on {running.smtp}",
+        "  Ctrl-C stops the demo and removes its temporary directory.",
         "",
     ]

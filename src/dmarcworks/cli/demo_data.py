@@ -24,7 +24,7 @@ SEED = 7489
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A record: who sent how many, and what became of them; `dkim` and `spf` say whether it aligned."""
+    """A record: who sent how many, and with which disposition; `dkim` and `spf` are whether it aligned."""
 
     source_ip: str
     count: int
@@ -90,7 +90,7 @@ def _rows(reporter: Reporter, day: date, age: float, policy: str, chance: random
         for index, part in enumerate(_split(wanted, service.addresses, chance)):
             flawed = sum(chance.random() < service.flaw for _ in range(min(part, 400)))
             address = _address(place, index, service.v6 and index % 2 == 1)
-            # A team mended the CRM's signatures after the first third: what a dashboard is for.
+            # A team fixed the CRM's signatures after the first third.
             dkim = service.dkim or (service.name == "crm" and age > 0.35)
             if part > flawed:
                 yield _row(reporter, address, part - flawed, dkim, service.spf, policy, service)
@@ -191,7 +191,7 @@ def _policy(report: DemoReport) -> str:
 def _record(report: DemoReport, row: Row) -> str:
     own = f"{row.service}.example"
     words = ("fail", "pass")
-    # An unaligned service still authenticates, only in its own name: that is why it fails.
+    # An unaligned service authenticates with its own domain, which is why DMARC fails.
     known = row.service != "unknown"
     mail_from = f"bounce.{report.domain}" if row.spf else (own if known else report.domain)
     reason = f"<reason><type>{row.reason}</type><comment></comment></reason>" if row.reason else ""

@@ -1,4 +1,4 @@
-"""The cast of the demo: who reports and who sends. Pure tables, written by us.
+"""The demo's reporters and senders. Pure tables.
 
 Reporters carry the names and the habits of real ones (container, MIME type, place in the mail, fields); every sending
 service is invented, with addresses of the documentation ranges (RFC 5737, RFC 3849) and names under .example.

@@ -1,4 +1,4 @@
-"""`dmarcworks domain …`: the domains that reports are taken for."""
+"""`dmarcworks domain …`: manage the domains that receive reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dmarcworks.errors import NotFoundError
 from dmarcworks.ingest.retry import adoptable
 from dmarcworks.settings import Settings
 
-app = typer.Typer(help="The domains that reports are taken for.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(help="Manage the domains that receive reports.", no_args_is_help=True, add_completion=False)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 
 
@@ -42,19 +42,19 @@ def _show(told: dict[str, Any], heading: str) -> None:
     print("Publish these records:\n")
     for record in told["records"]:
         print(f"  {record['name']}  {record['type']}  {record['value']}")
-    print("\nIf the domain has a DMARC record already, keep its policy and add the address to its rua list.")
+    print("\nIf the domain already has a DMARC record, keep its policy and add the address to its rua list.")
 
 
 @app.command()
 def add(
     name: str = typer.Argument(help="The domain, like example.com."),
-    account: str = typer.Option("default", "--account", help="The account that it belongs to; made when absent."),
+    account: str = typer.Option("default", "--account", help="The account that owns it; created if missing."),
     public_suffix: bool = typer.Option(
-        False, "--public-suffix", help="Add it though the domains below it have owners of their own."
+        False, "--public-suffix", help="Add it even if it is a public suffix, whose subdomains have other owners."
     ),
     as_json: bool = _JSON,
 ) -> None:
-    """Take reports for a domain: prints its rua address and the records to publish."""
+    """Add a domain: prints its rua address and the records to publish."""
 
     async def work(stores: Stores, settings: Settings) -> tuple[dict[str, Any], int]:
         domain = await stores.accounts.add_domain(name, account, operator=True, public_suffix=public_suffix)
@@ -66,17 +66,18 @@ def add(
     if as_json:
         print_json(told)
         return
-    _show(told, f"{told['domain']} is added.")
+    _show(told, f"Added {told['domain']}.")
     if kept:
         reports = "1 report about it" if kept == 1 else f"{kept} reports about it"
         print(
-            f"\n{reports} came to other addresses of the account before; `dmarcworks problems adopt --all` counts them."
+            f"\n{reports} arrived earlier at other addresses of the account; `dmarcworks problems adopt --all` "
+            f"counts them."
         )
 
 
 @app.command()
 def show(name: str = typer.Argument(help="The domain or its id."), as_json: bool = _JSON) -> None:
-    """Print a domain's rua address and records again."""
+    """Print a domain's rua address and records."""
 
     async def work(stores: Stores, settings: Settings) -> dict[str, Any]:
         return await _told(await _find(name, stores), stores, settings)
@@ -99,22 +100,24 @@ def list_(
     if as_json:
         print_json(domains)
     else:
-        rows = [(d.name, d.rua, "taken" if d.enabled else "refused", d.created) for d in domains]
+        rows = [(d.name, d.rua, "yes" if d.enabled else "no", d.created) for d in domains]
         print_table(
-            ["domain", "reports to", "mail", "added"], rows, "No domain yet: `dmarcworks domain add example.com`."
+            ["domain", "reports to", "accepting mail", "added"],
+            rows,
+            "No domains yet. Add one: `dmarcworks domain add example.com`.",
         )
 
 
 @app.command()
 def disable(name: str = typer.Argument(help="The domain or its id.")) -> None:
-    """Refuse mail for a domain's rua address until it is enabled; address, reports and figures stay."""
-    print(f"Mail for {_switch(name, False).rua} is refused from now on.")
+    """Disable a domain: reject mail for its rua address until it is enabled. Reports and figures are kept."""
+    print(f"Mail for {_switch(name, False).rua} is now rejected.")
 
 
 @app.command()
 def enable(name: str = typer.Argument(help="The domain or its id.")) -> None:
-    """Take mail for a domain's rua address again."""
-    print(f"Mail for {_switch(name, True).rua} is taken from now on.")
+    """Enable a domain: accept mail for its rua address again."""
+    print(f"Mail for {_switch(name, True).rua} is now accepted.")
 
 
 def _switch(name: str, enabled: bool) -> Domain:
@@ -127,21 +130,21 @@ def _switch(name: str, enabled: bool) -> Domain:
 @app.command()
 def remove(
     name: str = typer.Argument(help="The domain or its id."),
-    yes: bool = typer.Option(False, "--yes", help="Do not ask."),
+    yes: bool = typer.Option(False, "--yes", help="Do not prompt."),
 ) -> None:
-    """Refuse reports for a domain from now on. Archived reports and figures stay."""
+    """Remove a domain: reject its reports. Archived reports and figures are kept."""
     if not yes:
-        typer.confirm(f"Mail for {name}'s rua address will be refused from now on. Remove it?", abort=True)
+        typer.confirm(f"Mail for {name}'s rua address will be rejected. Remove the domain?", abort=True)
 
     async def work(stores: Stores, settings: Settings) -> None:
         await stores.accounts.remove_domain(await _find(name, stores))
 
     with_stores(work)
-    print(f"{name} is removed; its archived reports and figures stay.")
+    print(f"Removed {name}; its archived reports and figures are kept.")
 
 
 async def _find(name: str, stores: Stores) -> Domain:
     domain = await stores.accounts.domain(None, name)
     if domain is None:
-        raise NotFoundError(f"there is no domain {name}; `dmarcworks domain list` names them")
+        raise NotFoundError(f"there is no domain {name}; `dmarcworks domain list` lists the domains")
     return domain

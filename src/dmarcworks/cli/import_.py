@@ -21,16 +21,19 @@ _SHOWN = 20
 def import_(
     paths: list[str] = typer.Argument(help="Files, mails, folders, mbox files or Maildirs.", show_default=False),
     domain: str = typer.Option(
-        "", "--domain", help="All of it is for this domain; else each report's own domain decides.", show_default=False
+        "",
+        "--domain",
+        help="Assign everything to this domain; default: each report's policy domain.",
+        show_default=False,
     ),
-    account: str = typer.Option("", "--account", help="Only for this account's domains.", show_default=False),
+    account: str = typer.Option("", "--account", help="Import only for this account's domains.", show_default=False),
     as_json: bool = typer.Option(False, "--json", help="Print JSON for machines."),
 ) -> None:
-    """Take reports into the system as if they had come by mail. May be repeated: nothing is counted twice.
+    """Import reports as if they had arrived by mail. May be repeated: nothing is counted twice.
 
-    Exit status 1 when something was left out or could not be read.
+    Exit status 1 when something was left out or could not be parsed.
     """
-    # It stands on the engine and the web's parts: seconds that --help need not wait for.
+    # It imports the engine and the web libraries, which take seconds that --help need not wait for.
     from dmarcworks.cli.import_run import run
 
     settings, _ = load()
@@ -40,7 +43,10 @@ def import_(
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=as_json or not console.is_terminal) as bar:
-        tasks = {step: bar.add_task(step, total=total if step == "taking" else None) for step in ("taking", "reading")}
+        tasks = {
+            "accepting": bar.add_task("accepting", total=total),
+            "processing": bar.add_task("processing", total=None),
+        }
 
         def progress(step: str, done: int, of: int | None) -> None:
             bar.update(tasks[step], completed=done, total=of or max(total, done))
@@ -62,19 +68,19 @@ def import_(
             }
         )
     else:
-        known = f", {counts.known} of them known from before" if counts.known else ""
+        known = f", {counts.known} of them already known" if counts.known else ""
         print(f"files     {counts.files}")
         print(f"mails     {counts.mails}{known}")
         print(f"reports   {counts.reports['new']} new, {counts.reports['duplicate']} duplicate")
-        print(f"problems  {len(counts.problems)}{'; `dmarcworks problems` names them' if counts.problems else ''}")
+        print(f"problems  {len(counts.problems)}{'; `dmarcworks problems` lists them' if counts.problems else ''}")
         if counts.left:
             print(f"left out  {len(counts.left)}")
             for left in counts.left[:_SHOWN]:
                 print("  " + _one_line(f"{left.path}: {left.detail}"))
             if len(counts.left) > _SHOWN:
-                print(f"  … and {len(counts.left) - _SHOWN} more; --json lists them all")
+                print(f"  … and {len(counts.left) - _SHOWN} more; --json lists all")
         for name, times in unknown.most_common(_SHOWN):
-            print("  " + _one_line(f"{times} of {name}: `dmarcworks domain add {name}`, then import again"))
+            print("  " + _one_line(f"{times} about {name}: `dmarcworks domain add {name}`, then import again"))
     if counts.left or counts.problems:
         raise typer.Exit(1)
 

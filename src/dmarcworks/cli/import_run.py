@@ -1,8 +1,8 @@
-"""The work of `dmarcworks import`: members → parcels → accepted mails → what became of them.
+"""The work of `dmarcworks import`: members → parcels → accepted mails → their outcome.
 
-Everything is accepted as over SMTP (raw bytes in Objects, an item in the Queue), straight into the stores, which a
-running server has open too. Then the server reads it; when none runs, this process does. A parcel that was read by an
-earlier import is known by its id and not taken again, so that an import that was stopped goes on where it was.
+Everything is accepted as over SMTP (raw bytes in Objects, an item in the Queue), directly into the stores, which a
+running server has open too. Then the server processes it; when none runs, this process does. A parcel that an earlier
+import processed is recognised by its id and skipped, so that an interrupted import can be resumed.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ __all__ = ["Counts", "Progress", "run"]
 BATCH = 50
 _BATCH_BYTES = 64 << 20
 _POLL_SECONDS = 0.2
-# Told as work goes on: the step ("taking" or "reading"), how much is done, and of how much (None: unknown).
+# Called during the work: the step ("accepting" or "processing"), how much is done, of how much (None: unknown).
 Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass(slots=True)
 class Counts:
-    """What an import did. `known` mails were read by an earlier one; a problem is about a part of a taken mail."""
+    """What an import did. `known` mails were processed by an earlier one; problems are of accepted mails."""
 
     files: int = 0
     mails: int = 0
@@ -50,7 +50,7 @@ class Counts:
 
 
 async def run(settings: Settings, paths: Sequence[str], name: str, account: str, progress: Progress) -> Counts:
-    """Import the paths for the domain `name`, or "" for whichever their reports are about (of `account`, or of all)."""
+    """Import the paths for the domain `name`, or "" for each report's own policy domain (of `account`, or of all)."""
     counts = Counts()
     async with opened(settings) as stores, _reader(settings, stores) as read:
         domains, only = await _domains(stores, name, account)
@@ -66,7 +66,7 @@ async def run(settings: Settings, paths: Sequence[str], name: str, account: str,
                 parcels.extend(sorted_.parcels)
             counts.files += len(batch)
             await _take(parcels, intake, listing, counts, taken)
-            progress("taking", counts.files, None)
+            progress("accepting", counts.files, None)
         await _settle(listing, taken, read, progress)
         await _outcome(listing, taken, counts)
         for account_id in sorted({domain.account_id for domain in domains.values()} if counts.mails else ()):
@@ -84,12 +84,12 @@ async def _domains(stores: Stores, name: str, account: str) -> tuple[dict[str, D
         return domains, None
     only = await stores.accounts.domain(account_id, name)
     if only is None:
-        raise NotFoundError(f"there is no domain {name}; `dmarcworks domain list` names them")
+        raise NotFoundError(f"there is no domain {name}; `dmarcworks domain list` lists the domains")
     return domains, only
 
 
 def _batches(found: Iterable[SourceFile]) -> Iterator[list[SourceFile]]:
-    """Some members at a time, few enough that they fit into memory."""
+    """Batches of members, small enough to fit into memory."""
     batch: list[SourceFile] = []
     size = 0
     for member in found:
@@ -105,7 +105,7 @@ def _batches(found: Iterable[SourceFile]) -> Iterator[list[SourceFile]]:
 async def _take(
     parcels: Sequence[Parcel], intake: Intake, listing: Listing, counts: Counts, taken: dict[str, str]
 ) -> None:
-    """Accept what is new; what an earlier import has read already is only counted."""
+    """Accept new parcels; those that an earlier import has processed are only counted."""
     fresh = {parcel.id: parcel for parcel in parcels if parcel.id not in taken}
     noted = await listing.noted(list(fresh)) if fresh else set()
     counts.mails += len(fresh)
@@ -114,7 +114,7 @@ async def _take(
         counts.reports["duplicate"] += len(found)
         counts.known += 1
         del fresh[mail_id]
-    # An import that was killed while it read may have published some: those are looked for before they go in again.
+    # An import that was killed may have published some: those are looked up before they are queued again.
     begun = await listing.begun(list(fresh)) if fresh else set()
 
     async def one(mail_id: str, parcel: Parcel) -> None:
@@ -132,7 +132,7 @@ async def _take(
 
 @contextlib.asynccontextmanager
 async def _reader(settings: Settings, stores: Stores) -> AsyncIterator[Callable[[], Any]]:
-    """What to do while waiting: nothing but wait when a server reads, else read a batch."""
+    """What to do while waiting: sleep when a server processes the mail, otherwise process a batch."""
 
     async def wait() -> None:
         await asyncio.sleep(_POLL_SECONDS)
@@ -151,7 +151,7 @@ async def _reader(settings: Settings, stores: Stores) -> AsyncIterator[Callable[
 
 
 async def _settle(listing: Listing, taken: dict[str, str], read: Callable[[], Any], progress: Progress) -> None:
-    """Until every mail that was taken is read or given up."""
+    """Wait until every accepted mail is processed or has failed permanently."""
     waiting = list(taken)
     while waiting:
         await read()
@@ -159,7 +159,7 @@ async def _settle(listing: Listing, taken: dict[str, str], read: Callable[[], An
         for some in _chunks(waiting):
             done |= await listing.noted(some)
         waiting = [mail_id for mail_id in waiting if mail_id not in done]
-        progress("reading", len(taken) - len(waiting), len(taken))
+        progress("processing", len(taken) - len(waiting), len(taken))
 
 
 async def _outcome(listing: Listing, taken: dict[str, str], counts: Counts) -> None:

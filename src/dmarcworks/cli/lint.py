@@ -1,6 +1,6 @@
-"""`dmarcworks lint`: each way in which a report departs from its standard, and a text to send to its reporter.
+"""`dmarcworks lint`: each deviation of a report from its RFC, and a text to send to its reporter.
 
-Exit status 0 when nothing departs, 1 when something does, 2 for wrong usage or a file that holds no report.
+Exit status 0 when there are no deviations, 1 when there are, 2 for wrong usage or a file without a report.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def lint(
     paths: list[str] = typer.Argument(help="Files, mails, folders, mbox files or Maildirs.", show_default=False),
     as_json: bool = typer.Option(False, "--json", help="Print JSON for machines."),
 ) -> None:
-    """Judge reports by RFC 7489, RFC 9990 and RFC 8460; print each departure and a text for the reporter."""
+    """Check reports against RFC 7489, RFC 9990 and RFC 8460; print each deviation and a text for the reporter."""
     documents: list[dict[str, Any]] = []
     departed = without = False
     for member in members(paths):
@@ -30,7 +30,7 @@ def lint(
         if not judged:
             without = True
             print(
-                f"{_one_line(member.path)}: {member.error or 'there is no aggregate or TLS report in it'}",
+                f"{_one_line(member.path)}: {member.error or 'it contains no aggregate or TLS report'}",
                 file=sys.stderr,
             )
         for linted in judged:
@@ -65,9 +65,9 @@ def _document(linted: judgement.Linted) -> dict[str, Any]:
 def _text(path: str, linted: judgement.Linted) -> str:
     head = f"{_one_line(path)}: {linted.kind} report {_one_line(linted.outline.report_id)}".rstrip()
     if not linted.findings:
-        return f"{head}: nothing departs from {linted.outline.standard}"
+        return f"{head}: no deviations from {linted.outline.standard}"
     number = len(linted.findings)
-    lines = [f"{head}: {number} departure{'s' if number > 1 else ''} from {linted.outline.standard}"]
+    lines = [f"{head}: {number} deviation{'s' if number > 1 else ''} from {linted.outline.standard}"]
     for finding in linted.findings:
         at = f":{finding.line}" if finding.line and not finding.where.startswith("line ") else ""
         often = f" ({finding.times} times)" if finding.times > 1 else ""

@@ -1,4 +1,4 @@
-"""`dmarcworks parse`: read reports from files, mails, folders, mbox and Maildir; no server, no store."""
+"""`dmarcworks parse`: parse reports from files, mails, folders, mbox and Maildir; needs no server and no store."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dmarcworks.reports.model import AggregateReport, FailureReport, Reading, Tl
 from dmarcworks.reports.plain import plain
 from dmarcworks.sources.files import SourceFile, count, members, read
 
-# Starting a process costs more than reading a few files.
+# Starting a process costs more than parsing a few files.
 _ALONE = 8
 _CSV = (
     *("path", "org_name", "org_email", "report_id", "begin", "end", "domain", "p", "sp", "adkim", "aspf", "pct"),
@@ -34,7 +34,7 @@ _CSV = (
 
 
 class Format(StrEnum):
-    """What `parse` prints."""
+    """The output format of `parse`."""
 
     json = "json"
     jsonl = "jsonl"
@@ -52,10 +52,10 @@ class Parsed:
 
 def parse(
     paths: list[str] = typer.Argument(help="Files, mails, folders, mbox files or Maildirs.", show_default=False),
-    format: Format = typer.Option(Format.json, "--format", "-f", help="What to print."),
-    jobs: int = typer.Option(0, "--jobs", "-j", min=0, max=256, help="Processes; 0 takes one per core."),
+    format: Format = typer.Option(Format.json, "--format", "-f", help="The output format."),
+    jobs: int = typer.Option(0, "--jobs", "-j", min=0, max=256, help="Processes; 0: one per core."),
 ) -> None:
-    """Read reports and print what they say. Exit status 1 when a problem was found."""
+    """Parse reports and print them. Exit status 1 when a problem was found."""
     found = 0
     first = True
     output = sys.stdout
@@ -84,7 +84,7 @@ def parse(
 
 
 def _all(paths: list[str], format: Format, jobs: int, total: int) -> Iterator[Parsed]:
-    """Every member in order; over several processes a bounded number is in flight."""
+    """Every member in order; with several processes a bounded number is in progress."""
     garbage.rarely()
     if jobs < 2 or total < _ALONE:
         yield from (render(member, format) for member in members(paths))
@@ -117,7 +117,7 @@ def render(member: SourceFile, format: Format) -> Parsed:
 
 
 def totals(reading: Reading) -> tuple[str, int, int, int, int]:
-    """Kind, reports, records, messages and problems, as the summary counts them (DESIGN §5)."""
+    """Kind, reports, records, messages and problems, as the summary counts them (docs/reading.md)."""
     kinds = {item.report.kind for item in reading.items}
     kind = "none" if not kinds else kinds.pop() if len(kinds) == 1 else "mixed"
     records = messages = 0

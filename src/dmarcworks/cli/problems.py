@@ -1,4 +1,4 @@
-"""`dmarcworks problems …`: what could not be read or counted, why, and what a person does about it."""
+"""`dmarcworks problems …`: list and resolve problems: mail that could not be parsed or counted."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from dmarcworks.errors import NotFoundError, UsageError
 from dmarcworks.ingest.retry import adopt, adopt_all, discard, retry, retry_all
 from dmarcworks.settings import Settings
 
-app = typer.Typer(help="What could not be read or counted, and why.", add_completion=False)
+app = typer.Typer(help="List and resolve problems: mail that could not be parsed or counted.", add_completion=False)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 _NUMBER = typer.Argument(help="The problem's number.")
 _NUMBER_OR_ALL = typer.Argument(0, help="The problem's number.", show_default=False)
-_REASON = typer.Option("", "--reason", help="Only of this reason, like no_report.")
+_REASON = typer.Option("", "--reason", help="Only problems with this reason, such as no_report.")
 STATES = ("open", "retrying", "closed", "discarded")
 
 
@@ -32,13 +32,13 @@ def _default(context: typer.Context) -> None:
 def list_(
     limit: int = typer.Option(100, "--limit", min=1, max=1000, help="At most this many, newest first."),
     reason: str = _REASON,
-    state: str = typer.Option("open", "--state", help=f"Only in this state: {', '.join(STATES)}."),
-    every: bool = typer.Option(False, "--all", help="In every state."),
+    state: str = typer.Option("open", "--state", help=f"Only problems in this state: {', '.join(STATES)}."),
+    every: bool = typer.Option(False, "--all", help="Problems in every state."),
     as_json: bool = _JSON,
 ) -> None:
     """List the open problems, newest first."""
     if state not in STATES:
-        raise UsageError(f"there is no state {state!r}; there are {', '.join(STATES)}")
+        raise UsageError(f"there is no state {state!r}; use one of {', '.join(STATES)}")
 
     async def work(stores: Stores, settings: Settings) -> list[ProblemRow]:
         return await stores.problems.list(limit=limit, state="" if every else state, reason=reason)
@@ -50,20 +50,20 @@ def list_(
     columns = ["id", "when", *(["state"] if every else []), "reason", "where", "detail"]
     rows = [(p.id, p.created, *([p.state] if every else []), p.reason, p.where, p.detail) for p in problems]
     narrowed = reason or every or state != "open"
-    print_table(columns, rows, "There is no such problem." if narrowed else "No open problem: everything was read.")
+    print_table(columns, rows, "No such problems." if narrowed else "No open problems.")
 
 
 @app.command("retry")
 def retry_(
     problem_id: int = _NUMBER_OR_ALL,
-    every: bool = typer.Option(False, "--all", help="Every open problem, after an upgrade."),
+    every: bool = typer.Option(False, "--all", help="All open problems, after an upgrade."),
     reason: str = _REASON,
     as_json: bool = _JSON,
 ) -> None:
-    """Read the mail of a problem again. The running server does it at once; else the next one that starts."""
+    """Reprocess the mail of a problem. A running server does it immediately, otherwise the next one that starts."""
     _one_or_all(problem_id, every)
     if reason and not every:
-        raise UsageError("--reason goes with --all")
+        raise UsageError("--reason requires --all")
 
     async def work(stores: Stores, settings: Settings) -> Retried:
         if every:
@@ -72,17 +72,17 @@ def retry_(
         return Retried(1)
 
     done = with_stores(work)
-    text = f"{_count(done.mails, 'mail')} queued to be read again; what is still wrong will be listed anew."
+    text = f"{_count(done.mails, 'mail')} queued for reprocessing; unsolved problems will be listed again."
     _tell(done, text, as_json)
 
 
 @app.command("adopt")
 def adopt_(
     problem_id: int = _NUMBER_OR_ALL,
-    every: bool = typer.Option(False, "--all", help="Every such report whose domain has been added."),
+    every: bool = typer.Option(False, "--all", help="All such reports whose domain has been added."),
     as_json: bool = _JSON,
 ) -> None:
-    """Count a report that came to another domain's address, once the domain that it is about has been added."""
+    """Count a report that was sent to another domain's address, once the domain that it is about has been added."""
     _one_or_all(problem_id, every)
 
     async def work(stores: Stores, settings: Settings) -> Retried:
@@ -92,16 +92,16 @@ def adopt_(
         return Retried(1)
 
     done = with_stores(work)
-    _tell(done, f"{_count(done.mails, 'report')} adopted; counted for the right domain as soon as read again.", as_json)
+    _tell(done, f"{_count(done.mails, 'report')} adopted; counted for the right domain once reprocessed.", as_json)
 
 
 @app.command("discard")
 def discard_(
     problem_id: int = _NUMBER,
-    yes: bool = typer.Option(False, "--yes", help="Do not ask."),
+    yes: bool = typer.Option(False, "--yes", help="Do not prompt."),
     as_json: bool = _JSON,
 ) -> None:
-    """Let a problem go. Its row and its raw mail stay; it is not read again."""
+    """Discard a problem. Its entry and raw mail are kept; it is not reprocessed."""
 
     async def find(stores: Stores, settings: Settings) -> ProblemRow:
         return await _problem(stores, problem_id)
@@ -113,12 +113,12 @@ def discard_(
     if not yes:
         problem = with_stores(find)
         print(f"Problem {problem.id}, {problem.reason}: {_plain(problem.detail)}", file=sys.stderr)
-        typer.confirm("Let it go?", abort=True, err=True)
+        typer.confirm("Discard it?", abort=True, err=True)
     done = with_stores(work)
     if as_json:
         print_json(done)
     else:
-        print(f"Problem {problem_id} is discarded; its raw mail is kept: dmarcworks problems show {problem_id} --raw")
+        print(f"Discarded problem {problem_id}; its raw mail is kept: dmarcworks problems show {problem_id} --raw")
 
 
 @app.command()
@@ -127,7 +127,7 @@ def show(
     raw: bool = typer.Option(False, "--raw", help="Write the raw mail to standard output instead."),
     as_json: bool = _JSON,
 ) -> None:
-    """Show one problem, or the raw mail that it is about."""
+    """Show one problem, or its raw mail."""
 
     async def work(stores: Stores, settings: Settings) -> tuple[ProblemRow, bytes | None]:
         problem = await _problem(stores, problem_id)
@@ -136,7 +136,7 @@ def show(
     problem, content = with_stores(work)
     if raw:
         if content is None:
-            raise NotFoundError(f"the raw mail {problem.object_key} is gone from the object store")
+            raise NotFoundError(f"the raw mail {problem.object_key} is no longer in the object store")
         sys.stdout.buffer.write(content)
     elif as_json:
         print_json(problem)
@@ -148,17 +148,17 @@ def show(
 async def _problem(stores: Stores, problem_id: int) -> ProblemRow:
     problem = await stores.problems.get(None, problem_id)
     if problem is None:
-        raise NotFoundError(f"there is no problem {problem_id}; `dmarcworks problems list` names them")
+        raise NotFoundError(f"there is no problem {problem_id}; `dmarcworks problems list` lists the problems")
     return problem
 
 
 def _one_or_all(problem_id: int, every: bool) -> None:
     if bool(problem_id) == every:
-        raise UsageError("name one problem by its number, or all with --all")
+        raise UsageError("give the number of one problem, or --all")
 
 
 def _tell(done: Retried, text: str, as_json: bool) -> None:
-    """What was done; what could not be goes to standard error, exit status 1."""
+    """Print what was done; what was skipped goes to standard error, with exit status 1."""
     if as_json:
         print_json(done)
     else:

@@ -1,4 +1,4 @@
-"""`dmarcworks queue …`: what waits in the queues of users' workers, and what a person does about what was given up."""
+"""`dmarcworks queue …`: inspect the queues of users' workers, requeue or discard dead-lettered messages."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from dmarcworks.errors import UsageError
 from dmarcworks.settings import Settings
 from dmarcworks.workers.batch import decode
 
-app = typer.Typer(help="What waits in the queues of workers, and what was given up.", add_completion=False)
+app = typer.Typer(help="Inspect worker queues and requeue failed messages.", add_completion=False)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
-_ID = typer.Argument(help="The message's number, as `dmarcworks queue dead` tells it.")
+_ID = typer.Argument(help="The message's number, as listed by `dmarcworks queue dead`.")
 _ID_OR_ALL = typer.Argument(0, help="The message's number.", show_default=False)
-_QUEUE = typer.Option("", "--queue", help="With --all: only of this queue.")
+_QUEUE = typer.Option("", "--queue", help="With --all: only messages of this queue.")
 _SHOWN = 80
 
 
@@ -34,7 +34,7 @@ def _default(context: typer.Context) -> None:
 
 @app.command("list")
 def list_(as_json: bool = _JSON) -> None:
-    """List the queues that hold something."""
+    """List the queues that contain messages."""
 
     async def work(stores: Stores, _: Settings) -> Mapping[str, QueueStats]:
         return await _letters(stores).stats()
@@ -47,17 +47,17 @@ def list_(as_json: bool = _JSON) -> None:
         (name, found.ready, found.delayed, found.leased, found.dead, f"{found.oldest_age:.0f} s")
         for name, found in queues.items()
     ]
-    columns = ["queue", "ready", "delayed", "in hand", "dead", "oldest"]
-    print_table(columns, rows, "Nothing waits in a worker's queue, and nothing was given up.")
+    columns = ["queue", "ready", "delayed", "in progress", "dead", "oldest"]
+    print_table(columns, rows, "The queues are empty.")
 
 
 @app.command()
 def dead(
-    queue: str = typer.Argument("", help="Only of this queue.", show_default=False),
+    queue: str = typer.Argument("", help="Only messages of this queue.", show_default=False),
     limit: int = typer.Option(100, "--limit", min=1, max=1000, help="At most this many, newest first."),
     as_json: bool = _JSON,
 ) -> None:
-    """List what was given up, newest first."""
+    """List dead-lettered messages, newest first."""
 
     async def work(stores: Stores, _: Settings) -> list[DeadLetter]:
         return list(await _letters(stores).dead(queue, limit=limit))
@@ -67,7 +67,7 @@ def dead(
         print_json([_document(letter) for letter in letters])
         return
     rows = [(one.id, one.queue, one.died, one.failures, one.error, _excerpt(one)) for one in letters]
-    print_table(["id", "queue", "given up", "tries", "error", "body"], rows, "Nothing was given up.")
+    print_table(["id", "queue", "failed", "attempts", "error", "body"], rows, "No dead-lettered messages.")
 
 
 @app.command()
@@ -76,7 +76,7 @@ def show(
     raw: bool = typer.Option(False, "--raw", help="Write the body's bytes to standard output instead."),
     as_json: bool = _JSON,
 ) -> None:
-    """Show one message that was given up, with its whole body."""
+    """Show one dead-lettered message with its whole body."""
 
     async def work(stores: Stores, _: Settings) -> DeadLetter:
         return await _letters(stores).one(message_id)
@@ -93,11 +93,11 @@ def show(
 @app.command()
 def retry(
     message_id: int = _ID_OR_ALL,
-    every: bool = typer.Option(False, "--all", help="Every one that was given up."),
+    every: bool = typer.Option(False, "--all", help="All dead-lettered messages."),
     queue: str = _QUEUE,
     as_json: bool = _JSON,
 ) -> None:
-    """Deliver again what was given up, with all its tries. The running server does it within a second."""
+    """Requeue failed messages with a fresh retry count. A running server delivers them within a second."""
     _one_or_all(message_id, every, queue)
 
     async def work(stores: Stores, _: Settings) -> int:
@@ -107,18 +107,18 @@ def retry(
         return 1
 
     done = with_stores(work)
-    print_json({"messages": done}) if as_json else print(f"{_count(done)} will be delivered again")
+    print_json({"messages": done}) if as_json else print(f"{_count(done)} requeued")
 
 
 @app.command()
 def discard(
     message_id: int = _ID_OR_ALL,
-    every: bool = typer.Option(False, "--all", help="Every one that was given up."),
+    every: bool = typer.Option(False, "--all", help="All dead-lettered messages."),
     queue: str = _QUEUE,
-    yes: bool = typer.Option(False, "--yes", help="Do not ask."),
+    yes: bool = typer.Option(False, "--yes", help="Do not prompt."),
     as_json: bool = _JSON,
 ) -> None:
-    """Remove for good what was given up."""
+    """Discard failed messages. They are deleted permanently."""
     _one_or_all(message_id, every, queue)
 
     async def find(stores: Stores, _: Settings) -> str:
@@ -136,9 +136,9 @@ def discard(
 
     if not yes:
         print(with_stores(find), file=sys.stderr)
-        typer.confirm("Remove for good?", abort=True, err=True)
+        typer.confirm("Delete permanently?", abort=True, err=True)
     done = with_stores(work)
-    print_json({"messages": done}) if as_json else print(f"{_count(done)} removed")
+    print_json({"messages": done}) if as_json else print(f"{_count(done)} deleted")
 
 
 def _letters(stores: Stores) -> Letters:
@@ -147,20 +147,20 @@ def _letters(stores: Stores) -> Letters:
 
 def _one_or_all(message_id: int, every: bool, queue: str) -> None:
     if bool(message_id) == every:
-        raise UsageError("name one message by its number, or all with --all")
+        raise UsageError("give the number of one message, or --all")
     if queue and not every:
-        raise UsageError("--queue goes with --all")
+        raise UsageError("--queue requires --all")
 
 
 def _document(letter: DeadLetter) -> dict[str, Any]:
-    """A letter for machines: the body as it was sent, bytes in base64."""
+    """A dead-lettered message as JSON: the body as sent, bytes in base64."""
     body = decode(letter.type, letter.body)
     shown = base64.b64encode(body).decode() if isinstance(body, bytes) else body
     return {**asdict(letter), "body": shown}
 
 
 def _excerpt(letter: DeadLetter) -> str:
-    """The beginning of a body in one line."""
+    """The beginning of a body on one line."""
     text, more = excerpt(letter, _SHOWN)
     return f"{text}…" if more else text
 

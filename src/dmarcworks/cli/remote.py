@@ -1,7 +1,7 @@
-"""A command's way to the running server of its home: requests under /internal/ with the operator's secret.
+"""A command's connection to the running server of its data directory, under /internal/ with the operator's secret.
 
-The embedded analytics store belongs to one process; while a server runs, a command asks it instead of the store.
-Refused with the server's own words: `QueryError` for what it did not like, `StoreError` when it does not answer.
+The embedded analytics store belongs to one process; while a server runs, a command sends requests to it.
+Errors have the server's text: `QueryError` for a refused request, `StoreError` when the server does not answer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Server:
     secret: str
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Ask and wait as long as it takes; an answer of 400 and more is raised in the server's words."""
+        """Send a request without a time limit; a status of 400 and more is raised with the server's text."""
         try:
             with self._client() as client:
                 answer = client.request(method, path, **options)
@@ -38,7 +38,7 @@ class Server:
 
     @contextmanager
     def lines(self, method: str, path: str, **options: Any) -> Iterator[Iterator[dict[str, Any]]]:
-        """Ask and read the answer's JSON lines as they come (progress of long work)."""
+        """Send a request and read the response's JSON lines as they arrive (progress of long work)."""
         try:
             with self._client() as client, client.stream(method, path, **options) as answer:
                 if answer.status_code >= 400:
@@ -50,14 +50,14 @@ class Server:
 
     def _client(self) -> httpx.Client:
         timeout = httpx.Timeout(None, connect=5.0)
-        # A proxy of the environment has no business between two processes of one machine.
+        # Ignore the environment's proxy between two processes of one machine.
         return httpx.Client(
             base_url=self.url, headers={"Authorization": f"Bearer {self.secret}"}, timeout=timeout, trust_env=False
         )
 
 
 def server(settings: Settings) -> Server | None:
-    """The running server of this home, or None when none runs."""
+    """The running server of this data directory, or None."""
     found = running_server(settings)
     if found is None or not found.get("secret"):
         return None

@@ -12,23 +12,23 @@ _SHOWN = 20
 
 
 def replay(
-    domain: str = typer.Option("", "--domain", help="Only this domain's reports; the others' rows are kept."),
+    domain: str = typer.Option("", "--domain", help="Only this domain's reports; other rows are copied."),
     since: str = typer.Option("", "--since", help="Only reports about this UTC day (2026-01-31) and later ones."),
-    keep_old: bool = typer.Option(False, "--keep-old", help="Begin although an older version is still kept."),
-    only_build: bool = typer.Option(False, "--no-swap", help="Show what would change; the next replay swaps."),
-    back: bool = typer.Option(False, "--back", help="Go back to the version before the last replay."),
-    drop_old: bool = typer.Option(False, "--drop-old", help="Drop the versions that are not asked."),
+    keep_old: bool = typer.Option(False, "--keep-old", help="Start although an older version is still kept."),
+    only_build: bool = typer.Option(False, "--no-swap", help="Only show what would change; the next replay swaps."),
+    back: bool = typer.Option(False, "--back", help="Switch back to the previous version."),
+    drop_old: bool = typer.Option(False, "--drop-old", help="Free the space of inactive versions."),
     catalogue: bool = typer.Option(
-        False, "--catalogue", help="Bring back what the catalogue lost, from the raw mails and the archive."
+        False, "--catalogue", help="Rebuild a lost catalogue from the raw mails and the archive."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON for machines."),
 ) -> None:
-    """Read the archived reports again into a new version of the tables, show what changes, and swap in one step.
+    """Reprocess the archived reports into a new version of the tables, show what changes, and swap in one step.
 
-    Interrupted, it goes on where it was when called again. The old version is kept until --drop-old.
+    If interrupted, run it again to resume. The previous version is kept until --drop-old.
     """
     if back + drop_old + catalogue + bool(domain or since or only_build or keep_old) > 1:
-        raise UsageError("--back, --drop-old and --catalogue stand alone")
+        raise UsageError("--back, --drop-old and --catalogue exclude other options")
     job, parameters = "replay", {"domain": domain, "since": since, "keep_old": keep_old, "only_build": only_build}
     for wanted, name in ((back, "replay-back"), (drop_old, "replay-drop"), (catalogue, "catalogue")):
         if wanted:
@@ -42,7 +42,7 @@ def replay(
     elif catalogue:
         _tell_catalogue(events, result)
     elif back:
-        print("The rows from before are asked again; the version now holds the newer ones.")
+        print("The previous version is active again; the newer one is kept.")
     else:
         print(f"Dropped {len(result['versions'])} version{'' if len(result['versions']) == 1 else 's'}.")
     if result.get("kept") or result.get("unplaced"):
@@ -72,29 +72,34 @@ def _tell(events: list[Event], result: Event) -> None:
     print_table(["domain", "kind", *names], rows, "There are no figures.")
     changed = [event for event in events if event["event"] == "report"]
     for event in changed[:_SHOWN]:
-        print(f"changed: report {event['report'][:16]}, {event['rows_gone']} rows gone, {event['rows_new']} rows new")
+        print(
+            f"changed: report {event['report'][:16]}, {event['rows_gone']} rows removed, {event['rows_new']} rows added"
+        )
     if result["changed"] > min(len(changed), _SHOWN):
-        print(f"… and {result['changed'] - min(len(changed), _SHOWN)} more; --json names up to 1,000")
+        print(f"… and {result['changed'] - min(len(changed), _SHOWN)} more; --json lists up to 1,000")
     for event in events:
         if event["event"] == "kept":
-            print(f"kept as it was: report {event['report'][:16]} {event['key']}: {event['reason']}")
+            print(f"unchanged: report {event['report'][:16]} {event['key']}: {event['reason']}")
     print(
-        f"Read {result['reports']} reports again in {result['seconds']} s; {result['changed']} changed,"
-        f" {result['kept']} kept as they were."
+        f"Reprocessed {result['reports']} reports in {result['seconds']} s; {result['changed']} changed,"
+        f" {result['kept']} could not be reprocessed and are unchanged."
     )
     if result["state"] == "swapped":
-        print("The new version is asked now. `dmarcworks replay --back` undoes it, `--drop-old` frees the space.")
+        print(
+            "The new version is active. `dmarcworks replay --back` switches back, `--drop-old` frees the "
+            "space of the old one."
+        )
     else:
-        print("Nothing is swapped yet: `dmarcworks replay` with the same options does it.")
+        print("Nothing is swapped yet: run `dmarcworks replay` with the same options to swap.")
 
 
 def _tell_catalogue(events: list[Event], result: Event) -> None:
     for event in events:
         if event["event"] == "unplaced":
-            print(f"nobody's: {event['key']}")
+            print(f"no owner: {event['key']}")
     print(
-        f"Brought back {result['domains']} domains, {result['mails']} mails and {result['reports']} reports without a"
-        f" raw mail; {result['unplaced']} objects are nobody's."
+        f"Restored {result['domains']} domains, {result['mails']} mails and {result['reports']} reports without a"
+        f" raw mail; {result['unplaced']} objects have no owner."
     )
 
 

@@ -1,4 +1,4 @@
-"""`dmarcworks restore DIR`: a backup into this home."""
+"""`dmarcworks restore DIR`: restore a backup into the data directory."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from dmarcworks.settings import load
 
 def restore(
     folder: str = typer.Argument(metavar="DIR", help="The backup's folder."),
-    force: bool = typer.Option(False, "--force", help="Replace what the home holds."),
+    force: bool = typer.Option(False, "--force", help="Replace existing data."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON for machines."),
 ) -> None:
-    """Bring a backup into this home and make the figures anew. Interrupted, it goes on when called again.
+    """Restore a backup into an empty data directory and rebuild the figures. If interrupted, run it again to resume.
 
-    No server may run on the home. Exit status 1 when something differs in the end.
+    No server may use the data directory. Exit status 1 when differences remain.
     """
     settings, _ = load()
     if running_server(settings) is not None:
-        raise ConflictError("a server runs on this home; stop it first")
+        raise ConflictError("a server is using this data directory; stop it first")
     differences: list[Event] = []
 
     def seen(event: Event) -> None:

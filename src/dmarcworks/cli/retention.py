@@ -1,4 +1,4 @@
-"""`dmarcworks retention …`: how long things are kept, and taking what is older."""
+"""`dmarcworks retention …`: configure retention periods and delete expired data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dmarcworks.upkeep.retention.periods import KINDS, RetentionPeriod, Retentio
 from dmarcworks.upkeep.retention.runs import Run, Runs
 
 app = typer.Typer(
-    help="How long things are kept, and taking what is older.", add_completion=False, no_args_is_help=True
+    help="Configure retention periods and delete expired data.", add_completion=False, no_args_is_help=True
 )
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 _ACCOUNT = typer.Option("default", "--account", help="The account's name.")
@@ -24,7 +24,7 @@ _ACCOUNT = typer.Option("default", "--account", help="The account's name.")
 
 @app.command()
 def show(account: str = _ACCOUNT, as_json: bool = _JSON) -> None:
-    """Show how many days the account keeps each kind of thing; 0 is for ever."""
+    """Show how many days the account keeps each kind of data."""
 
     async def ask(stores: Stores, settings: Settings) -> list[RetentionPeriod]:
         owner = await stores.accounts.account_by_name(account)
@@ -36,13 +36,13 @@ def show(account: str = _ACCOUNT, as_json: bool = _JSON) -> None:
 @app.command("set")
 def set_(
     kind: str = typer.Argument(help=f"One of {', '.join(KINDS)}."),
-    days: str = typer.Argument(help="Days, 0 for ever, or `default` for the setting's."),
+    days: str = typer.Argument(help="Days, 0 for ever, or `default` to use the setting."),
     account: str = _ACCOUNT,
     as_json: bool = _JSON,
 ) -> None:
-    """Give an account its own number of days for a kind of thing."""
+    """Set an account's retention period for one kind of data."""
     if days != "default" and not (days.isascii() and days.isdecimal()):
-        raise typer.BadParameter("days are a number, or `default`")
+        raise typer.BadParameter("days must be a number or `default`")
 
     async def change(stores: Stores, settings: Settings) -> list[RetentionPeriod]:
         owner: Account = await stores.accounts.account_by_name(account)
@@ -56,10 +56,10 @@ def set_(
 @app.command()
 def runs(
     account: str = _ACCOUNT,
-    limit: int = typer.Option(50, "--limit", min=1, max=1000, help="How many lines at most."),
+    limit: int = typer.Option(50, "--limit", min=1, max=1000, help="At most this many, newest first."),
     as_json: bool = _JSON,
 ) -> None:
-    """Show what went: when, of which kind, how many things and bytes; newest first, of the last 400 days."""
+    """Show what was deleted in the last 400 days: when, kind, items and bytes; newest first."""
 
     async def ask(stores: Stores, _: Settings) -> list[Run]:
         owner = await stores.accounts.account_by_name(account)
@@ -70,16 +70,16 @@ def runs(
         print_json([{**asdict(one), "time": one.time.isoformat()} for one in found])
         return
     cells = [(f"{one.time:%Y-%m-%d %H:%M}", one.kind, one.before[:10], one.things, one.bytes) for one in found]
-    print_table(["when (UTC)", "kind", "before", "things", "bytes"], cells, "Nothing went so far.")
+    print_table(["time (UTC)", "kind", "before", "items", "bytes"], cells, "Nothing has been deleted yet.")
 
 
 @app.command()
 def run(
-    dry_run: bool = typer.Option(False, "--dry-run", help="Only say what would go."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Only show what would be deleted."),
     account: str = typer.Option("", "--account", help="Only this account."),
     as_json: bool = _JSON,
 ) -> None:
-    """Take what is older than it is kept; the running server does this once a day by itself."""
+    """Delete data past its retention period. A running server does this once a day."""
     taken: list[Event] = []
     result = work(
         "retention",
@@ -94,9 +94,9 @@ def run(
     cells = [
         (event["account"], event["kind"], event["before"][:10], event["things"], event["bytes"]) for event in taken
     ]
-    print_table(["account", "kind", "before", "things", "bytes"], cells, "Everything is kept for ever.")
-    verb = "would go" if dry_run else "went"
-    print(f"{result['things']} things and {result['bytes']} bytes {verb}.")
+    print_table(["account", "kind", "before", "items", "bytes"], cells, "Everything is kept for ever.")
+    verb = "would be deleted" if dry_run else "deleted"
+    print(f"{result['things']} items and {result['bytes']} bytes {verb}.")
 
 
 def _print(rules: list[RetentionPeriod], as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`dmarcworks route …`: rules that say where mail goes, and the addresses that it may be forwarded to."""
+"""`dmarcworks route …`: manage routing rules, and the addresses that mail may be forwarded to."""
 
 from __future__ import annotations
 
@@ -17,35 +17,39 @@ from dmarcworks.errors import DeniedError, NotFoundError, UsageError
 from dmarcworks.settings import Settings
 
 app = typer.Typer(
-    help="Where mail for an address goes: to a worker, on to somebody, nowhere.",
+    help="Manage mail routing rules: worker, forward, drop or reject.",
     no_args_is_help=True,
     add_completion=False,
 )
-destination = typer.Typer(help="Addresses that mail may be forwarded to.", no_args_is_help=True, add_completion=False)
+destination = typer.Typer(
+    help="Manage the addresses that mail may be forwarded to.", no_args_is_help=True, add_completion=False
+)
 app.add_typer(destination, name="destination")
 
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 _ACCOUNT = typer.Option("default", "--account", help="The account.")
-_WORKER = typer.Option(None, "--worker", help="Hand the mail to this worker.")
-_FORWARD = typer.Option(None, "--forward", help="Send it on to this verified destination.")
-_DROP = typer.Option(False, "--drop", help="Take it and keep nothing.")
-_REJECT = typer.Option(None, "--reject", help="Refuse it with this reason.")
+_WORKER = typer.Option(None, "--worker", help="Pass the mail to this worker.")
+_FORWARD = typer.Option(None, "--forward", help="Forward the mail to this verified destination.")
+_DROP = typer.Option(False, "--drop", help="Accept the mail and discard it.")
+_REJECT = typer.Option(None, "--reject", help="Reject the mail with this reason.")
 
 
 @app.command()
 def add(
-    address: str = typer.Argument(help="The address, like info@example.com."),
+    address: str = typer.Argument(help="The address, such as info@example.com."),
     worker: str | None = _WORKER,
     forward: str | None = _FORWARD,
     drop: bool = _DROP,
     reject: str | None = _REJECT,
-    name: str = typer.Option("", "--name", help="What to call the rule."),
-    disabled: bool = typer.Option(False, "--disabled", help="Not in effect yet."),
-    priority: int = typer.Option(0, "--priority", help="Of two on an address the lower one wins, then the newer."),
+    name: str = typer.Option("", "--name", help="A name for the rule."),
+    disabled: bool = typer.Option(False, "--disabled", help="Add the rule without enabling it."),
+    priority: int = typer.Option(
+        0, "--priority", help="Of two rules for an address the lower priority wins, then the newer rule."
+    ),
     account: str = _ACCOUNT,
     as_json: bool = _JSON,
 ) -> None:
-    """Add a rule; in effect within a second or two."""
+    """Add a rule. It takes effect within two seconds."""
     action, value = _action(worker, forward, drop, reject)
 
     async def work(stores: Stores, settings: Settings) -> tuple[RoutingRule, bool]:
@@ -68,11 +72,11 @@ def catch_all(
     forward: str | None = _FORWARD,
     drop: bool = _DROP,
     reject: str | None = _REJECT,
-    off: bool = typer.Option(False, "--off", help="Turn it off: mail that no rule matches is refused again."),
+    off: bool = typer.Option(False, "--off", help="Disable the catch-all: mail that no rule matches is rejected."),
     account: str = _ACCOUNT,
     as_json: bool = _JSON,
 ) -> None:
-    """Say what happens to mail that no rule matches."""
+    """Set the action for mail that no rule matches."""
     action, value = (REJECT, "") if off else _action(worker, forward, drop, reject)
 
     async def work(stores: Stores, settings: Settings) -> tuple[RoutingRule, bool]:
@@ -85,7 +89,11 @@ def catch_all(
     if as_json:
         print_json(rule)
     else:
-        print(f"the catch-all of {rule.domain} is off" if off else f"anything else @{rule.domain} → {_words(rule)}")
+        print(
+            f"the catch-all of {rule.domain} is disabled"
+            if off
+            else f"all other addresses @{rule.domain} → {_words(rule)}"
+        )
     _warn(rule, goes)
 
 
@@ -95,7 +103,7 @@ def list_(
     account: str | None = typer.Option(None, "--account", help="Only this account's rules."),
     as_json: bool = _JSON,
 ) -> None:
-    """List the rules: the catch-all of a domain last."""
+    """List rules, the catch-all of a domain last."""
 
     async def work(stores: Stores, settings: Settings) -> tuple[list[RoutingRule], set[str], dict[str, str]]:
         owner = None if account is None else (await stores.accounts.account_by_name(account)).id
@@ -118,7 +126,7 @@ def list_(
         )
         for rule in rules
     ]
-    empty = "No rule yet: `dmarcworks route add info@example.com --forward me@example.org`."
+    empty = "No rules yet. Add one: `dmarcworks route add info@example.com --forward me@example.org`."
     print_table(["rule", "address", "goes to", "state", "name"], rows, empty)
     for rule_id, reason in objections.items():
         print(f"Rule {rule_id[:8]} has no effect: {reason}.")
@@ -132,36 +140,36 @@ def _state(rule: RoutingRule, waiting: Collection[str], objections: Mapping[str,
 
 @app.command()
 def remove(rule: str = typer.Argument(help="The rule's id, or the beginning of it.")) -> None:
-    """Take a rule away."""
+    """Remove a rule."""
 
     async def work(stores: Stores, _: Settings) -> RoutingRule:
         found = await _find(rule, stores)
         return await stores.mailroom.routes.remove(_of(found), found.id)
 
     gone = with_stores(work)
-    print(f"the rule on {gone.address or 'everything else'} is removed")
+    print(f"removed the rule for {gone.address or 'all other addresses'}")
 
 
 @app.command()
 def enable(rule: str = typer.Argument(help="The rule's id, or the beginning of it.")) -> None:
-    """Let a rule be in effect."""
+    """Enable a rule."""
     _switch(rule, True)
 
 
 @app.command()
 def disable(rule: str = typer.Argument(help="The rule's id, or the beginning of it.")) -> None:
-    """Keep a rule without its effect."""
+    """Disable a rule."""
     _switch(rule, False)
 
 
 @destination.command("add")
 def destination_add(
     email: str = typer.Argument(help="The address."),
-    trust: bool = typer.Option(False, "--trust", help="You vouch for it: no mail with a link is needed."),
+    trust: bool = typer.Option(False, "--trust", help="Mark it as verified; you vouch for it."),
     account: str = _ACCOUNT,
     as_json: bool = _JSON,
 ) -> None:
-    """Add a destination: prints the link that its owner must open (the dashboard mails it)."""
+    """Add a destination: prints the link that its owner must open. (The dashboard sends the link by mail.)"""
 
     async def work(stores: Stores, settings: Settings) -> tuple[Destination, str]:
         owner = await stores.accounts.account_by_name(account, create=True)
@@ -172,14 +180,15 @@ def destination_add(
     if as_json:
         print_json({**asdict(made), "link": link or None})
     else:
-        print(f"{made.email} is verified" if trust else f"{made.email} is verified once its owner opens\n  {link}")
+        print(f"{made.email} is verified" if trust else f"{made.email} will be verified when its owner opens\n  {link}")
 
 
 @destination.command("list")
 def destination_list(
-    account: str | None = typer.Option(None, "--account", help="Only this account's."), as_json: bool = _JSON
+    account: str | None = typer.Option(None, "--account", help="Only this account's destinations."),
+    as_json: bool = _JSON,
 ) -> None:
-    """List the destinations."""
+    """List destinations."""
 
     async def work(stores: Stores, _: Settings) -> list[Destination]:
         owner = None if account is None else (await stores.accounts.account_by_name(account)).id
@@ -190,12 +199,12 @@ def destination_list(
         print_json(found)
     else:
         rows = [(one.email, one.verified or "not yet", one.created) for one in found]
-        print_table(["address", "verified", "added"], rows, "No destination yet.")
+        print_table(["address", "verified", "added"], rows, "No destinations yet.")
 
 
 @destination.command("remove")
 def destination_remove(email: str = typer.Argument(help="The address."), account: str = _ACCOUNT) -> None:
-    """Take a destination away: rules that forward to it stop."""
+    """Remove a destination: rules that forward to it have no effect."""
 
     async def work(stores: Stores, _: Settings) -> Destination:
         owner = await stores.accounts.account_by_name(account)
@@ -205,22 +214,22 @@ def destination_remove(email: str = typer.Argument(help="The address."), account
 
 
 def _action(worker: str | None, forward: str | None, drop: bool, reject: str | None) -> tuple[str, str]:
-    """The one action that was asked for."""
+    """The one action given."""
     asked = [(WORKER, worker), (FORWARD, forward), (DROP, "" if drop else None), (REJECT, reject)]
     given = [(action, value) for action, value in asked if value is not None]
     if len(given) != 1:
-        raise UsageError("say one of --worker NAME, --forward ADDRESS, --drop, --reject REASON")
+        raise UsageError("give exactly one of --worker NAME, --forward ADDRESS, --drop, --reject REASON")
     return given[0]
 
 
 def _known(action: str, value: str, settings: Settings) -> None:
     names = {"dmarc", *(entry.partition("=")[0].strip() for entry in settings.workers.split(",") if entry.strip())}
     if action == WORKER and value not in names:
-        raise UsageError(f"there is no worker {value!r}; DMARCWORKS_WORKERS names {', '.join(sorted(names))}")
+        raise UsageError(f"there is no worker {value!r}; DMARCWORKS_WORKERS defines {', '.join(sorted(names))}")
 
 
 async def _zone(domain: str, account: str, stores: Stores, settings: Settings) -> Zone:
-    """The zone that an address's domain is in: the report host, or a domain of ours with that name or above it."""
+    """The zone of an address's domain: the report host, or one of our domains with that name or above it."""
     if domain in await stores.accounts.zones.hosts():
         owner = await stores.accounts.account_by_name(account, create=True)
         return Zone(owner.id, "", domain)
@@ -229,17 +238,17 @@ async def _zone(domain: str, account: str, stores: Stores, settings: Settings) -
         return Zone(held.account_id, held.domain_id, held.name)
     for barred in view.held.values():
         raise DeniedError(f"{view.barred(barred)}: account {barred.account!r} cannot have rules there")
-    raise NotFoundError(f"{domain} is no domain of this system; `dmarcworks domain add` adds one")
+    raise NotFoundError(f"{domain} is not a domain of this system; add it with `dmarcworks domain add`")
 
 
 async def _goes(rule: RoutingRule, stores: Stores) -> bool:
-    """Whether mail can go where the rule says: a destination must be verified."""
+    """Whether the rule can take effect: a destination must be verified."""
     return rule.action != FORWARD or await stores.mailroom.destinations.verified(rule.account_id, rule.value)
 
 
 def _warn(rule: RoutingRule, goes: bool) -> None:
     if rule.enabled and not goes:
-        said = f"{rule.value} is not verified: until it is, the rule is as good as off"
+        said = f"{rule.value} is not verified; until it is, the rule has no effect"
         print(f"dmarcworks: {said} (`dmarcworks route destination add {rule.value}`)", file=sys.stderr)
 
 
@@ -260,9 +269,9 @@ def _switch(rule_id: str, enabled: bool) -> None:
         return await stores.mailroom.routes.change(_of(found), found.id, enabled=enabled)
 
     rule = with_stores(work)
-    print(f"the rule on {rule.address or 'everything else'} is {'on' if rule.enabled else 'off'}")
+    print(f"the rule for {rule.address or 'all other addresses'} is {'enabled' if rule.enabled else 'disabled'}")
 
 
 def _words(rule: RoutingRule) -> str:
-    words: dict[str, Any] = {DROP: "dropped", REJECT: f"refused: {rule.value}" if rule.value else "refused"}
+    words: dict[str, Any] = {DROP: "dropped", REJECT: f"rejected: {rule.value}" if rule.value else "rejected"}
     return str(words.get(rule.action, f"{'worker ' if rule.action == WORKER else ''}{rule.value}"))

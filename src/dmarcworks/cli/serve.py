@@ -1,4 +1,4 @@
-"""`dmarcworks serve`: run the whole system until it is told to stop."""
+"""`dmarcworks serve`: run the system until it is stopped."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def serve(
     roles: str = typer.Option(
         ",".join(ROLES),
         "--roles",
-        help="What this process does: smtp takes mail, worker reads it, web answers over HTTP.",
+        help="Roles of this process: smtp receives mail, worker processes it, web answers HTTP.",
     ),
     accept_loss: bool = typer.Option(
         False, "--accept-loss", help="Start although a store has lost its content, and give up what it held."
     ),
 ) -> None:
-    """Run SMTP, the reader and the dashboard, or some of them, until SIGTERM or Ctrl-C."""
+    """Run SMTP, the worker and the dashboard, or some of them, until SIGTERM or Ctrl-C."""
     wanted = [role.strip() for role in roles.split(",") if role.strip()]
     if not wanted or not set(wanted) <= set(ROLES):
-        raise UsageError(f"--roles is a list of {', '.join(ROLES)}, not {roles!r}")
+        raise UsageError(f"--roles must be a list of {', '.join(ROLES)}, not {roles!r}")
     settings, _ = load()
     logs.setup(settings.log_format, settings.log_level)
     garbage.rarely()
@@ -42,23 +42,23 @@ def serve(
 
 
 async def _run(settings: Settings, roles: Collection[str], accept_loss: bool) -> None:
-    # Whatever is open is closed by then: a read that does not end may hold up nobody's end.
+    # Everything open is closed by then, so a parse that does not end need not delay the exit.
     pool = threads.pool()
     await run(settings, partial(announce, settings.home), roles, accept_loss=accept_loss)
     await threads.leave(pool)
 
 
 def announce(home: Path, running: Running) -> None:
-    """Print where everything is, and the first login link: on a terminal itself, else the file that it is in."""
+    """Print the addresses for the user, and the first login link: itself on a terminal, else the path of its file."""
     lines = ["", "  dmarcworks is up." + (f" Dashboard: {running.public_url}" if running.http else "")]
     if running.smtp:
-        lines.append(f"  Mail with reports: SMTP on {running.smtp}")
+        lines.append(f"  Report mail: SMTP on {running.smtp}")
     if running.login:
         lines += ["", f"  {first_login(home, running)}"]
     elif running.login_file:
         lines += ["", f"  First login (once): {running.login_file} holds the link"]
     elif running.http:
-        lines += ["  Log in with your password, or make a link: dmarcworks user link <your address>"]
+        lines += ["  Log in with your password, or create a link: dmarcworks user link <your address>"]
     lines += ["", "  Next: dmarcworks domain add example.com", ""]
     print("\n".join(lines), flush=True)
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""`dmarcworks settings`: every setting, its value and where that comes from."""
+"""`dmarcworks settings`: every setting with its value and source."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`dmarcworks sql "SELECT …"`: one statement for one account, asked of the running server, or else of the store.
+"""`dmarcworks sql "SELECT …"`: run one statement for one account, on the running server or on the store itself.
 
-On a terminal the result is a table to read; in a pipe it is TabSeparated. `--format`, or FORMAT in the statement, gives
-the very bytes of that format. What is refused is said on standard error, exit status 1.
+On a terminal the result is a table; in a pipe it is TabSeparated. `--format`, or FORMAT in the statement, selects a
+format. Errors go to standard error, with exit status 1.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _BINARY = ("Parquet", "Arrow")
 def sql(
     statement: str = typer.Argument("", help="The statement; - reads it from standard input.", show_default=False),
     account: str = typer.Option(
-        "default", "--account", help="The account whose rows are asked; '' for data points of none."
+        "default", "--account", help="The account whose rows are queried; '' for data points without one."
     ),
     format: str = typer.Option("", "--format", help="JSON, JSONEachRow, TabSeparated, CSV, Parquet or Arrow."),
     param: list[str] = typer.Option([], "--param", help="The value of a parameter {name:Type}, as name=value."),
-    log: bool = typer.Option(False, "--log", help="Instead of asking, list what was asked, newest first."),
-    as_json: bool = typer.Option(False, "--json", help="The same as --format JSON."),
+    log: bool = typer.Option(False, "--log", help="List recent queries instead, newest first."),
+    as_json: bool = typer.Option(False, "--json", help="Same as --format JSON."),
 ) -> None:
-    """Ask by SQL: the tables and functions are those of docs/sql.md."""
+    """Run a SQL query. docs/sql.md lists the tables and functions."""
     if log:
         _print_log(account, as_json)
         return
@@ -44,7 +44,7 @@ def sql(
     if not text.strip():
         raise UsageError("write a statement, or - to read it from standard input")
     if as_json and format:
-        raise UsageError("--json and --format say two things; use one")
+        raise UsageError("--json and --format exclude each other; use one")
     wanted = "JSON" if as_json else format
     terminal = sys.stdout.isatty()
     settings, _ = load()
@@ -59,7 +59,7 @@ def sql(
         result = json.loads(body)
         print_table([column["name"] for column in result["meta"]], result["data"], "No rows.")
     elif found in _BINARY and terminal:
-        raise UsageError(f"{found} is not for a terminal; send it into a file: … > rows.{found.lower()}")
+        raise UsageError(f"{found} cannot be shown on a terminal; redirect it to a file: … > rows.{found.lower()}")
     else:
         sys.stdout.buffer.write(body)
         if found == "JSON" and not body.endswith(b"\n"):
@@ -87,7 +87,7 @@ def _ask_server(
 async def _ask_store(
     settings: Settings, text: str, account: str, format: str, values: dict[str, str]
 ) -> tuple[bytes, str]:
-    # The web and analytics libraries take a second to load: only now is it sure that they are needed.
+    # The web and analytics libraries take a second to load, so they are imported only when needed.
     from dmarcworks.api.sql.internal_route import SOURCE, WHO, owner
     from dmarcworks.api.sql.service import QueryService
     from dmarcworks.catalogue.stores import opened
@@ -111,5 +111,5 @@ def _print_log(account: str, as_json: bool) -> None:
     if as_json:
         print_json(lines)
         return
-    rows = [(x.started, x.who, x.source, f"{x.ms:.0f}", x.rows, x.error or "answered", x.text) for x in lines]
-    print_table(["when", "who", "through", "ms", "rows", "outcome", "statement"], rows, "Nothing was asked.")
+    rows = [(x.started, x.who, x.source, f"{x.ms:.0f}", x.rows, x.error or "ok", x.text) for x in lines]
+    print_table(["time", "user", "source", "ms", "rows", "outcome", "statement"], rows, "No queries yet.")

@@ -1,4 +1,4 @@
-"""`dmarcworks token …`: what lets a program ask over HTTP."""
+"""`dmarcworks token …`: manage API tokens."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.errors import NotFoundError, UsageError
 from dmarcworks.settings import Settings
 
-app = typer.Typer(help="Tokens that let a program ask over HTTP.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(help="Manage API tokens.", no_args_is_help=True, add_completion=False)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 _SPAN = re.compile(r"([1-9]\d{0,4})([hdw])")
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 def expiry(text: str, now: datetime) -> datetime:
-    """When a token ends: after a span (12h, 90d, 26w) or at a UTC date or time in ISO 8601; `UsageError` else."""
+    """When a token expires: after a span (12h, 90d, 26w) or at a UTC date or time in ISO 8601. Raises `UsageError`."""
     if match := _SPAN.fullmatch(text.strip().lower()):
         return now + timedelta(**{_UNITS[match[2]]: int(match[1])})
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise UsageError(f"{text!r} is no time; write 12h, 90d, 26w or a date like 2027-01-31") from None
+        raise UsageError(f"{text!r} is not a time; write 12h, 90d, 26w or a date such as 2027-01-31") from None
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
@@ -49,18 +49,18 @@ async def _names(stores: Stores) -> dict[str, str]:
 
 @app.command()
 def create(
-    account: str = typer.Option("default", "--account", help="The account whose figures it opens."),
+    account: str = typer.Option("default", "--account", help="The account that it gives access to."),
     scope: str = typer.Option("read", "--scope", help="read, write or admin."),
-    name: str = typer.Option("", "--name", help="What it is for."),
+    name: str = typer.Option("", "--name", help="A name for the token."),
     domain: list[str] = typer.Option(
-        [], "--domain", help="Limit it to this domain; may be given several times.", show_default=False
+        [], "--domain", help="Limit the token to this domain; repeat for several.", show_default=False
     ),
     expires: str = typer.Option(
-        "", "--expires", help="When it ends: 12h, 90d, 26w or a date; empty: never.", show_default=False
+        "", "--expires", help="When it expires: 12h, 90d, 26w or a date; empty: never.", show_default=False
     ),
     as_json: bool = _JSON,
 ) -> None:
-    """Make a token. It is shown this once; the store keeps only its hash."""
+    """Create a token. It is shown once; the store keeps only its hash."""
     ends = expiry(expires, datetime.now(UTC)) if expires else None
 
     async def work(stores: Stores, settings: Settings) -> tuple[str, dict[str, Any]]:
@@ -78,12 +78,12 @@ def create(
         if told["domains"] is not None:
             print(f"domains     {', '.join(told['domains'])}")
         print(f"expires     {f'{ends:%Y-%m-%d %H:%M} UTC' if ends else 'never'}")
-        print("\nKeep it: it is not shown again. Send it as `Authorization: Bearer <token>`.")
+        print("\nStore it safely: it is not shown again. Send it as `Authorization: Bearer <token>`.")
 
 
 @app.command("list")
 def list_(as_json: bool = _JSON) -> None:
-    """List the tokens without their secrets."""
+    """List tokens, without their secrets."""
 
     async def work(stores: Stores, settings: Settings) -> tuple[list[Token], dict[str, str]]:
         return await stores.accounts.tokens(), await _names(stores)
@@ -97,20 +97,20 @@ def list_(as_json: bool = _JSON) -> None:
     for token in tokens:
         domains = _told(token, names)["domains"]
         ended = token.expires is not None and token.expires <= now
-        shown = "never" if token.expires is None else f"{token.expires:%Y-%m-%d %H:%M}{' (over)' if ended else ''}"
+        shown = "never" if token.expires is None else f"{token.expires:%Y-%m-%d %H:%M}{' (expired)' if ended else ''}"
         limited = "all" if domains is None else ", ".join(domains)
         rows.append((token.id, token.name, token.scope, token.account_id, limited, shown, token.last_used))
     columns = ["id", "name", "scope", "account id", "domains", "expires", "last used"]
-    print_table(columns, rows, "No token yet: `dmarcworks token create`.")
+    print_table(columns, rows, "No tokens yet. Create one: `dmarcworks token create`.")
 
 
 @app.command()
 def revoke(token_id: str = typer.Argument(help="The token's id, as `token list` prints it.")) -> None:
-    """End a token at once."""
+    """Revoke a token. It takes effect immediately."""
 
     async def work(stores: Stores, settings: Settings) -> bool:
         return await stores.accounts.revoke_token(token_id)
 
     if not with_stores(work):
-        raise NotFoundError(f"there is no token {token_id}; `dmarcworks token list` names them")
-    print(f"{token_id} is revoked.")
+        raise NotFoundError(f"there is no token {token_id}; `dmarcworks token list` lists the tokens")
+    print(f"Revoked {token_id}.")

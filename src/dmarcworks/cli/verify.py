@@ -1,4 +1,4 @@
-"""`dmarcworks verify`: compare catalogue, archive and figures, and name every difference."""
+"""`dmarcworks verify`: compare catalogue, archive and figures, and list every difference."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from dmarcworks.cli.work import Event, run
 
 
 def verify(
-    repair: bool = typer.Option(False, "--repair", help="Mend what can be mended from the archive and the raw mails."),
+    repair: bool = typer.Option(
+        False, "--repair", help="Repair what can be repaired from the archive and the raw mails."
+    ),
     domain: str = typer.Option("", "--domain", help="Only this domain's reports and mails."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON for machines."),
 ) -> None:
-    """Compare catalogue, archive and figures, and name every difference. Exit status 1 when some are left."""
+    """Compare catalogue, archive and figures, and list every difference. Exit status 1 when differences remain."""
     differences: list[Event] = []
 
     def seen(event: Event) -> None:
@@ -44,7 +46,7 @@ def told(event: Event) -> str:
 
 def _verdict(result: Event) -> str:
     if not result["differences"]:
-        return "no difference."
+        return "no differences."
     if not result["repaired"]:
         return f"{result['differences']} differences."
-    return f"{result['differences']} differences, {result['repaired']} repaired, {result['left']} left."
+    return f"{result['differences']} differences, {result['repaired']} repaired, {result['left']} remaining."

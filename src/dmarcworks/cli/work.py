@@ -1,7 +1,7 @@
-"""Runs a job of upkeep for a command: in the running server when there is one, else here on the stores themselves.
+"""Run a maintenance job for a command: in the running server when there is one, otherwise here on the stores.
 
-Shows its progress on standard error (a bar on a terminal, else a line now and then) and hands every other event to the
-command. Ctrl-C ends the job here and in the server; a job that can be resumed says so in its help.
+Progress is shown on standard error (a bar on a terminal, otherwise a line now and then); every other event is passed to
+the command. Ctrl-C ends the job here and in the server; the help of a job states when it can be resumed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LINE_EVERY_SECONDS = 5.0
 
 
 def run(job: str, parameters: Mapping[str, Any], seen: Callable[[Event], None], *, quiet: bool = False) -> Event:
-    """Run it to its end and give back its result; every event that is no progress goes to `seen` too."""
+    """Run it to its end and return its result; every event other than progress is also passed to `seen`."""
     settings, _ = load()
     result: Event = {}
     with _shown(quiet) as bar:
@@ -56,12 +56,12 @@ def run(job: str, parameters: Mapping[str, Any], seen: Callable[[Event], None], 
                 for line in lines:
                     take(line)
     if not result:
-        raise DmarcworksError("the job was cut off before its end; the server's log says why")
+        raise DmarcworksError("the job ended early; see the server's log for the reason")
     return result
 
 
 async def _here(settings: Settings, job: str, parameters: Mapping[str, Any], take: Callable[[Event], None]) -> None:
-    # Imported only when no server does the work: it takes the engine's second.
+    # Imported only when no server does the work: loading the engine takes a second.
     from dmarcworks.upkeep import jobs
     from dmarcworks.wiring.server import opened_house
 
@@ -99,7 +99,7 @@ class _Bar:
             self._bar.stop()
 
     def update(self, step: str, done: int, total: int) -> None:
-        """A step is so far."""
+        """Show the progress of a step."""
         if self._bar is None:
             now = time.monotonic()
             if step != self._last or now - self._told >= _LINE_EVERY_SECONDS:

@@ -17,11 +17,11 @@ from dmarcworks.dashboard.format import number, plural, short_day
 
 # From the axis upwards: class of the bar, its word, the outcomes in it.
 STACK = (
-    ("pass", "taken by a worker", ("handled", "replied")),
+    ("pass", "accepted", ("handled", "replied")),
     ("forwarded", "forwarded", ("forwarded",)),
     ("dropped", "dropped", ("dropped",)),
     ("rejected", "rejected", ("rejected",)),
-    ("fail", "to try again", ("failed",)),
+    ("fail", "deferred", ("failed",)),
 )
 
 
@@ -63,7 +63,7 @@ def bars(buckets: Sequence[Bucket], step: int, link: Callable[[Bucket], str]) ->
     width = slot * (0.8 if len(buckets) > 14 else 0.6)
     parts = [
         Markup('<svg class="bars" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
-            WIDTH, HEIGHT, "Mails over time by what became of them; the table below has the same numbers"
+            WIDTH, HEIGHT, "Mail over time by outcome; the table below has the same numbers"
         )
     ]
     for line in range(5):

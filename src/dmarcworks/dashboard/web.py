@@ -2,7 +2,7 @@
 
 In: a request. Out: a page of the account of who is logged in, or the way to the login. Refused: a form without its
 token or from another site (403), a form over 16 KiB (413). An error of ours is shown with its own words; any other is
-logged and shown as "something went wrong", never with its text.
+logged and shown as "Internal error", never with its text.
 """
 
 from __future__ import annotations
@@ -48,24 +48,24 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 _WORDS = {
-    400: ("That cannot be read", "The address or the form holds something that this page does not take."),
+    400: ("Invalid request", "The address or the form contains a value that this page does not accept."),
     403: (
         "Not allowed",
-        "This form was not sent from this page, or the page is too old. Go back, reload and try again.",
+        "The form was not sent from this page, or the page has expired. Go back, reload and try again.",
     ),
     404: ("Not found", "There is no such page, or it belongs to another account."),
-    405: ("Not found", "There is nothing here that can be done this way."),
-    409: ("That is there already", ""),
-    413: ("Too much", "What was sent is larger than this page takes."),
+    405: ("Not found", "This address does not support the request method."),
+    409: ("Conflict", ""),
+    413: ("Request too large", "The request is larger than this page accepts."),
     429: ("Too many attempts", "Wait a minute, then try again."),
     503: (
-        "A store is away",
-        "Nothing is lost: mail that comes in is answered with “try later” and sent again. Reload in a moment.",
+        "Storage is unavailable",
+        "Nothing is lost: incoming mail is deferred and will be sent again. Reload in a moment.",
     ),
 }
 _FALLBACK = (
-    "Something went wrong",
-    "It is our fault and stands in the log. Your reports are safe. Reload, or go back.",
+    "Internal error",
+    "The error is in the server's log. Your reports are safe. Reload, or go back.",
 )
 
 
@@ -82,7 +82,7 @@ class Visit:
     def account_id(self) -> str:
         """The account that the visitor may see."""
         if self.user is None:
-            raise DeniedError("this page is for people who are logged in")
+            raise DeniedError("this page requires a login")
         return self.user.account_id
 
     @property

@@ -2,7 +2,8 @@
 
 In: queued items. Each step is idempotent, is timed (metric `dmarcworks_ingest_step_seconds`) and ends in one of
 `Outcome`; a failed step raises what went wrong, `StoreError` when a store is unavailable. Mails take each step
-together, since a step costs a wait for a disk. What is replayed, adopted or processed once more runs a part of the same list.
+together, since a step costs a wait for a disk. What is replayed, adopted or processed once more runs a part of the
+same list.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def _section(section: str, *fields: tuple[str, str, str, str]) -> tuple[Field, .
     return tuple(Field(name, kind, sql, meaning, section, True) for name, kind, sql, meaning in fields)
 
 
-_COUNT = Field("count", UINT, "count()", "records, not messages", measure=True)
+_COUNT = Field("count", UINT, "count()", "number of records (not messages)", measure=True)
 _WHEN = (
     Field("date", DATE, "day", "UTC day of the report's begin"),
     Field("datetime", TIME, _instant("begin"), "the report's begin"),
@@ -46,18 +46,18 @@ _WHEN = (
     Field("datetimeMonth", TIME, "toUnixTimestamp(toDateTime(toStartOfMonth(day), 'UTC'))", "the first of its month"),
 )
 _WHOSE = (
-    Field("zoneTag", STRING, "domain_id", "id of the domain that the report came to"),
+    Field("zoneTag", STRING, "domain_id", "id of the domain whose address received the report"),
     Field("zoneName", STRING, "domain", "its name"),
-    _text("reporter", "org_name", "who reports, as it calls itself"),
+    _text("reporter", "org_name", "the reporter's name, as the reporter states it"),
     _text("reporterEmail", "org_email", "the reporter's address"),
-    Field("reportId", STRING, "report_id", "the reporter's own id for the report"),
-    Field("reportKey", STRING, "report_key", "our id for the report"),
+    Field("reportId", STRING, "report_id", "the reporter's id for the report"),
+    Field("reportKey", STRING, "report_key", "the system's id for the report"),
 )
 _IN_ROWS = (
     Field("begin", TIME, _instant("begin"), "the report's begin"),
     Field("end", TIME, _instant("end"), "the report's end"),
-    Field("received", TIME, "toUnixTimestamp(received)", "when its mail came in"),
-    Field("recordIndex", UINT, "record_index", "the record's place in its report, from 0"),
+    Field("received", TIME, "toUnixTimestamp(received)", "when its mail was received"),
+    Field("recordIndex", UINT, "record_index", "index of the record in its report, from 0"),
 )
 
 # Who sends: the service when it is known, else the network that the address belongs to.
@@ -67,10 +67,10 @@ _DMARC = (
     *_WHEN,
     *_WHOSE,
     Field("sourceIP", STRING, "source_ip", "sending address"),
-    Field("sourceOrgName", STRING, _ORG, "the sending service, else the network's owner, else empty"),
+    Field("sourceOrgName", STRING, _ORG, "the sending service, otherwise the network's owner, otherwise empty"),
     Field("sourceOrgSlug", STRING, _SLUG, "the same in lower case with dashes"),
-    _text("sourceKind", "sender_kind", "what kind of service it is"),
-    _text("sourceHost", "ptr", "name of the sending address"),
+    _text("sourceKind", "sender_kind", "kind of service"),
+    _text("sourceHost", "ptr", "host name of the sending address (PTR)"),
     _text("sourceASName", "as_name", "owner of the sending network"),
     _text("sourceCountry", "country", "country of the sending address"),
     _text("headerFrom", "header_from", "domain in From"),
@@ -80,21 +80,21 @@ _DMARC = (
     _text("dkim", "dkim_aligned", "pass or fail: DKIM, aligned"),
     _text("spf", "spf_aligned", "pass or fail: SPF, aligned"),
     _text("disposition", "disposition", "none, quarantine, reject or pass"),
-    _text("policyDomain", "policy_domain", "domain of the policy that the reporter saw"),
-    _text("policy", "p", "p= that the reporter saw"),
-    _text("subdomainPolicy", "sp", "sp= that the reporter saw"),
+    _text("policyDomain", "policy_domain", "domain of the policy that the reporter found"),
+    _text("policy", "p", "p= that the reporter found"),
+    _text("subdomainPolicy", "sp", "sp= that the reporter found"),
     _texts("dkimDomains", "dkim.domain", "d= of its DKIM signatures"),
     _texts("dkimSelectors", "dkim.selector", "s= of its DKIM signatures"),
     _texts("dkimResults", "dkim.result", "results of its DKIM signatures"),
     _texts("spfDomains", "spf.domain", "domains that SPF was checked for"),
     _texts("spfResults", "spf.result", "their SPF results"),
-    _texts("reasonTypes", "reasons.type", "why the receiver did otherwise than the policy says"),
+    _texts("reasonTypes", "reasons.type", "override reasons: why the receiver did not apply the policy"),
 )
 _MESSAGES = Field("totalMatchingMessages", UINT, "count", "messages of the record")
 _ROW_DETAILS = (
     *_IN_ROWS,
     _MESSAGES,
-    Field("sourceASN", UINT, "asn", "number of the sending network", test="ifNull(asn, 0)"),
+    Field("sourceASN", UINT, "asn", "AS number of the sending network", test="ifNull(asn, 0)"),
     Field("percent", UINT, "if(pct < 0, NULL, toUInt64(pct))", "pct=", test="greatest(ifNull(pct, 100), 0)"),
     _text("nonexistentPolicy", "np", "np="),
     _text("dkimAlignment", "adkim", "adkim="),
@@ -103,7 +103,7 @@ _ROW_DETAILS = (
     _text("testing", "testing", "t="),
     _text("discoveryMethod", "discovery_method", "psl or treewalk"),
     _text("generator", "generator", "the reporter's software"),
-    Field("reportErrors", STRINGS, "errors", "errors that the reporter tells of"),
+    Field("reportErrors", STRINGS, "errors", "errors that the reporter states"),
 )
 
 
@@ -120,7 +120,7 @@ _SUMS = _section(
     ("dmarcFail", UINT, "sumIf(toUInt128(count), dmarc = 'fail')", "messages that fail DMARC"),
     ("dkimPass", UINT, f"sumIf(toUInt128(count), {_DKIM})", "messages with an aligned DKIM pass"),
     ("spfPass", UINT, f"sumIf(toUInt128(count), {_SPF})", "messages with an aligned SPF pass"),
-    ("quarantined", UINT, "sumIf(toUInt128(count), disposition = 'quarantine')", "messages put into quarantine"),
+    ("quarantined", UINT, "sumIf(toUInt128(count), disposition = 'quarantine')", "messages quarantined"),
     ("rejected", UINT, "sumIf(toUInt128(count), disposition = 'reject')", "messages rejected"),
 )
 _MEASURES = (
@@ -175,12 +175,12 @@ _TLS_DETAILS = (
     Field(
         "successfulSessions", UINT, "successful_sessions", "sessions with TLS", test="ifNull(successful_sessions, 0)"
     ),
-    Field("failedSessions", UINT, "failed_sessions", "sessions without", test="ifNull(failed_sessions, 0)"),
+    Field("failedSessions", UINT, "failed_sessions", "sessions without TLS", test="ifNull(failed_sessions, 0)"),
     Field("policyStrings", STRINGS, "policy_string", "the policy's lines"),
     Field("mxHosts", STRINGS, "mx_host", "patterns of the policy's mail hosts"),
     _texts("resultTypes", "failures.result_type", "what failed"),
     _texts("receivingHosts", "failures.receiving_mx_hostname", "mail hosts at which it failed"),
-    _texts("sendingIPs", "failures.sending_mta_ip", "addresses that tried"),
+    _texts("sendingIPs", "failures.sending_mta_ip", "sending addresses"),
 )
 _SHARE_TLS = "if({0} + {1} = 0, NULL, {0} / ({0} + {1}))"
 _OK, _BAD = "sum(toUInt128(ifNull(successful_sessions, 0)))", "sum(toUInt128(ifNull(failed_sessions, 0)))"
@@ -189,7 +189,7 @@ _FAILURE = (
     *_WHOSE,
     _text("feedbackType", "feedback_type", "auth-failure, abuse …"),
     _text("authFailure", "auth_failure", "what failed"),
-    _text("deliveryResult", "delivery_result", "what became of the message"),
+    _text("deliveryResult", "delivery_result", "what happened to the message"),
     _text("identityAlignment", "identity_alignment", "which identities aligned"),
     _text("reportedDomain", "reported_domain", "domain that the report is about"),
     _text("sourceIP", "source_ip", "sending address"),
@@ -198,14 +198,14 @@ _FAILURE = (
     _text("headerFrom", "header_from", "address in From"),
     _text("messageId", "message_id", "the message's id"),
     _text("subject", "subject", "the message's subject"),
-    Field("incidents", UINT, "incidents", "how many such messages", test="ifNull(incidents, 1)"),
-    Field("received", TIME, "toUnixTimestamp(received)", "when its mail came in"),
+    Field("incidents", UINT, "incidents", "number of such messages", test="ifNull(incidents, 1)"),
+    Field("received", TIME, "toUnixTimestamp(received)", "when its mail was received"),
 )
 
 ANALYTICS_NODES = (
     Node(
         "dmarcReportsSourcesAdaptiveGroups",
-        "aggregate reports' records, grouped by the dimensions that you ask for",
+        "aggregate reports' records, grouped by the dimensions that you select",
         "dmarc_reports",
         "groups",
         (*_dimensions(_DMARC), *_MEASURES),
@@ -227,7 +227,7 @@ ANALYTICS_NODES = (
         (
             Field("sourceIP", STRING, "source_ip", "sending address"),
             _of("ptr", "sourceHost", "its name"),
-            _of(f"({_ORG})", "sourceOrgName", "the sending service, else the network's owner, else empty"),
+            _of(f"({_ORG})", "sourceOrgName", "the sending service, otherwise the network's owner, otherwise empty"),
             _of("as_name", "sourceASName", "owner of its network"),
             _of("country", "sourceCountry", "its country"),
             *_TOTALS,
@@ -236,13 +236,13 @@ ANALYTICS_NODES = (
     ),
     Node(
         "senders",
-        "sending services with their figures; the unknown ones together under an empty name",
+        "sending services with their figures; unknown ones are combined under an empty name",
         "dmarc_reports",
         "rollup",
         (
-            Field("sourceOrgName", STRING, _ORG, "the sending service, else the network's owner, else empty"),
+            Field("sourceOrgName", STRING, _ORG, "the sending service, otherwise the network's owner, otherwise empty"),
             Field("sourceOrgSlug", STRING, _SLUG, "the same in lower case with dashes"),
-            _of("sender_kind", "sourceKind", "what kind of service it is"),
+            _of("sender_kind", "sourceKind", "kind of service"),
             Field("sources", UINT, "uniqExact(source_ip)", "sending addresses", measure=True),
             *_TOTALS,
         ),
@@ -251,7 +251,7 @@ ANALYTICS_NODES = (
     Node("tls", "policies of TLS reports", "tls_reports", "rows", (*_TLS, *_TLS_DETAILS), _DAY_KEYS),
     Node(
         "tlsGroups",
-        "TLS reports' policies, grouped by the dimensions that you ask for",
+        "TLS reports' policies, grouped by the dimensions that you select",
         "tls_reports",
         "groups",
         (
@@ -260,7 +260,7 @@ ANALYTICS_NODES = (
             *_section(
                 "sum",
                 ("successfulSessions", UINT, _OK, "sessions with TLS"),
-                ("failedSessions", UINT, _BAD, "sessions without"),
+                ("failedSessions", UINT, _BAD, "sessions without TLS"),
             ),
             *_section("avg", ("success", FLOAT, _SHARE_TLS.format(_OK, _BAD), "share with TLS")),
             *_section(

@@ -15,26 +15,26 @@ _ACTIVITY = (
     Field("datetimeHour", TIME, "whole(time) - whole(time) % 3600", "its hour"),
     Field("datetimeDay", TIME, "whole(time) - whole(time) % 86400", "its day"),
     _ZONE,
-    Field("sessionId", STRING, "CAST(id AS VARCHAR(20))", "our number of the line"),
+    Field("sessionId", STRING, "CAST(id AS VARCHAR(20))", "the system's number of the log line"),
     Field("messageId", STRING, "message_id", "the mail's Message-ID"),
     Field("from", STRING, "sender", "envelope sender"),
     Field("to", STRING, "recipient", "envelope recipient"),
     Field("subject", STRING, "subject", "the mail's subject"),
-    Field("action", STRING, "action", "what the rule says"),
-    Field("status", STRING, "outcome", "what became of it"),
+    Field("action", STRING, "action", "the rule's action"),
+    Field("status", STRING, "outcome", "the outcome"),
     Field("smtpStatus", STRING, "status", "the reply's code"),
-    Field("rule", STRING, "rule", "the rule that took it"),
+    Field("rule", STRING, "rule", "the rule that matched"),
     Field("spf", STRING, "spf", "SPF result of the mail"),
     Field("dkim", STRING, "dkim", "DKIM result of the mail"),
     Field("dmarc", STRING, "dmarc", "DMARC result of the mail"),
     Field("arc", STRING, "arc", "ARC result of the mail"),
-    Field("errorDetail", STRING, "error", "the error's words"),
+    Field("errorDetail", STRING, "error", "the error's text"),
     Field("isNDR", UINT, "CASE WHEN sender = '' THEN 1 ELSE 0 END", "1 for a bounce: an empty envelope sender"),
 )
 # The original's clients ask for these; nothing here judges spam, so they are null. (A plain 0 in
 # ORDER BY would be a column's place.)
 _SPAM = tuple(
-    Field(name, UINT, "NULL", "null: spam is not judged here", test="id - id")
+    Field(name, UINT, "NULL", "always null: spam is not classified", test="id - id")
     for name in ("isSpam", "spamScore", "spamThreshold")
 )
 
@@ -47,7 +47,7 @@ CATALOGUE_NODES = (
         (
             Field("zoneTag", STRING, "id", "the domain's id"),
             Field("name", STRING, "name", "its name"),
-            Field("rua", STRING, "rua", "the address that its reports go to"),
+            Field("rua", STRING, "rua", "the address that its reports are sent to"),
             Field("created", TIME, "created", "when it was added"),
         ),
         ("name",),
@@ -57,22 +57,22 @@ CATALOGUE_NODES = (
     ),
     Node(
         "reports",
-        "reports of every kind, as they came",
+        "reports of every kind, as received",
         "reports",
         "rows",
         (
-            Field("reportKey", STRING, "key", "our id for the report"),
+            Field("reportKey", STRING, "key", "the system's id for the report"),
             _ZONE,
             Field("kind", STRING, "kind", "aggregate, tls or failure"),
-            Field("state", STRING, "state", "counted, or why not"),
-            Field("reporter", STRING, "org_name", "who reports, as it calls itself"),
+            Field("state", STRING, "state", "counted, or why it is not"),
+            Field("reporter", STRING, "org_name", "the reporter's name, as the reporter states it"),
             Field("reporterEmail", STRING, "org_email", "the reporter's address"),
             Field("policyDomain", STRING, "policy_domain", "domain that it is about"),
-            Field("reportId", STRING, "report_id", "the reporter's own id for it"),
+            Field("reportId", STRING, "report_id", "the reporter's id for the report"),
             Field("date", DATE, "day", "UTC day of its begin"),
             Field("begin", TIME, '"begin"', "its begin"),
             Field("end", TIME, '"end"', "its end"),
-            Field("received", TIME, "received", "when its mail came in"),
+            Field("received", TIME, "received", "when its mail was received"),
             Field("records", UINT, "records", "records; TLS policies; 1 for a failure report"),
             Field("messages", UINT, "messages", "messages; TLS sessions; 1 for a failure report"),
             Field("fileName", STRING, "file_name", "the attachment's name"),
@@ -82,17 +82,17 @@ CATALOGUE_NODES = (
     ),
     Node(
         "problems",
-        "what could not be read or counted, and why",
+        "mail that could not be parsed or counted, and why",
         "problems",
         "rows",
         (
             Field("id", UINT, "id", "the problem's number"),
             _ZONE,
             Field("reason", STRING, "reason", "the reason's code"),
-            Field("detail", STRING, "detail", "the reason in words"),
+            Field("detail", STRING, "detail", "the reason as text"),
             Field("where", STRING, '"where"', "place in the mail"),
             Field("fileName", STRING, "file_name", "the attachment's name"),
-            Field("created", TIME, "created", "when it was noted"),
+            Field("created", TIME, "created", "when it was recorded"),
             Field("state", STRING, "state", "open or closed"),
         ),
         ("id",),
@@ -100,7 +100,7 @@ CATALOGUE_NODES = (
     ),
     Node(
         "emailRoutingAdaptive",
-        "mails at the front door and what became of them",
+        "mails received, and their outcome",
         "activity",
         "rows",
         (*_ACTIVITY, *_SPAM),
@@ -109,7 +109,7 @@ CATALOGUE_NODES = (
     ),
     Node(
         "emailRoutingAdaptiveGroups",
-        "the same, counted by the dimensions that you ask for",
+        "the outcomes of mails, grouped by the dimensions that you select",
         "activity",
         "groups",
         (

@@ -32,7 +32,7 @@ from dmarcworks.api.graphql.scalars import SCALARS
 
 NODES: dict[str, Node] = {node.name: node for node in (*ANALYTICS_NODES, *CATALOGUE_NODES)}
 # What a zone and an account say of themselves.
-ZONE_FIELDS = {"zoneTag": "the domain's id", "name": "its name", "rua": "the address that its reports go to"}
+ZONE_FIELDS = {"zoneTag": "the domain's id", "name": "its name", "rua": "the address that its reports are sent to"}
 ACCOUNT_FIELDS = {"accountTag": "the account's id"}
 SETTINGS = {
     "enabled": ("Boolean", "whether you may ask it"),

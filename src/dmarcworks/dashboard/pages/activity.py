@@ -16,12 +16,12 @@ from dmarcworks.errors import NotFoundError
 PAGE = 100
 STANDARD = "24h"
 WORDS = {
-    "handled": "taken by a worker",
-    "replied": "answered",
+    "handled": "accepted",
+    "replied": "replied",
     "forwarded": "forwarded",
     "dropped": "dropped",
     "rejected": "rejected",
-    "failed": "to try again",
+    "failed": "deferred",
 }
 _LONGEST = timedelta(days=366)
 
@@ -68,7 +68,7 @@ def routes(site: Site) -> list[Route]:
         known = text.isascii() and text.isdigit() and len(text) < 19
         line = await activity.line(visit.account_id, int(text)) if known else None
         if line is None:
-            raise NotFoundError("There is no such line, or it belongs to another account.")
+            raise NotFoundError("There is no such log line, or it belongs to another account.")
         return await site.page(visit, "activity_line.html", line=line, words=WORDS)
 
     return [("/activity", GET, index, False), ("/activity/{id}", GET, one, False)]

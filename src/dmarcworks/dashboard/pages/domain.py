@@ -50,7 +50,7 @@ async def find(site: Site, visit: Visit) -> Domain:
     name = visit.request.path_params["name"]
     domain = await site.deps.accounts.domain(visit.account_id, name)
     if domain is None:
-        raise NotFoundError(f"There is no domain {name[:253]} here, or it belongs to another account.")
+        raise NotFoundError(f"There is no domain {name[:253]}, or it belongs to another account.")
     return domain
 
 

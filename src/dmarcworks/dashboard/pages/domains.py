@@ -87,7 +87,7 @@ def routes(site: Site) -> list[Route]:
         name = visit.form.get("name", "").strip()[:300]
         account = await deps.accounts.account(visit.account_id)
         if account is None:
-            raise UsageError("the account of this login is gone")
+            raise UsageError("the account of this login no longer exists")
         try:
             domain = await deps.accounts.add_domain(name, account.name)
         except UsageError as error:

@@ -18,15 +18,15 @@ from dmarcworks.reports.model import REASONS
 
 PAGE = 100
 REPORTS = 20
-STATES = {"open": "Open", "retrying": "Being read again", "closed": "Read", "discarded": "Discarded"}
+STATES = {"open": "Open", "retrying": "Being reprocessed", "closed": "Solved", "discarded": "Discarded"}
 # Reasons that the steps after reading give; those of reading are explained beside it.
 STEPS = {
-    "other_domain": "The report is about another domain than its address is for",
-    "raw_missing": "The raw mail is gone from the archive",
+    "other_domain": "The report is about a domain other than that of its address",
+    "raw_missing": "The raw mail is no longer in the archive",
     "not_genuine": "The report mail does not pass DMARC, so somebody else may have sent it",
-    "unverified": "Whether the report mail passes DMARC could not be found out, so somebody else may have sent it",
-    "gave_up": "Reading failed again and again",
-    "reading_stopped": "Reading exceeded its limit of processor time or memory and was stopped",
+    "unverified": "Whether the report mail passes DMARC could not be determined, so somebody else may have sent it",
+    "gave_up": "Parsing failed repeatedly",
+    "reading_stopped": "Parsing exceeded its limit of processor time or memory and was stopped",
     "failure_not_redacted": "The message in a failure report could not be removed, so it was not archived",
 }
 
@@ -102,7 +102,7 @@ def routes(site: Site) -> list[Route]:
     async def discard(visit: Visit) -> Response:
         problem = await _problem(site, visit)
         if problem.state == "retrying":
-            raise ConflictError("It is being read again just now. Wait for what comes of it.")
+            raise ConflictError("The mail is being reprocessed. Wait for the result.")
         await deps.mending.discard(problem, actor().name)
         return RedirectResponse(f"/problems/{problem.id}", 303)
 

@@ -32,7 +32,7 @@ def routes(site: Site) -> list[Route]:
     def operators(page: Handler) -> Handler:
         async def guarded(visit: Visit) -> Response:
             if not await deps.operates(visit.account_id):
-                raise DeniedError("This page is about the whole system. It is for those who run it.")
+                raise DeniedError("This page is for the operators of the system.")
             return await page(visit)
 
         return guarded

@@ -22,7 +22,7 @@ async def download(objects: Objects, key: str, name: str) -> Response:
     """The bytes under the key; `NotFoundError` when the archive no longer has them."""
     body = await objects.get(key)
     if body is None:
-        raise NotFoundError("The archive no longer has this file; its figures stay.")
+        raise NotFoundError("The archive no longer contains this file; its figures are kept.")
     headers = {
         "Content-Disposition": f'attachment; filename="{plain_name(name)}"',
         "X-Content-Type-Options": "nosniff",

@@ -77,12 +77,12 @@ def routes(site: Site) -> list[Route]:
     async def add_destination(visit: Visit) -> Response:
         try:
             if deps.send_link is None:
-                raise UsageError("No mail can leave here yet: the setting relay_url names no relay.")
+                raise UsageError("This server cannot send mail yet: DMARCWORKS_RELAY_URL is not set.")
             made, secret = await destinations.add(visit.account_id, visit.form.get("email", ""))
             await deps.send_link(made, secret)
         except DmarcworksError as error:
             return await show(visit, wrong=str(error), status=400)
-        return await show(visit, said=f"A mail with a link is on its way to {made.email}.")
+        return await show(visit, said=f"A verification link was sent to {made.email}.")
 
     async def remove_destination(visit: Visit) -> Response:
         await destinations.remove(visit.account_id, visit.request.path_params["id"])
@@ -106,7 +106,7 @@ def routes(site: Site) -> list[Route]:
         mine: list[Domain] = await deps.accounts.domains(visit.account_id)
         fitting = [domain for domain in mine if name == domain.name or name.endswith("." + domain.name)]
         if not fitting:
-            raise UsageError(f"{name or 'that'} is none of your domains")
+            raise UsageError(f"{name or 'the address'} is not in any of your domains")
         return zone_of(max(fitting, key=lambda domain: len(domain.name)))
 
     def _action(goes: str, reason: str) -> tuple[str, str]:

@@ -104,7 +104,7 @@ def routes(site: Site) -> list[Route]:
 
     async def set_password(visit: Visit) -> Response:
         first, second = visit.form.get("password", ""), visit.form.get("again", "")
-        wrong = "" if first == second else "The two do not agree. Write the same password twice."
+        wrong = "" if first == second else "The passwords do not match."
         if visit.user is not None and not wrong:
             try:
                 await deps.accounts.set_password(visit.user.id, first)

@@ -66,8 +66,8 @@ def routes(site: Site) -> list[Route]:
             known = number.isascii() and number.isdigit() and len(number) <= 18
             line = await deps.queries.line(visit.account_id, int(number)) if known else None
             if line is None:
-                raise NotFoundError("There is no such statement in the log, or another account asked it.")
-            cut = f"Only the first {LOG_TEXT:,} letters of this statement were kept."
+                raise NotFoundError("There is no such statement in the log, or it belongs to another account.")
+            cut = f"Only the first {LOG_TEXT:,} characters of this statement were kept."
             return await page(visit, line.text, told=cut if len(line.text) >= LOG_TEXT else "")
         example = next((one for one in EXAMPLES if one.key == visit.query("example")), EXAMPLES[0])
         return await page(visit, example.text)

@@ -1,4 +1,4 @@
-// Small comforts: copy buttons, "/" to the search field, "t" to the table under a chart. Pages work without them.
+// Progressive enhancement: copy buttons, "/" to the search field, "t" to the table under a chart. Pages work without them.
 "use strict";
 document.documentElement.classList.add("js");
 
@@ -9,7 +9,7 @@ document.addEventListener("click", async (event) => {
   try {
     await navigator.clipboard.writeText(button.dataset.copy);
   } catch {
-    // Without https there is no clipboard: the text is selected, the person's own copy key does the rest.
+    // Without https there is no clipboard API: select the text, so that the user can copy it.
     const code = button.parentElement.querySelector("code");
     if (code) getSelection().selectAllChildren(code);
     done = false;
@@ -30,7 +30,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A question before something is done: a dialog in the page; without scripts the link leads to a page that asks.
+// A confirmation before an action: a dialog in the page; without scripts the link leads to a confirmation page.
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-dialog]");
   const dialog = opener && document.getElementById(opener.dataset.dialog);

@@ -1,4 +1,4 @@
-// Ask without leaving the page: the same form, its answer as JSON. What a report says is put in as text, never as markup.
+// Run a query without leaving the page: the same form, its response as JSON. Values from reports are inserted as text, never as markup.
 "use strict";
 
 const form = document.getElementById("ask");
@@ -9,7 +9,7 @@ async function ask() {
   const button = form.querySelector("button");
   const begun = performance.now();
   button.disabled = true;
-  took.textContent = "asking…";
+  took.textContent = "running…";
   try {
     const response = await fetch(form.action, {
       method: "POST",
@@ -17,19 +17,19 @@ async function ask() {
       headers: { Accept: "application/json" },
       redirect: "error",
     });
-    // A page instead of JSON: the form is too old. That is not shown but said, below.
+    // A page instead of JSON means that the form has expired: show the message below.
     answer.textContent = shown(await response.text());
     answer.classList.toggle("wrong", !response.ok);
     took.textContent = `${response.status} · ${Math.round(performance.now() - begun)} ms`;
   } catch {
-    answer.textContent = "No answer. Reload the page: you may be logged out, or the server is away.";
+    answer.textContent = "No response. Reload the page: you may be logged out, or the server may be unavailable.";
     answer.classList.add("wrong");
     took.textContent = "";
   }
   button.disabled = false;
 }
 
-// JSON.parse rounds integers beyond 2^53: those go through it as marked text, so that every digit is shown.
+// JSON.parse rounds integers beyond 2^53: those are passed through as marked text, so that every digit is kept.
 const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
 function shown(text) {

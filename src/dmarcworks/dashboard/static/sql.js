@@ -1,4 +1,4 @@
-// Comforts of the SQL page: Ctrl+Enter runs, a click on a name writes it, the chart. What reports say is drawn as text.
+// The SQL page: Ctrl+Enter runs the statement, a click on a name inserts it, the chart. Values from reports are drawn as text.
 "use strict";
 (() => {
   const form = document.getElementById("editor");
@@ -25,7 +25,7 @@
     text.setRangeText(button.dataset.insert, text.selectionStart, text.selectionEnd, "end");
   });
 
-  // After a run the answer is what one wants to see and hear.
+  // After a run move the focus to the result, for screen readers too.
   const found = document.getElementById("found");
   if (found) found.focus({ preventScroll: false });
 
@@ -38,7 +38,7 @@
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue("--" + name).trim();
     const font = getComputedStyle(document.body).fontFamily;
-    // A series named after a result has its colour; the others take what is left.
+    // A series named after a result has its colour; the others get the remaining ones.
     const known = { pass: "pass", passed: "pass", successful: "pass", fail: "fail", failed: "fail", quarantine: "quar", reject: "rej", none: "fwd" };
     const spare = ["accent", "quar", "rej", "fwd", "pass", "fail"].filter((name) => !data.series.some((one) => known[one.name] === name));
     const number = (value) => value === null || value === undefined ? "–" : value.toLocaleString("en-US");
