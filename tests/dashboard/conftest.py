@@ -12,7 +12,6 @@ import httpx
 import pyarrow as pa
 import pytest
 import pytest_asyncio
-from dmarcworks.bindings.worker_queue import WorkerQueues
 from fastapi import FastAPI
 
 from dmarcworks.analytics import schema
@@ -21,6 +20,7 @@ from dmarcworks.api.graphql.router import GraphqlService as Graphs
 from dmarcworks.api.sql.service import QueryService
 from dmarcworks.bindings.contracts import Analytics, Objects, QueryBounds
 from dmarcworks.bindings.open import open_analytics, open_database, open_kv, open_objects, open_queue
+from dmarcworks.bindings.sqlite_stores import SqliteQueue
 from dmarcworks.catalogue.accounts import Accounts, Domain
 from dmarcworks.catalogue.arrivals import Arrivals, NewReport
 from dmarcworks.catalogue.audit import Audit
@@ -208,7 +208,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         saved=SavedQueries(database, clock=clock),
         queries=stores.queries,
         mailroom=mailroom,
-        letters=Letters(WorkerQueues(database, clock), Audit(database, clock=clock)),
+        letters=Letters(SqliteQueue(database, clock), SqliteQueue(database, clock), Audit(database, clock=clock)),
         operates=partial(operates, accounts, "default"),
         workers=("dmarc", "mine"),
         hostname=HOST,
