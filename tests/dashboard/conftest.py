@@ -30,6 +30,7 @@ from dmarcworks.catalogue.problems import Problems
 from dmarcworks.catalogue.queries import QueryLog, SavedQueries
 from dmarcworks.catalogue.routing import RoutingCatalogue
 from dmarcworks.catalogue.stores import Stores
+from dmarcworks.catalogue.system import System
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
 from dmarcworks.ingest.retry import Mending
@@ -192,8 +193,16 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     questions = Questions(analytics)
     mailroom = RoutingCatalogue.on(database, accounts.zones)
     queue = open_queue(database)
-    rest = (Audit(database, clock=clock), QueryLog(database, 1), SavedQueries(database, clock=clock), mailroom, queue)
-    stores = Stores(database, open_kv(database), queue, objects, accounts, arrivals, problems, *rest)
+    rest = (
+        Audit(database, clock=clock),
+        QueryLog(database, 1),
+        SavedQueries(database, clock=clock),
+        mailroom,
+        queue,
+        queue,
+    )
+    system = System(database, open_kv(database), objects, ("database", "objects"))
+    stores = Stores(database, open_kv(database), queue, objects, accounts, arrivals, problems, *rest, system)
     deps = Deps(
         accounts=accounts,
         arrivals=arrivals,
