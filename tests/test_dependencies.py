@@ -24,9 +24,8 @@ MODULES = {
 }
 # Nothing of ours imports these; a library that we import does, by the name in a URL or when it is there.
 INDIRECT = {
-    "aiosqlite": "SQLAlchemy's driver for sqlite:/// (bindings/sql.py)",
+    "aiosqlite": "SQLAlchemy's driver for sqlite:/// (bindings/sqlite.py)",
     "asyncpg": "SQLAlchemy's driver for postgresql:// (bindings/postgres.py)",
-    "authres": "dkimpy reads Authentication-Results with it to seal a mail (ARC)",
 }
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import sqlite3
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -18,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from bindings.conftest import fill
 from dmarcworks.bindings.bulk_insert import add
-from dmarcworks.bindings.contracts import Database
+from dmarcworks.bindings.contracts import Database, OutgoingMessage
 from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.bindings.tables import kv
@@ -239,18 +241,23 @@ async def test_a_full_disk_is_a_store_error_and_passes(small_disk: Path) -> None
     database = SqliteDatabase(small_disk / "test.db")
     await database.migrate()
     queue = SqlQueue(database)
-    sent = await queue.send({"n": 0})
+
+    async def send(body: dict[str, Any]) -> int:
+        (number,) = await queue.send("mails", [OutgoingMessage("json", json.dumps(body).encode())])
+        return number
+
+    sent = await send({"n": 0})
     filler = fill(small_disk)
     for n in range(3):
         with pytest.raises(StoreError, match=r"test\.db.*full"):
             await put(database, b"%d" % n, b"x" * 500_000)
-    results = await asyncio.gather(*(queue.send({"x": "x" * 100_000}) for _ in range(20)), return_exceptions=True)
+    results = await asyncio.gather(*(send({"x": "x" * 100_000}) for _ in range(20)), return_exceptions=True)
     assert any(isinstance(result, StoreError) for result in results)
     filler.unlink()
     await put(database, b"after", b"x" * 1000)
     await database.ping()
-    accepted = {sent, *(result for result in results if isinstance(result, int)), await queue.send({"n": 1})}
-    assert {message.id for message in await queue.receive(limit=100)} == accepted
+    accepted = {sent, *(result for result in results if isinstance(result, int)), await send({"n": 1})}
+    assert {message.id for message in await queue.receive("mails", limit=100)} == accepted
     assert await count(database) == 1
     await database.close()
 

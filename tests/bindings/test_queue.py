@@ -224,7 +224,7 @@ async def test_a_failed_delivery_counts_and_a_dead_one_stays(
     await queue.settle([Settlement(message, error="again")])
     assert await queue.stats() == {NAME: QueueStats(ready=0, delayed=0, leased=0, dead=1, oldest_age=0.0)}
     async with any_database.read() as connection:
-        row = (await connection.execute(text("SELECT id, body, error, attempts, failures FROM queue_messages"))).one()
+        row = (await connection.execute(text("SELECT id, body, error, attempts, failures FROM queue"))).one()
     assert (row.id, bytes(row.body), row.error, row.attempts, row.failures) == (
         number,
         b'{"bad": true}',

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from dmarcworks.bindings.worker_queue import Dead
 
+from dmarcworks.bindings.contracts import DeadLetter
 from dmarcworks.catalogue.dead_letters import excerpt
 
 
@@ -25,4 +25,4 @@ from dmarcworks.catalogue.dead_letters import excerpt
 def test_a_cut_body_says_so(kind: str, body: str, shown: str, more: bool) -> None:
     """Exactly what does not fit is left out, whatever it ends with and however long its characters are."""
     now = datetime.now(UTC)
-    assert excerpt(Dead(1, "q", kind, body.encode(), now, 1, "", now), 4) == (shown, more)
+    assert excerpt(DeadLetter(1, "q", kind, body.encode(), now, 1, 1, "", now), 4) == (shown, more)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE
 from dmarcworks.catalogue.stores import opened
 from dmarcworks.settings import load
 
@@ -45,7 +46,7 @@ def test_retry_queues_the_mail_once_and_names_what_is_missing(tmp_path: Path) ->
 
     async def queued() -> list[dict[str, object]]:
         async with opened(settings) as stores:
-            return [dict(message.body) for message in await stores.queue.receive(limit=10)]
+            return [json.loads(message.body) for message in await stores.queue.receive(SYSTEM_QUEUE, limit=10)]
 
     (body,) = asyncio.run(queued())
     assert (body["mail_id"], body["domain"], body["again"], body["size"]) == ("m1", "example.com", True, 21)

@@ -12,7 +12,6 @@ import httpx
 import pyarrow as pa
 import pytest
 import pytest_asyncio
-from dmarcworks.bindings.worker_queue import WorkerQueues
 from fastapi import FastAPI
 
 from dmarcworks.analytics import schema
@@ -21,6 +20,7 @@ from dmarcworks.api.graphql.router import GraphqlService as Graphs
 from dmarcworks.api.sql.service import QueryService
 from dmarcworks.bindings.contracts import Analytics, Objects, QueryBounds
 from dmarcworks.bindings.open import open_analytics, open_database, open_kv, open_objects, open_queue
+from dmarcworks.bindings.sqlite_stores import SqliteQueue
 from dmarcworks.catalogue.accounts import Accounts, Domain
 from dmarcworks.catalogue.arrivals import Arrivals, NewReport
 from dmarcworks.catalogue.audit import Audit
@@ -30,6 +30,7 @@ from dmarcworks.catalogue.problems import Problems
 from dmarcworks.catalogue.queries import QueryLog, SavedQueries
 from dmarcworks.catalogue.routing import RoutingCatalogue
 from dmarcworks.catalogue.stores import Stores
+from dmarcworks.catalogue.system import System
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
 from dmarcworks.ingest.retry import Mending
@@ -192,8 +193,16 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     questions = Questions(analytics)
     mailroom = RoutingCatalogue.on(database, accounts.zones)
     queue = open_queue(database)
-    rest = (Audit(database, clock=clock), QueryLog(database, 1), SavedQueries(database, clock=clock), mailroom, queue)
-    stores = Stores(database, open_kv(database), queue, objects, accounts, arrivals, problems, *rest)
+    rest = (
+        Audit(database, clock=clock),
+        QueryLog(database, 1),
+        SavedQueries(database, clock=clock),
+        mailroom,
+        queue,
+        queue,
+    )
+    system = System(database, open_kv(database), objects, ("database", "objects"))
+    stores = Stores(database, open_kv(database), queue, objects, accounts, arrivals, problems, *rest, system)
     deps = Deps(
         accounts=accounts,
         arrivals=arrivals,
@@ -208,7 +217,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         saved=SavedQueries(database, clock=clock),
         queries=stores.queries,
         mailroom=mailroom,
-        letters=Letters(WorkerQueues(database, clock), Audit(database, clock=clock)),
+        letters=Letters(SqliteQueue(database, clock), SqliteQueue(database, clock), Audit(database, clock=clock)),
         operates=partial(operates, accounts, "default"),
         workers=("dmarc", "mine"),
         hostname=HOST,

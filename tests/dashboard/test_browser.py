@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import uvicorn
-from dmarcworks.bindings.worker_queue import Given, Sent, WorkerQueues
 from playwright.async_api import Browser, Page, async_playwright, expect
 from tests.dashboard.conftest import TODAY, House, aggregate, record
 
+from dmarcworks.bindings.contracts import OutgoingMessage, Settlement
+from dmarcworks.bindings.sqlite_stores import SqliteQueue
 from dmarcworks.dashboard.assets import FOLDER
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -128,10 +129,10 @@ async def test_no_page_is_wider_than_a_phone(house: House, browser: Browser, add
     page, _ = await logged_in(house, browser, address, viewport={"width": 360, "height": 740})
     found = await house.arrivals.reports((await house.accounts.account_by_name("default")).id, limit=1)
     paths = ["/", "/reports", "/problems", "/graphql", "/password", "/domains/example.com", f"/reports/{found[0].key}"]
-    queues = WorkerQueues(house.stores.database, house.clock)
-    await queues.send("mine", [Sent("text", b"x" * 5000)])
+    queues = SqliteQueue(house.stores.database, house.clock)
+    await queues.send("mine", [OutgoingMessage("text", b"x" * 5000)])
     taken = await queues.receive("mine", limit=1, lease=60)
-    await queues.settle([], [Given(taken[0], "x" * 1000, dead=True)])
+    await queues.settle([Settlement(taken[0], error="x" * 1000, dead=True)])
     paths += ["/activity", "/queues", f"/queues/{taken[0].id}", f"/queues/{taken[0].id}/discard"]
     paths += [f"/domains/example.com/{name}" for name in ("sources", "records", "reports", "setup")]
     for path in paths:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE
 from dmarcworks.catalogue.problems import ProblemRow
 
 from .conftest import EVIL, House
@@ -62,7 +64,7 @@ async def test_a_click_queues_the_mail_once(house: House, client: httpx.AsyncCli
     assert "Its mail is being reprocessed." in page
     assert "a@example.com" in page
     assert "Reprocess</button>" not in page
-    queued = [message.body for message in await house.stores.queue.receive(limit=100)]
+    queued = [json.loads(message.body) for message in await house.stores.queue.receive(SYSTEM_QUEUE, limit=100)]
     assert [(body["mail_id"], body["again"]) for body in queued if body["mail_id"] == "p"] == [("p", True)]
     refused = await client.post(f"{path}/discard", data={"csrf": await token(client, "/problems")})
     assert refused.status_code == 409

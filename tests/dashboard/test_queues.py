@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import pytest_asyncio
-from dmarcworks.bindings.worker_queue import Given, Sent, WorkerQueues
 
+from dmarcworks.bindings.contracts import OutgoingMessage, Settlement
+from dmarcworks.bindings.queue import SqlQueue
+from dmarcworks.bindings.sqlite_stores import SqliteQueue
 from dmarcworks.dashboard.format import duration
 
 from .conftest import EVIL, House
@@ -19,33 +21,35 @@ EMPTY = "The queues are empty."
 
 
 @pytest_asyncio.fixture(loop_scope="package")
-async def queues(house: House) -> AsyncIterator[WorkerQueues]:
+async def queues(house: House) -> AsyncIterator[SqlQueue]:
     """Queue "mine": one of each state, two given up (JSON and bytes); "old": one given up, and no worker."""
-    made = WorkerQueues(house.stores.database, house.clock)
-    await made.send("mine", [Sent("json", f'{{"subject": "{EVIL}"}}'.encode()), Sent("bytes", b"\x00\xff")])
+    made = SqliteQueue(house.stores.database, house.clock)
+    await made.send(
+        "mine", [OutgoingMessage("json", f'{{"subject": "{EVIL}"}}'.encode()), OutgoingMessage("bytes", b"\x00\xff")]
+    )
     await die(made, "mine", f"RuntimeError('{EVIL}')")
-    await made.send("old", [Sent("text", b"one\nline\x00")])
+    await made.send("old", [OutgoingMessage("text", b"one\nline\x00")])
     await die(made, "old", "gone")
-    await made.send("mine", [Sent("text", b"in hand")])
+    await made.send("mine", [OutgoingMessage("text", b"in hand")])
     await made.receive("mine", limit=1, lease=600)
     house.clock.now += 90
-    await made.send("mine", [Sent("text", b"waits"), Sent("text", b"later", delay=300)])
+    await made.send("mine", [OutgoingMessage("text", b"waits"), OutgoingMessage("text", b"later", delay=300)])
     yield made
     house.clock.now -= 90
     await made.discard()
     for name in ("mine", "old"):
         house.clock.now += 1000
-        await made.settle(await made.receive(name, limit=100, lease=60), [])
+        await made.settle([Settlement(message, done=True) for message in await made.receive(name, limit=100, lease=60)])
         house.clock.now -= 1000
     assert await made.stats() == {}
 
 
-async def die(queues: WorkerQueues, queue: str, error: str) -> None:
+async def die(queues: SqlQueue, queue: str, error: str) -> None:
     taken = await queues.receive(queue, limit=10, lease=60)
-    await queues.settle([], [Given(message, error, dead=True) for message in taken])
+    await queues.settle([Settlement(message, error=error, dead=True) for message in taken])
 
 
-async def ids(queues: WorkerQueues) -> dict[str, int]:
+async def ids(queues: SqlQueue) -> dict[str, int]:
     return {f"{letter.queue} {letter.type}": letter.id for letter in await queues.dead()}
 
 
@@ -64,7 +68,7 @@ async def test_nothing_there_says_what_to_do(client: httpx.AsyncClient) -> None:
     assert 'href="/queues"' in (await client.get("/activity")).text
 
 
-async def test_every_state_is_told(client: httpx.AsyncClient, queues: WorkerQueues) -> None:
+async def test_every_state_is_told(client: httpx.AsyncClient, queues: SqlQueue) -> None:
     """Numbers by queue, a name without a worker, what was given up with its reason; a stranger's text is text."""
     page = (await client.get("/queues")).text
     rows = {
@@ -92,7 +96,7 @@ async def test_every_state_is_told(client: httpx.AsyncClient, queues: WorkerQueu
     assert EMPTY not in (await client.get(f"/queues?queue={EVIL}")).text
 
 
-async def test_one_is_shown_whole(client: httpx.AsyncClient, queues: WorkerQueues) -> None:
+async def test_one_is_shown_whole(client: httpx.AsyncClient, queues: SqlQueue) -> None:
     """Its error, its times and its body, as text or as a download; what is no such message is 404."""
     known = await ids(queues)
     page = (await client.get(f"/queues/{known['mine json']}")).text
@@ -108,7 +112,7 @@ async def test_one_is_shown_whole(client: httpx.AsyncClient, queues: WorkerQueue
         assert (await client.get(f"/queues/{wrong}")).status_code == 404
 
 
-async def test_one_is_delivered_again(house: House, client: httpx.AsyncClient, queues: WorkerQueues) -> None:
+async def test_one_is_delivered_again(house: House, client: httpx.AsyncClient, queues: SqlQueue) -> None:
     """It is ready with all its tries, the page says so, and the audit log has the line; a second click is 404."""
     known = await ids(queues)
     path = f"/queues/{known['old text']}/retry"
@@ -128,7 +132,7 @@ async def test_one_is_delivered_again(house: House, client: httpx.AsyncClient, q
     assert (again.status_code, "somebody has seen to it already" in again.text) == (404, True)
 
 
-async def test_removing_asks_first(house: House, client: httpx.AsyncClient, queues: WorkerQueues) -> None:
+async def test_removing_asks_first(house: House, client: httpx.AsyncClient, queues: SqlQueue) -> None:
     """The link asks and removes nothing; the button removes this one, and the log has the line."""
     known = await ids(queues)
     path = f"/queues/{known['mine bytes']}/discard"
@@ -144,7 +148,7 @@ async def test_removing_asks_first(house: House, client: httpx.AsyncClient, queu
     assert (line.action, line.name) == ("worker_queue.discard", "a@example.com")
 
 
-async def test_all_of_a_queue_at_once(client: httpx.AsyncClient, queues: WorkerQueues) -> None:
+async def test_all_of_a_queue_at_once(client: httpx.AsyncClient, queues: SqlQueue) -> None:
     """Delivered again or, after being asked, removed: those of the named queue only."""
     asked = (await client.get("/queues/discard?queue=mine")).text
     assert "Delete 2 messages of mine?" in asked
@@ -156,9 +160,7 @@ async def test_all_of_a_queue_at_once(client: httpx.AsyncClient, queues: WorkerQ
     assert await ids(queues) == {}
 
 
-async def test_others_see_nothing_and_change_nothing(
-    house: House, client: httpx.AsyncClient, queues: WorkerQueues
-) -> None:
+async def test_others_see_nothing_and_change_nothing(house: House, client: httpx.AsyncClient, queues: SqlQueue) -> None:
     """Another account's user: 403 and no link; without the form's token: 403; logged out: to the login."""
     known = await ids(queues)
     number = known["mine json"]

@@ -5,22 +5,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
-from dmarcworks.workers.runtime import BatchMessage
 
-from dmarcworks.bindings.contracts import QueueMessage
+from dmarcworks.bindings.contracts import LeasedMessage
 from dmarcworks.catalogue.authenticity import AuthenticityCatalogue, AuthenticityRow
 from dmarcworks.enrich.authenticity import NOT_CHECKED, UNKNOWN, Authenticity, MailToCheck
 from dmarcworks.enrich.checking import Checker
 from dmarcworks.enrich.examine import run
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.ingest.authentication import ReportAuthenticator
+from dmarcworks.ingest.item import MailItem
 from dmarcworks.ingest.steps import Mail
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.reports.model import Item, Reading
+from dmarcworks.workers.batch import BatchMessage, Decision
 from outside import Names, answering
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -53,9 +55,21 @@ def mails(count: int = 30) -> list[Mail]:
         peer, domain = ENVELOPES[number % 3]
         author = domain if number % 2 else "nobody.example"
         raw = f"From: a@{author}\r\nSubject: {number}\r\n\r\nBody\r\n".encode()
-        body = {"peer": peer, "sender": f"b@{domain}", "helo": "out.example.net", "mail_id": f"{number:032}"}
-        message = BatchMessage(QueueMessage(number, body, NOW, 1, 0))
-        found.append(Mail(message, NOW, Reading((cast(Item, object()),), ()), raw=raw))
+        item = MailItem(
+            mail_id=f"{number:032}",
+            object_key="inbox/x.eml",
+            account_id="a",
+            domain_id="d",
+            domain="example.com",
+            recipient="r@reports.example.net",
+            received=NOW.timestamp(),
+            size=len(raw),
+            sender=f"b@{domain}",
+            peer=peer,
+            helo="out.example.net",
+        )
+        message = BatchMessage(LeasedMessage(number, "dmarc", "json", item.to_json(), NOW, 1))
+        found.append(Mail(message, item, Reading((cast(Item, object()),), ()), raw=raw))
     return found
 
 
@@ -64,9 +78,9 @@ async def test_together_as_alone(names: Names) -> None:
     dns = Dns(names.server)
     alone = []
     for mail in mails():
-        body = mail.body
+        item = mail.item
         checker = Checker(dns, here)
-        alone.append(await checker.check(MailToCheck(mail.raw, body["peer"], body["helo"], body["sender"])))
+        alone.append(await checker.check(MailToCheck(mail.raw, item.peer, item.helo or "", item.sender)))
     again = Dns(names.server)
     found = await ReportAuthenticator(cast(AuthenticityCatalogue, None), Checker(again, here))._all(mails())
     dns.close()
@@ -86,6 +100,11 @@ async def test_who_waits_for_dns_does_so_side_by_side(names: Names) -> None:
     dns.close()
     assert [one.spf for one in found] == ["pass", "fail", "fail"] * 100
     assert len(names.asked) == len(set(names.asked))
+
+
+def decision(mail: Mail) -> Decision | None:
+    assert isinstance(mail.message, BatchMessage)
+    return mail.message.decision
 
 
 class Recorded:
@@ -137,23 +156,25 @@ async def test_what_is_not_known_waits_and_its_neighbours_go_on(mode: str) -> No
     batch = mails(3)
     await prover(mode, told, recorded).prove(batch)
     good, waiting, forged = batch
-    assert (good.message.outcome, good.proof, good.quarantined, good.reading.problems) == (None, "pass", False, ())
-    assert (waiting.message.outcome, waiting.message.temporary) == ("retry", True)
-    assert "DNS gives no answer" in waiting.message.error
-    assert waiting.message.delay is not None
-    assert 1.0 <= waiting.message.delay <= 2.0
-    assert forged.message.outcome is None
+    assert (decision(good), good.proof, good.quarantined, good.reading.problems) == (None, "pass", False, ())
+    waits = decision(waiting)
+    assert waits is not None
+    assert (waits.done, waits.temporary, waiting.waits) == (False, True, True)
+    assert "DNS gives no answer" in waits.error
+    assert waits.delay is not None
+    assert 1.0 <= waits.delay <= 2.0
+    assert decision(forged) is None
     assert (forged.quarantined, len(forged.reading.items)) == ((True, 1) if mode == "quarantine" else (False, 0))
-    assert recorded.proofs == {good.body["mail_id"]: "pass", forged.body["mail_id"]: "fail"}
+    assert recorded.proofs == {good.item.mail_id: "pass", forged.item.mail_id: "fail"}
 
 
 async def test_pauses_grow_to_half_an_hour() -> None:
     delays = []
     for attempt in (1, 2, 5, 30):
         (mail,) = mails(1)
-        mail.message.attempts = attempt
+        mail.message.deliveries = attempt
         await prover("reject", Told(UNKNOWN), Recorded()).prove([mail])
-        delays.append(mail.message.delay or 0.0)
+        delays.append(decision(mail).delay or 0.0)  # type: ignore[union-attr]
     for delay, longest in zip(delays, (2.0, 4.0, 32.0, 1800.0), strict=True):
         assert longest / 2 <= delay <= longest
 
@@ -166,11 +187,11 @@ async def test_what_stays_unknown_is_kept_apart(mode: str, result: Authenticity)
     (mail,) = mails(1)
     later = timedelta(hours=25) if result is UNKNOWN else timedelta(0)
     await prover(mode, Told(result), recorded, later).prove([mail])
-    assert (mail.message.outcome, mail.proof, mail.quarantined, len(mail.reading.items)) == (None, "", True, 1)
+    assert (decision(mail), mail.proof, mail.quarantined, len(mail.reading.items)) == (None, "", True, 1)
     (problem,) = mail.reading.problems
     assert problem.reason == "unverified"
     assert ("for 24 hours" if result is UNKNOWN else "was stopped") in problem.detail
-    assert recorded.proofs == {mail.body["mail_id"]: result.dmarc}
+    assert recorded.proofs == {mail.item.mail_id: result.dmarc}
 
 
 async def test_where_all_is_counted_nothing_waits() -> None:
@@ -178,8 +199,8 @@ async def test_where_all_is_counted_nothing_waits() -> None:
     recorded, metrics = Recorded(), Metrics()
     batch = mails(2)
     await prover("accept", Told(UNKNOWN, NOT_CHECKED), recorded, metrics=metrics).prove(batch)
-    assert [(mail.message.outcome, mail.proof, mail.quarantined) for mail in batch] == [(None, "", False)] * 2
-    assert recorded.proofs == {batch[1].body["mail_id"]: "not_checked"}
+    assert [(decision(mail), mail.proof, mail.quarantined) for mail in batch] == [(None, "", False)] * 2
+    assert recorded.proofs == {batch[1].item.mail_id: "not_checked"}
     text = metrics.text().decode()
     assert 'dmarcworks_mails_checked_total{result="not_checked"} 1.0' in text
     assert 'dmarcworks_mails_checked_total{result="temperror"} 1.0' in text
@@ -198,7 +219,7 @@ async def test_no_stranger_can_make_the_checks_pause() -> None:
     await one.prove(paused)
     assert len(told.checked) == 40
     # In a pause nothing is counted unchecked.
-    assert [mail.message.outcome for mail in paused] == ["retry"] * 10
+    assert [mail.waits for mail in paused] == [True] * 10
     clock[0] += 61
     told.results, told.is_alive = (PASS,), True
     await one.prove(mails(10))
@@ -223,9 +244,9 @@ async def test_a_batch_waits_no_longer_for_many_than_for_one() -> None:
     told.check = check  # type: ignore[method-assign]
     batch = mails(500)
     for mail in batch[:490]:
-        mail.message.body = {**mail.body, "sender": "x@flood.example", "peer": "203.0.113.1"}
+        mail.item = replace(mail.item, sender="x@flood.example", peer="203.0.113.1")
     await prover("reject", told, Recorded(), seconds=0.1).prove(batch)
     assert len(begun) == 200
     # The ten of other reporters are among the first though they came last.
     assert len([sender for sender in begun if "flood" not in sender]) == 10
-    assert [mail.message.outcome for mail in batch] == ["retry"] * 500
+    assert [mail.waits for mail in batch] == [True] * 500

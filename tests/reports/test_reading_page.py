@@ -18,7 +18,7 @@ def test_every_reason_stands_on_the_page_with_its_sentence() -> None:
 
 def test_every_warning_stands_on_the_page() -> None:
     """The first table has a row for each code that the source notes, and no other."""
-    source = "\n".join(path.read_text() for path in (ROOT / "src" / "dmarcworks" / "reports").glob("*.py"))
+    source = "\n".join(path.read_text() for path in (ROOT / "src" / "dmarcworks" / "reports").rglob("*.py"))
     given = set(re.findall(r'notes\.add\(\s*"([a-z_]+)"', source))
     given |= {"no_org_name", "no_email", "no_contact_info", "no_organization_name"}
     table = PAGE[PAGE.index("| warning |") : PAGE.index("## What cannot be read")]

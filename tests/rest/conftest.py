@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,14 @@ class House:
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """One for all tests of this folder that leave each other's things alone."""
+    async with built(tmp_path_factory.mktemp("rest") / "home") as made:
+        yield made
+
+
+@asynccontextmanager
+async def built(home: Path) -> AsyncIterator[House]:
     """Account "mine", the operator's, with one.example and two.example, account "theirs" with their.example."""
-    home = tmp_path_factory.mktemp("rest") / "home"
     settings, _ = load(
         {"DMARCWORKS_HOME": str(home), "DMARCWORKS_HOSTNAME": HOST, "DMARCWORKS_OPERATOR_ACCOUNT": "mine"}
     )

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from dmarcworks.bindings.worker_queue import Given, Sent, WorkerQueues
 from tests.rest.conftest import House
+
+from dmarcworks.bindings.contracts import OutgoingMessage, Settlement
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -15,14 +16,16 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 @pytest_asyncio.fixture(loop_scope="package")
 async def dead(house: House) -> AsyncIterator[dict[str, int]]:
     """One JSON and one bytes message that worker "jobs" gave up, by type; one that waits."""
-    queues = WorkerQueues(house.stores.database)
-    await queues.send("jobs", [Sent("json", b'{"a":1}'), Sent("bytes", b"\x00\xff")])
+    queues = house.stores.queue
+    await queues.send("jobs", [OutgoingMessage("json", b'{"a":1}'), OutgoingMessage("bytes", b"\x00\xff")])
     taken = await queues.receive("jobs", limit=10, lease=60)
-    await queues.settle([], [Given(message, "RuntimeError('x')", dead=True) for message in taken])
-    await queues.send("jobs", [Sent("text", b"waits")])
+    await queues.settle([Settlement(message, error="RuntimeError('x')", dead=True) for message in taken])
+    await queues.send("jobs", [OutgoingMessage("text", b"waits")])
     yield {message.type: message.id for message in taken}
-    await queues.discard()
-    await queues.settle(await queues.receive("jobs", limit=100, lease=60), [])
+    await house.stores.letters.discard()
+    await queues.settle(
+        [Settlement(message, done=True) for message in await queues.receive("jobs", limit=100, lease=60)]
+    )
     assert await queues.stats() == {}
 
 
@@ -45,12 +48,12 @@ async def test_state_and_dead_letters(house: House, dead: dict[str, int]) -> Non
 
 async def test_pages_of_dead_letters(house: House, dead: dict[str, int]) -> None:
     """Page by page each once, newest first, also what died at one moment; a cursor of another list is refused."""
-    queues = WorkerQueues(house.stores.database)
+    queues = house.stores.queue
     for n in range(3):
-        await queues.send("jobs", [Sent("json", str(n).encode())] * 2)
+        await queues.send("jobs", [OutgoingMessage("json", str(n).encode())] * 2)
         taken = await queues.receive("jobs", limit=100, lease=60)
-        await queues.settle([], [Given(message, "x", dead=True) for message in taken])
-    expected = [letter.id for letter in await queues.dead()]
+        await queues.settle([Settlement(message, error="x", dead=True) for message in taken])
+    expected = [letter.id for letter in await house.stores.letters.dead()]
     assert len(expected) == 9  # with the one that waited
     found: list[int] = []
     cursor = ""

@@ -103,7 +103,7 @@ async def state(house: House) -> tuple[Any, ...]:
         await accounts.users(),
         [token.id for token in await accounts.tokens()],
         len(await house.stores.audit.list(limit=1000)),
-        stats.ready,
+        {name: counted.ready for name, counted in stats.items()},
     )
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gzip
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE, OutgoingMessage
+from dmarcworks.ingest.accept import new_item
+from dmarcworks.ingest.item import Gate
 from dmarcworks.ingest.report_rows import inbox_key
 from mails import document, mail, report_mail
 
@@ -150,9 +154,10 @@ async def test_a_mail_that_waits_is_no_difference(home: Home) -> None:
     (body,) = home.sql("SELECT id, object_key, account_id, domain_id FROM mails")
     home.sql("UPDATE reports SET published = 0")
     assert await home.kinds() == ["not_published"]
-    await home.house.stores.queue.send(
-        dict(zip(("mail_id", "object_key", "account_id", "domain_id"), body, strict=True)), delay=600
-    )
+    gate = Gate(body[2], body[3], domain.name)
+    item = new_item(gate, b"", datetime.now(UTC), recipient=domain.rua, mail_id=body[0], object_key=body[1])
+    message = OutgoingMessage("json", replace(item, sha256=None).to_json(), delay=600)
+    await home.house.stores.queue.send(SYSTEM_QUEUE, [message])
     assert await home.kinds() == []
     home.object(body[1]).unlink()
     assert await home.kinds() == ["raw_missing"]

@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import pytest
-from dmarcworks.workers.read import Read, Source
-from dmarcworks.workers.reading import ORDINARY_BYTES, InProcess
-from dmarcworks.workers.runtime import Consumer
 
-from dmarcworks.bindings.contracts import Leases
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE, LeasedMessage, Leases
 from dmarcworks.errors import StoreError
 from dmarcworks.ingest.batching import BatchScheduler
+from dmarcworks.ingest.read_source import Read, Source
+from dmarcworks.ingest.reading import ORDINARY_BYTES, InProcess
 from dmarcworks.process.isolated import UnavailableError
 from dmarcworks.reports.bounds import Bounds
-from dmarcworks.workers import dmarc
+from ingesting import system_consumer
 from mails import report_mail
 
 from .conftest import House
@@ -58,7 +57,7 @@ async def until(true: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def empty(house: House) -> bool:
-    stats = await house.env.queue.stats()
+    stats = await house.stats()
     return not stats.ready + stats.delayed + stats.leased
 
 
@@ -70,7 +69,7 @@ async def test_a_large_mail_holds_up_nobody(house: House) -> None:
         assert await house.mail(raw) == ACCEPTED
     assert await house.turn() == 3
     assert (await house.total())[0] == 2
-    stats = await house.env.queue.stats()
+    stats = await house.stats()
     assert (stats.ready, stats.delayed, stats.leased) == (0, 0, 1)
     assert await house.mail(report_mail("four")) == ACCEPTED
     assert await house.turn() == 1
@@ -86,14 +85,14 @@ async def test_its_lease_is_renewed(house: House) -> None:
     slow = Slow()
     leases = cast("Leases", house.queue)
     house.replace(isolated=slow, leases=leases)
-    house.consumer = Consumer(dmarc, house.env, batch=50, lease=0.03, max_retries=3)
+    house.consumer = system_consumer(house.env, lease=0.03)
     assert await house.mail(large("one")) == ACCEPTED
     assert await house.turn() == 1
     house.clock.now += 0.02
-    renewed: list[Sequence[int]] = []
+    renewed: list[Sequence[LeasedMessage]] = []
     renew = house.queue._inner.renew
 
-    async def counted(ids: Sequence[int], *, lease: float) -> None:
+    async def counted(ids: Sequence[LeasedMessage], *, lease: float) -> None:
         await renew(ids, lease=lease)
         renewed.append(ids)
 
@@ -102,7 +101,7 @@ async def test_its_lease_is_renewed(house: House) -> None:
         while len(renewed) < 2:
             await asyncio.sleep(0.005)
     house.clock.now += 0.02
-    assert await house.env.queue.receive() == []
+    assert await house.env.queue.receive(SYSTEM_QUEUE) == []
     slow.go.set()
     await until(lambda: empty(house))
     assert await house.total() == (1, 2, 5)
@@ -122,11 +121,11 @@ async def test_what_fails_is_tried_again(house: House, error: Exception, failure
     assert await house.turn() == 1
 
     async def delayed() -> bool:
-        return (await house.env.queue.stats()).delayed == 1
+        return (await house.stats()).delayed == 1
 
     await until(delayed)
     house.clock.now += 600
-    (message,) = await house.env.queue.receive(lease=1)
+    (message,) = await house.env.queue.receive(SYSTEM_QUEUE, lease=1)
     assert message.failures == failures
     house.clock.now += 2
     await house.turn()
@@ -142,17 +141,17 @@ async def test_the_end_of_the_process_hands_it_back(house: House) -> None:
     house.consumer.start()
     await slow.begun.wait()
     await house.consumer.stop(grace=0.1)
-    (message,) = await house.env.queue.receive()
-    assert (message.failures, message.attempts) == (0, 2)
+    (message,) = await house.env.queue.receive(SYSTEM_QUEUE)
+    assert (message.failures, message.deliveries) == (0, 2)
 
 
 async def test_a_suspect_is_read_beside_others_and_counted_alone(house: House) -> None:
     """What may have ended a process before cannot do so in reading; after that it is with nothing else in hand."""
     slow, turns = Slow(), BatchScheduler()
     house.replace(isolated=slow)
-    house.consumer = Consumer(dmarc, house.env, batch=50, lease=300, max_retries=3, turns=turns)
+    house.consumer = system_consumer(house.env, scheduler=turns)
     assert await house.mail(large("one")) == ACCEPTED
-    assert len(await house.env.queue.receive(lease=10)) == 1
+    assert len(await house.env.queue.receive(SYSTEM_QUEUE, lease=10)) == 1
     house.clock.now += 11
     assert await house.turn() == 1
     await slow.begun.wait()
@@ -179,7 +178,7 @@ async def test_only_so_many_are_aside(house: House, monkeypatch: pytest.MonkeyPa
     for name in ("one", "two"):
         assert await house.mail(large(name)) == ACCEPTED
     assert await house.turn() == 2
-    stats = await house.env.queue.stats()
+    stats = await house.stats()
     assert (stats.leased, stats.delayed) == (1, 1)
     slow.go.set()
     await until(lambda: _leased(house))
@@ -189,4 +188,4 @@ async def test_only_so_many_are_aside(house: House, monkeypatch: pytest.MonkeyPa
 
 
 async def _leased(house: House) -> bool:
-    return (await house.env.queue.stats()).leased == 0
+    return (await house.stats()).leased == 0

@@ -6,9 +6,9 @@ import gzip
 import pickle
 
 import pytest
-from dmarcworks.workers.passing import CLASSES, assembled, pieces
-from dmarcworks.workers.read import Read, Source, read
 
+from dmarcworks.ingest.read_source import Read, Source, read
+from dmarcworks.ingest.reading_pieces import CLASSES, assembled, pieces
 from dmarcworks.process.frames import restricted
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.workers import passing

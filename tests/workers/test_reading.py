@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from dmarcworks.workers.read import FILE, Read, Source
-from dmarcworks.workers.reading import ORDINARY_BYTES, InProcess, Isolated, each
 
+from dmarcworks.ingest.read_source import FILE, Read, Source
+from dmarcworks.ingest.reading import ORDINARY_BYTES, InProcess, Isolated, each
 from dmarcworks.process.isolated import IsolatedPool
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.workers import read_child, reading

@@ -15,7 +15,7 @@ from dmarcworks.process import failpoints
 __all__ = ["SqliteKV", "SqliteQueue"]
 
 _INSERT = (
-    "INSERT INTO queue_messages (queue, type, body, sent, ready, attempts, failures, lost)"
+    "INSERT INTO queue (queue, type, body, sent, ready, attempts, failures, lost)"
     " VALUES (:queue, :type, :body, :sent, :ready, :attempts, :failures, :lost)"
 )
 
@@ -55,6 +55,6 @@ def _values_of(connection: sqlite3.Connection, names: set[bytes], now: float) ->
 
 def _insert_into(connection: sqlite3.Connection, rows: Sequence[Mapping[str, Any]]) -> int:
     connection.executemany(_INSERT, rows)
-    last: int = connection.execute("SELECT max(id) FROM queue_messages").fetchone()[0]
+    last: int = connection.execute("SELECT max(id) FROM queue").fetchone()[0]
     failpoints.hit("queue.insert")
     return last

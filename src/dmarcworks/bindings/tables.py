@@ -24,7 +24,7 @@ kv = Table(
 # and its lease both move it. `leased` says that a lease moved it, `dead` when it was given up. `attempts` counts
 # deliveries, `failures` those that failed or whose lease ran out, `lost` the latter alone.
 queue_messages = Table(
-    "queue_messages",
+    "queue",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("queue", String(64), nullable=False),
@@ -38,6 +38,6 @@ queue_messages = Table(
     Column("lost", Integer, nullable=False),
     Column("dead", Float),
     Column("error", Text),
-    Index("queue_messages_ready", "queue", "dead", "ready", "id"),
+    Index("queue_waiting", "queue", "dead", "ready", "id"),
     sqlite_autoincrement=True,
 )

@@ -20,11 +20,11 @@ from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.errors import BoundError, StoreError
 from dmarcworks.ingest.backpressure import never_full
+from dmarcworks.ingest.header_fields import header
 from dmarcworks.ingest.item import Gate, MailItem
 from dmarcworks.ingest.report_rows import inbox_key, safe_name
 from dmarcworks.process import failpoints
 from dmarcworks.reports.sniff import like_mail
-from dmarcworks.workers.fields import header
 
 __all__ = ["Intake", "accept", "new_item", "wrapped"]
 

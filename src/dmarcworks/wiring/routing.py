@@ -25,6 +25,7 @@ from dmarcworks.enrich.examine import RESULTS, TARGET
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.ingest.authentication import OFF, ReportAuthenticator
 from dmarcworks.ingest.environment import Env, Prove
+from dmarcworks.ingest.header_fields import header
 from dmarcworks.process.isolated import IsolatedPool
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.delivery.deliverer import Check, Deliverer
@@ -37,7 +38,6 @@ from dmarcworks.settings import Settings
 from dmarcworks.workers import dmarc, load
 from dmarcworks.workers.consumer import Consumer
 from dmarcworks.workers.environment import environment
-from dmarcworks.workers.fields import header
 from dmarcworks.workers.isolated import IsolatedWorker
 from dmarcworks.workers.message import Message
 from dmarcworks.workers.point_writer import PointWriter

@@ -23,12 +23,12 @@ from dmarcworks.catalogue.outbound import Outbound, Waiting
 from dmarcworks.catalogue.routes import plain_address
 from dmarcworks.enrich.authenticity import STOPPED, Authenticity
 from dmarcworks.errors import DeniedError, DmarcworksError, RefusedError, StoreError
+from dmarcworks.ingest.header_fields import field, header
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.delivery.relay import Relay, whole_lines
 from dmarcworks.routing.delivery.signing import Signer, without_results
 from dmarcworks.routing.delivery.srs import Srs
 from dmarcworks.routing.router import LOOP_HEADER, TOO_MANY_HOPS, loops
-from dmarcworks.workers.fields import field, header
 from dmarcworks.workers.message import EmailMessage, Message
 from dmarcworks.workers.replying import proper, replyable
 

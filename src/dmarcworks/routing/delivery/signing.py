@@ -16,7 +16,7 @@ from dmarcworks.enrich.dkim.message import Mail, TooLargeError
 from dmarcworks.enrich.dkim.signing import Signature
 from dmarcworks.enrich.dkim.tags import BrokenError
 from dmarcworks.errors import SettingsError
-from dmarcworks.workers.fields import field
+from dmarcworks.ingest.header_fields import field
 
 log = structlog.get_logger("dmarcworks.signing")
 

@@ -18,9 +18,9 @@ _COLUMNS = "queue, type, body, sent, ready, leased, attempts, failures, lost, de
 
 
 def upgrade() -> None:
-    """Make the table, move what the two before it hold, and drop those."""
+    """Make the new table, move what the two before it hold, drop those, and give it the name of the first."""
     op.create_table(
-        "queue_messages",
+        "queue_new",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("queue", sa.String(length=64), nullable=False),
         sa.Column("type", sa.String(length=8), nullable=False),
@@ -39,30 +39,27 @@ def upgrade() -> None:
     sqlite = op.get_bind().dialect.name == "sqlite"
     body = "CAST(body AS BLOB)" if sqlite else "convert_to(body, 'UTF8')"
     op.execute(
-        f"INSERT INTO queue_messages (id, {_COLUMNS}) SELECT id, 'dmarc', 'json', {body},"  # noqa: S608 - our names
+        f"INSERT INTO queue_new (id, {_COLUMNS}) SELECT id, 'dmarc', 'json', {body},"  # noqa: S608 - our names
         " sent, ready, leased, attempts, failures, lost, dead, error FROM queue ORDER BY id"
     )
     if sqlite:
         # An id is never given twice: go on after the largest, also when its message is gone.
-        op.execute("DELETE FROM sqlite_sequence WHERE name = 'queue_messages'")
+        op.execute("DELETE FROM sqlite_sequence WHERE name = 'queue_new'")
         op.execute(
             "INSERT INTO sqlite_sequence (name, seq)"
-            " SELECT 'queue_messages', coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'queue'"
+            " SELECT 'queue_new', coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'queue'"
         )
     else:
-        op.execute(
-            "SELECT setval(pg_get_serial_sequence('queue_messages', 'id'),"
-            " (SELECT last_value FROM pg_sequences WHERE sequencename = 'queue_id_seq'"
-            " AND schemaname = current_schema() AND last_value IS NOT NULL))"
-        )
+        op.execute("SELECT setval(pg_get_serial_sequence('queue_new', 'id'), last_value, is_called) FROM queue_id_seq")
     # A worker's `attempts` counts tries; `failures` are those before the next one.
     op.execute(
-        f"INSERT INTO queue_messages ({_COLUMNS}) SELECT queue, type, body,"  # noqa: S608 - our names
+        f"INSERT INTO queue_new ({_COLUMNS}) SELECT queue, type, body,"  # noqa: S608 - our names
         " sent, ready, leased, attempts, attempts, 0, dead, error FROM worker_queue ORDER BY id"
     )
-    op.create_index("queue_messages_ready", "queue_messages", ["queue", "dead", "ready", "id"], unique=False)
     op.drop_table("queue")
     op.drop_table("worker_queue")
+    op.rename_table("queue_new", "queue")
+    op.create_index("queue_waiting", "queue", ["queue", "dead", "ready", "id"], unique=False)
 
 
 def downgrade() -> None:

@@ -5,21 +5,22 @@ The table names every route. A new one that it does not name fails the test: dec
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Mount, Route
-from tests.rest.conftest import House
+from tests.rest.conftest import House, built
 
 from dmarcworks.api.compat import inject
 from dmarcworks.catalogue.activity import ActivityLine
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # What a token of one domain gets, whatever its scope:
 #   whole   403, also where the thing does not exist
@@ -116,6 +117,13 @@ BODIES: dict[str, Any] = {
     "PATCH /api/v1/rua-addresses/{address}": {"enabled": True},
     "PATCH /client/v4/zones/{zone}/email/security/dmarc-reports": {"enabled": True},
 }
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """Its own, apart from tests/rest: every route is called here, also those that change things."""
+    async with built(tmp_path_factory.mktemp("reach") / "home") as made:
+        yield made
 
 
 def walk(routes: list[BaseRoute], prefix: str = "") -> Iterator[tuple[str, BaseRoute]]:

@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmarcworks.catalogue.destinations import Destination
+from dmarcworks.enrich.dkim.message import TooLargeError
+from dmarcworks.enrich.dkim.tags import BrokenError
 from dmarcworks.errors import UsageError
 from dmarcworks.ingest.accept import wrapped
+from dmarcworks.ingest.header_fields import field, header
 from dmarcworks.routing.delivery.deliverer import Deliverer
 from dmarcworks.routing.delivery.signing import Signer
 from dmarcworks.wiring.routing import link_sender
-from dmarcworks.workers.fields import field, header
 from dmarcworks.workers.message import EmailMessage, Message
 from dmarcworks.workers.replying import proper
 
@@ -76,12 +78,22 @@ def test_what_is_put_before_a_forwarded_mail(to: str, peer: str, helo: str, valu
     assert names(head) == ["X-Seen", "X-Dmarcworks-Forwarded-For", "Received"]
 
 
+class Unable:
+    """A signature that cannot be made: what is left is the results alone."""
+
+    def arc(self, *_: object) -> bytes:
+        raise BrokenError("no key")
+
+    def dkim(self, *_: object) -> bytes:
+        raise TooLargeError("no key")
+
+
 @given(HOSTILE)
 @settings(deadline=None)
 def test_the_results_of_a_seal(results: str) -> None:
     """What DNS and signatures say of themselves stands in Authentication-Results."""
     signer = object.__new__(Signer)
-    signer._hostname, signer._key, signer._selector, signer._domain = "here.example", b"no key", b"s", b"here.example"
+    signer._hostname, signer._signature = "here.example", cast("Any", Unable())
     made = signer.seal(b"Subject: x\r\n\r\nx\r\n", results)
     assert names(made.removesuffix(b"Subject: x\r\n\r\nx\r\n")) == ["Authentication-Results"]
 
