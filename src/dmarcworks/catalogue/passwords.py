@@ -62,7 +62,7 @@ class Passwords:
     async def _run(self, work: Callable[[], Result]) -> Result:
         with self._lock:
             if self._open >= self._most:
-                raise BusyError("too many log-ins are being checked at the moment; try again in a few seconds")
+                raise BusyError("too many logins are being checked at the moment; try again in a few seconds")
             self._open += 1
         future = self._pool.submit(work)
         future.add_done_callback(self._ended)

@@ -94,7 +94,7 @@ async def _deliver(settings: Settings, sender: str, to: list[str], raw: bytes) -
 
 
 def _envelope_from(sender: str) -> str | None:
-    """The sender's address, "" for the null sender; None when it is none. Some pipes leave out its quotation marks."""
+    """The sender's address, "" for the null sender, None if it is invalid. Some pipes omit its quotation marks."""
     text = sender.strip()
     if text.strip("<> ") == "":
         return ""

@@ -135,7 +135,7 @@ def list_(
 def _state(rule: RoutingRule, waiting: Collection[str], objections: Mapping[str, str]) -> str:
     if rule.id in objections:
         return "no effect"
-    return ("unverified" if rule.id in waiting else "on") if rule.enabled else "off"
+    return ("unverified" if rule.id in waiting else "enabled") if rule.enabled else "disabled"
 
 
 @app.command()

@@ -27,7 +27,7 @@ def serve(
         help="Roles of this process: smtp receives mail, worker processes it, web answers HTTP.",
     ),
     accept_loss: bool = typer.Option(
-        False, "--accept-loss", help="Start although a store has lost its content, and give up what it held."
+        False, "--accept-loss", help="Start although a store has lost its content, and record that content as deleted."
     ),
 ) -> None:
     """Run SMTP, the worker and the dashboard, or some of them, until SIGTERM or Ctrl-C."""
@@ -67,7 +67,7 @@ def announce(home: Path, running: Running) -> None:
 def first_login(home: Path, running: Running) -> str:
     """The sentence that leads to the first login.
 
-    Standard output that is no terminal may be a journal, which others read: the link goes to a file then.
+    Standard output that is not a terminal may be a journal, which others can read: the link is then written to a file.
     """
     link = f"{running.public_url}{running.login}"
     if sys.stdout.isatty():
@@ -75,4 +75,4 @@ def first_login(home: Path, running: Running) -> str:
     file = FirstLogin(home)
     if file.write(link):
         return f"First login (once, within 24 hours): {file.path} holds the link"
-    return f"First login: {file.path} cannot be written; make a link with: dmarcworks user link {FIRST_USER}"
+    return f"First login: {file.path} cannot be written; create a link with: dmarcworks user link {FIRST_USER}"

@@ -1,8 +1,8 @@
 """Log in, by password or by a one-time link; set a password; log out.
 
 A link's page shows a button: mail scanners open links, they do not press buttons, and only the press uses the link up.
-Every log-in that fails is a line in the log (`login failed`, or `login refused` over a limit) and, unless refused, in
-the audit log, with the address and the name as it was typed; neither ever holds a password or a link.
+Every failed login is recorded in the server log (`login failed`, or `login refused` beyond a limit) and, unless
+refused, in the audit log, with the address and the name as typed. Neither log ever contains a password or a link.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ def routes(site: Site) -> list[Route]:
 
     async def too_many(visit: Visit, name: str, wait: float) -> Response:
         seconds = int(wait) + 1
-        log.warning("login refused", address=visit.address, user=cleaned(name), reason="too many failed log-ins")
-        response = await site.error(visit, 429, f"Too many failed log-ins. Try again in {seconds} seconds.")
+        log.warning("login refused", address=visit.address, user=cleaned(name), reason="too many failed logins")
+        response = await site.error(visit, 429, f"Too many failed logins. Try again in {seconds} seconds.")
         response.headers["Retry-After"] = str(seconds)
         return response
 
     def busy(visit: Visit, name: str, error: BusyError) -> Response:
         log.warning("login refused", address=visit.address, user=cleaned(name), reason="too many at once")
         text = f"{str(error)[:1].upper()}{str(error)[1:]}."
-        values = {"status": 503, "title": "Too many log-ins at once", "text": text, "problems_open": 0}
+        values = {"status": 503, "title": "Too many logins at once", "text": text, "problems_open": 0}
         return HTMLResponse(site.render(visit, "error.html", **values), 503, {"Retry-After": str(_BUSY_SECONDS)})
 
     async def login(visit: Visit) -> Response:
@@ -86,11 +86,11 @@ def routes(site: Site) -> list[Route]:
 
     async def redeem(visit: Visit) -> Response:
         secret = visit.request.path_params["secret"]
-        # Looked up first: nobody can guess a link, and tries for others from the same address must not stop a good one.
+        # Looked up first: nobody can guess a link, and failed attempts from one address must not block a valid one.
         user = await deps.accounts.redeem(secret)
         if user is not None:
             deps.link_used(secret)
-            # Whoever comes by a link has no password yet or forgot it.
+            # A user who logs in by a link has no password yet or has forgotten it.
             return await begin(visit, user, "link", "/password")
         if wait := links.take(visit.address):
             return await too_many(visit, "", wait)
@@ -135,5 +135,5 @@ def routes(site: Site) -> list[Route]:
 
 
 def cleaned(name: str) -> str:
-    """A name as it was typed, for logs: no control or invisible characters, and not long."""
+    """A name as typed, for logs: without control or invisible characters, and truncated."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name[:NAME_CHARACTERS])
