@@ -346,6 +346,13 @@ def records_without_counts() -> tuple[list[str] | str, bytes]:
 
 
 @_kept
+def reports_30000() -> tuple[list[str] | str, bytes]:
+    one = document("number", domain=DOMAIN).partition(b"?>")[2]
+    text = b"\n".join(one.replace(b"number", b"number %d" % number) for number in range(30 * _KILO))
+    return _attached(text[: 18 * _MEGA], "report.xml", "text/xml")
+
+
+@_kept
 def json_depth_1000000() -> tuple[list[str] | str, bytes]:
     return _attached(b'{"organization-name":' + b"[" * _MEGA, "report.json", "application/tlsrpt+json")
 

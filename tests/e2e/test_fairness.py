@@ -6,6 +6,7 @@ process of its own asks for /healthz and for a greeting, all the time.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import signal
@@ -16,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 import adversarial
 from mails import report_mail
@@ -53,7 +56,12 @@ while True:
 def system(tmp_path: Path) -> Iterator[System]:
     """With every check on: the mails ask for them."""
     names = Names()
-    names.add({("receiver.example", "MX"): ["10 mx.receiver.example."]})
+    # The keys are there, so that whoever checks signatures goes on to the mail itself.
+    key = rsa.generate_private_key(65537, 2048).public_key()
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    record = f"v=DKIM1; k=rsa; p={base64.b64encode(der).decode()}"
+    names.add({(f"s{number}._domainkey.receiver.example", "TXT"): [record] for number in range(2000)})
+    names.add({("_dmarc.receiver.example", "TXT"): ["v=DMARC1; p=none"]})
     with answering(names):
         settings = {
             "DMARCWORKS_REPORT_AUTH": "accept",
