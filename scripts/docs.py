@@ -6,7 +6,8 @@ from pathlib import Path
 
 from dmarcworks.api.graphql.model import Node
 from dmarcworks.api.graphql.schema import NODES
-from dmarcworks.settings import Settings, describe
+from dmarcworks.process.settings_table import describe
+from dmarcworks.settings import Settings
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 FIELDS = TARGET.with_name("graphql-fields.md")

@@ -40,7 +40,7 @@ def test_the_operating_page_names_every_command_group() -> None:
         check=True,
         env={"PATH": "/usr/bin:/bin", "TERM": "dumb", "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
     ).stdout
-    commands = re.findall(r"^  (\w+) ", shown.partition("Commands:")[2], re.MULTILINE)
+    commands = re.findall(r"^  (\w+)  ", shown.partition("Commands:")[2], re.MULTILINE)
     assert len(commands) >= 8
     pages = "".join(page.read_text() for page in [ROOT / "README.md", *ROOT.glob("docs/*.md"), ROOT / "CHANGELOG.md"])
     assert [name for name in commands if f"`{name}`" not in pages and f"dmarcworks {name}" not in pages] == []

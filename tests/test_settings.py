@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dmarcworks.errors import SettingsError
-from dmarcworks.settings import Settings, describe, load
+from dmarcworks.process.settings_table import describe
+from dmarcworks.settings import Settings, load
 
 
 def test_the_defaults_run_on_a_small_machine() -> None:

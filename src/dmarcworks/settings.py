@@ -13,7 +13,6 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,7 +25,7 @@ PREFIX = "DMARCWORKS_"
 CONFIG = "DMARCWORKS_CONFIG"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _MIB = 1024 * 1024
-_SECRET = ("dkim_key",)
+SECRET = ("dkim_key",)
 
 
 class Settings(BaseModel):
@@ -381,18 +380,6 @@ class Settings(BaseModel):
         return not self.database_url and not self.analytics_url
 
 
-@dataclass(frozen=True, slots=True)
-class SettingValue:
-    """A setting: its value for display (secrets hidden) and its source."""
-
-    name: str
-    variable: str
-    value: str
-    source: str
-    default: str
-    help: str
-
-
 def load(environ: Mapping[str, str] | None = None) -> tuple[Settings, dict[str, str]]:
     """The settings, and the source of each name that was set; `SettingsError` names what is wrong."""
     environ = os.environ if environ is None else environ
@@ -416,26 +403,9 @@ def load(environ: Mapping[str, str] | None = None) -> tuple[Settings, dict[str, 
         lines = []
         for detail in error.errors():
             name = str(detail["loc"][0]) if detail["loc"] else "?"
-            shown = _shown(name, str(values.get(name)))
+            shown = shown_value(name, str(values.get(name)))
             lines.append(f"{sources.get(name, name)}={shown}: {detail['msg']}")
         raise SettingsError("; ".join(lines)) from None
-
-
-def describe(settings: Settings, sources: Mapping[str, str]) -> list[SettingValue]:
-    """Every setting with its value and source, in the order of the table."""
-    rows = []
-    for name, field in Settings.model_fields.items():
-        rows.append(
-            SettingValue(
-                name=name,
-                variable=PREFIX + name.upper(),
-                value=_shown(name, str(getattr(settings, name))),
-                source=sources.get(name, "default"),
-                default=str(field.default),
-                help=field.description or "",
-            )
-        )
-    return rows
 
 
 def _networks(text: str) -> tuple[Network, ...]:
@@ -489,14 +459,9 @@ def _secret(variable: str, path: str) -> str:
     return value
 
 
-def shown_url(url: str) -> str:
-    """A store's URL for messages and logs, without its password."""
-    return _shown("_url", url)
-
-
-def _shown(name: str, value: str) -> str:
+def shown_value(name: str, value: str) -> str:
     """A key and a URL's password never reach a screen or a log."""
-    if name in _SECRET and value:
+    if name in SECRET and value:
         return "***"
     if name.endswith("_url"):
         try:

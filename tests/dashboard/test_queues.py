@@ -39,7 +39,8 @@ async def queues(house: House) -> AsyncIterator[SqlQueue]:
     await made.discard()
     for name in ("mine", "old"):
         house.clock.now += 1000
-        await made.settle([Settlement(message, done=True) for message in await made.receive(name, limit=100, lease=60)])
+        while messages := await made.receive(name, limit=100, lease=60):
+            await made.settle([Settlement(message, done=True) for message in messages])
         house.clock.now -= 1000
     assert await made.stats() == {}
 

@@ -151,7 +151,7 @@ def registered(house: House) -> dict[str, BaseRoute]:
         return False
 
     # The application of these tests takes no mail, so this route is added by hand.
-    extra: APIRouter = inject.router(put_in, house.stores.accounts, owns, 1)
+    extra: APIRouter = inject.router(put_in, house.stores.accounts, owns, 1, str)
     return dict(walk([*house.app.routes, *extra.routes]))
 
 

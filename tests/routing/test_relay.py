@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from dmarcworks.errors import RefusedError, SettingsError, StoreError
+from dmarcworks.process.settings_table import describe, shown_url
 from dmarcworks.routing.delivery.relay import parse_relay
-from dmarcworks.settings import describe, load, shown_url
+from dmarcworks.settings import load
 
 WRONG = [
     "smtp://[::1",

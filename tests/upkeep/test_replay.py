@@ -13,6 +13,8 @@ import pytest
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.authenticity import AuthenticityCatalogue, AuthenticityRow
 from dmarcworks.errors import ConflictError, NotFoundError
+from dmarcworks.ingest.accept import new_item
+from dmarcworks.ingest.item import Gate
 from dmarcworks.ingest.report_rows import new_report
 from dmarcworks.reports.read import read_mail
 from dmarcworks.upkeep import jobs
@@ -285,8 +287,8 @@ async def test_another_scope_does_not_go_on_with_an_unfinished_one(home: Home) -
 def key_of(raw: bytes, domain: Domain) -> str:
     """The key that a mail's report will have."""
     (item,) = read_mail(raw).items
-    body = {"account_id": domain.account_id, "domain_id": domain.id, "domain": domain.name, "mail_id": "0" * 32}
-    return new_report(item, body, datetime.now(UTC), "").key
+    gate = Gate(domain.account_id, domain.id, domain.name)
+    return new_report(item, new_item(gate, raw, datetime.now(UTC), recipient=domain.rua), "").key
 
 
 async def test_what_was_written_and_not_noted_is_found_on_any_page(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

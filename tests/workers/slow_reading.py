@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from dmarcworks.ingest import read_child
+from dmarcworks.ingest import read_source as read
 from dmarcworks.reports.bounds import Bounds
-from dmarcworks.workers import read, read_child
 
 SPINS, FILLS, ENDS = b"X-Test: spins\r\n", b"X-Test: fills\r\n", b"X-Test: ends\r\n"
 _sound = read.read_mail

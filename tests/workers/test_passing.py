@@ -7,11 +7,11 @@ import pickle
 
 import pytest
 
+from dmarcworks.ingest import reading_pieces
 from dmarcworks.ingest.read_source import Read, Source, read
 from dmarcworks.ingest.reading_pieces import CLASSES, assembled, pieces
 from dmarcworks.process.frames import restricted
 from dmarcworks.reports.bounds import Bounds
-from dmarcworks.workers import passing
 from mails import document, mail, report_mail
 
 
@@ -28,8 +28,8 @@ def records(number: int) -> list[tuple[str, int, str, str]]:
 @pytest.mark.parametrize("records_of_a_piece", [1, 2, 3, 1000])
 def test_a_reading_in_pieces_is_the_same(records_of_a_piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small and large reports, several in an attachment, problems between them, and nothing at all."""
-    monkeypatch.setattr(passing, "_RECORDS", records_of_a_piece)
-    monkeypatch.setattr(passing, "_ITEMS", 2)
+    monkeypatch.setattr(reading_pieces, "_RECORDS", records_of_a_piece)
+    monkeypatch.setattr(reading_pieces, "_ITEMS", 2)
     three = b"\n".join(document(f"r{n}", records=records(n)).partition(b"?>")[2] for n in (1, 2, 5))
     raw = mail(
         ("a.xml.gz", gzip.compress(document("a", records=records(4)))),

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from dmarcworks.ingest import read_child, reading
 from dmarcworks.ingest.read_source import FILE, Read, Source
 from dmarcworks.ingest.reading import ORDINARY_BYTES, InProcess, Isolated, each
 from dmarcworks.process.isolated import IsolatedPool
 from dmarcworks.reports.bounds import Bounds
-from dmarcworks.workers import read_child, reading
 from mails import document, mail, report_mail
 
 from . import slow_reading

@@ -24,7 +24,8 @@ from dmarcworks.catalogue.queries import QueryLog, SavedQueries
 from dmarcworks.catalogue.routing import RoutingCatalogue
 from dmarcworks.catalogue.system import System
 from dmarcworks.errors import SettingsError
-from dmarcworks.settings import Settings, shown_url
+from dmarcworks.process.settings_table import shown_url
+from dmarcworks.settings import Settings
 
 log = structlog.get_logger("dmarcworks.catalogue.stores")
 

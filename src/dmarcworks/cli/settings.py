@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from dmarcworks.cli.common import print_json, print_table
-from dmarcworks.settings import describe, load
+from dmarcworks.process.settings_table import describe
+from dmarcworks.settings import load
 
 
 def settings(as_json: bool = typer.Option(False, "--json", help="Print JSON for machines.")) -> None:

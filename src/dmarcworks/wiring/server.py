@@ -50,9 +50,10 @@ from dmarcworks.ingest.batching import BatchScheduler
 from dmarcworks.ingest.retry import Mending
 from dmarcworks.process import descriptors
 from dmarcworks.process.metrics import Metrics
+from dmarcworks.process.settings_table import shown_url
 from dmarcworks.routing.router import Router
 from dmarcworks.routing.smtp import Certificate
-from dmarcworks.settings import Settings, shown_url
+from dmarcworks.settings import Settings
 from dmarcworks.upkeep import jobs
 from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.upkeep.replay.publishing_gate import PublishingGate
