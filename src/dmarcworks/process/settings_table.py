@@ -1,4 +1,4 @@
-"""Every setting with its value, where that comes from and what it means; secrets are never shown."""
+"""Every setting with its value, source and meaning; secrets are never shown."""
 
 from __future__ import annotations
 
