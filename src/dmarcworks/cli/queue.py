@@ -156,7 +156,8 @@ def _document(letter: DeadLetter) -> dict[str, Any]:
     """A dead-lettered message as JSON: the body as sent, bytes in base64."""
     body = decode(letter.type, letter.body)
     shown = base64.b64encode(body).decode() if isinstance(body, bytes) else body
-    return {**asdict(letter), "body": shown}
+    document = {**asdict(letter), "body": shown, "attempts": letter.failures}
+    return {name: value for name, value in document.items() if name not in ("deliveries", "failures")}
 
 
 def _excerpt(letter: DeadLetter) -> str:
