@@ -12,7 +12,8 @@ import os
 import signal
 from typing import Any
 
-from dmarcworks.workers import read, read_child
+from dmarcworks.ingest import read_child
+from dmarcworks.ingest import read_source as read
 
 DEADLY, MORTAL, ENDLESS, BROKEN = b"X-Test: deadly", b"X-Test: mortal", b"X-Test: endless", b"X-Test: broken"
 _sound = read.read_mail
@@ -38,8 +39,8 @@ def reader(path: str, *arguments: Any) -> Any:
 
 def poisoned() -> None:
     """Let isolated processes read as above, and a mail with the first mark kill this one."""
+    from dmarcworks.ingest import reading
     from dmarcworks.process import isolated
-    from dmarcworks.workers import reading
 
     sound = reading.Isolated.together
 

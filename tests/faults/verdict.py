@@ -122,7 +122,10 @@ def _stores(system: System, objects: Path, verdict: Verdict) -> None:
             continue
         key = path.relative_to(objects).as_posix()
         keys.add(key)
-        if key.startswith("domains/"):
+        if key == "system/id":
+            if len(path.read_bytes().strip()) != 32:
+                verdict.wrong.append(f"{key} is torn")
+        elif key.startswith("domains/"):
             json.loads(path.read_bytes())
         elif key.startswith("inbox/"):
             if not path.read_bytes().rstrip().endswith(b"--"):

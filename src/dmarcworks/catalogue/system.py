@@ -74,8 +74,11 @@ class System:
 
         `known` is the id in the analytics store, for a system whose other stores have none.
         """
-        ours = await self.id() or await self._insert(await self._in_objects() or known or secrets.token_hex(16))
-        await self.objects.put(_OBJECT, f"{ours}\n".encode(), create_only=not replace)
+        theirs = await self._in_objects()
+        ours = await self.id() or await self._insert(theirs or known or secrets.token_hex(16))
+        # Nothing is written at an ordinary start, which must succeed on a full disk too.
+        if theirs is None or (replace and theirs != ours):
+            await self.objects.put(_OBJECT, f"{ours}\n".encode(), create_only=not replace)
         return ours
 
     async def id(self) -> str | None:

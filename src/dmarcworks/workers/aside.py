@@ -132,6 +132,8 @@ class Asides:
         if self._renewing is not None:
             self._renewing.cancel()
             self._renewing = None
+        if left:
+            log.info("handed back", messages=len(left))
         for message in left.values():
             message.decision = None
             message.retry(error="handed back: the process was stopped", temporary=True)
