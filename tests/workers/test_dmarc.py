@@ -11,7 +11,10 @@ import zipfile
 import pytest
 
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Settlement
+from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.errors import QueryError, StoreError
+from dmarcworks.workers.message import Message
+from ingesting import deliver
 from mails import BEGIN, DAY, document, mail, report_mail
 
 from .conftest import House, Tap, bounded
@@ -366,3 +369,32 @@ async def test_a_report_that_comes_again_to_the_right_address_counts(house: Hous
     assert await messages(house, right.id) == 5
     assert await house.total() == (0, 0, 0)
     assert await house.problems() == []
+
+
+async def by_rule(house: House, raw: bytes, domain: Domain) -> str:
+    """A mail that a routing rule of the domain gives to the worker; the SMTP reply."""
+    message = Message("d@mail.example", "dmarc@example.com", raw, account_id=domain.account_id, domain_id=domain.id)
+    return await deliver(message, house.env)
+
+
+async def test_a_rule_brings_the_reports_of_its_account(house: House) -> None:
+    """Each report's policy domain decides which of the account's domains it counts for; the nearest one wins."""
+    other, below = await house.add_domain("example.org"), await house.add_domain("sub.example.org")
+    stranger = await house.add_domain("stranger.example", "stranger")
+    mails = [report_mail("1"), report_mail("2", domain="example.org"), report_mail("3", domain="a.sub.example.org")]
+    for raw in (*mails, report_mail("4", domain="stranger.example")):
+        assert await by_rule(house, raw, house.domain) == ACCEPTED
+    await house.settle()
+    counts = "SELECT domain_id, toInt64(sum(count)) AS n FROM dmarc_reports GROUP BY domain_id FORMAT JSONEachRow"
+    rows = (await house.env.analytics.query(counts)).splitlines()
+    found = {row["domain_id"]: int(row["n"]) for row in map(json.loads, rows)}
+    ids = [house.domain.id, other.id, below.id, stranger.id]
+    assert [found.get(domain_id, 0) for domain_id in ids] == [5, 5, 5, 0]
+    assert await house.problems() == ["other_domain"]
+
+
+async def test_a_rule_of_a_removed_domain_brings_nothing(house: House) -> None:
+    """Nobody's mail is kept."""
+    await house.accounts.remove_domain(house.domain)
+    assert (await by_rule(house, report_mail("1"), house.domain)).startswith("550 5.7.1")
+    assert (await house.stats()).ready == 0

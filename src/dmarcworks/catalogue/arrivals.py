@@ -143,6 +143,12 @@ class Arrivals:
         async with self._database.read() as connection:
             return {row.id: row.name for row in (await connection.execute(statement)).all()}
 
+    async def account_domains(self, account_id: str) -> dict[str, str]:
+        """The names of an account's domains by their ids."""
+        statement = select(tables.domains.c.id, tables.domains.c.name).where(tables.domains.c.account_id == account_id)
+        async with self._database.read() as connection:
+            return {row.id: row.name for row in (await connection.execute(statement)).all()}
+
     async def mark_published(self, keys: Sequence[str]) -> None:
         """The reports' rows are in Analytics; all are marked or none."""
 

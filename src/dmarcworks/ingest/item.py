@@ -7,6 +7,7 @@ the items that the version before wrote, so that an upgrade may find mail waitin
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ __all__ = ["VERSION", "Gate", "MailItem"]
 
 # 1: the items that had no version. 2: this field.
 VERSION = 2
+# An address for reports: 32 hex digits at this host.
+_RUA = re.compile(r"<?[0-9a-f]{32}@.+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,12 @@ class MailItem:
     def received_at(self) -> datetime:
         """When the mail came, UTC."""
         return datetime.fromtimestamp(self.received, UTC)
+
+    @property
+    def by_rule(self) -> bool:
+        """Whether it came to another address than one for reports: then each report's policy domain decides which of
+        the account's domains it counts for."""
+        return _RUA.fullmatch(self.recipient) is None
 
     def to_json(self) -> bytes:
         """The item as the queue holds it; what is absent is left out."""

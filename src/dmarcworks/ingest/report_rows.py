@@ -7,7 +7,8 @@ domain than its address is for is "foreign": kept, and counted nowhere.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dmarcworks.catalogue.arrivals import NewReport
@@ -46,6 +47,16 @@ def new_report(item: Item, mail: MailItem, object_key: str, *, quarantined: bool
         state="foreign" if not counted else "quarantined" if quarantined else "counted",
         warnings=[{"code": w.code, "where": w.where, "detail": w.detail} for w in report.warnings],
     )
+
+
+def assigned(item: Item, mail: MailItem, domains: Mapping[str, str]) -> MailItem:
+    """The mail as this report counts: for the nearest of the account's domains (id → name) that it is about, if any."""
+    about = summary(item.report, received=mail.received_at, digest="").domains
+    fitting = [found for found in domains.items() if about and all(covers(found[1], domain) for domain in about)]
+    if not fitting:
+        return mail
+    domain_id, name = max(fitting, key=lambda found: len(found[1]))
+    return replace(mail, domain_id=domain_id, domain=name)
 
 
 def foreign(item: Item, mail: MailItem) -> str:

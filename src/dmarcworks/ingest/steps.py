@@ -22,7 +22,7 @@ from dmarcworks.analytics.rows import Placed, row_count, table_of, tables_of
 from dmarcworks.catalogue.arrivals import MailRow, NewReport, ReportRow
 from dmarcworks.ingest.environment import Delivery, Env
 from dmarcworks.ingest.item import MailItem
-from dmarcworks.ingest.report_rows import foreign, new_report, safe_name
+from dmarcworks.ingest.report_rows import assigned, foreign, new_report, safe_name
 from dmarcworks.process import failpoints
 from dmarcworks.reports.model import Item, Problem, Reading
 
@@ -112,7 +112,8 @@ async def note(mails: Sequence[Mail], env: Env) -> None:
         pairs = zip(mail.reading.items, mail.keys, strict=True)
         # What a person has adopted is counted, whatever its mail is.
         apart = mail.quarantined and not mail.item.adopt
-        reports += [new_report(item, mail.item, key, quarantined=apart) for item, key in pairs]
+        domains = await env.arrivals.account_domains(mail.item.account_id) if mail.item.by_rule else {}
+        reports += [new_report(item, assigned(item, mail.item, domains), key, quarantined=apart) for item, key in pairs]
         if mail.item.adopt:
             await env.arrivals.adopt(mail.item.account_id, mail.item.adopt)
     recorded = await env.arrivals.record_reports(reports)

@@ -129,6 +129,8 @@ class Router:
             if gate is not None:
                 return None
             if isinstance(match.action, rules.ToWorker):
+                if match.rule is not None and match.action.worker == rules.DMARC_WORKER:
+                    return None  # the rule names whose reports these are
                 hand = self._hands.get(match.action.worker)
                 if hand is None:
                     return NO_WORKER

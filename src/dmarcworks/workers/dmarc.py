@@ -29,7 +29,7 @@ async def recipient(address: str, env: Env) -> bool:
 async def email(message: Message, env: Env, ctx: Context) -> str:
     """Accept a mail durably: raw mail into Objects, an item into the queue; the mail's id."""
     # Looked at again, also where RCPT was answered a moment ago: a domain may have been switched off since.
-    gate = await gate_of(message.to, env)
+    gate = await gate_of(message.to, env) or await _gate_of_rule(message, env)
     if gate is None:
         message.set_reject("This address takes no reports")
         return "unknown rua address"
@@ -66,6 +66,14 @@ async def dead(message: BatchMessage, error: str, env: Env) -> None:
         object_key=item.object_key,
         letter=message.leased.id,
     )
+
+
+async def _gate_of_rule(message: Message, env: Env) -> Gate | None:
+    """Whose reports a routing rule brings: those of its account, for its domain where no report says otherwise."""
+    if not message.domain_id:
+        return None
+    name = (await env.arrivals.domain_names([message.domain_id])).get(message.domain_id)
+    return None if name is None else Gate(message.account_id, message.domain_id, name)
 
 
 async def gate_of(address: str, env: Env) -> Gate | None:
