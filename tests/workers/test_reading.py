@@ -92,7 +92,20 @@ async def test_what_cannot_be_read_is_one_problem_and_no_neighbours(
     assert (problem.reason, problem.where) == ("reading_stopped", "mail")
     assert problem.detail.startswith("Reading this mail was stopped: it ")
     assert setting in problem.detail
-    assert reader.kills == [("read", reason), ("read", reason), ("read_alone", reason)]  # type: ignore[attr-defined]
+    # Twice in each turn: in a group that is lost with it, and then among what is told one by one.
+    assert reader.kills == [*[("read", reason)] * 4, ("read_alone", reason)]  # type: ignore[attr-defined]
+
+
+async def test_mails_cross_in_groups_and_the_guilty_one_is_known_in_any_of_them(reader: Isolated) -> None:
+    """Whole groups before it stand, so does what was read before it in its own; the rest waits for the next turn."""
+    names = [str(number) for number in range(2 * read_child.GROUP + 3)]
+    sources = [Source(report_mail(name)) for name in names]
+    assert keys(await reader.together(sources, 100, 1000)) == [[name] for name in names]
+    work = read_child.reader(BOUNDS, "headers")
+    assert [len(group) for group in work((sources, (100, 1000, read_child.GROUP)))] == [25, 25, 3]
+    guilty = read_child.GROUP + 2
+    sources[guilty] = Source(slow_reading.ENDS + report_mail("bad"))
+    assert keys(await reader.together(sources, 100, 1000)) == [*[[name] for name in names[:guilty]], None]
 
 
 async def test_a_turn_ends_after_some_time(reader: Isolated, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,4 +113,4 @@ async def test_a_turn_ends_after_some_time(reader: Isolated, monkeypatch: pytest
     work = read_child.reader(BOUNDS, "headers")
     monkeypatch.setattr(read_child, "TURN_SECONDS", 0.0)
     sources = [Source(report_mail(str(number))) for number in range(5)]
-    assert len(list(work((sources, (100, 100))))) == 1
+    assert len(list(work((sources, (100, 100, 1))))) == 1
