@@ -16,10 +16,10 @@ import pyarrow as pa
 import pytest
 import pytest_asyncio
 
-from bindings.conftest import fill
 from dmarcworks.bindings.chdb import ChdbAnalytics
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.errors import QueryError, StoreError, UsageError
+from tests.support.postgres import fill
 
 DURABLE = "SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
 TABLE = (

@@ -18,7 +18,6 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from bindings.conftest import fill
 from dmarcworks.bindings.bulk_insert import add
 from dmarcworks.bindings.contracts import Database, OutgoingMessage
 from dmarcworks.bindings.queue import SqlQueue
@@ -27,6 +26,7 @@ from dmarcworks.bindings.tables import kv
 from dmarcworks.bindings.tables import metadata as ours
 from dmarcworks.catalogue.mail_tables import metadata as catalogue
 from dmarcworks.errors import SettingsError, StoreError
+from tests.support.postgres import fill
 
 VERSIONS = Path(__file__).parents[2] / "src" / "dmarcworks" / "bindings" / "migrations" / "versions"
 HEAD = max(path.name.partition("_")[0] for path in VERSIONS.glob("0*.py"))

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from bindings.conftest import fill
 from dmarcworks.bindings.contracts import Objects
 from dmarcworks.bindings.folder import FolderObjects
 from dmarcworks.errors import BoundError, ConflictError, StoreError
+from tests.support.postgres import fill
 
 HOSTILE = [
     "",

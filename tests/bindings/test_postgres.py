@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from bindings.conftest import PostgresServer, fresh
-from bindings.test_database import HEAD, count, put
 from dmarcworks.bindings.open import open_database
 from dmarcworks.errors import SettingsError, StoreError
+from tests.bindings.test_database import HEAD, count, put
+from tests.support.postgres import PostgresServer, fresh
 
 
 async def test_processes_that_start_at_once_migrate_once(postgres: str) -> None:

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from catalogue.conftest import Catalogue
 from dmarcworks.catalogue import queries
 from dmarcworks.catalogue.queries import LoggedQuery, QueryLog, SavedQueries
 from dmarcworks.errors import BoundError, UsageError
+from tests.support.catalogue import Catalogue
 
 
 def asked(account: str, text: str, started: float, error: str = "") -> LoggedQuery:

@@ -13,11 +13,11 @@ import pytest
 import pytest_asyncio
 import uvicorn
 from playwright.async_api import Browser, Page, async_playwright, expect
-from tests.dashboard.conftest import TODAY, House, aggregate, record
 
 from dmarcworks.bindings.contracts import OutgoingMessage, Settlement
 from dmarcworks.bindings.sqlite_stores import SqliteQueue
 from dmarcworks.dashboard.assets import FOLDER
+from tests.support.pages import TODAY, House, aggregate, record
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = [

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from outside import Names, Sink, answering, listening
-
-from .conftest import System, wait_for
+from tests.support.outside import Names, Sink, answering, listening
+from tests.support.system import System, wait_for
 
 WORKERS = """
 import asyncio

@@ -23,7 +23,7 @@ from dmarcworks.ingest.steps import Mail
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.reports.model import Item, Reading
 from dmarcworks.workers.batch import BatchMessage, Decision
-from outside import Names, answering
+from tests.support.outside import Names, answering
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ENVELOPES = [("192.0.2.9", "example.com"), ("198.51.100.1", "example.com"), ("192.0.2.9", "example.org")]

@@ -18,7 +18,7 @@ from dmarcworks.process.frames import UnsafeAnswerError, restricted
 from dmarcworks.process.isolated import FailedError, IsolatedPool, KilledError, UnavailableError
 from dmarcworks.reports.model import Warning
 
-WORK = "process.targets:work"
+WORK = "tests.support.targets:work"
 
 
 @asynccontextmanager
@@ -61,9 +61,9 @@ async def test_a_function_runs_in_one_child_that_is_kept() -> None:
 
 async def test_a_target_may_be_made_once_per_child_and_may_yield() -> None:
     """`arguments` makes the function; what it yields comes as a list."""
-    async with pool("process.targets:make", arguments=("a",)) as made:
+    async with pool("tests.support.targets:make", arguments=("a",)) as made:
         assert [await made.run(text) for text in "bc"] == ["ab", "ac"]
-    async with pool("process.targets:pieces") as made:
+    async with pool("tests.support.targets:pieces") as made:
         assert await made.run(3) == [[0], [1], [2]]
 
 

@@ -16,10 +16,9 @@ from dmarcworks.ingest.read_source import Read, Source
 from dmarcworks.ingest.reading import ORDINARY_BYTES, InProcess
 from dmarcworks.process.isolated import UnavailableError
 from dmarcworks.reports.bounds import Bounds
-from ingesting import system_consumer
-from mails import report_mail
-
-from .conftest import House
+from tests.support.ingesting import system_consumer
+from tests.support.mails import report_mail
+from tests.support.worker_house import House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 ACCEPTED = "250 2.0.0 Accepted"

@@ -19,9 +19,8 @@ from dmarcworks.workers.bound import BoundWorker
 from dmarcworks.workers.consumer import Consumer, backoff
 from dmarcworks.workers.context import Context
 from dmarcworks.workers.message import Message
-from ingesting import system_consumer
-
-from .conftest import House
+from tests.support.ingesting import system_consumer
+from tests.support.worker_house import House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 TO = "ab@reports.example.net"
