@@ -176,8 +176,8 @@ async def test_closing_ends_children_and_refuses() -> None:
 
 async def test_a_target_that_cannot_be_imported_is_no_endless_wait() -> None:
     """Who waits hears that no process starts."""
-    async with pool("process.absent:work") as made:
-        with pytest.raises(UnavailableError, match=r"no process for test can be started.*'process\.absent'"):
+    async with pool("tests.support.absent:work") as made:
+        with pytest.raises(UnavailableError, match=r"no process for test can be started.*'tests\.support\.absent'"):
             await made.run(1)
 
 
