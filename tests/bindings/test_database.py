@@ -105,13 +105,16 @@ async def test_a_failed_block_leaves_nothing(any_database: Database) -> None:
 async def test_a_cancelled_write_leaves_nothing(database: Database) -> None:
     """A task that is cancelled inside its block holds nobody up."""
 
+    inside = asyncio.Event()
+
     async def slow() -> None:
         async with database.write() as connection:
             await connection.execute(PUT, {"key": b"a", "value": b""})
-            await asyncio.sleep(60)
+            inside.set()
+            await asyncio.Event().wait()
 
     task = asyncio.create_task(slow())
-    await asyncio.sleep(0.1)
+    await asyncio.wait_for(inside.wait(), 10)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -201,7 +204,7 @@ async def test_a_small_write_waits_for_another_process_too(database: Database, w
     other = sqlite3.connect(database.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     waiting = asyncio.create_task(small(b"a"))
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.3)  # the slow writer that this test is about
     assert not waiting.done()
     other.execute("COMMIT")
     await waiting
@@ -222,7 +225,7 @@ async def test_another_process_may_write_too(database: Database) -> None:
     other = sqlite3.connect(database.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     waiting = asyncio.create_task(put(database, b"a"))
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.3)  # the slow writer that this test is about
     other.execute("COMMIT")
     await waiting
     other.execute("BEGIN IMMEDIATE")

@@ -238,7 +238,7 @@ async def test_a_batch_waits_no_longer_for_many_than_for_one() -> None:
 
     async def check(mail: MailToCheck) -> Authenticity:
         begun.append(mail.sender)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)  # the slow name server that this test is about
         return UNKNOWN
 
     told.check = check  # type: ignore[method-assign]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -19,6 +19,7 @@ from dmarcworks.workers.context import Context
 from dmarcworks.workers.message import Message
 from tests.support.ingesting import system_consumer
 from tests.support.mails import report_mail
+from tests.support.waiting import wait_until
 from tests.support.worker_house import House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -56,10 +57,14 @@ def held_consumer(house: House, worker: Held, turns: BatchScheduler, size: int, 
     return system_consumer(house.env, bound, scheduler=turns, helps=helps, max_batch_size=size)
 
 
-async def until(what: Any) -> None:
-    async with asyncio.timeout(20):
-        while not what():
-            await asyncio.sleep(0.01)
+class CountedLock(asyncio.Lock):
+    """Knows how many have asked for it."""
+
+    asked = 0
+
+    async def acquire(self) -> Literal[True]:
+        self.asked += 1
+        return await super().acquire()
 
 
 async def test_who_helps_begins_when_more_waits_than_a_batch_holds(house: House) -> None:
@@ -70,13 +75,13 @@ async def test_who_helps_begins_when_more_waits_than_a_batch_holds(house: House)
         await house.send({"n": n})
     for one in pair:
         one.start()
-    await until(lambda: len(worker.batches) == 2)
+    await wait_until(lambda: len(worker.batches) == 2, "two batches in hand")
     assert worker.most == 2
     assert worker.batches == [[0, 1], [2]]
     worker.go.set()
-    await until(lambda: not worker.now)
+    await wait_until(lambda: not worker.now, "both batches done")
     await house.send({"n": 3})
-    await until(lambda: len(worker.batches) == 3)
+    await wait_until(lambda: len(worker.batches) == 3, "the third batch")
     assert worker.batches[2] == [3]
     await asyncio.gather(*(one.stop() for one in pair))
     stats = await house.stats()
@@ -93,12 +98,17 @@ async def test_what_may_have_ended_a_process_is_worked_on_alone(house: House) ->
         await house.send({"n": n})
     first, second, third = (held_consumer(house, worker, turns, 1) for _ in range(3))
     turns.begin()  # a batch of somebody else
+    turns.receiving = lock = CountedLock()
     tasks = [asyncio.create_task(one.once()) for one in (first, second, third)]
-    await asyncio.sleep(0.3)
+
+    async def suspect_leased() -> bool:
+        return lock.asked == 3 and (await house.stats()).leased == 1
+
+    await wait_until(suspect_leased, "the suspect fetched and both others at the lock")
     assert worker.batches == []
     turns.end()
-    await until(lambda: worker.batches)
-    await asyncio.sleep(0.3)
+    await wait_until(lambda: worker.batches, "the suspect in hand")
+    assert lock.locked()  # so that no other is fetched
     assert worker.batches == [[json.loads(lost.body)["n"]]]
     worker.go.set()
     assert await asyncio.gather(*tasks) == [1, 1, 1]
@@ -114,7 +124,7 @@ async def test_a_report_in_two_batches_at_once_counts_once(house: House) -> None
 
     async def slowly(*args: Any) -> None:
         begun.append(args[0])
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # the slow store that this test is about
         await insert(*args)
 
     class Slow:

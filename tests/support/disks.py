@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.system import skip
+from tests.support.waiting import wait_for
 
 SIZES = {"objects": "2m", "database": "8m", "analytics": "64m"}
 
@@ -44,11 +44,13 @@ class Disks:
     def remount(self, name: str, mode: str) -> None:
         """The kernel calls a disk busy while a file on it is open for writing: asked again until it is not."""
         command = ["mount", "-o", f"remount,{mode}", str(self.path(name))]
-        deadline = time.monotonic() + 30
-        while (done := subprocess.run(command, capture_output=True, text=True, check=False)).returncode:
-            assert "busy" in done.stderr, done.stderr
-            assert time.monotonic() < deadline, done.stderr
-            time.sleep(0.05)
+
+        def done() -> bool:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert not done.returncode or "busy" in done.stderr, done.stderr
+            return not done.returncode
+
+        wait_for(done, f"mounted {mode}")
 
     def fill(self, name: str) -> None:
         """Leave not one block."""

@@ -12,10 +12,9 @@ import smtplib
 import sqlite3
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,27 +29,17 @@ from dmarcworks.wiring.smtp import environment
 from dmarcworks.workers.message import Message
 from dmarcworks.workers.outcome import ACCEPTED
 from tests.support.ingesting import deliver
+from tests.support.waiting import PATIENCE, wait_for
 
 SOURCE = Path(__file__).parents[2] / "src"
 COMMAND = [sys.executable, "-c", "from dmarcworks.cli import main; main()"]
 CHROMIUM = Path("/usr/bin/chromium")
-PATIENCE = 30.0
 HOST = "reports.example.net"
 
 
 def skip(reason: str) -> None:
     """Skip; tests/conftest.py makes that a failure when all tests are asked for."""
     pytest.skip(reason)
-
-
-def wait_for(question: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
-    """Ask until the answer is true; the answer."""
-    deadline = time.monotonic() + seconds
-    while not (answer := question()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"after {seconds:g} s still not {what}")
-        time.sleep(0.02)
-    return answer
 
 
 @dataclass

@@ -16,6 +16,7 @@ from dmarcworks.api.http import Admission, HttpBounds, Web
 from dmarcworks.api.http.admission import is_loopback
 from dmarcworks.errors import SettingsError
 from dmarcworks.process.descriptors import LEAST, shared
+from tests.support.waiting import wait_until
 
 STRANGER = "127.0.0.2"
 
@@ -54,8 +55,7 @@ async def test_an_address_has_a_share_of_its_own(web: Web) -> None:
     assert b"\r\nretry-after: 5\r\nconnection: close\r\n" in answer
     assert await ask(await connect(web, "127.0.0.3")) == b"HTTP/1.1 200 OK\r\n"
     held[0][1].close()
-    while web.connections > 3:
-        await asyncio.sleep(0.01)
+    await wait_until(lambda: web.connections == 3, "two connections closed")
     assert await ask(await connect(web)) == b"HTTP/1.1 200 OK\r\n"
 
 
@@ -76,13 +76,15 @@ async def test_who_is_idle_makes_room(web: Web) -> None:
     """A second later the one that is idle longest is closed for a newcomer."""
     idle = [await connect(web, f"127.0.0.{last}") for last in (2, 2, 3, 3, 4, 4)]
     first = asyncio.create_task(idle[0][0].read())
-    answer = b""
-    while not answer.startswith(b"HTTP/1.1 200"):
+
+    async def admitted() -> bool:
         ends = await connect(web, "127.0.0.5")
-        answer = await ask(ends)
-        if not answer.startswith(b"HTTP/1.1 200"):
-            ends[1].close()
-            await asyncio.sleep(0.05)
+        if (await ask(ends)).startswith(b"HTTP/1.1 200"):
+            return True
+        ends[1].close()
+        return False
+
+    await wait_until(admitted, "a newcomer admitted")
     assert await first == b""
     assert web.connections <= 8
 
@@ -97,11 +99,14 @@ async def test_a_client_that_does_not_wait_for_its_answer_is_forgotten(web: Web)
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
     await asyncio.to_thread(reset)
+
     # Those in the backlog may still be counted for a moment.
-    while await ask(ends := await connect(web)) != b"HTTP/1.1 200 OK\r\n":
-        await asyncio.sleep(0.01)
-    while web.connections > 1:
-        await asyncio.sleep(0.01)
+    async def admitted() -> Ends | None:
+        ends = await connect(web)
+        return ends if await ask(ends) == b"HTTP/1.1 200 OK\r\n" else None
+
+    ends = await wait_until(admitted, "a newcomer admitted")
+    await wait_until(lambda: web.connections <= 1, "every reset connection forgotten")
     ends[1].close()
 
 

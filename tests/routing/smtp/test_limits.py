@@ -113,7 +113,7 @@ async def test_a_transfer_has_its_time(start: Start, connect: Connect, house: Ho
     await client.up_to_data()
     for _ in range(40):
         await client.send(b"x\r\n")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # the slow peer that this test is about
         if client.reader._buffer:  # type: ignore[attr-defined]
             break
     assert await client.reply() == "421 4.4.2 The transfer takes too long"
@@ -125,7 +125,7 @@ async def test_dripping_a_command_is_silence(start: Start, connect: Connect) -> 
     client = await connect(await start(idle_seconds=1))
     for byte in b"EHLO mail.example" * 4:
         await client.send(bytes([byte]))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # the slow peer that this test is about
         if client.reader._buffer:  # type: ignore[attr-defined]
             break
     assert await client.reply() == "421 4.4.2 Idle for too long"

@@ -34,6 +34,7 @@ async def knock(server: SmtpServer, header: bytes, *, pieces: int = 1 << 20) -> 
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     for at in range(0, len(header), pieces):
         writer.write(header[at : at + pieces])
+        # Several packets where the header comes in pieces.
         await asyncio.sleep(0.002 if pieces < 100 else 0)
     return Client(reader, writer)
 

@@ -9,6 +9,7 @@ import pytest
 
 from dmarcworks.routing.smtp import SmtpServer
 from tests.support.smtp_client import RUA, Client, Connect, House, Start
+from tests.support.waiting import wait_until
 
 MAIL = b"Subject: report\r\n\r\nHello\r\n"
 FROM = "MAIL FROM:<a@mail.example>"
@@ -112,9 +113,7 @@ async def test_no_quit(start: Start, connect: Connect, house: House, where: str)
     if where == "half":
         await client.send(b"Subject: half of a")
     client.writer.close()
-    async with asyncio.timeout(5):
-        while server.connections:
-            await asyncio.sleep(0.01)
+    await wait_until(lambda: not server.connections, "every connection closed")
     assert (server.limits.total, server.transfer, house.taken) == (0, 0, [])
     await honest(server, connect, house)
 
@@ -126,9 +125,7 @@ async def test_a_reset_in_the_middle_of_a_mail(start: Start, connect: Connect, h
     await client.up_to_data()
     await client.send(b"x" * 998 + b"\r\n")
     client.writer.transport.abort()
-    async with asyncio.timeout(5):
-        while server.connections:
-            await asyncio.sleep(0.01)
+    await wait_until(lambda: not server.connections, "every connection closed")
     assert (server.transfer, house.taken) == (0, [])
     await honest(server, connect, house)
 
@@ -188,6 +185,4 @@ async def test_who_does_not_read_is_not_written_to_without_end(start: Start, con
             await asyncio.wait_for(writer.drain(), 3)
     assert sent < 60_000_000
     writer.close()
-    async with asyncio.timeout(10):
-        while server.connections:
-            await asyncio.sleep(0.05)
+    await wait_until(lambda: not server.connections, "every connection closed")

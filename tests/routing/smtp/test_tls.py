@@ -15,6 +15,7 @@ import trustme
 from dmarcworks.errors import SettingsError
 from dmarcworks.routing.smtp import Certificate, Listener, SmtpServer
 from tests.support.smtp_client import RUA, Client, Connect, House, Start
+from tests.support.waiting import wait_until
 
 MAIL = b"Subject: report\r\n\r\nHello\r\n"
 HOST = "reports.example.net"
@@ -152,9 +153,7 @@ async def test_a_handshake_that_is_none_ends_the_connection(start: Start, connec
     assert (await client.say("STARTTLS")).startswith("220")
     await client.send(b"EHLO mail.example\r\n" * 20)
     await client.reader.read()
-    async with asyncio.timeout(5):
-        while server.connections:
-            await asyncio.sleep(0.01)
+    await wait_until(lambda: not server.connections, "every connection closed")
     assert server.limits.total == 0
     assert len(await serial(server, files)) > 5
 
@@ -215,9 +214,7 @@ async def test_a_handshake_that_never_comes_does_not_hold_up_others(start: Start
     """A client that connects to the /tls door and says nothing is one connection, and no more."""
     server = await start(TLS, certificate=files.load(), connections_per_address=2)
     silent = socket.create_connection(("127.0.0.1", server.port))
-    async with asyncio.timeout(5):
-        while not server.limits.total:
-            await asyncio.sleep(0.01)
+    await wait_until(lambda: server.limits.total == 1, "the silent connection counted")
     _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=files.trust(), server_hostname=HOST)
     assert server.limits.total == 2
     writer.close()

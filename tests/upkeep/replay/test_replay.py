@@ -21,6 +21,7 @@ from dmarcworks.upkeep import jobs
 from dmarcworks.upkeep.replay import rebuild, swap
 from tests.support.mails import BEGIN, DAY, mail, report_mail
 from tests.support.upkeep import Home
+from tests.support.waiting import wait_until
 from tests.upkeep.verify.test_verify import FAILURE, TLS, filled
 
 
@@ -260,7 +261,7 @@ async def test_reports_that_come_in_during_a_replay_are_counted_once(
     async def exchange(*args: Any) -> None:
         # Publishing is held here: this one waits until the swap is done.
         held.append(asyncio.create_task(more()))
-        await asyncio.sleep(0.05)
+        await wait_until(lambda: home.sql("SELECT 1 FROM queue WHERE leased IS NOT NULL"), "a mail that is being read")
         await real(*args)
 
     monkeypatch.setattr(swap.versions, "exchange", exchange)
