@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from mails import report_mail
+from tests.support import poisonous
+from tests.support.mails import report_mail
+from tests.support.poisonous import DEADLY, ENDLESS, MORTAL
+from tests.support.system import System, wait_for
 
-from .conftest import System, wait_for
-from .poisonous import DEADLY, ENDLESS, MORTAL
-
-COMMAND = [sys.executable, str(Path(__file__).with_name("poisonous.py"))]
+COMMAND = [sys.executable, poisonous.__file__]
 
 
 def marked(mark: bytes, name: str) -> bytes:
