@@ -50,6 +50,7 @@ async def test_a_retry_closes_what_the_mail_had(catalogue: Catalogue) -> None:
     await add(catalogue)
     await add(catalogue, where="part 3")
     other = await add(catalogue, mail_id="m2")
+    await catalogue.problems.tried_mail("m1")
     await catalogue.problems.close_mail("m1")
     assert [row.id for row in await catalogue.problems.list()] == [other]
 
@@ -100,7 +101,7 @@ async def test_what_was_let_go_stays_so(catalogue: Catalogue) -> None:
     row = await catalogue.problems.get(None, number)
     assert row is not None
     await catalogue.problems.discard(row, "person@example.com")
-    await catalogue.problems.close_mail("m1")
+    await catalogue.problems.tried_mail("m1")
     assert await add(catalogue, detail="Still cut.") == number
     row = await catalogue.problems.get(None, number)
     assert row is not None
@@ -121,8 +122,10 @@ async def test_a_retry_ends_in_closed_or_open(catalogue: Catalogue) -> None:
     await catalogue.problems.reopen_mail("m1")
     assert [row.id for row in await catalogue.problems.list()] == [other, second, first]
     await catalogue.problems.retrying(row, "person@example.com")
-    await catalogue.problems.close_mail("m1")
+    await catalogue.problems.tried_mail("m1")
     await add(catalogue, where="part 3")
+    assert [row.id for row in await catalogue.problems.list(state="retrying")] == [first]
+    await catalogue.problems.close_mail("m1")
     assert [row.id for row in await catalogue.problems.list()] == [other, second]
     (closed,) = await catalogue.problems.list(state="closed")
     assert (closed.id, closed.changed_by, closed.tried is None) == (first, "person@example.com", False)

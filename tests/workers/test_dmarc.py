@@ -291,6 +291,31 @@ async def test_a_retry_by_a_person_counts_nothing_twice_and_closes_what_is_mende
     assert await house.problems() == []
 
 
+async def test_a_problem_is_solved_only_when_its_report_is_in_the_figures(house: House) -> None:
+    """While the rows are not in, its mail is being reprocessed: "solved" beside figures without it would be wrong."""
+    await house.mail(report_mail("1"))
+    (item,) = await house.env.queue.receive(SYSTEM_QUEUE, limit=1, lease=600)
+    body = {**json.loads(item.body), "again": True}
+    await house.env.queue.settle([Settlement(item, done=True)])
+    await house.env.problems.add(
+        account_id=house.domain.account_id,
+        domain_id=house.domain.id,
+        mail_id=body["mail_id"],
+        reason="gave_up",
+        where="mail",
+        detail="Reading failed.",
+        object_key=body["object_key"],
+    )
+    house.analytics.before["insert"] = [StoreError("power cut")]
+    await house.send(body)
+    await house.turn()
+    assert await house.total() == (0, 0, 0)
+    assert [row.reason for row in await house.env.problems.list(state="retrying")] == ["gave_up"]
+    await house.settle()
+    assert await house.total() == (1, 2, 5)
+    assert [row.reason for row in await house.env.problems.list(state="closed")] == ["gave_up"]
+
+
 async def adopt(house: House, key: str, domain_id: str, account_id: str = "") -> None:
     """What `retry.adopt` queues."""
     (row,) = [row for row in await house.env.arrivals.reports(house.domain.account_id) if row.key == key]

@@ -176,9 +176,13 @@ class Problems:
             rows = (await connection.execute(statement.order_by(number.desc(), table.c.reason))).all()
         return {row.reason: row.number for row in rows}
 
+    async def tried_mail(self, mail_id: str) -> None:
+        """The mail was read again: what is still wrong is noted again, the rest waits for `close_mail`."""
+        await self._of_mail(mail_id, ("open", "retrying"), "retrying")
+
     async def close_mail(self, mail_id: str) -> None:
-        """A retry of the mail begins: what is still wrong is noted again."""
-        await self._of_mail(mail_id, ("open", "retrying"), "closed")
+        """A retry of the mail is complete: what was not noted again is solved."""
+        await self._of_mail(mail_id, ("retrying",), "closed")
 
     async def reopen_mail(self, mail_id: str) -> None:
         """A retry of the mail was given up: what was wrong before still is."""

@@ -121,8 +121,8 @@ async def note(mails: Sequence[Mail], env: Env) -> None:
     told = iter(zip(reports, recorded, strict=True))
     for mail in mails:
         if mail.item.again:
-            # A person asked for another try: what is still wrong is noted anew below.
-            await env.problems.close_mail(mail.item.mail_id)
+            # A person asked for another try: what is still wrong is noted anew below, the rest is solved at the end.
+            await env.problems.tried_mail(mail.item.mail_id)
         mail.noted, mail.outcomes = [], {}
         problems: list[tuple[Problem, str | None]] = [(problem, None) for problem in mail.reading.problems]
         for item in mail.reading.items:
@@ -219,6 +219,9 @@ async def finish(mails: Sequence[Mail], env: Env) -> None:
             await env.objects.put(mail.item.object_key, mail.instead)
     await env.arrivals.record_mails([_row(mail) for mail in mails if mail.reading is not MISSING])
     for mail in mails:
+        if mail.item.again:
+            # Only now: whoever reads "solved" finds its reports in the figures.
+            await env.problems.close_mail(mail.item.mail_id)
         mail.message.ack()
         records = sum(row.records for row in mail.noted)
         seconds = time.perf_counter() - mail.started
