@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 _PAUSE = 0.01
 
 
