@@ -30,9 +30,9 @@ def test_a_name_has_one_form(written: str, name: str) -> None:
     [
         "", ".", "com", "localhost", "example.com..", "a..b", ".example.com", "-a.example", "a@example.com",
         "a b.example", "192.0.2.1", "192.0.2.1.", "0x7f.1", "1.0x7f", "1.2", "example.123", "[192.0.2.1]",
-        "2001:db8::1", "::1", "１９２.０.２.１", "reports․example․net", "＠.example", "a.example＠b.example", "*.example.com",
+        "2001:db8::1", "::1", "１９２.０.２.１", "＠.example", "a.example＠b.example", "*.example.com",
         "a" * 64 + ".example", "a." * 127 + "example",
-        "ü" * 5000 + ".example",
+        "ü" * 5000 + ".example", "reports․example․net",
     ],
 )  # fmt: skip
 def test_what_is_no_name_is_refused(written: str) -> None:

@@ -185,4 +185,4 @@ def test_tries_are_counted_per_network_and_forgotten() -> None:
     assert tries.take("2001:db8:1:2::1") == 0
     for number in range(20_000):
         tries.take(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
-    assert len(tries._seen) == 10_000
+    assert len(tries._limiter) == 10_000
