@@ -9,10 +9,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from dmarcworks.catalogue.audit import act, command
 from dmarcworks.catalogue.stores import Stores, opened, running_server
 from dmarcworks.settings import Settings, load
@@ -47,6 +43,11 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
     """A table for people, or the sentence `empty`. Text from strangers stays text."""
+    # Imported when a table is printed: most commands print JSON for a program as often.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     console = Console()
     if not rows:
         console.print(empty, highlight=False)
