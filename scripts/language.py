@@ -41,14 +41,14 @@ ADOPTED = (
     Scope("static", ("src/dmarcworks/dashboard/static/*.js", "src/dmarcworks/dashboard/static/*.css")),
     Scope("pages", ("src/dmarcworks/dashboard/**/*.py",), ("string",)),
     Scope("cli", ("src/dmarcworks/cli/*.py",)),
-    Scope("settings", ("src/dmarcworks/settings.py", "src/dmarcworks/process/settings_table.py")),
+    Scope("settings", ("src/dmarcworks/settings/*.py", "src/dmarcworks/process/settings_table.py")),
     Scope("bench", ("bench/*.py",), ("string",)),
     Scope("examples", ("examples/*.py",)),
 )
 SRC = Scope(
     "src",
     ("src/**/*.py",),
-    without=("src/dmarcworks/cli/*", "src/dmarcworks/settings.py", "src/dmarcworks/process/settings_table.py"),
+    without=("src/dmarcworks/cli/*", "src/dmarcworks/settings/*.py", "src/dmarcworks/process/settings_table.py"),
 )
 SCOPES = {scope.name: scope for scope in (*ADOPTED, SRC)}
 

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from dmarcworks.api import auth
-from dmarcworks.api.limits import Limits, Rate
+from dmarcworks.api.limits import Limits
 from dmarcworks.bindings.open import open_database, open_kv
 from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.errors import DmarcworksError
@@ -24,17 +24,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-def test_a_rate_gives_back_one_by_one() -> None:
-    """Sixty a minute: sixty at once, then one a second; another key has its own."""
-    clock = Clock()
-    rate = Rate(clock, 60)
-    assert [rate.take("a") for _ in range(61)] == [0.0] * 60 + [1.0]
-    clock.now += 1.0
-    assert (rate.take("a"), rate.take("a"), rate.take("b")) == (0.0, 1.0, 0.0)
-    clock.now += 3600
-    assert [rate.take("a") for _ in range(61)].count(0.0) == 60
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from dmarcworks.errors import UsageError
         ("Example.COM.", "example.com"),
         (" bücher.example ", "xn--bcher-kva.example"),
         ("ｅxample．com", "example.com"),
-        ("reports․example․net", "reports.example.net"),
         ("example.test", "example.test"),
         ("_dmarc.example.com", "_dmarc.example.com"),
         ("1.2.3.4.example", "1.2.3.4.example"),
@@ -33,7 +32,7 @@ def test_a_name_has_one_form(written: str, name: str) -> None:
         "a b.example", "192.0.2.1", "192.0.2.1.", "0x7f.1", "1.0x7f", "1.2", "example.123", "[192.0.2.1]",
         "2001:db8::1", "::1", "１９２.０.２.１", "＠.example", "a.example＠b.example", "*.example.com",
         "a" * 64 + ".example", "a." * 127 + "example",
-        "ü" * 5000 + ".example",
+        "ü" * 5000 + ".example", "reports․example․net",
     ],
 )  # fmt: skip
 def test_what_is_no_name_is_refused(written: str) -> None:

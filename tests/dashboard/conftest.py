@@ -23,7 +23,7 @@ from dmarcworks.catalogue.audit import Audit
 from dmarcworks.catalogue.dead_letters import Letters, operates
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.problems import Problems
-from dmarcworks.catalogue.queries import QueryLog, SavedQueries
+from dmarcworks.catalogue.queries import SavedQueries
 from dmarcworks.catalogue.routing import RoutingCatalogue
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.catalogue.system import System
@@ -46,18 +46,10 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     arrivals, problems = Arrivals(database), Problems(database, clock=clock)
     app = FastAPI(openapi_url=None)
     questions = Questions(analytics)
-    mailroom = RoutingCatalogue.on(database, accounts.zones)
     queue = open_queue(database)
-    rest = (
-        Audit(database, clock=clock),
-        QueryLog(database, 1),
-        SavedQueries(database, clock=clock),
-        mailroom,
-        queue,
-        queue,
-    )
     system = System(database, open_kv(database), objects, ("database", "objects"))
-    stores = Stores(database, open_kv(database), queue, objects, accounts, arrivals, problems, *rest, system)
+    stores = Stores(database, open_kv(database), queue, objects, accounts, queue, queue, system, 1, clock)
+    mailroom = stores.mailroom
     deps = Deps(
         accounts=accounts,
         arrivals=arrivals,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from dmarcworks.analytics.questions.all import DayVolume, Figures, SourceVolume
 from dmarcworks.api.limits import Tries
-from dmarcworks.dashboard import charts, format
+from dmarcworks.dashboard import axis, charts, format
 from dmarcworks.dashboard.pages.raw import plain_name
 from dmarcworks.dashboard.period import Period, parse_day, period
 from dmarcworks.dashboard.verdict import verdict
@@ -126,10 +127,29 @@ def test_the_axis_holds_every_value_with_four_even_lines() -> None:
     """For any value the top is at least it, at most a third more than needed, and divides by four."""
     chance = random.Random(7)
     for value in [0, 1, 4, 5, 10**15, *(chance.randrange(10**9) for _ in range(200))]:
-        top = charts.ceiling(value)
+        top = axis.ceiling(value)
         assert top >= value
         assert top % 4 == 0
         assert top <= max(4, value * 2)
+
+
+def test_axes_have_lines_with_values_and_about_six_labels() -> None:
+    """The grid is the same for every chart; labels thin out as bars become more, and are escaped."""
+    axes = axis.BarAxes.holding(30, 9, 10)
+    frame = str(axes.opening('mail "per" day'))
+    assert axes.top == 12
+    assert re.findall(r'<text x="48" y="([\d.]+)" text-anchor="end">([^<]*)</text>', frame) == [
+        ("220.0", "0"), ("168.0", "3"), ("116.0", "6"), ("64.0", "9"), ("12.0", "12"),
+    ]  # fmt: skip
+    assert re.findall(r'<line class="grid" x1="56" x2="1128" y1="([\d.]+)"', frame) == [
+        "216.0", "164.0", "112.0", "60.0", "8.0",
+    ]  # fmt: skip
+    assert 'aria-label="mail &#34;per&#34; day"' in frame
+    labels = [str(axes.label(index, f"<{index}>")) for index in range(30)]
+    assert [index for index, label in enumerate(labels) if label] == [0, 5, 10, 15, 20, 25]
+    assert labels[5] == '<text x="252.5" y="236" text-anchor="middle">&lt;5&gt;</text>'
+    assert axes.point(0, 6) == "73.9,112.0"
+    assert axis.BarAxes.holding(0).top == 4
 
 
 def test_a_sparkline_breaks_at_gaps() -> None:
@@ -185,4 +205,4 @@ def test_tries_are_counted_per_network_and_forgotten() -> None:
     assert tries.take("2001:db8:1:2::1") == 0
     for number in range(20_000):
         tries.take(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
-    assert len(tries._seen) == 10_000
+    assert len(tries._limiter) == 10_000

@@ -47,6 +47,15 @@ async def test_those_who_ask_at_once_share_an_answer(names: Names, opened: Opene
     assert names.asked == [("example.com", "TXT")]
 
 
+async def test_a_name_in_other_letters_is_asked_as_a_labels(names: Names, opened: Opened) -> None:
+    """IDNA 2008, not 2003; what is no name in DNS has no records, and nobody is asked."""
+    names.add({("xn--strae-oqa.example", "TXT"): "here"})
+    resolver = opened([0.0])
+    assert await asked(resolver, "straße.example") == [b"here"]
+    assert await asked(resolver, "😀.example") == []
+    assert names.asked == [("xn--strae-oqa.example", "TXT")]
+
+
 async def test_an_answer_is_forgotten_with_its_ttl(names: Names, opened: Opened) -> None:
     now = [1000.0]
     resolver = opened(now)

@@ -8,10 +8,12 @@ whoever logged in from a network before has a limit of their own there, which no
 from __future__ import annotations
 
 import ipaddress
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 
-__all__ = ["Limits", "LoginTries", "Rate", "Tries", "network"]
+from dmarcworks.process.rate_limit import RateLimiter, Refill
+
+__all__ = ["Limits", "LoginTries", "Tries", "network"]
 
 TRIES = 5
 SECONDS = 60.0
@@ -24,32 +26,19 @@ class Tries:
     """At most five failed tries a minute for one network address (an IPv6 /64 is one)."""
 
     def __init__(self, clock: Callable[[], float], tries: int = TRIES, seconds: float = SECONDS) -> None:
-        self._clock, self._tries, self._seconds = clock, tries, seconds
-        self._seen: OrderedDict[str, deque[float]] = OrderedDict()
+        self._limiter = RateLimiter(tries, seconds, clock)
 
     def take(self, address: str) -> float:
         """Count a try; 0 when it may go on, else the seconds until the next may."""
-        if wait := self.left(address):
-            return wait
-        key = network(address)
-        self._seen.setdefault(key, deque()).append(self._clock())
-        self._seen.move_to_end(key)
-        while len(self._seen) > _ADDRESSES:
-            self._seen.popitem(last=False)
-        return 0.0
+        return self._limiter.take(network(address))
 
     def left(self, address: str) -> float:
         """0 when the address may try, else the seconds until it may; counts nothing."""
-        times, now = self._seen.get(network(address)), self._clock()
-        while times and times[0] <= now - self._seconds:
-            times.popleft()
-        return 0.0 if not times or len(times) < self._tries else max(1.0, times[0] + self._seconds - now)
+        return self._limiter.wait(network(address))
 
     def give_back(self, address: str) -> None:
         """The try was right: it does not count."""
-        times = self._seen.get(network(address))
-        if times:
-            times.pop()
+        self._limiter.give_back(network(address))
 
 
 class LoginTries:
@@ -84,32 +73,12 @@ class LoginTries:
         return [(self._addresses, address), (self._users, name), (self._all, "all")]
 
 
-class Rate:
-    """So many a minute for one key, all at once if it likes; then as they come back, one by one."""
-
-    def __init__(self, clock: Callable[[], float], a_minute: int) -> None:
-        self._clock, self._size, self._speed = clock, float(a_minute), a_minute / 60
-        self._seen: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def take(self, key: str) -> float:
-        """Count one; 0 when it may go on, else the seconds until the next may."""
-        now = self._clock()
-        level, since = self._seen.get(key, (self._size, now))
-        level = min(self._size, level + (now - since) * self._speed)
-        wait = 0.0 if level >= 1 else max(1.0, (1 - level) / self._speed)
-        self._seen[key] = (level if wait else level - 1, now)
-        self._seen.move_to_end(key)
-        while len(self._seen) > _ADDRESSES:
-            self._seen.popitem(last=False)
-        return wait
-
-
 class Limits:
     """The API's: requests of a token, failed tries of an address."""
 
     def __init__(self, clock: Callable[[], float], *, requests: int, failures: int) -> None:
         self._failures = Tries(clock, failures)
-        self._requests = Rate(clock, requests)
+        self._requests = RateLimiter(requests, SECONDS, clock, Refill.STEADY)
         self._good: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def before(self, address: str, hashed: str) -> float:

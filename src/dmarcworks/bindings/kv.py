@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from dmarcworks.bindings.contracts import (
     KV_KEY_BYTES,
@@ -28,6 +27,7 @@ from dmarcworks.bindings.contracts import (
 )
 from dmarcworks.bindings.groups import GroupedCalls
 from dmarcworks.bindings.tables import kv
+from dmarcworks.bindings.upsert import upsert
 from dmarcworks.errors import BoundError, UsageError
 
 __all__ = ["Entry", "SqlKV", "metadata_of"]
@@ -77,8 +77,7 @@ class SqlKV:
         now = int(self._clock())
         row = {"value": data, "expiration": None if ttl is None else now + ttl, "metadata": noted}
         async with self._database.write() as connection:
-            insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-            statement = insert(kv).values(key=name, **row)
+            statement = upsert(connection.dialect.name, kv).values(key=name, **row)
             await connection.execute(delete(kv).where(kv.c.expiration <= now))
             await connection.execute(statement.on_conflict_do_update(index_elements=[kv.c.key], set_=row))
 

@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import Database
+from dmarcworks.bindings.upsert import upsert
 from dmarcworks.catalogue import audit, tables
 from dmarcworks.catalogue.passwords import PASSWORD_MAXIMUM, Passwords
 from dmarcworks.catalogue.tokens import secret_hash
@@ -101,9 +101,8 @@ class Logins:
         async with self._database.write() as connection:
             detail = {"by": by}
             await audit.note(connection, now, "user.log-in", user.email, account_id=user.account_id, detail=detail)
-            insert_ = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
             expires = now + FAMILIAR_SECONDS
-            statement = insert_(tables.secrets).values(
+            statement = upsert(connection.dialect.name, tables.secrets).values(
                 hash=hashed, kind=_FAMILIAR, user_id=user.id, created=now, expires=expires
             )
             changed = {"expires": expires}

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from dmarcworks.errors import UsageError
+from dmarcworks.reports.a_labels import a_labels
 
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
@@ -27,13 +28,11 @@ _LONGEST = 1_000
 def normal_domain(name: str) -> str:
     """The domain in lower-case A-labels without its trailing dot; `UsageError` when it is none."""
     text = name.strip().removesuffix(".").lower()[:_LONGEST]
-    try:
-        text = text.encode("idna").decode("ascii") if not text.isascii() else text
-    except UnicodeError:
-        text = ""
+    text = a_labels(text) or ""
     labels = text.split(".")
     if len(text) > 253 or len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise UsageError(f"{name[:_LONGEST]!r} is not a domain name; write it like example.com")
+        hint = "" if name.isascii() else ", or in its DNS form (xn--…)"
+        raise UsageError(f"{name[:_LONGEST]!r} is not a domain name; write it like example.com{hint}")
     if _NUMBER.fullmatch(labels[-1]):
         raise UsageError(f"{text} is an IP address, not a domain name; write it like example.com")
     return text

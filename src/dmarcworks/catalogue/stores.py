@@ -7,51 +7,97 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Collection
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-
-import structlog
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.contracts import KV, Database, DeadLetters, Leases, Objects, Queue
 from dmarcworks.bindings.private import make_private, tighten
 from dmarcworks.catalogue.accounts import Accounts
-from dmarcworks.catalogue.arrivals import Arrivals
-from dmarcworks.catalogue.audit import Audit
-from dmarcworks.catalogue.problems import Problems
-from dmarcworks.catalogue.queries import QueryLog, SavedQueries
-from dmarcworks.catalogue.routing import RoutingCatalogue
 from dmarcworks.catalogue.system import System
 from dmarcworks.errors import SettingsError
 from dmarcworks.process.settings_table import shown_url
 from dmarcworks.settings import Settings
 
-log = structlog.get_logger("dmarcworks.catalogue.stores")
+# Imported when a command first uses them: listing domains needs none of them, and each takes its time.
+if TYPE_CHECKING:
+    from dmarcworks.catalogue.arrivals import Arrivals
+    from dmarcworks.catalogue.audit import Audit
+    from dmarcworks.catalogue.problems import Problems
+    from dmarcworks.catalogue.queries import QueryLog, SavedQueries
+    from dmarcworks.catalogue.routing import RoutingCatalogue
 
 RUNNING = "running.json"
 # What a data directory holds.
 _OURS = ("dmarcworks.db", "objects", "analytics", RUNNING)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stores:
-    """The bindings that are open, and what the catalogue makes of them."""
+    """The bindings that are open, and what the catalogue makes of them, each made when first used."""
 
     database: Database
     kv: KV
     queue: Queue
     objects: Objects
     accounts: Accounts
-    arrivals: Arrivals
-    problems: Problems
-    audit: Audit
-    queries: QueryLog
-    saved: SavedQueries
-    mailroom: RoutingCatalogue
     letters: DeadLetters
     leases: Leases
     system: System
+    query_log_days: int
+    clock: Callable[[], float] = time.time
+
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        """Mails and reports that came."""
+        from dmarcworks.catalogue.arrivals import Arrivals
+
+        return Arrivals(self.database)
+
+    @cached_property
+    def problems(self) -> Problems:
+        """What could not be read or counted."""
+        from dmarcworks.catalogue.problems import Problems
+
+        return Problems(self.database, clock=self.clock)
+
+    @cached_property
+    def audit(self) -> Audit:
+        """Who changed what."""
+        from dmarcworks.catalogue.audit import Audit
+
+        return Audit(self.database, clock=self.clock)
+
+    @cached_property
+    def queries(self) -> QueryLog:
+        """The log of SQL statements."""
+        from dmarcworks.catalogue.queries import QueryLog
+
+        return QueryLog(self.database, self.query_log_days)
+
+    @cached_property
+    def saved(self) -> SavedQueries:
+        """Queries that somebody saved."""
+        from dmarcworks.catalogue.queries import SavedQueries
+
+        return SavedQueries(self.database, clock=self.clock)
+
+    @cached_property
+    def mailroom(self) -> RoutingCatalogue:
+        """Rules, destinations and the log of mail routing."""
+        from dmarcworks.catalogue.routing import RoutingCatalogue
+
+        return RoutingCatalogue.on(self.database, self.accounts.zones)
+
+    async def close(self) -> None:
+        """Write what a log has gathered; the bindings are closed by who opened them."""
+        if "queries" in self.__dict__:
+            await self.queries.close()
 
 
 @asynccontextmanager
@@ -68,7 +114,9 @@ async def opened(
     except OSError as error:
         raise SettingsError(f"DMARCWORKS_HOME={settings.home} cannot be made: {error.strerror}") from None
     # A command that has set up no log prints its result alone.
-    if (open_to_others := tighten(settings.home, _OURS)) and structlog.is_configured():
+    open_to_others = tighten(settings.home, _OURS)
+    if open_to_others and (structlog := sys.modules.get("structlog")) and structlog.is_configured():
+        log = structlog.get_logger("dmarcworks.catalogue.stores")
         log.warning("data directory is open to others", reason=open_to_others)
     async with AsyncExitStack() as stack:
         database = bindings.open_database(settings.database)
@@ -81,11 +129,9 @@ async def opened(
         await system.settle(tolerated, accept=accept_loss)
         hostname = settings.hostname.lower().rstrip(".")
         accounts = Accounts(database, kv, hostname, operator_account=settings.operator_account)
-        queries = QueryLog(database, settings.query_log_days)
-        stack.push_async_callback(queries.close)
-        catalogue = (Arrivals(database), Problems(database), Audit(database), queries, SavedQueries(database))
-        routing = RoutingCatalogue.on(database, accounts.zones)
-        yield Stores(database, kv, queue, objects, accounts, *catalogue, routing, queue, queue, system)
+        stores = Stores(database, kv, queue, objects, accounts, queue, queue, system, settings.query_log_days)
+        stack.push_async_callback(stores.close)
+        yield stores
 
 
 def running_server(settings: Settings) -> dict[str, object] | None:

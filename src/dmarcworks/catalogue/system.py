@@ -16,11 +16,11 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import KV, Database, Objects
 from dmarcworks.bindings.tables import kv as kv_table
+from dmarcworks.bindings.upsert import upsert
 from dmarcworks.catalogue import tables
 from dmarcworks.errors import LostStoreError
 
@@ -214,7 +214,7 @@ class System:
     async def _insert(self, new: str) -> str:
         """Several processes may start at once: the first one's id is everybody's."""
         async with self.database.write() as connection:
-            insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+            statement = upsert(connection.dialect.name, kv_table)
             row = {"key": _ID.encode(), "value": new.encode()}
-            await connection.execute(insert(kv_table).values(row).on_conflict_do_nothing(index_elements=["key"]))
+            await connection.execute(statement.values(row).on_conflict_do_nothing(index_elements=["key"]))
         return await self.id() or new

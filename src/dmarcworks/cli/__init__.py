@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from dmarcworks import __version__
 from dmarcworks.errors import DmarcworksError, SettingsError, UsageError
+from dmarcworks.process import garbage
 
 # Name → its line in the help. A module with an `app` is a group; otherwise a function has the command's name.
 COMMANDS = {
@@ -55,7 +56,8 @@ class _Commands(TyperGroup):
             return TyperCommand(cmd_name, short_help=COMMANDS[cmd_name])
         # `import` is a word of Python's own: its module and function are `import_`.
         name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
-        module = importlib.import_module(f"dmarcworks.cli.{name}")
+        with garbage.importing():
+            module = importlib.import_module(f"dmarcworks.cli.{name}")
         group = getattr(module, "app", None)
         if group is None:
             group = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

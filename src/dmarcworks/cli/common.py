@@ -7,21 +7,22 @@ import dataclasses
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from dmarcworks.catalogue.audit import act, command
-from dmarcworks.catalogue.stores import Stores, opened, running_server
 from dmarcworks.settings import Settings, load
+
+# Imported when a command opens the stores: `settings` and its like do not.
+if TYPE_CHECKING:
+    from dmarcworks.catalogue.stores import Stores
 
 Result = TypeVar("Result")
 
 
 def with_stores(work: Callable[[Stores, Settings], Awaitable[Result]]) -> Result:
     """Open the catalogue's stores (a running server may have them open too) and do the work."""
+    from dmarcworks.catalogue.audit import act, command
+    from dmarcworks.catalogue.stores import opened
+
     settings, _ = load()
     act(command())
 
@@ -36,6 +37,8 @@ def dashboard_address(settings: Settings) -> str:
     """The dashboard's address for a link: the setting, otherwise the running server's address."""
     if settings.public_url:
         return settings.public_url.rstrip("/")
+    from dmarcworks.catalogue.stores import running_server
+
     running = running_server(settings)
     return str(running["http"]) if running else f"http://{settings.http_host}:{settings.http_port}"
 
@@ -47,6 +50,11 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
     """A table for people, or the sentence `empty`. Text from strangers stays text."""
+    # Imported when a table is printed: most commands print JSON for a program as often.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     console = Console()
     if not rows:
         console.print(empty, highlight=False)

@@ -6,18 +6,18 @@ would send it, so that what was sent can be added up without the system under sh
 
 from __future__ import annotations
 
-import base64
 import gzip
 import io
 import random
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from email.utils import format_datetime
+from typing import Any
 from xml.sax.saxutils import escape
 
 from dmarcworks.cli.demo_reporters import REPORTERS, SERVICES, Reporter, Service
+from dmarcworks.ingest.own_mail import Address, EmailMessage, new_mail
 
 SEED = 7489
 
@@ -237,44 +237,29 @@ def mail(report: DemoReport, to: str) -> bytes:
     reporter = report.reporter
     name, content = attachment(report)
     subject = f"Report Domain: {report.domain} Submitter: {reporter.host} Report-ID: {report.report_id}"
-    head = _head(reporter.email, to, subject, report.day + timedelta(days=1), f"{report.report_id}@{reporter.host}")
+    made = _mail(reporter.email, to, subject, report.day + timedelta(days=1), f"{report.report_id}@{reporter.host}")
     disposition = "inline" if reporter.layout == "inline" else "attachment"
-    report_part = _base64(content, reporter.mime, name, disposition)
+    maintype, _, subtype = reporter.mime.partition("/")
+    # Many reporters give the name twice; RFC 2183 wants it in the disposition only.
+    named: dict[str, Any] = {"disposition": disposition, "filename": name, "params": {"name": name}}
     if reporter.layout == "single":
-        return head + report_part
-    words = _text(f"This is an aggregate report about {report.domain} from {reporter.org_name}.")
+        made.set_content(content, maintype, subtype, **named)
+        return made.as_bytes()
     if reporter.layout == "html":
-        words = _text("<html><body><p>This is a DMARC aggregate report.</p></body></html>", "text/html")
-    kind = "related" if reporter.layout == "related" else "mixed"
-    return head + _multipart(kind, report.report_id, [words, report_part])
+        made.set_content("<html><body><p>This is a DMARC aggregate report.</p></body></html>\n", subtype="html")
+    else:
+        made.set_content(f"This is an aggregate report about {report.domain} from {reporter.org_name}.\n")
+    attach = made.add_related if reporter.layout == "related" else made.add_attachment
+    attach(content, maintype, subtype, **named)
+    made.set_boundary(f"=_{report.report_id}")
+    return made.as_bytes()
 
 
-def _head(sender: str, to: str, subject: str, day: date, ident: str) -> bytes:
-    when = format_datetime(datetime.combine(day, time(4, 17), UTC))
-    lines = (f"From: {sender}", f"To: {to}", f"Subject: {subject}", f"Date: {when}", f"Message-ID: <{ident}>")
-    return "\r\n".join([*lines, "MIME-Version: 1.0", ""]).encode()
-
-
-def _multipart(kind: str, ident: str, parts: Sequence[bytes]) -> bytes:
-    boundary = f"=_{ident}"
-    opening = f'Content-Type: multipart/{kind}; boundary="{boundary}"\r\n\r\n'.encode()
-    return (
-        opening
-        + b"".join(b"--%s\r\n%s\r\n" % (boundary.encode(), part) for part in parts)
-        + (f"--{boundary}--\r\n".encode())
-    )
-
-
-def _text(words: str, mime: str = "text/plain") -> bytes:
-    return f"Content-Type: {mime}; charset=utf-8\r\n\r\n{words}\r\n".encode()
-
-
-def _base64(content: bytes, mime: str, name: str, disposition: str = "attachment") -> bytes:
-    head = (
-        f'Content-Type: {mime}; name="{name}"\r\nContent-Transfer-Encoding: base64\r\n'
-        f'Content-Disposition: {disposition}; filename="{name}"\r\n\r\n'
-    )
-    return head.encode() + base64.encodebytes(content).replace(b"\n", b"\r\n")
+def _mail(sender: str, to: str, subject: str, day: date, ident: str) -> EmailMessage:
+    local, _, host = sender.partition("@")
+    made = new_mail(Address("", local, host), to, subject, datetime.combine(day, time(4, 17), UTC))
+    made["Message-ID"] = f"<{ident}>"
+    return made
 
 
 def broken(domain: str, last: date, to: str, seed: int = SEED) -> list[tuple[str, bytes]]:
@@ -291,9 +276,11 @@ def broken(domain: str, last: date, to: str, seed: int = SEED) -> list[tuple[str
     ]
     mails = [(foreign.reporter.email, mail(foreign, to))]
     for sender, name, content in parts:
-        words = _text("A DMARC report is attached.")
-        body = _multipart("mixed", name, [words, _base64(content, "application/octet-stream", name)])
-        mails.append((sender, _head(sender, to, f"Report domain: {domain}", last, f"{name}@mail.example") + body))
-    chat = _head("someone@example.net", to, "Is this the right address?", last, "chat@example.net")
-    chat += _text("Hello, I found this address in your DNS. Who reads it?")
-    return [*mails, ("someone@example.net", chat)]
+        made = _mail(sender, to, f"Report domain: {domain}", last, f"{name}@mail.example")
+        made.set_content("A DMARC report is attached.\n")
+        made.add_attachment(content, "application", "octet-stream", filename=name, params={"name": name})
+        made.set_boundary(f"=_{name}")
+        mails.append((sender, made.as_bytes()))
+    chat = _mail("someone@example.net", to, "Is this the right address?", last, "chat@example.net")
+    chat.set_content("Hello, I found this address in your DNS. Who reads it?\n")
+    return [*mails, ("someone@example.net", chat.as_bytes())]

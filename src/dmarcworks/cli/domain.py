@@ -11,7 +11,6 @@ from dmarcworks.catalogue.setup_records import records
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.errors import NotFoundError
-from dmarcworks.ingest.retry import adoptable
 from dmarcworks.settings import Settings
 
 app = typer.Typer(help="Manage the domains that receive reports.", no_args_is_help=True, add_completion=False)
@@ -55,6 +54,8 @@ def add(
     as_json: bool = _JSON,
 ) -> None:
     """Add a domain: prints its rua address and the records to publish."""
+
+    from dmarcworks.ingest.retry import adoptable  # not needed to list domains
 
     async def work(stores: Stores, settings: Settings) -> tuple[dict[str, Any], int]:
         domain = await stores.accounts.add_domain(name, account, operator=True, public_suffix=public_suffix)

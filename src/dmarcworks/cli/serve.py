@@ -8,6 +8,7 @@ from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
+import structlog
 import typer
 import uvloop
 
@@ -18,6 +19,8 @@ from dmarcworks.process import garbage, logs, threads
 from dmarcworks.settings import Settings, load
 from dmarcworks.wiring.server import ROLES, Running
 from dmarcworks.wiring.server import serve as run
+
+log = structlog.get_logger("dmarcworks.serve")
 
 
 def serve(
@@ -36,6 +39,9 @@ def serve(
         raise UsageError(f"--roles must be a list of {', '.join(ROLES)}, not {roles!r}")
     settings, _ = load()
     logs.setup(settings.log_format, settings.log_level)
+    if settings.mailboxes:
+        names = ", ".join(mailbox.name for mailbox in settings.mailboxes)
+        log.warning("mailboxes are not fetched by this version; remove their tables", mailboxes=names)
     garbage.rarely()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(settings, wanted, accept_loss))

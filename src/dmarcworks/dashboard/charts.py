@@ -1,7 +1,7 @@
 """Charts as numbers and as SVG, without JavaScript. Pure: figures in, escaped markup or plain data out.
 
-A day without a report is a gap, never a zero. Bars start at zero; an axis has four quiet lines. No inline style: the
-pages' policy allows none, so SVG carries attributes and classes only.
+A day without a report is a gap, never a zero. No inline style: the pages' policy allows none, so SVG carries attributes
+and classes only. The axes are those of `axis.py`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from dmarcworks.analytics.questions.all import DayVolume
+from dmarcworks.dashboard.axis import BarAxes, rect
 from dmarcworks.dashboard.format import day as day_text
 from dmarcworks.dashboard.format import days_between, number, short_day
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 1128, 240, 56, 24, 8
 SPARK_WIDTH, SPARK_HEIGHT = 90, 24
 SHARE_WIDTH = 72
 
@@ -40,16 +40,6 @@ def bars(volumes: Sequence[DayVolume], before: Sequence[DayVolume], first: date,
     return tuple(DayBar(day, now.get(day), then.get(day - shift)) for day in days)
 
 
-def ceiling(value: int) -> int:
-    """The top of the axis: the least round number that four lines divide evenly and that holds the value."""
-    step = 1
-    while True:
-        for lead in (4, 8, 12, 16, 20, 24, 28, 32, 36):
-            if value <= lead * step:
-                return lead * step
-        step *= 10
-
-
 def chart_data(series: Sequence[DayBar], link: Callable[[date], str]) -> dict[str, Any]:
     """What the browser's chart draws: plain numbers and our own texts."""
     volumes = [bar.volume for bar in series]
@@ -63,44 +53,20 @@ def chart_data(series: Sequence[DayBar], link: Callable[[date], str]) -> dict[st
         "rejected": [None if volume is None else volume.rejected for volume in volumes],
         "reports": [None if volume is None else volume.reports for volume in volumes],
         "before": [bar.before for bar in series],
-        "top": _top(series),
+        "top": _axes(series).top,
     }
 
 
 def chart_svg(series: Sequence[DayBar], link: Callable[[date], str]) -> Markup:
     """The same chart as an SVG: what stands in the page until the browser's chart replaces it."""
-    top = _top(series)
-    plot = HEIGHT - BOTTOM - TOP
-    slot = (WIDTH - LEFT) / max(1, len(series))
-    width = slot * (0.8 if len(series) > 14 else 0.6)
-    parts = [
-        Markup('<svg class="bars" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
-            WIDTH, HEIGHT, "Messages per day by result; the table below has the same numbers"
-        )
-    ]
-    for line in range(5):
-        y = TOP + plot - plot * line / 4
-        parts.append(Markup('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(LEFT, WIDTH, y, y))
-        parts.append(
-            Markup('<text x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(
-                LEFT - 8, y + 4, number(top * line // 4)
-            )
-        )
-    every = max(1, round(len(series) / 6))
+    axes = _axes(series)
+    parts = [axes.opening("Messages per day by result; the table below has the same numbers")]
     for index, bar in enumerate(series):
-        x = LEFT + slot * index + (slot - width) / 2
         if bar.volume is not None:
-            parts.append(_bar(bar.day, bar.volume, link(bar.day), x, width, plot / top))
-        if index % every == 0:
-            parts.append(
-                Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
-                    x + width / 2, HEIGHT - 4, short_day(bar.day)
-                )
-            )
-    for line_points in _runs([None if bar.before is None else float(bar.before) for bar in series]):
-        points = " ".join(
-            f"{LEFT + slot * (index + 0.5):.1f},{TOP + plot - plot * value / top:.1f}" for index, value in line_points
-        )
+            parts.append(_bar(bar.day, bar.volume, link(bar.day), axes.left(index), axes))
+        parts.append(axes.label(index, short_day(bar.day)))
+    for run in _runs([None if bar.before is None else float(bar.before) for bar in series]):
+        points = " ".join(axes.point(index, value) for index, value in run)
         parts.append(Markup('<polyline class="before" points="{}"/>').format(points))
     parts.append(Markup("</svg>"))
     return Markup("").join(parts)
@@ -139,28 +105,21 @@ def share(part: int, whole: int) -> Markup:
     ).format(SHARE_WIDTH, SHARE_WIDTH, filled)
 
 
-def _bar(day: date, volume: DayVolume, href: str, x: float, width: float, scale: float) -> Markup:
-    base = HEIGHT - BOTTOM
-    passed, failed = volume.passed * scale, volume.failed * scale
+def _bar(day: date, volume: DayVolume, href: str, x: float, axes: BarAxes) -> Markup:
+    passed, failed = volume.passed * axes.scale, volume.failed * axes.scale
     gap = 1.0 if passed > 1 and failed > 0 else 0.0
     title = f"{day_text(day)}: {number(volume.passed)} pass, {number(volume.failed)} fail"
     rects = Markup("")
     if volume.passed:
-        rects += _rect("pass", x, base - passed, width, max(passed, 1.0))
+        rects += rect("pass", x, axes.base - passed, axes.width, max(passed, 1.0))
     if volume.failed:
-        rects += _rect("fail", x, base - passed - failed - gap, width, max(failed, 1.0))
+        rects += rect("fail", x, axes.base - passed - failed - gap, axes.width, max(failed, 1.0))
     return Markup('<a href="{}"><title>{}</title>{}</a>').format(escape(href), title, rects)
 
 
-def _rect(kind: str, x: float, y: float, width: float, height: float) -> Markup:
-    return Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
-        kind, x, y, width, height
-    )
-
-
-def _top(series: Sequence[DayBar]) -> int:
+def _axes(series: Sequence[DayBar]) -> BarAxes:
     values = [bar.volume.messages for bar in series if bar.volume is not None]
-    return ceiling(max([4, *values, *(bar.before for bar in series if bar.before is not None)]))
+    return BarAxes.holding(len(series), *values, *(bar.before for bar in series if bar.before is not None))
 
 
 def _runs(values: Sequence[float | None]) -> list[list[tuple[int, float]]]:

@@ -1,6 +1,6 @@
 """Mails over time as stacked bars, without JavaScript. Pure: buckets in, escaped SVG out.
 
-Here a step without a mail is a true zero: the log knows. Bars start at zero; each is a link to its own step's lines.
+Here a step without a mail is a true zero: the log knows. Each bar is a link to its own step's lines.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from markupsafe import Markup
 
 from dmarcworks.catalogue.activity import Bucket
-from dmarcworks.dashboard.charts import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, ceiling
+from dmarcworks.dashboard.axis import BarAxes, rect
 from dmarcworks.dashboard.format import number, plural, short_day
 
 # From the axis upwards: class of the bar, its word, the outcomes in it.
@@ -57,48 +57,24 @@ def clock(moment: datetime, step: int) -> str:
 
 def bars(buckets: Sequence[Bucket], step: int, link: Callable[[Bucket], str]) -> Markup:
     """The chart; its numbers are those of the table beside it."""
-    top = ceiling(max([4, *(bucket.received for bucket in buckets)]))
-    plot = HEIGHT - BOTTOM - TOP
-    slot = (WIDTH - LEFT) / max(1, len(buckets))
-    width = slot * (0.8 if len(buckets) > 14 else 0.6)
-    parts = [
-        Markup('<svg class="bars" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
-            WIDTH, HEIGHT, "Mail over time by outcome; the table below has the same numbers"
-        )
-    ]
-    for line in range(5):
-        y = TOP + plot - plot * line / 4
-        parts.append(
-            Markup(
-                '<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
-                '<text x="{}" y="{:.1f}" text-anchor="end">{}</text>'
-            ).format(LEFT, WIDTH, y, y, LEFT - 8, y + 4, number(top * line // 4))
-        )
-    every = max(1, round(len(buckets) / 6))
+    axes = BarAxes.holding(len(buckets), *(bucket.received for bucket in buckets))
+    parts = [axes.opening("Mail over time by outcome; the table below has the same numbers")]
     for index, bucket in enumerate(buckets):
-        x = LEFT + slot * index + (slot - width) / 2
         if bucket.received:
-            parts.append(_bar(bucket, step, link(bucket), x, width, plot / top))
-        if index % every == 0:
-            parts.append(
-                Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
-                    x + width / 2, HEIGHT - 4, clock(bucket.start, step)
-                )
-            )
+            parts.append(_bar(bucket, link(bucket), axes.left(index), axes))
+        parts.append(axes.label(index, clock(bucket.start, step)))
     parts.append(Markup("</svg>"))
     return Markup("").join(parts)
 
 
-def _bar(bucket: Bucket, step: int, href: str, x: float, width: float, scale: float) -> Markup:
-    base, rects, words = float(HEIGHT - BOTTOM), Markup(""), []
+def _bar(bucket: Bucket, href: str, x: float, axes: BarAxes) -> Markup:
+    base, rects, words = float(axes.base), Markup(""), []
     for kind, word, outcomes in STACK:
         mails = sum(bucket.outcomes.get(outcome, 0) for outcome in outcomes)
         if not mails:
             continue
-        height = max(mails * scale, 1.0)
-        rects += Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
-            kind, x, base - height, width, height
-        )
+        height = max(mails * axes.scale, 1.0)
+        rects += rect(kind, x, base - height, axes.width, height)
         base -= height
         words.append(f"{number(mails)} {word}")
     title = f"{bucket.start:%H:%M}, {short_day(bucket.start.date())}: {plural(bucket.received, 'mail')}: " + ", ".join(

@@ -23,6 +23,7 @@ import dns.rcode
 import dns.resolver
 
 from dmarcworks.errors import DmarcworksError
+from dmarcworks.reports.a_labels import a_labels
 
 QUERY_SECONDS = 3.0
 # Seconds: the most that an answer is kept, what says nothing of its own time, and an absent answer.
@@ -119,8 +120,11 @@ class Dns:
 
     async def _asked(self, name: str, kind: str) -> tuple[_Answer, float]:
         """The answer and for how many seconds it holds."""
+        ascii_name = a_labels(name)
+        if ascii_name is None:
+            return _Answer([]), _EMPTY  # no name in DNS
         try:
-            records, expires = await self._sockets.run(self._query(name, kind))
+            records, expires = await self._sockets.run(self._query(ascii_name, kind))
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return _Answer([]), _EMPTY
         except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel):

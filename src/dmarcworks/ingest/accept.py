@@ -13,15 +13,14 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from email.utils import format_datetime
 
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Objects, Queue
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.errors import BoundError, StoreError
 from dmarcworks.ingest.backpressure import never_full
-from dmarcworks.ingest.header_fields import header
 from dmarcworks.ingest.item import Gate, MailItem
+from dmarcworks.ingest.own_mail import new_mail
 from dmarcworks.ingest.report_rows import inbox_key, safe_name
 from dmarcworks.process import failpoints
 from dmarcworks.reports.sniff import like_mail
@@ -114,16 +113,9 @@ def wrapped(data: bytes, name: str, to: str, now: datetime) -> bytes:
     name = safe_name(name)
     if len(data) > _COMPRESS and data[:2] not in (b"\x1f\x8b", b"PK"):
         data, name = gzip.compress(data, 6, mtime=0), f"{name}.gz"
-    head = header(
-        [
-            ("From", "<>"),
-            ("To", f"<{to}>"),
-            ("Subject", "Report file"),
-            ("Date", format_datetime(now)),
-            ("MIME-Version", "1.0"),
-            ("Content-Type", f'application/octet-stream; name="{name}"'),
-            ("Content-Disposition", f'attachment; filename="{name}"'),
-            ("Content-Transfer-Encoding", "base64"),
-        ]
-    )
-    return head + b"\r\n" + base64.encodebytes(data).replace(b"\n", b"\r\n")
+    mail = new_mail(None, to, "Report file", now)
+    mail.add_header("Content-Type", "application/octet-stream", name=name)
+    mail.add_header("Content-Disposition", "attachment", filename=name)
+    mail.add_header("Content-Transfer-Encoding", "base64")
+    # Encoded here at once: the library would copy a large file line by line.
+    return mail.as_bytes() + base64.encodebytes(data).replace(b"\n", b"\r\n")

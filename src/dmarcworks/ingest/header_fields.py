@@ -1,7 +1,7 @@
 """Header fields that we write: each is one field of whole lines, whatever its value says. Pure.
 
-Every field that is put into a mail is made here (forwarded mail, seals, our own mail, wrapped report files), so that
-text from strangers never adds a line, a field or the end of the header (RFC 5322 §2.2).
+Every field that is put before a mail of somebody else is made here (forwarded mail, seals), so that text from strangers
+never adds a line, a field or the end of the header (RFC 5322 §2.2). Mail of our own is made in `own_mail.py`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dmarcworks.settings import PREFIX, Settings, shown_value
+from dmarcworks.settings import PREFIX, TABLES, Settings, shown_value
 
 __all__ = ["SettingValue", "describe", "shown_url"]
 
@@ -25,18 +25,25 @@ class SettingValue:
 def describe(settings: Settings, sources: Mapping[str, str]) -> list[SettingValue]:
     """Every setting with its value and source, in the order of the table."""
     rows = []
+    tables = {kind.setting: f"[[{kind.key}]]" for kind in TABLES.values()}
     for name, field in Settings.model_fields.items():
         rows.append(
             SettingValue(
                 name=name,
-                variable=PREFIX + name.upper(),
-                value=shown_value(name, str(getattr(settings, name))),
+                variable=tables.get(name, PREFIX + name.upper()),
+                value=_shown(name, getattr(settings, name)),
                 source=sources.get(name, "default"),
-                default=str(field.default),
+                default=_shown(name, field.default),
                 help=field.description or "",
             )
         )
     return rows
+
+
+def _shown(name: str, value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(str(table) for table in value)
+    return shown_value(name, str(value))
 
 
 def shown_url(url: str) -> str:

@@ -11,6 +11,8 @@ import unicodedata
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from dmarcworks.reports.a_labels import a_labels
+
 LARGEST = 2**63 - 1
 _COUNT = re.compile(r"\d{1,40}", re.ASCII)
 _DECIMAL = re.compile(r"(\d{1,40})\.0{0,20}", re.ASCII)
@@ -108,6 +110,12 @@ def address(text: str) -> tuple[str, bool]:
     return text, False
 
 
+def _encoded(name: str) -> str:
+    """The form that DNS has of a name that IDNA 2008 refuses: emoji are registered all the same."""
+    labels = name.replace("。", ".").split(".")
+    return ".".join(x if x.isascii() else "xn--" + x.encode("punycode").decode("ascii") for x in labels)
+
+
 def domain(text: str) -> str:
     """A domain name in lower case, without its trailing dot, non-ASCII labels as A-labels; other text in lower case."""
     if text.isascii():
@@ -115,6 +123,5 @@ def domain(text: str) -> str:
     else:
         name = unicodedata.normalize("NFC", text.lower())
         if len(name) <= 255 and not any(c.isspace() or c in "@<>,\ufffd" for c in name):
-            labels = name.replace("。", ".").split(".")
-            name = ".".join(x if x.isascii() else "xn--" + x.encode("punycode").decode("ascii") for x in labels)
+            name = a_labels(name) or _encoded(name)
     return name[:-1] if name.endswith(".") and len(name) > 1 else name

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dmarcworks.catalogue.routes import CATCH_ALL, DROP, FORWARD, REJECT, WORKER, RoutingRule
+from dmarcworks.reports.a_labels import a_labels
 
 DMARC_WORKER = "dmarc"
 _LONGEST, _LONGEST_DOMAIN = 320, 253
@@ -84,11 +85,8 @@ def normal_address(address: str) -> str:
     domain = domain.removesuffix(".")
     if domain.isascii():
         return f"{local}@{domain}"
-    try:
-        ascii_domain = domain.encode("idna").decode("ascii").removesuffix(".")
-    except UnicodeError:
-        return f"{local}@{domain}"
-    # Some characters become an @ or worse on the way; then it stays what it was, which is no address of ours.
+    # What IDNA refuses, and what becomes an @ or worse on the way, stays what it was, which is no address of ours.
+    ascii_domain = (a_labels(domain) or "").removesuffix(".")
     return f"{local}@{ascii_domain if _DOMAIN.fullmatch(ascii_domain) else domain}"
 
 

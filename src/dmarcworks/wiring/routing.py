@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import Any
 
 from dmarcworks.bindings.contracts import KV
@@ -25,7 +24,7 @@ from dmarcworks.enrich.examine import RESULTS, TARGET
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.ingest.authentication import OFF, ReportAuthenticator
 from dmarcworks.ingest.environment import Env, Prove
-from dmarcworks.ingest.header_fields import header
+from dmarcworks.ingest.own_mail import Address, new_mail, one_line
 from dmarcworks.process.isolated import IsolatedPool
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.delivery.deliverer import Check, Deliverer
@@ -205,24 +204,23 @@ def link_sender(router: Router | None, public_url: str) -> Callable[[Destination
     way, hostname = router.way, router.hostname
 
     async def send(destination: Destination, secret: str) -> None:
-        head = header(
-            [
-                ("From", f"dmarcworks <postmaster@{hostname}>"),
-                ("To", f"<{destination.email}>"),
-                ("Subject", "May mail be forwarded to you?"),
-                ("Date", format_datetime(datetime.now(UTC))),
-                ("Message-ID", f"<{secrets.token_hex(16)}@{hostname}>"),
-                ("Auto-Submitted", "auto-generated"),
-                ("MIME-Version", "1.0"),
-                ("Content-Type", "text/plain; charset=utf-8"),
-            ]
+        mail = new_mail(
+            Address("dmarcworks", "postmaster", hostname),
+            destination.email,
+            "May mail be forwarded to you?",
+            datetime.now(UTC),
         )
+        mail["Message-ID"] = f"<{secrets.token_hex(16)}@{hostname}>"
+        mail["Auto-Submitted"] = "auto-generated"
+        email = one_line(destination.email)
         text = (
-            f"Somebody who runs a domain at {hostname} wants to forward its mail to {destination.email}.\r\n"
-            f"If that is what you want, open this page within a day and press the button:\r\n\r\n"
-            f"  {public_url}/routing/verify/{secret}\r\n\r\nIf not, do nothing: no mail is forwarded then.\r\n"
+            f"Somebody who runs a domain at {hostname} wants to forward its mail to {email}.\n"
+            f"If that is what you want, open this page within a day and press the button:\n\n"
+            f"  {public_url}/routing/verify/{secret}\n\nIf not, do nothing: no mail is forwarded then.\n"
         )
-        await way.send(destination.account_id, destination.email, head + b"\r\n" + text.encode("utf-8", "replace"))
+        # Not quoted-printable, which would break the link over two lines.
+        mail.set_content(text, cte="7bit" if text.isascii() else "8bit")
+        await way.send(destination.account_id, destination.email, mail.as_bytes())
 
     return send
 

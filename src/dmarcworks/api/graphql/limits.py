@@ -1,4 +1,4 @@
-"""What a query may be, before anything is checked or asked, and how often a token may ask.
+"""What a query may be, before anything is checked or asked, and how many are answered at once.
 
 Refused here: too long, too many tokens or fields, too deep, a fragment inside itself, introspection that multiplies.
 The walk visits each field once per use, and stops at the bound, so no query costs more than its bound.
@@ -6,8 +6,8 @@ The walk visits each field once per use, and stops at the bound, so no query cos
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -35,7 +35,6 @@ ZONES = 10
 INTROSPECTION_DEPTH = 20
 VARIABLES_DEPTH = 15
 WINDOW = 300.0
-_TOKENS = 10_000
 INTROSPECTED = 400_000
 # About how many each list of the schema holds.
 _MANY = {"types": 80, "fields": 12, "inputFields": 60, "enumValues": 20, "args": 2, "directives": 5, "possibleTypes": 5}
@@ -95,33 +94,6 @@ def _bounded(walk: _DepthWalk, path: list[str]) -> None:
     walk.introspected += prod(_MANY.get(step, 1) for step in path[:-1])
     if walk.introspected > INTROSPECTED:
         raise Refusal("a query asks for more of the schema than its size")
-
-
-class Budget:
-    """So many queries in five minutes for each key; in memory, bounded."""
-
-    def __init__(self, clock: Callable[[], float], queries: int) -> None:
-        self._clock, self._queries = clock, queries
-        self._seen: OrderedDict[str, tuple[float, int]] = OrderedDict()
-
-    def take(self, key: str) -> float:
-        """Count a query; 0 when it may go on, else the seconds until the next may."""
-        now = self._clock()
-        began, count = self._seen.get(key, (now, 0))
-        if now - began >= WINDOW:
-            began, count = now, 0
-        if count >= self._queries:
-            return max(1.0, began + WINDOW - now)
-        self._seen[key] = (began, count + 1)
-        self._seen.move_to_end(key)
-        while len(self._seen) > _TOKENS:
-            self._seen.popitem(last=False)
-        return 0.0
-
-    def left(self, key: str) -> int:
-        """How many more it may ask now."""
-        began, count = self._seen.get(key, (self._clock(), 0))
-        return self._queries if self._clock() - began >= WINDOW else self._queries - count
 
 
 class Inside:

@@ -25,6 +25,7 @@ from dmarcworks.api.leaving import while_connected
 from dmarcworks.bindings.contracts import Analytics, Database, QueryBounds
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.errors import DmarcworksError
+from dmarcworks.process.rate_limit import RateLimiter
 from dmarcworks.settings import Settings
 
 __all__ = ["PATH", "GraphqlService", "desk", "router"]
@@ -61,7 +62,7 @@ class GraphqlService:
         self._stores = GraphqlStores(analytics, database, sql)
         self._bounds, self._clock = bounds or GraphqlBounds(), clock
         self._engine = GraphqlEngine(self._stores, self._bounds, clock)
-        self._budget = limits.Budget(clock, queries)
+        self._budget = RateLimiter(queries, limits.WINDOW, clock)
         self._inside = limits.Inside(INSIDE)
 
     async def ask(

@@ -6,6 +6,8 @@ import base64
 import binascii
 import re
 
+from dmarcworks.reports.a_labels import a_labels
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SPACE = re.compile(r"[ \t\r\n]+")
 _DOMAIN = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*")
@@ -51,10 +53,7 @@ def domain(text: str) -> str:
     """
     name = without_space(text).rstrip(".").lower()
     if not name.isascii() and len(name) < 254:
-        try:
-            name = name.encode("idna").decode("ascii")
-        except UnicodeError:
-            name = ""
+        name = a_labels(name) or ""
     if len(name) > 253 or not _DOMAIN.fullmatch(name):
         raise BrokenError(f"{text[:40]!r} is no domain name")
     return name

@@ -11,11 +11,11 @@ import ipaddress
 from collections import Counter
 from collections.abc import Callable
 
+from dmarcworks.process.rate_limit import RateLimiter, Refill
 from dmarcworks.routing.smtp import replies
 from dmarcworks.routing.smtp.session import SmtpBounds
 
 _MINUTE = 60.0
-_REMEMBERED = 10_000
 
 
 class SmtpLimits:
@@ -25,8 +25,8 @@ class SmtpLimits:
         self._bounds = bounds
         self.total = 0
         self.per_address: Counter[str] = Counter()
-        self._arrivals = SmtpRate(bounds.connections_per_minute, clock)
-        self._mails = SmtpRate(bounds.mails_per_minute, clock)
+        self._arrivals = RateLimiter(bounds.connections_per_minute, _MINUTE, clock, Refill.STEADY)
+        self._mails = RateLimiter(bounds.mails_per_minute, _MINUTE, clock, Refill.STEADY)
 
     def enter(self, address: str) -> str | None:
         """Count a new connection; the reply that refuses it, or None. Who was let in must `leave`."""
@@ -36,7 +36,7 @@ class SmtpLimits:
         if group:
             if self.per_address[group] >= self._bounds.connections_per_address:
                 return replies.TOO_MANY_CONNECTIONS
-            if not self._arrivals.take(group):
+            if self._arrivals.take(group):
                 return replies.TOO_FAST
             self.per_address[group] += 1
         self.total += 1
@@ -54,40 +54,7 @@ class SmtpLimits:
     def mail(self, address: str) -> bool:
         """Whether the address may send one more mail now; counts it if so."""
         group = group_of(address)
-        return not group or self._mails.take(group)
-
-
-class SmtpRate:
-    """So many a minute per key: a bucket that holds a minute's worth and fills steadily. 0 is no limit."""
-
-    def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
-        self._most = float(per_minute)
-        self._clock = clock
-        self._buckets: dict[str, tuple[float, float]] = {}
-
-    def take(self, key: str) -> bool:
-        """Whether there is one left; takes it."""
-        if not self._most:
-            return True
-        now = self._clock()
-        if len(self._buckets) >= _REMEMBERED:
-            self._forget(now)
-        left = self._left(key, now)
-        if left < 1:
-            return False
-        self._buckets[key] = (left - 1, now)
-        return True
-
-    def _left(self, key: str, now: float) -> float:
-        left, then = self._buckets.get(key, (self._most, now))
-        return min(self._most, left + (now - then) * self._most / _MINUTE)
-
-    def _forget(self, now: float) -> None:
-        """Full buckets say nothing; if all are in use the oldest half goes, so that memory stays bounded."""
-        self._buckets = {key: bucket for key, bucket in self._buckets.items() if self._left(key, now) < self._most}
-        if len(self._buckets) >= _REMEMBERED:
-            newest = sorted(self._buckets.items(), key=lambda item: item[1][1])[_REMEMBERED // 2 :]
-            self._buckets = dict(newest)
+        return not group or not self._mails.take(group)
 
 
 def plain_address(address: str) -> str:

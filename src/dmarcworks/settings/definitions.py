@@ -1,31 +1,19 @@
-"""Every setting, defined once: name, type, default, bound, help. Environment, then a TOML file, then the default.
-
-In: `DMARCWORKS_<NAME>` variables, `DMARCWORKS_<NAME>_FILE` (a file whose content is the value, for secrets), and the
-TOML file that `DMARCWORKS_CONFIG` names. Out: a frozen `Settings`. Refused with `SettingsError`: an unknown name (the
-closest one is suggested), a value out of its bounds, a file that cannot be read.
-"""
+"""Every setting, defined once: name, type, default, bound, help."""
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
-import os
 import re
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from dmarcworks.errors import SettingsError
+from dmarcworks.settings.tables import MailboxTable
 
-PREFIX = "DMARCWORKS_"
-CONFIG = "DMARCWORKS_CONFIG"
+__all__ = ["Network", "Settings"]
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _MIB = 1024 * 1024
-SECRET = ("dkim_key",)
 
 
 class Settings(BaseModel):
@@ -343,6 +331,12 @@ class Settings(BaseModel):
         description="Cost of a GraphQL query: limit × fields × zones, summed over its nodes.",
     )
     graphql_queries: int = Field(300, ge=1, le=1_000_000, description="GraphQL queries per token in five minutes.")
+    mailboxes: tuple[MailboxTable, ...] = Field(
+        (),
+        description="Mailboxes to fetch reports from, in the TOML file only: a table [[mailbox]] each, with name, url, "
+        "password_file, settle (leave, seen, move:FOLDER or delete) and account. This version checks the tables and "
+        "does not fetch from them.",
+    )
     log_format: str = Field(
         "auto", pattern="^(auto|json|text)$", description="json, text, or auto: text on a terminal."
     )
@@ -380,34 +374,6 @@ class Settings(BaseModel):
         return not self.database_url and not self.analytics_url
 
 
-def load(environ: Mapping[str, str] | None = None) -> tuple[Settings, dict[str, str]]:
-    """The settings, and the source of each name that was set; `SettingsError` names what is wrong."""
-    environ = os.environ if environ is None else environ
-    values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    if path := environ.get(CONFIG):
-        for name, value in _toml(path).items():
-            _known(name, f"{path}: {name}", "")
-            values[name], sources[name] = value, path
-    for variable, value in environ.items():
-        if not variable.startswith(PREFIX) or variable == CONFIG or variable.startswith(PREFIX + "TEST_"):
-            continue
-        name = variable[len(PREFIX) :].lower()
-        if name.endswith("_file") and name not in Settings.model_fields:
-            name, value = name[: -len("_file")], _secret(variable, value)
-        _known(name, variable, PREFIX)
-        values[name], sources[name] = value, variable
-    try:
-        return Settings.model_validate(values), sources
-    except ValidationError as error:
-        lines = []
-        for detail in error.errors():
-            name = str(detail["loc"][0]) if detail["loc"] else "?"
-            shown = shown_value(name, str(values.get(name)))
-            lines.append(f"{sources.get(name, name)}={shown}: {detail['msg']}")
-        raise SettingsError("; ".join(lines)) from None
-
-
 def _networks(text: str) -> tuple[Network, ...]:
     networks: list[Network] = []
     for item in re.split(r"[,\s]+", text.strip()):
@@ -423,54 +389,3 @@ def _networks(text: str) -> tuple[Network, ...]:
             raise ValueError(f"{item!r} would trust every address; name the proxies' own networks")
         networks.append(network)
     return tuple(networks)
-
-
-def _known(name: str, shown: str, prefix: str) -> None:
-    if name in Settings.model_fields:
-        return
-    # Compared without the prefix, which alone would make any two names similar.
-    near = difflib.get_close_matches(name, Settings.model_fields, n=1)
-    hint = "; `dmarcworks settings` lists all settings"
-    if near:
-        hint = f"; did you mean {prefix + near[0].upper() if prefix else near[0]}?"
-    raise SettingsError(f"{shown} is not a setting{hint}")
-
-
-def _toml(path: str) -> dict[str, Any]:
-    try:
-        with open(path, "rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise SettingsError(f"{CONFIG}={path} cannot be read: {error.strerror}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path} is not TOML: {error}") from None
-
-
-def _secret(variable: str, path: str) -> str:
-    try:
-        value = Path(path).read_text().strip()
-    except OSError as error:
-        raise SettingsError(f"{variable}={path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:  # the error's text would quote the secret
-        raise SettingsError(f"{variable}={path} cannot be read: it is not text") from None
-    if not value:
-        # An empty secret must not disable what it protects.
-        raise SettingsError(f"{variable}={path} is empty")
-    return value
-
-
-def shown_value(name: str, value: str) -> str:
-    """A key and a URL's password never reach a screen or a log."""
-    if name in SECRET and value:
-        return "***"
-    if name.endswith("_url"):
-        try:
-            parts = urlsplit(value)
-            hidden = parts.password
-        except ValueError:  # not a URL: whatever it is, it may hold a password
-            return "***" if "@" in value else value
-        if hidden:
-            return value.replace(f":{hidden}@", ":***@")
-        if "@" in value and parts.netloc and not parts.username:  # a password with a / in it ends the host's part early
-            return "***"
-    return value
