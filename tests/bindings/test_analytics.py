@@ -339,10 +339,10 @@ asyncio.run(main())
 """
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    for _ in range(40):
-        process.stdout.readline()
+    acknowledged = [process.stdout.readline().strip() for _ in range(40)]
     process.send_signal(signal.SIGKILL)
-    last = int(process.stdout.read().split()[-1])
+    acknowledged += process.stdout.read().split()
+    last = int(acknowledged[-1])
     process.wait()
     store = await asyncio.to_thread(ChdbAnalytics, tmp_path / "analytics")
     counts = await ask(store, "SELECT a, count() AS c FROM t GROUP BY a ORDER BY a", bounds=QueryBounds(rows=100_000))

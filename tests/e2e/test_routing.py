@@ -145,9 +145,9 @@ def line(system: System, before: int) -> dict[str, Any]:
 
 def last(system: System) -> int:
     """The newest line once those of all mails before are written: lines are written in order, so a last one is made."""
-    marker = f"void+{secrets.token_hex(8)}@example.com"
-    assert send(system, marker)[0] == 550
-    (row,) = wait_for(lambda: system.rows(f"SELECT id FROM activity WHERE recipient = '{marker}'"), "the line written")
+    marker = f"marker {secrets.token_hex(8)}"
+    assert send(system, "void@example.com", mail(marker))[0] == 250
+    (row,) = wait_for(lambda: system.rows(f"SELECT id FROM activity WHERE subject = '{marker}'"), "the line written")
     return int(row["id"])
 
 

@@ -171,7 +171,7 @@ async def test_only_so_many_are_aside(house: House, monkeypatch: pytest.MonkeyPa
     stats = await house.stats()
     assert (stats.leased, stats.delayed) == (1, 1)
     slow.go.set()
-    await wait_until(lambda: _leased(house), "the leased mail")
+    await wait_until(lambda: _leased(house), "no mail leased")
     await house.turn(600)
     await wait_until(lambda: empty(house), "the queue empty")
     assert await house.total() == (2, 4, 10)
