@@ -33,7 +33,7 @@ from dmarcworks.catalogue.stores import Stores
 from dmarcworks.catalogue.system import System
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
-from dmarcworks.ingest.retry import Mending
+from dmarcworks.ingest.retry import ProblemResolver
 from dmarcworks.reports.model import AggregateReport, DkimResult, Policy, Reason, Record, SpfResult
 
 TODAY = date(2026, 11, 24)
@@ -207,7 +207,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         accounts=accounts,
         arrivals=arrivals,
         problems=problems,
-        mending=Mending(stores),
+        mending=ProblemResolver(stores),
         listing=Listing(database),
         questions=questions,
         objects=objects,

@@ -26,7 +26,7 @@ class MailToCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Signature:
+class CheckedSignature:
     """A DKIM signature: d=, s= and what became of it."""
 
     domain: str
@@ -45,7 +45,7 @@ class Authenticity:
     from_domain: str = ""
     spf_domain: str = ""
     policy: str = ""
-    signatures: tuple[Signature, ...] = ()
+    signatures: tuple[CheckedSignature, ...] = ()
 
     @property
     def genuine(self) -> bool | None:
@@ -93,7 +93,7 @@ def dmarc_result(policy: DmarcPolicy | None, identifiers: Sequence[Identifier]) 
     return "fail"
 
 
-def overall(signatures: Sequence[Signature]) -> str:
+def overall(signatures: Sequence[CheckedSignature]) -> str:
     """One result of all signatures: the best."""
     results = [signature.result for signature in signatures]
     return next((result for result in ("pass", UNABLE, "policy", "fail", "permerror") if result in results), "none")

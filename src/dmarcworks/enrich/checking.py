@@ -20,9 +20,9 @@ from dmarcworks.enrich.authenticity import (
     UNABLE,
     UNKNOWN,
     Authenticity,
+    CheckedSignature,
     Identifier,
     MailToCheck,
-    Signature,
     dmarc_result,
     overall,
 )
@@ -232,7 +232,8 @@ def _found(
     facts: Facts, envelope: str, spf: str, keys: Sequence[str], chain: str, dmarc: str, action: str
 ) -> Authenticity:
     signatures = tuple(
-        Signature(signed.domain, signed.selector, result) for signed, result in zip(facts.signatures, keys, strict=True)
+        CheckedSignature(signed.domain, signed.selector, result)
+        for signed, result in zip(facts.signatures, keys, strict=True)
     )
     return Authenticity(
         spf=spf,

@@ -20,7 +20,7 @@ import structlog
 from dmarcworks.catalogue.authenticity import AuthenticityCatalogue, AuthenticityRow
 from dmarcworks.enrich.authenticity import STOPPED, UNKNOWN, Authenticity, MailToCheck
 from dmarcworks.enrich.checking import Checker
-from dmarcworks.ingest.steps import Mail
+from dmarcworks.ingest.steps import PipelineMail
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.reports.model import Problem, Reading
 
@@ -52,7 +52,7 @@ class ReportAuthenticator:
     now: Callable[[], datetime] = _now
     _paused: float = field(default=0.0)
 
-    async def prove(self, mails: Sequence[Mail]) -> None:
+    async def prove(self, mails: Sequence[PipelineMail]) -> None:
         """Find out, note it, and apply the mode."""
         # What was uploaded or imported came by no conversation whose other end could be asked about.
         asked = [mail for mail in mails if mail.raw and mail.reading.items and mail.item.helo is not None]
@@ -66,7 +66,7 @@ class ReportAuthenticator:
         known = [self._judged(mail, one) for mail, one in zip(asked, found, strict=True)]
         await self.proofs.record([proof for proof in known if proof is not None])
 
-    def _judged(self, mail: Mail, found: Authenticity) -> AuthenticityRow | None:
+    def _judged(self, mail: PipelineMail, found: Authenticity) -> AuthenticityRow | None:
         """Apply the mode to one mail; what is to be noted of it."""
         if self.metrics is not None:
             self.metrics.checked.labels(found.dmarc).inc()
@@ -92,7 +92,7 @@ class ReportAuthenticator:
         detail["signatures"] = [asdict(signature) for signature in found.signatures]
         return AuthenticityRow(mail.item.mail_id, found.spf, found.dkim, found.dmarc, found.arc, detail)
 
-    async def _all(self, mails: Sequence[Mail]) -> list[Authenticity]:
+    async def _all(self, mails: Sequence[PipelineMail]) -> list[Authenticity]:
         """Of each mail, side by side. Reporters take turns, so that one with many mails does not come before others;
         where mails can wait, those that could not be begun in time do."""
         turns: dict[tuple[str, str], int] = {}
@@ -113,12 +113,12 @@ class ReportAuthenticator:
         await asyncio.gather(*(one(place) for _, place in sorted(order)))
         return found
 
-    def _keep_apart(self, mail: Mail, reason: str) -> None:
+    def _keep_apart(self, mail: PipelineMail, reason: str) -> None:
         mail.quarantined = True
         told = f"{reason} Its reports are kept and not counted; retry counts them without a check."
         mail.reading = replace(mail.reading, problems=(*mail.reading.problems, Problem("unverified", "mail", told)))
 
-    def _not_genuine(self, mail: Mail, found: Authenticity) -> None:
+    def _not_genuine(self, mail: PipelineMail, found: Authenticity) -> None:
         if self.mode == ACCEPT:
             return
         told = f"The mail says that it is from {found.from_domain} and does not pass DMARC (SPF {found.spf}, "
@@ -132,7 +132,7 @@ class ReportAuthenticator:
         mail.reading = Reading((), (*mail.reading.problems, _problem(told)))
 
 
-def _asked(mail: Mail) -> MailToCheck:
+def _asked(mail: PipelineMail) -> MailToCheck:
     item = mail.item
     return MailToCheck(raw=mail.raw, peer=item.peer, helo=item.helo or "", sender=item.sender)
 

@@ -9,7 +9,7 @@ import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
 
-from dmarcworks.enrich.dkim.message import Field, Mail, relaxed_field, unsigned
+from dmarcworks.enrich.dkim.message import CanonicalMail, HeaderField, relaxed_field, unsigned
 from dmarcworks.enrich.dkim.signature import Claim, algorithm, claim, read_tags
 from dmarcworks.enrich.dkim.tags import BrokenError, domain, from_base64
 
@@ -28,7 +28,7 @@ class Chain:
     ended: bool = False
 
 
-def chain(mail: Mail) -> Chain:
+def chain(mail: CanonicalMail) -> Chain:
     """The chain of a mail."""
     try:
         sets = arc_sets(mail)
@@ -49,9 +49,9 @@ def chain(mail: Mail) -> Chain:
     return Chain("", newest, claims)
 
 
-def arc_sets(mail: Mail) -> list[tuple[Field, Field, Field]]:
+def arc_sets(mail: CanonicalMail) -> list[tuple[HeaderField, HeaderField, HeaderField]]:
     """Results, signature and seal of each instance from the first; `BrokenError` when a field is missing or twice."""
-    found: dict[int, dict[bytes, Field]] = defaultdict(dict)
+    found: dict[int, dict[bytes, HeaderField]] = defaultdict(dict)
     for field in mail.fields:
         if field.name in (RESULTS, SIGNATURE, SEAL):
             fields = found[instance(field)]
@@ -63,7 +63,7 @@ def arc_sets(mail: Mail) -> list[tuple[Field, Field, Field]]:
     return [(found[i][RESULTS], found[i][SIGNATURE], found[i][SEAL]) for i in sorted(found)]
 
 
-def instance(field: Field) -> int:
+def instance(field: HeaderField) -> int:
     """Its i=."""
     if field.name == RESULTS:
         name, _, number = field.value.partition(b";")[0].partition(b"=")
@@ -75,7 +75,7 @@ def instance(field: Field) -> int:
     return int(text)
 
 
-def _message(mail: Mail, field: Field) -> Claim:
+def _message(mail: CanonicalMail, field: HeaderField) -> Claim:
     found = read_tags(field)
     if "arc-seal" in [name.strip().lower() for name in found["h"].split(":")]:
         raise BrokenError("a message signature must not cover seals")
@@ -87,7 +87,7 @@ def _message(mail: Mail, field: Field) -> Claim:
     return covered
 
 
-def _sealed(sets: list[tuple[Field, Field, Field]], seals: list[dict[str, str]]) -> list[Claim]:
+def _sealed(sets: list[tuple[HeaderField, HeaderField, HeaderField]], seals: list[dict[str, str]]) -> list[Claim]:
     """A claim per seal: over all sets up to its own, in order, without its own b=."""
     claims = []
     below = hashlib.sha256()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from dmarcworks.enrich.dkim.message import Field, Mail, header_hash
+from dmarcworks.enrich.dkim.message import CanonicalMail, HeaderField, header_hash
 from dmarcworks.enrich.dkim.tags import BrokenError, domain, from_base64, tags, without_space
 
 SIGNATURES = 5
@@ -49,12 +49,12 @@ class Signed:
     claim: Claim | None = None
 
 
-def signatures(mail: Mail, now: float) -> tuple[Signed, ...]:
+def signatures(mail: CanonicalMail, now: float) -> tuple[Signed, ...]:
     """The first signatures from the top, at most five; `now` in unix seconds."""
     return tuple(_signed(mail, field, now) for field in mail.all(b"dkim-signature")[:SIGNATURES])
 
 
-def _signed(mail: Mail, field: Field, now: float) -> Signed:
+def _signed(mail: CanonicalMail, field: HeaderField, now: float) -> Signed:
     try:
         found = read_tags(field)
         signer, selector = domain(found["d"]), domain(found["s"])
@@ -72,14 +72,14 @@ def _signed(mail: Mail, field: Field, now: float) -> Signed:
     return Signed(signer, selector, claim=covered)
 
 
-def read_tags(field: Field) -> dict[str, str]:
+def read_tags(field: HeaderField) -> dict[str, str]:
     """The tags of a signature's field."""
     if len(field.raw) > _FIELD_BYTES:
         raise BrokenError("the field is too long")
     return tags(field.raw.partition(b":")[2].decode("utf-8", "replace"))
 
 
-def claim(mail: Mail, field: Field, found: dict[str, str], signer: str, selector: str) -> Claim | str:
+def claim(mail: CanonicalMail, field: HeaderField, found: dict[str, str], signer: str, selector: str) -> Claim | str:
     """What the key is asked about; a result instead when the body settles it. Of DKIM and ARC message signatures."""
     kind = algorithm(found)
     header, body = canonical(found.get("c", "simple/simple"))

@@ -28,7 +28,7 @@ from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.delivery.relay import Relay, whole_lines
 from dmarcworks.routing.delivery.signing import Signer, without_results
 from dmarcworks.routing.delivery.srs import Srs
-from dmarcworks.routing.router import LOOP_HEADER, TOO_MANY_HOPS, loops
+from dmarcworks.routing.loops import LOOP_HEADER, TOO_MANY_HOPS, loops
 from dmarcworks.workers.message import EmailMessage, Message
 from dmarcworks.workers.replying import proper, replyable
 

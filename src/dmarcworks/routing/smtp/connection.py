@@ -39,7 +39,7 @@ class ConnectionOwner(Protocol):
     limits: SmtpLimits
     closing: bool
     transfer: int
-    connections: set[Connection]
+    connections: set[SmtpConnection]
 
     def settled(self) -> None:
         """A connection has ended."""
@@ -49,7 +49,7 @@ class _Gone(Exception):
     """The other side went, or was sent away."""
 
 
-class Connection(asyncio.Protocol):
+class SmtpConnection(asyncio.Protocol):
     """A conversation with one client; `admitted` is its address when it was counted in already."""
 
     def __init__(self, owner: ConnectionOwner, listener: Listener, admitted: str | None = None) -> None:

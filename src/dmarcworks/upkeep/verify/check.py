@@ -26,7 +26,7 @@ from dmarcworks.upkeep.context import Events, UpkeepContext, progress
 from dmarcworks.upkeep.replay.reread import digest_of
 from dmarcworks.upkeep.verify import figures
 from dmarcworks.upkeep.verify.compare import Difference, compare
-from dmarcworks.upkeep.verify.figures import KINDS, Held
+from dmarcworks.upkeep.verify.figures import KINDS, ReportFigures
 from dmarcworks.upkeep.verify.orphans import hand_in, unknown
 from dmarcworks.upkeep.verify.repair import mend
 
@@ -115,15 +115,17 @@ async def _page(
     return differences + [difference for key in sorted(suspects) for difference in suspects[key]]
 
 
-def _compared(key: str, row: Row[Any] | None, found: Sequence[tuple[str, Held]], waiting: set[str]) -> list[Difference]:
+def _compared(
+    key: str, row: Row[Any] | None, found: Sequence[tuple[str, ReportFigures]], waiting: set[str]
+) -> list[Difference]:
     waits = row is not None and not row.published and row.mail_id in waiting
     return compare(key, row, found, waits=waits)
 
 
 async def _held(
     house: UpkeepContext, only: Domain | None, after: str, last: str
-) -> Mapping[str, list[tuple[str, Held]]]:
-    found: dict[str, list[tuple[str, Held]]] = {}
+) -> Mapping[str, list[tuple[str, ReportFigures]]]:
+    found: dict[str, list[tuple[str, ReportFigures]]] = {}
     for table in KINDS.values():
         for held in await figures.held(house.analytics, table, after=after, last=last, domain=only):
             found.setdefault(held.report_key, []).append((table, held))
