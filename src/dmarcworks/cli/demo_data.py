@@ -1,21 +1,15 @@
-"""The demo's reports: days of plausible traffic of one domain, as values and as mails. Pure, the same for a seed.
+"""The demo's reports as values: days of plausible traffic of one domain. Pure, the same for a seed.
 
-In: domain, last day, number of days, seed. Out: reports with their records, and each as the mail in which its reporter
-would send it, so that what was sent can be added up without the system under show.
+In: domain, last day, number of days, seed. Out: reports with their records, so that what was sent can be added up
+without the system under show. `demo_mails` makes the mails.
 """
 
 from __future__ import annotations
 
-import base64
-import gzip
-import io
 import random
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from email.utils import format_datetime
-from xml.sax.saxutils import escape
 
 from dmarcworks.cli.demo_reporters import REPORTERS, SERVICES, Reporter, Service
 
@@ -155,145 +149,3 @@ def _spoofed(reporter: Reporter, age: float, policy: str, chance: random.Random)
         if count:
             address = f"203.0.113.{chance.randrange(16, 255)}"
             yield _row(reporter, address, count, False, False, policy, _STRANGER)
-
-
-# As a document ------------------------------------------------------------------------------------------------------
-
-
-def xml(report: DemoReport) -> bytes:
-    """The report as its reporter writes it (RFC 7489 Appendix C, or RFC 9990 for the modern ones)."""
-    reporter = report.reporter
-    lines = ['<?xml version="1.0" encoding="UTF-8" ?>' if reporter.encoding else '<?xml version="1.0"?>']
-    attribute = "" if not reporter.namespace else f' xmlns{"" if reporter.modern else ":xsd"}="{reporter.namespace}"'
-    lines.append(f"<feedback{attribute}>")
-    if reporter.version is not None:
-        lines.append(f"  <version>{reporter.version}</version>")
-    contact = f"<extra_contact_info>{reporter.extra}</extra_contact_info>" if reporter.extra else ""
-    generator = "<generator>mail-report 3.1</generator>" if reporter.modern else ""
-    lines.append(
-        f"  <report_metadata><org_name>{escape(reporter.org_name)}</org_name><email>{reporter.email}</email>{contact}"
-        f"<report_id>{report.report_id}</report_id><date_range><begin>{report.begin}</begin><end>{report.end}</end>"
-        f"</date_range>{generator}</report_metadata>"
-    )
-    lines.append(f"  <policy_published><domain>{report.domain}</domain>{_policy(report)}</policy_published>")
-    lines += [_record(report, row) for row in report.rows]
-    return ("\n".join([*lines, "</feedback>"]) + "\n").encode()
-
-
-def _policy(report: DemoReport) -> str:
-    p = report.policy
-    if report.reporter.modern:
-        found = "<discovery_method>treewalk</discovery_method>"
-        return f"<p>{p}</p><sp>{p}</sp><np>{p}</np><fo>1</fo><testing>n</testing>{found}"
-    return f"<adkim>r</adkim><aspf>r</aspf><p>{p}</p><sp>{p}</sp><pct>100</pct>"
-
-
-def _record(report: DemoReport, row: Row) -> str:
-    own = f"{row.service}.example"
-    words = ("fail", "pass")
-    # An unaligned service authenticates with its own domain, which is why DMARC fails.
-    known = row.service != "unknown"
-    mail_from = f"bounce.{report.domain}" if row.spf else (own if known else report.domain)
-    reason = f"<reason><type>{row.reason}</type><comment></comment></reason>" if row.reason else ""
-    identifiers = f"<header_from>{report.domain}</header_from>"
-    if report.reporter.envelope:
-        identifiers = f"<envelope_from>{mail_from}</envelope_from>{identifiers}"
-    if report.reporter.envelope == "both":
-        identifiers = f"<envelope_to>{report.reporter.host}</envelope_to>{identifiers}"
-    signature = ""
-    if row.dkim or known:
-        signer = report.domain if row.dkim else own
-        signature = f"<dkim><domain>{signer}</domain><selector>{row.selector}</selector><result>pass</result></dkim>"
-    spf = words[row.spf or known]
-    return (
-        f"  <record><row><source_ip>{row.source_ip}</source_ip><count>{row.count}</count><policy_evaluated>"
-        f"<disposition>{row.disposition}</disposition><dkim>{words[row.dkim]}</dkim><spf>{words[row.spf]}</spf>"
-        f"{reason}</policy_evaluated></row><identifiers>{identifiers}</identifiers>"
-        f"<auth_results>{signature}<spf><domain>{mail_from}</domain><scope>mfrom</scope><result>{spf}</result></spf>"
-        "</auth_results></record>"
-    )
-
-
-# As a mail ----------------------------------------------------------------------------------------------------------
-
-
-def attachment(report: DemoReport) -> tuple[str, bytes]:
-    """File name (RFC 9990 "filename") and bytes, packed as the reporter does."""
-    stem = f"{report.reporter.host}!{report.domain}!{report.begin}!{report.end}"
-    document = xml(report)
-    if report.reporter.container == "zip":
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(zipfile.ZipInfo(f"{stem}.xml"), document, zipfile.ZIP_DEFLATED)
-        return f"{stem}.zip", packed.getvalue()
-    if report.reporter.container == "xml":
-        return f"{stem}.xml", document
-    trailer = b"\r\n" if report.reporter.container == "gz+crlf" else b""
-    return f"{stem}.xml.gz", gzip.compress(document, 6, mtime=0) + trailer
-
-
-def mail(report: DemoReport, to: str) -> bytes:
-    """The whole mail, laid out as the reporter does it."""
-    reporter = report.reporter
-    name, content = attachment(report)
-    subject = f"Report Domain: {report.domain} Submitter: {reporter.host} Report-ID: {report.report_id}"
-    head = _head(reporter.email, to, subject, report.day + timedelta(days=1), f"{report.report_id}@{reporter.host}")
-    disposition = "inline" if reporter.layout == "inline" else "attachment"
-    report_part = _base64(content, reporter.mime, name, disposition)
-    if reporter.layout == "single":
-        return head + report_part
-    words = _text(f"This is an aggregate report about {report.domain} from {reporter.org_name}.")
-    if reporter.layout == "html":
-        words = _text("<html><body><p>This is a DMARC aggregate report.</p></body></html>", "text/html")
-    kind = "related" if reporter.layout == "related" else "mixed"
-    return head + _multipart(kind, report.report_id, [words, report_part])
-
-
-def _head(sender: str, to: str, subject: str, day: date, ident: str) -> bytes:
-    when = format_datetime(datetime.combine(day, time(4, 17), UTC))
-    lines = (f"From: {sender}", f"To: {to}", f"Subject: {subject}", f"Date: {when}", f"Message-ID: <{ident}>")
-    return "\r\n".join([*lines, "MIME-Version: 1.0", ""]).encode()
-
-
-def _multipart(kind: str, ident: str, parts: Sequence[bytes]) -> bytes:
-    boundary = f"=_{ident}"
-    opening = f'Content-Type: multipart/{kind}; boundary="{boundary}"\r\n\r\n'.encode()
-    return (
-        opening
-        + b"".join(b"--%s\r\n%s\r\n" % (boundary.encode(), part) for part in parts)
-        + (f"--{boundary}--\r\n".encode())
-    )
-
-
-def _text(words: str, mime: str = "text/plain") -> bytes:
-    return f"Content-Type: {mime}; charset=utf-8\r\n\r\n{words}\r\n".encode()
-
-
-def _base64(content: bytes, mime: str, name: str, disposition: str = "attachment") -> bytes:
-    head = (
-        f'Content-Type: {mime}; name="{name}"\r\nContent-Transfer-Encoding: base64\r\n'
-        f'Content-Disposition: {disposition}; filename="{name}"\r\n\r\n'
-    )
-    return head.encode() + base64.encodebytes(content).replace(b"\n", b"\r\n")
-
-
-def broken(domain: str, last: date, to: str, seed: int = SEED) -> list[tuple[str, bytes]]:
-    """A few mails that hold no countable report, each as (sender, mail): cut, empty, hostile, foreign, not a report."""
-    sample = next(reports(domain, last, 1, seed))
-    foreign = DemoReport(sample.reporter, "example.org", sample.day, sample.report_id + "1", sample.policy, sample.rows)
-    document = xml(sample)
-    doctype = document.replace(b"<feedback", b'<!DOCTYPE feedback [<!ENTITY x "y">]>\n<feedback', 1)
-    parts = [
-        ("dmarc@mail.example", "cut.xml.gz", gzip.compress(document, mtime=0)[:200]),
-        ("postmaster@old.example", "unused.xml.gz", gzip.compress(b"unused", mtime=0)),
-        ("reports@hostile.example", "doctype.xml", doctype),
-        ("reports@empty.example", "empty.zip", b"PK\x05\x06" + bytes(18)),
-    ]
-    mails = [(foreign.reporter.email, mail(foreign, to))]
-    for sender, name, content in parts:
-        words = _text("A DMARC report is attached.")
-        body = _multipart("mixed", name, [words, _base64(content, "application/octet-stream", name)])
-        mails.append((sender, _head(sender, to, f"Report domain: {domain}", last, f"{name}@mail.example") + body))
-    chat = _head("someone@example.net", to, "Is this the right address?", last, "chat@example.net")
-    chat += _text("Hello, I found this address in your DNS. Who reads it?")
-    return [*mails, ("someone@example.net", chat)]
