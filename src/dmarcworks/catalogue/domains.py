@@ -85,8 +85,8 @@ class Domains:
             owner = await self._account(connection, account)
             refusal = await self._refusal(connection, domain_name, owner, operator)
             if refusal is not None:
-                told = operator or isinstance(refusal, _OwnError)
-                raise refusal if told else ConflictError(NOT_HERE.format(domain_name))
+                explained = operator or isinstance(refusal, _OwnError)
+                raise refusal if explained else ConflictError(NOT_HERE.format(domain_name))
             domain = Domain(
                 id=uuid.uuid4().hex,
                 account_id=owner.id,

@@ -122,15 +122,15 @@ class QueryLog:
     async def last(self, account_id: str, count: int) -> tuple[LogLine, ...]:
         """The account's last different statements, newest first, the very last one too."""
         await self.flush()
-        found: dict[str, LogLine] = {}
+        latest: dict[str, LogLine] = {}
         for line in await self.list(account_id, limit=LOOKED_AT):
-            found.setdefault(line.text, line)
-        return tuple(found.values())[:count]
+            latest.setdefault(line.text, line)
+        return tuple(latest.values())[:count]
 
     async def line(self, account_id: str, line_id: int) -> LogLine | None:
         """A line, if it belongs to the account."""
-        found = await self.list(account_id, limit=1, before=line_id + 1)
-        return found[0] if found and found[0].id == line_id else None
+        lines = await self.list(account_id, limit=1, before=line_id + 1)
+        return lines[0] if lines and lines[0].id == line_id else None
 
     async def _later(self) -> None:
         await asyncio.sleep(GATHER_SECONDS)
@@ -185,10 +185,10 @@ class SavedQueries:
         values = {"text": text, "author": author, "changed": self._clock()}
         async with self._database.write() as connection:
             statement = select(table.c.id).where(table.c.account_id == account_id, table.c.name == name)
-            found = (await connection.execute(statement)).scalar_one_or_none()
-            if found is not None:
-                await connection.execute(update(table).where(table.c.id == found).values(**values))
-                return str(found)
+            query_id = (await connection.execute(statement)).scalar_one_or_none()
+            if query_id is not None:
+                await connection.execute(update(table).where(table.c.id == query_id).values(**values))
+                return str(query_id)
             counted = select(func.count()).select_from(table).where(table.c.account_id == account_id)
             if (await connection.execute(counted)).scalar_one() >= SAVED_EACH:
                 raise BoundError(f"an account keeps at most {SAVED_EACH} queries; remove one first")

@@ -61,11 +61,11 @@ class Authenticity:
     def header(self) -> str:
         """The results as an Authentication-Results field tells them, without the name of who checked."""
         signed = [f"dkim={s.result} header.d={s.domain} header.s={s.selector}" for s in self.signatures if s.domain]
-        found = signed or [f"dkim={self.dkim}"]
-        found.append(f"spf={self.spf}" + (f" smtp.mailfrom={self.spf_domain}" if self.spf_domain else ""))
+        results = signed or [f"dkim={self.dkim}"]
+        results.append(f"spf={self.spf}" + (f" smtp.mailfrom={self.spf_domain}" if self.spf_domain else ""))
         dmarc = UNABLE if self.dmarc == STOPPED else self.dmarc
-        found.append(f"dmarc={dmarc}" + (f" header.from={self.from_domain}" if self.from_domain else ""))
-        return "; ".join([*found, f"arc={self.arc}"])
+        results.append(f"dmarc={dmarc}" + (f" header.from={self.from_domain}" if self.from_domain else ""))
+        return "; ".join([*results, f"arc={self.arc}"])
 
 
 UNKNOWN = Authenticity(UNABLE, UNABLE, UNABLE, UNABLE)

@@ -127,10 +127,10 @@ class Isolated:
     async def together(self, sources: Sequence[Source], reports: int, rows: int) -> list[Read | None]:
         """In one child; what ends it, and nothing before that, is to be read by itself."""
         try:
-            found: list[Read | None] = await self._together.run((sources, (reports, rows))) or []
+            readings: list[Read | None] = await self._together.run((sources, (reports, rows))) or []
         except KilledError as error:
             return [*error.pieces, None]
-        return found
+        return readings
 
     async def alone(self, fetch: Callable[[], Awaitable[Source]]) -> Read:
         """In a child of its own for the time."""
@@ -163,8 +163,8 @@ async def each(reader: Reader, sources: Sequence[Source]) -> list[Read]:
             if len(source.content) > ORDINARY_BYTES and reader.isolated:
                 break
             small.append(source)
-        found = await reader.together(small, 2_000, 100_000) if small else [None]
-        for one in found:
+        readings = await reader.together(small, 2_000, 100_000) if small else [None]
+        for one in readings:
             done.append(await reader.alone(_fetch(sources[len(done)])) if one is None else one)
     return done
 

@@ -118,7 +118,7 @@ async def note(mails: Sequence[PipelineMail], env: Env) -> None:
             await env.arrivals.adopt(mail.item.account_id, mail.item.adopt)
     recorded = await env.arrivals.record_reports(reports)
     failpoints.hit("report.recorded")
-    told = iter(zip(reports, recorded, strict=True))
+    entries = iter(zip(reports, recorded, strict=True))
     for mail in mails:
         if mail.item.again:
             # A person asked for another try: what is still wrong is noted anew below.
@@ -126,14 +126,14 @@ async def note(mails: Sequence[PipelineMail], env: Env) -> None:
         mail.noted, mail.outcomes = [], {}
         problems: list[tuple[Problem, str | None]] = [(problem, None) for problem in mail.reading.problems]
         for item in mail.reading.items:
-            _, found = next(told)
-            mail.noted.append(found.row)
-            state = found.row.state
-            outcome = found.outcome if state == "counted" else state
+            _, entry = next(entries)
+            mail.noted.append(entry.row)
+            state = entry.row.state
+            outcome = entry.outcome if state == "counted" else state
             mail.outcomes[outcome] = mail.outcomes.get(outcome, 0) + 1
             if state == "foreign":
                 problem = Problem("other_domain", item.part.where, foreign(item, mail.item))
-                problems.append((problem, found.row.key))
+                problems.append((problem, entry.row.key))
         mail.problems = len(problems)
         for problem, report_key in problems:
             await env.problems.add(

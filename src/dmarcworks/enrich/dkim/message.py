@@ -69,9 +69,9 @@ def _split(raw: bytes) -> tuple[bytes, bytes]:
     if raw[:1] == b"\n":
         return b"", raw[1:]
     ends = [(raw.find(mark, 0, HEADER_BYTES), len(mark)) for mark in (b"\n\r\n", b"\n\n")]
-    found = [(at, length) for at, length in ends if at >= 0]
-    if found:
-        at, length = min(found)
+    endings = [(at, length) for at, length in ends if at >= 0]
+    if endings:
+        at, length = min(endings)
         return raw[: at + 1], raw[at + length :]
     if len(raw) > HEADER_BYTES:
         raise TooLargeError(f"the header has more than {HEADER_BYTES} bytes")
@@ -152,12 +152,12 @@ def chosen(fields: Sequence[HeaderField], names: Sequence[bytes]) -> list[Header
 
 def header_hash(mail: CanonicalMail, names: Sequence[bytes], signature: HeaderField, relaxed: bool) -> bytes:
     """SHA-256 of the named fields and the signature's own without its b= (RFC 6376 §3.7)."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for field in chosen(mail.fields, names):
-        found.update(relaxed_field(field) if relaxed else field.raw)
+        digest.update(relaxed_field(field) if relaxed else field.raw)
     last = unsigned(signature)
-    found.update((relaxed_field(last) if relaxed else last.raw).removesuffix(b"\r\n"))
-    return found.digest()
+    digest.update((relaxed_field(last) if relaxed else last.raw).removesuffix(b"\r\n"))
+    return digest.digest()
 
 
 def unsigned(signature: HeaderField) -> HeaderField:

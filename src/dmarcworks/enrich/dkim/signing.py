@@ -54,7 +54,7 @@ class DkimSigner:
         if before and read_tags(before[-1][2]).get("cv", "").lower() == "fail":
             raise BrokenError("the chain is ended")
         about = f"d={self._domain}; s={self._selector}; t={now};\r\n"
-        told = _field(RESULTS, f"ARC-Authentication-Results: i={number}; {results}\r\n")
+        results_field = _field(RESULTS, f"ARC-Authentication-Results: i={number}; {results}\r\n")
         present = {field.name for field in mail.fields}
         covered = [name for name in names if name in present] + [b"from"]
         text = f"i={number}; a=rsa-sha256; c=relaxed/relaxed; {about} h={_list(covered)};\r\n"
@@ -65,9 +65,9 @@ class DkimSigner:
         # A chain that failed is ended by a seal over its own set only (RFC 8617 §5.1.2).
         for field in [one for fields in before if chain == "pass" for one in fields]:
             hashed.update(relaxed_field(field))
-        hashed.update(relaxed_field(told) + relaxed_field(message))
+        hashed.update(relaxed_field(results_field) + relaxed_field(message))
         hashed.update(relaxed_field(_field(SEAL, seal + "\r\n")).removesuffix(b"\r\n"))
-        return seal.encode() + self._folded(hashed.digest()) + message.raw + told.raw
+        return seal.encode() + self._folded(hashed.digest()) + message.raw + results_field.raw
 
     def _signed(
         self, mail: CanonicalMail, name: str, text: str, covered: Sequence[bytes], *, relaxed: bool = True

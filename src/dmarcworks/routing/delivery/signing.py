@@ -58,11 +58,11 @@ class Signer:
         lines = results.replace("; ", ";\n").split("\n")
         written = field(_RESULTS_NAME, f"{self._hostname};", *lines)
         # Cleaned as the field itself is: the same text goes into the set.
-        told = written.decode("utf-8", "replace").removeprefix(f"{_RESULTS_NAME}: ").removesuffix("\r\n")
+        results_field = written.decode("utf-8", "replace").removeprefix(f"{_RESULTS_NAME}: ").removesuffix("\r\n")
         chain = _CHAIN.search(results)
         try:
             arc = self._signature.arc(
-                CanonicalMail(rest), _SEALED, told, chain[1] if chain else "none", int(time.time())
+                CanonicalMail(rest), _SEALED, results_field, chain[1] if chain else "none", int(time.time())
             )
         except (BrokenError, TooLargeError) as error:
             log.info("a mail could not be sealed", error=str(error))

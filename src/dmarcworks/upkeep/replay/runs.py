@@ -134,7 +134,7 @@ class Replays:
 
 
 def _replay(row: Row[Any]) -> Replay:
-    known = {name: row._mapping[name] for name in Replay.__slots__}
+    columns = {name: row._mapping[name] for name in Replay.__slots__}
     return Replay(
-        **{**known, "tables": json.loads(row.tables), "started": datetime.fromtimestamp(row.started, UTC)},
+        **{**columns, "tables": json.loads(row.tables), "started": datetime.fromtimestamp(row.started, UTC)},
     )

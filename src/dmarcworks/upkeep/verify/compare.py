@@ -40,12 +40,12 @@ def counted(row: Row[Any]) -> bool:
 
 
 def compare(
-    key: str, row: Row[Any] | None, found: Sequence[tuple[str, ReportFigures]], *, waits: bool
+    key: str, row: Row[Any] | None, stored: Sequence[tuple[str, ReportFigures]], *, waits: bool
 ) -> list[Difference]:
-    """The differences of one report; `waits` when its mail is still to be worked, `found` is table and rows."""
+    """The differences of one report; `waits` when its mail is still to be worked, `stored` is table and rows."""
     differences = []
     mine: ReportFigures | None = None
-    for table, held in found:
+    for table, held in stored:
         if row is not None and counted(row) and _at_home(row, table, held):
             mine = held
         else:
