@@ -7,7 +7,8 @@ from sqlalchemy import update
 
 from dmarcworks.catalogue import mail_tables
 from dmarcworks.catalogue.review import review
-from dmarcworks.catalogue.routes import Routes, zone_of
+from dmarcworks.catalogue.route_store import Routes
+from dmarcworks.catalogue.routes import zone_of
 from dmarcworks.errors import ConflictError, DeniedError
 from tests.support.catalogue import Catalogue
 

@@ -24,12 +24,11 @@ from dmarcworks.catalogue.dead_letters import Letters, operates
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.problems import Problems
 from dmarcworks.catalogue.queries import SavedQueries
-from dmarcworks.catalogue.routing import RoutingCatalogue
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.catalogue.system import System
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.deps import Deps
-from dmarcworks.ingest.retry import Mending
+from dmarcworks.ingest.retry import ProblemResolver
 from tests.support.pages import HOST, Clock, House, fill
 
 
@@ -54,7 +53,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         accounts=accounts,
         arrivals=arrivals,
         problems=problems,
-        mending=Mending(stores),
+        mending=ProblemResolver(stores),
         listing=Listing(database),
         questions=questions,
         objects=objects,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from dmarcworks.cli import demo_data
+from dmarcworks.cli import demo_data, demo_mails
 from dmarcworks.reports.model import AggregateReport
 from dmarcworks.reports.read import read_mail
 from tests.support.system import COMMAND, System, Visitor, figures, wait_for
@@ -24,8 +24,8 @@ DAYS = 12
 def test_the_made_up_reports_are_the_same_for_a_seed() -> None:
     """Same seed, same bytes; another seed, other figures; 90 days hold about a dozen reporters and thirty services."""
     reports = list(demo_data.reports("example.com", LAST))
-    assert [demo_data.mail(report, "rua@x.example") for report in reports[:50]] == [
-        demo_data.mail(report, "rua@x.example") for report in list(demo_data.reports("example.com", LAST))[:50]
+    assert [demo_mails.mail(report, "rua@x.example") for report in reports[:50]] == [
+        demo_mails.mail(report, "rua@x.example") for report in list(demo_data.reports("example.com", LAST))[:50]
     ]
     assert next(demo_data.reports("example.com", LAST, seed=1)) != reports[0]
     assert {report.day for report in reports} == {LAST - dt.timedelta(days=back) for back in range(90)}
@@ -37,7 +37,7 @@ def test_the_made_up_reports_are_the_same_for_a_seed() -> None:
 def test_every_made_up_mail_is_read_as_it_was_made() -> None:
     """Each reporter's habits are read: same sums, same sources, same verdicts as the generator's own values."""
     for report in demo_data.reports("example.com", LAST, 1):
-        reading = read_mail(demo_data.mail(report, "rua@x.example"))
+        reading = read_mail(demo_mails.mail(report, "rua@x.example"))
         assert reading.problems == ()
         (item,) = reading.items
         assert isinstance(item.report, AggregateReport)

@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from dmarcworks.enrich.dkim.message import Mail
-from dmarcworks.enrich.dkim.signing import Signature
+from dmarcworks.enrich.dkim.message import CanonicalMail
+from dmarcworks.enrich.dkim.signing import DkimSigner
 from tests.support.mails import report_mail
 from tests.support.outside import Names, Sink, answering, listening
 from tests.support.system import System, wait_for
@@ -96,7 +96,7 @@ ZONES = ("silent.example", "slow.example", "servfail.example")
 
 def signature(signer: str, raw: bytes) -> bytes:
     """A signature's field, by a key that nobody publishes."""
-    return Signature(KEY, "s", signer).dkim(Mail(raw), [b"from"], 1)
+    return DkimSigner(KEY, "s", signer).dkim(CanonicalMail(raw), [b"from"], 1)
 
 
 def forged(number: int) -> tuple[str, bytes]:

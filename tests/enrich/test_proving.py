@@ -19,7 +19,7 @@ from dmarcworks.enrich.examine import run
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.ingest.authentication import ReportAuthenticator
 from dmarcworks.ingest.item import MailItem
-from dmarcworks.ingest.steps import Mail
+from dmarcworks.ingest.steps import PipelineMail
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.reports.model import Item, Reading
 from dmarcworks.workers.batch import BatchMessage, Decision
@@ -48,7 +48,7 @@ async def here(argument: Any) -> Any:
     return run(argument)
 
 
-def mails(count: int = 30) -> list[Mail]:
+def mails(count: int = 30) -> list[PipelineMail]:
     """Three reporters in turns, each with authors of its own."""
     found = []
     for number in range(count):
@@ -69,7 +69,7 @@ def mails(count: int = 30) -> list[Mail]:
             helo="out.example.net",
         )
         message = BatchMessage(LeasedMessage(number, "dmarc", "json", item.to_json(), NOW, 1))
-        found.append(Mail(message, item, Reading((cast(Item, object()),), ()), raw=raw))
+        found.append(PipelineMail(message, item, Reading((cast(Item, object()),), ()), raw=raw))
     return found
 
 
@@ -102,7 +102,7 @@ async def test_who_waits_for_dns_does_so_side_by_side(names: Names) -> None:
     assert len(names.asked) == len(set(names.asked))
 
 
-def decision(mail: Mail) -> Decision | None:
+def decision(mail: PipelineMail) -> Decision | None:
     assert isinstance(mail.message, BatchMessage)
     return mail.message.decision
 

@@ -32,7 +32,7 @@ def groups(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     seen: list[list[int]] = []
     archive = steps.archive
 
-    async def told(mails: Sequence[steps.Mail], env: Any) -> None:
+    async def told(mails: Sequence[steps.PipelineMail], env: Any) -> None:
         seen.append([len(one.reading.items) for one in mails])
         await archive(mails, env)
 

@@ -17,7 +17,7 @@ from dmarcworks.reports.lint.check import lint_bytes, lint_mail
 from dmarcworks.reports.read import read_bytes, read_mail
 from dmarcworks.reports.redact import HEADERS as KEEP_HEADERS
 from dmarcworks.reports.redact import redact
-from dmarcworks.routing.router import field
+from dmarcworks.routing.activity_line import field
 from dmarcworks.workers.message import Headers
 from tests.support import hostile
 

@@ -45,25 +45,25 @@ def packed(numbers: array[int], kind: pa.DataType) -> Array:
 
 def texts(values: Sequence[str | None]) -> Array:
     """Texts as UTF-8."""
-    validity, found = _without_absent(values, "")
-    joined = "".join(found)
+    validity, present = _without_absent(values, "")
+    joined = "".join(present)
     data = joined.encode("utf-8", "replace")  # a lone surrogate is no UTF-8
     if len(data) == len(joined):
-        sizes = map(len, found)
+        sizes = map(len, present)
     else:
-        pieces = [text.encode("utf-8", "replace") for text in found]
+        pieces = [text.encode("utf-8", "replace") for text in present]
         sizes = map(len, pieces)
     return pa.Array.from_buffers(
-        TEXT, len(found), [validity, pa.py_buffer(array("i", accumulate(sizes, initial=0))), pa.py_buffer(data)]
+        TEXT, len(present), [validity, pa.py_buffer(array("i", accumulate(sizes, initial=0))), pa.py_buffer(data)]
     )
 
 
 def lists(values: Sequence[Sequence[str | None] | None]) -> Array:
     """Lists of texts."""
-    validity, found = _without_absent(values, ())
-    offsets = array("i", accumulate(map(len, found), initial=0))
-    flat = texts(list(chain.from_iterable(found)))
-    return pa.Array.from_buffers(TEXTS, len(found), [validity, pa.py_buffer(offsets)], children=[flat])
+    validity, present = _without_absent(values, ())
+    offsets = array("i", accumulate(map(len, present), initial=0))
+    flat = texts(list(chain.from_iterable(present)))
+    return pa.Array.from_buffers(TEXTS, len(present), [validity, pa.py_buffer(offsets)], children=[flat])
 
 
 def counts(values: Sequence[int | None]) -> Array:
@@ -72,12 +72,12 @@ def counts(values: Sequence[int | None]) -> Array:
 
 
 def _numbers(values: Sequence[int | None], code: str, kind: pa.DataType, bounds: tuple[int, int]) -> Array:
-    validity, found = _without_absent(values, 0)
+    validity, present = _without_absent(values, 0)
     try:
-        numbers = array(code, found)
+        numbers = array(code, present)
     except OverflowError:
-        numbers = array(code, [clamp(value, bounds) for value in found])
-    return pa.Array.from_buffers(kind, len(found), [validity, pa.py_buffer(numbers)])
+        numbers = array(code, [clamp(value, bounds) for value in present])
+    return pa.Array.from_buffers(kind, len(present), [validity, pa.py_buffer(numbers)])
 
 
 def _days(values: Sequence[date | None]) -> Array:
@@ -95,14 +95,14 @@ def _without_absent(values: Sequence[Any], instead: Any) -> tuple[pa.Buffer | No
     if None not in values:
         return None, values
     bits = bytearray((len(values) + 7) // 8)
-    found = []
+    present = []
     for place, value in enumerate(values):
         if value is None:
-            found.append(instead)
+            present.append(instead)
         else:
             bits[place >> 3] |= 1 << (place & 7)
-            found.append(value)
-    return pa.py_buffer(bytes(bits)), found
+            present.append(value)
+    return pa.py_buffer(bytes(bits)), present
 
 
 _MAKERS: Mapping[pa.DataType, Callable[[Sequence[Any]], Array]] = {

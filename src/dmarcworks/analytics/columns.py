@@ -91,18 +91,18 @@ def heads(values: Iterable[str | None]) -> list[str | None]:
     return [text if text is None or len(text) <= HEAD_CHARACTERS else text[:HEAD_CHARACTERS] for text in values]
 
 
-def structs(table: Table, name: str, found: Sequence[Sequence[Any]]) -> Array:
+def structs(table: Table, name: str, rows: Sequence[Sequence[Any]]) -> Array:
     """A list column of structs, field by field: many times faster than one dict per struct."""
     kind = table.schema.field(name).type
     sizes: list[int] = [0]
     flat: list[Any] = []
-    for values in found:
+    for values in rows:
         flat.extend(values)
         sizes.append(len(flat))
     fields = list(kind.value_type)
     columns = [made(list(map(attrgetter(field.name), flat)), field.type) for field in fields]
     struct = pa.StructArray.from_arrays(columns, fields=fields)
-    return pa.Array.from_buffers(kind, len(found), [None, pa.py_buffer(array("i", sizes))], children=[struct])
+    return pa.Array.from_buffers(kind, len(rows), [None, pa.py_buffer(array("i", sizes))], children=[struct])
 
 
 def places(values: Iterable[Any]) -> tuple[list[Any], Array]:
@@ -110,5 +110,5 @@ def places(values: Iterable[Any]) -> tuple[list[Any], Array]:
     objects = list(values)
     names = list(map(id, objects))
     once = dict(zip(names, objects, strict=True))
-    found = array("i", map(dict(zip(once, count(), strict=False)).__getitem__, names))
-    return list(once.values()), packed(found, pa.int32())
+    indices = array("i", map(dict(zip(once, count(), strict=False)).__getitem__, names))
+    return list(once.values()), packed(indices, pa.int32())

@@ -140,8 +140,8 @@ class ClickhouseEngine:
         text = _QUOTED.sub("''", canonical)
         if not text.startswith(("SELECT ", "WITH ")):
             raise QueryError("only SELECT is answered here (QUERY_IS_PROHIBITED)")
-        if found := _CLAUSES.search(text):
-            raise QueryError(f"{found[1]} is not answered here (QUERY_IS_PROHIBITED)")
+        if clause := _CLAUSES.search(text):
+            raise QueryError(f"{clause[1]} is not answered here (QUERY_IS_PROHIBITED)")
         words = {word.strip('`"').lower() for word in (*_WORDS.findall(text), *_QUOTED.findall(canonical))}
         outside = words & self._reaching or {name.lower() for name in _CALLS.findall(text)} & self._tables
         if outside:

@@ -106,10 +106,10 @@ class FolderObjects:
 
     async def get(self, key: str) -> bytes | None:
         """The bytes, or None when absent."""
-        found = await self._getting.ask(object_keys.segments(key))
-        if isinstance(found, OSError):
-            raise self._refusal(key, found) from found
-        return found
+        content = await self._getting.ask(object_keys.segments(key))
+        if isinstance(content, OSError):
+            raise self._refusal(key, content) from content
+        return content
 
     async def _get_all(self, paths: list[list[str]]) -> list[bytes | OSError | None]:
         """In a few threads, each with its share: a small file is read in less than a thread takes to begin."""
@@ -120,13 +120,13 @@ class FolderObjects:
         return [done[index % shares][index // shares] for index in range(len(paths))]
 
     def _get_some(self, paths: Sequence[Sequence[str]]) -> list[bytes | OSError | None]:
-        found: list[bytes | OSError | None] = []
+        contents: list[bytes | OSError | None] = []
         for path in paths:
             try:
-                found.append(self._get(path))
+                contents.append(self._get(path))
             except OSError as error:  # one object's failure is its own
-                found.append(error)
-        return found
+                contents.append(error)
+        return contents
 
     async def head(self, key: str) -> ObjectInfo | None:
         """What is known of the object, or None when absent."""
@@ -205,10 +205,10 @@ class FolderObjects:
     def _head(self, path: Sequence[str]) -> ObjectInfo | None:
         try:
             with self._folder(path[:-1]) as folder:
-                found = os.stat(path[-1], dir_fd=folder, follow_symlinks=False)
+                status = os.stat(path[-1], dir_fd=folder, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return _info("/".join(path), found) if stat.S_ISREG(found.st_mode) else None
+        return _info("/".join(path), status) if stat.S_ISREG(status.st_mode) else None
 
     def _delete(self, path: Sequence[str]) -> None:
         with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError), self._folder(path[:-1]) as folder:
@@ -216,13 +216,13 @@ class FolderObjects:
                 os.unlink(path[-1], dir_fd=folder)
 
     def _list(self, prefix: str, limit: int, start_after: str) -> Sequence[ObjectInfo]:
-        found = []
+        infos = []
         with suppress(FileNotFoundError), self._folder([]) as root:
             for info in _walk(root, "", prefix.encode(), start_after.encode()):
-                found.append(info)
-                if len(found) == limit:
+                infos.append(info)
+                if len(infos) == limit:
                     break
-        return found
+        return infos
 
 
 def _walk(folder: int, path: str, prefix: bytes, after: bytes) -> Iterator[ObjectInfo]:
@@ -242,9 +242,9 @@ def _walk(folder: int, path: str, prefix: bytes, after: bytes) -> Iterator[Objec
                     os.close(below)
         elif key.startswith(prefix) and key > after:
             with suppress(FileNotFoundError):
-                found = os.stat(os.fsdecode(key[len(path.encode()) :]), dir_fd=folder, follow_symlinks=False)
-                if stat.S_ISREG(found.st_mode):
-                    yield _info(key.decode(), found)
+                status = os.stat(os.fsdecode(key[len(path.encode()) :]), dir_fd=folder, follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode):
+                    yield _info(key.decode(), status)
 
 
 def _sort_key(path: str, entry: os.DirEntry[str]) -> bytes:
@@ -252,6 +252,6 @@ def _sort_key(path: str, entry: os.DirEntry[str]) -> bytes:
     return path.encode() + os.fsencode(entry.name) + (b"/" if entry.is_dir(follow_symlinks=False) else b"")
 
 
-def _info(key: str, found: os.stat_result) -> ObjectInfo:
-    uploaded = datetime.fromtimestamp(found.st_mtime, UTC)
-    return ObjectInfo(key, found.st_size, uploaded, f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}")
+def _info(key: str, status: os.stat_result) -> ObjectInfo:
+    uploaded = datetime.fromtimestamp(status.st_mtime, UTC)
+    return ObjectInfo(key, status.st_size, uploaded, f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}")

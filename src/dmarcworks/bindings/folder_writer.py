@@ -207,9 +207,9 @@ class _Folders:
     def open(self, path: Sequence[str]) -> int:
         """The folder's handle; made where it is missing. Links are not followed."""
         here = tuple(path)
-        found = self._open.get(here)
-        if found is not None:
-            return found
+        descriptor = self._open.get(here)
+        if descriptor is not None:
+            return descriptor
         if not here:
             return self._root_handle()
         above, name = here[:-1], here[-1]

@@ -28,8 +28,8 @@ def tighten(path: Path, ours: Collection[str]) -> str:
         mode = stat.S_IMODE(path.stat().st_mode)
         if not mode & _OTHERS:
             return ""
-        found = {entry.name for entry in path.iterdir()}
-        if mode & stat.S_ISVTX or (found and not found & set(ours)):
+        names = {entry.name for entry in path.iterdir()}
+        if mode & stat.S_ISVTX or (names and not names & set(ours)):
             return f"{path} is shared with others (mode {mode:04o}): use a folder for dmarcworks alone, of mode 0700"
         os.chmod(path, mode & ~_OTHERS)
     except OSError as error:

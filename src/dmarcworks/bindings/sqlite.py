@@ -184,13 +184,13 @@ class SqliteDatabase:
         if self._inode is None:
             return
         try:
-            found = os.stat(self.path).st_ino
+            inode = os.stat(self.path).st_ino
         except FileNotFoundError:
-            found = None
+            inode = None
         except OSError as error:
             raise StoreError(f"database {self.path}: {error.strerror}") from error
-        if found != self._inode:
-            what = "removed" if found is None else "replaced"
+        if inode != self._inode:
+            what = "removed" if inode is None else "replaced"
             raise LostStoreError(
                 f"database {self.path}: the file was {what} while this process runs: put it back, or stop the server;"
                 " `dmarcworks serve` then names the command that repairs it"

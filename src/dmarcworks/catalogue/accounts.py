@@ -89,9 +89,9 @@ class Accounts(Tokens, Domains, Logins):
         return [_account(row) for row in rows]
 
     async def _account(self, connection: AsyncConnection, name: str) -> Account:
-        found = (await connection.execute(select(tables.accounts).where(tables.accounts.c.name == name))).first()
-        if found is not None:
-            return _account(found)
+        existing = (await connection.execute(select(tables.accounts).where(tables.accounts.c.name == name))).first()
+        if existing is not None:
+            return _account(existing)
         if not name.strip() or len(name) > 255:
             raise UsageError("an account needs a name of 1 to 255 characters")
         values = {"id": uuid.uuid4().hex, "name": name, "created": self._clock()}

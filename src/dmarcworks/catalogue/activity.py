@@ -220,11 +220,11 @@ class Activity:
         async with self._database.read() as connection:
             rows = (await connection.execute(statement)).all()
         steps = max(1, -(-int(until.timestamp() - first) // step))
-        found: list[dict[str, int]] = [{} for _ in range(steps)]
+        outcomes: list[dict[str, int]] = [{} for _ in range(steps)]
         for row in rows:
             if 0 <= row.slot < steps:
-                found[row.slot][row.outcome] = row.mails
-        return [Bucket(datetime.fromtimestamp(first + n * step, UTC), found[n]) for n in range(steps)]
+                outcomes[row.slot][row.outcome] = row.mails
+        return [Bucket(datetime.fromtimestamp(first + n * step, UTC), outcomes[n]) for n in range(steps)]
 
 
 def _of(
@@ -248,10 +248,10 @@ def _of(
 
 def _joined() -> Select[Any]:
     """The log with what was found out about report mails after they were accepted."""
-    table, found = mail_tables.activity, mail_tables.authenticity
-    known = and_(table.c.mail_id == found.c.mail_id, table.c.mail_id != "")
-    later = [func.coalesce(getattr(found.c, name), getattr(table.c, name)).label(f"found_{name}") for name in _AUTH]
-    return select(table, *later).select_from(table.outerjoin(found, known))
+    table, checks = mail_tables.activity, mail_tables.authenticity
+    same_mail = and_(table.c.mail_id == checks.c.mail_id, table.c.mail_id != "")
+    later = [func.coalesce(getattr(checks.c, name), getattr(table.c, name)).label(f"found_{name}") for name in _AUTH]
+    return select(table, *later).select_from(table.outerjoin(checks, same_mail))
 
 
 _AUTH = ("spf", "dkim", "dmarc", "arc")
@@ -269,9 +269,9 @@ def _values(line: ActivityLine) -> dict[str, Any]:
 
 
 def _line(row: Row[Any]) -> ActivityLine:
-    known = row._mapping
-    values = {field.name: known[field.name] for field in fields(ActivityLine)}
+    columns = row._mapping
+    values = {field.name: columns[field.name] for field in fields(ActivityLine)}
     values["time"] = datetime.fromtimestamp(row.time, UTC)
     for name in _AUTH:
-        values[name] = known[f"found_{name}"]
+        values[name] = columns[f"found_{name}"]
     return ActivityLine(**values)

@@ -101,8 +101,8 @@ class Arrivals:
             row = (await connection.execute(statement)).first()
         if row is None:
             return None
-        known = {name: row._mapping[name] for name in MailRow.__slots__}
-        return MailRow(**{**known, "received": datetime.fromtimestamp(row.received, UTC)})
+        columns = {name: row._mapping[name] for name in MailRow.__slots__}
+        return MailRow(**{**columns, "received": datetime.fromtimestamp(row.received, UTC)})
 
     async def record_report(self, report: NewReport) -> Recorded:
         """Take a report into the catalogue, once; say whether it is new, a duplicate or a variant."""

@@ -163,7 +163,7 @@ class Audit:
 
 def _detail(text: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(text)
+        detail = json.loads(text)
     except ValueError:  # cut at its bound
         return {"text": text}
-    return found if isinstance(found, dict) else {"text": text}
+    return detail if isinstance(detail, dict) else {"text": text}

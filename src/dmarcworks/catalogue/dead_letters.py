@@ -41,10 +41,10 @@ class Letters:
 
     async def one(self, message_id: int) -> DeadLetter:
         """The one with this number; `NotFoundError` when it is none, or none any more."""
-        found = await self.dead_letters.dead(message_id=message_id) if 0 < message_id <= _LARGEST_ID else ()
-        if not found:
+        letters = await self.dead_letters.dead(message_id=message_id) if 0 < message_id <= _LARGEST_ID else ()
+        if not letters:
             raise _gone(message_id)
-        return found[0]
+        return letters[0]
 
     async def retry(self, message_id: int, *, account_id: str | None = None) -> DeadLetter:
         """Deliver one again with all its tries; what it was. `NotFoundError` as for `one`."""
@@ -63,11 +63,11 @@ class Letters:
         return await self._all_by("discard", self.dead_letters.discard, queue, account_id)
 
     async def _one_by(self, action: str, act: _Act, message_id: int, account_id: str | None) -> DeadLetter:
-        found = await self.one(message_id)
+        letter = await self.one(message_id)
         if not await act("", message_id):
             raise _gone(message_id)
         await self._note(action, str(message_id), 1, account_id)
-        return found
+        return letter
 
     async def _all_by(self, action: str, act: _Act, queue: str, account_id: str | None) -> int:
         done = await act(queue, None)

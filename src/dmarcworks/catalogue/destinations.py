@@ -59,17 +59,17 @@ class Destinations:
             link = {"secret": None, "expires": None, "modified": now, "verified": now}
         async with self._database.write() as connection:
             mine = table.c.account_id == account_id
-            found = (await connection.execute(select(table).where(mine, table.c.email == address))).first()
-            if found is not None and found.verified is not None:
+            existing = (await connection.execute(select(table).where(mine, table.c.email == address))).first()
+            if existing is not None and existing.verified is not None:
                 raise ConflictError(f"{address} is verified already")
-            if found is None:
+            if existing is None:
                 counted = select(func.count()).select_from(table).where(mine)
                 if (await connection.execute(counted)).scalar_one() >= DESTINATIONS:
                     raise BoundError(f"an account has at most {DESTINATIONS} destination addresses")
                 row = {"id": uuid.uuid4().hex, "account_id": account_id, "email": address, "created": now, **link}
                 await connection.execute(insert(table).values(row))
             else:
-                await connection.execute(update(table).where(table.c.id == found.id).values(link))
+                await connection.execute(update(table).where(table.c.id == existing.id).values(link))
             await audit.note(
                 connection, now, "destination.add", address, account_id=account_id, detail={"trusted": verified}
             )

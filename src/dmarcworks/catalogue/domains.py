@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dmarcworks.bindings.contracts import KV, Database
 from dmarcworks.catalogue import audit, names, tables, zone_rules
 from dmarcworks.catalogue.names import normal_domain
-from dmarcworks.catalogue.zones import Held, Zones
+from dmarcworks.catalogue.zones import OwnedDomain, Zones
 from dmarcworks.errors import ConflictError, DeniedError, DmarcworksError, NotFoundError, UsageError
 
 __all__ = ["Domain", "Domains"]
@@ -85,8 +85,8 @@ class Domains:
             owner = await self._account(connection, account)
             refusal = await self._refusal(connection, domain_name, owner, operator)
             if refusal is not None:
-                told = operator or isinstance(refusal, _OwnError)
-                raise refusal if told else ConflictError(NOT_HERE.format(domain_name))
+                explained = operator or isinstance(refusal, _OwnError)
+                raise refusal if explained else ConflictError(NOT_HERE.format(domain_name))
             domain = Domain(
                 id=uuid.uuid4().hex,
                 account_id=owner.id,
@@ -122,7 +122,7 @@ class Domains:
         if holder is not None:
             return ConflictError(f"another account has {name} already; `dmarcworks domain show {name}` prints it")
         view = await self.zones.view([name], connection)
-        if reason := view.barred(Held("", owner.id, owner.name, name)):
+        if reason := view.barred(OwnedDomain("", owner.id, owner.name, name)):
             return DeniedError(f"{reason}: only the operator's account may have it (DMARCWORKS_OPERATOR_ACCOUNT)")
         others = [
             held.domain_id for held in view.held.values() if held.account_id != owner.id and not view.barred(held)

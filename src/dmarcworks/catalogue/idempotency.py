@@ -15,7 +15,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.catalogue import tables
+from dmarcworks.catalogue import api_tables
 
 __all__ = ["KEPT_SECONDS", "Begun", "Idempotency"]
 
@@ -42,7 +42,7 @@ class Idempotency:
 
     async def begin(self, token_id: str, key: str, digest: str) -> Begun:
         """Begin a write, or say how it stands; `digest` is the request's."""
-        table, now = tables.idempotency, self._clock()
+        table, now = api_tables.idempotency, self._clock()
         here = (table.c.token_id == token_id) & (table.c.key == key)
         try:
             async with self._database.write() as connection:
@@ -66,7 +66,7 @@ class Idempotency:
 
     async def finish(self, token_id: str, key: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """The write is done; this is its answer from now on."""
-        table = tables.idempotency
+        table = api_tables.idempotency
         async with self._database.write() as connection:
             await connection.execute(
                 update(table)
@@ -76,6 +76,6 @@ class Idempotency:
 
     async def forget(self, token_id: str, key: str) -> None:
         """The write was not done; the key is free."""
-        table = tables.idempotency
+        table = api_tables.idempotency
         async with self._database.write() as connection:
             await connection.execute(delete(table).where(table.c.token_id == token_id, table.c.key == key))

@@ -120,7 +120,5 @@ class Listing:
         """Of which of these mails a report is in the catalogue: their reading began, and may have been cut off."""
         seen = tables.sightings
         async with self._database.read() as connection:
-            found = await connection.execute(
-                select(seen.c.mail_id).where(seen.c.mail_id.in_(list(mail_ids))).distinct()
-            )
-            return set(found.scalars())
+            rows = await connection.execute(select(seen.c.mail_id).where(seen.c.mail_id.in_(list(mail_ids))).distinct())
+            return set(rows.scalars())

@@ -1,6 +1,6 @@
 """The mail server's tables in the catalogue: activity log, what is genuine, rules, destinations, mail on its way out.
 
-`metadata` is that of the whole catalogue, of `tables.py` and of this module.
+`metadata` is that of the whole catalogue: of `tables.py`, `api_tables.py`, `upkeep_tables.py` and this module.
 """
 
 from __future__ import annotations
@@ -19,9 +19,21 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+# The other modules of tables are imported so that `metadata` is whole.
+from dmarcworks.catalogue import api_tables, upkeep_tables
 from dmarcworks.catalogue.tables import metadata
 
-__all__ = ["activity", "authenticity", "destinations", "metadata", "outbound", "routing_rules", "routing_zones"]
+__all__ = [
+    "activity",
+    "api_tables",
+    "authenticity",
+    "destinations",
+    "metadata",
+    "outbound",
+    "routing_rules",
+    "routing_zones",
+    "upkeep_tables",
+]
 
 # What happened to each mail at the front door, also to those that no account's worker took.
 activity = Table(

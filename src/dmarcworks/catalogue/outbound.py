@@ -109,7 +109,7 @@ class Outbound:
 
 
 def _waiting(row: object) -> Waiting:
-    known = row._mapping  # type: ignore[attr-defined]  # a row of the table
+    columns = row._mapping  # type: ignore[attr-defined]  # a row of the table
     names = ("id", "account_id", "kind", "sender", "recipient", "object_key", "attempts", "error", "created")
-    values = {name: known[name] for name in names}
-    return Waiting(**values, dead=None if known["dead"] is None else datetime.fromtimestamp(known["dead"], UTC))
+    values = {name: columns[name] for name in names}
+    return Waiting(**values, dead=None if columns["dead"] is None else datetime.fromtimestamp(columns["dead"], UTC))

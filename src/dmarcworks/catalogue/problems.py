@@ -81,12 +81,12 @@ class Problems:
         table = tables.problems
         same = (table.c.mail_id == mail_id) & (table.c.reason == reason) & (table.c.where == where)
         async with self._database.write() as connection:
-            found = (await connection.execute(select(table.c.id, table.c.state).where(same))).one_or_none()
-            if found is not None:
-                state = "discarded" if found.state == "discarded" else "open"
+            existing = (await connection.execute(select(table.c.id, table.c.state).where(same))).one_or_none()
+            if existing is not None:
+                state = "discarded" if existing.state == "discarded" else "open"
                 again = {"detail": detail, "state": state, "letter": letter, "report_key": report_key}
-                await connection.execute(update(table).where(table.c.id == found.id).values(**again))
-                return int(found.id)
+                await connection.execute(update(table).where(table.c.id == existing.id).values(**again))
+                return int(existing.id)
             result = await connection.execute(
                 insert(table).values(
                     account_id=account_id,

@@ -19,7 +19,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.catalogue import tables
+from dmarcworks.catalogue import api_tables, tables
 from dmarcworks.errors import BoundError, DmarcworksError, UsageError
 
 __all__ = ["LogLine", "LoggedQuery", "QueryLog", "Saved", "SavedQueries"]
@@ -92,7 +92,7 @@ class QueryLog:
             return
         try:
             async with self._database.write() as connection:
-                await connection.execute(insert(tables.query_log), [_values(line) for line in lines])
+                await connection.execute(insert(api_tables.query_log), [_values(line) for line in lines])
                 if self._clock() - self._pruned >= PRUNE_SECONDS:
                     await self._prune(connection)
         except DmarcworksError as error:
@@ -109,7 +109,7 @@ class QueryLog:
         self, account_id: str | None = None, *, limit: int = 100, before: int | None = None
     ) -> list[LogLine]:
         """Lines, newest first, of all accounts when `account_id` is None; `before` pages by id."""
-        table = tables.query_log
+        table = api_tables.query_log
         statement = select(table).order_by(table.c.id.desc()).limit(min(limit, 1000))
         if account_id is not None:
             statement = statement.where(table.c.account_id == account_id)
@@ -122,22 +122,22 @@ class QueryLog:
     async def last(self, account_id: str, count: int) -> tuple[LogLine, ...]:
         """The account's last different statements, newest first, the very last one too."""
         await self.flush()
-        found: dict[str, LogLine] = {}
+        latest: dict[str, LogLine] = {}
         for line in await self.list(account_id, limit=LOOKED_AT):
-            found.setdefault(line.text, line)
-        return tuple(found.values())[:count]
+            latest.setdefault(line.text, line)
+        return tuple(latest.values())[:count]
 
     async def line(self, account_id: str, line_id: int) -> LogLine | None:
         """A line, if it belongs to the account."""
-        found = await self.list(account_id, limit=1, before=line_id + 1)
-        return found[0] if found and found[0].id == line_id else None
+        lines = await self.list(account_id, limit=1, before=line_id + 1)
+        return lines[0] if lines and lines[0].id == line_id else None
 
     async def _later(self) -> None:
         await asyncio.sleep(GATHER_SECONDS)
         await self.flush()
 
     async def _prune(self, connection: AsyncConnection) -> None:
-        table = tables.query_log
+        table = api_tables.query_log
         await connection.execute(delete(table).where(table.c.started < self._clock() - self._days * 86_400))
         newest = (await connection.execute(select(func.max(table.c.id)))).scalar_one() or 0
         await connection.execute(delete(table).where(table.c.id <= newest - LOG_LINES))
@@ -165,7 +165,7 @@ class SavedQueries:
 
     async def list(self, account_id: str) -> list[Saved]:
         """The account's, by name."""
-        table = tables.saved_queries
+        table = api_tables.saved_queries
         statement = select(table).where(table.c.account_id == account_id).order_by(table.c.name)
         async with self._database.read() as connection:
             rows = (await connection.execute(statement)).all()
@@ -181,14 +181,14 @@ class SavedQueries:
             raise UsageError("give the query a name and a text")
         if len(name) > NAME_LETTERS or len(text) > TEXT_LETTERS:
             raise BoundError(f"a name has at most {NAME_LETTERS} letters and a saved query {TEXT_LETTERS}")
-        table = tables.saved_queries
+        table = api_tables.saved_queries
         values = {"text": text, "author": author, "changed": self._clock()}
         async with self._database.write() as connection:
             statement = select(table.c.id).where(table.c.account_id == account_id, table.c.name == name)
-            found = (await connection.execute(statement)).scalar_one_or_none()
-            if found is not None:
-                await connection.execute(update(table).where(table.c.id == found).values(**values))
-                return str(found)
+            query_id = (await connection.execute(statement)).scalar_one_or_none()
+            if query_id is not None:
+                await connection.execute(update(table).where(table.c.id == query_id).values(**values))
+                return str(query_id)
             counted = select(func.count()).select_from(table).where(table.c.account_id == account_id)
             if (await connection.execute(counted)).scalar_one() >= SAVED_EACH:
                 raise BoundError(f"an account keeps at most {SAVED_EACH} queries; remove one first")
@@ -198,7 +198,7 @@ class SavedQueries:
 
     async def remove(self, account_id: str, query_id: str) -> bool:
         """Forget one; False when the account has no such query."""
-        table = tables.saved_queries
+        table = api_tables.saved_queries
         async with self._database.write() as connection:
             done = await connection.execute(
                 delete(table).where(table.c.account_id == account_id, table.c.id == query_id)

@@ -50,22 +50,22 @@ def record(connection: Connection, reports: Sequence[NewReport]) -> list[Recorde
     adopted: list[ReportRow] = []
     outcomes: list[Recorded] = []
     for report, identity in zip(reports, identities, strict=True):
-        found = known.setdefault((report.account_id, identity), [])
-        same = next((row for content, row in found if content == report.content), None)
-        outcome = "new" if same is None and not found else "variant" if same is None else ""
+        variants = known.setdefault((report.account_id, identity), [])
+        same = next((row for content, row in variants if content == report.content), None)
+        outcome = "new" if same is None and not variants else "variant" if same is None else ""
         row = same
         if row is not None and row.state in _APART and report.state == "counted":
             # It came to another domain's address before, or in a mail that was not shown to be genuine, and is counted
             # nowhere yet; this address and this mail are the right ones.
             row = replace(row, domain_id=report.domain_id, state="counted", published=False)
             adopted.append(row)
-            found[:] = [(content, row if content == report.content else other) for content, other in found]
+            variants[:] = [(content, row if content == report.content else other) for content, other in variants]
             outcome = "new"
         if row is None:
-            values = _values(report, identity, len(found))
+            values = _values(report, identity, len(variants))
             added.append(values)
             row = _row(report, values)
-            found.append((report.content, row))
+            variants.append((report.content, row))
         places = seen.setdefault((row.key, report.mail_id), set())
         where = tables.storable(report.where)[:1024]
         if where not in places:
@@ -107,14 +107,14 @@ def _sightings(
     connection: Connection, reports: Sequence[NewReport], keys: Sequence[str]
 ) -> dict[tuple[str, str], set[str]]:
     """Where the reports with these keys were seen in these mails before."""
-    found: dict[tuple[str, str], set[str]] = {}
+    places: dict[tuple[str, str], set[str]] = {}
     table, mails = tables.sightings, list({report.mail_id for report in reports})
     for some in pieces(keys):
         for few in pieces(mails):
             statement = select(table).where(table.c.report_key.in_(some), table.c.mail_id.in_(few))
             for row in connection.execute(statement).all():
-                found.setdefault((row.report_key, row.mail_id), set()).add(row.where)
-    return found
+                places.setdefault((row.report_key, row.mail_id), set()).add(row.where)
+    return places
 
 
 def pieces(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:

@@ -17,16 +17,17 @@ from sqlalchemy import select, update
 
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import audit, mail_tables, tables
-from dmarcworks.catalogue.routes import Routes, RoutingRule
+from dmarcworks.catalogue.route_store import Routes
+from dmarcworks.catalogue.routes import RoutingRule
 from dmarcworks.catalogue.zones import View
 
-__all__ = ["Finding", "findings", "review"]
+__all__ = ["IneffectiveRule", "findings", "review"]
 
 log = structlog.get_logger("dmarcworks.catalogue")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class IneffectiveRule:
     """A rule, why it has no effect, and the id of the domain that it moves to ("": it is disabled)."""
 
     rule: RoutingRule
@@ -34,13 +35,13 @@ class Finding:
     moves: str = ""
 
 
-def findings(rules: Iterable[RoutingRule], view: View, report_addresses: frozenset[str]) -> Iterator[Finding]:
+def findings(rules: Iterable[RoutingRule], view: View, report_addresses: frozenset[str]) -> Iterator[IneffectiveRule]:
     """What is wrong with rules that are enabled."""
     for rule in rules:
         if not rule.enabled:
             continue
         if rule.address in report_addresses:
-            yield Finding(rule, f"{rule.address} is an address for reports, which no rule applies to")
+            yield IneffectiveRule(rule, f"{rule.address} is an address for reports, which no rule applies to")
             continue
         reason = view.objection(rule.account_id, rule.domain_id, rule.domain)
         if not reason:
@@ -48,7 +49,7 @@ def findings(rules: Iterable[RoutingRule], view: View, report_addresses: frozens
         nearest = view.nearest(rule.domain)
         mine = view.zone(rule.account_id, rule.domain_id, rule.domain)
         own = rule.address and nearest is not None and mine is not None and nearest.account_id == rule.account_id
-        yield Finding(rule, reason, nearest.domain_id if own and nearest is not None else "")
+        yield IneffectiveRule(rule, reason, nearest.domain_id if own and nearest is not None else "")
 
 
 async def review(database: Database, routes: Routes, *, clock: Callable[[], float] = time.time) -> int:
@@ -57,22 +58,22 @@ async def review(database: Database, routes: Routes, *, clock: Callable[[], floa
     rules = await routes.rules()
     async with database.read() as connection:
         named = {rule.address for rule in rules if rule.address}
-        known = (await connection.execute(select(tables.domains.c.rua))).scalars() if named else ()
-        report_addresses = frozenset(named.intersection(known))
+        addresses = (await connection.execute(select(tables.domains.c.rua))).scalars() if named else ()
+        report_addresses = frozenset(named.intersection(addresses))
     # The list of public suffixes is read here, so that no mail waits for it.
-    found = await asyncio.to_thread(lambda: list(findings(rules, view, report_addresses)))
+    ineffective = await asyncio.to_thread(lambda: list(findings(rules, view, report_addresses)))
     barred = await asyncio.to_thread(lambda: [(held, view.barred(held)) for held in view.held.values()])
     for held, reason in barred:
         if reason:
             log.warning("a domain is reserved for the operator", domain=held.name, account=held.account, reason=reason)
-    for one in found:
-        await _apply(database, one, clock())
-    if found:
+    for finding in ineffective:
+        await _apply(database, finding, clock())
+    if ineffective:
         routes.forget()
-    return len(found)
+    return len(ineffective)
 
 
-async def _apply(database: Database, finding: Finding, now: float) -> None:
+async def _apply(database: Database, finding: IneffectiveRule, now: float) -> None:
     rule, table = finding.rule, mail_tables.routing_rules
     target = rule.address or f"*@{rule.domain}"
     changes = {"domain_id": finding.moves} if finding.moves else {"enabled": False}

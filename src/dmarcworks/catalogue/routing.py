@@ -9,7 +9,7 @@ from dmarcworks.catalogue.activity import Activity
 from dmarcworks.catalogue.authenticity import AuthenticityCatalogue
 from dmarcworks.catalogue.destinations import Destinations
 from dmarcworks.catalogue.outbound import Outbound
-from dmarcworks.catalogue.routes import Routes
+from dmarcworks.catalogue.route_store import Routes
 from dmarcworks.catalogue.zones import Zones
 
 

@@ -137,8 +137,8 @@ async def opened(
 def running_server(settings: Settings) -> dict[str, object] | None:
     """Where the running server of this home is, or None when none runs."""
     try:
-        found: dict[str, object] = json.loads((settings.home / RUNNING).read_text())
-        os.kill(int(str(found["pid"])), 0)
+        server: dict[str, object] = json.loads((settings.home / RUNNING).read_text())
+        os.kill(int(str(server["pid"])), 0)
     except (OSError, ValueError, KeyError):
         return None
-    return found
+    return server

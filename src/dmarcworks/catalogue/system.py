@@ -57,9 +57,9 @@ class System:
         """
         if accept:
             await self.kv.delete(_REPAIR)
-        found = await self._loss()
-        if found is not None:
-            kind, error = found
+        loss = await self._loss()
+        if loss is not None:
+            kind, error = loss
             if kind in tolerated:
                 return
             if not accept or not kind:
@@ -147,8 +147,8 @@ class System:
         return None
 
     async def _in_objects(self) -> str | None:
-        found = await self.objects.get(_OBJECT)
-        return None if found is None else found.decode("ascii", "replace").strip()
+        stored = await self.objects.get(_OBJECT)
+        return None if stored is None else stored.decode("ascii", "replace").strip()
 
     async def _database_lost(self, marked: bool) -> bool:
         """Whether a database without the id is missing what the objects belong to."""
@@ -168,8 +168,8 @@ class System:
             if await self.objects.list(prefix=prefix, limit=1):
                 return True
         for century in ("1", "2"):
-            found = await self.objects.list(prefix=century, limit=1)
-            if found and _ARCHIVED.match(found[0].key):
+            listed = await self.objects.list(prefix=century, limit=1)
+            if listed and _ARCHIVED.match(listed[0].key):
                 return True
         return False
 

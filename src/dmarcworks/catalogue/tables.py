@@ -14,7 +14,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
@@ -178,56 +177,6 @@ problems = Table(
     Index("problems_report", "report_key"),
 )
 
-# A rebuild of Analytics: what it covers, the version of the tables that it fills, and how far it is.
-replays = Table(
-    "replays",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("version", String(32), nullable=False, unique=True),
-    Column("state", String(16), nullable=False),
-    Column("domain_id", String(32), nullable=False),
-    Column("since", String(10), nullable=False),
-    Column("last_key", String(64), nullable=False),
-    Column("done", Integer, nullable=False),
-    Column("total", Integer, nullable=False),
-    Column("tables", Text, nullable=False),
-    Column("started", Float, nullable=False),
-    Column("changed", Float, nullable=False),
-)
-
-# What a rebuild found to say of a report that the catalogue says otherwise; taken over when the tables are swapped.
-replay_reports = Table(
-    "replay_reports",
-    metadata,
-    Column("replay_id", Integer, ForeignKey("replays.id"), primary_key=True),
-    Column("report_key", String(64), primary_key=True),
-    Column("before", Text, nullable=False),
-    Column("after", Text, nullable=False),
-)
-
-# How many days an account keeps a kind of thing, where it is not the setting's; 0 is for ever.
-retention = Table(
-    "retention",
-    metadata,
-    Column("account_id", String(32), ForeignKey("accounts.id"), primary_key=True),
-    Column("kind", String(32), primary_key=True),
-    Column("days", Integer, nullable=False),
-)
-
-# What retention took, also of accounts that are gone since; `before` as it was told (a day or a moment).
-retention_runs = Table(
-    "retention_runs",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("time", Float, nullable=False),
-    Column("account_id", String(32), nullable=False),
-    Column("kind", String(32), nullable=False),
-    Column("before", String(40), nullable=False),
-    Column("things", BigInteger, nullable=False),
-    Column("bytes", BigInteger, nullable=False),
-    Index("retention_runs_account", "account_id", "id"),
-)
-
 # Who changed what. Kept when its account or user goes: it names them, it does not point at them.
 audit = Table(
     "audit",
@@ -243,60 +192,4 @@ audit = Table(
     Column("peer", String(64), nullable=False),
     Index("audit_account", "account_id", "id"),
     sqlite_autoincrement=True,
-)
-
-# Answers to writes that carried an Idempotency-Key; `status` is NULL while the write runs.
-idempotency = Table(
-    "idempotency",
-    metadata,
-    Column("token_id", String(32), primary_key=True),
-    Column("key", String(255), primary_key=True),
-    Column("digest", String(64), nullable=False),
-    Column("created", Float, nullable=False),
-    Column("status", Integer),
-    Column("headers", Text),
-    Column("body", LargeBinary),
-    Index("idempotency_created", "created"),
-)
-
-# What came in over HTTP; the id is its mail's.
-uploads = Table(
-    "uploads",
-    metadata,
-    Column("id", String(32), primary_key=True),
-    Column("account_id", String(32), nullable=False),
-    Column("domain_id", String(32), nullable=False),
-    Column("name", Text, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Column("created", Float, nullable=False),
-    Index("uploads_account", "account_id", "created", "id"),
-)
-
-# Statements that were asked by SQL; `error` is empty when they were answered.
-query_log = Table(
-    "query_log",
-    metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("account_id", String(32), nullable=False),
-    Column("who", String(320), nullable=False),
-    Column("source", String(16), nullable=False),
-    Column("text", Text, nullable=False),
-    Column("started", Float, nullable=False),
-    Column("ms", Float, nullable=False),
-    Column("rows", BigInteger, nullable=False),
-    Column("error", Text, nullable=False),
-    Index("query_log_account", "account_id", "id"),
-    Index("query_log_started", "started"),
-)
-
-saved_queries = Table(
-    "saved_queries",
-    metadata,
-    Column("id", String(32), primary_key=True),
-    Column("account_id", String(32), nullable=False),
-    Column("name", String(100), nullable=False),
-    Column("text", Text, nullable=False),
-    Column("author", String(320), nullable=False),
-    Column("changed", Float, nullable=False),
-    UniqueConstraint("account_id", "name", name="saved_queries_name"),
 )

@@ -154,7 +154,7 @@ class Tokens:
 
 async def _domain_ids(connection: AsyncConnection, account_id: str, wanted: Sequence[str]) -> tuple[str, ...]:
     table = tables.domains
-    found: dict[str, None] = {}
+    chosen: dict[str, None] = {}
     for text in wanted:
         name = text.strip().rstrip(".").lower()
         statement = select(table.c.id).where(
@@ -163,8 +163,8 @@ async def _domain_ids(connection: AsyncConnection, account_id: str, wanted: Sequ
         domain_id = (await connection.execute(statement)).scalar_one_or_none()
         if domain_id is None:
             raise NotFoundError(f"the account has no domain {text}")
-        found[domain_id] = None
-    return tuple(found)
+        chosen[domain_id] = None
+    return tuple(chosen)
 
 
 def _time(seconds: float) -> datetime:

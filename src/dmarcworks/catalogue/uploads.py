@@ -12,7 +12,7 @@ from sqlalchemy import insert, select, tuple_
 from sqlalchemy.engine import Row
 
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.catalogue import tables
+from dmarcworks.catalogue import api_tables, tables
 
 __all__ = ["UploadRow", "Uploads"]
 
@@ -42,7 +42,7 @@ class Uploads:
         name = tables.storable(name)
         async with self._database.write() as connection:
             await connection.execute(
-                insert(tables.uploads).values(
+                insert(api_tables.uploads).values(
                     id=mail_id, account_id=account_id, domain_id=domain_id, name=name, size=size, created=now
                 )
             )
@@ -50,7 +50,7 @@ class Uploads:
 
     async def get(self, account_id: str, mail_id: str) -> UploadRow | None:
         """The account's upload of that id."""
-        table = tables.uploads
+        table = api_tables.uploads
         statement = select(table).where(table.c.account_id == account_id, table.c.id == mail_id)
         async with self._database.read() as connection:
             row = (await connection.execute(statement)).first()
@@ -65,7 +65,7 @@ class Uploads:
         before: tuple[float, str] | None = None,
     ) -> list[UploadRow]:
         """The account's uploads, newest first; `before` is (created, id) of the last one of the page before."""
-        table = tables.uploads
+        table = api_tables.uploads
         statement = select(table).where(table.c.account_id == account_id)
         if domain_ids is not None:
             statement = statement.where(table.c.domain_id.in_(list(domain_ids)))

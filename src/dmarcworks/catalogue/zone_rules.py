@@ -30,8 +30,8 @@ async def adopt(connection: AsyncConnection, at: float, domain_id: str, name: st
     """Move the account's own rules on addresses at and below a new domain to it, from its parent domains."""
     parents = select(_DOMAINS.c.id).where(_DOMAINS.c.name.in_(list(chain(name))), _DOMAINS.c.account_id == account_id)
     moved = (_RULES.c.account_id == account_id, _RULES.c.domain_id.in_(parents), _at_or_below(name))
-    found = (await connection.execute(select(_RULES.c.id, _RULES.c.address).where(*moved))).all()
-    for row in found:
+    rows = (await connection.execute(select(_RULES.c.id, _RULES.c.address).where(*moved))).all()
+    for row in rows:
         await connection.execute(update(_RULES).where(_RULES.c.id == row.id).values(domain_id=domain_id, modified=at))
         await audit.note(connection, at, "route.move", row.address, account_id=account_id, detail={"domain": name})
 

@@ -18,7 +18,7 @@ from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import tables
 from dmarcworks.catalogue.names import chain, reserved
 
-__all__ = ["Held", "View", "Zones"]
+__all__ = ["OwnedDomain", "View", "Zones"]
 
 # How long a report host that another process has begun to use may be unknown to this one. An address for reports is
 # recognised by itself, so this delays only the check of rules on that host.
@@ -27,7 +27,7 @@ _TOGETHER = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class OwnedDomain:
     """A domain that an account has."""
 
     domain_id: str
@@ -40,20 +40,20 @@ class Held:
 class View:
     """The domains in question by name, the report hosts in use, and the name of the operator's account ("": none)."""
 
-    held: Mapping[str, Held]
+    held: Mapping[str, OwnedDomain]
     hosts: frozenset[str]
     operator: str
 
-    def barred(self, held: Held) -> str:
+    def barred(self, held: OwnedDomain) -> str:
         """Why the account may not have this domain; "" when it may."""
         return "" if self.operator and held.account == self.operator else reserved(held.name, self.hosts)
 
-    def nearest(self, mail_domain: str) -> Held | None:
+    def nearest(self, mail_domain: str) -> OwnedDomain | None:
         """The domain that is responsible for addresses at `mail_domain`; one that is barred is not looked at."""
         zones = (self.held[name] for name in chain(mail_domain) if name in self.held)
         return next((zone for zone in zones if not self.barred(zone)), None)
 
-    def zone(self, account_id: str, domain_id: str, mail_domain: str) -> Held | None:
+    def zone(self, account_id: str, domain_id: str, mail_domain: str) -> OwnedDomain | None:
         """The account's domain with this id, if addresses at `mail_domain` lie in it."""
         zones = (self.held[name] for name in chain(mail_domain) if name in self.held)
         return next((zone for zone in zones if zone.domain_id == domain_id and zone.account_id == account_id), None)
@@ -92,8 +92,8 @@ class Zones:
             # The local part always has 32 characters; to look for the @ instead would take ten times as long.
             rest = func.substr(tables.domains.c.rua, 33)
             async with self._database.read() as connection:
-                found = (await connection.execute(select(rest).distinct())).scalars()
-            names = {address.rpartition("@")[2].rstrip(".") for address in found}
+                addresses = (await connection.execute(select(rest).distinct())).scalars()
+            names = {address.rpartition("@")[2].rstrip(".") for address in addresses}
             self._hosts = now, frozenset({self._hostname, *names} - {""})
         return self._hosts[1]
 
@@ -111,21 +111,21 @@ class Zones:
         hosts = await self.hosts()
         async with self._database.read() as connection:
             rows = (await connection.execute(_HELD)).all()
-        return View({row.name: Held(*row) for row in rows}, hosts, self.operator)
+        return View({row.name: OwnedDomain(*row) for row in rows}, hosts, self.operator)
 
     async def report_address(self, address: str) -> bool | None:
         """Whether an address for reports takes mail now; None when no domain has this address."""
         statement = select(tables.domains.c.enabled).where(tables.domains.c.rua == address)
         async with self._database.read() as connection:
-            found = (await connection.execute(statement)).scalar_one_or_none()
-        return None if found is None else bool(found)
+            enabled = (await connection.execute(statement)).scalar_one_or_none()
+        return None if enabled is None else bool(enabled)
 
-    async def _held(self, connection: AsyncConnection, names: list[str]) -> dict[str, Held]:
-        held: dict[str, Held] = {}
+    async def _held(self, connection: AsyncConnection, names: list[str]) -> dict[str, OwnedDomain]:
+        held: dict[str, OwnedDomain] = {}
         for start in range(0, len(names), _TOGETHER):
             mine = tables.domains.c.name.in_(names[start : start + _TOGETHER])
             rows = (await connection.execute(_HELD.where(mine))).all()
-            held.update((row.name, Held(*row)) for row in rows)
+            held.update((row.name, OwnedDomain(*row)) for row in rows)
         return held
 
 

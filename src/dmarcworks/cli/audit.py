@@ -22,9 +22,9 @@ def audit(
         owner = None if account is None else await stores.accounts.account_by_name(account)
         return await stores.audit.list(None if owner is None else owner.id, action=action, limit=limit)
 
-    found = with_stores(work)
+    entries = with_stores(work)
     if as_json:
-        print_json(found)
+        print_json(entries)
     else:
-        rows = [(row.at, row.actor, row.name, row.action, row.target, row.peer) for row in found]
+        rows = [(row.at, row.actor, row.name, row.action, row.target, row.peer) for row in entries]
         print_table(["time", "by", "name", "action", "target", "from"], rows, "No changes yet.")

@@ -98,8 +98,8 @@ def _envelope_from(sender: str) -> str | None:
     text = sender.strip()
     if text.strip("<> ") == "":
         return ""
-    if (found := mail_address(text)) is not None:
-        return found
+    if (address := mail_address(text)) is not None:
+        return address
     local, at, domain = text.strip("<>").rpartition("@")
     escaped = local.replace("\\", "\\\\").replace('"', '\\"')
     return mail_address(f'"{escaped}"@{domain}') if at else None

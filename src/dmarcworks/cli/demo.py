@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Queue
 from dmarcworks.catalogue.stores import Stores, opened
-from dmarcworks.cli import demo_data
+from dmarcworks.cli import demo_data, demo_mails
 from dmarcworks.errors import UsageError
 from dmarcworks.process import logs
 from dmarcworks.settings import Settings, load
@@ -124,9 +124,9 @@ async def _fill(running: Running, stores: Stores, rua: str, last: date, days: in
 
 def _mails(rua: str, last: date, days: int) -> list[Mail]:
     reports = list(demo_data.reports(DOMAIN, last, days))
-    mails = [(report.reporter.email, demo_data.mail(report, rua)) for report in reports]
+    mails = [(report.reporter.email, demo_mails.mail(report, rua)) for report in reports]
     again = mails[-1:]  # the same report sent twice is counted once
-    return [*mails, *again, *demo_data.broken(DOMAIN, last, rua)]
+    return [*mails, *again, *demo_mails.broken(DOMAIN, last, rua)]
 
 
 def send(

@@ -33,13 +33,13 @@ async def _told(domain: Domain, stores: Stores, settings: Settings) -> dict[str,
     }
 
 
-def _show(told: dict[str, Any], heading: str) -> None:
+def _show(result: dict[str, Any], heading: str) -> None:
     print(f"{heading}\n")
-    print(f"  account     {told['account']} ({told['account_id']})")
-    print(f"  domain id   {told['domain_id']}")
-    print(f"  reports to  {told['rua']}\n")
+    print(f"  account     {result['account']} ({result['account_id']})")
+    print(f"  domain id   {result['domain_id']}")
+    print(f"  reports to  {result['rua']}\n")
     print("Publish these records:\n")
-    for record in told["records"]:
+    for record in result["records"]:
         print(f"  {record['name']}  {record['type']}  {record['value']}")
     print("\nIf the domain already has a DMARC record, keep its policy and add the address to its rua list.")
 
@@ -83,8 +83,8 @@ def show(name: str = typer.Argument(help="The domain or its id."), as_json: bool
     async def work(stores: Stores, settings: Settings) -> dict[str, Any]:
         return await _told(await _find(name, stores), stores, settings)
 
-    told = with_stores(work)
-    print_json(told) if as_json else _show(told, told["domain"])
+    result = with_stores(work)
+    print_json(result) if as_json else _show(result, result["domain"])
 
 
 @app.command("list")

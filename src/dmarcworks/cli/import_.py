@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -14,6 +15,9 @@ from dmarcworks.cli.common import print_json
 from dmarcworks.process import logs
 from dmarcworks.settings import load
 from dmarcworks.sources.files import count
+
+if TYPE_CHECKING:
+    from dmarcworks.cli.import_run import Counts
 
 _SHOWN = 20
 
@@ -52,37 +56,45 @@ def import_(
             bar.update(tasks[step], completed=done, total=of or max(total, done))
 
         counts = asyncio.run(run(settings, paths, domain, account, progress))
-    unknown = Counter(left.domain for left in counts.left if left.domain)
     if as_json:
-        print_json(
-            {
-                "files": counts.files,
-                "mails": counts.mails,
-                "known": counts.known,
-                "reports": {kind: counts.reports[kind] for kind in ("new", "duplicate", "foreign")},
-                "problems": [
-                    {"id": p.id, "reason": p.reason, "where": p.where, "detail": p.detail} for p in counts.problems
-                ],
-                "left": [{"path": x.path, "reason": x.reason, "detail": x.detail} for x in counts.left],
-                "unknown_domains": dict(unknown),
-            }
-        )
+        print_json(_as_json(counts))
     else:
-        known = f", {counts.known} of them already known" if counts.known else ""
-        print(f"files     {counts.files}")
-        print(f"mails     {counts.mails}{known}")
-        print(f"reports   {counts.reports['new']} new, {counts.reports['duplicate']} duplicate")
-        print(f"problems  {len(counts.problems)}{'; `dmarcworks problems` lists them' if counts.problems else ''}")
-        if counts.left:
-            print(f"left out  {len(counts.left)}")
-            for left in counts.left[:_SHOWN]:
-                print("  " + _one_line(f"{left.path}: {left.detail}"))
-            if len(counts.left) > _SHOWN:
-                print(f"  … and {len(counts.left) - _SHOWN} more; --json lists all")
-        for name, times in unknown.most_common(_SHOWN):
-            print("  " + _one_line(f"{times} about {name}: `dmarcworks domain add {name}`, then import again"))
+        _print(counts)
     if counts.left or counts.problems:
         raise typer.Exit(1)
+
+
+def _unknown(counts: Counts) -> Counter[str]:
+    """How many reports were left out by the domain that nobody here has."""
+    return Counter(left.domain for left in counts.left if left.domain)
+
+
+def _as_json(counts: Counts) -> dict[str, object]:
+    return {
+        "files": counts.files,
+        "mails": counts.mails,
+        "known": counts.known,
+        "reports": {kind: counts.reports[kind] for kind in ("new", "duplicate", "foreign")},
+        "problems": [{"id": p.id, "reason": p.reason, "where": p.where, "detail": p.detail} for p in counts.problems],
+        "left": [{"path": left.path, "reason": left.reason, "detail": left.detail} for left in counts.left],
+        "unknown_domains": dict(_unknown(counts)),
+    }
+
+
+def _print(counts: Counts) -> None:
+    repeated = f", {counts.known} of them already known" if counts.known else ""
+    print(f"files     {counts.files}")
+    print(f"mails     {counts.mails}{repeated}")
+    print(f"reports   {counts.reports['new']} new, {counts.reports['duplicate']} duplicate")
+    print(f"problems  {len(counts.problems)}{'; `dmarcworks problems` lists them' if counts.problems else ''}")
+    if counts.left:
+        print(f"left out  {len(counts.left)}")
+        for left in counts.left[:_SHOWN]:
+            print("  " + _one_line(f"{left.path}: {left.detail}"))
+        if len(counts.left) > _SHOWN:
+            print(f"  … and {len(counts.left) - _SHOWN} more; --json lists all")
+    for name, times in _unknown(counts).most_common(_SHOWN):
+        print("  " + _one_line(f"{times} about {name}: `dmarcworks domain add {name}`, then import again"))
 
 
 def _one_line(text: str) -> str:

@@ -88,11 +88,11 @@ async def _domains(stores: Stores, name: str, account: str) -> tuple[dict[str, D
     return domains, only
 
 
-def _batches(found: Iterable[SourceFile]) -> Iterator[list[SourceFile]]:
+def _batches(files: Iterable[SourceFile]) -> Iterator[list[SourceFile]]:
     """Batches of members, small enough to fit into memory."""
     batch: list[SourceFile] = []
     size = 0
-    for member in found:
+    for member in files:
         batch.append(member)
         size += len(member.data)
         if len(batch) >= BATCH or size > _BATCH_BYTES:
@@ -110,8 +110,8 @@ async def _take(
     noted = await listing.noted(list(fresh)) if fresh else set()
     counts.mails += len(fresh)
     for mail_id in noted & set(fresh):
-        found = await listing.of_mail(fresh[mail_id].domain.account_id, mail_id)
-        counts.reports["duplicate"] += len(found)
+        listed = await listing.of_mail(fresh[mail_id].domain.account_id, mail_id)
+        counts.reports["duplicate"] += len(listed)
         counts.known += 1
         del fresh[mail_id]
     # An import that was killed may have published some: those are looked up before they are queued again.
@@ -164,9 +164,9 @@ async def _settle(listing: Listing, taken: dict[str, str], read: Callable[[], An
 
 async def _outcome(listing: Listing, taken: dict[str, str], counts: Counts) -> None:
     for mail_id, account_id in taken.items():
-        for found in await listing.of_mail(account_id, mail_id):
-            foreign = found.report.state == "foreign"
-            counts.reports["foreign" if foreign else "new" if found.new else "duplicate"] += 1
+        for sighting in await listing.of_mail(account_id, mail_id):
+            foreign = sighting.report.state == "foreign"
+            counts.reports["foreign" if foreign else "new" if sighting.new else "duplicate"] += 1
         counts.problems.extend(await listing.problems(account_id, state="open", mail_id=mail_id, limit=1000))
 
 

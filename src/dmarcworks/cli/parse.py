@@ -56,7 +56,7 @@ def parse(
     jobs: int = typer.Option(0, "--jobs", "-j", min=0, max=256, help="Processes; 0: one per core."),
 ) -> None:
     """Parse reports and print them. Exit status 1 when a problem was found."""
-    found = 0
+    problems = 0
     first = True
     output = sys.stdout
     total = count(paths)
@@ -69,7 +69,7 @@ def parse(
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal or total < 2) as progress:
         bar = progress.add_task("reading", total=total)
         for parsed in _all(paths, format, jobs or os.cpu_count() or 1, total):
-            found += parsed.problems
+            problems += parsed.problems
             if parsed.text and format is Format.json:
                 output.write(("\n" if first else ",\n") + parsed.text)
                 first = False
@@ -79,7 +79,7 @@ def parse(
     if format is Format.json:
         output.write("]\n" if first else "\n]\n")
     output.flush()
-    if found:
+    if problems:
         raise typer.Exit(1)
 
 

@@ -41,11 +41,11 @@ def list_(as_json: bool = _JSON) -> None:
 
     queues = with_stores(work)
     if as_json:
-        print_json([{"queue": name, **asdict(found)} for name, found in queues.items()])
+        print_json([{"queue": name, **asdict(stats)} for name, stats in queues.items()])
         return
     rows = [
-        (name, found.ready, found.delayed, found.leased, found.dead, f"{found.oldest_age:.0f} s")
-        for name, found in queues.items()
+        (name, stats.ready, stats.delayed, stats.leased, stats.dead, f"{stats.oldest_age:.0f} s")
+        for name, stats in queues.items()
     ]
     columns = ["queue", "ready", "delayed", "in progress", "dead", "oldest"]
     print_table(columns, rows, "The queues are empty.")
@@ -125,8 +125,8 @@ def discard(
         if not every:
             letter = await _letters(stores).one(message_id)
             return f"Message {letter.id} of {letter.queue}: {_plain(letter.error)}"
-        found = await _letters(stores).stats()
-        return _count(sum(stats.dead for name, stats in found.items() if queue in ("", name)))
+        queues = await _letters(stores).stats()
+        return _count(sum(stats.dead for name, stats in queues.items() if queue in ("", name)))
 
     async def work(stores: Stores, _: Settings) -> int:
         if every:

@@ -58,10 +58,10 @@ class Server:
 
 def server(settings: Settings) -> Server | None:
     """The running server of this data directory, or None."""
-    found = running_server(settings)
-    if found is None or not found.get("secret"):
+    running = running_server(settings)
+    if running is None or not running.get("secret"):
         return None
-    return Server(str(found.get("commands") or found["http"]), str(found["secret"]))
+    return Server(str(running.get("commands") or running["http"]), str(running["secret"]))
 
 
 def _away(url: str, error: Exception) -> StoreError:

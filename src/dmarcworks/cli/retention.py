@@ -65,11 +65,11 @@ def runs(
         owner = await stores.accounts.account_by_name(account)
         return await Runs(stores.database).last(owner.id, limit)
 
-    found = with_stores(ask)
+    runs = with_stores(ask)
     if as_json:
-        print_json([{**asdict(one), "time": one.time.isoformat()} for one in found])
+        print_json([{**asdict(run), "time": run.time.isoformat()} for run in runs])
         return
-    cells = [(f"{one.time:%Y-%m-%d %H:%M}", one.kind, one.before[:10], one.things, one.bytes) for one in found]
+    cells = [(f"{run.time:%Y-%m-%d %H:%M}", run.kind, run.before[:10], run.things, run.bytes) for run in runs]
     print_table(["time (UTC)", "kind", "before", "items", "bytes"], cells, "Nothing has been deleted yet.")
 
 

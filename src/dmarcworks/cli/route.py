@@ -143,8 +143,8 @@ def remove(rule: str = typer.Argument(help="The rule's id, or the beginning of i
     """Remove a rule."""
 
     async def work(stores: Stores, _: Settings) -> RoutingRule:
-        found = await _find(rule, stores)
-        return await stores.mailroom.routes.remove(_of(found), found.id)
+        existing = await _find(rule, stores)
+        return await stores.mailroom.routes.remove(_of(existing), existing.id)
 
     gone = with_stores(work)
     print(f"removed the rule for {gone.address or 'all other addresses'}")
@@ -194,11 +194,11 @@ def destination_list(
         owner = None if account is None else (await stores.accounts.account_by_name(account)).id
         return await stores.mailroom.destinations.destinations(owner)
 
-    found = with_stores(work)
+    destinations = with_stores(work)
     if as_json:
-        print_json(found)
+        print_json(destinations)
     else:
-        rows = [(one.email, one.verified or "not yet", one.created) for one in found]
+        rows = [(one.email, one.verified or "not yet", one.created) for one in destinations]
         print_table(["address", "verified", "added"], rows, "No destinations yet.")
 
 
@@ -265,8 +265,8 @@ def _of(rule: RoutingRule) -> Zone:
 
 def _switch(rule_id: str, enabled: bool) -> None:
     async def work(stores: Stores, _: Settings) -> RoutingRule:
-        found = await _find(rule_id, stores)
-        return await stores.mailroom.routes.change(_of(found), found.id, enabled=enabled)
+        existing = await _find(rule_id, stores)
+        return await stores.mailroom.routes.change(_of(existing), existing.id, enabled=enabled)
 
     rule = with_stores(work)
     print(f"the rule for {rule.address or 'all other addresses'} is {'enabled' if rule.enabled else 'disabled'}")

@@ -52,17 +52,19 @@ def sql(
     values = dict(map(_value, param))
     chosen = wanted or (TABLE if terminal else "TabSeparated")
     if server is not None:
-        body, found = _ask_server(server, text, account, chosen, values)
+        body, output_format = _ask_server(server, text, account, chosen, values)
     else:
-        body, found = asyncio.run(_ask_store(settings, text, account, chosen, values))
-    if found == TABLE and terminal and not wanted:
+        body, output_format = asyncio.run(_ask_store(settings, text, account, chosen, values))
+    if output_format == TABLE and terminal and not wanted:
         result = json.loads(body)
         print_table([column["name"] for column in result["meta"]], result["data"], "No rows.")
-    elif found in _BINARY and terminal:
-        raise UsageError(f"{found} cannot be shown on a terminal; redirect it to a file: … > rows.{found.lower()}")
+    elif output_format in _BINARY and terminal:
+        raise UsageError(
+            f"{output_format} cannot be shown on a terminal; redirect it to a file: … > rows.{output_format.lower()}"
+        )
     else:
         sys.stdout.buffer.write(body)
-        if found == "JSON" and not body.endswith(b"\n"):
+        if output_format == "JSON" and not body.endswith(b"\n"):
             sys.stdout.buffer.write(b"\n")
         sys.stdout.buffer.flush()
 

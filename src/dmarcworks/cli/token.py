@@ -25,10 +25,10 @@ def expiry(text: str, now: datetime) -> datetime:
     if match := _SPAN.fullmatch(text.strip().lower()):
         return now + timedelta(**{_UNITS[match[2]]: int(match[1])})
     try:
-        found = datetime.fromisoformat(text.strip())
+        moment = datetime.fromisoformat(text.strip())
     except ValueError:
         raise UsageError(f"{text!r} is not a time; write 12h, 90d, 26w or a date such as 2027-01-31") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _told(token: Token, names: dict[str, str]) -> dict[str, Any]:

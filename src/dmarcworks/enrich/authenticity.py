@@ -26,7 +26,7 @@ class MailToCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Signature:
+class CheckedSignature:
     """A DKIM signature: d=, s= and what became of it."""
 
     domain: str
@@ -45,7 +45,7 @@ class Authenticity:
     from_domain: str = ""
     spf_domain: str = ""
     policy: str = ""
-    signatures: tuple[Signature, ...] = ()
+    signatures: tuple[CheckedSignature, ...] = ()
 
     @property
     def genuine(self) -> bool | None:
@@ -61,11 +61,11 @@ class Authenticity:
     def header(self) -> str:
         """The results as an Authentication-Results field tells them, without the name of who checked."""
         signed = [f"dkim={s.result} header.d={s.domain} header.s={s.selector}" for s in self.signatures if s.domain]
-        found = signed or [f"dkim={self.dkim}"]
-        found.append(f"spf={self.spf}" + (f" smtp.mailfrom={self.spf_domain}" if self.spf_domain else ""))
+        results = signed or [f"dkim={self.dkim}"]
+        results.append(f"spf={self.spf}" + (f" smtp.mailfrom={self.spf_domain}" if self.spf_domain else ""))
         dmarc = UNABLE if self.dmarc == STOPPED else self.dmarc
-        found.append(f"dmarc={dmarc}" + (f" header.from={self.from_domain}" if self.from_domain else ""))
-        return "; ".join([*found, f"arc={self.arc}"])
+        results.append(f"dmarc={dmarc}" + (f" header.from={self.from_domain}" if self.from_domain else ""))
+        return "; ".join([*results, f"arc={self.arc}"])
 
 
 UNKNOWN = Authenticity(UNABLE, UNABLE, UNABLE, UNABLE)
@@ -93,7 +93,7 @@ def dmarc_result(policy: DmarcPolicy | None, identifiers: Sequence[Identifier]) 
     return "fail"
 
 
-def overall(signatures: Sequence[Signature]) -> str:
+def overall(signatures: Sequence[CheckedSignature]) -> str:
     """One result of all signatures: the best."""
     results = [signature.result for signature in signatures]
     return next((result for result in ("pass", UNABLE, "policy", "fail", "permerror") if result in results), "none")

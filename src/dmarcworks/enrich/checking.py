@@ -20,9 +20,9 @@ from dmarcworks.enrich.authenticity import (
     UNABLE,
     UNKNOWN,
     Authenticity,
+    CheckedSignature,
     Identifier,
     MailToCheck,
-    Signature,
     dmarc_result,
     overall,
 )
@@ -134,11 +134,11 @@ class Checker:
             except NoAnswerError:
                 return None
 
-        found = await asyncio.gather(
+        answers = await asyncio.gather(
             *(aligned(signed.domain, policy.strict_dkim) for signed in facts.signatures),
             aligned(envelope, policy.strict_spf),
         )
-        return policy, found[:-1], found[-1]
+        return policy, answers[:-1], answers[-1]
 
     async def _replayed(self, work: Callable[[PolicyFinder], _Result], known: _Known, deadline: float) -> _Result:
         """The result of questions that depend on one another: asked again from the start with each answer."""
@@ -197,10 +197,10 @@ class Checker:
             async with limit:
                 return claim, await self.resolver(claim.key_name, "TXT", deadline)
 
-        found = await asyncio.gather(*(with_key(claim) for claim in chain.claims), return_exceptions=True)
-        if any(isinstance(one, NoAnswerError) for one in found):
+        keys = await asyncio.gather(*(with_key(claim) for claim in chain.claims), return_exceptions=True)
+        if any(isinstance(one, NoAnswerError) for one in keys):
             return UNABLE
-        results: list[str] = await self._work(("verify", found))
+        results: list[str] = await self._work(("verify", keys))
         return "pass" if all(result == "pass" for result in results) else "fail"
 
 
@@ -232,7 +232,8 @@ def _found(
     facts: Facts, envelope: str, spf: str, keys: Sequence[str], chain: str, dmarc: str, action: str
 ) -> Authenticity:
     signatures = tuple(
-        Signature(signed.domain, signed.selector, result) for signed, result in zip(facts.signatures, keys, strict=True)
+        CheckedSignature(signed.domain, signed.selector, result)
+        for signed, result in zip(facts.signatures, keys, strict=True)
     )
     return Authenticity(
         spf=spf,

@@ -37,8 +37,8 @@ class PolicyFinder:
         own = self._record(domain)
         if own is not None:
             return _policy(own, "p")
-        found = self._record(self.organisation(domain))
-        return None if found is None else _policy(found, "sp")
+        record = self._record(self.organisation(domain))
+        return None if record is None else _policy(record, "sp")
 
     def aligned(self, author: str, domain: str, strict: bool) -> bool:
         """Whether an authenticated domain stands for the author's."""

@@ -12,7 +12,7 @@ from email.utils import getaddresses
 
 from dmarcworks.enrich.dkim.arc import Chain, chain
 from dmarcworks.enrich.dkim.keys import verified
-from dmarcworks.enrich.dkim.message import Mail, TooLargeError
+from dmarcworks.enrich.dkim.message import CanonicalMail, TooLargeError
 from dmarcworks.enrich.dkim.signature import Claim, Signed, signatures
 from dmarcworks.enrich.dkim.tags import BrokenError, domain
 
@@ -33,13 +33,13 @@ class Facts:
 def facts(raw: bytes, now: float) -> Facts:
     """Parse a mail; `now` in unix seconds."""
     try:
-        mail = Mail(raw)
+        mail = CanonicalMail(raw)
     except TooLargeError:
         return Facts("", (), Chain("fail"), too_large=True)
     return Facts(author(mail), signatures(mail, now), chain(mail))
 
 
-def author(mail: Mail) -> str:
+def author(mail: CanonicalMail) -> str:
     """The domain of the one author; "" when there is none or several (no verdict is possible then)."""
     fields = mail.all(b"from")
     if len(fields) != 1 or len(fields[0].raw) > _FROM_BYTES:

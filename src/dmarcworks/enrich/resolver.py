@@ -113,9 +113,9 @@ class Dns:
 
     async def _find(self, key: tuple[str, str], name: str, kind: str) -> _Answer:
         answer, keep = await self._asked(name, kind)
-        known = self._known.get(key)
-        if known is not None and known[1] is asyncio.current_task():
-            self._known[key] = (self._clock() + keep, known[1])
+        cached = self._known.get(key)
+        if cached is not None and cached[1] is asyncio.current_task():
+            self._known[key] = (self._clock() + keep, cached[1])
         return answer
 
     async def _asked(self, name: str, kind: str) -> tuple[_Answer, float]:
@@ -175,14 +175,14 @@ class _SocketThread:
 
 
 def _opened(server: str) -> dns.asyncresolver.Resolver:
-    found = dns.asyncresolver.Resolver(configure=not server)
+    resolver = dns.asyncresolver.Resolver(configure=not server)
     if server:
         ported = server.count(":") == 1 or "]:" in server
         host, _, port = server.rpartition(":") if ported else (server, "", "")
-        found.nameservers = [host.strip("[]")]
-        found.port = int(port) if port else 53
-    found.timeout = QUERY_SECONDS / 2
-    return found
+        resolver.nameservers = [host.strip("[]")]
+        resolver.port = int(port) if port else 53
+    resolver.timeout = QUERY_SECONDS / 2
+    return resolver
 
 
 def _plain(record: Any, kind: str) -> Any:

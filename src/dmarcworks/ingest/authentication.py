@@ -20,7 +20,7 @@ import structlog
 from dmarcworks.catalogue.authenticity import AuthenticityCatalogue, AuthenticityRow
 from dmarcworks.enrich.authenticity import STOPPED, UNKNOWN, Authenticity, MailToCheck
 from dmarcworks.enrich.checking import Checker
-from dmarcworks.ingest.steps import Mail
+from dmarcworks.ingest.steps import PipelineMail
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.reports.model import Problem, Reading
 
@@ -52,25 +52,25 @@ class ReportAuthenticator:
     now: Callable[[], datetime] = _now
     _paused: float = field(default=0.0)
 
-    async def prove(self, mails: Sequence[Mail]) -> None:
+    async def prove(self, mails: Sequence[PipelineMail]) -> None:
         """Find out, note it, and apply the mode."""
         # What was uploaded or imported came by no conversation whose other end could be asked about.
         asked = [mail for mail in mails if mail.raw and mail.reading.items and mail.item.helo is not None]
         if not asked or self.mode == OFF:
             return
-        found = [UNKNOWN] * len(asked) if self.clock() < self._paused else await self._all(asked)
-        if all(one.temporary for one in found) and self.clock() >= self._paused and not await self.checker.alive():
+        results = [UNKNOWN] * len(asked) if self.clock() < self._paused else await self._all(asked)
+        if all(one.temporary for one in results) and self.clock() >= self._paused and not await self.checker.alive():
             # No stranger has a part in that question: it is DNS itself that is unavailable.
-            log.warning("DNS gives no answers, so report mails are not checked for a while", mails=len(found))
+            log.warning("DNS gives no answers, so report mails are not checked for a while", mails=len(results))
             self._paused = self.clock() + _PAUSE
-        known = [self._judged(mail, one) for mail, one in zip(asked, found, strict=True)]
-        await self.proofs.record([proof for proof in known if proof is not None])
+        verdicts = [self._judged(mail, one) for mail, one in zip(asked, results, strict=True)]
+        await self.proofs.record([proof for proof in verdicts if proof is not None])
 
-    def _judged(self, mail: Mail, found: Authenticity) -> AuthenticityRow | None:
+    def _judged(self, mail: PipelineMail, checked: Authenticity) -> AuthenticityRow | None:
         """Apply the mode to one mail; what is to be noted of it."""
         if self.metrics is not None:
-            self.metrics.checked.labels(found.dmarc).inc()
-        if found.temporary:
+            self.metrics.checked.labels(checked.dmarc).inc()
+        if checked.temporary:
             if self.mode == ACCEPT:
                 return None
             if self.now() - mail.message.timestamp < self.wait:
@@ -80,19 +80,23 @@ class ReportAuthenticator:
                 mail.message.retry(error="DNS gives no answer about this mail", temporary=True, delay_seconds=delay)
                 return None
             hours = self.wait / timedelta(hours=1)
-            self._keep_apart(mail, f"DNS gave no answer about this mail ({_claimed(found)}) for {hours:g} hours.")
-        elif found.dmarc == STOPPED:
+            self._keep_apart(mail, f"DNS gave no answer about this mail ({_claimed(checked)}) for {hours:g} hours.")
+        elif checked.dmarc == STOPPED:
             if self.mode != ACCEPT:
                 self._keep_apart(mail, "The check of this mail exceeded its limits and was stopped.")
         else:
-            mail.proof = found.dmarc
-            if found.genuine is False:
-                self._not_genuine(mail, found)
-        detail: dict[str, object] = {"from": found.from_domain, "mail_from": found.spf_domain, "policy": found.policy}
-        detail["signatures"] = [asdict(signature) for signature in found.signatures]
-        return AuthenticityRow(mail.item.mail_id, found.spf, found.dkim, found.dmarc, found.arc, detail)
+            mail.proof = checked.dmarc
+            if checked.genuine is False:
+                self._not_genuine(mail, checked)
+        detail: dict[str, object] = {
+            "from": checked.from_domain,
+            "mail_from": checked.spf_domain,
+            "policy": checked.policy,
+        }
+        detail["signatures"] = [asdict(signature) for signature in checked.signatures]
+        return AuthenticityRow(mail.item.mail_id, checked.spf, checked.dkim, checked.dmarc, checked.arc, detail)
 
-    async def _all(self, mails: Sequence[Mail]) -> list[Authenticity]:
+    async def _all(self, mails: Sequence[PipelineMail]) -> list[Authenticity]:
         """Of each mail, side by side. Reporters take turns, so that one with many mails does not come before others;
         where mails can wait, those that could not be begun in time do."""
         turns: dict[tuple[str, str], int] = {}
@@ -101,28 +105,30 @@ class ReportAuthenticator:
             reporter = (mail.item.sender.rpartition("@")[2], mail.item.peer)
             turns[reporter] = turns.get(reporter, 0) + 1
             order.append((turns[reporter], place))
-        found = [UNKNOWN] * len(mails)
+        results = [UNKNOWN] * len(mails)
         limit = asyncio.Semaphore(_AT_ONCE)
         latest = time.monotonic() + self.seconds
 
         async def one(place: int) -> None:
             async with limit:
                 if self.mode == ACCEPT or time.monotonic() < latest:
-                    found[place] = await self.checker.check(_asked(mails[place]))
+                    results[place] = await self.checker.check(_asked(mails[place]))
 
         await asyncio.gather(*(one(place) for _, place in sorted(order)))
-        return found
+        return results
 
-    def _keep_apart(self, mail: Mail, reason: str) -> None:
+    def _keep_apart(self, mail: PipelineMail, reason: str) -> None:
         mail.quarantined = True
-        told = f"{reason} Its reports are kept and not counted; retry counts them without a check."
-        mail.reading = replace(mail.reading, problems=(*mail.reading.problems, Problem("unverified", "mail", told)))
+        explanation = f"{reason} Its reports are kept and not counted; retry counts them without a check."
+        mail.reading = replace(
+            mail.reading, problems=(*mail.reading.problems, Problem("unverified", "mail", explanation))
+        )
 
-    def _not_genuine(self, mail: Mail, found: Authenticity) -> None:
+    def _not_genuine(self, mail: PipelineMail, checked: Authenticity) -> None:
         if self.mode == ACCEPT:
             return
-        told = f"The mail says that it is from {found.from_domain} and does not pass DMARC (SPF {found.spf}, "
-        told += f"DKIM {found.dkim}). "
+        told = f"The mail says that it is from {checked.from_domain} and does not pass DMARC (SPF {checked.spf}, "
+        told += f"DKIM {checked.dkim}). "
         if self.mode == QUARANTINE:
             mail.quarantined = True
             told += "Its reports are kept and not counted; retry counts them without a check."
@@ -132,14 +138,14 @@ class ReportAuthenticator:
         mail.reading = Reading((), (*mail.reading.problems, _problem(told)))
 
 
-def _asked(mail: Mail) -> MailToCheck:
+def _asked(mail: PipelineMail) -> MailToCheck:
     item = mail.item
     return MailToCheck(raw=mail.raw, peer=item.peer, helo=item.helo or "", sender=item.sender)
 
 
-def _claimed(found: Authenticity) -> str:
-    return f"from {found.from_domain}" if found.from_domain else "whose author is not known"
+def _claimed(checked: Authenticity) -> str:
+    return f"from {checked.from_domain}" if checked.from_domain else "whose author is not known"
 
 
-def _problem(told: str) -> Problem:
-    return Problem("not_genuine", "mail", told)
+def _problem(detail: str) -> Problem:
+    return Problem("not_genuine", "mail", detail)

@@ -108,11 +108,11 @@ class Backpressure:
         }
 
     def _free(self) -> dict[str, float]:
-        found = {}
+        free = {}
         for name, folder in self._folders.items():
             try:
                 disk = os.statvfs(folder)
             except OSError:  # not made yet, or away: the store's own answer counts
                 continue
-            found[name] = disk.f_bavail / disk.f_blocks if disk.f_blocks else 1.0
-        return found
+            free[name] = disk.f_bavail / disk.f_blocks if disk.f_blocks else 1.0
+        return free

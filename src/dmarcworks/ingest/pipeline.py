@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from dmarcworks.ingest import steps
 from dmarcworks.ingest.environment import Env
-from dmarcworks.ingest.steps import Mail
+from dmarcworks.ingest.steps import PipelineMail
 
 __all__ = ["BEFORE_WRITING", "STEPS", "WRITING", "Outcome", "Step", "run"]
 
@@ -33,10 +33,10 @@ class Step:
     """A step: mails in, those mails out that take the next one."""
 
     name: str
-    work: Callable[[Sequence[Mail], Env, bool], Awaitable[Sequence[Mail]]]
+    work: Callable[[Sequence[PipelineMail], Env, bool], Awaitable[Sequence[PipelineMail]]]
 
 
-async def _authenticate(mails: Sequence[Mail], env: Env, check: bool) -> Sequence[Mail]:
+async def _authenticate(mails: Sequence[PipelineMail], env: Env, check: bool) -> Sequence[PipelineMail]:
     if env.prove is None:
         return mails
     await env.prove(mails)
@@ -44,23 +44,23 @@ async def _authenticate(mails: Sequence[Mail], env: Env, check: bool) -> Sequenc
     return [mail for mail in mails if not mail.waits]
 
 
-async def _archive(mails: Sequence[Mail], env: Env, check: bool) -> Sequence[Mail]:
+async def _archive(mails: Sequence[PipelineMail], env: Env, check: bool) -> Sequence[PipelineMail]:
     await steps.archive(mails, env)
     return mails
 
 
-async def _note(mails: Sequence[Mail], env: Env, check: bool) -> Sequence[Mail]:
+async def _note(mails: Sequence[PipelineMail], env: Env, check: bool) -> Sequence[PipelineMail]:
     await steps.note(mails, env)
     return mails
 
 
-async def _publish(mails: Sequence[Mail], env: Env, check: bool) -> Sequence[Mail]:
+async def _publish(mails: Sequence[PipelineMail], env: Env, check: bool) -> Sequence[PipelineMail]:
     async with env.publishing:
         await steps.publish(mails, env, check=check)
     return mails
 
 
-async def _finish(mails: Sequence[Mail], env: Env, check: bool) -> Sequence[Mail]:
+async def _finish(mails: Sequence[PipelineMail], env: Env, check: bool) -> Sequence[PipelineMail]:
     await steps.finish(mails, env)
     return mails
 
@@ -79,7 +79,9 @@ STEPS = (
 BEFORE_WRITING, WRITING = STEPS[:1], STEPS[1:]
 
 
-async def run(mails: Sequence[Mail], env: Env, *, check: bool = False, part: Sequence[Step] = STEPS) -> Sequence[Mail]:
+async def run(
+    mails: Sequence[PipelineMail], env: Env, *, check: bool = False, part: Sequence[Step] = STEPS
+) -> Sequence[PipelineMail]:
     """Take the steps one after the other; the mails that went through all of them.
 
     `check` looks up every report in Analytics before it is inserted.

@@ -175,8 +175,8 @@ async def each(reader: Reader, sources: Sequence[Source]) -> list[Read]:
             if len(source.content) > ORDINARY_BYTES and reader.isolated:
                 break
             small.append(source)
-        found = await reader.together(small, 2_000, 100_000) if small else [None]
-        for one in found:
+        readings = await reader.together(small, 2_000, 100_000) if small else [None]
+        for one in readings:
             done.append(await reader.alone(_fetch(sources[len(done)])) if one is None else one)
     return done
 

@@ -103,7 +103,7 @@ def assembled(parts: Iterable[tuple[Any, ...]]) -> Read:
     problems: tuple[Problem, ...] = ()
     instead: bytes | None = None
     contents: list[bytes] = []
-    found: dict[tuple[str, int, str], Part] = {}
+    read_parts: dict[tuple[str, int, str], Part] = {}
     items: list[Item] = []
     columns: _Columns | None = None
     for kind, *values in parts:
@@ -116,8 +116,8 @@ def assembled(parts: Iterable[tuple[Any, ...]]) -> Read:
             contents.append(values[0])
         elif kind == "items":
             for report, name, content, where, digest in values[0]:
-                if (part := found.get((name, content, where))) is None:
-                    part = found[name, content, where] = _part(name, contents[content], where)
+                if (part := read_parts.get((name, content, where))) is None:
+                    part = read_parts[name, content, where] = _part(name, contents[content], where)
                 items.append(_item(report, part, digest))
         else:
             columns = columns or _Columns()

@@ -52,10 +52,10 @@ def new_report(item: Item, mail: MailItem, object_key: str, *, quarantined: bool
 def assigned(item: Item, mail: MailItem, domains: Mapping[str, str]) -> MailItem:
     """The mail as this report counts: for the nearest of the account's domains (id → name) that it is about, if any."""
     about = summary(item.report, received=mail.received_at, digest="").domains
-    fitting = [found for found in domains.items() if about and all(covers(found[1], domain) for domain in about)]
+    fitting = [entry for entry in domains.items() if about and all(covers(entry[1], domain) for domain in about)]
     if not fitting:
         return mail
-    domain_id, name = max(fitting, key=lambda found: len(found[1]))
+    domain_id, name = max(fitting, key=lambda entry: len(entry[1]))
     return replace(mail, domain_id=domain_id, domain=name)
 
 
@@ -89,8 +89,8 @@ class InboxKey:
 
 def read_inbox_key(key: str) -> InboxKey | None:
     """The reverse of `inbox_key`; None for a key of another form."""
-    found = _INBOX.fullmatch(key)
-    return None if found is None else InboxKey(found[1], found[2], int(found[3]) / 1000)
+    match = _INBOX.fullmatch(key)
+    return None if match is None else InboxKey(match[1], match[2], int(match[3]) / 1000)
 
 
 def safe_name(name: str) -> str:

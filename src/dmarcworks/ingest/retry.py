@@ -18,7 +18,7 @@ from dmarcworks.ingest.accept import accept
 from dmarcworks.ingest.item import MailItem
 from dmarcworks.ingest.report_rows import covers
 
-__all__ = ["Mending", "adopt", "adopt_all", "adoptable", "discard", "retry", "retry_all", "right_domain"]
+__all__ = ["ProblemResolver", "adopt", "adopt_all", "adoptable", "discard", "retry", "retry_all", "right_domain"]
 
 OTHER_DOMAIN = "other_domain"
 
@@ -149,7 +149,7 @@ async def _queue(stores: Stores, problem: ProblemRow, by: str, adopted: Mapping[
         await stores.letters.discard(SYSTEM_QUEUE, problem.letter)
 
 
-class Mending:
+class ProblemResolver:
     """The same for the pages, which know nothing of the stores."""
 
     def __init__(self, stores: Stores) -> None:

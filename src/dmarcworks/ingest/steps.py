@@ -26,7 +26,7 @@ from dmarcworks.ingest.report_rows import assigned, foreign, new_report, safe_na
 from dmarcworks.process import failpoints
 from dmarcworks.reports.model import Item, Problem, Reading
 
-__all__ = ["MISSING", "PUBLISH_ROWS", "Mail", "archive", "finish", "note", "publish", "side_by_side"]
+__all__ = ["MISSING", "PUBLISH_ROWS", "PipelineMail", "archive", "finish", "note", "publish", "side_by_side"]
 
 log = structlog.get_logger("dmarcworks.dmarc")
 
@@ -37,7 +37,7 @@ MISSING = Reading((), (Problem("raw_missing", "mail", "The raw mail is gone from
 
 
 @dataclass(slots=True)
-class Mail:
+class PipelineMail:
     """A mail on its way: `instead` takes the raw mail's place (`private`), `noted` is a row per report."""
 
     message: Delivery
@@ -67,7 +67,7 @@ class Mail:
         return "read" if self.reading.items else "not read"
 
 
-async def archive(mails: Sequence[Mail], env: Env) -> None:
+async def archive(mails: Sequence[PipelineMail], env: Env) -> None:
     """Each attachment as received under YYYY/M/<sha256>/<safe name>; equal ones once."""
     contents: dict[str, bytes] = {}
     # In a thread: a mail may hold many reports, and an attachment of 25 MB takes its time.
@@ -80,7 +80,7 @@ async def archive(mails: Sequence[Mail], env: Env) -> None:
     await side_by_side(put(key, content) for key, content in contents.items())
 
 
-def _name(mails: Sequence[Mail], contents: dict[str, bytes]) -> None:
+def _name(mails: Sequence[PipelineMail], contents: dict[str, bytes]) -> None:
     for mail in mails:
         # Many reports may share an attachment, whose bytes are there once.
         digests: dict[int, str] = {}
@@ -105,7 +105,7 @@ async def side_by_side(work: Iterable[Awaitable[_Result]]) -> list[_Result]:
     return done
 
 
-async def note(mails: Sequence[Mail], env: Env) -> None:
+async def note(mails: Sequence[PipelineMail], env: Env) -> None:
     """A row in the catalogue for every report, and a problem for whatever was not read or is not counted."""
     reports: list[NewReport] = []
     for mail in mails:
@@ -118,7 +118,7 @@ async def note(mails: Sequence[Mail], env: Env) -> None:
             await env.arrivals.adopt(mail.item.account_id, mail.item.adopt)
     recorded = await env.arrivals.record_reports(reports)
     failpoints.hit("report.recorded")
-    told = iter(zip(reports, recorded, strict=True))
+    entries = iter(zip(reports, recorded, strict=True))
     for mail in mails:
         if mail.item.again:
             # A person asked for another try: what is still wrong is noted anew below, the rest is solved at the end.
@@ -126,14 +126,14 @@ async def note(mails: Sequence[Mail], env: Env) -> None:
         mail.noted, mail.outcomes = [], {}
         problems: list[tuple[Problem, str | None]] = [(problem, None) for problem in mail.reading.problems]
         for item in mail.reading.items:
-            _, found = next(told)
-            mail.noted.append(found.row)
-            state = found.row.state
-            outcome = found.outcome if state == "counted" else state
+            _, entry = next(entries)
+            mail.noted.append(entry.row)
+            state = entry.row.state
+            outcome = entry.outcome if state == "counted" else state
             mail.outcomes[outcome] = mail.outcomes.get(outcome, 0) + 1
             if state == "foreign":
                 problem = Problem("other_domain", item.part.where, foreign(item, mail.item))
-                problems.append((problem, found.row.key))
+                problems.append((problem, entry.row.key))
         mail.problems = len(problems)
         for problem, report_key in problems:
             await env.problems.add(
@@ -149,7 +149,7 @@ async def note(mails: Sequence[Mail], env: Env) -> None:
             )
 
 
-async def publish(mails: Sequence[Mail], env: Env, *, check: bool = False) -> None:
+async def publish(mails: Sequence[PipelineMail], env: Env, *, check: bool = False) -> None:
     """The rows of what is not published yet, in as few inserts as memory allows; `check` looks up every report."""
     reports: dict[str, Placed[Any]] = {}
     suspects: dict[str, list[ReportRow]] = {}
@@ -181,7 +181,7 @@ async def publish(mails: Sequence[Mail], env: Env, *, check: bool = False) -> No
         failpoints.hit("published.marked")
 
 
-async def _names(mails: Sequence[Mail], env: Env) -> dict[str, str]:
+async def _names(mails: Sequence[PipelineMail], env: Env) -> dict[str, str]:
     """Of reports that belong to another domain of the account than the one their mail came to."""
     others = {row.domain_id for mail in mails for row in mail.noted if row.domain_id != mail.item.domain_id}
     return await env.arrivals.domain_names(sorted(others)) if others else {}
@@ -212,7 +212,7 @@ async def _insert(placed: Sequence[Placed[Any]], env: Env) -> None:
             failpoints.hit("insert.after")
 
 
-async def finish(mails: Sequence[Mail], env: Env) -> None:
+async def finish(mails: Sequence[PipelineMail], env: Env) -> None:
     """The mails' own rows in the catalogue, then the acknowledgements."""
     for mail in mails:
         if mail.instead is not None:
@@ -240,7 +240,7 @@ async def finish(mails: Sequence[Mail], env: Env) -> None:
         )
 
 
-def _row(mail: Mail) -> MailRow:
+def _row(mail: PipelineMail) -> MailRow:
     return MailRow(
         id=mail.item.mail_id,
         account_id=mail.item.account_id,

@@ -20,7 +20,7 @@ from dmarcworks.ingest.environment import Delivery, Env
 from dmarcworks.ingest.item import MailItem
 from dmarcworks.ingest.read_source import Read, Source
 from dmarcworks.ingest.reading import ORDINARY_BYTES
-from dmarcworks.ingest.steps import PUBLISH_ROWS, Mail
+from dmarcworks.ingest.steps import PUBLISH_ROWS, PipelineMail
 from dmarcworks.process import failpoints
 from dmarcworks.process.isolated import UnavailableError
 
@@ -94,18 +94,18 @@ async def _together(batch: Sequence[Taken], env: Env, alone: bool = False) -> No
             await _together([taken], env, alone=True)
 
 
-async def _read(unread: deque[_Unread], env: Env) -> tuple[list[Mail], list[Taken]]:
+async def _read(unread: deque[_Unread], env: Env) -> tuple[list[PipelineMail], list[Taken]]:
     """Every report and every problem in the next mails, as many as do not hold too much together and at least one; and
     those of them that must be read by themselves."""
     began = time.perf_counter()
-    mails: list[Mail] = []
+    mails: list[PipelineMail] = []
     slow: list[Taken] = []
     sources = [Source(raw) for _, raw in unread if raw is not None]
     readings = deque(await env.reader.together(sources, _REPORTS, PUBLISH_ROWS) if sources else ())
     while unread and (readings or unread[0][1] is None):
         taken, raw = unread.popleft()
         if raw is None:
-            mails.append(Mail(taken.message, taken.item, steps.MISSING))
+            mails.append(PipelineMail(taken.message, taken.item, steps.MISSING))
         elif (done := readings.popleft()) is None:
             slow.append(taken)
         else:
@@ -119,17 +119,17 @@ async def _read(unread: deque[_Unread], env: Env) -> tuple[list[Mail], list[Take
 def _aside(taken: Taken, env: Env) -> bool:
     """Read it by itself and go on with it apart from its batch; False where nobody does that."""
 
-    async def prepare(own: QueuedMail) -> Sequence[Mail]:
+    async def prepare(own: QueuedMail) -> Sequence[PipelineMail]:
         mail = await _read_alone(Taken(own, taken.item), env)
         return await pipeline.run([mail], env, part=pipeline.BEFORE_WRITING)
 
-    async def rest(mails: Sequence[Mail]) -> None:
+    async def rest(mails: Sequence[PipelineMail]) -> None:
         await pipeline.run(mails, env, check=taken.message.failures > 0, part=pipeline.WRITING)
 
     return taken.message.aside(prepare, rest)
 
 
-async def _read_alone(taken: Taken, env: Env) -> Mail:
+async def _read_alone(taken: Taken, env: Env) -> PipelineMail:
     began, outcome = time.perf_counter(), pipeline.Outcome.FAILED
     raw: bytes | None = None
 
@@ -145,12 +145,12 @@ async def _read_alone(taken: Taken, env: Env) -> Mail:
         if env.metrics is not None:
             env.metrics.step("read", outcome.value, time.perf_counter() - began)
     failpoints.hit("read.done")
-    return Mail(taken.message, taken.item, steps.MISSING) if raw is None else _mail(taken, raw, done, env)
+    return PipelineMail(taken.message, taken.item, steps.MISSING) if raw is None else _mail(taken, raw, done, env)
 
 
-def _mail(taken: Taken, raw: bytes, done: Read, env: Env) -> Mail:
+def _mail(taken: Taken, raw: bytes, done: Read, env: Env) -> PipelineMail:
     kept = raw if env.prove is not None else b""
-    return Mail(taken.message, taken.item, done.reading, done.instead, raw=kept)
+    return PipelineMail(taken.message, taken.item, done.reading, done.instead, raw=kept)
 
 
 def _slices(batch: Sequence[Taken]) -> Iterator[list[Taken]]:

@@ -24,7 +24,7 @@ import structlog
 
 from dmarcworks.errors import DmarcworksError
 from dmarcworks.process.frames import Kind, Setup, restricted
-from dmarcworks.process.running import Child, Job, Limits
+from dmarcworks.process.running import ChildProcess, Job, ProcessLimits
 
 __all__ = ["FailedError", "IsolatedPool", "KilledError", "UnavailableError"]
 
@@ -102,11 +102,13 @@ class IsolatedPool:
             nice=nice,
             parent=os.getpid(),
         )
-        self._limits = Limits(cpu_seconds, wall_seconds, answer_bytes, memory_bytes, jobs_per_process, idle_seconds)
+        self._limits = ProcessLimits(
+            cpu_seconds, wall_seconds, answer_bytes, memory_bytes, jobs_per_process, idle_seconds
+        )
         self._processes = processes
         self._load = restricted(results)
         self._killed = killed
-        self._children: list[Child] = []
+        self._children: list[ChildProcess] = []
         self._starting: set[asyncio.Task[None]] = set()
         self._waiting: deque[Job] = deque()
         self._closed = False
@@ -163,7 +165,7 @@ class IsolatedPool:
             task.add_done_callback(self._started)
 
     async def _start(self) -> None:
-        child = Child(self._setup, self._limits, self._load, self._assign, self._ended)
+        child = ChildProcess(self._setup, self._limits, self._load, self._assign, self._ended)
         await child.start()
         self._children.append(child)
 
@@ -184,7 +186,7 @@ class IsolatedPool:
             if not job.future.done():
                 job.future.set_exception(UnavailableError(text))
 
-    def _ended(self, child: Child) -> None:
+    def _ended(self, child: ChildProcess) -> None:
         """A child has ended: the guilty job hears it, its neighbours start again."""
         self._children.remove(child)
         jobs = [job for job in child.jobs if not job.future.done()]

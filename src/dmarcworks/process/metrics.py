@@ -28,8 +28,15 @@ class Metrics:
     """One process's figures in a registry of its own, so that two systems in a process do not mix."""
 
     def __init__(self) -> None:
-        registry = self.registry = CollectorRegistry(auto_describe=False)
+        self.registry = CollectorRegistry(auto_describe=False)
         self._others: list[str] = []
+        self._receiving(self.registry)
+        self._processing(self.registry)
+        self._backlog(self.registry)
+        self._serving(self.registry)
+
+    def _receiving(self, registry: CollectorRegistry) -> None:
+        """Mail that comes in and leaves."""
         self.mails = Counter(
             "dmarcworks_mails", "Mails at the front door by what became of them.", ["outcome"], registry=registry
         )
@@ -46,6 +53,9 @@ class Metrics:
         self.sent = Counter(
             "dmarcworks_sent", "Mails given to the relay by how that ended.", ["outcome"], registry=registry
         )
+
+    def _processing(self, registry: CollectorRegistry) -> None:
+        """Mails that are read."""
         self.mails_read = Counter("dmarcworks_mails_read", "Mails read to the end.", registry=registry)
         self.reports_read = Counter("dmarcworks_reports_read", "Reports found in mails.", registry=registry)
         self.records_read = Counter("dmarcworks_records_read", "Records of those reports.", registry=registry)
@@ -67,16 +77,19 @@ class Metrics:
             ["result"],
             registry=registry,
         )
-        self.queue = Gauge("dmarcworks_queue_mails", "Mails in the queue by state.", ["state"], registry=registry)
-        self.queue_age = Gauge(
-            "dmarcworks_queue_oldest_seconds", "Age of the oldest mail that waits to be read.", registry=registry
-        )
         self.ingest_steps = Histogram(
             "dmarcworks_ingest_step_seconds",
             "Seconds of each step of ingest, by step and outcome; a step takes several mails together.",
             ["step", "outcome"],
             buckets=_SECONDS,
             registry=registry,
+        )
+
+    def _backlog(self, registry: CollectorRegistry) -> None:
+        """What waits, for a worker or a person."""
+        self.queue = Gauge("dmarcworks_queue_mails", "Mails in the queue by state.", ["state"], registry=registry)
+        self.queue_age = Gauge(
+            "dmarcworks_queue_oldest_seconds", "Age of the oldest mail that waits to be read.", registry=registry
         )
         self.worker_queue = Gauge(
             "dmarcworks_worker_queue_messages",
@@ -86,6 +99,9 @@ class Metrics:
         )
         self.outbound = Gauge("dmarcworks_outbound_mails", "Mails that wait for the relay.", registry=registry)
         self.problems = Gauge("dmarcworks_problems_open", "Problems that nobody has closed.", registry=registry)
+
+    def _serving(self, registry: CollectorRegistry) -> None:
+        """HTTP, and the stores."""
         self.http_ended = Counter(
             "dmarcworks_http_ended",
             "HTTP connections and requests that were refused or ended by us, by the bound that they were over.",

@@ -16,7 +16,7 @@ from typing import Any
 from dmarcworks.process.frames import FRAME_BYTES, HEADER, Kind, Setup, UnsafeAnswerError, pack
 from dmarcworks.process.limits import used_seconds
 
-__all__ = ["Child", "Job", "Limits"]
+__all__ = ["ChildProcess", "Job", "ProcessLimits"]
 
 _TICK = 0.1
 _START_SECONDS = 60.0
@@ -38,7 +38,7 @@ _ENVIRONMENT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ProcessLimits:
     """Of each job: processor time and time in all, in seconds, and bytes of its answer. Of each child: memory, jobs,
     idle seconds."""
 
@@ -63,16 +63,16 @@ class Job:
     used_before: float | None = None
 
 
-class Child:
+class ChildProcess:
     """One process with `concurrency` slots. `changed` is called when a slot becomes free, `ended` at its end."""
 
     def __init__(
         self,
         setup: Setup,
-        limits: Limits,
+        limits: ProcessLimits,
         load: Callable[[bytes], Any],
         changed: Callable[[], None],
-        ended: Callable[[Child], None],
+        ended: Callable[[ChildProcess], None],
     ) -> None:
         self._setup, self._limits, self._load = setup, limits, load
         self._changed, self._ended = changed, ended

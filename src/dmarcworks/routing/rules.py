@@ -110,9 +110,9 @@ def route(address: str, rules: Sequence[RoutingRule], *, rua: bool, subaddressin
     exact = _best(address, rules)
     if exact is not None:
         return Match(_action(exact), exact)
-    found = _best(_without_detail(address), rules) if subaddressing else None
-    found = found or _best(CATCH_ALL, rules)
-    return Match(UNKNOWN_RECIPIENT) if found is None else Match(_action(found), found)
+    rule = _best(_without_detail(address), rules) if subaddressing else None
+    rule = rule or _best(CATCH_ALL, rules)
+    return Match(UNKNOWN_RECIPIENT) if rule is None else Match(_action(rule), rule)
 
 
 def _best(address: str, rules: Sequence[RoutingRule]) -> RoutingRule | None:

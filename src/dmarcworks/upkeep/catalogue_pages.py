@@ -41,12 +41,12 @@ async def pages(
 
 async def reports(database: Database, keys: Sequence[str]) -> dict[str, Row[Any]]:
     """These reports by key, as they stand now."""
-    found: dict[str, Row[Any]] = {}
+    rows: dict[str, Row[Any]] = {}
     for start in range(0, len(keys), 500):
         statement = select(tables.reports).where(tables.reports.c.key.in_(list(keys[start : start + 500])))
         async with database.read() as connection:
-            found |= {row.key: row for row in (await connection.execute(statement)).all()}
-    return found
+            rows |= {row.key: row for row in (await connection.execute(statement)).all()}
+    return rows
 
 
 async def mark_published(database: Database, keys: Sequence[str]) -> None:

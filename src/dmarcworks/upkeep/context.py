@@ -48,10 +48,10 @@ class UpkeepContext:
         """The domain that a job is limited to; None for all, `NotFoundError` when there is no such one."""
         if not name:
             return None
-        found = await self.stores.accounts.domain(None, name)
-        if found is None:
+        domain = await self.stores.accounts.domain(None, name)
+        if domain is None:
             raise NotFoundError(f"there is no domain {name}; `dmarcworks domain list` names them")
-        return found
+        return domain
 
     async def waiting(self) -> Sequence[MailItem]:
         """The queued mails that are still to be read."""

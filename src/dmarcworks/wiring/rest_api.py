@@ -20,7 +20,7 @@ from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.catalogue.uploads import Uploads
 from dmarcworks.ingest.accept import Intake
-from dmarcworks.ingest.retry import Mending
+from dmarcworks.ingest.retry import ProblemResolver
 from dmarcworks.settings import Settings
 
 
@@ -46,7 +46,7 @@ def rest_deps(
         analytics=analytics,
         questions=Questions(analytics),
         take=Intake(stores, settings.mail_bytes, full).take,
-        mend=Mending(stores),
+        mend=ProblemResolver(stores),
         letters=Letters(stores.queue, stores.letters, stores.audit),
         operates=partial(operates, stores.accounts, settings.operator_account),
         hostname=settings.hostname.lower(),

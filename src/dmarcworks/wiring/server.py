@@ -47,7 +47,7 @@ from dmarcworks.dashboard.deps import Deps
 from dmarcworks.errors import DmarcworksError
 from dmarcworks.ingest.backpressure import Backpressure
 from dmarcworks.ingest.batching import BatchScheduler
-from dmarcworks.ingest.retry import Mending
+from dmarcworks.ingest.retry import ProblemResolver
 from dmarcworks.process import descriptors
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.process.settings_table import shown_url
@@ -133,7 +133,7 @@ def http_app(
         accounts=stores.accounts,
         arrivals=stores.arrivals,
         problems=stores.problems,
-        mending=Mending(stores),
+        mending=ProblemResolver(stores),
         listing=Listing(stores.database),
         questions=Questions(analytics),
         objects=stores.objects,

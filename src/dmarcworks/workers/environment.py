@@ -79,8 +79,8 @@ class ObjectsBinding:
 
     async def head(self, key: str) -> ObjectInfo | None:
         """What is known of the object, or None when absent."""
-        found = await across(self._loop, self._objects.head(self._prefix + key))
-        return None if found is None else replace(found, key=key)
+        info = await across(self._loop, self._objects.head(self._prefix + key))
+        return None if info is None else replace(info, key=key)
 
     async def delete(self, key: str) -> None:
         """Remove the object; no error if it is absent."""
@@ -90,8 +90,8 @@ class ObjectsBinding:
         """Objects with the prefix in key order, after `start_after`."""
         after = self._prefix + start_after if start_after else ""
         asked = self._objects.list(prefix=self._prefix + prefix, limit=limit, start_after=after)
-        found = await across(self._loop, asked)
-        return [replace(info, key=info.key[len(self._prefix) :]) for info in found]
+        infos = await across(self._loop, asked)
+        return [replace(info, key=info.key[len(self._prefix) :]) for info in infos]
 
 
 class AnalyticsBinding:
@@ -120,18 +120,18 @@ class QueueBinding:
 
         Each is {"body", "content_type", "delay_seconds"}; the batch's delay is for those that name none.
         """
-        found = []
+        encoded = []
         for message in messages:
             if not isinstance(message, Mapping) or "body" not in message or set(message) - _MESSAGE:
                 raise UsageError('a message of a batch is {"body": …}, and maybe "content_type" and "delay_seconds"')
             delay = message.get("delay_seconds", delay_seconds)
-            found.append(encode(message["body"], message.get("content_type", "json"), delay))
-            if len(found) > QUEUE_BATCH:
+            encoded.append(encode(message["body"], message.get("content_type", "json"), delay))
+            if len(encoded) > QUEUE_BATCH:
                 raise BoundError(f"a batch may have {QUEUE_BATCH} messages")
-        size = sum(len(one.body) for one in found)
+        size = sum(len(one.body) for one in encoded)
         if size > QUEUE_BATCH_BYTES:
             raise BoundError(f"a batch may have {QUEUE_BATCH_BYTES} bytes, this one has {size}")
-        await across(self._loop, self._queues.send(self._queue, found))
+        await across(self._loop, self._queues.send(self._queue, encoded))
 
 
 def environment(

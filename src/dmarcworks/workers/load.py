@@ -36,48 +36,48 @@ _BOUNDS = {
 
 def parse_workers(text: str, reserved: str) -> dict[str, str]:
     """Name → path or module, as the setting says."""
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         name, _, where = (piece.strip() for piece in entry.partition("="))
         if not _NAME.fullmatch(name) or not where:
             raise SettingsError(f"{SETTING}: {entry!r} is not name=path.py or name=package.module")
-        if name == reserved or name in found:
+        if name == reserved or name in files:
             raise SettingsError(f"{SETTING}: there is a worker {name!r} already")
-        found[name] = where
-    return found
+        files[name] = where
+    return files
 
 
 def parse_bindings(text: str, workers: Mapping[str, str]) -> dict[str, dict[str, tuple[str, str | None]]]:
     """Worker → binding's name → (kind, prefix); None for the prefix of the worker's own."""
-    found: dict[str, dict[str, tuple[str, str | None]]] = {name: {} for name in workers}
+    variables: dict[str, dict[str, tuple[str, str | None]]] = {name: {} for name in workers}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         match = _BINDING.fullmatch(entry)
-        if match is None or match[1] not in found:
+        if match is None or match[1] not in variables:
             raise SettingsError(f"{BINDINGS}: {entry!r} is not worker.NAME=kv|objects|analytics|queue[:prefix]")
-        found[match[1]][match[2]] = (match[3], match[4])
-    return found
+        variables[match[1]][match[2]] = (match[3], match[4])
+    return variables
 
 
 def parse_queues(text: str, workers: Mapping[str, str]) -> dict[str, QueuePolicy]:
     """Worker → how its queue is consumed."""
-    found = {name: QueuePolicy() for name in workers}
+    policies = {name: QueuePolicy() for name in workers}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         match = _FEEDING.fullmatch(entry)
-        if match is None or match[1] not in found or match[2] not in (*_BOUNDS, "dead_letter_queue"):
+        if match is None or match[1] not in policies or match[2] not in (*_BOUNDS, "dead_letter_queue"):
             options = "|".join((*_BOUNDS, "dead_letter_queue"))
             raise SettingsError(f"{QUEUES}: {entry!r} is not worker.OPTION=value with OPTION {options}")
         name, option, value = match.groups()
         if option == "dead_letter_queue":
             if value == name:
                 raise SettingsError(f"{QUEUES}: {entry!r}: a queue cannot take its own dead letters")
-            found[name] = replace(found[name], dead_letter_queue=value)
+            policies[name] = replace(policies[name], dead_letter_queue=value)
             continue
         least, most = _BOUNDS[option]
         if not value.isdecimal() or not least <= int(value) <= most:
             raise SettingsError(f"{QUEUES}: {entry!r}: {option} is {least} to {most}")
         given: Any = {option: int(value)}
-        found[name] = replace(found[name], **given)
-    return found
+        policies[name] = replace(policies[name], **given)
+    return policies
 
 
 def check_queues(
@@ -105,9 +105,9 @@ def load(name: str, where: str) -> ModuleType:
     except (Exception, SystemExit) as error:
         raise SettingsError(f"{SETTING}: {name}={where} cannot be imported: {error!r}") from None
     for handler in ("email", "recipient", "queue"):
-        found = getattr(module, handler, None)
-        missing = found is None and handler == "email" and not hasattr(module, "queue")
-        if missing or (found is not None and not inspect.iscoroutinefunction(found)):
+        function = getattr(module, handler, None)
+        missing = function is None and handler == "email" and not hasattr(module, "queue")
+        if missing or (function is not None and not inspect.iscoroutinefunction(function)):
             raise SettingsError(f"{SETTING}: {name}={where} has no `async def {handler}`")
     return module
 

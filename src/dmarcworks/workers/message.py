@@ -35,8 +35,8 @@ class Headers:
         """Read a block of header fields up to `header_fields`, each up to `header_bytes`; bytes that are no text become
         U+FFFD.
         """
-        found = headers.block(head, 0, _BOUNDS)
-        return cls([(name.decode("ascii"), _plain(value)) for name, value in found.fields])
+        block = headers.block(head, 0, _BOUNDS)
+        return cls([(name.decode("ascii"), _plain(value)) for name, value in block.fields])
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first field of that name."""

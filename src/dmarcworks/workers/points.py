@@ -77,8 +77,8 @@ def checked(event: Mapping[str, Any]) -> tuple[str, tuple[str, ...], tuple[float
 
 
 def _values(event: Mapping[str, Any], name: str) -> Sequence[Any]:
-    found = event.get(name)
-    return () if found is None else list(found)
+    values = event.get(name)
+    return () if values is None else list(values)
 
 
 def _text(value: Any) -> str:

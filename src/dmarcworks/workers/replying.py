@@ -39,8 +39,8 @@ def proper(message: Message, reply: EmailMessage) -> str:
         raise UsageError("the reply's header holds a bare CR or a NUL")
     headers = Headers.of(data[: data.find(b"\r\n\r\n") + 2] if b"\r\n\r\n" in data else data)
     author = (headers.get("from") or "").strip()
-    found = _ADDRESS.search(author)
-    if (found[1] if found else author).strip().lower() != reply.from_.strip().lower() or not reply.from_:
+    match = _ADDRESS.search(author)
+    if (match[1] if match else author).strip().lower() != reply.from_.strip().lower() or not reply.from_:
         raise UsageError("From: header does not match mail from")
     if reply.from_.rpartition("@")[2].lower() != message.to.rpartition("@")[2]:
         raise UsageError("the reply's sender is not of the domain that the mail came to")

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmarcworks.enrich.dkim import arc, keys, signature
-from dmarcworks.enrich.dkim.message import Field, Mail, TooLargeError, chosen, relaxed_field
-from dmarcworks.enrich.dkim.signing import Signature
+from dmarcworks.enrich.dkim.message import CanonicalMail, HeaderField, TooLargeError, chosen, relaxed_field
+from dmarcworks.enrich.dkim.signing import DkimSigner
 from dmarcworks.enrich.dkim.tags import BrokenError, domain, tags
 from dmarcworks.enrich.facts import author
 
@@ -48,12 +48,12 @@ def results(raw: bytes, published: dict[str, list[bytes]] = KEYS) -> list[str]:
     """Of each signature, as a verifier with these keys says it."""
     return [
         one.result if one.claim is None else keys.verified(one.claim, published.get(one.claim.key_name, ()))
-        for one in signature.signatures(Mail(raw), NOW)
+        for one in signature.signatures(CanonicalMail(raw), NOW)
     ]
 
 
 def chained(raw: bytes) -> str:
-    found = arc.chain(Mail(raw))
+    found = arc.chain(CanonicalMail(raw))
     held = all(keys.verified(claim, KEYS.get(claim.key_name, ())) == "pass" for claim in found.claims)
     return found.result or ("pass" if held else "fail")
 
@@ -119,12 +119,12 @@ RFC8463_KEYS = {
 
 def test_the_examples_of_rfc_6376() -> None:
     """§3.4.5 canonicalization, appendix A the signed mail with errata 3192 and 4926."""
-    mail = Mail(b"A: X\r\nB : Y\t\r\n\tZ  \r\n\r\n C \r\nD \t E\r\n\r\n\r\n")
+    mail = CanonicalMail(b"A: X\r\nB : Y\t\r\n\tZ  \r\n\r\n C \r\nD \t E\r\n\r\n\r\n")
     assert b"".join(map(relaxed_field, mail.fields)) == b"a:X\r\nb:Y Z\r\n"
     assert b"".join(field.raw for field in mail.fields) == b"A: X\r\nB : Y\t\r\n\tZ  \r\n"
     assert mail.body(relaxed=True) == b" C\r\nD E\r\n"
     assert mail.body(relaxed=False) == b" C \r\nD \t E\r\n"
-    empty = Mail(b"A: X\r\n\r\n\r\n\r\n")
+    empty = CanonicalMail(b"A: X\r\n\r\n\r\n\r\n")
     assert (empty.body(relaxed=False), empty.body(relaxed=True)) == (b"\r\n", b"")
     raw = (RFC6376 + FOOTBALL).replace(b"\n", b"\r\n")
     assert results(raw, {"brisbane._domainkey.example.com": [RFC6376_KEY]}) == ["pass"]
@@ -150,7 +150,7 @@ HEADERS = st.lists(st.tuples(st.sampled_from([b"From", b"to", b"X-A", b"SUBJECT"
 @given(HEADERS, TEXT)
 def test_canonical_bytes_are_those_of_another_library(fields: list[tuple[bytes, bytes]], body: bytes) -> None:
     raw = b"".join(name + b":x" + value + b"x\r\n" for name, value in fields) + b"\r\n" + body
-    mail, (headers, theirs) = Mail(raw), dkim.rfc822_parse(raw)
+    mail, (headers, theirs) = CanonicalMail(raw), dkim.rfc822_parse(raw)
     assert mail.body(relaxed=True) == Relaxed.canonicalize_body(theirs)
     assert mail.body(relaxed=False) == Simple.canonicalize_body(theirs)
     relaxed = b"".join(name + b":" + value for name, value in Relaxed.canonicalize_headers(headers))
@@ -161,7 +161,7 @@ def test_canonical_bytes_are_those_of_another_library(fields: list[tuple[bytes, 
 @settings(deadline=None)
 @given(HEADERS, st.lists(st.sampled_from([b"from", b"to", b"x-a", b"subject", b"none"]), max_size=20))
 def test_fields_are_chosen_as_by_another_library(fields: list[tuple[bytes, bytes]], names: list[bytes]) -> None:
-    ours = [Field(name.lower(), name + b":" + value) for name, value in fields]
+    ours = [HeaderField(name.lower(), name + b":" + value) for name, value in fields]
     theirs = dkim.select_headers([(name, value) for name, value in fields], names)
     assert [field.raw for field in chosen(ours, names)] == [name + b":" + value for name, value in theirs]
 
@@ -185,21 +185,23 @@ def test_what_we_sign_passes_elsewhere() -> None:
     def ask(name: bytes, timeout: float = 5) -> bytes:
         return KEYS[name.decode().rstrip(".")][0]
 
-    ours = Signature(KEY, "s", "a.example")
-    raw = ours.dkim(Mail(PLAIN), [b"from", b"subject", b"cc"], int(time.time())) + PLAIN
+    ours = DkimSigner(KEY, "s", "a.example")
+    raw = ours.dkim(CanonicalMail(PLAIN), [b"from", b"subject", b"cc"], int(time.time())) + PLAIN
     assert dkim.verify(raw, dnsfunc=ask)
-    once = ours.arc(Mail(raw), [b"from", b"subject"], "a.example;\r\n spf=pass", "none", int(time.time())) + raw
-    twice = ours.arc(Mail(once), [b"from"], "a.example;\r\n arc=pass", "pass", int(time.time())) + once
+    once = (
+        ours.arc(CanonicalMail(raw), [b"from", b"subject"], "a.example;\r\n spf=pass", "none", int(time.time())) + raw
+    )
+    twice = ours.arc(CanonicalMail(once), [b"from"], "a.example;\r\n arc=pass", "pass", int(time.time())) + once
     assert [dkim.arc_verify(one, dnsfunc=ask)[0] for one in (once, twice)] == [b"pass", b"pass"]
     assert [chained(one) for one in (raw, once, twice)] == ["none", "pass", "pass"]
     assert results(twice) == ["pass"]
-    failed = ours.arc(Mail(twice + b"more\r\n"), [b"from"], "a.example; none", "fail", int(time.time()))
+    failed = ours.arc(CanonicalMail(twice + b"more\r\n"), [b"from"], "a.example; none", "fail", int(time.time()))
     assert b"ARC-Seal: i=3; cv=fail;" in failed
     assert chained(failed + twice + b"more\r\n") == "fail"
     # A chain that is ended stays so; none is begun over sets that are there.
     for raw, cv in ((failed + twice, "fail"), (twice, "none"), (twice, "temperror"), (PLAIN, "pass")):
         with pytest.raises(BrokenError):
-            ours.arc(Mail(raw), [b"from"], "a.example; none", cv, int(time.time()))
+            ours.arc(CanonicalMail(raw), [b"from"], "a.example; none", cv, int(time.time()))
 
 
 def test_a_chain_of_another_library_passes_and_every_change_breaks_it() -> None:
@@ -218,13 +220,13 @@ def test_a_chain_of_another_library_passes_and_every_change_breaks_it() -> None:
 
 def test_a_chain_of_fifty_is_the_longest() -> None:
     """RFC 8617 §5.1.1: instance 51 is never made."""
-    ours, raw = Signature(KEY, "s", "a.example"), PLAIN
+    ours, raw = DkimSigner(KEY, "s", "a.example"), PLAIN
     for instance in range(1, 51):
-        raw = ours.arc(Mail(raw), [b"from"], "a.example; none", "none" if instance == 1 else "pass", 1) + raw
+        raw = ours.arc(CanonicalMail(raw), [b"from"], "a.example; none", "none" if instance == 1 else "pass", 1) + raw
     assert chained(raw) == "pass"
-    assert len(arc.chain(Mail(raw)).claims) == 51
+    assert len(arc.chain(CanonicalMail(raw)).claims) == 51
     with pytest.raises(BrokenError):
-        ours.arc(Mail(raw), [b"from"], "a.example; none", "pass", 1)
+        ours.arc(CanonicalMail(raw), [b"from"], "a.example; none", "pass", 1)
 
 
 ED = Ed25519PrivateKey.generate()
@@ -310,9 +312,9 @@ def test_five_signatures_are_looked_at_and_too_long_ones_are_refused() -> None:
     assert results(signed(PLAIN).replace(b"h=", b"h=" + names + b" : ")) == ["permerror"]
     assert results(b"DKIM-Signature: v=1; b=" + b"a" * 100_000 + b"\r\n" + PLAIN) == ["permerror"]
     with pytest.raises(TooLargeError):
-        Mail(b"From: a@a.example\r\n" + b"X: y\r\n" * 20_000 + b"\r\nText\r\n")
+        CanonicalMail(b"From: a@a.example\r\n" + b"X: y\r\n" * 20_000 + b"\r\nText\r\n")
     with pytest.raises(TooLargeError):
-        Mail(b"From: a@a.example\r\nX: " + b"y" * (1 << 20) + b"\r\n\r\nText\r\n")
+        CanonicalMail(b"From: a@a.example\r\nX: " + b"y" * (1 << 20) + b"\r\n\r\nText\r\n")
 
 
 @pytest.mark.parametrize(
@@ -332,7 +334,7 @@ def test_five_signatures_are_looked_at_and_too_long_ones_are_refused() -> None:
     ],
 )
 def test_the_author_is_one_domain_or_nobody(field: bytes, found: str) -> None:
-    assert author(Mail(field + b"\r\n\r\nText\r\n")) == found
+    assert author(CanonicalMail(field + b"\r\n\r\nText\r\n")) == found
 
 
 def test_tags_and_domains() -> None:
@@ -385,7 +387,7 @@ def test_a_body_takes_time_in_proportion_to_its_size(unit: bytes, end: bytes) ->
         best = float("inf")
         for _ in range(3):
             began = time.process_time()
-            mail = Mail(raw)
+            mail = CanonicalMail(raw)
             mail.body_hash(relaxed=True)
             mail.body_hash(relaxed=False)
             best = min(best, time.process_time() - began)
@@ -415,6 +417,6 @@ def test_a_header_takes_work_in_proportion_to_its_size(kind: str) -> None:
 
     def lines(count: int) -> int:
         raw = headers(count, kind) + PLAIN
-        return work(lambda: (signature.signatures(Mail(raw), NOW), author(Mail(raw))))
+        return work(lambda: (signature.signatures(CanonicalMail(raw), NOW), author(CanonicalMail(raw))))
 
     assert lines(16_000) < 10 * lines(2_000)

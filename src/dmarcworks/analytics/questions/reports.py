@@ -85,8 +85,8 @@ class KindQuestions(QueryRunner):
             parameters | {"limit": limit, "offset": offset},
         )
         lists = ("policy_string", "mx_host", "failures")
-        found = (TlsPolicyRow(**{**row, **{name: tuple(row[name]) for name in lists}}) for row in rows)
-        return TlsPage(tuple(found), int(totals[0]["total"]))
+        policies = (TlsPolicyRow(**{**row, **{name: tuple(row[name]) for name in lists}}) for row in rows)
+        return TlsPage(tuple(policies), int(totals[0]["total"]))
 
     async def failure(self, account_id: str, domain_id: str, day: date, report_key: str) -> FailureRow | None:
         """The failure report, or None when it is not there."""

@@ -128,7 +128,7 @@ def said(column: str) -> str:
 
 def slice_page(rows: Sequence[Mapping[str, Any]]) -> SlicePage:
     """The rows that `slices` asks for; a page past the end has no rows and says 0."""
-    found = tuple(
+    slices = tuple(
         Slice(
             **counted(row),
             name=row["name"],
@@ -138,7 +138,7 @@ def slice_page(rows: Sequence[Mapping[str, Any]]) -> SlicePage:
         )
         for row in rows
     )
-    return SlicePage(found, int(rows[0]["total"]) if rows else 0)
+    return SlicePage(slices, int(rows[0]["total"]) if rows else 0)
 
 
 def day(text: str) -> date:

@@ -107,10 +107,10 @@ class VolumeQuestions(QueryRunner):
             f" FROM dmarc_reports WHERE {scope.where} GROUP BY reporter))",
             scope.parameters,
         )
-        found = counted(row)
+        counts = counted(row)
         return Figures(
-            **found,
-            failed=found["messages"] - found["passed"],
+            **counts,
+            failed=counts["messages"] - counts["passed"],
             sources=int(row["sources"] or 0),
             reports=int(row["reports"]),
             reporters=int(row["reporters"]),

@@ -15,7 +15,7 @@ import structlog
 
 from dmarcworks.api.http.admission import Admission, Refused
 from dmarcworks.api.http.bounds import HttpBounds
-from dmarcworks.api.http.connection import Connection, last_words
+from dmarcworks.api.http.connection import HttpConnection, last_words
 
 __all__ = ["Door"]
 
@@ -42,8 +42,8 @@ class Door:
         self._listeners, self.bounds, self._admission, self.ended = tuple(listeners), bounds, admission, ended
         for listener in listeners:
             listener.setblocking(False)
-        self._addresses: dict[Connection, str] = {}
-        self._idle: dict[Connection, float] = {}
+        self._addresses: dict[HttpConnection, str] = {}
+        self._idle: dict[HttpConnection, float] = {}
         self._refused: set[asyncio.Task[None]] = set()
         self._opening: set[asyncio.Task[None]] = set()
         self._accepting: list[asyncio.Task[None]] = []
@@ -57,7 +57,7 @@ class Door:
         """Connections that are open."""
         return self._admission.total
 
-    def open(self, make: Callable[[], Connection]) -> None:
+    def open(self, make: Callable[[], HttpConnection]) -> None:
         """Begin to accept; `make` makes the protocol of a connection."""
         loop = asyncio.get_running_loop()
         self._accepting = [
@@ -89,18 +89,18 @@ class Door:
 
     # What connections report.
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, connection: HttpConnection) -> None:
         """The connection has ended."""
         self._idle.pop(connection, None)
         address = self._addresses.pop(connection, None)
         if address is not None:
             self._admission.leave(address)
 
-    def busy(self, connection: Connection) -> None:
+    def busy(self, connection: HttpConnection) -> None:
         """A request is there."""
         self._idle.pop(connection, None)
 
-    def idle(self, connection: Connection) -> None:
+    def idle(self, connection: HttpConnection) -> None:
         """It waits for a request."""
         if connection in self._addresses:
             self._idle.pop(connection, None)
@@ -108,7 +108,7 @@ class Door:
 
     # Accepting.
 
-    async def _accept(self, listener: socket.socket, make: Callable[[], Connection]) -> None:
+    async def _accept(self, listener: socket.socket, make: Callable[[], HttpConnection]) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -132,7 +132,7 @@ class Door:
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
 
-    async def _open(self, connection: Connection, accepted: socket.socket) -> None:
+    async def _open(self, connection: HttpConnection, accepted: socket.socket) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, accepted)
         except BaseException as error:

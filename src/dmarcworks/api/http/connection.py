@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 
 from dmarcworks.api.http.bounds import HttpBounds
 
-__all__ = ["Connection", "last_words"]
+__all__ = ["HttpConnection", "last_words"]
 
 _HIGH = 65_536
 _SLICE, _SLICE_OF_BODY = 8_192, 65_536
@@ -52,13 +52,13 @@ class Owner(Protocol):
 
     bounds: HttpBounds
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, connection: HttpConnection) -> None:
         """The connection has ended."""
 
-    def busy(self, connection: Connection) -> None:
+    def busy(self, connection: HttpConnection) -> None:
         """A request is there."""
 
-    def idle(self, connection: Connection) -> None:
+    def idle(self, connection: HttpConnection) -> None:
         """It waits for a request."""
 
     def ended(self, why: str) -> None:
@@ -82,7 +82,7 @@ class _Flow(FlowControl):
             self._changed()
 
 
-class Connection(H11Protocol):
+class HttpConnection(H11Protocol):
     """A connection of one client."""
 
     def __init__(self, config: Config, state: ServerState, app_state: dict[str, Any], owner: Owner) -> None:

@@ -16,7 +16,7 @@ from dmarcworks.api.http.accept import Door
 from dmarcworks.api.http.admission import Admission
 from dmarcworks.api.http.bodies import Bodies
 from dmarcworks.api.http.bounds import HttpBounds
-from dmarcworks.api.http.connection import Connection
+from dmarcworks.api.http.connection import HttpConnection
 from dmarcworks.errors import SettingsError
 
 __all__ = ["Web"]
@@ -127,7 +127,7 @@ class _Server(uvicorn.Server):
         """Open the door."""
         await self.lifespan.startup()
         self.servers = [cast(asyncio.base_events.Server, self._door)]
-        self._door.open(lambda: Connection(self.config, self.server_state, self.lifespan.state, self._door))
+        self._door.open(lambda: HttpConnection(self.config, self.server_state, self.lifespan.state, self._door))
         self.started = True
 
     async def on_tick(self, counter: int) -> bool:

@@ -9,7 +9,7 @@ import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
 
-from dmarcworks.enrich.dkim.message import Field, Mail, relaxed_field, unsigned
+from dmarcworks.enrich.dkim.message import CanonicalMail, HeaderField, relaxed_field, unsigned
 from dmarcworks.enrich.dkim.signature import Claim, algorithm, claim, read_tags
 from dmarcworks.enrich.dkim.tags import BrokenError, domain, from_base64
 
@@ -28,7 +28,7 @@ class Chain:
     ended: bool = False
 
 
-def chain(mail: Mail) -> Chain:
+def chain(mail: CanonicalMail) -> Chain:
     """The chain of a mail."""
     try:
         sets = arc_sets(mail)
@@ -49,21 +49,21 @@ def chain(mail: Mail) -> Chain:
     return Chain("", newest, claims)
 
 
-def arc_sets(mail: Mail) -> list[tuple[Field, Field, Field]]:
+def arc_sets(mail: CanonicalMail) -> list[tuple[HeaderField, HeaderField, HeaderField]]:
     """Results, signature and seal of each instance from the first; `BrokenError` when a field is missing or twice."""
-    found: dict[int, dict[bytes, Field]] = defaultdict(dict)
+    sets: dict[int, dict[bytes, HeaderField]] = defaultdict(dict)
     for field in mail.fields:
         if field.name in (RESULTS, SIGNATURE, SEAL):
-            fields = found[instance(field)]
+            fields = sets[instance(field)]
             if field.name in fields:
                 raise BrokenError("an instance has a field twice")
             fields[field.name] = field
-    if sorted(found) != list(range(1, len(found) + 1)) or any(len(fields) != 3 for fields in found.values()):
+    if sorted(sets) != list(range(1, len(sets) + 1)) or any(len(fields) != 3 for fields in sets.values()):
         raise BrokenError("the chain has a gap")
-    return [(found[i][RESULTS], found[i][SIGNATURE], found[i][SEAL]) for i in sorted(found)]
+    return [(sets[i][RESULTS], sets[i][SIGNATURE], sets[i][SEAL]) for i in sorted(sets)]
 
 
-def instance(field: Field) -> int:
+def instance(field: HeaderField) -> int:
     """Its i=."""
     if field.name == RESULTS:
         name, _, number = field.value.partition(b";")[0].partition(b"=")
@@ -75,29 +75,29 @@ def instance(field: Field) -> int:
     return int(text)
 
 
-def _message(mail: Mail, field: Field) -> Claim:
-    found = read_tags(field)
-    if "arc-seal" in [name.strip().lower() for name in found["h"].split(":")]:
+def _message(mail: CanonicalMail, field: HeaderField) -> Claim:
+    values = read_tags(field)
+    if "arc-seal" in [name.strip().lower() for name in values["h"].split(":")]:
         raise BrokenError("a message signature must not cover seals")
     # Its i= is a number of the chain, no identity.
-    said = {name: value for name, value in found.items() if name not in ("i", "v")}
-    covered = claim(mail, field, {"c": "relaxed/relaxed", **said}, domain(found["d"]), domain(found["s"]))
+    said = {name: value for name, value in values.items() if name not in ("i", "v")}
+    covered = claim(mail, field, {"c": "relaxed/relaxed", **said}, domain(values["d"]), domain(values["s"]))
     if isinstance(covered, str):
         raise BrokenError("the body was changed")
     return covered
 
 
-def _sealed(sets: list[tuple[Field, Field, Field]], seals: list[dict[str, str]]) -> list[Claim]:
+def _sealed(sets: list[tuple[HeaderField, HeaderField, HeaderField]], seals: list[dict[str, str]]) -> list[Claim]:
     """A claim per seal: over all sets up to its own, in order, without its own b=."""
     claims = []
     below = hashlib.sha256()
-    for (results, signature, seal), found in zip(sets, seals, strict=True):
-        if "h" in found:
+    for (results, signature, seal), seal_tags in zip(sets, seals, strict=True):
+        if "h" in seal_tags:
             raise BrokenError("a seal has no h=")
         below.update(relaxed_field(results) + relaxed_field(signature))
         own = below.copy()
         own.update(relaxed_field(unsigned(seal)).removesuffix(b"\r\n"))
         below.update(relaxed_field(seal))
-        where = domain(found["d"]), domain(found["s"])
-        claims.append(Claim(*where, algorithm(found), own.digest(), from_base64(found["b"])))
+        where = domain(seal_tags["d"]), domain(seal_tags["s"])
+        claims.append(Claim(*where, algorithm(seal_tags), own.digest(), from_base64(seal_tags["b"])))
     return claims

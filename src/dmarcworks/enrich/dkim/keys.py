@@ -23,7 +23,7 @@ _RECORDS = 5
 
 def verified(claim: Claim, records: Sequence[bytes]) -> str:
     """ "pass", "fail" (also without a key), or "permerror" for a key that must not be used (RFC 8601 words)."""
-    found = "fail"
+    result = "fail"
     # Several records are none by the standard; one of them may be the key all the same.
     for record in records[:_RECORDS]:
         try:
@@ -32,8 +32,8 @@ def verified(claim: Claim, records: Sequence[bytes]) -> str:
         except BrokenError:
             continue
         except _UnusableKey:
-            found = "permerror"
-    return found
+            result = "permerror"
+    return result
 
 
 class _UnusableKey(Exception):
@@ -43,14 +43,14 @@ class _UnusableKey(Exception):
 def _signed(claim: Claim, record: bytes) -> bool:
     if len(record) > _RECORD_BYTES:
         raise BrokenError("the record is too long")
-    found = tags(record.decode("utf-8", "replace"))
-    if found.get("v", "DKIM1") != "DKIM1" or found.get("k", "rsa").lower() != claim.kind:
+    key_tags = tags(record.decode("utf-8", "replace"))
+    if key_tags.get("v", "DKIM1") != "DKIM1" or key_tags.get("k", "rsa").lower() != claim.kind:
         raise BrokenError("no key of that kind")
-    if not {"*", "email"} & set(_list(found.get("s", "*"))) or "sha256" not in _list(found.get("h", "sha256")):
+    if not {"*", "email"} & set(_list(key_tags.get("s", "*"))) or "sha256" not in _list(key_tags.get("h", "sha256")):
         raise BrokenError("the key is not for that")
-    if claim.below and "s" in _list(found.get("t", "")):
+    if claim.below and "s" in _list(key_tags.get("t", "")):
         raise BrokenError("the key is not for domains below its own")
-    key = from_base64(found.get("p", ""))
+    key = from_base64(key_tags.get("p", ""))
     if not key:
         raise BrokenError("the key was revoked")
     return _by_ed25519(claim, key) if claim.kind == "ed25519" else _by_rsa(claim, key)

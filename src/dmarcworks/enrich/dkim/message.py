@@ -22,7 +22,7 @@ class TooLargeError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class HeaderField:
     """A header field: its name in lower case, and its bytes as they stand, with the final CRLF."""
 
     name: bytes
@@ -34,7 +34,7 @@ class Field:
         return self.raw.partition(b":")[2].replace(b"\r\n", b"").strip(b" \t\r\n")
 
 
-class Mail:
+class CanonicalMail:
     """Fields and body of a mail; each body hash is computed once however many signatures ask for it."""
 
     def __init__(self, raw: bytes) -> None:
@@ -44,7 +44,7 @@ class Mail:
         self._canonical: dict[bool, bytes] = {}
         self._hashes: dict[tuple[bool, int | None], bytes] = {}
 
-    def all(self, name: bytes) -> list[Field]:
+    def all(self, name: bytes) -> list[HeaderField]:
         """Every field of that name (lower case), from the top."""
         return [field for field in self.fields if field.name == name]
 
@@ -69,9 +69,9 @@ def _split(raw: bytes) -> tuple[bytes, bytes]:
     if raw[:1] == b"\n":
         return b"", raw[1:]
     ends = [(raw.find(mark, 0, HEADER_BYTES), len(mark)) for mark in (b"\n\r\n", b"\n\n")]
-    found = [(at, length) for at, length in ends if at >= 0]
-    if found:
-        at, length = min(found)
+    endings = [(at, length) for at, length in ends if at >= 0]
+    if endings:
+        at, length = min(endings)
         return raw[: at + 1], raw[at + length :]
     if len(raw) > HEADER_BYTES:
         raise TooLargeError(f"the header has more than {HEADER_BYTES} bytes")
@@ -85,7 +85,7 @@ def _whole(text: bytes) -> bytes:
     return text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
-def _fields(head: bytes) -> Iterable[Field]:
+def _fields(head: bytes) -> Iterable[HeaderField]:
     """The fields, from the top; a line that is no field is passed over with what continues it."""
     name, lines, count = b"", [], 0
     for line in _whole(head).split(b"\r\n"):
@@ -93,7 +93,7 @@ def _fields(head: bytes) -> Iterable[Field]:
             lines.append(line)
             continue
         if name:
-            yield Field(name, b"\r\n".join([*lines, b""]))
+            yield HeaderField(name, b"\r\n".join([*lines, b""]))
         count += 1
         if count > FIELDS:
             raise TooLargeError(f"the header has more than {FIELDS} fields")
@@ -103,7 +103,7 @@ def _fields(head: bytes) -> Iterable[Field]:
             name = b""
         lines = [line]
     if name:
-        yield Field(name, b"\r\n".join([*lines, b""]))
+        yield HeaderField(name, b"\r\n".join([*lines, b""]))
 
 
 def simple_body(body: bytes) -> bytes:
@@ -117,7 +117,7 @@ def relaxed_body(body: bytes) -> bytes:
     return _without_empty_lines(_single_spaces(body).replace(b" \r\n", b"\r\n"))
 
 
-def relaxed_field(field: Field) -> bytes:
+def relaxed_field(field: HeaderField) -> bytes:
     """RFC 6376 §3.4.2: unfolded, single spaces, none around the colon or at the end; ended by CRLF."""
     value = field.raw.partition(b":")[2].replace(b"\r\n", b"")
     return field.name + b":" + _single_spaces(value).strip(b" ") + b"\r\n"
@@ -141,26 +141,26 @@ def _without_empty_lines(body: bytes) -> bytes:
     return body[:begin] + b"\r\n" if begin else b""
 
 
-def chosen(fields: Sequence[Field], names: Sequence[bytes]) -> list[Field]:
+def chosen(fields: Sequence[HeaderField], names: Sequence[bytes]) -> list[HeaderField]:
     """The fields that h= names (RFC 6376 §5.4.2): of a repeated name the last one first; a name too many is none."""
-    left: dict[bytes, list[Field]] = {name: [] for name in names}
+    left: dict[bytes, list[HeaderField]] = {name: [] for name in names}
     for field in fields:
         if field.name in left:
             left[field.name].append(field)
     return [left[name].pop() for name in names if left[name]]
 
 
-def header_hash(mail: Mail, names: Sequence[bytes], signature: Field, relaxed: bool) -> bytes:
+def header_hash(mail: CanonicalMail, names: Sequence[bytes], signature: HeaderField, relaxed: bool) -> bytes:
     """SHA-256 of the named fields and the signature's own without its b= (RFC 6376 §3.7)."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for field in chosen(mail.fields, names):
-        found.update(relaxed_field(field) if relaxed else field.raw)
+        digest.update(relaxed_field(field) if relaxed else field.raw)
     last = unsigned(signature)
-    found.update((relaxed_field(last) if relaxed else last.raw).removesuffix(b"\r\n"))
-    return found.digest()
+    digest.update((relaxed_field(last) if relaxed else last.raw).removesuffix(b"\r\n"))
+    return digest.digest()
 
 
-def unsigned(signature: Field) -> Field:
+def unsigned(signature: HeaderField) -> HeaderField:
     """The signature's field with the value of its b= taken out."""
     name, _, value = signature.raw.partition(b":")
     specs = value.split(b";")
@@ -169,4 +169,4 @@ def unsigned(signature: Field) -> Field:
         if equals and tag.strip(b" \t\r\n") == b"b":
             specs[place] = tag + b"="
             break
-    return Field(signature.name, name + b":" + b";".join(specs).removesuffix(b"\r\n") + b"\r\n")
+    return HeaderField(signature.name, name + b":" + b";".join(specs).removesuffix(b"\r\n") + b"\r\n")

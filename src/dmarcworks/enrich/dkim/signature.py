@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from dmarcworks.enrich.dkim.message import Field, Mail, header_hash
+from dmarcworks.enrich.dkim.message import CanonicalMail, HeaderField, header_hash
 from dmarcworks.enrich.dkim.tags import BrokenError, domain, from_base64, tags, without_space
 
 SIGNATURES = 5
@@ -49,22 +49,22 @@ class Signed:
     claim: Claim | None = None
 
 
-def signatures(mail: Mail, now: float) -> tuple[Signed, ...]:
+def signatures(mail: CanonicalMail, now: float) -> tuple[Signed, ...]:
     """The first signatures from the top, at most five; `now` in unix seconds."""
     return tuple(_signed(mail, field, now) for field in mail.all(b"dkim-signature")[:SIGNATURES])
 
 
-def _signed(mail: Mail, field: Field, now: float) -> Signed:
+def _signed(mail: CanonicalMail, field: HeaderField, now: float) -> Signed:
     try:
-        found = read_tags(field)
-        signer, selector = domain(found["d"]), domain(found["s"])
+        tag_values = read_tags(field)
+        signer, selector = domain(tag_values["d"]), domain(tag_values["s"])
     except (BrokenError, KeyError):
         return Signed("", "", "permerror")
     try:
-        if found.get("v") != "1":
+        if tag_values.get("v") != "1":
             raise BrokenError("v= is not 1")
-        _check_times(found, now)
-        covered = claim(mail, field, found, signer, selector)
+        _check_times(tag_values, now)
+        covered = claim(mail, field, tag_values, signer, selector)
     except (BrokenError, KeyError):
         return Signed(signer, selector, "permerror")
     if isinstance(covered, str):
@@ -72,40 +72,42 @@ def _signed(mail: Mail, field: Field, now: float) -> Signed:
     return Signed(signer, selector, claim=covered)
 
 
-def read_tags(field: Field) -> dict[str, str]:
+def read_tags(field: HeaderField) -> dict[str, str]:
     """The tags of a signature's field."""
     if len(field.raw) > _FIELD_BYTES:
         raise BrokenError("the field is too long")
     return tags(field.raw.partition(b":")[2].decode("utf-8", "replace"))
 
 
-def claim(mail: Mail, field: Field, found: dict[str, str], signer: str, selector: str) -> Claim | str:
+def claim(
+    mail: CanonicalMail, field: HeaderField, tag_values: dict[str, str], signer: str, selector: str
+) -> Claim | str:
     """What the key is asked about; a result instead when the body settles it. Of DKIM and ARC message signatures."""
-    kind = algorithm(found)
-    header, body = canonical(found.get("c", "simple/simple"))
-    names = [name.strip(" \t\r\n").lower().encode() for name in found["h"].split(":", NAMES + 1)]
+    kind = algorithm(tag_values)
+    header, body = canonical(tag_values.get("c", "simple/simple"))
+    names = [name.strip(" \t\r\n").lower().encode() for name in tag_values["h"].split(":", NAMES + 1)]
     if len(names) > NAMES or b"from" not in names:
         raise BrokenError("h= names too much, or not From")
-    if found.get("q", "dns/txt").lower() not in ("dns/txt", "dns"):
+    if tag_values.get("q", "dns/txt").lower() not in ("dns/txt", "dns"):
         raise BrokenError("q= is not dns/txt")
-    below = _identity(found, signer)
-    length = _length(found)
+    below = _identity(tag_values, signer)
+    length = _length(tag_values)
     whole = len(mail.body(body))
     if length is not None and length > whole:
         raise BrokenError("l= is longer than the body")
-    if mail.body_hash(body, length) != from_base64(found["bh"]):
+    if mail.body_hash(body, length) != from_base64(tag_values["bh"]):
         return "fail"
     if length is not None and length < whole:
         # Anybody may have added the rest, such as an attachment: valid, and not acceptable (RFC 8601 §2.7.1).
         return "policy"
     # A second From field that nobody signed must not pass as the signer's.
     digest = header_hash(mail, [*names, b"from"], field, header)
-    return Claim(signer, selector, kind, digest, from_base64(found["b"]), below)
+    return Claim(signer, selector, kind, digest, from_base64(tag_values["b"]), below)
 
 
-def algorithm(found: dict[str, str]) -> str:
+def algorithm(tag_values: dict[str, str]) -> str:
     """The key's kind that a= wants; SHA-1 is refused (RFC 8301)."""
-    kind = _ALGORITHMS.get(without_space(found["a"]).lower())
+    kind = _ALGORITHMS.get(without_space(tag_values["a"]).lower())
     if kind is None:
         raise BrokenError("a= is no algorithm that is accepted")
     return kind
@@ -120,26 +122,26 @@ def canonical(text: str) -> tuple[bool, bool]:
         raise BrokenError("c= is no canonicalization") from None
 
 
-def _identity(found: dict[str, str], signer: str) -> bool:
+def _identity(tag_values: dict[str, str], signer: str) -> bool:
     """Whether i= names a domain below d=; `BrokenError` when it is another's."""
-    if "i" not in found:
+    if "i" not in tag_values:
         return False
-    name = domain(without_space(found["i"]).rpartition("@")[2])
+    name = domain(without_space(tag_values["i"]).rpartition("@")[2])
     if name != signer and not name.endswith("." + signer):
         raise BrokenError("i= is not of d=")
     return name != signer
 
 
-def _length(found: dict[str, str]) -> int | None:
-    return _number(found["l"]) if "l" in found else None
+def _length(tag_values: dict[str, str]) -> int | None:
+    return _number(tag_values["l"]) if "l" in tag_values else None
 
 
-def _check_times(found: dict[str, str], now: float) -> None:
-    made = _number(found["t"]) if "t" in found else None
+def _check_times(tag_values: dict[str, str], now: float) -> None:
+    made = _number(tag_values["t"]) if "t" in tag_values else None
     if made is not None and made > now + _SLOP_SECONDS:
         raise BrokenError("t= is in the future")
-    if "x" in found:
-        ends = _number(found["x"])
+    if "x" in tag_values:
+        ends = _number(tag_values["x"])
         if ends < now - _SLOP_SECONDS or (made is not None and ends < made):
             raise BrokenError("x= is past")
 

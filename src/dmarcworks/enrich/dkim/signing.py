@@ -13,14 +13,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from dmarcworks.enrich.dkim.arc import INSTANCES, RESULTS, SEAL, SIGNATURE, arc_sets
-from dmarcworks.enrich.dkim.message import Field, Mail, header_hash, relaxed_field
+from dmarcworks.enrich.dkim.message import CanonicalMail, HeaderField, header_hash, relaxed_field
 from dmarcworks.enrich.dkim.signature import read_tags
 from dmarcworks.enrich.dkim.tags import BrokenError
 
 _LINE = 72
 
 
-class Signature:
+class DkimSigner:
     """Signs as `selector._domainkey.domain`; `BrokenError` for a key that is no RSA key of 1024 to 8192 bits."""
 
     def __init__(self, pem: bytes, selector: str, domain: str) -> None:
@@ -34,7 +34,7 @@ class Signature:
         self._selector = selector
         self._domain = domain
 
-    def dkim(self, mail: Mail, names: Sequence[bytes], now: int) -> bytes:
+    def dkim(self, mail: CanonicalMail, names: Sequence[bytes], now: int) -> bytes:
         """The field that signs those of `names` that the mail has, and its body."""
         present = {field.name for field in mail.fields}
         covered = [name for name in names if name in present]
@@ -42,7 +42,7 @@ class Signature:
         text += f"s={self._selector}; t={now};\r\n h={_list(covered)};\r\n bh={_text(mail.body_hash(False))};\r\n b="
         return self._signed(mail, "DKIM-Signature", text, covered)
 
-    def arc(self, mail: Mail, names: Sequence[bytes], results: str, chain: str, now: int) -> bytes:
+    def arc(self, mail: CanonicalMail, names: Sequence[bytes], results: str, chain: str, now: int) -> bytes:
         """The three fields of the next instance; `results` are ours, `chain` what we found of the sets before.
 
         `BrokenError` when the mail must not be sealed.
@@ -54,7 +54,7 @@ class Signature:
         if before and read_tags(before[-1][2]).get("cv", "").lower() == "fail":
             raise BrokenError("the chain is ended")
         about = f"d={self._domain}; s={self._selector}; t={now};\r\n"
-        told = _field(RESULTS, f"ARC-Authentication-Results: i={number}; {results}\r\n")
+        results_field = _field(RESULTS, f"ARC-Authentication-Results: i={number}; {results}\r\n")
         present = {field.name for field in mail.fields}
         covered = [name for name in names if name in present] + [b"from"]
         text = f"i={number}; a=rsa-sha256; c=relaxed/relaxed; {about} h={_list(covered)};\r\n"
@@ -65,11 +65,13 @@ class Signature:
         # A chain that failed is ended by a seal over its own set only (RFC 8617 §5.1.2).
         for field in [one for fields in before if chain == "pass" for one in fields]:
             hashed.update(relaxed_field(field))
-        hashed.update(relaxed_field(told) + relaxed_field(message))
+        hashed.update(relaxed_field(results_field) + relaxed_field(message))
         hashed.update(relaxed_field(_field(SEAL, seal + "\r\n")).removesuffix(b"\r\n"))
-        return seal.encode() + self._folded(hashed.digest()) + message.raw + told.raw
+        return seal.encode() + self._folded(hashed.digest()) + message.raw + results_field.raw
 
-    def _signed(self, mail: Mail, name: str, text: str, covered: Sequence[bytes], *, relaxed: bool = True) -> bytes:
+    def _signed(
+        self, mail: CanonicalMail, name: str, text: str, covered: Sequence[bytes], *, relaxed: bool = True
+    ) -> bytes:
         field = _field(name.lower().encode(), f"{name}: {text}\r\n")
         return field.raw.removesuffix(b"\r\n") + self._folded(header_hash(mail, covered, field, relaxed))
 
@@ -80,12 +82,12 @@ class Signature:
         return b"\r\n ".join(lines) + b"\r\n"
 
 
-def _any_set(mail: Mail) -> bool:
+def _any_set(mail: CanonicalMail) -> bool:
     return any(field.name in (RESULTS, SIGNATURE, SEAL) for field in mail.fields)
 
 
-def _field(name: bytes, raw: str) -> Field:
-    return Field(name, raw.encode("utf-8", "replace"))
+def _field(name: bytes, raw: str) -> HeaderField:
+    return HeaderField(name, raw.encode("utf-8", "replace"))
 
 
 def _text(digest: bytes) -> str:

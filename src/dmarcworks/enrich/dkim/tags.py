@@ -20,17 +20,17 @@ class BrokenError(Exception):
 
 def tags(text: str) -> dict[str, str]:
     """The tags of a list; `BrokenError` for what is none, or has a tag twice."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     specs = text.split(";", _TAGS + 1)
     for spec in specs:
         name, equals, value = spec.partition("=")
         name = name.strip(" \t\r\n")
         if not equals and not name:
             continue
-        if not equals or not _NAME.fullmatch(name) or name in found or len(found) == _TAGS:
+        if not equals or not _NAME.fullmatch(name) or name in values or len(values) == _TAGS:
             raise BrokenError(f"{spec[:40]!r} is no tag, or a tag twice")
-        found[name] = value.strip(" \t\r\n")
-    return found
+        values[name] = value.strip(" \t\r\n")
+    return values
 
 
 def without_space(text: str) -> str:

@@ -28,7 +28,7 @@ from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.delivery.relay import Relay, whole_lines
 from dmarcworks.routing.delivery.signing import Signer, without_results
 from dmarcworks.routing.delivery.srs import Srs
-from dmarcworks.routing.router import LOOP_HEADER, TOO_MANY_HOPS, loops
+from dmarcworks.routing.loops import LOOP_HEADER, TOO_MANY_HOPS, loops
 from dmarcworks.workers.message import EmailMessage, Message
 from dmarcworks.workers.replying import proper, replyable
 
@@ -42,12 +42,12 @@ _LOOK = 5.0
 _LEASE = 300.0
 
 
-def refuse_forged(found: Authenticity) -> None:
+def refuse_forged(checked: Authenticity) -> None:
     """Refuse what its domain wants rejected: for good when it fails DMARC, for now when only DNS could say so or the
     check had to be stopped. A stranger's silent name servers are no such reason."""
-    if found.genuine is False and found.policy == "reject":
+    if checked.genuine is False and checked.policy == "reject":
         raise RefusedError(NOT_GENUINE)
-    if found.dmarc == STOPPED or (found.temporary and found.policy == "reject"):
+    if checked.dmarc == STOPPED or (checked.temporary and checked.policy == "reject"):
         raise RefusedError(NOT_CHECKED)
 
 
@@ -94,16 +94,16 @@ class Deliverer:
             raise DeniedError(UNVERIFIED)
         if loops(message):
             raise RefusedError(TOO_MANY_HOPS)
-        found = await self._check(message)
-        if found is not None:
-            refuse_forged(found)
+        checked = await self._check(message)
+        if checked is not None:
+            refuse_forged(checked)
         mail_id = uuid.uuid4().hex
         sender = self._srs.forward(message.from_)
         raw = self._traced(message, mail_id, headers)
         if self._signer is None:
             raw = without_results(raw, self._hostname)
         else:
-            results = "none" if found is None else found.header
+            results = "none" if checked is None else checked.header
             raw = await asyncio.to_thread(self._signer.seal, raw, results)
         await self._send("forward", message.account_id, sender, address, raw, mail_id)
         return f"{mail_id}@{self._hostname}"
@@ -111,8 +111,8 @@ class Deliverer:
     async def reply(self, message: Message, reply: EmailMessage) -> str:
         """Answer a mail under the conditions of `workers.replying`; the answer's Message-ID."""
         message_id = proper(message, reply)
-        found = await self._check(message)
-        replyable(message, "" if found is None else found.dmarc)
+        checked = await self._check(message)
+        replyable(message, "" if checked is None else checked.dmarc)
         raw = whole_lines(reply.data)
         if self._signer is not None:
             raw = await asyncio.to_thread(self._signer.sign, raw)

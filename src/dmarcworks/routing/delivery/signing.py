@@ -12,8 +12,8 @@ import time
 
 import structlog
 
-from dmarcworks.enrich.dkim.message import Mail, TooLargeError
-from dmarcworks.enrich.dkim.signing import Signature
+from dmarcworks.enrich.dkim.message import CanonicalMail, TooLargeError
+from dmarcworks.enrich.dkim.signing import DkimSigner
 from dmarcworks.enrich.dkim.tags import BrokenError
 from dmarcworks.errors import SettingsError
 from dmarcworks.ingest.header_fields import field
@@ -39,7 +39,7 @@ class Signer:
     def __init__(self, key: str, selector: str, domain: str, hostname: str) -> None:
         self._hostname = hostname
         try:
-            self._signature = Signature(key.encode(), selector, domain)
+            self._signature = DkimSigner(key.encode(), selector, domain)
         except BrokenError as error:
             name = "DMARCWORKS_DKIM_KEY (or what DMARCWORKS_DKIM_KEY_FILE names)"
             raise SettingsError(f"{name} is no RSA key in PEM form: {error}") from None
@@ -47,7 +47,7 @@ class Signer:
     def sign(self, raw: bytes) -> bytes:
         """The mail with a signature in front; as it is when its header is larger than is examined."""
         try:
-            return self._signature.dkim(Mail(raw), _FIELDS, int(time.time())) + raw
+            return self._signature.dkim(CanonicalMail(raw), _FIELDS, int(time.time())) + raw
         except TooLargeError as error:
             log.info("a mail could not be signed", error=str(error))
             return raw
@@ -58,10 +58,12 @@ class Signer:
         lines = results.replace("; ", ";\n").split("\n")
         written = field(_RESULTS_NAME, f"{self._hostname};", *lines)
         # Cleaned as the field itself is: the same text goes into the set.
-        told = written.decode("utf-8", "replace").removeprefix(f"{_RESULTS_NAME}: ").removesuffix("\r\n")
+        results_field = written.decode("utf-8", "replace").removeprefix(f"{_RESULTS_NAME}: ").removesuffix("\r\n")
         chain = _CHAIN.search(results)
         try:
-            arc = self._signature.arc(Mail(rest), _SEALED, told, chain[1] if chain else "none", int(time.time()))
+            arc = self._signature.arc(
+                CanonicalMail(rest), _SEALED, results_field, chain[1] if chain else "none", int(time.time())
+            )
         except (BrokenError, TooLargeError) as error:
             log.info("a mail could not be sealed", error=str(error))
             arc = b""

@@ -1,8 +1,7 @@
-"""One connection: bytes in and out, time, TLS. What is said is `session`'s business.
+"""One connection: the conversation, its time and TLS. What commands mean is `session`'s job, how bytes flow `flow`'s.
 
 Silence ends a connection, and in between commands only a whole command counts as a sign of life; a mail that keeps
-coming may take its transfer time. Replies to pipelined commands leave together. A client that does not read its replies
-is not read from. Nothing here waits on purpose.
+coming may take its transfer time. Nothing here waits on purpose.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import Any, Protocol, cast
 import structlog
 
 from dmarcworks.routing.smtp import replies
+from dmarcworks.routing.smtp.flow import HIGH_WATER, FlowControl, GoneError
 from dmarcworks.routing.smtp.limits import SmtpLimits, plain_address
 from dmarcworks.routing.smtp.listeners import Listener
 from dmarcworks.routing.smtp.session import Delivery, Next, Recipient, Session, SmtpBounds
@@ -23,9 +23,7 @@ from dmarcworks.routing.smtp.wire import CommandReader, MailReader
 
 log = structlog.get_logger("dmarcworks.smtp")
 
-_HIGH = 65_536
 HANDSHAKE_SECONDS = 30.0
-_LAST_WORDS_SECONDS = 2.0
 
 
 class ConnectionOwner(Protocol):
@@ -39,39 +37,31 @@ class ConnectionOwner(Protocol):
     limits: SmtpLimits
     closing: bool
     transfer: int
-    connections: set[Connection]
+    connections: set[SmtpConnection]
 
     def settled(self) -> None:
         """A connection has ended."""
 
 
-class _Gone(Exception):
-    """The other side went, or was sent away."""
-
-
-class Connection(asyncio.Protocol):
+class SmtpConnection(FlowControl):
     """A conversation with one client; `admitted` is its address when it was counted in already."""
 
     def __init__(self, owner: ConnectionOwner, listener: Listener, admitted: str | None = None) -> None:
+        super().__init__()
         self._owner = owner
         self._listener = listener
         self._address = admitted
-        self._loop = asyncio.get_running_loop()
         self._session: Session | None = None
         self._commands = CommandReader()
         self._mail: MailReader | None = None
-        self._out = bytearray()
-        self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
-        self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._heard = self._began = self._loop.time()
         self._held = 0
-        self._gone = self._eof = self._secure = self._working = self._polite = False
-        self._reading = self._writable = True
+        self._eof = self._working = False
         self.busy = False
 
-    # What the event loop tells.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -108,7 +98,7 @@ class Connection(asyncio.Protocol):
         mail = self._mail
         if mail is None:
             self._commands.buffer += data
-            if self._reading and len(self._commands.buffer) > _HIGH:
+            if self._reading and len(self._commands.buffer) > HIGH_WATER:
                 self._read(False)
         else:
             self._heard = self._loop.time()
@@ -125,13 +115,6 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._gone = True
-        self._wake()
-
-    def pause_writing(self) -> None:
-        self._writable = False
-
-    def resume_writing(self) -> None:
-        self._writable = True
         self._wake()
 
     # The conversation.
@@ -156,9 +139,9 @@ class Connection(asyncio.Protocol):
                 elif then is Next.TLS:
                     await self._flush()
                     await self._handshake(session)
-                elif len(self._out) > _HIGH:
+                elif len(self._out) > HIGH_WATER:
                     await self._flush()
-        except (_Gone, ConnectionError):
+        except (GoneError, ConnectionError):
             pass
         except (ssl.SSLError, TimeoutError) as error:
             log.info("tls failed", peer=session.address, error=str(error) or type(error).__name__)
@@ -176,7 +159,7 @@ class Connection(asyncio.Protocol):
                 self._heard = self._loop.time()
                 return line
             if self._eof:
-                raise _Gone
+                raise GoneError
             await self._flush()
             if not self._commands.has_line:
                 self._read(True)
@@ -193,7 +176,7 @@ class Connection(asyncio.Protocol):
         await self._flush()
         while not mail.done:
             if self._eof:
-                raise _Gone
+                raise GoneError
             self._read(True)
             await self._wait()
         self._mail, self._working = None, True
@@ -231,7 +214,7 @@ class Connection(asyncio.Protocol):
         )
         self._working = False
         if secured is None or secured.is_closing():
-            raise _Gone
+            raise GoneError
         self._transport = secured
         self._heard = self._loop.time()
         self._secured(session)
@@ -242,40 +225,7 @@ class Connection(asyncio.Protocol):
         connection = self._transport.get_extra_info("ssl_object")
         session.secured(str(connection.version()), str((connection.cipher() or ("",))[0]))
 
-    # Bytes and time.
-
-    def _say(self, reply: str) -> None:
-        self._out += reply.encode("utf-8", "replace") + b"\r\n"
-
-    async def _flush(self) -> None:
-        self._write()
-        while not self._writable:
-            await self._wait()
-
-    def _write(self) -> None:
-        if self._out and self._transport is not None and not self._gone:
-            self._transport.write(bytes(self._out))
-        self._out.clear()
-
-    async def _wait(self) -> None:
-        if not self._gone:
-            self._waiter = self._loop.create_future()
-            await self._waiter
-        if self._gone:
-            raise _Gone
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def _read(self, wanted: bool) -> None:
-        if wanted is self._reading or self._transport is None or self._gone:
-            return
-        self._reading = wanted
-        if wanted:
-            self._transport.resume_reading()
-        else:
-            self._transport.pause_reading()
+    # Time and the end.
 
     def _tick(self) -> None:
         bounds, now = self._owner.bounds, self._loop.time()
@@ -303,22 +253,6 @@ class Connection(asyncio.Protocol):
         self._close()
         self._gone = True
         self._wake()
-
-    def _close(self) -> None:
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        # Closed while bytes of the other side are on their way, the system would reset the connection and our last
-        # words would be lost: they are heard out for a moment. Who does not read us is cut off.
-        if not self._writable:
-            transport.abort()
-            return
-        if self._polite or self._secure or not transport.can_write_eof():
-            transport.close()
-        else:
-            self._read(True)
-            transport.write_eof()
-        self._loop.call_later(_LAST_WORDS_SECONDS, transport.abort)
 
     def _end(self) -> None:
         self._write()

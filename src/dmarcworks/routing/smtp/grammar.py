@@ -31,8 +31,8 @@ def mail_address(text: str) -> str | None:
     """
     inner = text[1:-1] if text.startswith("<") and text.endswith(">") else text
     if inner != "" or text == "<>":
-        found = inner == "" or (_WHOLE.fullmatch(inner) and inner.isprintable())
-        return inner if found else None
+        printable = inner == "" or (_WHOLE.fullmatch(inner) and inner.isprintable())
+        return inner if printable else None
     return None
 
 
@@ -43,13 +43,13 @@ def parse_path(argument: str, keyword: str) -> Path | str | None:
     rest = argument[len(keyword) :]
     if not rest.strip():
         return None
-    found = _PATH.match(rest)
-    if found is None:
+    match = _PATH.match(rest)
+    if match is None:
         return rest.strip()
     parameters: dict[str, str | None] = {}
-    for word in (found[3] or "").split():
+    for word in (match[3] or "").split():
         parameter = _PARAMETER.match(word)
         if parameter is None or parameter[1].upper() in parameters:
             return None
         parameters[parameter[1].upper()] = parameter[2]
-    return Path(found[1] or found[2] or "", parameters)
+    return Path(match[1] or match[2] or "", parameters)

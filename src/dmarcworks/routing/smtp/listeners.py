@@ -50,11 +50,11 @@ class Listener:
 
 def parse_listeners(text: str) -> list[Listener]:
     """The listeners of a list that commas or spaces part."""
-    found = [_listener(item) for item in re.split(r"[,\s]+", text) if item]
-    names = [item.name for item in found if item.port or item.path]
+    listeners = [_listener(item) for item in re.split(r"[,\s]+", text) if item]
+    names = [item.name for item in listeners if item.port or item.path]
     if len(names) > len(set(names)):
         raise SettingsError(f"{SETTING}: an address stands twice in {text!r}")
-    return found
+    return listeners
 
 
 def _listener(item: str) -> Listener:

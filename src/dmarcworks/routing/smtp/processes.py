@@ -85,7 +85,7 @@ class Processes:
     async def _begin(self, slot: int) -> None:
         unix = [(number, bound) for number, bound in enumerate(self._bound) if bound.listener.path]
         sockets = {str(number): bound.socket.fileno() for number, bound in unix}
-        told = {
+        settings = {
             "settings": self._settings,
             "listen": [str(bound.listener) for bound in self._bound],
             "sockets": sockets,
@@ -99,7 +99,7 @@ class Processes:
         self._running[slot] = process
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps(told).encode() + b"\n")
+        process.stdin.write(json.dumps(settings).encode() + b"\n")
         with contextlib.suppress(TimeoutError):
             if await asyncio.wait_for(process.stdout.readline(), _START_SECONDS) == READY:
                 log.info("mail process started", slot=slot, pid=process.pid)
@@ -162,11 +162,11 @@ class ReceiverSettings:
 
 def read_told(line: str) -> ReceiverSettings:
     """The line on a process's standard input."""
-    told = json.loads(line)
-    sockets = {int(number): int(handle) for number, handle in told["sockets"].items()}
+    report = json.loads(line)
+    sockets = {int(number): int(handle) for number, handle in report["sockets"].items()}
     for handle in sockets.values():
         os.set_inheritable(handle, False)
-    counters = None if told["counters"] is None else Path(told["counters"])
+    counters = None if report["counters"] is None else Path(report["counters"])
     return ReceiverSettings(
-        told["settings"], list(told["listen"]), sockets, int(told["processes"]), int(told["slot"]), counters
+        report["settings"], list(report["listen"]), sockets, int(report["processes"]), int(report["slot"]), counters
     )

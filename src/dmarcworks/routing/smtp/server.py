@@ -1,4 +1,4 @@
-"""Listens on every door, hands each connection to a `Connection`, and ends them all at a stop.
+"""Listens on every door, hands each connection to an `SmtpConnection`, and ends them all at a stop.
 
 PROXY doors take a connection's header first, and only from networks that may speak for others; everybody else is closed
 without a word. Doors with TLS from the first byte count a client before its handshake. `SettingsError` when what such a
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import structlog
 
 from dmarcworks.errors import SettingsError
-from dmarcworks.routing.smtp.connection import HANDSHAKE_SECONDS, Connection
+from dmarcworks.routing.smtp.connection import HANDSHAKE_SECONDS, SmtpConnection
 from dmarcworks.routing.smtp.limits import SmtpLimits, plain_address
 from dmarcworks.routing.smtp.listeners import BoundListener, Listener, Network, bind, listen, remove
 from dmarcworks.routing.smtp.proxy import ProxyError, read_header
@@ -52,7 +52,7 @@ class SmtpServer:
         self.deliver = deliver
         self.certificate = certificate
         self.limits = SmtpLimits(bounds, asyncio.get_running_loop().time)
-        self.connections: set[Connection] = set()
+        self.connections: set[SmtpConnection] = set()
         self.transfer = 0
         self.closing = False
         self.bound: list[BoundListener] = []
@@ -101,10 +101,10 @@ class SmtpServer:
         if listener.proxy or listener.tls:
             self._accepting.append(loop.create_task(self._accept(bound), name=f"smtp {listener}"))
         elif listener.path:
-            server = await loop.create_unix_server(lambda: Connection(self, listener), sock=bound.socket)
+            server = await loop.create_unix_server(lambda: SmtpConnection(self, listener), sock=bound.socket)
             self._servers.append(server)
         else:
-            self._servers.append(await loop.create_server(lambda: Connection(self, listener), sock=bound.socket))
+            self._servers.append(await loop.create_server(lambda: SmtpConnection(self, listener), sock=bound.socket))
 
     async def _accept(self, bound: BoundListener) -> None:
         loop = asyncio.get_running_loop()
@@ -154,7 +154,7 @@ class SmtpServer:
     async def _converse(self, connection: socket.socket, client: str, listener: Listener) -> None:
         context = self.certificate.context if listener.tls and self.certificate is not None else None
         await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: Connection(self, listener, client),
+            lambda: SmtpConnection(self, listener, client),
             connection,
             ssl=context,
             ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,

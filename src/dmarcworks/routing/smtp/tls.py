@@ -79,15 +79,15 @@ class Certificate:
             log.warning(f"certificate {state}", file=str(self._certificate), **when)
 
     def _signature(self) -> _Signature:
-        found = []
+        states = []
         for path in (self._certificate, self._key):
             try:
                 stat = os.stat(path)
             except OSError:
-                found.append((0, 0, 0))
+                states.append((0, 0, 0))
             else:
-                found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
-        return tuple(found)
+                states.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+        return tuple(states)
 
     def _load(self) -> tuple[ssl.SSLContext, datetime]:
         cert, key = f"DMARCWORKS_SMTP_TLS_CERT={self._certificate}", f"DMARCWORKS_SMTP_TLS_KEY={self._key}"

@@ -62,9 +62,9 @@ async def note_domains(house: UpkeepContext, known: dict[str, Noted]) -> int:
 async def noted(objects: Objects) -> AsyncIterator[Noted]:
     """Every domain that Objects know."""
     after = ""
-    while found := await objects.list(prefix=_PREFIX, limit=_LISTED, start_after=after):
-        after = found[-1].key
-        for info in found:
+    while listed := await objects.list(prefix=_PREFIX, limit=_LISTED, start_after=after):
+        after = listed[-1].key
+        for info in listed:
             content = await objects.get(info.key)
             if content is not None:
                 yield Noted(**json.loads(content))

@@ -44,10 +44,10 @@ class BackupFolder:
         """Make the folder, or take one that is a backup already; any other folder that is not empty is refused."""
         try:
             make_private(self.folder)
-            found = {entry.name for entry in self.folder.iterdir()}
+            names = {entry.name for entry in self.folder.iterdir()}
         except OSError as error:
             raise StoreError(f"backup {self.folder}: {error.strerror}") from error
-        if found and not found & {HEAD, PARTIAL}:
+        if names and not names & {HEAD, PARTIAL}:
             raise UsageError(f"{self.folder} is neither empty nor a backup; name another folder")
         if open_to_others := tighten(self.folder, (HEAD, PARTIAL)):
             log.warning("backup folder is open to others", reason=open_to_others)
@@ -101,19 +101,19 @@ class BackupFolder:
 
     def known(self) -> dict[str, dict[str, Any]]:
         """The objects that are here already, by key: from the last backup, and from one that was cut off."""
-        found: dict[str, dict[str, Any]] = {}
+        entries: dict[str, dict[str, Any]] = {}
         listing = self.folder / LISTING
         if listing.exists():
             for line in gzip.decompress(listing.read_bytes()).splitlines():
                 entry = json.loads(line)
-                found[entry["key"]] = entry
+                entries[entry["key"]] = entry
         for noted in (self.folder / PARTIAL).read_text().splitlines():
             try:
                 entry = json.loads(noted)
             except ValueError:  # the last line of a run that was cut off
                 continue
-            found[entry["key"]] = entry
-        return found
+            entries[entry["key"]] = entry
+        return entries
 
     def copied(self, entries: Iterable[Mapping[str, Any]]) -> None:
         """Note objects that are here now, for a run that is cut off."""

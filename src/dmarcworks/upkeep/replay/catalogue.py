@@ -85,9 +85,9 @@ async def recatalogue(house: UpkeepContext) -> Events:
 
 async def _objects(house: UpkeepContext, prefix: str) -> Any:
     after = ""
-    while found := await house.stores.objects.list(prefix=prefix, limit=_LISTED, start_after=after):
-        after = found[-1].key
-        for info in found:
+    while listed := await house.stores.objects.list(prefix=prefix, limit=_LISTED, start_after=after):
+        after = listed[-1].key
+        for info in listed:
             yield info
 
 

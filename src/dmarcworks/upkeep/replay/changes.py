@@ -26,7 +26,7 @@ async def changes(analytics: Analytics, version: str, names: dict[str, str]) -> 
     for kind, table in KINDS.items():
         new = version_of(table, version)
         before, after = await _domains(analytics, table, table), await _domains(analytics, table, new)
-        for domain_id in sorted(before | after, key=lambda found: names.get(found, found)):
+        for domain_id in sorted(before | after, key=lambda domain: names.get(domain, domain)):
             none = {"reports": 0, "records": 0, "messages": 0}
             yield {
                 "event": "domain",
@@ -35,9 +35,9 @@ async def changes(analytics: Analytics, version: str, names: dict[str, str]) -> 
                 "before": before.get(domain_id, none),
                 "after": after.get(domain_id, none),
             }
-        found = await _reports(analytics, table, new)
-        changed += len(found)
-        rows = await _rows(analytics, table, new, found[: MOST - shown]) if shown < MOST else []
+        reports = await _reports(analytics, table, new)
+        changed += len(reports)
+        rows = await _rows(analytics, table, new, reports[: MOST - shown]) if shown < MOST else []
         for row in rows:
             shown += 1
             yield {"event": "report", "kind": kind, **row}

@@ -66,27 +66,27 @@ async def replay(
         await replays.note(now.id, state="built")
         (now,) = (built for built in await replays.all("built") if built.id == now.id)
     await catch_up(house, now)
-    told: Event = {}
+    result: Event = {}
     async for event in changes(house.analytics, now.version, names):
-        told = event
+        result = event
         yield event
     if not only_build:
         yield progress("swapping", 0, len(TABLES))
         # Whoever asked for it may go away now: half a swap would have to wait for the next start.
         await asyncio.shield(swap(house, replays, now))
         await note_analytics(house.stores, house.analytics)
-    yield _result(now, "built" if only_build else "swapped", kept, told, started)
+    yield _result(now, "built" if only_build else "swapped", kept, result, started)
 
 
-def _result(now: Replay, state: str, kept: int, told: Event, started: float) -> Event:
+def _result(now: Replay, state: str, kept: int, result: Event, started: float) -> Event:
     return {
         "event": "result",
         "state": state,
         "version": now.version,
         "reports": now.done,
         "kept": kept,
-        "changed": told["reports"],
-        "shown": told["shown"],
+        "changed": result["reports"],
+        "shown": result["shown"],
         "seconds": round(time.monotonic() - started, 1),
     }
 
@@ -107,12 +107,12 @@ async def drop_old(house: UpkeepContext) -> Events:
     """Drop every version that is not asked: old ones, and what an unfinished replay has filled."""
     replays = Replays(house.stores.database)
     await finish(house, replays)
-    found = await replays.all("swapped", "back", *UNFINISHED)
-    for number, old in enumerate(found):
-        yield progress("dropping", number, len(found))
+    old_runs = await replays.all("swapped", "back", *UNFINISHED)
+    for number, old in enumerate(old_runs):
+        yield progress("dropping", number, len(old_runs))
         await versions.drop(house.analytics, old.version)
-    await replays.forget([old.id for old in found])
-    yield {"event": "result", "state": "dropped", "versions": [old.version for old in found]}
+    await replays.forget([old.id for old in old_runs])
+    yield {"event": "result", "state": "dropped", "versions": [old.version for old in old_runs]}
 
 
 async def forget_lost(house: UpkeepContext, replays: Replays) -> None:
@@ -186,9 +186,9 @@ async def _build(house: UpkeepContext, replays: Replays, now: Replay, names: Map
         # Nothing was noted yet: whatever is in the version's tables is half of something.
         await versions.create(analytics, now.version)
         there = await versions.uuids(analytics)
-        known = {table: {"old": there[table], "new": there[version_of(table, now.version)]} for table in TABLES}
-        now = dataclasses.replace(now, tables=known)
-        await replays.note(now.id, tables=known)
+        ids = {table: {"old": there[table], "new": there[version_of(table, now.version)]} for table in TABLES}
+        now = dataclasses.replace(now, tables=ids)
+        await replays.note(now.id, tables=ids)
         async for event in _copy_others(house, now):
             yield event
     done, fresh = now.done, not now.last_key
@@ -232,11 +232,11 @@ async def _copy_others(house: UpkeepContext, now: Replay) -> Events:
 
 
 async def _present(house: UpkeepContext, now: Replay, after: str, last: str) -> set[str]:
-    found: set[str] = set()
+    keys: set[str] = set()
     for table in TABLES:
         there = await held(house.analytics, version_of(table, now.version), after=after, last=last)
-        found.update(one.report_key for one in there)
-    return found
+        keys.update(one.report_key for one in there)
+    return keys
 
 
 async def _page(

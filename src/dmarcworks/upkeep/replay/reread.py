@@ -65,13 +65,13 @@ async def reread(house: UpkeepContext, row: Row[Any]) -> Item:
 async def reread_all(house: UpkeepContext, some: Sequence[Row[Any]]) -> list[tuple[Item | Gone, Renewed]]:
     """Several reports at once: each as it is read now with what is renewed, or why not."""
     contents = await asyncio.gather(*(house.stores.objects.get(row.object_key) for row in some))
-    found: dict[int, Item | Gone] = {}
+    results: dict[int, Item | Gone] = {}
     sources: dict[int, list[Source]] = {}
     for place, (row, content) in enumerate(zip(some, contents, strict=True)):
         if content is None:
-            found[place] = Gone("the archived attachment is missing")
+            results[place] = Gone("the archived attachment is missing")
         elif await _changed(content, row):
-            found[place] = Gone("the archived attachment has changed")
+            results[place] = Gone("the archived attachment has changed")
         else:
             # A failure report's archive is its mail, and in old ones the report alone.
             mail = [Source(content)] if row.kind == FailureReport.kind else []
@@ -82,10 +82,10 @@ async def reread_all(house: UpkeepContext, some: Sequence[Row[Any]]) -> list[tup
         if item is None and len(those) > 1:
             ((reading, _),) = await each(house.env.reader, those[1:])
             item = _matching(reading, some[place])
-        found[place] = item or _unlike(reading)
+        results[place] = item or _unlike(reading)
 
     def compared() -> list[tuple[Item | Gone, Renewed]]:
-        got = [(found[place], row) for place, row in enumerate(some)]
+        got = [(results[place], row) for place, row in enumerate(some)]
         return [(one, {} if isinstance(one, Gone) else renewed(row, one)) for one, row in got]
 
     return await asyncio.to_thread(compared)
@@ -102,9 +102,9 @@ def _unlike(reading: Reading) -> Gone:
 
 
 def _matching(reading: Reading, row: Row[Any]) -> Item | None:
-    found = [item for item in reading.items if item.digest == row.content]
-    if found:
-        return found[0]
+    matching = [item for item in reading.items if item.digest == row.content]
+    if matching:
+        return matching[0]
     # A failure report's hash is that of its most redacted form; alone in its mail it can be no other.
     alone = [item for item in reading.items if isinstance(item.report, FailureReport)]
     return alone[0] if row.kind == FailureReport.kind and len(alone) == len(reading.items) == 1 else None

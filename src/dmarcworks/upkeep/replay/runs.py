@@ -14,7 +14,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.catalogue import tables
+from dmarcworks.catalogue import tables, upkeep_tables
 
 __all__ = ["UNFINISHED", "Replay", "Replays"]
 
@@ -48,7 +48,7 @@ class Replays:
 
     async def all(self, *states: str) -> list[Replay]:
         """Those in these states, newest first."""
-        table = tables.replays
+        table = upkeep_tables.replays
         statement = select(table).where(table.c.state.in_(states)).order_by(table.c.id.desc())
         async with self._database.read() as connection:
             return [_replay(row) for row in (await connection.execute(statement)).all()]
@@ -70,7 +70,11 @@ class Replays:
             "changed": now,
         }
         async with self._database.write() as connection:
-            row = (await connection.execute(insert(tables.replays).values(**values).returning(tables.replays))).one()
+            row = (
+                await connection.execute(
+                    insert(upkeep_tables.replays).values(**values).returning(upkeep_tables.replays)
+                )
+            ).one()
         return _replay(row)
 
     async def note(self, replay_id: int, **values: Any) -> None:
@@ -82,7 +86,7 @@ class Replays:
         """The same inside a transaction."""
         if "tables" in values:
             values["tables"] = json.dumps(values["tables"])
-        statement = update(tables.replays).where(tables.replays.c.id == replay_id)
+        statement = update(upkeep_tables.replays).where(upkeep_tables.replays.c.id == replay_id)
         await connection.execute(statement.values(changed=time.time(), **values))
 
     async def batch(
@@ -94,7 +98,7 @@ class Replays:
         changes: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]],
     ) -> None:
         """Reports up to `last_key` are written; `changes` are the catalogue's values before and after by report."""
-        table = tables.replay_reports
+        table = upkeep_tables.replay_reports
         rows = [
             {"replay_id": replay_id, "report_key": key, "before": json.dumps(before), "after": json.dumps(after)}
             for key, (before, after) in changes.items()
@@ -108,7 +112,7 @@ class Replays:
 
     async def apply(self, replay_id: int, column: str, state: str) -> int:
         """Write the reports' values of `column` (before, after) into the catalogue and note the state, all at once."""
-        table = tables.replay_reports
+        table = upkeep_tables.replay_reports
         mine = table.c.replay_id == replay_id
         async with self._database.write() as connection:
             rows = (await connection.execute(select(table).where(mine))).all()
@@ -123,14 +127,14 @@ class Replays:
     async def forget(self, replay_ids: Sequence[int]) -> None:
         """Their versions are dropped."""
         async with self._database.write() as connection:
-            chosen = tables.replay_reports.c.replay_id.in_(list(replay_ids))
-            await connection.execute(delete(tables.replay_reports).where(chosen))
+            chosen = upkeep_tables.replay_reports.c.replay_id.in_(list(replay_ids))
+            await connection.execute(delete(upkeep_tables.replay_reports).where(chosen))
             for replay_id in replay_ids:
                 await self.note_in(connection, replay_id, state="dropped")
 
 
 def _replay(row: Row[Any]) -> Replay:
-    known = {name: row._mapping[name] for name in Replay.__slots__}
+    columns = {name: row._mapping[name] for name in Replay.__slots__}
     return Replay(
-        **{**known, "tables": json.loads(row.tables), "started": datetime.fromtimestamp(row.started, UTC)},
+        **{**columns, "tables": json.loads(row.tables), "started": datetime.fromtimestamp(row.started, UTC)},
     )

@@ -63,8 +63,8 @@ async def _bring(house: UpkeepContext, now: Replay, *, backwards: bool, which: s
         version = version_of(table, now.version)
         source, target = (version, table) if backwards else (table, version)
         keys = await versions.keys_beyond(house.analytics, source, target)
-        known = await catalogue_pages.reports(house.stores.database, keys)
-        good = [key for key in keys if key in known and counted(known[key])]
+        rows = await catalogue_pages.reports(house.stores.database, keys)
+        good = [key for key in keys if key in rows and counted(rows[key])]
         await versions.copy(house.analytics, table, source, target, good)
 
 

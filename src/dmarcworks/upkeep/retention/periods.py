@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, insert, select
 
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.catalogue import tables
+from dmarcworks.catalogue import upkeep_tables
 from dmarcworks.errors import UsageError
 from dmarcworks.settings import Settings
 
@@ -52,7 +52,7 @@ class RetentionPeriods:
 
     async def of(self, account_id: str) -> list[RetentionPeriod]:
         """The account's rules, a kind each."""
-        table = tables.retention
+        table = upkeep_tables.retention
         statement = select(table.c.kind, table.c.days).where(table.c.account_id == account_id)
         async with self._database.read() as connection:
             own = {row.kind: row.days for row in (await connection.execute(statement)).all()}
@@ -64,7 +64,7 @@ class RetentionPeriods:
             raise UsageError(f"there is no kind {kind!r}; there are {', '.join(KINDS)}")
         if days is not None and not 0 <= days <= MOST_DAYS:
             raise UsageError(f"days are 0 (for ever) to {MOST_DAYS}, not {days}")
-        table = tables.retention
+        table = upkeep_tables.retention
         mine = (table.c.account_id == account_id) & (table.c.kind == kind)
         async with self._database.write() as connection:
             await connection.execute(delete(table).where(mine))

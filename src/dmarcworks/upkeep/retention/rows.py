@@ -95,8 +95,8 @@ async def _take(house: UpkeepContext, table: str, rows: _Rows, cuts: Sequence[Cu
         if all(owner in days and days[owner] > last for owner in owners):
             await house.analytics.execute(f"ALTER TABLE {table} DROP PARTITION {month}")
     # A mutation writes every part anew that it touches, however many accounts it is for.
-    found = await _old(house, table, rows, cuts)
-    some = [cut for cut in cuts if cut.account_id in found]
+    old_rows = await _old(house, table, rows, cuts)
+    some = [cut for cut in cuts if cut.account_id in old_rows]
     for start in range(0, len(some), _AT_ONCE):
         where = _before(rows, some[start : start + _AT_ONCE])
         await house.analytics.execute(f"ALTER TABLE {table} DELETE WHERE {where} SETTINGS mutations_sync = 2")
@@ -124,14 +124,14 @@ async def _owners(house: UpkeepContext, table: str, rows: _Rows) -> list[tuple[i
 
 async def _old(house: UpkeepContext, table: str, rows: _Rows, cuts: Sequence[Cut]) -> dict[str, int]:
     """How many rows each account has that a cut is about; one that has none is absent."""
-    found: dict[str, int] = {}
+    old_rows: dict[str, int] = {}
     for start in range(0, len(cuts), _AT_ONCE):
         answer = await house.analytics.query(
             f"SELECT account_id, count() AS old FROM {table}"  # noqa: S608 - a table of ours, literals of ours
             f" WHERE {_before(rows, cuts[start : start + _AT_ONCE])} GROUP BY account_id"
         )
-        found |= {row["account_id"]: int(row["old"]) for row in map(json.loads, answer.splitlines())}
-    return found
+        old_rows |= {row["account_id"]: int(row["old"]) for row in map(json.loads, answer.splitlines())}
+    return old_rows
 
 
 async def _bytes_a_row(house: UpkeepContext, table: str) -> float:

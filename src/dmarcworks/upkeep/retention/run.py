@@ -48,7 +48,7 @@ class _Taken:
 async def retain(house: UpkeepContext, *, dry_run: bool = False, account: str = "") -> Events:
     """Events: a `taken` per account and kind (things, bytes), and the `result`."""
     rules, runs = RetentionPeriods(house.stores.database, house.settings), Runs(house.stores.database)
-    accounts = [found for found in await house.stores.accounts.accounts() if account in ("", found.name, found.id)]
+    accounts = [entry for entry in await house.stores.accounts.accounts() if account in ("", entry.name, entry.id)]
     if account and not accounts:
         raise NotFoundError(f"there is no account {account}")
     now = time.time()
@@ -84,8 +84,8 @@ async def retain(house: UpkeepContext, *, dry_run: bool = False, account: str = 
 def _told(account: str, kind: str, before: str, taken: _Taken, dry_run: bool) -> dict[str, Any]:
     if taken.things and not dry_run:
         log.info("retention", account=account, kind=kind, before=before, things=taken.things, bytes=taken.bytes)
-    told = {"account": account, "kind": kind, "before": before, "things": taken.things, "bytes": taken.bytes}
-    return {"event": "taken", **told}
+    summary = {"account": account, "kind": kind, "before": before, "things": taken.things, "bytes": taken.bytes}
+    return {"event": "taken", **summary}
 
 
 async def _raw_mails(house: UpkeepContext, owner: Account, before: float, dry_run: bool) -> _Taken:
@@ -201,10 +201,10 @@ async def _activity(house: UpkeepContext, owner: Account, before: float, dry_run
 
 async def _object(house: UpkeepContext, key: str, dry_run: bool) -> int:
     """The object's bytes; it is gone afterwards unless this is a dry run."""
-    found = await house.stores.objects.head(key)
-    if found is not None and not dry_run:
+    info = await house.stores.objects.head(key)
+    if info is not None and not dry_run:
         await house.stores.objects.delete(key)
-    return 0 if found is None else found.size
+    return 0 if info is None else info.size
 
 
 async def _mark(house: UpkeepContext, table: Any, by: str, keys: Sequence[str], **values: float) -> None:

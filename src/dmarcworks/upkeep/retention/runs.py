@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from sqlalchemy import delete, insert, select
 
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.catalogue import tables
+from dmarcworks.catalogue import upkeep_tables
 
 __all__ = ["Run", "Runs"]
 
@@ -38,7 +38,7 @@ class Runs:
 
     async def note(self, account_id: str, kind: str, before: str, things: int, size: int) -> None:
         """Something went now."""
-        table, now = tables.retention_runs, self._clock()
+        table, now = upkeep_tables.retention_runs, self._clock()
         values = {"time": now, "account_id": account_id, "kind": kind, "before": before, "things": things}
         async with self._database.write() as connection:
             await connection.execute(delete(table).where(table.c.time < now - KEPT_DAYS * 86_400))
@@ -46,7 +46,7 @@ class Runs:
 
     async def last(self, account_id: str, limit: int = 50) -> list[Run]:
         """The account's, newest first, at most 1,000."""
-        table = tables.retention_runs
+        table = upkeep_tables.retention_runs
         statement = select(table).where(table.c.account_id == account_id)
         statement = statement.order_by(table.c.id.desc()).limit(max(1, min(limit, _MOST)))
         async with self._database.read() as connection:

@@ -26,7 +26,7 @@ from dmarcworks.upkeep.context import Events, UpkeepContext, progress
 from dmarcworks.upkeep.replay.reread import digest_of
 from dmarcworks.upkeep.verify import figures
 from dmarcworks.upkeep.verify.compare import Difference, compare
-from dmarcworks.upkeep.verify.figures import KINDS, Held
+from dmarcworks.upkeep.verify.figures import KINDS, ReportFigures
 from dmarcworks.upkeep.verify.orphans import hand_in, unknown
 from dmarcworks.upkeep.verify.repair import mend
 
@@ -49,20 +49,20 @@ async def verify(house: UpkeepContext, *, repair: bool = False, domain: str = ""
         "mails": 0,
         "problems": 0,
     }
-    found = repaired = done = 0
+    differing = repaired = done = 0
     async for page, differences in _reports(house, only, where):
         done += len(page)
         counts["objects"] += len({row.object_key for row in page if row.archive_taken is None})
         if repair and differences:
             differences = await mend(house, differences)
         for difference in differences:
-            found, repaired = found + 1, repaired + difference.repaired
+            differing, repaired = differing + 1, repaired + difference.repaired
             yield {"event": "difference", **dataclasses.asdict(difference)}
         yield progress("reports", done, counts["reports"])
     async for what, size, differences in _mails(house, only):
         counts[what] += size
         for difference in differences:
-            found += 1
+            differing += 1
             yield {"event": "difference", **dataclasses.asdict(difference)}
         yield progress(what, counts[what], counts[what])
     async for what, size, differences in unknown(house, only):
@@ -70,10 +70,16 @@ async def verify(house: UpkeepContext, *, repair: bool = False, domain: str = ""
         if repair:
             differences = await hand_in(house, differences)
         for difference in differences:
-            found, repaired = found + 1, repaired + difference.repaired
+            differing, repaired = differing + 1, repaired + difference.repaired
             yield {"event": "difference", **dataclasses.asdict(difference)}
         yield progress(what, counts[what], counts[what])
-    yield {"event": "result", "compared": counts, "differences": found, "repaired": repaired, "left": found - repaired}
+    yield {
+        "event": "result",
+        "compared": counts,
+        "differences": differing,
+        "repaired": repaired,
+        "left": differing - repaired,
+    }
 
 
 def _scope(columns: Any, only: Domain | None) -> list[ColumnElement[bool]]:
@@ -115,19 +121,21 @@ async def _page(
     return differences + [difference for key in sorted(suspects) for difference in suspects[key]]
 
 
-def _compared(key: str, row: Row[Any] | None, found: Sequence[tuple[str, Held]], waiting: set[str]) -> list[Difference]:
+def _compared(
+    key: str, row: Row[Any] | None, stored: Sequence[tuple[str, ReportFigures]], waiting: set[str]
+) -> list[Difference]:
     waits = row is not None and not row.published and row.mail_id in waiting
-    return compare(key, row, found, waits=waits)
+    return compare(key, row, stored, waits=waits)
 
 
 async def _held(
     house: UpkeepContext, only: Domain | None, after: str, last: str
-) -> Mapping[str, list[tuple[str, Held]]]:
-    found: dict[str, list[tuple[str, Held]]] = {}
+) -> Mapping[str, list[tuple[str, ReportFigures]]]:
+    by_key: dict[str, list[tuple[str, ReportFigures]]] = {}
     for table in KINDS.values():
         for held in await figures.held(house.analytics, table, after=after, last=last, domain=only):
-            found.setdefault(held.report_key, []).append((table, held))
-    return found
+            by_key.setdefault(held.report_key, []).append((table, held))
+    return by_key
 
 
 async def _objects(house: UpkeepContext, page: Sequence[Row[Any]]) -> list[tuple[Row[Any], Difference | None]]:
@@ -142,12 +150,12 @@ async def _objects(house: UpkeepContext, page: Sequence[Row[Any]]) -> list[tuple
     return [(row, _object(row, states[row.object_key])) for row in kept]
 
 
-def _object(row: Row[Any], found: str | None) -> Difference | None:
+def _object(row: Row[Any], digest: str | None) -> Difference | None:
     expected = digest_of(row.object_key)
-    if found == expected:
+    if digest == expected:
         return None
-    kind = "object_missing" if found is None else "object_changed"
-    return Difference(kind, row.key, row.object_key, f"sha256 {expected}", _sha(found), row.account_id, row.domain_id)
+    kind = "object_missing" if digest is None else "object_changed"
+    return Difference(kind, row.key, row.object_key, f"sha256 {expected}", _sha(digest), row.account_id, row.domain_id)
 
 
 async def _hash(objects: Objects, key: str) -> str | None:
@@ -155,8 +163,8 @@ async def _hash(objects: Objects, key: str) -> str | None:
     return None if content is None else await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
 
 
-def _sha(found: str | None) -> str:
-    return "nothing" if found is None else f"sha256 {found}"
+def _sha(digest: str | None) -> str:
+    return "nothing" if digest is None else f"sha256 {digest}"
 
 
 async def _mails(house: UpkeepContext, only: Domain | None) -> AsyncIterator[tuple[str, int, list[Difference]]]:
@@ -187,10 +195,12 @@ async def _raw(house: UpkeepContext, named: Sequence[tuple[Any, str | None]]) ->
     differences = []
     for start in range(0, len(named), _AT_ONCE):
         some = named[start : start + _AT_ONCE]
-        found = await asyncio.gather(*(_hash(house.stores.objects, row.object_key) for row, _ in some))
-        for (row, expected), sha in zip(some, found, strict=True):
+        hashes = await asyncio.gather(*(_hash(house.stores.objects, row.object_key) for row, _ in some))
+        for (row, expected), sha in zip(some, hashes, strict=True):
             if sha is None or (expected is not None and sha != expected):
                 kind = "raw_missing" if sha is None else "raw_changed"
-                told = "the raw mail" if expected is None else f"sha256 {expected}"
-                differences.append(Difference(kind, "", row.object_key, told, _sha(sha), row.account_id, row.domain_id))
+                content = "the raw mail" if expected is None else f"sha256 {expected}"
+                differences.append(
+                    Difference(kind, "", row.object_key, content, _sha(sha), row.account_id, row.domain_id)
+                )
     return differences

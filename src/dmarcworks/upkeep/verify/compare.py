@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.engine import Row
 
-from dmarcworks.upkeep.verify.figures import KINDS, Held
+from dmarcworks.upkeep.verify.figures import KINDS, ReportFigures
 
 __all__ = ["Difference", "compare", "counted"]
 
@@ -39,11 +39,13 @@ def counted(row: Row[Any]) -> bool:
     return row.state == "counted" and row.rows_taken is None
 
 
-def compare(key: str, row: Row[Any] | None, found: Sequence[tuple[str, Held]], *, waits: bool) -> list[Difference]:
-    """The differences of one report; `waits` when its mail is still to be worked, `found` is table and rows."""
+def compare(
+    key: str, row: Row[Any] | None, stored: Sequence[tuple[str, ReportFigures]], *, waits: bool
+) -> list[Difference]:
+    """The differences of one report; `waits` when its mail is still to be worked, `stored` is table and rows."""
     differences = []
-    mine: Held | None = None
-    for table, held in found:
+    mine: ReportFigures | None = None
+    for table, held in stored:
         if row is not None and counted(row) and _at_home(row, table, held):
             mine = held
         else:
@@ -67,12 +69,12 @@ def compare(key: str, row: Row[Any] | None, found: Sequence[tuple[str, Held]], *
     return differences
 
 
-def _at_home(row: Row[Any], table: str, held: Held) -> bool:
+def _at_home(row: Row[Any], table: str, held: ReportFigures) -> bool:
     return (held.account_id, held.domain_id, table) == (row.account_id, row.domain_id, KINDS.get(row.kind))
 
 
 def _difference(
-    kind: str, key: str, row: Row[Any] | None, expected: str, found: str, held: Held | None, table: str
+    kind: str, key: str, row: Row[Any] | None, expected: str, found: str, held: ReportFigures | None, table: str
 ) -> Difference:
     where = held if held is not None else row
     return Difference(
@@ -91,5 +93,5 @@ def _figures(rows: int, messages: int) -> str:
     return f"{rows} rows, {messages} messages"
 
 
-def _told(held: Held) -> str:
+def _told(held: ReportFigures) -> str:
     return _figures(held.rows, held.messages)

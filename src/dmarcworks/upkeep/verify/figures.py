@@ -16,7 +16,7 @@ from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.errors import UsageError
 
-__all__ = ["KINDS", "SUMS", "Held", "Place", "held", "literal", "remove", "table_name"]
+__all__ = ["KINDS", "SUMS", "Place", "ReportFigures", "held", "literal", "remove", "table_name"]
 
 # A report's kind and its table.
 KINDS = {"aggregate": "dmarc_reports", "tls": "tls_reports", "failure": "failure_reports"}
@@ -33,7 +33,7 @@ Place = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ReportFigures:
     """What a table holds of one report for one domain; `positions` are the different record numbers among its rows."""
 
     account_id: str
@@ -59,7 +59,7 @@ def table_name(text: str) -> str:
 
 async def held(
     analytics: Analytics, table: str, *, after: str = "", last: str = "", domain: Domain | None = None
-) -> list[Held]:
+) -> list[ReportFigures]:
     """Everything of reports with `after` < key <= `last` ("" for no end), in one domain or all."""
     where = ["report_key > {after:String}" if after else "1"]
     parameters = {"after": after, "last": last}
@@ -76,7 +76,7 @@ async def held(
         parameters,
     )
     return [
-        Held(
+        ReportFigures(
             account_id=row["account_id"],
             domain_id=row["domain_id"],
             report_key=row["report_key"],

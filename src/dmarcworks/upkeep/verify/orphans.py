@@ -36,28 +36,28 @@ async def unknown(house: UpkeepContext, only: Domain | None) -> AsyncIterator[tu
     after = ""
     while page := await house.stores.objects.list(prefix="inbox/", limit=_PAGE, start_after=after):
         after = page[-1].key
-        known = waiting | await _noted(house, [info.key for info in page])
-        found = []
+        listed = waiting | await _noted(house, [info.key for info in page])
+        differences = []
         for info in page:
             named = read_inbox_key(info.key)
             domain = domains.get(named.domain_id) if named else None
             young = info.uploaded > datetime.now(UTC) - AGE
-            if info.key in known or young or (only is not None and domain != only):
+            if info.key in listed or young or (only is not None and domain != only):
                 continue
             owner = ("", "") if domain is None else (domain.account_id, domain.id)
-            told = "a raw mail" if domain is not None else "a raw mail of a domain that is not there"
-            found.append(Difference("raw_unknown", "", info.key, "a mail that was taken", told, *owner))
-        yield "mails", len(found), found
+            subject = "a raw mail" if domain is not None else "a raw mail of a domain that is not there"
+            differences.append(Difference("raw_unknown", "", info.key, "a mail that was taken", subject, *owner))
+        yield "mails", len(differences), differences
 
 
 async def _noted(house: UpkeepContext, keys: Sequence[str]) -> set[str]:
     """Which of the keys the catalogue or a problem names."""
-    known: set[str] = set()
+    listed: set[str] = set()
     async with house.stores.database.read() as connection:
         for table in (tables.mails, tables.problems):
             statement = select(table.c.object_key).where(table.c.object_key.in_(keys))
-            known.update((await connection.execute(statement)).scalars())
-    return known
+            listed.update((await connection.execute(statement)).scalars())
+    return listed
 
 
 async def hand_in(house: UpkeepContext, differences: Sequence[Difference]) -> list[Difference]:

@@ -49,15 +49,15 @@ async def _attachment(house: UpkeepContext, difference: Difference) -> bool:
 
 async def _rows(house: UpkeepContext, differences: Sequence[Difference]) -> set[Difference]:
     """Take out what is wrong and write it anew; of a report that cannot be read again nothing is taken out."""
-    known = await catalogue_pages.reports(house.stores.database, [difference.report for difference in differences])
+    rows = await catalogue_pages.reports(house.stores.database, [difference.report for difference in differences])
     names = await domain_names(house)
-    proofs = await AuthenticityCatalogue(house.stores.database).dmarc([row.mail_id for row in known.values()])
+    proofs = await AuthenticityCatalogue(house.stores.database).dmarc([row.mail_id for row in rows.values()])
     done: set[Difference] = set()
     places: dict[str, set[Place]] = {}
     fresh: dict[str, Placed[Any]] = {}
     changes: dict[str, Renewed] = {}
     for difference in differences:
-        row = known.get(difference.report)
+        row = rows.get(difference.report)
         place = (difference.account_id, difference.domain_id, difference.report)
         if difference.kind == "rows_unknown":
             places.setdefault(difference.table, set()).add(place)
