@@ -118,7 +118,7 @@ def test_every_layer_exists() -> None:
     [
         ("extra.py", "", "extra.py is a module at the package root; there are only __init__, email, errors"),
         (
-            "settings/definitions.py",
+            "settings.py",
             "",
             "settings.py is a module at the package root; there are only __init__, email, errors",
         ),
