@@ -83,10 +83,14 @@ async def test_a_replacement_that_fails_changes_nothing(
     kv, queue = new_kv(any_database, clock), new_queue(any_database, clock)
     await kv.put("a", "1")
     await send(queue, "stays")
-    with pytest.raises(ZeroDivisionError):
+
+    async def fail() -> None:
         async with copies.replacement() as replacement:
             await replacement.clear()
             await replacement.put("b", "2")
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
     assert (await kv.get("a"), await kv.get("b")) == ("1", None)
     assert bodies(await queue.receive(NAME)) == ["stays"]
