@@ -37,10 +37,6 @@ IMPURE = {"os", "io", "socket", "asyncio", "time", "pathlib", "logging", "struct
 LONGEST = 300
 LONG_MODULES = {
     "api/http/connection.py",
-    "api/sql/allow.py",
-    "api/sql/expressions.py",
-    "bindings/contracts.py",
-    "bindings/queue.py",
     "reports/aggregate/fast_path.py",
     "reports/aggregate/record.py",
     "reports/redact.py",
@@ -60,6 +56,13 @@ LONG_FUNCTIONS = {
     "wiring/server.py: serve",
 }
 DEFINED_TWICE = {"Mending"}
+# What other packages may import of `bindings`: the contracts, the openers, and small tools that are no store.
+BINDINGS = ("contracts", "open", "bulk_insert", "groups", "object_keys", "private", "upsert")
+# Packages that answer tenants, and the one module among them that gives SQL to the analytics store, after a check.
+ASKING = ("api", "dashboard", "cli")
+CHECKED = "api/sql/checked.py"
+METHODS = 7
+CONTRACT_LINES = 200
 
 
 def modules(source: Path) -> list[Path]:
@@ -101,6 +104,47 @@ def violations(source: Path) -> list[str]:
             if there is not None and there != here and here in order and order[there] < order[here]:
                 broken.append(f"{relative} imports {name}, which is above it")
     return broken
+
+
+def leaks(source: Path) -> list[str]:
+    """Where a contract leaks: a store's implementation known outside `bindings`, or SQL that nobody has checked."""
+    stores = {path.stem if path.suffix else path.name for path in (SOURCE / "bindings").iterdir()} - {*BINDINGS}
+    found: list[str] = []
+    for path in modules(source):
+        relative = path.relative_to(source)
+        if relative.parts[0] == "bindings":
+            continue
+        parts = (name.split(".") for name in imports(path))
+        names = {name[2] for name in parts if name[:2] == ["dmarcworks", "bindings"] and len(name) > 2}
+        found += [f"{relative} imports the implementation bindings.{name}" for name in sorted(names & stores)]
+        if relative.parts[0] in ASKING and relative.as_posix() != CHECKED:
+            found += [f"{relative}:{line} queries the analytics store unchecked" for line in unchecked(path)]
+    return found
+
+
+def unchecked(path: Path) -> Iterator[int]:
+    """Lines that call `query` or `execute` of something that is called analytics."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = node.func.value
+            name = owner.attr if isinstance(owner, ast.Attribute) else owner.id if isinstance(owner, ast.Name) else ""
+            if node.func.attr in ("query", "execute") and name.strip("_") == "analytics":
+                yield node.lineno
+
+
+def crowded(contracts: Path) -> list[str]:
+    """Contracts with too many methods, and modules of contracts that are too long."""
+    found: list[str] = []
+    for path in sorted(contracts.glob("*.py")):
+        text = path.read_text()
+        if (lines := len(text.splitlines())) >= CONTRACT_LINES:
+            found.append(f"{path.name} has {lines} lines")
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.ClassDef) and any(getattr(base, "id", "") == "Protocol" for base in node.bases):
+                methods = sum(isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef) for item in node.body)
+                if methods > METHODS:
+                    found.append(f"{node.name} has {methods} methods")
+    return found
 
 
 def test_imports_point_down_and_the_root_is_empty() -> None:
@@ -151,6 +195,68 @@ def test_the_test_finds_what_breaks_a_rule(tmp_path: Path, file: str, text: str,
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     assert sentence in violations(tmp_path)
+
+
+def test_contracts_do_not_leak() -> None:
+    """No package knows which store stands behind a contract; tenants' SQL reaches the engine through one check."""
+    assert leaks(SOURCE) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "sentences"),
+    [
+        (
+            "upkeep/new.py",
+            "def late():\n    from dmarcworks.bindings.tables import queue_messages\n",
+            ["upkeep/new.py imports the implementation bindings.tables"],
+        ),
+        (
+            "wiring/new.py",
+            "from dmarcworks.bindings import open, sqlite\n",
+            ["wiring/new.py imports the implementation bindings.sqlite"],
+        ),
+        (
+            "cli/new.py",
+            "import dmarcworks.bindings.chdb\nfrom dmarcworks.bindings.queue_view import SqlQueueView\n",
+            [
+                "cli/new.py imports the implementation bindings.chdb",
+                "cli/new.py imports the implementation bindings.queue_view",
+            ],
+        ),
+        (
+            "api/new.py",
+            "async def ask(self, analytics):\n    await self._analytics.query('')\n    await analytics.execute('')\n",
+            [
+                "api/new.py:2 queries the analytics store unchecked",
+                "api/new.py:3 queries the analytics store unchecked",
+            ],
+        ),
+        ("upkeep/fine.py", "async def ask(analytics):\n    await analytics.query('')\n", []),
+        ("bindings/new.py", "from dmarcworks.bindings.sqlite import SqliteDatabase\n", []),
+        ("ingest/new.py", "from dmarcworks.bindings.contracts.kv import KV\n", []),
+    ],
+)
+def test_the_test_finds_a_leak(tmp_path: Path, file: str, text: str, sentences: list[str]) -> None:
+    """An implementation's import at the top, inside a function, beside an allowed one; a query without the check."""
+    path = tmp_path / file
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert leaks(tmp_path) == sentences
+
+
+def test_contracts_are_small() -> None:
+    """At most seven methods each, in modules under 200 lines."""
+    assert crowded(SOURCE / "bindings" / "contracts") == []
+
+
+def test_the_test_finds_a_crowded_contract(tmp_path: Path) -> None:
+    """Eight methods, a property among them; a module of 200 lines. Data classes may have as many as they like."""
+    methods = "".join(f"    async def m{number}(self) -> None: ...\n" for number in range(7))
+    text = f"class Fine(Protocol):\n{methods}class Data:\n{methods}    def one(self): ...\n"
+    (tmp_path / "fine.py").write_text(text)
+    (tmp_path / "more.py").write_text(f"class More(Protocol):\n{methods}    @property\n    def m8(self): ...\n")
+    (tmp_path / "tall.py").write_text("\n" * 200)
+    assert crowded(tmp_path) == ["More has 8 methods", "tall.py has 200 lines"]
 
 
 @pytest.mark.parametrize("path", modules(SOURCE / "reports"), ids=lambda path: str(path.relative_to(SOURCE)))

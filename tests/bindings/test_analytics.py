@@ -140,7 +140,6 @@ async def test_parameters_are_bound_by_the_engine(store: Analytics, kind: str, v
         "INSERT INTO t (name) VALUES ('x')",
         "INSERT INTO t SELECT * FROM t",
         "SELECT 1; INSERT INTO t (name) VALUES ('x')",
-        "SELECT 1; SELECT 2",
         "SELECT 1) ; INSERT INTO t (name) VALUES ('x'); SELECT (1",
         "DROP TABLE t",
         "TRUNCATE TABLE t",
@@ -149,60 +148,29 @@ async def test_parameters_are_bound_by_the_engine(store: Analytics, kind: str, v
         "CREATE TEMPORARY TABLE u (a Int8)",
         "SET readonly = 0",
         "SET max_execution_time = 1000",
-        "USE system",
-        "KILL QUERY WHERE 1",
         "SYSTEM SHUTDOWN",
-        "SYSTEM STOP MERGES",
         "SELECT 1 SETTINGS readonly = 0",
         "SELECT 1 SETTINGS max_execution_time = 1000",
-        "SELECT * FROM (SELECT 1 SETTINGS max_execution_time = 1000)",
-        "SELECT 1 INTO OUTFILE '{path}/written'",
-        "SELECT 1 /* */ INTO /* x */ OUTFILE '{path}/written' FORMAT CSV",
+        "SELECT 1; SET readonly = 0; INSERT INTO t (name) VALUES ('x')",
         "SELECT * FROM file('{path}/secret', 'LineAsString')",
-        "SELECT file('{path}/secret')",
-        "SELECT `file`('{path}/secret')",
-        "WITH file('{path}/secret') AS x SELECT x",
-        "SELECT * FROM (SELECT file /* */ ('{path}/secret'))",
-        "SELECT * APPLY(file) FROM (SELECT '{path}/secret' AS x)",
-        "SELECT arrayMap(file, ['{path}/secret'])",
-        "SELECT arrayMap(`file`, ['{path}/secret'])",
-        "SELECT 1 AS `'`, arrayMap(file, ['{path}/secret'])",
-        "SELECT 1 AS `\\``, '\\'', arrayMap(file, ['{path}/secret']) AS `'`",
-        "WITH (x -> file(x)) AS f SELECT f('{path}/secret')",
-        "SELECT aiGenerate('x')",
-        "SELECT * FROM eval('SELECT 1')",
         "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
         "SELECT * FROM s3('http://127.0.0.1:1/bucket/a.csv')",
         "SELECT * FROM remote('127.0.0.1:1', 'system.one')",
         "SELECT * FROM executable('id', 'TSV', 'a String')",
-        "SELECT * FROM Python(secret)",
         "SELECT * FROM mysql('127.0.0.1:1', 'a', 'b', 'c', 'd')",
-        "SELECT * FROM merge('system', '.*')",
-        "EXPLAIN SELECT 1",
-        "SHOW TABLES",
-        "",
-        "SELECT 1 FROM",
-        "-- nothing",
     ],
 )
-async def test_a_query_does_nothing_but_read(store: Analytics, tmp_path: Path, statement: str) -> None:
-    """What writes, reaches outside or changes settings is refused, with bounds and without; inserts still work."""
-    secret = tmp_path / "secret"
-    secret.write_text("secret")
+async def test_a_query_writes_no_table_and_changes_no_setting(store: Analytics, tmp_path: Path, statement: str) -> None:
+    """A bound of the engine, for any text: its session is read-only, with bounds and without; inserts still work.
+
+    What read-only lets through is refused for SQL of tenants in a layer above: tests/api/test_sql_checked.py.
+    """
+    (tmp_path / "secret").write_text("secret")
     for bounds in (None, QueryBounds(seconds=2)):
         with pytest.raises(QueryError):
             await store.query(statement.replace("{path}", str(tmp_path)), bounds=bounds)
-    assert not (tmp_path / "written").exists()
     await store.insert("t", rows(1))
     assert await count(store) == 1
-
-
-async def test_words_inside_literals_are_no_clauses(store: Analytics) -> None:
-    """What a text or a name says is refused nowhere."""
-    statement = "SELECT 'it''s INTO OUTFILE file(1) SETTINGS x = 1' AS `fi le(2) INTO OUTFILE`"
-    assert await ask(store, statement) == [{"fi le(2) INTO OUTFILE": "it's INTO OUTFILE file(1) SETTINGS x = 1"}]
-    assert await ask(store, "SELECT format('{} {}', 'a', 'b') AS x;") == [{"x": "a b"}]
-    assert await ask(store, "WITH 1 AS x SELECT x UNION ALL (SELECT 2)") == [{"x": 1}, {"x": 2}]
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,20 @@ from pathlib import Path
 import pytest
 
 from dmarcworks.bindings.contracts import KV, Database
-from dmarcworks.bindings.kv import SqlKV
+from dmarcworks.bindings.open import open_kv
 from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.errors import BoundError, StoreError, UsageError
 from tests.support.postgres import Clock
 
 
+def new_kv(database: Database, clock: Clock) -> KV:
+    """The implementation that `open_kv` chooses for the database, on the test's clock."""
+    return type(open_kv(database))(database, clock)  # type: ignore[call-arg]
+
+
 @pytest.fixture
 def kv(any_database: Database, clock: Clock) -> KV:
-    return SqlKV(any_database, clock)
+    return new_kv(any_database, clock)
 
 
 async def test_a_value_comes_back_as_it_was_put(kv: KV) -> None:
@@ -56,6 +61,22 @@ async def test_an_expired_key_is_not_seen(kv: KV, clock: Clock) -> None:
     clock.now += 60
     assert [await kv.get(name) for name in "abc"] == [None, "1", "2"]
     assert [key.name for key in (await kv.list()).keys] == ["b", "c"]
+
+
+async def test_create_only_never_changes_what_is_there(any_database: Database, kv: KV, clock: Clock) -> None:
+    """The first of many writers wins, whatever they race with; an expired value is none."""
+    assert await kv.put("k", "old", ttl=60)
+    assert not await kv.put("k", "new", create_only=True, metadata={"n": 1})
+    assert await kv.get_with_metadata("k") == ("old", None)
+    clock.now += 61
+    assert await kv.put("k", "new", create_only=True, metadata={"n": 1})
+    assert await kv.get_with_metadata("k") == ("new", {"n": 1})
+    others = [new_kv(any_database, clock) for _ in range(5)]
+    won = await asyncio.gather(
+        *(other.put("race", str(number), create_only=True) for number, other in enumerate(others))
+    )
+    assert sum(won) == 1
+    assert await kv.get("race") == str(won.index(True))
 
 
 async def test_a_listing_is_in_byte_order_by_pages(kv: KV) -> None:
@@ -103,7 +124,7 @@ async def test_the_largest_key_value_and_metadata_are_taken(kv: KV) -> None:
 
 async def test_many_at_once_each_hear_their_own(any_database: Database, clock: Clock) -> None:
     """Look-ups that run together do not mix: present, absent and expired keys, a put in between, one cancelled."""
-    kv = SqlKV(any_database, clock)
+    kv = new_kv(any_database, clock)
     for number in range(50):
         await kv.put(f"k{number}", str(number), metadata={"n": number})
     asked = [asyncio.create_task(kv.get_with_metadata(f"k{number}")) for number in range(60)]
@@ -123,7 +144,7 @@ async def test_many_at_once_each_hear_their_own(any_database: Database, clock: C
 async def test_an_absent_database_fails_every_look_up(tmp_path: Path) -> None:
     """All that wait hear that the store is away, and those after it are answered once it is back."""
     database = SqliteDatabase(tmp_path / "away" / "test.db")
-    kv = SqlKV(database)
+    kv = open_kv(database)
     answers = await asyncio.gather(*(kv.get(f"k{number}") for number in range(20)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [StoreError] * 20
     (tmp_path / "away").mkdir()

@@ -93,6 +93,31 @@ async def test_queues_do_not_mix(queue: SqlQueue) -> None:
     assert await queue.stats() == {"b": QueueStats(1, 0, 0, 0, 0.0)}
 
 
+async def test_a_look_changes_nothing(queue: SqlQueue) -> None:
+    """Ready, delayed and leased messages are seen, of this queue alone; dead letters and what is done are not."""
+    assert await queue.peek(NAME) == []
+    numbers = [await send(queue, number) for number in range(4)]
+    await send(queue, "another's", name="other")
+    numbers.append(await send(queue, "later", delay=50))
+    leased = await queue.receive(NAME, limit=3)
+    await queue.settle([Settlement(leased[0], done=True), Settlement(leased[1], error="x", dead=True)])
+    before = await queue.stats()
+    seen = await queue.peek(NAME)
+    assert [(one.id, one.queue, one.type, json.loads(one.body)) for one in seen] == [
+        (numbers[2], NAME, "json", 2),
+        (numbers[3], NAME, "json", 3),
+        (numbers[4], NAME, "json", "later"),
+    ]
+    assert seen[0].sent == leased[2].sent
+    assert [one.id for one in await queue.peek(NAME, limit=2)] == numbers[2:4]
+    assert [one.id for one in await queue.peek(NAME, after=numbers[3])] == numbers[4:]
+    assert await queue.stats() == before
+    assert bodies(await queue.receive(NAME)) == [3]
+    for limit in (0, 1001):
+        with pytest.raises(BoundError):
+            await queue.peek(NAME, limit=limit)
+
+
 async def test_all_or_none_are_sent(queue: SqlQueue) -> None:
     """One body that is too large keeps its neighbours back too."""
     with pytest.raises(BoundError, match="128000"):

@@ -4,8 +4,8 @@ Each statement has a session of its own, and sessions run side by side: threads 
 event loop stays free and no question waits for an insert. A query's session is made read-only for good and thrown
 away: no query can undo it, and no later insert meets it.
 A query whose caller is cancelled is ended in the engine by KILL QUERY, so that its thread is free for the next one.
-What read-only lets through all the same (a file written by INTO OUTFILE, a file read by `file('…')`, several
-statements in one text) is refused before, by the engine's own reading of the statement.
+Read-only lets some things through all the same (a file written by INTO OUTFILE, a file read by `file('…')`): SQL that
+others wrote is checked above, in `api.sql.checked`.
 """
 
 from __future__ import annotations
@@ -40,9 +40,6 @@ _ONE_BLOCK = (
     "min_insert_block_size_rows = 1099511627776, min_insert_block_size_bytes = 0, max_insert_threads = 1,"
     " max_partitions_per_insert_block = 0"
 )
-# Statements that were checked: ours come again and again.
-_REMEMBERED = 512
-_REMEMBERED_TEXT = 16_384
 _REST_SECONDS = 20.0
 # Questions side by side, and apart from them inserts: two, since the second is made while the first waits for the disk.
 _READERS, _WRITERS = 4, 2
@@ -60,7 +57,6 @@ class ChdbAnalytics:
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="analytics-write")
         self._killer = ThreadPoolExecutor(1, thread_name_prefix="analytics-kill")
         self._ending: set[asyncio.Task[None]] = set()
-        self._harmless: dict[str, None] = {}
         self._rest: asyncio.TimerHandle | None = None
         try:
             self._engine = self._writers.submit(clickhouse_engine.ClickhouseEngine, path, DATABASE).result()
@@ -111,13 +107,10 @@ class ChdbAnalytics:
         comment, ended = uuid.uuid4().hex, threading.Event()
         settings = _settings(bounds or OWN, comment)
 
-        known = statement in self._harmless
-        work = self._submit(
-            self._readers, lambda: self._engine.read(statement, format, bound, settings, checked=known, ended=ended)
-        )
+        work = self._submit(self._readers, lambda: self._engine.read(statement, format, bound, settings, ended=ended))
         done = asyncio.wrap_future(work)
         try:
-            answer = await asyncio.shield(done)
+            return await asyncio.shield(done)
         except asyncio.CancelledError:
             if not work.cancel():
                 ended.set()
@@ -127,9 +120,6 @@ class ChdbAnalytics:
                 # Who cancelled goes on when the thread is free, so that no slot is given away twice.
                 await asyncio.shield(task)
             raise
-        if not known:
-            self._remember(statement)
-        return answer
 
     async def _kill(self, done: asyncio.Future[bytes], comment: str) -> None:
         """End a statement in the engine, and wait until its thread is free."""
@@ -169,12 +159,6 @@ class ChdbAnalytics:
 
     async def _run(self, threads: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
         return await asyncio.wrap_future(self._submit(threads, work))
-
-    def _remember(self, statement: str) -> None:
-        if len(statement) <= _REMEMBERED_TEXT:
-            if len(self._harmless) >= _REMEMBERED:
-                self._harmless.clear()
-            self._harmless[statement] = None
 
     def _forget(self) -> None:
         self._rest = None

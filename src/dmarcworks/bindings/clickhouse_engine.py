@@ -1,4 +1,4 @@
-"""The ClickHouse engine as chdb gives it: sessions, errors in our tree, and what a statement must not contain.
+"""The ClickHouse engine as chdb gives it: sessions, and errors in our tree.
 
 Everything here blocks and runs in the threads of `ChdbAnalytics`: sessions run side by side, one session is for one
 thread at a time. chdb is imported when the first engine opens, since that costs a second and 200 MB.
@@ -30,21 +30,8 @@ _OF_THE_STORE = re.compile(
 _HEAD = re.compile(r"(?:Code: \d+\. )?DB::Exception: ")
 _VERSION = re.compile(r" ?\(version [^)]*\)")
 _TRACE = re.compile(r"\s*(?:, Stack trace|Stack trace|\n0\. ).*", re.DOTALL)
-# Literals and quoted names of a statement as the engine writes it: what they say is no keyword and no function.
-_QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\.|\"\")*\"", re.DOTALL)
-_CLAUSES = re.compile(r"\b(INTO OUTFILE|SETTINGS(?= \w+ = ))")
-_WORDS = re.compile(r"\w+")
-_CALLS = re.compile(r"\b(\w+)\s*\(")
 # How the file name of the engine's shared library begins.
 LIBRARY = "_chdb"
-_HARMLESS_TABLES = frozenset(
-    ("format", "generate_series", "generateseries", "null", "numbers", "values", "view", "zeros")
-)
-# Reach outside as scalar functions, which read-only does not refuse. They may also be named without a call, as in
-# APPLY(file) and arrayMap(file, …), so the bare word is refused.
-_REACHING = "SELECT lower(name) FROM system.functions WHERE match(name, '^(?i:file|catboostEvaluate)$|^(ai|AI)[A-Z]')"
-_CHECK = "SELECT formatQuerySingleLine({q:String})"
-_CHECKING = re.compile(r": In scope SELECT formatQuerySingleLine.*?(?= \(SYNTAX_ERROR\)$)", re.DOTALL)
 
 
 class ClickhouseEngine:
@@ -68,12 +55,7 @@ class ClickhouseEngine:
             self._session.query(f"CREATE DATABASE IF NOT EXISTS {database}")
         except RuntimeError as error:
             raise self._error(error, writing=True) from None
-        self._tables = self._names("SELECT lower(name) FROM system.table_functions") - _HARMLESS_TABLES
-        self._reaching = self._names(_REACHING)
         release_code_pages(LIBRARY)
-
-    def _names(self, statement: str) -> frozenset[str]:
-        return frozenset(self._session.query(statement, "TabSeparatedRaw").bytes().decode().split())
 
     def close(self) -> None:
         """Close the session that holds the folder: the engine gives back its lock. No statement may run any more."""
@@ -108,16 +90,13 @@ class ClickhouseEngine:
         parameters: dict[str, str],
         settings: str,
         *,
-        checked: bool = False,
         ended: threading.Event | None = None,
     ) -> bytes:
-        """Run a statement in a session that cannot write and cannot change its settings, `checked` or not yet.
+        """Run a statement in a session that can write no table and cannot change its settings.
 
         Once `ended` is set the statement does not begin; one that runs already is ended by `kill`.
         """
         with self._opened() as session:
-            if not checked:
-                self._check(session, statement)
             session.query(f"SET {settings}")
             if ended is not None and ended.is_set():
                 raise QueryError("the statement was cancelled before it began (QUERY_WAS_CANCELLED)")
@@ -128,24 +107,6 @@ class ClickhouseEngine:
         """End the running statement whose settings have this `log_comment` (letters and digits only)."""
         with self._opened(writing=True) as session:
             session.query(f"KILL QUERY WHERE Settings['log_comment'] = '{comment}' ASYNC")
-
-    def _check(self, session: Any, statement: str) -> None:
-        """`QueryError` unless the engine reads one SELECT that writes no file and reaches nothing outside."""
-        try:
-            formatted: bytes = session.query(_CHECK, "RawBLOB", params={"q": field(statement)}).bytes()
-        except RuntimeError as error:
-            refusal = self._error(error)
-            raise type(refusal)(_CHECKING.sub("", str(refusal))) from None
-        canonical = formatted.decode(errors="replace")
-        text = _QUOTED.sub("''", canonical)
-        if not text.startswith(("SELECT ", "WITH ")):
-            raise QueryError("only SELECT is answered here (QUERY_IS_PROHIBITED)")
-        if clause := _CLAUSES.search(text):
-            raise QueryError(f"{clause[1]} is not answered here (QUERY_IS_PROHIBITED)")
-        words = {word.strip('`"').lower() for word in (*_WORDS.findall(text), *_QUOTED.findall(canonical))}
-        outside = words & self._reaching or {name.lower() for name in _CALLS.findall(text)} & self._tables
-        if outside:
-            raise QueryError(f"{min(outside)} is not answered here: it reaches outside (QUERY_IS_PROHIBITED)")
 
     def _error(self, error: RuntimeError, *, writing: bool = False) -> QueryError | StoreError:
         text = _TRACE.sub("", _VERSION.sub("", _HEAD.sub("", str(error)))).strip().rstrip(".")

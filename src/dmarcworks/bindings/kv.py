@@ -63,9 +63,18 @@ class SqlKV:
         return {row.key: (row.value.decode(), metadata_of(row.metadata)) for row in rows}
 
     async def put(
-        self, key: str, value: str, *, ttl: int | None = None, metadata: Mapping[str, Any] | None = None
-    ) -> None:
-        """Set the value; last write wins. `ttl` in seconds, at least 60; metadata at most 1,024 bytes of JSON."""
+        self,
+        key: str,
+        value: str,
+        *,
+        ttl: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        create_only: bool = False,
+    ) -> bool:
+        """Set the value; last write wins. `ttl` in seconds, at least 60; metadata at most 1,024 bytes of JSON.
+
+        With `create_only`, False when the key has a value (and nothing changes).
+        """
         name, data = _key(key), _encode(value, "a KV value")
         if len(data) > KV_VALUE_BYTES:
             raise BoundError(f"a KV value may have {KV_VALUE_BYTES} bytes, this one has {len(data)}")
@@ -79,7 +88,11 @@ class SqlKV:
         async with self._database.write() as connection:
             statement = upsert(connection.dialect.name, kv).values(key=name, **row)
             await connection.execute(delete(kv).where(kv.c.expiration <= now))
-            await connection.execute(statement.on_conflict_do_update(index_elements=[kv.c.key], set_=row))
+            if create_only:
+                statement = statement.on_conflict_do_nothing(index_elements=[kv.c.key])
+            else:
+                statement = statement.on_conflict_do_update(index_elements=[kv.c.key], set_=row)
+            return (await connection.execute(statement)).rowcount > 0
 
     async def delete(self, key: str) -> None:
         """Remove the key; no error if it is absent."""

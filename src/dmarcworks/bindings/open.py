@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from sqlalchemy import Table
 from sqlalchemy.exc import ArgumentError
 
-from dmarcworks.bindings.contracts import KV, Analytics, Database, Objects
+from dmarcworks.bindings.contracts import KV, Analytics, Database, Objects, TableCopies
 from dmarcworks.bindings.folder import FolderObjects
 from dmarcworks.bindings.kv import SqlKV
 from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.bindings.sqlite_stores import SqliteKV, SqliteQueue
+from dmarcworks.bindings.table_copies import SqlTableCopies
 from dmarcworks.errors import SettingsError
 from dmarcworks.process.clock import clock
 
-__all__ = ["open_analytics", "open_database", "open_kv", "open_objects", "open_queue"]
+__all__ = [
+    "absent_analytics",
+    "open_analytics",
+    "open_database",
+    "open_kv",
+    "open_objects",
+    "open_queue",
+    "open_table_copies",
+]
 
 _KINDS = {
     "DMARCWORKS_DATABASE_URL": "sqlite and postgresql",
@@ -59,6 +70,11 @@ def open_queue(database: Database) -> SqlQueue:
     return PostgresQueue(database, clock) if isinstance(database, PostgresDatabase) else SqlQueue(database, clock)
 
 
+def open_table_copies(database: Database, catalogue: Sequence[Table]) -> TableCopies:
+    """The whole database for backup and restore: `catalogue` are its tables besides those of KV and Queue."""
+    return SqlTableCopies(database, catalogue)
+
+
 def open_objects(url: str) -> Objects:
     """`file:///absolute/path` of a folder, made when it is missing."""
     return FolderObjects(_absolute("DMARCWORKS_OBJECTS_URL", url, "file://", "file:///var/lib/dmarcworks/objects"))
@@ -73,6 +89,13 @@ def open_analytics(url: str) -> Analytics:
     from dmarcworks.bindings.chdb import ChdbAnalytics
 
     return ChdbAnalytics(path)
+
+
+def absent_analytics() -> Analytics:
+    """For a process that only accepts mail: an embedded store belongs to another one. Every call is a `StoreError`."""
+    from dmarcworks.bindings.absent import AbsentAnalytics
+
+    return AbsentAnalytics()
 
 
 def _path(setting: str, url: str, start: str, example: str) -> Path:

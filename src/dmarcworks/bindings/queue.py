@@ -10,37 +10,33 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import (
-    QUEUE_BATCH,
     QUEUE_BODY_BYTES,
     QUEUE_TOGETHER,
     Database,
     LeasedMessage,
     OutgoingMessage,
-    QueueStats,
     Settlement,
 )
 from dmarcworks.bindings.groups import GroupedCalls
 from dmarcworks.bindings.queue_clock import QueueClock
+from dmarcworks.bindings.queue_leasing import is_ready, lease_messages
 from dmarcworks.bindings.queue_letters import SqlDeadLetters
+from dmarcworks.bindings.queue_view import SqlQueueView
 from dmarcworks.bindings.tables import queue_messages as table
 from dmarcworks.errors import BoundError
 from dmarcworks.process import failpoints
 
 __all__ = ["SqlQueue"]
 
-# So many come together whose lease ran out once: after a crash a thousand would take minutes one by one.
-_SUSPECTS = 25
 
-
-class SqlQueue(SqlDeadLetters):
+class SqlQueue(SqlQueueView, SqlDeadLetters):
     """The contracts Queue, Leases and DeadLetters on `database`; `clock` returns the unix second."""
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
@@ -93,15 +89,13 @@ class SqlQueue(SqlDeadLetters):
         await self._set_back.correct(queue, now, lease)
         # An idle consumer looks once a second: it must not queue with the writers for a no.
         async with self._database.read() as connection:
-            if (await connection.execute(select(table.c.id).where(_ready(queue, now)).limit(1))).first() is None:
+            if (await connection.execute(select(table.c.id).where(is_ready(queue, now)).limit(1))).first() is None:
                 return []
 
-        def take(connection: Connection) -> Sequence[Row[Any]]:
-            return _lease(connection, queue, now, limit, lease, size)
+        def take(connection: Connection) -> Sequence[LeasedMessage]:
+            return lease_messages(connection, queue, now, limit, lease, size)
 
-        rows = await self._database.step(take)
-        # RETURNING promises no order.
-        return [_leased(row) for row in sorted(rows, key=lambda row: (row.sent, row.id))]
+        return await self._database.step(take)
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """Remove what is done, give back what failed. Of a message that was delivered again since, or is gone, nothing
@@ -175,35 +169,6 @@ class SqlQueue(SqlDeadLetters):
         event.clear()
         return True
 
-    async def ready(self, queue: str) -> tuple[int, float]:
-        """How many could be delivered now (counted to 100), and for how many seconds the first has waited."""
-        now = self._clock()
-        waiting = select(table.c.ready).where(_ready(queue, now)).order_by(table.c.ready).limit(QUEUE_BATCH)
-        async with self._database.read() as connection:
-            times = (await connection.execute(waiting)).scalars().all()
-        return len(times), max(now - min(times, default=now), 0.0)
-
-    async def stats(self) -> Mapping[str, QueueStats]:
-        """How much waits in each queue that holds something; the oldest age is of what is ready, delayed or leased."""
-        now = self._clock()
-        alive, waits = table.c.dead.is_(None), table.c.ready > now
-        counts = select(
-            table.c.queue,
-            func.count().filter(alive, ~waits).label("ready"),
-            func.count().filter(alive, waits, table.c.leased.is_(None)).label("delayed"),
-            func.count().filter(alive, waits, table.c.leased.is_not(None)).label("leased"),
-            func.count().filter(~alive).label("dead"),
-            func.min(table.c.sent).filter(alive).label("oldest"),
-        ).group_by(table.c.queue)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(counts.order_by(table.c.queue))).all()
-        return {
-            row.queue: QueueStats(
-                row.ready, row.delayed, row.leased, row.dead, 0.0 if row.oldest is None else max(now - row.oldest, 0.0)
-            )
-            for row in rows
-        }
-
 
 def shares(groups: Sequence[Sequence[object]], ids: Sequence[int]) -> list[Sequence[int]]:
     """The ids of each group, whose rows were inserted one after the other."""
@@ -229,57 +194,6 @@ def _row(queue: str, message: OutgoingMessage, now: float) -> dict[str, Any]:
     }
 
 
-def _lease(
-    connection: Connection, queue: str, now: float, limit: int, lease: float, size: int | None
-) -> Sequence[Row[Any]]:
-    # A lease that ran out is a suspicion: of what the same consumer held, one thing may have killed it.
-    expired = case((table.c.leased.is_not(None), 1), else_=0)
-    blamed = case((table.c.lost == 1, 0), else_=expired)
-    columns = [table.c.id, (table.c.lost + expired).label("times")]
-    if size is not None:
-        columns.append(func.length(table.c.body).label("size"))
-    oldest = select(*columns).where(_ready(queue, now)).order_by(table.c.ready, table.c.id).limit(limit)
-    rows = connection.execute(oldest.with_for_update(skip_locked=True)).all()
-    ids = _company([(row.id, row.times) for row in rows])
-    if size is not None:
-        ids = _within(ids, {row.id: row.size for row in rows}, size)
-    statement = (
-        update(table)
-        .where(table.c.id.in_(ids))
-        .values(
-            attempts=table.c.attempts + 1,
-            failures=table.c.failures + blamed,
-            lost=table.c.lost + expired,
-            ready=now + lease,
-            leased=now + lease,
-        )
-        .returning(*(table.c[name] for name in ("id", "queue", "type", "body", "sent", "attempts", "failures")))
-    )
-    return connection.execute(statement).all() if ids else []
-
-
-def _company(ready: Sequence[tuple[int, int]]) -> list[int]:
-    """Which of (id, times that its lease ran out), oldest first, are delivered together."""
-    if not ready:
-        return []
-    oldest, times = ready[0]
-    if times > 1:
-        return [oldest]
-    return [number for number, lost in ready if lost == times][: _SUSPECTS if times else None]
-
-
-def _within(ids: Sequence[int], sizes: Mapping[int, int], most: int) -> list[int]:
-    """The first of the ids whose bodies have at most `most` bytes together; always one."""
-    kept: list[int] = []
-    total = 0
-    for number in ids:
-        total += sizes[number]
-        if kept and total > most:
-            break
-        kept.append(number)
-    return kept
-
-
 def _again(settlement: Settlement, now: float) -> dict[str, Any]:
     """The columns of a message whose delivery failed."""
     values: dict[str, Any] = {"ready": now + max(settlement.delay, 0.0), "leased": None}
@@ -290,15 +204,6 @@ def _again(settlement: Settlement, now: float) -> dict[str, Any]:
         # There it is a new message that nobody has tried.
         return values | {"queue": settlement.dead_letters, "ready": now, "attempts": 0, "failures": 0, "lost": 0}
     return values | ({"dead": now} if settlement.dead else {})
-
-
-def _leased(row: Row[Any]) -> LeasedMessage:
-    sent = datetime.fromtimestamp(row.sent, UTC)
-    return LeasedMessage(row.id, row.queue, row.type, bytes(row.body), sent, row.attempts, row.failures)
-
-
-def _ready(queue: str, now: float) -> Any:
-    return and_(table.c.queue == queue, table.c.dead.is_(None), table.c.ready <= now)
 
 
 def _as_delivered(message: LeasedMessage) -> Any:

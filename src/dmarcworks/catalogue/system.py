@@ -15,12 +15,9 @@ import time
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import select, update
 
-from dmarcworks.bindings.contracts import KV, Database, Objects
-from dmarcworks.bindings.tables import kv as kv_table
-from dmarcworks.bindings.upsert import upsert
+from dmarcworks.bindings.contracts import KV, Database, Objects, TableReplacement
 from dmarcworks.catalogue import tables
 from dmarcworks.errors import LostStoreError
 
@@ -89,10 +86,9 @@ class System:
         """Note that `command` rebuilds the database: until `end_repair` no server starts on it."""
         await self.kv.put(_REPAIR, command)
 
-    async def note_repair(self, connection: AsyncConnection, command: str) -> None:
+    async def note_repair(self, replacement: TableReplacement, command: str) -> None:
         """The same in the transaction that replaces every table."""
-        await connection.execute(delete(kv_table).where(kv_table.c.key == _REPAIR.encode()))
-        await connection.execute(kv_table.insert().values(key=_REPAIR.encode(), value=command.encode()))
+        await replacement.put(_REPAIR, command)
 
     async def end_repair(self, *, replace: bool = False, known: str | None = None) -> None:
         """The database is whole again: write the id where it is missing."""
@@ -213,8 +209,5 @@ class System:
 
     async def _insert(self, new: str) -> str:
         """Several processes may start at once: the first one's id is everybody's."""
-        async with self.database.write() as connection:
-            statement = upsert(connection.dialect.name, kv_table)
-            row = {"key": _ID.encode(), "value": new.encode()}
-            await connection.execute(statement.values(row).on_conflict_do_nothing(index_elements=["key"]))
+        await self.kv.put(_ID, new, create_only=True)
         return await self.id() or new

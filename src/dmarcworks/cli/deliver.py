@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import typer
 
-from dmarcworks.bindings.absent import AbsentAnalytics
+from dmarcworks.bindings.open import absent_analytics
 from dmarcworks.catalogue.stores import opened
 from dmarcworks.cli.common import print_json
 from dmarcworks.errors import DmarcworksError
@@ -84,7 +84,7 @@ def status_of(reply: str) -> int:
 async def _deliver(settings: Settings, sender: str, to: list[str], raw: bytes) -> dict[str, str]:
     metrics = Metrics()
     async with opened(settings) as stores:
-        env = environment(settings, stores, AbsentAnalytics(), metrics)
+        env = environment(settings, stores, absent_analytics(), metrics)
         async with routing(settings, stores, env, metrics) as router:
             replies = {}
             for address in to:

@@ -11,10 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import select
-
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Analytics
-from dmarcworks.bindings.tables import queue_messages
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.errors import NotFoundError
@@ -55,10 +52,12 @@ class UpkeepContext:
 
     async def waiting(self) -> Sequence[MailItem]:
         """The queued mails that are still to be read."""
-        table = queue_messages
-        bodies = select(table.c.body).where(table.c.queue == SYSTEM_QUEUE, table.c.dead.is_(None))
-        async with self.stores.database.read() as connection:
-            return [MailItem.from_json(body) for body in (await connection.execute(bodies)).scalars()]
+        items: list[MailItem] = []
+        last = 0
+        while messages := await self.stores.queue.peek(SYSTEM_QUEUE, after=last):
+            items += [MailItem.from_json(message.body) for message in messages]
+            last = messages[-1].id
+        return items
 
 
 def progress(step: str, done: int, total: int) -> Event:

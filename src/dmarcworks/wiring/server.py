@@ -36,7 +36,6 @@ from dmarcworks.api.sql import internal_route
 from dmarcworks.api.sql import route as sql_api
 from dmarcworks.api.sql.service import QueryService
 from dmarcworks.bindings import open as bindings
-from dmarcworks.bindings.absent import AbsentAnalytics
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Analytics, QueryBounds
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.logins import LOGIN_LINK_SECONDS
@@ -166,7 +165,7 @@ def http_app(
 
 
 def _watching(
-    stores: Stores, analytics: Analytics, waiting: Backpressure, metrics: Metrics, shown: Certificate | None
+    stores: Stores, analytics: Analytics | None, waiting: Backpressure, metrics: Metrics, shown: Certificate | None
 ) -> list[APIRouter]:
     """What machines that watch ask: health, readiness, figures. A store that is not of this process is not asked."""
     system = stores.system
@@ -174,7 +173,7 @@ def _watching(
         "database": _both(stores.database.ping, system.sure),
         "objects": _both(stores.objects.ping, system.objects_there),
     }
-    if not isinstance(analytics, AbsentAnalytics):
+    if analytics is not None:
         checks["analytics"] = _both(analytics.ping, partial(analytics_there, stores, analytics))
     return [
         rest.router(checks, waiting.told, shown.told if shown else None),
@@ -235,9 +234,15 @@ def _shares(settings: Settings, roles: Collection[str]) -> descriptors.Shares:
     return shares
 
 
+def _has_analytics(roles: Collection[str]) -> bool:
+    """Whether this process publishes or answers: an embedded store belongs to one that does."""
+    return set(roles) != {"smtp"}
+
+
 def _analytics(settings: Settings, roles: Collection[str]) -> AbstractAsyncContextManager[Analytics]:
-    # An embedded store belongs to the one process that publishes and answers.
-    return contextlib.nullcontext(AbsentAnalytics()) if set(roles) == {"smtp"} else opened_analytics(settings)
+    if _has_analytics(roles):
+        return opened_analytics(settings)
+    return contextlib.nullcontext(bindings.absent_analytics())
 
 
 async def serve(
@@ -263,7 +268,7 @@ async def serve(
         _analytics(settings, roles) as analytics,
         AsyncExitStack() as stack,
     ):
-        if not isinstance(analytics, AbsentAnalytics):
+        if _has_analytics(roles):
             await settle_analytics(stores, analytics, shown_url(settings.analytics), accept=accept_loss)
         gate, metrics = PublishingGate(analytics), Metrics()
         reader = isolated_reader(settings, metrics) if "worker" in roles else None
@@ -299,8 +304,9 @@ async def serve(
             metrics.http(lambda: web.connections, lambda: web.body_bytes)
         metrics.shares(shares.limit, shares.smtp, shares.http)
         if settings.metrics_port:
+            asked = analytics if _has_analytics(roles) else None
             watched = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-            for routes in _watching(stores, analytics, inbox(settings, stores), metrics, shown):
+            for routes in _watching(stores, asked, inbox(settings, stores), metrics, shown):
                 watched.include_router(routes)
             few = HttpBounds.of(settings, _WATCHERS)
             watch = Web(settings.http_host, settings.metrics_port, "DMARCWORKS_METRICS_PORT", few, ended=refused)

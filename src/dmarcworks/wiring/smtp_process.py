@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack
 import structlog
 import uvloop
 
-from dmarcworks.bindings.absent import AbsentAnalytics
+from dmarcworks.bindings.open import absent_analytics
 from dmarcworks.catalogue.stores import opened
 from dmarcworks.process import logs
 from dmarcworks.process.metrics import Metrics, keep_in
@@ -58,7 +58,7 @@ async def take(settings: Settings, told: ReceiverSettings) -> None:
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(opened(shared))
-        env = environment(shared, stores, AbsentAnalytics(), metrics)
+        env = environment(shared, stores, absent_analytics(), metrics)
         router = await stack.enter_async_context(routing(shared, stores, env, metrics))
         server = smtp_server(shared, router, env.full)
         bound: list[BoundListener] = []

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dmarcworks.api.graphql import ask
+from dmarcworks.api.graphql.compile import BoundValue
 from tests.support.graphs import SECRET
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -227,6 +230,23 @@ async def test_a_bomb_is_refused_at_once(place: Any, bomb: str) -> None:
     assert status in (400, 413), message
     assert len(message) < 500
     assert len(place.asked) == before
+
+
+@pytest.mark.parametrize(
+    "attack", ["SELECT file('{path}')", "SELECT 1 INTO OUTFILE '{path}.new'", "SYSTEM STOP MERGES"]
+)
+async def test_a_statement_that_does_more_than_read_is_refused(
+    place: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attack: str
+) -> None:
+    """Whatever a query were made into: what reads a file or writes one does not run."""
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    written = attack.replace("{path}", str(secret))
+    monkeypatch.setattr(ask, "statement", lambda question, dialect: (written, BoundValue()))
+    tag = place.mine.domains["a.example"].id
+    status, message, _ = await place.mine.refused(f'{{viewer{{zones(filter:{{zoneTag:"{tag}"}}){{n:{GROUPS}}}}}}}')
+    assert (status, message) == (503, "unable to execute query, please try again later")
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
 
 
 async def test_deep_variables_are_refused(place: Any) -> None:

@@ -237,7 +237,11 @@ async def test_an_accounts_statements_take_turns_and_few_may_wait(house: Any) ->
         gate = asyncio.Event()
         inside = most = 0
 
-        async def query(self, *_: Any, **__: Any) -> bytes:
+        async def query(self, statement: str, parameters: Any = None, **_: Any) -> bytes:
+            if "FROM system." in statement:
+                return b"file\n"  # the names that the check asks for
+            if "formatQuerySingleLine" in statement:
+                return str(parameters["q"]).encode()
             Slow.inside += 1
             Slow.most = max(Slow.most, Slow.inside)
             await Slow.gate.wait()

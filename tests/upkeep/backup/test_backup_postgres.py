@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
 
 from dmarcworks.settings import Settings
-from dmarcworks.upkeep.backup.create import all_tables
+from dmarcworks.upkeep.backup.create import table_copies
 from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.wiring.server import opened_house
 from dmarcworks.workers.message import Message
@@ -32,13 +31,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]
 
 async def rows(house: UpkeepContext) -> dict[str, list[str]]:
     """Every table's rows."""
-    found = {}
-    async with house.stores.database.read() as connection:
-        for table in all_tables():
-            found[table.name] = sorted(
-                str(dict(row._mapping)) for row in (await connection.execute(select(table))).all()
-            )
-    return found
+    copies = table_copies(house)
+    async with copies.snapshot() as snapshot:
+        return {table: sorted(map(str, await snapshot.rows(table))) for table in copies.tables}
 
 
 async def fill(home: Home) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, text
 
 from dmarcworks.api.graphql.compile import ClickHouse, CompiledQuery, Relational, statement
 from dmarcworks.api.graphql.refusal import Refusal
+from dmarcworks.api.sql.checked import CheckedQueries
 from dmarcworks.bindings.contracts import Analytics, Database, QueryBounds
 from dmarcworks.errors import QueryError
 
@@ -30,7 +31,7 @@ class GraphqlStores:
     """The two stores that nodes stand on."""
 
     def __init__(self, analytics: Analytics, database: Database, bounds: QueryBounds) -> None:
-        self._analytics, self._database = analytics, database
+        self._queries, self._database = CheckedQueries(analytics), database
         # The result is bounded by the query's cost; the engine's own bound only has to lie above it.
         extra = {**bounds.extra, **_SETTINGS}
         self._bounds = QueryBounds(bounds.seconds, max(bounds.rows, 200_000), bounds.memory, extra)
@@ -55,7 +56,7 @@ class GraphqlStores:
     async def _report_rows(self, question: CompiledQuery) -> list[Sequence[Any]]:
         sql, bound = statement(question, ClickHouse())
         try:
-            answer = await self._analytics.query(sql, bound.values, format="JSONCompactEachRow", bounds=self._bounds)
+            answer = await self._queries.query(sql, bound.values, format="JSONCompactEachRow", bounds=self._bounds)
         except QueryError as error:
             raise self._explained(str(error)) from None
         return await asyncio.to_thread(_parsed, answer)

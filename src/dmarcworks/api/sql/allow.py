@@ -1,72 +1,33 @@
 """SQL from strangers in, SQL that we wrote out: the wall between tenants.
 
-A text is parsed, and every node of the tree is written anew by a method that knows its kind; a node, clause,
-function, type or table without one is refused (`QueryError`, in the original's words). So the engine never sees a
-stranger's text, only ours, and what we did not think of does not run. Each table becomes
-`(SELECT … FROM t PREWHERE account_id = '…')`: PREWHERE runs before any other expression, so that not even an error
-is raised by another account's row.
+A text is parsed (`reading`), and every node of the tree is written anew by a method that knows its kind
+(`statement_writer`, `expressions`, `calls`); a node, clause, function, type or table without one is refused
+(`QueryError`, in the original's words). So the engine never sees a stranger's text, only ours, and what we did not
+think of does not run. Each table becomes `(SELECT … FROM t PREWHERE account_id = '…')`: PREWHERE runs before any other
+expression, so that not even an error is raised by another account's row.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-from sqlglot import exp
-from sqlglot.dialects.clickhouse import ClickHouse
 from sqlglot.errors import ParseError, TokenError
-from sqlglot.tokenizer_core import Token, TokenType
+from sqlglot.tokenizer_core import Token
 
 from dmarcworks.analytics.schema import ASKED
-from dmarcworks.api.sql.expressions import DEPTH, INTEGER, Expressions
-from dmarcworks.api.sql.functions import FORMATS
-from dmarcworks.api.sql.refusals import only, suggest, unsupported
+from dmarcworks.api.sql.expressions import DEPTH
+from dmarcworks.api.sql.reading import parsed, syntax_error, tokens_of, unread
+from dmarcworks.api.sql.statement import Statement, format_name
+from dmarcworks.api.sql.statement_writer import StatementWriter
 from dmarcworks.errors import BoundError, DeniedError, QueryError
 
+__all__ = ["TEXT_BYTES", "Statement", "compile_sql"]
+
 TEXT_BYTES = 100_000
-TOKENS = 20_000
-BRACKETS = 32
-# The parser reads a word like `tuple` and its bracket as a type first and, when that fails, once more as a call: each
-# level of them in one another multiplies its time.
-TYPES = 5
-REFERENCES = 32
-BRANCHES = 32
 
 _ACCOUNT = re.compile(r"[0-9a-f]{32}")
-_OPEN = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
-_CLOSE = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
-_CTE = "with_"
-_RESERVED = frozenset({"account_id", *ASKED})
-
-
-class _Dialect(ClickHouse):
-    """ClickHouse's grammar with every function left under the name that it was called by."""
-
-    class Parser(ClickHouse.Parser):  # type: ignore[misc,valid-type]  # set by sqlglot's metaclass
-        """No function has a meaning of its own here but CAST, EXTRACT and CASE, which have a syntax of their own."""
-
-        FUNCTIONS: dict[str, Any] = {}  # noqa: RUF012 - sqlglot's own way to configure a parser
-        NO_PAREN_FUNCTIONS: dict[Any, Any] = {}  # noqa: RUF012
-        FUNCTION_PARSERS = {  # noqa: RUF012
-            name: parser for name, parser in ClickHouse.Parser.FUNCTION_PARSERS.items() if name in ("CAST", "EXTRACT")
-        }
-        NO_PAREN_FUNCTION_PARSERS = {  # noqa: RUF012
-            name: parser for name, parser in ClickHouse.Parser.NO_PAREN_FUNCTION_PARSERS.items() if name == "CASE"
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What the engine runs: our SQL, the result's format, the names that stood in the text, the names of its
-    parameters, and the text itself, which errors speak of."""
-
-    sql: str
-    format: str
-    names: tuple[str, ...] = ()
-    parameters: tuple[str, ...] = ()
-    text: str = ""
 
 
 def compile_sql(text: str, account_id: str, format: str = "JSON", domains: Sequence[str] | None = None) -> Statement:
@@ -78,49 +39,17 @@ def compile_sql(text: str, account_id: str, format: str = "JSON", domains: Seque
         raise DeniedError("not authorized for that account")
     if len(text.encode("utf-8", "surrogatepass")) > TEXT_BYTES:
         raise BoundError(f"the query is longer than {TEXT_BYTES} bytes")
-    dialect = _Dialect()
     try:
-        tokens = dialect.tokenize(text)
-        _check_tokens(tokens)
+        tokens = tokens_of(text)
         if tokens[0].text.upper() == "SHOW":
             return _show(tokens, format)
-        trees = dialect.parser().parse(tokens, text)
-        if len(trees) != 1 or trees[0] is None:
-            raise QueryError("Input was invalid: send one statement at a time")
-        return replace(_StatementWriter(account_id, domains).statement(trees[0], format), text=text)
+        return replace(StatementWriter(account_id, domains).statement(parsed(tokens, text), format), text=text)
     except TokenError as error:
-        raise QueryError(f"Input was invalid: {_unread(error)}") from None
+        raise QueryError(f"Input was invalid: {unread(error)}") from None
     except ParseError as error:
-        raise QueryError(f"Input was invalid: {_syntax(error)}") from None
+        raise QueryError(f"Input was invalid: {syntax_error(error)}") from None
     except RecursionError:
         raise QueryError(f"Input was invalid: expressions are nested deeper than {DEPTH}") from None
-
-
-def _check_tokens(tokens: list[Token]) -> None:
-    while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
-        tokens.pop()
-    if not tokens:
-        raise QueryError("Input was invalid: the query is empty")
-    if len(tokens) > TOKENS:
-        raise BoundError(f"the query has more than {TOKENS} words")
-    depth = 0
-    opened: list[bool] = []
-    before = None
-    for token in tokens:
-        if token.token_type is TokenType.SEMICOLON:
-            raise QueryError("Input was invalid: send one statement at a time")
-        depth += (token.token_type in _OPEN) - (token.token_type in _CLOSE)
-        if depth > BRACKETS:
-            raise QueryError(f"Input was invalid: brackets are nested deeper than {BRACKETS}")
-        if token.token_type in _OPEN:
-            opened.append(before in _Dialect.Parser.TYPE_TOKENS)
-            if opened[-1] and sum(opened) > TYPES:
-                raise QueryError(f"Input was invalid: types or calls like tuple() are nested deeper than {TYPES}")
-        elif token.token_type in _CLOSE and opened:
-            opened.pop()
-        before = token.token_type
-    if tokens[0].token_type is not TokenType.L_PAREN and tokens[0].text.upper() not in ("SELECT", "WITH", "SHOW"):
-        raise QueryError(f"Input was invalid: unsupported statement: {tokens[0].text[:40].upper()}")
 
 
 def _show(tokens: list[Token], form: str) -> Statement:
@@ -136,233 +65,4 @@ def _show(tokens: list[Token], form: str) -> Statement:
     }
     if rest or what not in statements:
         raise QueryError(f"Input was invalid: unsupported statement: {' '.join(['SHOW', *words])[:80]}")
-    return Statement(statements[what], _format(form))
-
-
-def _format(name: str) -> str:
-    if name.lower() not in FORMATS:
-        known = ", ".join(form for form, _ in FORMATS.values())
-        raise QueryError(f"Input was invalid: unsupported format: {name[:40]}; choose one of {known}")
-    return FORMATS[name.lower()][0]
-
-
-_MISSING = re.compile(r"^Required keyword: '(\w+)' missing for <class '[^']*\.(\w+)'>")
-
-
-def _unread(error: TokenError) -> str:
-    """What stops the text from being read word by word: quotes or comments without an end."""
-    found = re.search(r"Missing (.{1,10}?) from (\d+):(\d+)", str(error.__cause__ or error))
-    where = f" at line {found[2]}, column {int(found[3]) + 1}: {found[1]} is missing" if found else ""
-    return f"a text, a quoted name or a comment has no end{where}"
-
-
-def _syntax(error: ParseError) -> str:
-    first = error.errors[0] if error.errors else {}
-    near = str(first.get("highlight") or "")[:60]
-    what = str(first.get("description") or "syntax error").partition(" but got <Token")[0]
-    if missing := _MISSING.match(what):
-        word = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", missing[2]).upper()
-        what = f"{'something' if missing[1] == 'this' else 'an expression'} is missing for {word}"
-    where = f" at line {first['line']}, column {first['col']}" if first.get("line") else ""
-    return f"{what}{where}" + (f", near {near}" if near else "")
-
-
-class _StatementWriter(Expressions):
-    """Writes a tree anew for one account."""
-
-    def __init__(self, account_id: str, domains: Sequence[str] | None = None) -> None:
-        super().__init__()
-        # The ids are 32 hex digits, nothing else (`compile_sql`).
-        self._wall = f"account_id = '{account_id}'"
-        if domains is not None:
-            listed = ", ".join(f"'{domain}'" for domain in domains)
-            self._wall += f" AND domain_id IN ({listed})" if listed else " AND false"
-        self._ctes: list[set[str]] = []
-        self._names: dict[str, None] = {}
-        self._tables = 0
-
-    # Statements and clauses ---------------------------------------------------------------------------------------
-
-    def statement(self, tree: exp.Expr, format: str) -> Statement:
-        """The whole statement; FORMAT may stand here only."""
-        while isinstance(tree, exp.Subquery):
-            only(tree, "this")
-            tree = tree.this
-        if not isinstance(tree, exp.Select | exp.Union):
-            raise unsupported(tree)
-        form = tree.args.pop("format", None)
-        name = form.name if isinstance(form, exp.Expr) else format
-        self._names = {found.name: None for found in tree.find_all(exp.Identifier)}
-        return Statement(self._query(tree), _format(name), tuple(self._names), tuple(self.parameters))
-
-    def _query(self, node: exp.Expr) -> str:
-        """A SELECT, or several under UNION; brackets around it are gone."""
-        while isinstance(node, exp.Subquery):
-            only(node, "this")
-            node = node.this
-        return self._union(node) if type(node) is exp.Union else self._select(node)
-
-    def _union(self, node: exp.Expr) -> str:
-        # A long chain leans to the left: walked, not descended.
-        branches: list[tuple[str, exp.Expr]] = []
-        with_ = node.args.get("with_")
-        while type(node) is exp.Union and (not branches or not node.args.get("with_")):
-            only(node, "this", "expression", "distinct", "with_")
-            branches.append(("UNION DISTINCT" if node.args.get("distinct") else "UNION ALL", node.expression))
-            node = node.this
-            if len(branches) >= BRANCHES:
-                raise BoundError(f"the query has more than {BRANCHES} SELECTs under UNION")
-        self._ctes.append(set())
-        self.deeper()
-        try:
-            named = self._with(with_)
-            text = self._branch(node, named)
-            for word, branch in reversed(branches):
-                text = f"{text} {word} {self._branch(branch, named)}"
-            return text
-        finally:
-            self.depth -= 1
-            self._ctes.pop()
-
-    def _branch(self, node: exp.Expr, named: str) -> str:
-        """A SELECT of a UNION in brackets; WITH stands before the whole union, the engine wants it in each."""
-        query = self._query(node)
-        return f"({named} SELECT * FROM ({query}))" if named else f"({query})"  # noqa: S608 - written anew by us
-
-    def _select(self, node: exp.Expr) -> str:
-        if not isinstance(node, exp.Select):
-            raise unsupported(node)
-        only(
-            node, "with_", "distinct", "expressions", "from_", "joins", "where", "group", "having", "order", "limit",
-            "offset",
-        )  # fmt: skip
-        self._ctes.append(set())
-        try:
-            with_ = self._with(node.args.get("with_"))
-            distinct = node.args.get("distinct")
-            if distinct:
-                only(distinct)
-            hidden, items = self._hidden(node), []
-            for item in node.expressions:
-                self.hidden = hidden  # a query inside the item before has set its own
-                items.append(self.item(item))
-            parts = [with_, "SELECT", "DISTINCT" if distinct else "", ", ".join(items), self._from(node)]
-            for key, words in (("where", "WHERE"), ("having", "HAVING")):
-                clause = node.args.get(key)
-                if clause:
-                    only(clause, "this")
-                    parts.append(f"{words} {self.expression(clause.this)}")
-                if key == "where":
-                    parts.append(self._group(node.args.get("group")))
-            parts += [self.ordering(node.args.get("order")), self._limit(node)]
-            return " ".join(part for part in parts if part)
-        finally:
-            self._ctes.pop()
-
-    def _hidden(self, node: exp.Select) -> str:
-        """What `*` leaves out: the computed columns that stand in `_source` only because they are named elsewhere."""
-        from_ = node.args.get("from_")
-        table = ASKED.get(from_.this.name) if from_ and isinstance(from_.this, exp.Table) else None
-        if table is None or node.args.get("joins"):
-            return ""
-        named = [self.name(alias.name) for alias in table.aliases if alias.name in self._names]
-        return f" EXCEPT ({', '.join(named)})" if named else ""
-
-    def _with(self, node: exp.Expr | None) -> str:
-        if not node:
-            return ""
-        only(node, "expressions")
-        parts = []
-        for cte in node.expressions:
-            only(cte, "this", "alias", "scalar")
-            only(cte.args["alias"], "this")
-            name = cte.args["alias"].name
-            if name in _RESERVED:
-                # The engine hands WITH names down into every query inside, the wall's own too.
-                raise QueryError(f"Input was invalid: {name} cannot be the name of a WITH query")
-            if cte.args.get("scalar"):
-                parts.append(f"{self.expression(cte.this)} AS {self.name(name)}")
-                continue
-            # Under a name of our own, no query outside its reach can take it for a table of the store.
-            parts.append(f"{self.name(_CTE + name)} AS ({self.nested(cte.this)})")
-            self._ctes[-1].add(name)
-        return "WITH " + ", ".join(parts)
-
-    def _from(self, node: exp.Select) -> str:
-        from_ = node.args.get("from_")
-        if not from_:
-            if node.args.get("joins"):
-                raise unsupported(node, "JOIN without FROM")
-            return ""
-        only(from_, "this")
-        parts = [f"FROM {self._source(from_.this)}"]
-        for join in node.args.get("joins") or ():
-            only(join, "this", "side", "kind", "on", "using")
-            side, kind = str(join.args.get("side") or "").upper(), str(join.args.get("kind") or "").upper()
-            if side not in ("", "LEFT", "RIGHT", "FULL") or kind not in ("", "INNER", "OUTER", "ANY", "SEMI", "ANTI"):
-                raise unsupported(join, f"{side} {kind} JOIN".strip())
-            on, using = join.args.get("on"), join.args.get("using")
-            if on:
-                condition = f"ON {self.expression(on)}"
-            elif using:
-                condition = f"USING ({', '.join(self.name(column.name) for column in using)})"
-            else:
-                raise unsupported(join, "JOIN without ON or USING")
-            parts.append(f"{side} {kind} JOIN {self._source(join.this)} {condition}")
-        return " ".join(parts)
-
-    def _source(self, node: exp.Expr) -> str:
-        alias = node.args.get("alias")
-        if alias:
-            only(alias, "this")
-        if isinstance(node, exp.Subquery):
-            only(node, "this", "alias")
-            return f"({self.nested(node.this)})" + (f" AS {self.name(alias.name)}" if alias else "")
-        if not isinstance(node, exp.Table):
-            raise unsupported(node, "FROM " + type(node).__name__.upper())
-        if not isinstance(node.this, exp.Identifier) or node.args.get("db") or node.args.get("catalog"):
-            shown = node.this.name if node.this else ""
-            raise QueryError(f"Input was invalid: unknown table: {node.db + '.' if node.db else ''}{shown}"[:200])
-        only(node, "this", "alias")
-        name = node.name
-        shown = self.name(alias.name if alias else name)
-        if any(name in scope for scope in self._ctes):
-            return f"{self.name(_CTE + name)} AS {shown}"
-        if name not in ASKED:
-            raise QueryError(f"Input was invalid: unknown table: {name[:100]}{suggest(name, ASKED)}")
-        self._tables += 1
-        if self._tables > REFERENCES:
-            raise BoundError(f"the query names tables more than {REFERENCES} times")
-        columns = ["*", *(alias.name for alias in ASKED[name].aliases if alias.name in self._names)]
-        return f"(SELECT {', '.join(columns)} FROM {name} PREWHERE {self._wall}) AS {shown}"  # noqa: S608
-
-    def _group(self, node: exp.Expr | None) -> str:
-        if not node:
-            return ""
-        only(node, "expressions")
-        return "GROUP BY " + ", ".join(map(self.expression, node.expressions))
-
-    def _limit(self, node: exp.Select) -> str:
-        parts = []
-        for key in ("limit", "offset"):
-            clause = node.args.get(key)
-            if not clause:
-                continue
-            only(clause, "expression")
-            value = clause.expression
-            if key == "limit" and isinstance(value, exp.Column) and value.name.upper() == "ALL":
-                continue
-            if isinstance(value, exp.Placeholder):
-                parts.append(f"{key.upper()} {self.parameter(value)}")
-                continue
-            if not isinstance(value, exp.Literal) or value.is_string or not INTEGER.fullmatch(value.name):
-                raise QueryError(f"Input was invalid: {key.upper()} takes a whole number")
-            parts.append(f"{key.upper()} {value.name}")
-        return " ".join(parts)
-
-    def nested(self, node: exp.Expr) -> str:
-        self.deeper()
-        try:
-            return self._query(node)
-        finally:
-            self.depth -= 1
+    return Statement(statements[what], format_name(form))

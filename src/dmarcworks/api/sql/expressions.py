@@ -1,55 +1,48 @@
-"""Expressions of a stranger's SQL, written anew node by node (see `sql_allow.py`).
+"""Expressions of a stranger's SQL, written anew node by node (see `allow.py`).
 
 Every kind of node that may stand in an expression has a method here that writes it from its parts; `only` refuses a
 node that carries a part which its method would not write. Names are always quoted, numbers and units match a pattern,
-functions and types come out of `sql_functions.py`: nothing is passed through.
+functions and types come out of `functions.py`: nothing is passed through. Calls of functions are in `calls.py`.
 """
 
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 
 from sqlglot import exp
 
-from dmarcworks.analytics.schema import ASKED
-from dmarcworks.api.sql import sums
-from dmarcworks.api.sql.functions import ANY_CASE, FUNCTIONS, NAMES, RENAMED, TYPES, UNITS
-from dmarcworks.api.sql.refusals import only, suggest, unsupported
+from dmarcworks.api.sql.calls import INTEGER, Calls
+from dmarcworks.api.sql.functions import TYPES, UNITS
+from dmarcworks.api.sql.refusals import only, unsupported
 from dmarcworks.errors import QueryError
+
+__all__ = ["DEPTH", "INTEGER", "Expressions"]
 
 DEPTH = 60
 
 _NUMBER = re.compile(r"[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,4})?")
 _QUOTED = re.compile(r"`(\w+)`")
-INTEGER = re.compile(r"[0-9]{1,18}")
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _BINARY: dict[type[exp.Expr], str] = {
     exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%", exp.EQ: "=", exp.NEQ: "!=", exp.GT: ">",
     exp.GTE: ">=", exp.LT: "<", exp.LTE: "<=", exp.Like: "LIKE", exp.ILike: "ILIKE", exp.DPipe: "||",
 }  # fmt: skip
-_CALLS = (
-    exp.Anonymous, exp.AnonymousAggFunc, exp.CombinedAggFunc, exp.ParameterizedAgg, exp.CombinedParameterizedAgg,
-)  # fmt: skip
-_ARRAYS = frozenset(
-    column.name for table in ASKED.values() for column in table.columns if column.type.startswith("Array")
-)
 
 
 def _string(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-class Expressions(ABC):
+class Expressions(Calls):
     """Writes expressions; a subclass knows how to write the queries that stand in them."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.depth = 0
         self.hidden = ""
         self.parameters: dict[str, None] = {}
-        self._sums = self._nested_sums = 0
-        self._plain = False
         self._writers: dict[type[exp.Expr], Callable[..., str]] = {
             exp.Literal: self._literal, exp.Null: lambda _: "NULL", exp.Boolean: self._boolean,
             exp.Column: self._column, exp.Paren: self._paren, exp.Alias: self._alias, exp.Subquery: self._scalar,
@@ -219,31 +212,6 @@ class Expressions(ABC):
         self.parameters[node.name] = None
         return f"{{{node.name}:{name}}}"
 
-    def _window(self, node: exp.Window) -> str:
-        only(node, "this", "partition_by", "order", "spec", "over")
-        if not isinstance(node.this, _CALLS) or str(node.args.get("over")).upper() != "OVER":
-            raise unsupported(node)
-        parts = []
-        if node.args.get("partition_by"):
-            parts.append(f"PARTITION BY {self._list(node.args['partition_by'])}")
-        parts += [self.ordering(node.args.get("order")), _frame(node.args.get("spec"))]
-        over = f" OVER ({' '.join(part for part in parts if part)})"
-        if isinstance(node.this, exp.ParameterizedAgg | exp.CombinedParameterizedAgg):
-            return self.expression(node.this) + over
-        return self._function(node.this, over)
-
-    def ordering(self, node: exp.Expr | None) -> str:
-        """ORDER BY …, or nothing."""
-        if not node:
-            return ""
-        only(node, "expressions")
-        parts = []
-        for item in node.expressions:
-            only(item, "this")
-            nulls = " NULLS FIRST" if item.args.get("nulls_first") else ""
-            parts.append(self.expression(item.this) + (" DESC" if item.args.get("desc") else " ASC") + nulls)
-        return "ORDER BY " + ", ".join(parts)
-
     def _tuple(self, node: exp.Tuple) -> str:
         only(node, "expressions")
         return f"tuple({self._list(node.expressions)})"
@@ -277,58 +245,6 @@ class Expressions(ABC):
             raise unsupported(node)
         return f"if({self._list([node.this, node.args['true'], node.args['false']])})"
 
-    def _list(self, nodes: list[exp.Expr]) -> str:
-        return ", ".join(map(self.expression, nodes))
-
-    def _function(self, node: exp.Expr, over: str = "") -> str:
-        only(node, "this", "expressions")
-        name, arguments = self._function_name(node), list(node.expressions)
-        if name.lower() == "position" and len(arguments) == 1 and isinstance(arguments[0], exp.In):
-            only(arguments[0], "this", "field")
-            field = arguments[0].args.get("field")
-            if field is not None:
-                return f"{name}({self.expression(field)}, {self.expression(arguments[0].this)}){over}"
-        if name.lower() == "length" and not _is_array(arguments):
-            name = "lengthUTF8"
-        if name == "quantileWeighted" and len(arguments) == 3:
-            return f"quantileExactWeighted({self.expression(arguments[0])})({self._list(arguments[1:])}){over}"
-        if name == "toStartOfWeek":
-            arguments.insert(1, exp.Literal.number(1))
-        distinct = ""
-        if len(arguments) == 1 and isinstance(arguments[0], exp.Distinct):
-            only(arguments[0], "expressions")
-            distinct, arguments = "DISTINCT ", arguments[0].expressions
-        if len(arguments) == 1 and isinstance(arguments[0], exp.Star) and name.lower() == "count":
-            only(arguments[0])
-            return f"{name}(){over}"
-        if name.lower() in sums.NAMES and not self._plain:
-            return self._sum(name, arguments, bool(distinct), over)
-        return f"{RENAMED.get(name, name)}({distinct}{self._list(arguments)}){over}"
-
-    def _sum(self, name: str, arguments: list[exp.Expr], distinct: bool, over: str) -> str:
-        self._sums += 1
-        self._nested_sums += 1
-        if self._nested_sums > sums.DEEPEST:
-            raise QueryError(f"Input was invalid: sums stand in one another more than {sums.DEEPEST} deep")
-        try:
-            return sums.checked(name, [*map(self.expression, arguments)], distinct=distinct, over=over)
-        finally:
-            self._nested_sums -= 1
-
-    def _parametrised(self, node: exp.Expr) -> str:
-        only(node, "this", "expressions", "params")
-        name = self._function_name(node)
-        return f"{name}({self._list(node.expressions)})({self._list(node.args['params'])})"
-
-    def _function_name(self, node: exp.Expr) -> str:
-        name = node.this
-        if not isinstance(name, str):
-            raise unsupported(node)
-        known = name if name.lower() in ANY_CASE else FUNCTIONS.get(name.lower())
-        if known is None:
-            raise QueryError(f"Input was invalid: unsupported function: {name[:100]}{suggest(name, NAMES)}")
-        return known
-
 
 def _type(node: exp.Expr, where: str) -> str:
     name = TYPES.get(getattr(node.this, "name", ""))
@@ -338,43 +254,8 @@ def _type(node: exp.Expr, where: str) -> str:
     return f"Nullable({name})" if node.args.get("nullable") else name
 
 
-def _frame(node: exp.Expr | None) -> str:
-    """The rows around a row that a window function looks at."""
-    if not node:
-        return ""
-    only(node, "kind", "start", "start_side", "end", "end_side")
-    kind = str(node.args.get("kind")).upper()
-    if kind not in ("ROWS", "RANGE"):
-        raise unsupported(node)
-    start = _edge(node, "start")
-    return f"{kind} BETWEEN {start} AND {_edge(node, 'end')}" if node.args.get("end") else f"{kind} {start}"
-
-
-def _edge(node: exp.Expr, key: str) -> str:
-    edge, side = node.args.get(key), str(node.args.get(f"{key}_side") or "").upper()
-    if isinstance(edge, exp.Literal):
-        words = edge.name if not edge.is_string and INTEGER.fullmatch(edge.name) else ""
-    else:
-        words = str(edge).upper()
-        if words == "CURRENT ROW":
-            return words
-        words = words if words == "UNBOUNDED" else ""
-    if not words or side not in ("PRECEDING", "FOLLOWING"):
-        raise unsupported(node, "WINDOW FRAME")
-    return f"{words} {side}"
-
-
 def _is_constant(node: exp.Expr) -> bool:
     if isinstance(node, exp.Tuple):
         return all(map(_is_constant, node.expressions))
     inner = node.this if isinstance(node, exp.Neg) else node
     return isinstance(inner, exp.Literal | exp.Boolean | exp.Null | exp.Placeholder)
-
-
-def _is_array(arguments: list[exp.Expr]) -> bool:
-    """Whether `length` counts elements instead of letters."""
-    first = arguments[0] if arguments else None
-    if isinstance(first, exp.Column):
-        return first.name in _ARRAYS
-    name = str(first.this).lower() if isinstance(first, exp.Func) else ""
-    return isinstance(first, exp.Array) or name.startswith(("array", "group", "split", "topk"))

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dmarcworks.api.sql.allow import TEXT_BYTES, Statement, compile_sql
+from dmarcworks.api.sql.checked import CheckedQueries
 from dmarcworks.api.sql.functions import FORMATS
 from dmarcworks.api.sql_errors import explain
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
@@ -74,7 +75,7 @@ class QueryService:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.bounds = bounds
-        self._analytics = analytics
+        self._queries = CheckedQueries(analytics)
         self._note = note
         self._clock = clock
         self._turns = _Turns()
@@ -111,7 +112,7 @@ class QueryService:
                 async with self._places:
                     self.running += 1
                     try:
-                        body = await run(statement, self._analytics, self.bounds, values or {})
+                        body = await run(statement, self._queries, self.bounds, values or {})
                     finally:
                         self.running -= 1
             form = statement.format
@@ -165,13 +166,13 @@ async def compiled(
 
 
 async def run(
-    statement: Statement, analytics: Analytics, bounds: QueryBounds, values: Mapping[str, str] | None = None
+    statement: Statement, queries: CheckedQueries, bounds: QueryBounds, values: Mapping[str, str] | None = None
 ) -> bytes:
     """The result of a statement, read-only and bounded; `QueryError` with a text for the person who asked."""
     parameters = _bound(statement, values or {})
     limited = QueryBounds(bounds.seconds, bounds.rows, bounds.memory, {**bounds.extra, **_SETTINGS})
     try:
-        return await analytics.query(statement.sql, parameters, format=statement.format, bounds=limited)
+        return await queries.query(statement.sql, parameters, format=statement.format, bounds=limited)
     except QueryError as error:
         raise QueryError(explain(str(error), statement, bounds)) from None
 

@@ -15,12 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Table, select, text
-
 from dmarcworks import __version__
 from dmarcworks.analytics.tables import DATA_POINTS
-from dmarcworks.bindings.contracts import ObjectInfo
-from dmarcworks.bindings.tables import metadata as bindings
+from dmarcworks.bindings.contracts import ObjectInfo, TableCopies
+from dmarcworks.bindings.open import open_table_copies
 from dmarcworks.catalogue import tables
 from dmarcworks.catalogue.mail_tables import metadata as catalogue
 from dmarcworks.upkeep import catalogue_pages
@@ -30,16 +28,16 @@ from dmarcworks.upkeep.replay import versions
 from dmarcworks.upkeep.replay.reread import digest_of
 from dmarcworks.upkeep.verify.figures import KINDS
 
-__all__ = ["all_tables", "backup"]
+__all__ = ["backup", "table_copies"]
 
 _AT_ONCE = 16
 _LISTED = 1000
 _ROWS_OF_REPORTS = 500
 
 
-def all_tables() -> list[Table]:
-    """Every table of the database, those that others point to first."""
-    return [*bindings.sorted_tables, *catalogue.sorted_tables]
+def table_copies(house: UpkeepContext) -> TableCopies:
+    """Every table of the database, read or replaced as a whole."""
+    return open_table_copies(house.stores.database, catalogue.sorted_tables)
 
 
 async def backup(house: UpkeepContext, *, folder: str) -> Events:
@@ -89,17 +87,14 @@ async def _catalogue(house: UpkeepContext, shelf: BackupFolder) -> tuple[dict[st
     """Every table as it stands at one moment: the files' hashes, the schema's revision, rows by table."""
     files: dict[str, str] = {}
     counts: dict[str, int] = {}
-    async with house.stores.database.read() as connection:
-        if connection.dialect.name == "postgresql":
-            # SQLite's transaction sees one moment anyway.
-            await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-        revision = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one()
-        for table in all_tables():
-            rows = [dict(row._mapping) for row in (await connection.execute(select(table))).all()]
-            name = f"catalogue/{table.name}.jsonl.gz"
+    copies = table_copies(house)
+    async with copies.snapshot() as snapshot:
+        for table in copies.tables:
+            rows = await snapshot.rows(table)
+            name = f"catalogue/{table}.jsonl.gz"
             files[name] = await asyncio.to_thread(shelf.lines, name, rows)
-            counts[table.name] = len(rows)
-    return files, str(revision), counts
+            counts[table] = len(rows)
+    return files, snapshot.revision, counts
 
 
 def _new(

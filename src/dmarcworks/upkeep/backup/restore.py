@@ -15,14 +15,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
-from sqlalchemy import delete, func, insert, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import func, select
 
 from dmarcworks.analytics.tables import ASKED
-from dmarcworks.bindings.tables import kv
 from dmarcworks.catalogue import tables
 from dmarcworks.errors import ConflictError, UsageError
-from dmarcworks.upkeep.backup.create import all_tables
+from dmarcworks.upkeep.backup.create import table_copies
 from dmarcworks.upkeep.backup.format import LISTING, BackupFolder
 from dmarcworks.upkeep.context import Events, UpkeepContext, progress
 from dmarcworks.upkeep.replay.rebuild import drop_old, replay
@@ -32,8 +30,7 @@ from dmarcworks.upkeep.verify.check import verify
 __all__ = ["restore"]
 
 _AT_ONCE = 16
-_INSERTED = 500
-_ROWS = re.compile(r"rows/([a-z_]+)-[0-9]+\.parquet")
+_FIGURES = re.compile(r"rows/([a-z_]+)-[0-9]+\.parquet")
 
 
 async def restore(house: UpkeepContext, *, folder: str, force: bool = False) -> Events:
@@ -83,37 +80,23 @@ async def _holds_anything(house: UpkeepContext) -> bool:
 async def _catalogue(house: UpkeepContext, shelf: BackupFolder, head: dict[str, Any]) -> Events:
     """All tables in one transaction: what was there goes, what the backup holds comes."""
     files = head["files"]
-    every = all_tables()
-    async with house.stores.database.write() as connection:
-        revision = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one()
-        if revision != head["revision"]:
+    copies = table_copies(house)
+    async with copies.replacement() as replacement:
+        if replacement.revision != head["revision"]:
             raise UsageError(
                 f"the backup was made by dmarcworks {head['version']} (schema {head['revision']}), this one has schema"
-                f" {revision}: restore it with that version, then upgrade"
+                f" {replacement.revision}: restore it with that version, then upgrade"
             )
-        for table in reversed(every):
-            await connection.execute(delete(table))
-        for number, table in enumerate(every):
-            name = f"catalogue/{table.name}.jsonl.gz"
-            rows = await asyncio.to_thread(lambda name=name: list(shelf.rows(name, files[name])))  # type: ignore[misc]
-            for start in range(0, len(rows), _INSERTED):
-                await connection.execute(insert(table), rows[start : start + _INSERTED])
-            await _count_on(connection, table)
-            if table is kv:
-                await house.stores.system.note_repair(connection, f"restore {shelf.folder}")
-            yield progress("catalogue", number + 1, len(every))
+        await replacement.clear()
+        for number, table in enumerate(copies.tables):
+            name = f"catalogue/{table}.jsonl.gz"
+            await replacement.fill(table, await asyncio.to_thread(_rows, shelf, name, files[name]))
+            yield progress("catalogue", number + 1, len(copies.tables))
+        await house.stores.system.note_repair(replacement, f"restore {shelf.folder}")
 
 
-async def _count_on(connection: AsyncConnection, table: Any) -> None:
-    """PostgreSQL's own numbers go on after the highest that came from the backup; SQLite's do by themselves."""
-    if connection.dialect.name == "postgresql" and table.autoincrement_column is not None:
-        column = table.autoincrement_column.name
-        await connection.execute(
-            text(
-                f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column}'), max({column}))"  # noqa: S608 - ours
-                f" FROM {table.name} HAVING max({column}) IS NOT NULL"
-            )
-        )
+def _rows(shelf: BackupFolder, name: str, sha256: str) -> list[dict[str, Any]]:
+    return list(shelf.rows(name, sha256))
 
 
 async def _objects(house: UpkeepContext, shelf: BackupFolder, head: dict[str, Any]) -> Events:
@@ -137,7 +120,7 @@ async def _figures(house: UpkeepContext, shelf: BackupFolder, head: dict[str, An
     for table in ASKED:
         await house.analytics.execute(f"TRUNCATE TABLE {table}")
     for name, sha256 in head["files"].items():
-        match = _ROWS.fullmatch(name)
+        match = _FIGURES.fullmatch(name)
         if match is None or match[1] not in ASKED:
             continue
         content = parquet.read_table(pa.BufferReader(await asyncio.to_thread(shelf.read, name, sha256)))

@@ -1,0 +1,30 @@
+"""What the SQL API gives to the engine: a statement of our own, and the result's format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dmarcworks.api.sql.functions import FORMATS
+from dmarcworks.errors import QueryError
+
+__all__ = ["Statement", "format_name"]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What the engine runs: our SQL, the result's format, the names that stood in the text, the names of its
+    parameters, and the text itself, which errors speak of."""
+
+    sql: str
+    format: str
+    names: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    text: str = ""
+
+
+def format_name(name: str) -> str:
+    """The engine's name of a format; `QueryError` that lists them for one that is not offered."""
+    if name.lower() not in FORMATS:
+        known = ", ".join(form for form, _ in FORMATS.values())
+        raise QueryError(f"Input was invalid: unsupported format: {name[:40]}; choose one of {known}")
+    return FORMATS[name.lower()][0]
