@@ -164,18 +164,12 @@ class Deliverer:
             return
         self._metrics.sent.labels("sent").inc()
 
-    def start(self) -> None:
-        """Begin to try what waits."""
-        self._task = asyncio.create_task(self._run(), name="outbound")
-
     async def stop(self) -> None:
-        """End after the mail at hand; the others wait."""
+        """Ask `run` to return after the mail at hand; the others wait."""
         self._stopping.set()
-        if self._task is not None:
-            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
-                await asyncio.wait_for(self._task, 3.0)
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Try what waits until `stop`."""
         while not self._stopping.is_set():
             try:
                 tried = await self.once()
