@@ -146,10 +146,11 @@ async def test_an_away_store_costs_the_mail_nothing(database: Database, monkeypa
         return real()
 
     monkeypatch.setattr(database, "write", write)
-    activity.start()
+    running = asyncio.create_task(activity.run())
     activity.note(line(0))
     await asyncio.sleep(0.7)
     away = False
     activity.note(line(1))
     await activity.stop()
+    await running
     assert [found.id for found in await activity.lines("a")] == [2, 1]

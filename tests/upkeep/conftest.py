@@ -16,7 +16,7 @@ from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.settings import Settings
 from dmarcworks.upkeep import jobs
 from dmarcworks.upkeep.context import UpkeepContext
-from dmarcworks.wiring.server import opened_house
+from dmarcworks.upkeep.setup import opened_upkeep
 from dmarcworks.workers.message import Message
 from dmarcworks.workers.outcome import ACCEPTED
 from ingesting import deliver, system_consumer
@@ -77,5 +77,5 @@ class Home:
 @pytest.fixture
 async def home(tmp_path: Path) -> AsyncIterator[Home]:
     settings = Settings(home=tmp_path / "home", hostname=HOST)
-    async with opened_house(settings) as house:
+    async with opened_upkeep(settings) as house:
         yield Home(tmp_path / "home", house)

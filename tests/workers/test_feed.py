@@ -259,15 +259,14 @@ async def test_a_worker_that_blocks_for_ever_stops_its_own_queue_only(bench: Ben
     bad = bench.feed(blocks, QueuePolicy(max_batch_timeout=0, retry_delay=0, max_retries=100), seconds=0.1)
     good = bench.feed(works, name="other")
     await bench.binding().send(1)
-    bad.start()
-    good.start()
+    ended, running = asyncio.create_task(bad.run()), asyncio.create_task(good.run())
     async with asyncio.timeout(20):
-        while bad._task is None or not bad._task.done():
-            await asyncio.sleep(0.05)
+        await ended
         await bench.binding("other").send(2)
         while not bench.seen:
             await asyncio.sleep(0.02)
     await asyncio.gather(bad.stop(), good.stop())
+    assert running.done()
     assert bench.seen == [(2, 1)]
     assert await bench.stats() == (1, 0, 0, 0)
     (message,) = await bench.queues.receive("mine", limit=1, lease=60)
@@ -282,7 +281,7 @@ async def test_a_batch_gathers(bench: Bench) -> None:
 
     feed = bench.feed(queue, QueuePolicy(max_batch_size=4, max_batch_timeout=30))
     await bench.binding().send_batch([{"body": n} for n in range(5)])
-    feed.start()
+    running = asyncio.create_task(feed.run())
     async with asyncio.timeout(10):
         while not bench.seen:
             await asyncio.sleep(0.02)
@@ -293,6 +292,7 @@ async def test_a_batch_gathers(bench: Bench) -> None:
         while len(bench.seen) < 2:
             await asyncio.sleep(0.02)
     await feed.stop()
+    assert running.done()
     assert bench.seen == [(4, 0), (1, 0)]
 
 
@@ -307,9 +307,10 @@ async def test_a_stop_hands_back_what_is_not_done(bench: Bench) -> None:
 
     feed = bench.feed(queue, seconds=60)
     await bench.binding().send(1)
-    feed.start()
+    running = asyncio.create_task(feed.run())
     await asyncio.wait_for(entered.wait(), 10)
     await asyncio.wait_for(feed.stop(0.2), 5)
+    assert running.cancelled()
     (message,) = await bench.queues.receive("mine", limit=1, lease=60)
     assert message.failures == 0
 

@@ -130,13 +130,14 @@ async def test_a_running_consumer_survives_everything(house: House) -> None:
     turning = consumer(worker, house)
     house.queue.before["receive"] = [StoreError("away"), RuntimeError("surprise")]
     await house.send({"n": 7})
-    turning.start()
+    running = asyncio.create_task(turning.run())
     troubles = set()
     async with asyncio.timeout(10):
         while not worker.seen:
             troubles.add(turning.trouble)
             await asyncio.sleep(0.02)
     await asyncio.wait_for(turning.stop(), 2)
+    assert running.done()
     assert worker.seen == [7]
     assert {"away", "RuntimeError('surprise')"} <= troubles
     assert turning.trouble == ""
@@ -155,12 +156,13 @@ async def test_stop_finishes_the_batch_at_hand(house: House) -> None:
     worker = Slow()
     turning = consumer(worker, house)
     await house.send({"n": 1})
-    turning.start()
+    running = asyncio.create_task(turning.run())
     await asyncio.wait_for(entered.wait(), 5)
     stopping = asyncio.create_task(turning.stop())
     await asyncio.sleep(0.05)
     leave.set()
     await asyncio.wait_for(stopping, 5)
+    assert running.done()
     assert worker.seen == [1]
     stats = await house.stats()
     assert (stats.ready, stats.leased) == (0, 0)
@@ -170,7 +172,7 @@ async def test_an_item_that_is_sent_wakes_the_consumer(house: House) -> None:
     """No polling interval stands between the 250 and the reading."""
     worker = Worker()
     turning = consumer(worker, house)
-    turning.start()
+    running = asyncio.create_task(turning.run())
     await asyncio.sleep(0.1)
     loop = asyncio.get_running_loop()
     sent = loop.time()
@@ -180,6 +182,7 @@ async def test_an_item_that_is_sent_wakes_the_consumer(house: House) -> None:
             await asyncio.sleep(0.005)
     assert loop.time() - sent < 0.9
     await turning.stop()
+    assert running.done()
 
 
 async def test_the_pause_before_a_retry_doubles_and_ends() -> None:

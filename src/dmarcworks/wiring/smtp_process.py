@@ -12,20 +12,22 @@ import shutil
 import signal
 import socket
 import sys
-from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 import uvloop
 
 from dmarcworks.bindings.absent import AbsentAnalytics
 from dmarcworks.catalogue.stores import opened
+from dmarcworks.ingest.setup import environment
 from dmarcworks.process import logs
 from dmarcworks.process.metrics import Metrics, keep_in
+from dmarcworks.process.supervisor import BackgroundTask, OnFailure, Supervisor
 from dmarcworks.routing.smtp.listeners import BoundListener, bind, parse_listeners
 from dmarcworks.routing.smtp.processes import READY, ReceiverSettings, read_told
+from dmarcworks.routing.smtp.setup import smtp_server
 from dmarcworks.settings import Settings
 from dmarcworks.wiring.routing import routing
-from dmarcworks.wiring.smtp import environment, smtp_server
 
 log = structlog.get_logger("dmarcworks.wiring.smtp_process")
 _GRACE_SECONDS = 3.0
@@ -56,22 +58,27 @@ async def take(settings: Settings, told: ReceiverSettings) -> None:
     if told.counters is not None:
         keep_in(told.counters, told.slot)
     metrics = Metrics()
-    async with AsyncExitStack() as stack:
-        stores = await stack.enter_async_context(opened(shared))
+    async with opened(shared) as stores:
         env = environment(shared, stores, AbsentAnalytics(), metrics)
-        router = await stack.enter_async_context(routing(shared, stores, env, metrics))
-        server = smtp_server(shared, router, env.full)
-        bound: list[BoundListener] = []
-        for number, listener in enumerate(parse_listeners(shared.smtp_listen)):
-            if number in told.sockets:
-                bound.append(BoundListener(listener, socket.socket(fileno=told.sockets[number]), owned=False))
-            else:
-                bound += bind(listener, shared=True)
-        await server.start(bound)
-        sys.stdout.buffer.write(READY)
-        sys.stdout.buffer.flush()
-        await stop.wait()
-        await server.stop(grace=_GRACE_SECONDS)
+        async with routing(shared, stores, env, metrics) as mail, Supervisor() as supervisor:
+            server = smtp_server(shared, mail.router, env.full)
+            start, drain = partial(server.start, _bound(shared, told)), partial(server.stop, _GRACE_SECONDS)
+            smtp = BackgroundTask("smtp", server.run, OnFailure.END, start=start, drain=drain)
+            await supervisor.start([*mail.background_tasks(), smtp])
+            sys.stdout.buffer.write(READY)
+            sys.stdout.buffer.flush()
+            await supervisor.until(stop)
+
+
+def _bound(settings: Settings, told: ReceiverSettings) -> list[BoundListener]:
+    """The sockets to accept on: inherited, or of our own beside those of the other processes."""
+    bound: list[BoundListener] = []
+    for number, listener in enumerate(parse_listeners(settings.smtp_listen)):
+        if number in told.sockets:
+            bound.append(BoundListener(listener, socket.socket(fileno=told.sockets[number]), owned=False))
+        else:
+            bound += bind(listener, shared=True)
+    return bound
 
 
 class _Ends(asyncio.Protocol):

@@ -56,7 +56,7 @@ Check = Callable[[Message], Awaitable[Authenticity | None]]
 
 
 class Deliverer:
-    """The way out; `start` begins to try what waits, `stop` ends it."""
+    """The way out; `run` tries what waits until `stop`."""
 
     def __init__(
         self,
@@ -85,7 +85,6 @@ class Deliverer:
         self._seconds = days * 86_400
         self._clock = clock
         self._stopping = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
     async def forward(self, message: Message, to: str, headers: Mapping[str, str]) -> str:
         """Send a mail on to a destination that its account has verified; the id of what was sent."""
