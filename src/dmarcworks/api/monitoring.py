@@ -1,4 +1,4 @@
-"""What machines that watch ask: health, readiness, figures."""
+"""The routes for monitoring: health, readiness, metrics."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ __all__ = ["Running", "announced"]
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a started system tells: its addresses, and the first login link's path when one was made.
+    """Where a started system is: its addresses, and the first login link's path when one was made.
 
     `commands` is the HTTP address for commands on this machine, always on a loopback address; `login_file` the file of
     a link that an earlier start made and nobody used yet.

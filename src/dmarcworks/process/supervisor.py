@@ -1,7 +1,7 @@
 """The background tasks of a process under one supervisor: started in order, watched, stopped in reverse.
 
-A task that fails is run again after a growing pause, or ends the process, as its policy says. A stop has two parts:
-first all that takes work in is drained at the same time, then each task is stopped, the last one first.
+A task that fails is run again after a growing pause, or ends the process, according to its policy. A stop has two
+parts: first all that takes work in is drained at the same time, then each task is stopped, the last one first.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class BackgroundTask:
 
     `start` is awaited before the next entry starts; when it fails, the whole start fails, and it has to undo what it
     did. `run` is the task itself; with the policy RESTART it may return when it has nothing more to do. At the end
-    `drain` finishes the work at hand, `stop` asks `run` to return, and `run` is cancelled after `grace` seconds (None:
-    never). Without a `stop`, or when that fails, it is cancelled at once.
+    `drain` finishes the work in progress, `stop` makes `run` return, and `run` is cancelled after `grace` seconds
+    (None: never). Without a `stop`, or when that fails, it is cancelled at once.
     """
 
     name: str
@@ -59,8 +59,8 @@ class BackgroundTask:
 class Supervisor:
     """Holds the tasks that were started. Leaving its block stops them.
 
-    The pause before a restart doubles from `first_delay` to `longest_delay` seconds, and begins anew with a task that
-    has run for `healthy_seconds`.
+    The pause before a restart doubles from `first_delay` to `longest_delay` seconds; after a run of `healthy_seconds`
+    it is `first_delay` again.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class Supervisor:
         try:
             if hook is not None:
                 await hook()
-        # Every other task is stopped all the same.
+        # Every other task is still stopped.
         except Exception as error:
             self._note(task, error)
             return False

@@ -1,4 +1,4 @@
-"""Whose reports a rua address accepts, as the router asks it: the KV entries, remembered for a moment."""
+"""Whose reports a rua address accepts: the KV entries, remembered for a moment by the router."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GATES = 10_000
 
 def gate(kv: KV) -> Gate:
     """The KV entries of rua addresses; one that was found is remembered for a second, so that RCPT and DATA of a mail
-    share a look-up (the worker looks again before it takes the mail)."""
+    share a look-up (the worker looks again before it accepts the mail)."""
     known: dict[str, tuple[float, Mapping[str, str]]] = {}
 
     async def ask(address: str) -> Mapping[str, str] | None:

@@ -90,7 +90,7 @@ def dashboard_deps(
     graphs: graphql.GraphqlService,
     send_link: SendLink | None,
 ) -> Deps:
-    """What the pages stand on."""
+    """What the pages work with."""
     return Deps(
         accounts=stores.accounts,
         arrivals=stores.arrivals,
@@ -124,7 +124,7 @@ def rest_deps(
     public_url: str,
     full: Callable[[], Awaitable[str]],
 ) -> RestDeps:
-    """What the REST routes stand on; `full` says why no more mail is taken now."""
+    """What the REST routes work with; `full` returns why no more mail is accepted."""
     return RestDeps(
         accounts=stores.accounts,
         arrivals=stores.arrivals,

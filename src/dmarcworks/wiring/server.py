@@ -149,7 +149,7 @@ async def serve(
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with _opened_server(settings, roles, shares, accept_loss) as server, Supervisor() as supervisor:
+    async with opened_server(settings, roles, shares, accept_loss) as server, Supervisor() as supervisor:
         operator_secret = secrets.token_urlsafe(32)
         await supervisor.start(background_tasks(server, operator_secret))
         first_login = FirstLogin(settings.home)
@@ -164,7 +164,7 @@ async def serve(
 
 
 @asynccontextmanager
-async def _opened_server(
+async def opened_server(
     settings: Settings, roles: Collection[str], shares: descriptors.Shares, accept_loss: bool
 ) -> AsyncIterator[Server]:
     """Open stores, workers and sockets; closed in reverse."""
@@ -191,8 +191,8 @@ async def _opened_server(
         upkeep = UpkeepContext(settings, stores, env, gate)
         server = Server(settings, roles, stores, analytics, metrics, upkeep, mail, consumers)
         if "smtp" in roles:
-            _prepare_smtp(server, stack)
-        _listen(server, stack, shares)
+            _add_smtp(server, stack)
+        _add_http(server, stack, shares)
         yield server
 
 
@@ -201,7 +201,7 @@ def _analytics(settings: Settings, roles: Collection[str]) -> AbstractAsyncConte
     return contextlib.nullcontext(AbsentAnalytics()) if set(roles) == {"smtp"} else opened_analytics(settings)
 
 
-def _prepare_smtp(server: Server, stack: AsyncExitStack) -> None:
+def _add_smtp(server: Server, stack: AsyncExitStack) -> None:
     """The SMTP server: in this process, or in as many as the settings ask for, whose metrics are shared."""
     settings, metrics = server.settings, server.metrics
     if shown := certificate(settings):
@@ -215,7 +215,7 @@ def _prepare_smtp(server: Server, stack: AsyncExitStack) -> None:
         server.smtp = Processes("dmarcworks.wiring.smtp_process", count, listeners(settings), receiver, counters)
 
 
-def _listen(server: Server, stack: AsyncExitStack, shares: descriptors.Shares) -> None:
+def _add_http(server: Server, stack: AsyncExitStack, shares: descriptors.Shares) -> None:
     """Bind the addresses of HTTP."""
     settings, metrics = server.settings, server.metrics
 

@@ -1,4 +1,4 @@
-"""The mail that asks whether a destination wants to receive forwarded mail."""
+"""The mail with the link that verifies a destination of forwarded mail."""
 
 from __future__ import annotations
 

@@ -10,11 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -137,28 +135,3 @@ class Processes:
                 await process.wait()
         for bound in self._bound:
             remove(bound)
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiverSettings:
-    """What `Processes` tells a process: settings, listeners, inherited sockets by the listener's number, how many
-    processes share the work, which of them it is, and where its counters are kept."""
-
-    settings: Mapping[str, Any]
-    listen: list[str]
-    sockets: dict[int, int]
-    processes: int
-    slot: int
-    counters: Path | None
-
-
-def read_told(line: str) -> ReceiverSettings:
-    """The line on a process's standard input."""
-    told = json.loads(line)
-    sockets = {int(number): int(handle) for number, handle in told["sockets"].items()}
-    for handle in sockets.values():
-        os.set_inheritable(handle, False)
-    counters = None if told["counters"] is None else Path(told["counters"])
-    return ReceiverSettings(
-        told["settings"], list(told["listen"]), sockets, int(told["processes"]), int(told["slot"]), counters
-    )

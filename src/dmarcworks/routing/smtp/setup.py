@@ -23,7 +23,7 @@ def smtp_server(
     full: Callable[[], Awaitable[str]] = never_full,
     shown: Certificate | None = None,
 ) -> SmtpServer:
-    """The SMTP and LMTP front door of one process, before the router; `full` says why no more mail is taken now.
+    """The SMTP and LMTP server of one process, in front of the router; `full` returns why no more mail is accepted.
 
     `shown` is the settings' certificate when the caller has it already.
     """
