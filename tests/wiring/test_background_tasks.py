@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
@@ -12,7 +13,8 @@ import pytest
 from dmarcworks.bindings.absent import AbsentAnalytics
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.process.descriptors import shared
-from dmarcworks.process.supervisor import BackgroundTask, OnFailure
+from dmarcworks.process.supervisor import BackgroundTask, BackgroundTaskError, OnFailure
+from dmarcworks.routing.smtp import SmtpServer
 from dmarcworks.settings import load
 from dmarcworks.wiring import server as composition
 
@@ -82,3 +84,30 @@ async def test_what_takes_work_in_is_drained_and_servers_end_the_process(tmp_pat
         "activity log": None,
         "http": 1.5,
     }
+
+
+async def test_a_listener_that_breaks_ends_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an error, so that the service manager starts it again, and after an orderly stop."""
+    stopped: list[float] = []
+    stop = SmtpServer.stop
+
+    async def broken(self: SmtpServer, bound: object) -> None:
+        raise RuntimeError("accepting broke")
+
+    async def noted(self: SmtpServer, grace: float = 5.0) -> None:
+        stopped.append(grace)
+        await stop(self, grace)
+
+    monkeypatch.setattr(SmtpServer, "_accept", broken)
+    monkeypatch.setattr(SmtpServer, "stop", noted)
+    settings, _ = load(
+        {
+            "DMARCWORKS_HOME": str(tmp_path / "home"),
+            "DMARCWORKS_REPORT_AUTH": "off",
+            "DMARCWORKS_SMTP_LISTEN": "127.0.0.1:0/proxy",
+            "DMARCWORKS_SMTP_PROXY_NETWORKS": "127.0.0.1/32",
+        }
+    )
+    with pytest.raises(BackgroundTaskError, match="^the background task 'smtp' ended: accepting broke$"):
+        await asyncio.wait_for(composition.serve(settings, roles=["smtp"]), 30)
+    assert stopped == [3.0]
