@@ -108,6 +108,6 @@ async def test_a_listener_that_breaks_ends_the_server(tmp_path: Path, monkeypatc
             "DMARCWORKS_SMTP_PROXY_NETWORKS": "127.0.0.1/32",
         }
     )
-    with pytest.raises(BackgroundTaskError, match="^the background task 'smtp' ended: accepting broke$"):
+    with pytest.raises(BackgroundTaskError, match="the background task 'smtp' ended: accepting broke"):
         await asyncio.wait_for(composition.serve(settings, roles=["smtp"]), 30)
     assert stopped == [3.0]
