@@ -368,7 +368,9 @@ def main() -> int:
     """Measure and print the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000_000, help="rows in our store")
-    parser.add_argument("--peer-rows", type=int, default=10_000_000, help="rows of the comparison with PostgreSQL; 0 omits it")
+    parser.add_argument(
+        "--peer-rows", type=int, default=10_000_000, help="rows of the comparison with PostgreSQL; 0 omits it"
+    )
     parser.add_argument("--only", choices=("insert", "ask", "load"), help="measure only this, without PostgreSQL")
     parser.add_argument("--write", action="store_true", help="regenerate docs/benchmarks-asking.md")
     parser.add_argument("--against", type=int, help=argparse.SUPPRESS)

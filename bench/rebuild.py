@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 from dmarcworks.settings import Settings  # noqa: E402
 from dmarcworks.upkeep import jobs  # noqa: E402
 from dmarcworks.upkeep.context import UpkeepContext  # noqa: E402
-from dmarcworks.wiring.server import opened_house  # noqa: E402
+from dmarcworks.upkeep.setup import opened_upkeep  # noqa: E402
 from dmarcworks.workers import dmarc, runtime  # noqa: E402
 from dmarcworks.workers.message import Message  # noqa: E402
 from tests.support.mails import BEGIN, DAY, document, mail  # noqa: E402
@@ -65,7 +65,7 @@ async def main(reports: int) -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     dice = random.Random(1)
     with tempfile.TemporaryDirectory() as folder:
-        async with opened_house(Settings(home=Path(folder), hostname="reports.example.net")) as house:
+        async with opened_upkeep(Settings(home=Path(folder), hostname="reports.example.net")) as house:
             domains = [await house.stores.accounts.add_domain(f"d{n}.example") for n in range(DOMAINS)]
             started = time.perf_counter()
             for start in range(0, reports, 100):

@@ -55,10 +55,10 @@ async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Web, E
         return await while_connected(request, desk.ask())
 
     web = Web("127.0.0.1", 0, "x", HttpBounds())
-    web.start(app)
-    await web.ready()
+    serving = asyncio.create_task(web.serve(app))
     yield web, desk
-    await web.stop(2)
+    await web.stop()
+    await asyncio.wait_for(serving, 10)
 
 
 @pytest.mark.parametrize("path", ["/plain", graphql.PATH])

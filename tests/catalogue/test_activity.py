@@ -148,10 +148,11 @@ async def test_an_away_store_costs_the_mail_nothing(database: Database, monkeypa
         return real(work)
 
     monkeypatch.setattr(database, "step", step)
-    activity.start()
+    running = asyncio.create_task(activity.run())
     activity.note(line(0))
     await asyncio.wait_for(refused.wait(), 10)
     away = False
     activity.note(line(1))
     await activity.stop()
+    await running
     assert [found.id for found in await activity.lines("a")] == [2, 1]

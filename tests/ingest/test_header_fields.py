@@ -20,7 +20,7 @@ from dmarcworks.ingest.accept import wrapped
 from dmarcworks.ingest.header_fields import field, header
 from dmarcworks.routing.delivery.deliverer import Deliverer
 from dmarcworks.routing.delivery.signing import Signer
-from dmarcworks.wiring.routing import link_sender
+from dmarcworks.routing.delivery.verification import link_sender
 from dmarcworks.workers.message import EmailMessage, Message
 from dmarcworks.workers.replying import proper
 

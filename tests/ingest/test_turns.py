@@ -73,8 +73,7 @@ async def test_who_helps_begins_when_more_waits_than_a_batch_holds(house: House)
     pair = [held_consumer(house, worker, turns, 2, helps) for helps in (False, True)]
     for n in range(3):
         await house.send({"n": n})
-    for one in pair:
-        one.start()
+    running = [asyncio.create_task(one.run()) for one in pair]
     await wait_until(lambda: len(worker.batches) == 2, "two batches in hand")
     assert worker.most == 2
     assert worker.batches == [[0, 1], [2]]
@@ -84,6 +83,7 @@ async def test_who_helps_begins_when_more_waits_than_a_batch_holds(house: House)
     await wait_until(lambda: len(worker.batches) == 3, "the third batch")
     assert worker.batches[2] == [3]
     await asyncio.gather(*(one.stop() for one in pair))
+    assert all(task.done() for task in running)
     stats = await house.stats()
     assert (stats.ready, stats.delayed, stats.leased, stats.dead) == (0, 0, 0, 0)
 

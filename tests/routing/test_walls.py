@@ -23,13 +23,14 @@ from dmarcworks.catalogue import mail_tables, tables
 from dmarcworks.catalogue.accounts import Accounts, Domain
 from dmarcworks.catalogue.routes import Zone, zone_of
 from dmarcworks.catalogue.stores import Stores, opened
+from dmarcworks.ingest.setup import environment
 from dmarcworks.process.metrics import Metrics
+from dmarcworks.process.supervisor import Supervisor
 from dmarcworks.routing.router import Router
 from dmarcworks.routing.smtp import Peer
 from dmarcworks.settings import load
-from dmarcworks.wiring import server as composition
+from dmarcworks.wiring.http import http_app
 from dmarcworks.wiring.routing import routing
-from dmarcworks.wiring.smtp import environment
 from tests.support.mails import report_mail
 from tests.support.outside import Sink, listening
 
@@ -125,9 +126,10 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
             env = environment(settings, stores, AbsentAnalytics())
             # An address that was handed out under an earlier name of this host.
             aged = await Accounts(stores.database, stores.kv, OLD_HOST).add_domain("aged.test", "victim")
-            async with routing(settings, stores, env, Metrics()) as router:
-                app = composition.http_app(settings, stores, AbsentAnalytics(), f"https://{HOST}", router=router)
-                made = World(stores, router, app, sink)
+            async with routing(settings, stores, env, Metrics()) as mail, Supervisor() as supervisor:
+                await supervisor.start(mail.background_tasks())
+                app = http_app(settings, stores, AbsentAnalytics(), f"https://{HOST}", router=mail.router)
+                made = World(stores, mail.router, app, sink)
                 await _victim(made, aged)
                 mine = await stores.accounts.add_domain("attacker.test", "attacker")
                 made.own, made.account_id = mine, mine.account_id

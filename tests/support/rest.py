@@ -13,12 +13,13 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from dmarcworks.analytics.setup import opened_analytics
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.stores import Stores, opened
+from dmarcworks.ingest.setup import environment
 from dmarcworks.settings import Settings, load
-from dmarcworks.wiring import server as composition
-from dmarcworks.wiring.smtp import environment
+from dmarcworks.wiring.http import http_app
 from dmarcworks.workers.consumer import Consumer
 from tests.support.ingesting import system_consumer
 
@@ -89,8 +90,8 @@ async def built(home: Path) -> AsyncIterator[House]:
     settings, _ = load(
         {"DMARCWORKS_HOME": str(home), "DMARCWORKS_HOSTNAME": HOST, "DMARCWORKS_OPERATOR_ACCOUNT": "mine"}
     )
-    async with opened(settings) as stores, composition.opened_analytics(settings) as analytics:
-        app = composition.http_app(settings, stores, analytics, f"https://{HOST}")
+    async with opened(settings) as stores, opened_analytics(settings) as analytics:
+        app = http_app(settings, stores, analytics, f"https://{HOST}")
         made = House(settings, stores, analytics, app, system_consumer(environment(settings, stores, analytics)))
         for name, account in (("one.example", "mine"), ("two.example", "mine"), ("their.example", "theirs")):
             made.domains[name] = await stores.accounts.add_domain(name, account)

@@ -23,9 +23,9 @@ from typing import Any, cast
 import pytest
 from playwright.sync_api import Browser, Dialog, Page
 
+from dmarcworks.catalogue.stores import opened
+from dmarcworks.ingest.setup import environment
 from dmarcworks.settings import load
-from dmarcworks.wiring.server import opened
-from dmarcworks.wiring.smtp import environment
 from dmarcworks.workers.message import Message
 from dmarcworks.workers.outcome import ACCEPTED
 from tests.support.ingesting import deliver

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from dmarcworks.settings import Settings
-from dmarcworks.wiring.server import opened_house
+from dmarcworks.upkeep.setup import opened_upkeep
 from tests.support.upkeep import HOST, Home
 
 
 @pytest.fixture
 async def home(tmp_path: Path) -> AsyncIterator[Home]:
     settings = Settings(home=tmp_path / "home", hostname=HOST)
-    async with opened_house(settings) as house:
+    async with opened_upkeep(settings) as house:
         yield Home(tmp_path / "home", house)

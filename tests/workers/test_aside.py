@@ -130,9 +130,10 @@ async def test_the_end_of_the_process_hands_it_back(house: House) -> None:
     slow = Slow()
     house.replace(isolated=slow)
     assert await house.mail(large("one")) == ACCEPTED
-    house.consumer.start()
+    running = asyncio.create_task(house.consumer.run())
     await slow.begun.wait()
     await house.consumer.stop(grace=0.1)
+    assert running.done()
     (message,) = await house.env.queue.receive(SYSTEM_QUEUE)
     assert (message.failures, message.deliveries) == (0, 2)
 

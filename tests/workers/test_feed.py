@@ -260,12 +260,12 @@ async def test_a_worker_that_blocks_for_ever_stops_its_own_queue_only(bench: Ben
     bad = bench.feed(blocks, QueuePolicy(max_batch_timeout=0, retry_delay=0, max_retries=100), seconds=0.1)
     good = bench.feed(works, name="other")
     await bench.binding().send(1)
-    bad.start()
-    good.start()
-    await wait_until(lambda: bad._task is not None and bad._task.done(), "the worker out of service")
+    ended, running = asyncio.create_task(bad.run()), asyncio.create_task(good.run())
+    await asyncio.wait_for(ended, 20)
     await bench.binding("other").send(2)
     await wait_until(lambda: bench.seen, "the other queue consumed")
     await asyncio.gather(bad.stop(), good.stop())
+    assert running.done()
     assert bench.seen == [(2, 1)]
     assert await bench.stats() == (1, 0, 0, 0)
     (message,) = await bench.queues.receive("mine", limit=1, lease=60)
@@ -288,7 +288,7 @@ async def test_a_batch_gathers(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(consumers, "_LOOK_SECONDS", 0.02)
     feed = bench.feed(queue, QueuePolicy(max_batch_size=4, max_batch_timeout=30))
     await bench.binding().send_batch([{"body": n} for n in range(5)])
-    feed.start()
+    running = asyncio.create_task(feed.run())
     await wait_until(lambda: bench.seen, "the full batch")
     before = len(looks)
     await wait_until(lambda: len(looks) >= before + 3, "three more looks at the smaller one")
@@ -297,6 +297,7 @@ async def test_a_batch_gathers(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
     await bench.binding("else").send(1)
     await wait_until(lambda: len(bench.seen) == 2, "the smaller batch")
     await feed.stop()
+    assert running.done()
     assert bench.seen == [(4, 0), (1, 0)]
 
 
@@ -311,9 +312,10 @@ async def test_a_stop_hands_back_what_is_not_done(bench: Bench) -> None:
 
     feed = bench.feed(queue, seconds=60)
     await bench.binding().send(1)
-    feed.start()
+    running = asyncio.create_task(feed.run())
     await asyncio.wait_for(entered.wait(), 10)
     await asyncio.wait_for(feed.stop(0.2), 5)
+    assert running.cancelled()
     (message,) = await bench.queues.receive("mine", limit=1, lease=60)
     assert message.failures == 0
 

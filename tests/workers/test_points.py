@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -42,9 +43,10 @@ async def test_points_stand_in_the_table(analytics: Analytics) -> None:
     """Written by `stop`, with their owner and dataset; an unused column is empty."""
     points = DataPoints()
     writer = PointWriter(points, analytics)
-    writer.start()
+    running = asyncio.create_task(writer.run())
     points.write(DataPointOwner("a" * 32, "d" * 32), "mini", {"indexes": ["i"], "blobs": ["a", "b"], "doubles": [1.5]})
     await writer.stop()
+    await running
     found = await analytics.query(
         "SELECT account_id, domain_id, dataset, index1, blob1, blob2, blob20, double1, double2, _sample_interval"
         " FROM data_points"

@@ -131,7 +131,7 @@ async def test_a_running_consumer_survives_everything(house: House) -> None:
     turning = consumer(worker, house)
     house.queue.before["receive"] = [StoreError("away"), RuntimeError("surprise")]
     await house.send({"n": 7})
-    turning.start()
+    running = asyncio.create_task(turning.run())
     troubles = set()
 
     def seen() -> list[int]:
@@ -140,6 +140,7 @@ async def test_a_running_consumer_survives_everything(house: House) -> None:
 
     await wait_until(seen, "the item read")
     await asyncio.wait_for(turning.stop(), 2)
+    assert running.done()
     assert worker.seen == [7]
     assert {"away", "RuntimeError('surprise')"} <= troubles
     assert turning.trouble == ""
@@ -158,12 +159,13 @@ async def test_stop_finishes_the_batch_at_hand(house: House) -> None:
     worker = Slow()
     turning = consumer(worker, house)
     await house.send({"n": 1})
-    turning.start()
+    running = asyncio.create_task(turning.run())
     await asyncio.wait_for(entered.wait(), 5)
     stopping = asyncio.create_task(turning.stop())
     await wait_until(turning._stopping.is_set, "the consumer asked to stop")
     leave.set()
     await asyncio.wait_for(stopping, 5)
+    assert running.done()
     assert worker.seen == [1]
     stats = await house.stats()
     assert (stats.ready, stats.leased) == (0, 0)
@@ -181,11 +183,12 @@ async def test_an_item_that_is_sent_wakes_the_consumer(house: House, monkeypatch
     monkeypatch.setattr(house.queue._inner, "wait", wait)
     worker = Worker()
     turning = consumer(worker, house)
-    turning.start()
+    running = asyncio.create_task(turning.run())
     await asyncio.wait_for(resting.wait(), 10)
     await house.send({"n": 1})
     await wait_until(lambda: worker.seen, "the item read")
     await turning.stop()
+    assert running.done()
 
 
 async def test_the_pause_before_a_retry_doubles_and_ends() -> None:

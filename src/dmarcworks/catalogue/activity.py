@@ -91,13 +91,12 @@ class Bucket:
 
 
 class Activity:
-    """The log. `note` takes a line at once; `start` begins to write, `stop` writes what waits."""
+    """The log. `note` takes a line at once; `run` writes until `stop`, and then what still waits."""
 
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
         self._waiting: deque[ActivityLine] = deque(maxlen=_WAITING)
-        self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._trouble = ""
 
@@ -105,19 +104,12 @@ class Activity:
         """Take a line; over 20,000 that wait for the database the oldest are lost."""
         self._waiting.append(line)
 
-    def start(self, *, days: int = 0) -> None:
-        """Write every half second; with `days`, take older lines away once an hour."""
-        self._task = asyncio.create_task(self._run(days), name="activity log")
-
     async def stop(self) -> None:
-        """Write what waits and end."""
+        """Ask `run` to write what waits and to return."""
         self._stopping.set()
-        if self._task is not None:
-            await self._task
-        with contextlib.suppress(DmarcworksError):
-            await self.flush()
 
-    async def _run(self, days: int) -> None:
+    async def run(self, *, days: int = 0) -> None:
+        """Write every half second until `stop`; with `days`, delete older lines once an hour."""
         purged = 0.0
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
@@ -135,6 +127,8 @@ class Activity:
             # The log must go on whatever a driver raised; mail is not concerned.
             except Exception as error:
                 log.exception("the activity log failed", error=repr(error))
+        with contextlib.suppress(DmarcworksError):
+            await self.flush()
 
     async def flush(self) -> None:
         """Write what waits; on an error it waits on."""

@@ -18,13 +18,14 @@ from dmarcworks.catalogue.stores import opened
 from dmarcworks.cli.common import print_json
 from dmarcworks.errors import DmarcworksError
 from dmarcworks.ingest.backpressure import FULL
+from dmarcworks.ingest.setup import environment
 from dmarcworks.process import logs
 from dmarcworks.process.metrics import Metrics
+from dmarcworks.process.supervisor import Supervisor
 from dmarcworks.routing.smtp import Peer
 from dmarcworks.routing.smtp.grammar import mail_address
 from dmarcworks.settings import Settings, load
 from dmarcworks.wiring.routing import routing
-from dmarcworks.wiring.smtp import environment
 
 OK, USAGE, DATA_ERROR, NO_USER, TRY_LATER, NO_PERMISSION = 0, 64, 65, 67, 75, 77
 _CHUNK = 1 << 20
@@ -85,8 +86,9 @@ async def _deliver(settings: Settings, sender: str, to: list[str], raw: bytes) -
     metrics = Metrics()
     async with opened(settings) as stores:
         env = environment(settings, stores, absent_analytics(), metrics)
-        async with routing(settings, stores, env, metrics) as router:
-            replies = {}
+        async with routing(settings, stores, env, metrics) as mail, Supervisor() as supervisor:
+            await supervisor.start(mail.background_tasks())
+            router, replies = mail.router, {}
             for address in to:
                 refusal = await router.recipient(address) or (FULL if await env.full() else None)
                 replies[address] = refusal or await router.deliver(sender, address, raw, _PEER)

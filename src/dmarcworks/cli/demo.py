@@ -23,8 +23,9 @@ from dmarcworks.catalogue.stores import Stores, opened
 from dmarcworks.cli import demo_data, demo_mails
 from dmarcworks.errors import UsageError
 from dmarcworks.process import logs
+from dmarcworks.process.announcement import Running
 from dmarcworks.settings import Settings, load
-from dmarcworks.wiring.server import Running, serve
+from dmarcworks.wiring.server import serve
 
 DOMAIN = "example.com"
 CONNECTIONS = 3

@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from dmarcworks.analytics.setup import opened_analytics
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.problems import ProblemRow
 from dmarcworks.catalogue.stores import Stores, opened, running_server
 from dmarcworks.errors import BoundError, NotFoundError
 from dmarcworks.ingest.accept import Intake
+from dmarcworks.ingest.setup import environment, reading_bounds
 from dmarcworks.settings import Settings
 from dmarcworks.sources.files import SourceFile, members
 from dmarcworks.sources.sorting import Left, Parcel, sort
-from dmarcworks.wiring.server import opened_analytics
-from dmarcworks.wiring.smtp import environment, reading_bounds
 from dmarcworks.workers.system import consumer_of
 
 __all__ = ["Counts", "Progress", "run"]

@@ -16,8 +16,9 @@ from dmarcworks.api.first_login import FirstLogin
 from dmarcworks.catalogue.accounts import FIRST_USER
 from dmarcworks.errors import UsageError
 from dmarcworks.process import garbage, logs, threads
+from dmarcworks.process.announcement import Running
 from dmarcworks.settings import Settings, load
-from dmarcworks.wiring.server import ROLES, Running
+from dmarcworks.wiring.server import ROLES
 from dmarcworks.wiring.server import serve as run
 
 log = structlog.get_logger("dmarcworks.serve")

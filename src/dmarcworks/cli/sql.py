@@ -90,15 +90,15 @@ async def _ask_store(
     settings: Settings, text: str, account: str, format: str, values: dict[str, str]
 ) -> tuple[bytes, str]:
     # The web and analytics libraries take a second to load, so they are imported only when needed.
+    from dmarcworks.analytics.setup import opened_analytics
     from dmarcworks.api.sql.internal_route import SOURCE, WHO, owner
-    from dmarcworks.api.sql.service import QueryService
+    from dmarcworks.api.sql.service import QueryService, query_bounds
     from dmarcworks.catalogue.stores import opened
-    from dmarcworks.wiring.server import opened_analytics, sql_bounds
 
     async with opened(settings) as stores:
         own = await owner(stores.accounts, account)
         async with opened_analytics(settings) as analytics:
-            desk = QueryService(analytics, sql_bounds(settings), stores.queries.note)
+            desk = QueryService(analytics, query_bounds(settings), stores.queries.note)
             answer = await desk.ask(text, own, who=WHO, source=SOURCE, values=values, format=format)
     return answer.body, answer.format
 

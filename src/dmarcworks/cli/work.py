@@ -63,10 +63,10 @@ def run(job: str, parameters: Mapping[str, Any], seen: Callable[[Event], None], 
 async def _here(settings: Settings, job: str, parameters: Mapping[str, Any], take: Callable[[Event], None]) -> None:
     # Imported only when no server does the work: loading the engine takes a second.
     from dmarcworks.upkeep import jobs
-    from dmarcworks.wiring.server import opened_house
+    from dmarcworks.upkeep.setup import opened_upkeep
 
     logs.setup(settings.log_format, "warning")
-    async with opened_house(settings, job) as house:
+    async with opened_upkeep(settings, job) as house:
         async for event in jobs.run(house, job, parameters):
             take(event)
 

@@ -10,9 +10,13 @@ from __future__ import annotations
 import resource
 from dataclasses import dataclass
 
+import structlog
+
 from dmarcworks.errors import SettingsError
 
-__all__ = ["LEAST", "Shares", "raised", "shared"]
+__all__ = ["LEAST", "Shares", "granted", "raised", "shared"]
+
+log = structlog.get_logger("dmarcworks.descriptors")
 
 # Kept for stores, DNS, the relay and child processes: half of the limit, within these bounds.
 _RESERVE_LEAST, _RESERVE_MOST = 256, 1024
@@ -57,6 +61,22 @@ def shared(limit: int, smtp: int, http: int) -> Shares:
     least = min(http, _HTTP_LEAST)
     http = max(least, min(http, left - smtp))
     return Shares(limit, reserve, min(smtp, left - http), http)
+
+
+def granted(smtp: int, http: int) -> Shares:
+    """Raise the limit and share it out; a log line when there are fewer than the wanted connections."""
+    shares = shared(raised(), smtp, http)
+    figures = {"files": shares.limit, "kept": shares.reserve, "smtp": shares.smtp, "http": shares.http}
+    if (shares.smtp, shares.http) != (smtp, http):
+        log.warning(
+            "fewer connections than the settings allow, since the system allows too few open files",
+            **figures,
+            smtp_wanted=smtp,
+            http_wanted=http,
+        )
+    else:
+        log.info("open files", **figures)
+    return shares
 
 
 def _number(limit: int) -> int:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import structlog
 
@@ -20,28 +18,21 @@ from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.upkeep.replay.runs import Replays
 from dmarcworks.upkeep.replay.swap import finish
 
-__all__ = ["daily"]
+__all__ = ["end_swap", "note_forever", "retain_forever"]
 
 log = structlog.get_logger("dmarcworks.upkeep")
 
 MINUTE_SECONDS, EVERY_SECONDS, AGAIN_SECONDS = 60.0, 86_400.0, 600.0
 
 
-@asynccontextmanager
-async def daily(house: UpkeepContext) -> AsyncIterator[None]:
-    """While the block runs; a swap that was cut off is ended before it begins."""
+async def end_swap(house: UpkeepContext) -> None:
+    """Finish a swap of rows that a process began and did not end."""
     with contextlib.suppress(DmarcworksError):
         await finish(house, Replays(house.stores.database))
-    tasks = [asyncio.create_task(work(house), name="upkeep") for work in (_note, _retain)]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _note(house: UpkeepContext) -> None:
+async def note_forever(house: UpkeepContext) -> None:
+    """Note the domains beside the objects, once a minute."""
     known: dict[str, Noted] = {}
     while True:
         try:
@@ -54,7 +45,8 @@ async def _note(house: UpkeepContext) -> None:
         await asyncio.sleep(MINUTE_SECONDS)
 
 
-async def _retain(house: UpkeepContext) -> None:
+async def retain_forever(house: UpkeepContext) -> None:
+    """Delete what is past its retention period, once a day."""
     rest = MINUTE_SECONDS
     while True:
         await asyncio.sleep(rest)

@@ -1,248 +1,135 @@
-"""Composition root: settings → bindings → workers → servers, and shutdown in reverse.
+"""Composition root: settings → stores → workers → servers, their background tasks, and shutdown in reverse.
 
-`opened` gives the stores to a command that needs no server; `serve` runs the whole system until SIGTERM or SIGINT, then
-stops accepting, finishes or hands back what is in flight, and closes what it opened in reverse.
+`serve` runs the whole system until SIGTERM or SIGINT. It then stops accepting, finishes or hands back what is in
+flight, and closes what it opened in reverse.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import os
 import secrets
 import signal
-import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import structlog
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from starlette.types import ASGIApp
 
-from dmarcworks.analytics import schema
-from dmarcworks.analytics.questions.all import Questions
-from dmarcworks.api import auth, rest
-from dmarcworks.api import metrics as metrics_api
-from dmarcworks.api.client import ClientMiddleware
+from dmarcworks.analytics.setup import opened_analytics
 from dmarcworks.api.first_login import FirstLogin
-from dmarcworks.api.graphql import router as graphql
 from dmarcworks.api.http import HttpBounds, Web
-from dmarcworks.api.limits import Limits
-from dmarcworks.api.operator import operator
-from dmarcworks.api.sql import internal_route
-from dmarcworks.api.sql import route as sql_api
-from dmarcworks.api.sql.service import QueryService
+from dmarcworks.api.monitoring import monitoring_app
 from dmarcworks.bindings import open as bindings
-from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Analytics, QueryBounds
-from dmarcworks.catalogue.listing import Listing
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Analytics
 from dmarcworks.catalogue.logins import LOGIN_LINK_SECONDS
 from dmarcworks.catalogue.review import review
 from dmarcworks.catalogue.stores import RUNNING, Stores, opened
-from dmarcworks.dashboard import pages
-from dmarcworks.dashboard.deps import Deps
-from dmarcworks.errors import DmarcworksError
-from dmarcworks.ingest.backpressure import Backpressure
 from dmarcworks.ingest.batching import BatchScheduler
-from dmarcworks.ingest.retry import ProblemResolver
+from dmarcworks.ingest.setup import environment, inbox, isolated_reader, opened_authenticator
 from dmarcworks.process import descriptors
+from dmarcworks.process.announcement import Running, announced
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.process.settings_table import shown_url
-from dmarcworks.routing.router import Router
-from dmarcworks.routing.smtp import Certificate
+from dmarcworks.process.supervisor import BackgroundTask, OnFailure, Supervisor
+from dmarcworks.routing.smtp import Certificate, SmtpServer
+from dmarcworks.routing.smtp.processes import Processes
+from dmarcworks.routing.smtp.setup import certificate, listeners, smtp_server
 from dmarcworks.settings import Settings
-from dmarcworks.upkeep import jobs
 from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.upkeep.replay.publishing_gate import PublishingGate
-from dmarcworks.upkeep.scheduler import daily
-from dmarcworks.upkeep.system import TOLERATED, analytics_there, settle_analytics
-from dmarcworks.wiring import mail_api, rest_api
-from dmarcworks.wiring.routing import link_sender, proving, routing, worker_names
-from dmarcworks.wiring.smtp import certificate, environment, front, inbox, isolated_reader
+from dmarcworks.upkeep.scheduler import end_swap, note_forever, retain_forever
+from dmarcworks.upkeep.system import settle_analytics
+from dmarcworks.wiring.http import http_app
+from dmarcworks.wiring.routing import Routing, routing
+from dmarcworks.workers.consumer import Consumer
 from dmarcworks.workers.system import consumer_of
 
 log = structlog.get_logger("dmarcworks.wiring.server")
-
 
 ROLES = ("smtp", "worker", "web")
 # Connections of the port for monitoring; their descriptors are of the reserve.
 _WATCHERS = 32
 
 
-@asynccontextmanager
-async def opened_analytics(settings: Settings) -> AsyncIterator[Analytics]:
-    """The analytics store, migrated; one process at a time owns an embedded one (`StoreError` for the second)."""
-    analytics = await asyncio.to_thread(bindings.open_analytics, settings.analytics)
-    try:
-        await schema.migrate(analytics)
-        yield analytics
-    finally:
-        await analytics.close()
+@dataclass(slots=True)
+class Server:
+    """What the roles of this process need, opened and not yet running. `http` and `monitoring` listen already."""
 
+    settings: Settings
+    roles: Collection[str]
+    stores: Stores
+    analytics: Analytics
+    metrics: Metrics
+    upkeep: UpkeepContext
+    routing: Routing
+    consumers: list[Consumer]
+    smtp: SmtpServer | Processes | None = None
+    certificate: Certificate | None = None
+    http: Web | None = None
+    monitoring: Web | None = None
 
-def sql_bounds(settings: Settings) -> QueryBounds:
-    """What a stranger's statement may take."""
-    return QueryBounds(seconds=settings.sql_seconds, rows=settings.sql_rows, memory=settings.sql_memory_bytes)
+    @property
+    def public_url(self) -> str:
+        """Where users reach the dashboard."""
+        return self.settings.public_url.rstrip("/") or (self.http.url if self.http else "")
 
-
-@asynccontextmanager
-async def opened_house(settings: Settings, job: str = "") -> AsyncIterator[UpkeepContext]:
-    """Every store for a job of upkeep, when no server runs; a loss that the job repairs is tolerated."""
-    tolerated = TOLERATED.get(job, ())
-    async with opened(settings, tolerated=tolerated) as stores, opened_analytics(settings) as analytics:
-        await settle_analytics(stores, analytics, shown_url(settings.analytics), tolerated)
-        gate = PublishingGate(analytics)
-        yield UpkeepContext(settings, stores, environment(settings, stores, gate), gate)
-
-
-def http_app(
-    settings: Settings,
-    stores: Stores,
-    analytics: Analytics,
-    public_url: str,
-    secret: str = "",
-    house: UpkeepContext | None = None,
-    metrics: Metrics | None = None,
-    router: Router | None = None,
-    shown: Certificate | None = None,
-) -> FastAPI:
-    """Everything over HTTP: SQL, health, dashboard; `secret` opens /internal/ to this machine's commands."""
-    # Starlette's own redirects to a path without its slash would name the host that the client wrote.
-    app = FastAPI(title="dmarcworks", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    app.add_middleware(ClientMiddleware, trusted=settings.proxies)
-    app.state.limits = Limits(
-        time.monotonic, requests=settings.api_requests_per_minute, failures=settings.api_failures_per_minute
-    )
-    metrics = metrics or Metrics()
-    app.state.left = metrics.http_left
-    waiting = inbox(settings, stores)
-    for routes in _watching(stores, analytics, waiting, metrics, shown):
-        app.include_router(routes)
-    desk = QueryService(analytics, sql_bounds(settings), stores.queries.note)
-    metrics.statements(lambda: desk.running, lambda: desk.waiting)
-    app.include_router(sql_api.router(desk, stores.accounts))
-    graphs = graphql.desk(settings, stores.database, stores.accounts, analytics, sql_bounds(settings))
-    app.include_router(graphql.router(graphs))
-    rest_deps = rest_api.rest_deps(settings, stores, analytics, public_url, waiting.full)
-    send_link = link_sender(router, public_url)
-    mail_api.install(app, stores.mailroom, stores.accounts, settings, worker_names(settings), router, send_link)
-    deps = Deps(
-        accounts=stores.accounts,
-        arrivals=stores.arrivals,
-        problems=stores.problems,
-        mending=ProblemResolver(stores),
-        listing=Listing(stores.database),
-        questions=Questions(analytics),
-        objects=stores.objects,
-        audit=stores.audit,
-        desk=desk,
-        graphs=graphs,
-        saved=stores.saved,
-        queries=stores.queries,
-        mailroom=stores.mailroom,
-        letters=rest_deps.letters,
-        operates=rest_deps.operates,
-        hostname=settings.hostname.lower(),
-        public_url=public_url,
-        clock=time.time,
-        workers=worker_names(settings),
-        send_link=send_link,
-        login_failures=settings.login_failures_per_minute,
-        link_used=FirstLogin(settings.home).redeemed,
-    )
-    rest_api.install(app, rest_deps, app.state.limits)
-    internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(operator(secret))])
-    internal.add_api_route("/ping", _pong)
-    internal.include_router(internal_route.routes(desk, stores.accounts))
-    if house is not None:
-        internal.include_router(jobs.router(house))
-    app.include_router(internal)
-    app.add_exception_handler(DmarcworksError, _refused)
-    pages.install(app, deps)
-    return app
-
-
-def _watching(
-    stores: Stores, analytics: Analytics | None, waiting: Backpressure, metrics: Metrics, shown: Certificate | None
-) -> list[APIRouter]:
-    """What machines that watch ask: health, readiness, figures. A store that is not of this process is not asked."""
-    system = stores.system
-    checks = {
-        "database": _both(stores.database.ping, system.sure),
-        "objects": _both(stores.objects.ping, system.objects_there),
-    }
-    if analytics is not None:
-        checks["analytics"] = _both(analytics.ping, partial(analytics_there, stores, analytics))
-    return [
-        rest.router(checks, waiting.told, shown.told if shown else None),
-        metrics_api.router(metrics, checks, stores.queue, stores.problems, stores.mailroom.outbound.count),
-    ]
-
-
-def _both(first: rest.Check, second: rest.Check) -> rest.Check:
-    async def check() -> None:
-        await first()
-        await second()
-
-    return check
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    """Our own errors in a machine's call, in its words; the pages answer theirs themselves."""
-    assert isinstance(error, DmarcworksError)
-    return auth.refusal(error)
-
-
-async def _pong() -> dict[str, int]:
-    """Whose server this is, for a command that found its address in running.json."""
-    return {"pid": os.getpid()}
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """What a started system tells: its addresses, and the first login link's path when one was made.
-
-    `commands` is the HTTP address for commands on this machine, always on a loopback address; `login_file` the file of
-    a link that an earlier start made and nobody used yet.
-    """
-
-    smtp: str
-    http: str
-    public_url: str
-    login: str | None
-    commands: str = ""
-    login_file: Path | None = None
-
-
-def _shares(settings: Settings, roles: Collection[str]) -> descriptors.Shares:
-    """How many connections there are descriptors for; a log line when they are fewer than the settings allow."""
-    smtp = settings.smtp_connections if "smtp" in roles and settings.smtp_processes == 1 else 0
-    http = settings.http_connections if "web" in roles else 0
-    shares = descriptors.shared(descriptors.raised(), smtp, http)
-    said = {"files": shares.limit, "kept": shares.reserve, "smtp": shares.smtp, "http": shares.http}
-    if (shares.smtp, shares.http) != (smtp, http):
-        log.warning(
-            "fewer connections than the settings allow, since the system allows too few open files",
-            **said,
-            smtp_wanted=smtp,
-            http_wanted=http,
+    def http_app(self, operator_secret: str) -> ASGIApp:
+        """What `http` serves."""
+        return http_app(
+            self.settings,
+            self.stores,
+            self.analytics,
+            self.public_url,
+            operator_secret,
+            self.upkeep,
+            self.metrics,
+            self.routing.router,
+            self.certificate,
         )
-    else:
-        log.info("open files", **said)
-    return shares
+
+    def monitoring_app(self) -> ASGIApp:
+        """What `monitoring` serves."""
+        waiting = inbox(self.settings, self.stores)
+        analytics = self.analytics if _has_analytics(self.roles) else None
+        return monitoring_app(self.stores, analytics, waiting, self.metrics, self.certificate)
+
+    async def take_over(self) -> None:
+        """Make what a process that died had in hand available at once, where no other one can hold it."""
+        if self.settings.alone and (ended := await self.stores.leases.release(SYSTEM_QUEUE)):
+            log.info("taken over from a process that died", mails=ended)
 
 
-def _has_analytics(roles: Collection[str]) -> bool:
-    """Whether this process publishes or answers: an embedded store belongs to one that does."""
-    return set(roles) != {"smtp"}
-
-
-def _analytics(settings: Settings, roles: Collection[str]) -> AbstractAsyncContextManager[Analytics]:
-    if _has_analytics(roles):
-        return opened_analytics(settings)
-    return contextlib.nullcontext(bindings.absent_analytics())
+def background_tasks(server: Server, operator_secret: str) -> list[BackgroundTask]:
+    """Every background task of the server, in the order of the start; they stop in reverse, after all is drained."""
+    tasks: list[BackgroundTask] = []
+    works = "worker" in server.roles
+    if works:
+        upkeep = server.upkeep
+        noting = BackgroundTask("domain notes", run=partial(note_forever, upkeep), start=partial(end_swap, upkeep))
+        tasks += [noting, BackgroundTask("retention", run=partial(retain_forever, upkeep))]
+    tasks += server.routing.background_tasks()
+    for consumer in server.routing.consumers if works else ():
+        tasks.append(BackgroundTask(f"queue of {consumer.name}", run=consumer.run, drain=consumer.stop))
+    if (smtp := server.smtp) is not None:
+        tasks.append(BackgroundTask("smtp", smtp.run, OnFailure.END, start=smtp.start, drain=partial(smtp.stop, 3.0)))
+        if isinstance(smtp, Processes):
+            watching = [(f"smtp process {slot}", partial(smtp.watch, slot)) for slot in range(smtp.count)]
+            tasks += [BackgroundTask(name, run=watch) for name, watch in watching]
+    if (web := server.monitoring) is not None:
+        serving = partial(web.serve, server.monitoring_app())
+        tasks.append(BackgroundTask("monitoring", serving, OnFailure.END, stop=web.stop, grace=0.5))
+    if (web := server.http) is not None:
+        serving = partial(web.serve, server.http_app(operator_secret))
+        tasks.append(BackgroundTask("http", serving, OnFailure.END, stop=web.stop, grace=1.5))
+    if works:
+        tasks.append(BackgroundTask("takeover", start=server.take_over))
+        for number, consumer in enumerate(server.consumers):
+            name = f"queue of {consumer.name}, consumer {number}"
+            tasks.append(BackgroundTask(name, run=consumer.run, drain=partial(consumer.stop, 4.0)))
+    return tasks
 
 
 async def serve(
@@ -256,13 +143,32 @@ async def serve(
 
     A store that has lost its content ends the start with a `LostStoreError`, unless the operator gives it up.
     """
-    shares = _shares(settings, roles)
+    smtp = settings.smtp_connections if "smtp" in roles and settings.smtp_processes == 1 else 0
+    shares = descriptors.granted(smtp, settings.http_connections if "web" in roles else 0)
     # Processes that accept mail for this one have descriptors of their own.
     settings = settings.model_copy(update={"smtp_connections": shares.smtp}) if shares.smtp else settings
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    async with opened_server(settings, roles, shares, accept_loss) as server, Supervisor() as supervisor:
+        operator_secret = secrets.token_urlsafe(32)
+        await supervisor.start(background_tasks(server, operator_secret))
+        first_login = FirstLogin(settings.home)
+        running = await _running(server, first_login)
+        announcement = announced(settings.home / RUNNING, running, operator_secret)
+        with announcement if server.http is not None else contextlib.nullcontext():
+            started(running)
+            if server.http is not None:
+                loop.call_later(max(0.0, LOGIN_LINK_SECONDS - first_login.age()), first_login.remove)
+            await supervisor.until(stop)
+            log.info("shutting down")
+
+
+@asynccontextmanager
+async def opened_server(
+    settings: Settings, roles: Collection[str], shares: descriptors.Shares, accept_loss: bool
+) -> AsyncIterator[Server]:
+    """Open stores, workers and sockets; closed in reverse."""
     async with (
         opened(settings, accept_loss=accept_loss) as stores,
         _analytics(settings, roles) as analytics,
@@ -271,100 +177,83 @@ async def serve(
         if _has_analytics(roles):
             await settle_analytics(stores, analytics, shown_url(settings.analytics), accept=accept_loss)
         gate, metrics = PublishingGate(analytics), Metrics()
+        metrics.shares(shares.limit, shares.smtp, shares.http)
         reader = isolated_reader(settings, metrics) if "worker" in roles else None
         if reader is not None:
             stack.push_async_callback(reader.close)
             await reader.start()
-        prove = await stack.enter_async_context(proving(settings, stores, metrics))
+        prove = await stack.enter_async_context(opened_authenticator(settings, stores, metrics))
         env = environment(settings, stores, gate, metrics, prove, reader)
-        house = UpkeepContext(settings, stores, env, gate)
         await stores.accounts.open_gates()
         await review(stores.database, stores.mailroom.routes)
         scheduler = BatchScheduler()
         consumers = [consumer_of(env, settings, scheduler=scheduler, helps=helps) for helps in (False, True)]
-        if "worker" in roles:
-            await stack.enter_async_context(daily(house))
-        listener = shown = None
-        router = await stack.enter_async_context(routing(settings, stores, env, metrics, feed="worker" in roles))
+        mail = await stack.enter_async_context(routing(settings, stores, env, metrics))
+        upkeep = UpkeepContext(settings, stores, env, gate)
+        server = Server(settings, roles, stores, analytics, metrics, upkeep, mail, consumers)
         if "smtp" in roles:
-            if shown := certificate(settings):
-                metrics.certificate(lambda: shown.left)
-            apart = settings.smtp_processes > 1
-            counters = stack.enter_context(metrics.shared(settings.smtp_processes, settings.home)) if apart else None
-            listener = front(settings, router, env.full, shown, counters)
-            await listener.start()
-
-        def refused(bound: str) -> None:
-            metrics.http_ended.labels(bound).inc()
-
-        bounds = HttpBounds.of(settings, shares.http)
-        web = None
-        if "web" in roles:
-            web = Web(settings.http_host, settings.http_port, "DMARCWORKS_HTTP_PORT", bounds, ended=refused)
-            metrics.http(lambda: web.connections, lambda: web.body_bytes)
-        metrics.shares(shares.limit, shares.smtp, shares.http)
-        if settings.metrics_port:
-            asked = analytics if _has_analytics(roles) else None
-            watched = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-            for routes in _watching(stores, asked, inbox(settings, stores), metrics, shown):
-                watched.include_router(routes)
-            few = HttpBounds.of(settings, _WATCHERS)
-            watch = Web(settings.http_host, settings.metrics_port, "DMARCWORKS_METRICS_PORT", few, ended=refused)
-            stack.push_async_callback(watch.stop, 0.5)
-            watch.start(watched)
-            await watch.ready()
-        try:
-            public_url = settings.public_url.rstrip("/") or (web.url if web else "")
-            operator_secret = secrets.token_urlsafe(32)
-            login, first_login = None, FirstLogin(settings.home)
-            if web is not None:
-                web.start(
-                    http_app(settings, stores, analytics, public_url, operator_secret, house, metrics, router, shown)
-                )
-                await web.ready()
-                if not await stores.accounts.link_works(first_login.secret()):
-                    first_login.remove()
-                login = await stores.accounts.first_user()
-            if "worker" in roles:
-                if settings.alone and (ended := await stores.leases.release(SYSTEM_QUEUE)):
-                    log.info("taken over from a process that died", mails=ended)
-                for consumer in consumers:
-                    consumer.start()
-            running = Running(
-                smtp=listener.listening[0].name if listener else "",
-                http=web.url if web else "",
-                public_url=public_url,
-                login=None if login is None else f"/login/{login}",
-                commands=web.commands if web else "",
-                login_file=first_login.path if web and first_login.secret() else None,
-            )
-            with _announced(settings.home, running, operator_secret) if web else contextlib.nullcontext():
-                started(running)
-                if web is not None:
-                    loop.call_later(max(0.0, LOGIN_LINK_SECONDS - first_login.age()), first_login.remove)
-                await stop.wait()
-                log.info("shutting down")
-        finally:
-            # In reverse: first nobody new, then what is in flight, then the answers.
-            stopping = [consumer.stop(grace=4.0) for consumer in consumers]
-            stopping += [listener.stop(grace=3.0)] if listener else []
-            await asyncio.gather(*stopping)
-            if web is not None:
-                await web.stop(grace=1.5)
+            _add_smtp(server, stack)
+        _add_http(server, stack, shares)
+        yield server
 
 
-@contextlib.contextmanager
-def _announced(home: Path, running: Running, secret: str) -> Iterator[None]:
-    """A file in the home that tells its owner's commands where the running server is and how to be let in."""
-    path = home / RUNNING
-    told = {"pid": os.getpid(), "http": running.http, "smtp": running.smtp, "secret": secret}
-    told["commands"] = running.commands
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(told, file)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            path.unlink()
+def _analytics(settings: Settings, roles: Collection[str]) -> AbstractAsyncContextManager[Analytics]:
+    if _has_analytics(roles):
+        return opened_analytics(settings)
+    return contextlib.nullcontext(bindings.absent_analytics())
+
+
+def _has_analytics(roles: Collection[str]) -> bool:
+    """Whether this process publishes or answers: an embedded store belongs to one that does."""
+    return set(roles) != {"smtp"}
+
+
+def _add_smtp(server: Server, stack: AsyncExitStack) -> None:
+    """The SMTP server: in this process, or in as many as the settings ask for, whose metrics are shared."""
+    settings, metrics = server.settings, server.metrics
+    if shown := certificate(settings):
+        server.certificate = shown
+        metrics.certificate(lambda: shown.left)
+    # Made in either case: it says here and now what is wrong with the settings.
+    server.smtp = smtp_server(settings, server.routing.router, server.upkeep.env.full, shown)
+    if (count := settings.smtp_processes) > 1:
+        counters = stack.enter_context(metrics.shared(count, settings.home))
+        receiver = settings.model_dump(mode="json")
+        server.smtp = Processes("dmarcworks.wiring.smtp_process", count, listeners(settings), receiver, counters)
+
+
+def _add_http(server: Server, stack: AsyncExitStack, shares: descriptors.Shares) -> None:
+    """Bind the addresses of HTTP."""
+    settings, metrics = server.settings, server.metrics
+
+    def bound(port: int, setting: str, bounds: HttpBounds) -> Web:
+        web = Web(
+            settings.http_host, port, setting, bounds, ended=lambda reason: metrics.http_ended.labels(reason).inc()
+        )
+        stack.callback(web.close)
+        return web
+
+    if "web" in server.roles:
+        web = server.http = bound(settings.http_port, "DMARCWORKS_HTTP_PORT", HttpBounds.of(settings, shares.http))
+        metrics.http(lambda: web.connections, lambda: web.body_bytes)
+    if settings.metrics_port:
+        few = HttpBounds.of(settings, _WATCHERS)
+        server.monitoring = bound(settings.metrics_port, "DMARCWORKS_METRICS_PORT", few)
+
+
+async def _running(server: Server, first_login: FirstLogin) -> Running:
+    """What the started server tells; the first login link where there is no user yet."""
+    smtp = server.smtp.listening[0].name if server.smtp else ""
+    if (web := server.http) is None:
+        return Running(smtp, "", server.public_url, None)
+    if not await server.stores.accounts.link_works(first_login.secret()):
+        first_login.remove()
+    login = await server.stores.accounts.first_user()
+    return Running(
+        smtp=smtp,
+        http=web.url,
+        public_url=server.public_url,
+        login=None if login is None else f"/login/{login}",
+        commands=web.commands,
+        login_file=first_login.path if first_login.secret() else None,
+    )

@@ -10,31 +10,26 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import sys
-from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 import uvloop
 
 from dmarcworks.bindings.open import absent_analytics
 from dmarcworks.catalogue.stores import opened
+from dmarcworks.ingest.setup import environment
 from dmarcworks.process import logs
 from dmarcworks.process.metrics import Metrics, keep_in
-from dmarcworks.routing.smtp.listeners import BoundListener, bind, parse_listeners
-from dmarcworks.routing.smtp.processes import READY, ReceiverSettings, read_told
+from dmarcworks.process.supervisor import BackgroundTask, OnFailure, Supervisor
+from dmarcworks.routing.smtp.processes import READY
+from dmarcworks.routing.smtp.receiver import ReceiverSettings, bound_listeners, read_told, share_of
+from dmarcworks.routing.smtp.setup import smtp_server
 from dmarcworks.settings import Settings
 from dmarcworks.wiring.routing import routing
-from dmarcworks.wiring.smtp import environment, smtp_server
 
 log = structlog.get_logger("dmarcworks.wiring.smtp_process")
 _GRACE_SECONDS = 3.0
-_SHARED = (
-    "smtp_connections",
-    "smtp_connections_per_address",
-    "smtp_connections_per_minute",
-    "smtp_mails_per_minute",
-)
 
 
 async def take(settings: Settings, told: ReceiverSettings) -> None:
@@ -45,33 +40,19 @@ async def take(settings: Settings, told: ReceiverSettings) -> None:
     # Ctrl-C reaches every process of a terminal; the one that started us says when.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     await loop.connect_read_pipe(lambda: _Ends(stop), sys.stdin)
-    shared = settings.model_copy(
-        update={
-            "smtp_listen": " ".join(told.listen),
-            # Limits are held by each process for itself: its share, rounded up; 0 stays no limit.
-            **{name: -(-getattr(settings, name) // told.processes) for name in _SHARED},
-            "smtp_transfer_bytes": settings.smtp_transfer_bytes // told.processes,
-        }
-    )
     if told.counters is not None:
         keep_in(told.counters, told.slot)
-    metrics = Metrics()
-    async with AsyncExitStack() as stack:
-        stores = await stack.enter_async_context(opened(shared))
+    shared, metrics = share_of(settings, told), Metrics()
+    async with opened(shared) as stores:
         env = environment(shared, stores, absent_analytics(), metrics)
-        router = await stack.enter_async_context(routing(shared, stores, env, metrics))
-        server = smtp_server(shared, router, env.full)
-        bound: list[BoundListener] = []
-        for number, listener in enumerate(parse_listeners(shared.smtp_listen)):
-            if number in told.sockets:
-                bound.append(BoundListener(listener, socket.socket(fileno=told.sockets[number]), owned=False))
-            else:
-                bound += bind(listener, shared=True)
-        await server.start(bound)
-        sys.stdout.buffer.write(READY)
-        sys.stdout.buffer.flush()
-        await stop.wait()
-        await server.stop(grace=_GRACE_SECONDS)
+        async with routing(shared, stores, env, metrics) as mail, Supervisor() as supervisor:
+            server = smtp_server(shared, mail.router, env.full)
+            start, drain = partial(server.start, bound_listeners(told)), partial(server.stop, _GRACE_SECONDS)
+            smtp = BackgroundTask("smtp", server.run, OnFailure.END, start=start, drain=drain)
+            await supervisor.start([*mail.background_tasks(), smtp])
+            sys.stdout.buffer.write(READY)
+            sys.stdout.buffer.flush()
+            await supervisor.until(stop)
 
 
 class _Ends(asyncio.Protocol):

@@ -66,7 +66,7 @@ class Handler(Protocol):
 
 
 class Consumer:
-    """One worker's consumer of the queue of its name. `start`, then `stop`; or `once` for one batch.
+    """One worker's consumer of the queue of its name. `run` until `stop`; or `once` for one batch.
 
     With a `scheduler` several share their work: it says how large a batch is and who works alone; one that `helps`
     works only while more waits than a batch holds. `leases` renews what is worked on apart from its batch.
@@ -92,18 +92,28 @@ class Consumer:
         self._asides = Asides(leases, policy.lease, self._scheduler, self._set_aside, self._settle_one)
         self.trouble = ""
 
-    def start(self) -> None:
-        """Begin to consume."""
-        self._task = asyncio.create_task(self._run(), name=f"queue of {self._handler.name}")
+    @property
+    def name(self) -> str:
+        """The worker's name, which is the queue's too."""
+        return self._handler.name
+
+    async def run(self) -> None:
+        """Consume until `stop`, or until the worker is out of service."""
+        self._task = asyncio.current_task()
+        try:
+            await self._consume()
+        finally:
+            self._task = None
 
     async def stop(self, grace: float = 1.0) -> None:
         """Finish the batch at hand within `grace` seconds; of a longer one hand back at once what is not done."""
         self._stopping.set()
-        if self._task is None:
-            return
         until = time.monotonic() + grace
-        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
-            await asyncio.wait_for(self._task, grace)
+        if (task := self._task) is not None:
+            await asyncio.wait({task}, timeout=grace)
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
         await self._asides.finish(until - time.monotonic())
         if not self._in_hand:
             return
@@ -114,7 +124,7 @@ class Consumer:
         with contextlib.suppress(TimeoutError, StoreError):
             await asyncio.wait_for(self._settle(), _HAND_BACK_SECONDS)
 
-    async def _run(self) -> None:
+    async def _consume(self) -> None:
         while not self._stopping.is_set():
             try:
                 if self._helps and not self._scheduler.backlog.is_set():

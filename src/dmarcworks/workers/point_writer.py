@@ -23,30 +23,24 @@ log = structlog.get_logger("dmarcworks.worker")
 
 
 class PointWriter:
-    """`start` begins to write, `stop` writes what waits."""
+    """`run` writes once a second until `stop`, and then what still waits."""
 
     def __init__(self, points: DataPoints, analytics: Analytics) -> None:
         self._points = points
         self._analytics = analytics
         self._stopping = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin."""
-        self._task = asyncio.create_task(self._run(), name="data points")
 
     async def stop(self) -> None:
-        """End, with nothing waiting."""
+        """Ask `run` to write what waits and to return."""
         self._stopping.set()
-        if self._task is not None:
-            await self._task
-        await self.flush()
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Write until `stop`; nothing waits then."""
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), 1.0)
             await self.flush()
+        await self.flush()
 
     async def flush(self) -> None:
         """Write what waits; what the store does not take is lost."""

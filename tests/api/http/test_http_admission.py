@@ -26,10 +26,10 @@ async def web() -> AsyncIterator[Web]:
     """A server of 8 connections, 3 per address, at which every address but 127.0.0.1 is a stranger's."""
     admission = Admission(8, 3, exempt=lambda address: address == "127.0.0.1")
     running = Web("127.0.0.1", 0, "x", HttpBounds(connections=8), admission=admission)
-    running.start(PlainTextResponse("fine"))
-    await running.ready()
+    serving = asyncio.create_task(running.serve(PlainTextResponse("fine")))
     yield running
-    await running.stop(2)
+    await running.stop()
+    await asyncio.wait_for(serving, 10)
 
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -13,7 +13,7 @@ from dmarcworks.settings import Settings
 from dmarcworks.upkeep import jobs
 from dmarcworks.upkeep.backup import create as backups
 from dmarcworks.upkeep.retention.periods import RetentionPeriods
-from dmarcworks.wiring.server import opened_house
+from dmarcworks.upkeep.setup import opened_upkeep
 from dmarcworks.workers.message import Message
 from dmarcworks.workers.outcome import ACCEPTED
 from dmarcworks.workers.point_writer import PointWriter
@@ -67,7 +67,7 @@ async def test_a_round_trip_brings_everything_back(home: Home, tmp_path: Path) -
     before = await content(home)
     # The engine serves one folder at a time.
     await home.house.analytics.close()
-    async with opened_house(Settings(home=tmp_path / "other", hostname=HOST)) as house:
+    async with opened_upkeep(Settings(home=tmp_path / "other", hostname=HOST)) as house:
         other = Home(tmp_path / "other", house)
         (result,) = await other.do("restore", folder=str(tmp_path / "backup"))
         assert (result["left"], result["kept"]) == (0, 0)
@@ -93,7 +93,7 @@ async def test_rows_that_the_archive_can_no_longer_give_come_back_too(home: Home
     before = await home.sums()
     assert [row[2] for row in before] == [8, 2]
     await home.house.analytics.close()
-    async with opened_house(Settings(home=tmp_path / "other", hostname=HOST)) as house:
+    async with opened_upkeep(Settings(home=tmp_path / "other", hostname=HOST)) as house:
         other = Home(tmp_path / "other", house)
         assert (await other.do("restore", folder=str(tmp_path / "backup")))[-1]["left"] == 0
         assert await other.sums() == before

@@ -10,7 +10,7 @@ import pytest
 from dmarcworks.settings import Settings
 from dmarcworks.upkeep.backup.create import table_copies
 from dmarcworks.upkeep.context import UpkeepContext
-from dmarcworks.wiring.server import opened_house
+from dmarcworks.upkeep.setup import opened_upkeep
 from dmarcworks.workers.message import Message
 from dmarcworks.workers.outcome import ACCEPTED
 from tests.support.ingesting import deliver
@@ -52,7 +52,7 @@ async def fill(home: Home) -> None:
 async def test_a_round_trip_brings_everything_back(server: PostgresServer, tmp_path: Path, source: str) -> None:
     """Every table and sum is the same, the waiting mail is read, and new rows get numbers that nobody has."""
     url = await fresh(server.url) if source == "postgresql" else ""
-    async with opened_house(Settings(home=tmp_path / "one", hostname=HOST, database_url=url)) as house:
+    async with opened_upkeep(Settings(home=tmp_path / "one", hostname=HOST, database_url=url)) as house:
         one = Home(tmp_path / "one", house)
         await fill(one)
         (result,) = await one.do("backup", folder=str(tmp_path / "backup"))
@@ -60,7 +60,7 @@ async def test_a_round_trip_brings_everything_back(server: PostgresServer, tmp_p
         before, sums = await rows(house), await one.sums()
     assert sum(row[3] for row in sums) == 15
     target = Settings(home=tmp_path / "two", hostname=HOST, database_url=await fresh(server.url))
-    async with opened_house(target) as house:
+    async with opened_upkeep(target) as house:
         two = Home(tmp_path / "two", house)
         (result,) = await two.do("restore", folder=str(tmp_path / "backup"))
         assert (result["left"], result["kept"]) == (0, 0)

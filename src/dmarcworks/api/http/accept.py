@@ -30,7 +30,7 @@ _REFUSED, _REFUSED_SECONDS = 16, 1.0
 
 
 class Door:
-    """Accepts on one or several sockets. `open`, then `close`; uvicorn calls it as it would an `asyncio.Server`."""
+    """Accepts on one or several sockets: `run` until it is cancelled, then `close`."""
 
     def __init__(
         self,
@@ -46,9 +46,7 @@ class Door:
         self._idle: dict[HttpConnection, float] = {}
         self._refused: set[asyncio.Task[None]] = set()
         self._opening: set[asyncio.Task[None]] = set()
-        self._accepting: list[asyncio.Task[None]] = []
         self._logged: dict[str, float] = {}
-        self._check_at = 0.0
         smallest = min(bounds.header_seconds, bounds.body_seconds, bounds.write_seconds)
         self._check_seconds = min(0.5, smallest / 4)
 
@@ -57,35 +55,29 @@ class Door:
         """Connections that are open."""
         return self._admission.total
 
-    def open(self, make: Callable[[], HttpConnection]) -> None:
-        """Begin to accept; `make` makes the protocol of a connection."""
-        loop = asyncio.get_running_loop()
-        self._accepting = [
-            loop.create_task(self._accept(listener, make), name="http accept") for listener in self._listeners
-        ]
+    async def run(self, make: Callable[[], HttpConnection]) -> None:
+        """Accept, and end the connections whose clients are too slow; `make` makes the protocol of a connection."""
+        async with asyncio.TaskGroup() as group:
+            for listener in self._listeners:
+                group.create_task(self._accept(listener, make), name="http accept")
+            group.create_task(self._check(), name="http deadlines")
 
-    def close(self) -> None:
-        """Accept nothing more."""
-        for task in self._accepting:
-            task.cancel()
-
-    async def wait_closed(self) -> None:
-        """Until the socket is closed."""
-        tasks = [*self._accepting, *self._opening, *self._refused]
+    async def close(self) -> None:
+        """Close the sockets, and end what has no connection yet; the connections are uvicorn's to end."""
+        tasks = [*self._opening, *self._refused]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for listener in self._listeners:
             listener.close()
 
-    def check(self) -> None:
-        """End the connections whose clients are too slow; to be called often."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._check_at:
-            self._check_at = now + self._check_seconds
+    async def _check(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._check_seconds)
             for connection in list(self._addresses):
                 if connection.transport is not None:
-                    connection.check(now)
+                    connection.check(loop.time())
 
     # What connections report.
 

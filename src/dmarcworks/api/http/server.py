@@ -7,7 +7,7 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import Callable, Generator
-from typing import cast
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -23,7 +23,7 @@ __all__ = ["Web"]
 
 
 class Web:
-    """The HTTP server of one address. `start`, `ready`, then `stop`.
+    """The HTTP server of one address. It listens at once; `serve` an application until `stop`.
 
     `ended` is called with the reason whenever a connection is refused or ended, or a body refused.
     """
@@ -52,7 +52,7 @@ class Web:
         self._door = Door(self._listeners, bounds, admission, ended)
         self._bodies: Bodies | None = None
         self._server: _Server | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._accepting: asyncio.Task[None] | None = None
 
     def _loopback(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> str:
         """A loopback address where commands on this machine reach us, of a socket of its own where needed."""
@@ -73,8 +73,8 @@ class Web:
         """Connections that are open."""
         return self._door.total
 
-    def start(self, app: ASGIApp) -> None:
-        """Begin to serve."""
+    async def serve(self, app: ASGIApp) -> None:
+        """Answer until `stop`, and close the sockets at the end; raises what ended accepting."""
         self._bodies = Bodies(app, self._bounds, self._ended)
         config = uvicorn.Config(
             self._bodies,
@@ -91,49 +91,35 @@ class Web:
             timeout_graceful_shutdown=1,
             h11_max_incomplete_event_size=self._bounds.header_bytes,
         )
-        self._server = _Server(config, self._door)
-        self._task = asyncio.create_task(self._server.serve(), name="http")
+        server = self._server = _Server(config)
+        make = partial(HttpConnection, config, server.server_state, {}, self._door)
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._accepting = group.create_task(self._door.run(make), name="http door")
+                await server.serve(sockets=[])
+                self._accepting.cancel()
+        finally:
+            await self._door.close()
 
-    async def ready(self) -> None:
-        """Wait until it answers."""
-        while self._server is not None and self._task is not None and not self._server.started:
-            if self._task.done():
-                self._task.result()
-            await asyncio.sleep(0.01)
-
-    async def stop(self, grace: float) -> None:
-        """Stop accepting and close what is open within `grace` seconds."""
-        if self._server is not None and self._task is not None:
+    async def stop(self) -> None:
+        """Accept nothing more and ask `serve` to return: open answers have a second to be finished."""
+        if self._server is not None and self._accepting is not None:
+            self._accepting.cancel()
             self._server.should_exit = True
-            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
-                await asyncio.wait_for(self._task, grace)
+
+    def close(self) -> None:
+        """Close the sockets, also where `serve` was never called."""
         for listener in self._listeners:
             listener.close()
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server with our door instead of its sockets; signals are the whole process's business."""
-
-    def __init__(self, config: uvicorn.Config, door: Door) -> None:
-        super().__init__(config)
-        self._door = door
+    """uvicorn's server without sockets, which are our door's, and without signals, which are the whole process's."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Leave the signals to who runs us."""
+        """Leave the signals to who runs us: uvicorn would end the process with SIGTERM instead of status 0."""
         yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the door."""
-        await self.lifespan.startup()
-        self.servers = [cast(asyncio.base_events.Server, self._door)]
-        self._door.open(lambda: HttpConnection(self.config, self.server_state, self.lifespan.state, self._door))
-        self.started = True
-
-    async def on_tick(self, counter: int) -> bool:
-        """Called ten times a second."""
-        self._door.check()
-        return await super().on_tick(counter)
 
 
 def _listen(host: str, port: int) -> socket.socket:

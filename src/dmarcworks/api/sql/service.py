@@ -27,6 +27,7 @@ from dmarcworks.api.sql_errors import explain
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.catalogue.queries import LoggedQuery
 from dmarcworks.errors import BoundError, DmarcworksError, QueryError
+from dmarcworks.settings import Settings
 
 WAITING = 8
 # Statements of all accounts that run side by side: fewer than the store answers, so that the dashboard's come through.
@@ -62,6 +63,11 @@ class Answer:
     media: str
     format: str
     rows: int
+
+
+def query_bounds(settings: Settings) -> QueryBounds:
+    """What a stranger's statement may take."""
+    return QueryBounds(seconds=settings.sql_seconds, rows=settings.sql_rows, memory=settings.sql_memory_bytes)
 
 
 class QueryService:

@@ -56,7 +56,7 @@ Check = Callable[[Message], Awaitable[Authenticity | None]]
 
 
 class Deliverer:
-    """The way out; `start` begins to try what waits, `stop` ends it."""
+    """The way out; `run` tries what waits until `stop`."""
 
     def __init__(
         self,
@@ -85,7 +85,6 @@ class Deliverer:
         self._seconds = days * 86_400
         self._clock = clock
         self._stopping = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
     async def forward(self, message: Message, to: str, headers: Mapping[str, str]) -> str:
         """Send a mail on to a destination that its account has verified; the id of what was sent."""
@@ -164,18 +163,12 @@ class Deliverer:
             return
         self._metrics.sent.labels("sent").inc()
 
-    def start(self) -> None:
-        """Begin to try what waits."""
-        self._task = asyncio.create_task(self._run(), name="outbound")
-
     async def stop(self) -> None:
-        """End after the mail at hand; the others wait."""
+        """Ask `run` to return after the mail at hand; the others wait."""
         self._stopping.set()
-        if self._task is not None:
-            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
-                await asyncio.wait_for(self._task, 3.0)
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Try what waits until `stop`."""
         while not self._stopping.is_set():
             try:
                 tried = await self.once()

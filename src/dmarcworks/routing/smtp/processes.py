@@ -2,7 +2,7 @@
 
 Each is a fresh Python (never a fork) that binds the same addresses with SO_REUSEPORT, or accepts from a Unix socket
 that it inherits. What it needs comes as one JSON line on its standard input; the end of that input tells it to stop, so
-it does not outlive us however we end. One that dies is started again, ever later while it keeps dying.
+it does not outlive us however we end. One that dies is started again by whoever calls `watch`.
 """
 
 from __future__ import annotations
@@ -10,18 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import sys
-import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from dmarcworks.errors import SettingsError
+from dmarcworks.errors import DmarcworksError, SettingsError
 from dmarcworks.routing.smtp import Listener
 from dmarcworks.routing.smtp.listeners import BoundListener, bind, listen, remove
 
@@ -29,14 +26,16 @@ log = structlog.get_logger("dmarcworks.processes")
 
 READY = b"ready\n"
 _START_SECONDS = 60.0
-_FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
-_HEALTHY_SECONDS = 60.0
+
+
+class ReceiverEndedError(DmarcworksError):
+    """A process that accepts mail ended by itself."""
 
 
 class Processes:
     """`count` processes of `module`, which are told `settings`, where to listen and the folder for their counters.
 
-    `start`, then `stop`.
+    `start`, then `watch` each, then `stop`.
     """
 
     def __init__(
@@ -48,14 +47,13 @@ class Processes:
         counters: Path | None = None,
     ) -> None:
         self._module = module
-        self._counters = counters
+        self.counters = counters
         self._settings = settings
-        self._count = count
+        self.count = count
         self._listeners = listeners
         self._bound: list[BoundListener] = []
         self._running: dict[int, Process] = {}
-        self._watchers: list[asyncio.Task[None]] = []
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     @property
     def listening(self) -> list[Listener]:
@@ -71,27 +69,24 @@ class Processes:
             for bound in self._bound:
                 if bound.listener.path:
                     listen(bound)
-            started = await asyncio.gather(*(self._begin(slot) for slot in range(self._count)), return_exceptions=True)
+            started = await asyncio.gather(*(self._begin(slot) for slot in range(self.count)), return_exceptions=True)
             for problem in started:
                 if isinstance(problem, BaseException):
                     raise problem
         except BaseException:
             await self.stop(0)
             raise
-        self._watchers = [
-            asyncio.create_task(self._watch(slot), name=f"mail process {slot}") for slot in range(self._count)
-        ]
 
     async def _begin(self, slot: int) -> None:
         unix = [(number, bound) for number, bound in enumerate(self._bound) if bound.listener.path]
         sockets = {str(number): bound.socket.fileno() for number, bound in unix}
-        settings = {
+        told = {
             "settings": self._settings,
             "listen": [str(bound.listener) for bound in self._bound],
             "sockets": sockets,
-            "processes": self._count,
+            "processes": self.count,
             "slot": slot,
-            "counters": None if self._counters is None else str(self._counters),
+            "counters": None if self.counters is None else str(self.counters),
         }
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", self._module, stdin=PIPE, stdout=PIPE, pass_fds=list(sockets.values())
@@ -99,37 +94,32 @@ class Processes:
         self._running[slot] = process
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps(settings).encode() + b"\n")
+        process.stdin.write(json.dumps(told).encode() + b"\n")
         with contextlib.suppress(TimeoutError):
             if await asyncio.wait_for(process.stdout.readline(), _START_SECONDS) == READY:
                 log.info("mail process started", slot=slot, pid=process.pid)
                 return
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        raise SettingsError(
-            f"a process that takes mail did not start (status {await process.wait()}); its log says why"
-        )
+        status = await process.wait()
+        if not self._stopping.is_set():
+            raise SettingsError(f"a process that takes mail did not start (status {status}); its log says why")
 
-    async def _watch(self, slot: int) -> None:
-        delay, since = _FIRST_DELAY, time.monotonic()
-        while not self._stopping:
-            status = await self._running[slot].wait()
-            if self._stopping:
-                return
-            if time.monotonic() - since > _HEALTHY_SECONDS:
-                delay = _FIRST_DELAY
-            log.error("mail process ended, starting it again", slot=slot, status=status, seconds=delay)
-            await asyncio.sleep(delay)
-            delay, since = min(delay * 2, _LONGEST_DELAY), time.monotonic()
-            with contextlib.suppress(SettingsError, OSError):  # its end is seen above, and it is tried again
-                await self._begin(slot)
+    async def run(self) -> None:
+        """Wait for `stop`: the addresses are held all the time, and each process is watched by itself."""
+        await self._stopping.wait()
+
+    async def watch(self, slot: int) -> None:
+        """Start the process of a slot again if it has ended, and wait for its end; an error unless that was `stop`."""
+        if self._running[slot].returncode is not None:
+            await self._begin(slot)
+        status = await self._running[slot].wait()
+        if not self._stopping.is_set():
+            raise ReceiverEndedError(f"process {self._running[slot].pid} ended with status {status}")
 
     async def stop(self, grace: float = 5.0) -> None:
         """Tell them all to finish what is in transfer, wait `grace` seconds and a bit, then end the rest."""
-        self._stopping = True
-        for watcher in self._watchers:
-            watcher.cancel()
-        await asyncio.gather(*self._watchers, return_exceptions=True)
+        self._stopping.set()
         running = [process for process in self._running.values() if process.returncode is None]
         for process in running:
             if process.stdin is not None:
@@ -145,28 +135,3 @@ class Processes:
                 await process.wait()
         for bound in self._bound:
             remove(bound)
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiverSettings:
-    """What `Processes` tells a process: settings, listeners, inherited sockets by the listener's number, how many
-    processes share the work, which of them it is, and where its counters are kept."""
-
-    settings: Mapping[str, Any]
-    listen: list[str]
-    sockets: dict[int, int]
-    processes: int
-    slot: int
-    counters: Path | None
-
-
-def read_told(line: str) -> ReceiverSettings:
-    """The line on a process's standard input."""
-    report = json.loads(line)
-    sockets = {int(number): int(handle) for number, handle in report["sockets"].items()}
-    for handle in sockets.values():
-        os.set_inheritable(handle, False)
-    counters = None if report["counters"] is None else Path(report["counters"])
-    return ReceiverSettings(
-        report["settings"], list(report["listen"]), sockets, int(report["processes"]), int(report["slot"]), counters
-    )

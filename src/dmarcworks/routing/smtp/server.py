@@ -31,7 +31,7 @@ _OTHER_FILES = 1024
 
 
 class SmtpServer:
-    """The front door. `start`, then `stop`."""
+    """The SMTP and LMTP server. `start`, then `stop`; `run` watches what accepts in between."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class SmtpServer:
         self._servers: list[asyncio.Server] = []
         self._accepting: list[asyncio.Task[None]] = []
         self._arriving: set[asyncio.Task[None]] = set()
+        self._shutting = asyncio.Event()
         self._empty = asyncio.Event()
         for listener in listeners:
             if listener.tls and certificate is None:
@@ -94,6 +95,17 @@ class SmtpServer:
         except BaseException:
             await self._shut()
             raise
+
+    async def run(self) -> None:
+        """Wait for `stop`; raises what ended a listener before that."""
+        waiting = asyncio.create_task(self._shutting.wait(), name="smtp stop")
+        try:
+            done, _ = await asyncio.wait({waiting, *self._accepting}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        if not self.closing:
+            for task in done:
+                task.result()
 
     async def _open(self, bound: BoundListener) -> None:
         loop, listener = asyncio.get_running_loop(), bound.listener
@@ -163,6 +175,7 @@ class SmtpServer:
     async def stop(self, grace: float = 5.0) -> None:
         """Accept nothing more, let mails in transfer finish for `grace` seconds, say 421 to the rest."""
         self.closing = True
+        self._shutting.set()
         await self._shut()
         for connection in list(self.connections):
             if not connection.busy:

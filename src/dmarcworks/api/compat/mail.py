@@ -1,4 +1,4 @@
-"""What programs ask about mail over HTTP, put together: put a mail in, and change rules and destinations."""
+"""What programs ask about mail over HTTP: put a mail in, and change rules and destinations."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fastapi import FastAPI
 
 from dmarcworks.api.compat import email_routing, inject
+from dmarcworks.api.compat.email_routing import SendLink
 from dmarcworks.catalogue.accounts import Accounts, Token
 from dmarcworks.catalogue.dead_letters import operates
 from dmarcworks.catalogue.routing import RoutingCatalogue
@@ -23,7 +24,7 @@ def install(
     settings: Settings,
     workers: Sequence[str],
     router: Router | None,
-    send_link: email_routing.SendLink | None,
+    send_link: SendLink | None,
 ) -> None:
     """Put the routes on an application; without a router no mail can be put in."""
     hostname = settings.hostname.lower()

@@ -1,0 +1,34 @@
+"""The check of mails put together from the settings: DNS, and child processes for what strangers wrote."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from dmarcworks.enrich.checking import Checker
+from dmarcworks.enrich.examine import RESULTS, TARGET
+from dmarcworks.enrich.resolver import Dns
+from dmarcworks.process.isolated import IsolatedPool
+from dmarcworks.settings import Settings
+
+__all__ = ["opened_checker"]
+
+# Processes for the checks of strangers' mail, and processor seconds that one step of a check may take; a mail of 25 MB
+# takes less than one.
+_CHECKERS, _CHECK_SECONDS = 2, 10.0
+
+
+@asynccontextmanager
+async def opened_checker(
+    settings: Settings, name: str, *, nice: int = 0, patience: float | None = None
+) -> AsyncIterator[Checker]:
+    """What finds out whether mails are genuine; its child processes start with the first mail and end with it."""
+    resolver = Dns(settings.dns_server)
+    pool = IsolatedPool(TARGET, name=name, processes=_CHECKERS, cpu_seconds=_CHECK_SECONDS, results=RESULTS, nice=nice)
+    checker = Checker(resolver, pool.run, seconds=settings.auth_seconds, patience=patience)
+    try:
+        yield checker
+    finally:
+        checker.close()
+        await pool.close()
+        resolver.close()

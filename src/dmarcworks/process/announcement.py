@@ -1,0 +1,44 @@
+"""What a started server announces: a value for its caller, and a file for its owner's commands."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Running", "announced"]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where a started system is: its addresses, and the first login link's path when one was made.
+
+    `commands` is the HTTP address for commands on this machine, always on a loopback address; `login_file` the file of
+    a link that an earlier start made and nobody used yet.
+    """
+
+    smtp: str
+    http: str
+    public_url: str
+    login: str | None
+    commands: str = ""
+    login_file: Path | None = None
+
+
+@contextlib.contextmanager
+def announced(path: Path, running: Running, secret: str) -> Iterator[None]:
+    """Keep the file while the block runs: where the server is, and the secret that lets its owner's commands in."""
+    told = {"pid": os.getpid(), "http": running.http, "smtp": running.smtp, "secret": secret}
+    told["commands"] = running.commands
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(told, file)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
