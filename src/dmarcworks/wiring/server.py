@@ -23,31 +23,26 @@ import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 from dmarcworks.analytics import schema
-from dmarcworks.analytics.questions.all import Questions
-from dmarcworks.api import auth, rest
+from dmarcworks.api import auth
 from dmarcworks.api import metrics as metrics_api
 from dmarcworks.api.client import ClientMiddleware
 from dmarcworks.api.first_login import FirstLogin
-from dmarcworks.api.graphql import router as graphql
 from dmarcworks.api.http import HttpBounds, Web
 from dmarcworks.api.limits import Limits
+from dmarcworks.api.monitored import Check, MonitoredSystem
 from dmarcworks.api.operator import operator
+from dmarcworks.api.rest import health
 from dmarcworks.api.sql import internal_route
-from dmarcworks.api.sql import route as sql_api
-from dmarcworks.api.sql.service import QueryService
 from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.absent import AbsentAnalytics
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Analytics, QueryBounds
-from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.logins import LOGIN_LINK_SECONDS
 from dmarcworks.catalogue.review import review
 from dmarcworks.catalogue.stores import RUNNING, Stores, opened
 from dmarcworks.dashboard import pages
-from dmarcworks.dashboard.deps import Deps
 from dmarcworks.errors import DmarcworksError
 from dmarcworks.ingest.backpressure import Backpressure
 from dmarcworks.ingest.batching import BatchScheduler
-from dmarcworks.ingest.retry import Mending
 from dmarcworks.process import descriptors
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.process.settings_table import shown_url
@@ -59,8 +54,8 @@ from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.upkeep.replay.publishing_gate import PublishingGate
 from dmarcworks.upkeep.scheduler import daily
 from dmarcworks.upkeep.system import TOLERATED, analytics_there, settle_analytics
-from dmarcworks.wiring import mail_api, rest_api
-from dmarcworks.wiring.routing import link_sender, proving, routing, worker_names
+from dmarcworks.wiring import rest_api
+from dmarcworks.wiring.routing import proving, routing
 from dmarcworks.wiring.smtp import certificate, environment, front, inbox, isolated_reader
 from dmarcworks.workers.system import consumer_of
 
@@ -119,44 +114,13 @@ def http_app(
     metrics = metrics or Metrics()
     app.state.left = metrics.http_left
     waiting = inbox(settings, stores)
-    for routes in _watching(stores, analytics, waiting, metrics, shown):
-        app.include_router(routes)
-    desk = QueryService(analytics, sql_bounds(settings), stores.queries.note)
-    metrics.statements(lambda: desk.running, lambda: desk.waiting)
-    app.include_router(sql_api.router(desk, stores.accounts))
-    graphs = graphql.desk(settings, stores.database, stores.accounts, analytics, sql_bounds(settings))
-    app.include_router(graphql.router(graphs))
-    rest_deps = rest_api.rest_deps(settings, stores, analytics, public_url, waiting.full)
-    send_link = link_sender(router, public_url)
-    mail_api.install(app, stores.mailroom, stores.accounts, settings, worker_names(settings), router, send_link)
-    deps = Deps(
-        accounts=stores.accounts,
-        arrivals=stores.arrivals,
-        problems=stores.problems,
-        mending=Mending(stores),
-        listing=Listing(stores.database),
-        questions=Questions(analytics),
-        objects=stores.objects,
-        audit=stores.audit,
-        desk=desk,
-        graphs=graphs,
-        saved=stores.saved,
-        queries=stores.queries,
-        mailroom=stores.mailroom,
-        letters=rest_deps.letters,
-        operates=rest_deps.operates,
-        hostname=settings.hostname.lower(),
-        public_url=public_url,
-        clock=time.time,
-        workers=worker_names(settings),
-        send_link=send_link,
-        login_failures=settings.login_failures_per_minute,
-        link_used=FirstLogin(settings.home).redeemed,
-    )
-    rest_api.install(app, rest_deps, app.state.limits)
+    _monitor(app, _monitored(stores, analytics, waiting, metrics, shown))
+    deps = rest_api.http_deps(settings, stores, analytics, sql_bounds(settings), public_url, waiting.full, router)
+    metrics.statements(lambda: deps.sql.running, lambda: deps.sql.waiting)
+    rest_api.install(app, deps, app.state.limits)
     internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(operator(secret))])
     internal.add_api_route("/ping", _pong)
-    internal.include_router(internal_route.routes(desk, stores.accounts))
+    internal.include_router(internal_route.routes)
     if house is not None:
         internal.include_router(jobs.router(house))
     app.include_router(internal)
@@ -165,10 +129,10 @@ def http_app(
     return app
 
 
-def _watching(
+def _monitored(
     stores: Stores, analytics: Analytics, waiting: Backpressure, metrics: Metrics, shown: Certificate | None
-) -> list[APIRouter]:
-    """What machines that watch ask: health, readiness, figures. A store that is not of this process is not asked."""
+) -> MonitoredSystem:
+    """What health, readiness and metrics read. A store that is not of this process is not checked."""
     system = stores.system
     checks = {
         "database": _both(stores.database.ping, system.sure),
@@ -176,13 +140,25 @@ def _watching(
     }
     if not isinstance(analytics, AbsentAnalytics):
         checks["analytics"] = _both(analytics.ping, partial(analytics_there, stores, analytics))
-    return [
-        rest.router(checks, waiting.told, shown.told if shown else None),
-        metrics_api.router(metrics, checks, stores.queue, stores.problems, stores.mailroom.outbound.count),
-    ]
+    return MonitoredSystem(
+        metrics=metrics,
+        checks=checks,
+        queue=stores.queue,
+        problems=stores.problems,
+        outbound=stores.mailroom.outbound.count,
+        inbox=waiting.told,
+        certificate=shown.told if shown else None,
+    )
 
 
-def _both(first: rest.Check, second: rest.Check) -> rest.Check:
+def _monitor(app: FastAPI, monitored: MonitoredSystem) -> None:
+    """Put the routes for monitoring on an application."""
+    app.state.monitored = monitored
+    app.include_router(health.routes)
+    app.include_router(metrics_api.routes)
+
+
+def _both(first: Check, second: Check) -> Check:
     async def check() -> None:
         await first()
         await second()
@@ -300,8 +276,7 @@ async def serve(
         metrics.shares(shares.limit, shares.smtp, shares.http)
         if settings.metrics_port:
             watched = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-            for routes in _watching(stores, analytics, inbox(settings, stores), metrics, shown):
-                watched.include_router(routes)
+            _monitor(watched, _monitored(stores, analytics, inbox(settings, stores), metrics, shown))
             few = HttpBounds.of(settings, _WATCHERS)
             watch = Web(settings.http_host, settings.metrics_port, "DMARCWORKS_METRICS_PORT", few, ended=refused)
             stack.push_async_callback(watch.stop, 0.5)
