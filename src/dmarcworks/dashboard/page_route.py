@@ -1,6 +1,8 @@
 """The route of every page: strict headers, the way to the login, and every error as a page.
 
-An error of ours is shown with its own words; any other is logged and shown as "Internal error", never with its text.
+A page must name its visitor: `UserVisit`, or `AnyVisit` when it is open to all. One that names neither is refused when
+the module is imported, so that no page is open by an oversight. An error of ours is shown with its own words; any
+other is logged and shown as "Internal error", never with its text.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import structlog
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -17,7 +20,7 @@ from starlette.responses import RedirectResponse, Response
 
 from dmarcworks.api import auth
 from dmarcworks.dashboard.renderer import Renderer
-from dmarcworks.dashboard.visit import LoginRequiredError, Visit
+from dmarcworks.dashboard.visit import LoginRequiredError, Visit, visit_of
 from dmarcworks.errors import DmarcworksError
 
 __all__ = ["PageRoute", "answered"]
@@ -45,6 +48,8 @@ class PageRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
+        if not _names_visitor(self.dependant):
+            raise TypeError(f"the page {path} names no visitor: give it a UserVisit, or an AnyVisit if it is for all")
         if self.methods and "GET" in self.methods:
             self.methods.add("HEAD")
 
@@ -56,6 +61,10 @@ class PageRoute(APIRoute):
             return await answered(request, inner)
 
         return handler
+
+
+def _names_visitor(dependant: Dependant) -> bool:
+    return any(inner.call is visit_of or _names_visitor(inner) for inner in dependant.dependencies)
 
 
 async def answered(request: Request, page: Callable[[Request], Awaitable[Response]]) -> Response:

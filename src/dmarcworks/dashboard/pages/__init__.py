@@ -34,7 +34,7 @@ __all__ = ["install"]
 
 # Addresses of machines: they get JSON where people get a page.
 _MACHINES = ("/api/", "/client/", "/cdn-cgi/", "/internal/", "/healthz", "/readyz", "/metrics")
-_MODULES = (static, session, domains, domain, reports, problems, audit, activity, routing, queues, sql, graphql)
+MODULES = (static, session, domains, domain, reports, problems, audit, activity, routing, queues, sql, graphql)
 
 
 def install(app: FastAPI, deps: Deps) -> None:
@@ -42,7 +42,7 @@ def install(app: FastAPI, deps: Deps) -> None:
     app.state.deps = deps
     app.state.html = Renderer(deps)
     app.state.login_limits = session.LoginLimits.of(deps)
-    for module in _MODULES:
+    for module in MODULES:
         app.include_router(module.routes)
     app.add_exception_handler(404, not_found)
 

@@ -125,7 +125,7 @@ async def adopt(problem: OwnProblem, deps: Dependencies) -> Response:
 
 
 @routes.get("/problems/{id}/discard")
-async def ask(problem: OwnProblem, visit: UserVisit, html: Html) -> Response:
+async def confirm(problem: OwnProblem, visit: UserVisit, html: Html) -> Response:
     """Confirm that it is to be discarded."""
     return await html.page(visit, "problem_discard.html", problem=problem, words=reason_words)
 
