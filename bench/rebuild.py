@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
 from dmarcworks.settings import Settings  # noqa: E402
 from dmarcworks.upkeep import jobs  # noqa: E402
@@ -29,7 +29,7 @@ from dmarcworks.upkeep.context import UpkeepContext  # noqa: E402
 from dmarcworks.wiring.server import opened_house  # noqa: E402
 from dmarcworks.workers import dmarc, runtime  # noqa: E402
 from dmarcworks.workers.message import Message  # noqa: E402
-from mails import BEGIN, DAY, document, mail  # noqa: E402
+from tests.support.mails import BEGIN, DAY, document, mail  # noqa: E402
 
 DOMAINS, DAYS, MOST_RECORDS = 20, 30, 20
 

@@ -7,12 +7,12 @@ import uuid
 from datetime import UTC, date, datetime
 
 import pytest
-from tests.analytics.test_schema import RECORD, REPORT
-from tests.analytics.test_subjects import FORCED, NEVER
 
 from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions.all import Questions
 from dmarcworks.bindings.contracts import Analytics
+from tests.analytics.test_schema import RECORD, REPORT
+from tests.analytics.test_subjects import FORCED, NEVER
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

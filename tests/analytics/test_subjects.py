@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import uuid
 from collections import defaultdict
@@ -29,6 +28,7 @@ from dmarcworks.analytics.questions.all import (
 )
 from dmarcworks.analytics.questions.execute import OWN
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -405,9 +405,11 @@ async def test_a_quiet_month_becomes_one_part(analytics: Analytics) -> None:
     for some in (rows[:-1], rows[-1:]):
         await analytics.insert("quiet", table("a" * 32, some))
     parts = "SELECT groupArray(rows) FROM system.parts WHERE active AND table = 'quiet'"
-    async with asyncio.timeout(60):
-        while await analytics.query(parts, format="TabSeparated") != f"[{len(rows)}]\n".encode():
-            await asyncio.sleep(0.2)
+
+    async def merged() -> bool:
+        return await analytics.query(parts, format="TabSeparated") == f"[{len(rows)}]\n".encode()
+
+    await wait_until(merged, "one part", 60)
     await analytics.execute("DROP TABLE quiet SYNC")
 
 

@@ -18,7 +18,8 @@ from dmarcworks.api.graphql import router as graphql
 from dmarcworks.api.http import HttpBounds, Web
 from dmarcworks.api.leaving import while_connected
 from dmarcworks.catalogue.accounts import Token
-from http_deps import app_with
+from tests.support.http_deps import app_with
+from tests.support.waiting import wait_until
 
 
 class Endless:
@@ -71,10 +72,8 @@ async def test_work_ends_when_its_client_leaves(running: tuple[Web, Endless], pa
     await desk.began.wait()
     assert not desk.ended.is_set()
     writer.close()
-    async with asyncio.timeout(10):
-        await desk.ended.wait()
-        while web.connections:
-            await asyncio.sleep(0.01)
+    await asyncio.wait_for(desk.ended.wait(), 10)
+    await wait_until(lambda: not web.connections, "every connection closed")
     assert await reader.read() == b""
 
 

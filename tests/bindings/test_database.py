@@ -18,7 +18,6 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from bindings.conftest import fill
 from dmarcworks.bindings.bulk_insert import add
 from dmarcworks.bindings.contracts import Database, OutgoingMessage
 from dmarcworks.bindings.queue import SqlQueue
@@ -27,6 +26,7 @@ from dmarcworks.bindings.tables import kv
 from dmarcworks.bindings.tables import metadata as ours
 from dmarcworks.catalogue.mail_tables import metadata as catalogue
 from dmarcworks.errors import SettingsError, StoreError
+from tests.support.postgres import fill
 
 VERSIONS = Path(__file__).parents[2] / "src" / "dmarcworks" / "bindings" / "migrations" / "versions"
 HEAD = max(path.name.partition("_")[0] for path in VERSIONS.glob("0*.py"))
@@ -105,13 +105,16 @@ async def test_a_failed_block_leaves_nothing(any_database: Database) -> None:
 async def test_a_cancelled_write_leaves_nothing(database: Database) -> None:
     """A task that is cancelled inside its block holds nobody up."""
 
+    inside = asyncio.Event()
+
     async def slow() -> None:
         async with database.write() as connection:
             await connection.execute(PUT, {"key": b"a", "value": b""})
-            await asyncio.sleep(60)
+            inside.set()
+            await asyncio.Event().wait()
 
     task = asyncio.create_task(slow())
-    await asyncio.sleep(0.1)
+    await asyncio.wait_for(inside.wait(), 10)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -201,7 +204,7 @@ async def test_a_small_write_waits_for_another_process_too(database: Database, w
     other = sqlite3.connect(database.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     waiting = asyncio.create_task(small(b"a"))
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.3)  # the slow writer that this test is about
     assert not waiting.done()
     other.execute("COMMIT")
     await waiting
@@ -222,7 +225,7 @@ async def test_another_process_may_write_too(database: Database) -> None:
     other = sqlite3.connect(database.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     waiting = asyncio.create_task(put(database, b"a"))
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.3)  # the slow writer that this test is about
     other.execute("COMMIT")
     await waiting
     other.execute("BEGIN IMMEDIATE")

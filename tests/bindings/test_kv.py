@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bindings.conftest import Clock
 from dmarcworks.bindings.contracts import KV, Database
 from dmarcworks.bindings.kv import SqlKV
 from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.errors import BoundError, StoreError, UsageError
+from tests.support.postgres import Clock
 
 
 @pytest.fixture

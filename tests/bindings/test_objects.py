@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from bindings.conftest import fill
 from dmarcworks.bindings.contracts import Objects
 from dmarcworks.bindings.folder import FolderObjects
 from dmarcworks.errors import BoundError, ConflictError, StoreError
+from tests.support.postgres import fill
 
 HOSTILE = [
     "",
@@ -221,8 +221,7 @@ asyncio.run(main())
 """
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    told = [process.stdout.readline().strip()]
-    await asyncio.sleep(0.5)
+    told = [process.stdout.readline().strip() for _ in range(100)]
     process.send_signal(signal.SIGKILL)
     told += process.stdout.read().split()
     process.wait()

@@ -10,11 +10,11 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
 
-from bindings.conftest import Clock, fresh
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Database, OutgoingMessage
 from dmarcworks.bindings.open import open_database, open_queue
 from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.ingest.item import MailItem
+from tests.support.postgres import Clock, fresh
 
 MIGRATIONS = Path(__file__).parents[2] / "src" / "dmarcworks" / "bindings" / "migrations"
 # As the version before wrote it: no version, and text instead of bytes.

@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
-from bindings.conftest import PostgresServer, fresh
-from bindings.test_database import HEAD, count, put
 from dmarcworks.bindings.open import open_database
 from dmarcworks.errors import SettingsError, StoreError
+from tests.bindings.test_database import HEAD, count, put
+from tests.support.postgres import PostgresServer, fresh
+from tests.support.waiting import wait_until
 
 
 async def test_processes_that_start_at_once_migrate_once(postgres: str) -> None:
@@ -37,13 +38,14 @@ async def test_a_server_that_is_away_is_a_store_error_and_comes_back(tmp_path_fa
         await database.ping()
     assert "geheim" not in str(away.value)
     assert server.boot()
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                assert await count(database) == 1
-                break
-            except StoreError:
-                await asyncio.sleep(0.1)
+
+    async def counted() -> int:
+        try:
+            return await count(database)
+        except StoreError:
+            return 0
+
+    assert await wait_until(counted, "the database back") == 1
     await database.close()
     server.stop()
     with pytest.raises(SettingsError) as wrong:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from bindings.conftest import Clock, fresh
 from dmarcworks.bindings.contracts import (
     Database,
     DeadLetter,
@@ -26,6 +25,7 @@ from dmarcworks.bindings.contracts import (
 from dmarcworks.bindings.open import open_database, open_queue
 from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.errors import BoundError
+from tests.support.postgres import Clock, fresh
 
 NAME = "mails"
 

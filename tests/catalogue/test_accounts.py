@@ -9,8 +9,7 @@ import pytest
 
 from dmarcworks.catalogue.accounts import Accounts, normal_domain
 from dmarcworks.errors import ConflictError, NotFoundError, UsageError
-
-from .conftest import Catalogue
+from tests.support.catalogue import Catalogue
 
 
 async def test_a_domain_gets_an_address_and_an_open_gate(catalogue: Catalogue) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import insert
@@ -138,17 +139,18 @@ async def test_old_lines_are_taken_away(database: Database) -> None:
 async def test_an_away_store_costs_the_mail_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines wait while the database is away, are written once when it is back, and `stop` writes the rest."""
     activity = Activity(database)
-    real, away = database.write, True
+    real, away, refused = database.step, True, asyncio.Event()
 
-    def write() -> object:
+    def step(work: Any) -> Any:
         if away:
+            refused.set()
             raise StoreError("disk full")
-        return real()
+        return real(work)
 
-    monkeypatch.setattr(database, "write", write)
+    monkeypatch.setattr(database, "step", step)
     activity.start()
     activity.note(line(0))
-    await asyncio.sleep(0.7)
+    await asyncio.wait_for(refused.wait(), 10)
     away = False
     activity.note(line(1))
     await activity.stop()

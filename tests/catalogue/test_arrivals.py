@@ -15,8 +15,7 @@ from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.catalogue import recording
 from dmarcworks.catalogue.arrivals import Arrivals, MailRow, NewReport, ReportDay
 from dmarcworks.reports.days import day_of
-
-from .conftest import Catalogue
+from tests.support.catalogue import Catalogue
 
 DAY = 86_400
 BEGIN = 1_790_035_200  # 2026-09-22 00:00 UTC

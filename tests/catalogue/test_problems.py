@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .conftest import Catalogue
+from tests.support.catalogue import Catalogue
 
 
 async def add(catalogue: Catalogue, **changes: str) -> int:

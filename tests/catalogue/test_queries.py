@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
-from catalogue.conftest import Catalogue
 from dmarcworks.catalogue import queries
 from dmarcworks.catalogue.queries import LoggedQuery, QueryLog, SavedQueries
 from dmarcworks.errors import BoundError, UsageError
+from tests.support.catalogue import Catalogue
+from tests.support.waiting import wait_until
 
 
 def asked(account: str, text: str, started: float, error: str = "") -> LoggedQuery:
@@ -23,10 +22,7 @@ async def test_lines_are_in_the_log_a_moment_later_newest_first(
     log = QueryLog(catalogue.database, 30, clock=catalogue.clock)
     log.note(asked("a", "SELECT 1", catalogue.clock.now))
     log.note(asked("b", "SELECT \x00\ud800" + "x" * 10_000, catalogue.clock.now, "refused"))
-    for _ in range(500):
-        if await log.list():
-            break
-        await asyncio.sleep(0.01)
+    await wait_until(log.list, "the queries in the log")
     newest, oldest = await log.list()
     assert (oldest.account_id, oldest.text, oldest.ms, oldest.rows, oldest.error) == ("a", "SELECT 1", 12.5, 3, "")
     assert (newest.account_id, len(newest.text), newest.error) == ("b", queries.LOG_TEXT, "refused")

@@ -9,8 +9,7 @@ import pytest
 
 from dmarcworks.catalogue.audit import Actor, act, acting
 from dmarcworks.errors import NotFoundError, UsageError
-
-from .conftest import Catalogue
+from tests.support.catalogue import Catalogue
 
 
 async def test_a_token_ends_when_it_expires(catalogue: Catalogue) -> None:

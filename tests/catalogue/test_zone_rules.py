@@ -9,8 +9,7 @@ from dmarcworks.catalogue import mail_tables
 from dmarcworks.catalogue.review import review
 from dmarcworks.catalogue.routes import Routes, zone_of
 from dmarcworks.errors import ConflictError, DeniedError
-
-from .conftest import Catalogue
+from tests.support.catalogue import Catalogue
 
 
 async def in_effect(routes: Routes, mail_domain: str) -> list[str]:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.cli.test_retry import run
-from tests.rest.conftest import aggregate
+from tests.support.rest import aggregate
 
 
 def mail(*files: tuple[str, bytes]) -> bytes:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.cli.test_retry import run
 
 from dmarcworks.cli.token import expiry
 from dmarcworks.errors import UsageError
+from tests.cli.test_retry import run
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -11,8 +11,7 @@ import pytest_asyncio
 
 from dmarcworks.catalogue.activity import ActivityLine, Bucket
 from dmarcworks.dashboard import mail_timeline
-
-from .conftest import EVIL, NOW, House
+from tests.support.pages import EVIL, NOW, House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

@@ -13,11 +13,12 @@ import pytest
 import pytest_asyncio
 import uvicorn
 from playwright.async_api import Browser, Page, async_playwright, expect
-from tests.dashboard.conftest import TODAY, House, aggregate, record
 
 from dmarcworks.bindings.contracts import OutgoingMessage, Settlement
 from dmarcworks.bindings.sqlite_stores import SqliteQueue
 from dmarcworks.dashboard.assets import FOLDER
+from tests.support.pages import TODAY, House, aggregate, record
+from tests.support.waiting import wait_until
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = [
@@ -41,8 +42,7 @@ async def address(house: House) -> AsyncIterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(house.app, log_level="warning", lifespan="off"))
     task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.01)
+    await wait_until(lambda: server.started, "the server up")
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
     await task

@@ -7,9 +7,9 @@ import re
 from html import unescape
 
 import pytest
-from tests.dashboard.conftest import EVIL, House
 
 from dmarcworks.dashboard.pages.graphql_examples import EXAMPLES
+from tests.support.pages import EVIL, House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

@@ -12,9 +12,8 @@ from dmarcworks.analytics.rows import Report, rows_of, summary
 from dmarcworks.catalogue.arrivals import NewReport
 from dmarcworks.reports import read
 from dmarcworks.reports.model import FailureReport, TlsFailure, TlsPolicy, TlsReport
-from failures import arf, tls
-
-from .conftest import EVIL, NOW, House
+from tests.support.failures import arf, tls
+from tests.support.pages import EVIL, NOW, House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 SAFE = "&lt;script&gt;alert(1)&lt;/script&gt;"

@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import httpx
 import pytest
-from tests.dashboard.conftest import EVIL, HOST, TODAY, House, aggregate, record
 
 from dmarcworks.catalogue.audit import Actor, acting
+from tests.support.pages import EVIL, HOST, TODAY, House, aggregate, record
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

@@ -12,8 +12,7 @@ import pytest_asyncio
 
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE
 from dmarcworks.catalogue.problems import ProblemRow
-
-from .conftest import EVIL, House
+from tests.support.pages import EVIL, House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

@@ -13,8 +13,7 @@ from dmarcworks.bindings.contracts import OutgoingMessage, Settlement
 from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.bindings.sqlite_stores import SqliteQueue
 from dmarcworks.dashboard.format import duration
-
-from .conftest import EVIL, House
+from tests.support.pages import EVIL, House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 EMPTY = "The queues are empty."

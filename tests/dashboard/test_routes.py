@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from fastapi import APIRouter
 from starlette.responses import Response
-from tests.dashboard.conftest import House
 
 from dmarcworks.api.deps import Dependencies
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.page_route import PageRoute
+from tests.support.pages import House
 
 OPEN = {
     "GET /login",

@@ -8,8 +8,7 @@ import httpx
 import pytest
 
 from dmarcworks.catalogue.routes import Zone, zone_of
-
-from .conftest import EVIL, HOST, House
+from tests.support.pages import EVIL, HOST, House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

@@ -6,7 +6,8 @@ import re
 
 import httpx
 import pytest
-from tests.dashboard.conftest import House
+
+from tests.support.pages import House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

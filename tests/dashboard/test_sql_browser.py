@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser
-from tests.dashboard.conftest import House
+
 from tests.dashboard.test_browser import CHROMIUM, address, browser, logged_in  # noqa: F401 - fixtures
+from tests.support.pages import House
 
 SHOTS = os.environ.get("DMARCWORKS_TEST_SHOTS", "")
 pytestmark = [

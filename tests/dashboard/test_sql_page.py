@@ -10,9 +10,9 @@ import re
 
 import httpx
 import pytest
-from tests.dashboard.conftest import House
 
 from dmarcworks.dashboard.sql_result import SHOWN, Result, cell, chart, csv_of, script_json
+from tests.support.pages import House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

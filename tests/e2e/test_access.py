@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.conftest import System
-from tests.mails import mail
-from tests.rest.conftest import aggregate
+
+from tests.support.mails import mail
+from tests.support.rest import aggregate
+from tests.support.system import System
 
 ONE, TWO = "one.example", "two.example"
 

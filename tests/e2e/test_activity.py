@@ -8,9 +8,8 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from mails import report_mail
-
-from .conftest import System, wait_for
+from tests.support.mails import report_mail
+from tests.support.system import System, wait_for
 
 
 def ask(system: System, path: str, token: str | None = None) -> tuple[int, Any]:

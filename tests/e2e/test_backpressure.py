@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mails import report_mail
-
-from .conftest import System, wait_for
+from tests.support.mails import report_mail
+from tests.support.system import System, wait_for
 
 
 @pytest.fixture

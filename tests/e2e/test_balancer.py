@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import pytest
 import trustme
 
-from mails import report_mail
-
-from .conftest import HOST, System, wait_for
-from .peers import free_port, program
+from tests.support.mails import report_mail
+from tests.support.peers import free_port, program
+from tests.support.system import HOST, System, wait_for
 
 CONFIGURATION = """\
 defaults

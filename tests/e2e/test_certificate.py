@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from .conftest import HOST, System
-from .test_activity import metric
+from tests.e2e.test_activity import metric
+from tests.support.system import HOST, System
 
 FIGURE = "dmarcworks_tls_certificate_expiry_seconds"
 DAY = 86_400

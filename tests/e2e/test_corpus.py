@@ -15,9 +15,8 @@ from dmarcworks.catalogue.accounts import normal_domain
 from dmarcworks.errors import UsageError
 from dmarcworks.reports.model import AggregateReport
 from dmarcworks.reports.read import read_bytes, read_mail
-from mails import mail
-
-from .conftest import System, skip
+from tests.support.mails import mail
+from tests.support.system import System, skip
 
 CORPUS = Path(os.environ.get("DMARCWORKS_TEST_CORPUS", Path(__file__).parents[3] / "shared" / "corpus"))
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mails import report_mail
-
-from .conftest import System, resident, wait_for
+from tests.support.mails import report_mail
+from tests.support.system import System, resident, wait_for
 
 # A minute when asked for (DMARCWORKS_TEST_CROWD_SECONDS=60); a few seconds show the same.
 SECONDS = float(os.environ.get("DMARCWORKS_TEST_CROWD_SECONDS", "6"))

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mails import report_mail
-
-from .conftest import COMMAND, HOST, System, wait_for
+from tests.support.mails import report_mail
+from tests.support.system import COMMAND, HOST, System, wait_for
 
 
 def pipe(system: System, mail: bytes, *arguments: str, **settings: str) -> tuple[int, str]:

@@ -15,8 +15,7 @@ from playwright.sync_api import expect
 from dmarcworks.cli import demo_data
 from dmarcworks.reports.model import AggregateReport
 from dmarcworks.reports.read import read_mail
-
-from .conftest import COMMAND, System, Visitor, figures, wait_for
+from tests.support.system import COMMAND, System, Visitor, figures, wait_for
 
 LAST = dt.date(2026, 9, 22)
 DAYS = 12

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mails import report_mail
-
-from .conftest import COMMAND, System, wait_for
+from tests.support.mails import report_mail
+from tests.support.system import COMMAND, System, wait_for
 
 IDLE = 2_250
 FILES = 512

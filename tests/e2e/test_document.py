@@ -26,8 +26,9 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from tests.e2e.conftest import System, wait_for
-from tests.rest.conftest import aggregate
+
+from tests.support.rest import aggregate
+from tests.support.system import System, wait_for
 
 EXAMPLES = int(os.environ.get("DMARCWORKS_TEST_SCHEMA_EXAMPLES", "5"))
 CHECKS = [

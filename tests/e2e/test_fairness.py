@@ -20,11 +20,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-import adversarial
-from mails import report_mail
-from outside import Names, answering
-
-from .conftest import System, wait_for
+from tests.support import adversarial
+from tests.support.mails import report_mail
+from tests.support.outside import Names, answering
+from tests.support.system import System, wait_for
 
 # The issue's own numbers: seconds of an answer, and times as long as an ordinary mail takes by itself.
 ANSWER, TIMES = 0.5, 5.0

@@ -13,10 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from dmarcworks.enrich.dkim.message import Mail
 from dmarcworks.enrich.dkim.signing import Signature
-from mails import report_mail
-from outside import Names, Sink, answering, listening
-
-from .conftest import System, wait_for
+from tests.support.mails import report_mail
+from tests.support.outside import Names, Sink, answering, listening
+from tests.support.system import System, wait_for
 
 RECORDS = {
     ("genuine.example", "TXT"): "v=spf1 ip4:127.0.0.1 -all",

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from mails import DAY, report_mail
-
-from .conftest import System
+from tests.support.mails import DAY, report_mail
+from tests.support.system import System
 
 YESTERDAY = int(dt.datetime.now(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()) - DAY
 SENT = {

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mails import report_mail
-
-from .conftest import System, wait_for
+from tests.support.mails import report_mail
+from tests.support.system import System, wait_for
 
 NESTED = b"".join(b"Content-Type: multipart/mixed; boundary=n%d\r\n\r\n--n%d\r\n" % (n, n) for n in range(50_000))
 # The reason of the problem that each is listed as, and what stands before a mail with a report or in a part of it.

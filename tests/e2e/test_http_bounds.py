@@ -16,9 +16,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from mails import report_mail
-
-from .conftest import COMMAND, System, wait_for
+from tests.support.mails import report_mail
+from tests.support.system import COMMAND, System, wait_for
 
 SETTINGS = {
     "DMARCWORKS_HTTP_HEADER_SECONDS": "1",

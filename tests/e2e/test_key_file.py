@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .conftest import System
+from tests.support.system import System
 
 
 def test_a_key_that_is_not_there_ends_the_start(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import COMMAND, System, wait_for
-from .webclient import FORM, call
+from tests.support.system import COMMAND, System, wait_for
+from tests.support.webclient import FORM, call
 
 MAIL = b"From: A friend <friend@example.org>\r\nMessage-ID: <1@example.org>\r\nSubject: x\r\n\r\nHello\r\n"
 INJECT = "/cdn-cgi/handler/email?from=friend@example.org&to=nobody@reports.example.net"

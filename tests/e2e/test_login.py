@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import System, wait_for
-from .webclient import FORM, call, csrf, log_in, set_password
+from tests.support.system import System, wait_for
+from tests.support.webclient import FORM, call, csrf, log_in, set_password
 
 PASSWORD = "correct horse battery"
 Start = Callable[..., System]

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mails import report_mail
-
-from .conftest import COMMAND, System, wait_for
+from tests.support.mails import report_mail
+from tests.support.system import COMMAND, System, wait_for
 
 REPORTS = 3
 

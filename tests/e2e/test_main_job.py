@@ -8,9 +8,8 @@ import sys
 import pytest
 from playwright.sync_api import expect
 
-from mails import DAY, document, mail, report_mail
-
-from .conftest import System, Visitor, figures, resident, wait_for
+from tests.support.mails import DAY, document, mail, report_mail
+from tests.support.system import System, Visitor, figures, resident, wait_for
 
 YESTERDAY = int(dt.datetime.now(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()) - DAY
 

@@ -10,8 +10,7 @@ import urllib.request
 
 from dmarcworks.cli.remote import server
 from dmarcworks.settings import load
-
-from .conftest import System
+from tests.support.system import System
 
 
 def ping(system: System, secret: str | None) -> int:

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from mails import report_mail
-
-from .conftest import HOST, System, wait_for
-from .peers import open_folder, postfix, program
+from tests.support.mails import report_mail
+from tests.support.peers import open_folder, postfix, program
+from tests.support.system import HOST, System, wait_for
 
 PORTS = ("smtp", "tls", "lmtp")
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from mails import report_mail
+from tests.support import poisonous
+from tests.support.mails import report_mail
+from tests.support.poisonous import DEADLY, ENDLESS, MORTAL
+from tests.support.system import System, wait_for
 
-from .conftest import System, wait_for
-from .poisonous import DEADLY, ENDLESS, MORTAL
-
-COMMAND = [sys.executable, str(Path(__file__).with_name("poisonous.py"))]
+COMMAND = [sys.executable, poisonous.__file__]
 
 
 def marked(mark: bytes, name: str) -> bytes:
@@ -115,11 +115,11 @@ def test_a_read_that_never_ends_is_stopped_and_its_neighbours_are_read(system: S
     system.settle()
     assert system.rows("SELECT * FROM queue") == []
     figures = dict(re.findall(r"^(dmarcworks_isolated_kills_total\S+) (\S+)", system.get("/metrics")[1], re.MULTILINE))
-    assert figures == {
-        'dmarcworks_isolated_kills_total{pool="read",reason="cpu"}': "1.0",
-        'dmarcworks_isolated_kills_total{pool="read",reason="died"}': "1.0",
-        'dmarcworks_isolated_kills_total{pool="read_alone",reason="cpu"}': "1.0",
-        'dmarcworks_isolated_kills_total{pool="read_alone",reason="died"}': "1.0",
-    }
+    kills = "dmarcworks_isolated_kills_total"
+    apart = {reason: figures.pop(f'{kills}{{pool="read_alone",reason="{reason}"}}') for reason in ("cpu", "died")}
+    assert apart == {"cpu": "1.0", "died": "1.0"}
+    # Once when it came alone or at the end of a turn; twice when it first took a group along.
+    assert set(figures) == {f'{kills}{{pool="read",reason="{reason}"}}' for reason in ("cpu", "died")}
+    assert set(figures.values()) <= {"1.0", "2.0"}
     assert system.process is not None
     assert system.alive

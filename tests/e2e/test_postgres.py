@@ -8,10 +8,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from bindings.conftest import PostgresServer, fresh
-from mails import report_mail
-
-from .conftest import System, skip, wait_for
+from tests.support.mails import report_mail
+from tests.support.postgres import PostgresServer, fresh
+from tests.support.system import System, skip, wait_for
 
 PAGES = ("/", "/reports", "/problems", "/problems/1", "/activity", "/audit", "/domains/example.com", "/password")
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from mails import report_mail
+from tests.support import poisonous
+from tests.support.mails import report_mail
+from tests.support.poisonous import BROKEN
+from tests.support.system import System, Visitor, wait_for
 
-from .conftest import System, Visitor, wait_for
-from .poisonous import BROKEN
-
-COMMAND = [sys.executable, str(Path(__file__).with_name("poisonous.py"))]
+COMMAND = [sys.executable, poisonous.__file__]
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from mails import report_mail
-
-from .conftest import COMMAND, System, wait_for
-from .peers import free_port
+from tests.support.mails import report_mail
+from tests.support.peers import free_port
+from tests.support.system import COMMAND, System, wait_for
 
 
 def started(system: System) -> list[int]:

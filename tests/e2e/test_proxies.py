@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import System, wait_for
-from .peers import free_port, program
-from .webclient import call, log_in
+from tests.support.peers import free_port, program
+from tests.support.system import System, wait_for
+from tests.support.webclient import call, log_in
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
 FORGED = {

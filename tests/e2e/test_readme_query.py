@@ -12,11 +12,9 @@ import xml.etree.ElementTree as ET
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.api.test_sql import README_QUERY
-
-from mails import mail
-
-from .conftest import System, skip
+from tests.api.sql.test_sql import README_QUERY
+from tests.support.mails import mail
+from tests.support.system import System, skip
 
 BEGIN = 1_790_553_600
 REPORT = """<?xml version="1.0" encoding="UTF-8"?>

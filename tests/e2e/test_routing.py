@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import smtplib
 import sqlite3
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from outside import Names, Sink, answering, listening
-
-from .conftest import System, wait_for
+from tests.support.outside import Names, Sink, answering, listening
+from tests.support.system import System, wait_for
 
 WORKERS = """
 import asyncio
@@ -145,10 +144,11 @@ def line(system: System, before: int) -> dict[str, Any]:
 
 
 def last(system: System) -> int:
-    # Lines of mails before are written within half a second.
-    time.sleep(0.8)
-    (row,) = system.rows("SELECT max(id) AS last FROM activity")
-    return int(row["last"] or 0)
+    """The newest line once those of all mails before are written: lines are written in order, so a last one is made."""
+    marker = f"void+{secrets.token_hex(8)}@example.com"
+    assert send(system, marker)[0] == 550
+    (row,) = wait_for(lambda: system.rows(f"SELECT id FROM activity WHERE recipient = '{marker}'"), "the line written")
+    return int(row["id"])
 
 
 TRY = "4.3.0 Cannot keep the mail now, try again later"

@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
-from mails import report_mail
-from outside import Sink, listening
-
-from .conftest import System, wait_for
+from tests.support.mails import report_mail
+from tests.support.outside import Sink, listening
+from tests.support.system import System, wait_for
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

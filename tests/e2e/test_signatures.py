@@ -14,12 +14,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from outside import Names, Sink, answering, listening
-
-from .conftest import HOST, System, wait_for
-from .peers import Postfix, open_folder, postfix
-from .test_routing_http import ask
-from .verifiers import Found, by_opendkim, by_perl
+from tests.e2e.test_routing_http import ask
+from tests.support.outside import Names, Sink, answering, listening
+from tests.support.peers import Postfix, open_folder, postfix
+from tests.support.system import HOST, System, wait_for
+from tests.support.verifiers import Found, by_opendkim, by_perl
 
 OURS, THEIRS = f"dmarcworks._domainkey.{HOST}", "k._domainkey.sender.example"
 WORKER = """

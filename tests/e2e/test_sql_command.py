@@ -8,9 +8,8 @@ import sys
 
 import pytest
 
-from mails import report_mail
-
-from .conftest import COMMAND, System
+from tests.support.mails import report_mail
+from tests.support.system import COMMAND, System
 
 
 @pytest.fixture(scope="module")

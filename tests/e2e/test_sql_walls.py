@@ -10,11 +10,10 @@ import urllib.request
 from collections import Counter
 
 import pytest
-from tests.attacks import OWN_ROWS_ONLY, REFUSED, SECRET
 
-from mails import report_mail
-
-from .conftest import System, wait_for
+from tests.support.attacks import OWN_ROWS_ONLY, REFUSED, SECRET
+from tests.support.mails import report_mail
+from tests.support.system import System, wait_for
 
 
 @pytest.fixture(scope="module")

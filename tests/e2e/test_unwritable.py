@@ -10,10 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from mails import report_mail
-
-from .conftest import System, skip, wait_for
-from .disks import Disks
+from tests.support.disks import Disks
+from tests.support.mails import report_mail
+from tests.support.system import System, skip, wait_for
 
 
 @pytest.fixture(scope="module")

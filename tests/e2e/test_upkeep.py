@@ -10,10 +10,9 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mails import BEGIN, DAY, report_mail
-
-from .conftest import COMMAND, System, wait_for
-from .peers import free_port
+from tests.support.mails import BEGIN, DAY, report_mail
+from tests.support.peers import free_port
+from tests.support.system import COMMAND, System, wait_for
 
 REPORTS = 12
 

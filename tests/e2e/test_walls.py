@@ -14,10 +14,9 @@ from typing import Any
 
 import pytest
 
-from mails import report_mail
-from outside import Sink, listening
-
-from .conftest import HOST, System, wait_for
+from tests.support.mails import report_mail
+from tests.support.outside import Sink, listening
+from tests.support.system import HOST, System, wait_for
 
 LOOT = "loot@attacker-corp.example"
 INBOX = "inbox@victim-corp.example"

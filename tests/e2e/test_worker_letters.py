@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from .conftest import COMMAND, System, wait_for
-from .test_activity import metric
-from .test_routing import add, mail, send
+from tests.e2e.test_activity import metric
+from tests.e2e.test_routing import add, mail, send
+from tests.support.system import COMMAND, System, wait_for
 
 WORKER = """
 import pathlib

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .conftest import System, wait_for
-from .test_routing import add, mail, send
+from tests.e2e.test_routing import add, mail, send
+from tests.support.system import System, wait_for
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 KEY = "SELECT value FROM kv WHERE key = CAST('worker:jobs:mails from who@sender.example' AS BLOB)"

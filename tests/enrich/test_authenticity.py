@@ -18,7 +18,7 @@ from dmarcworks.enrich.dmarc_policy import PolicyFinder
 from dmarcworks.enrich.examine import run
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.process.isolated import FailedError, KilledError, UnavailableError
-from outside import Names, answering
+from tests.support.outside import Names, answering
 
 # A key for this run only; 1024 bits are quick to make.
 _MADE = rsa.generate_private_key(65537, 1024)

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-import adversarial
 from dmarcworks.enrich.authenticity import NOT_CHECKED, MailToCheck
 from dmarcworks.enrich.checking import Checker
 from dmarcworks.enrich.examine import RESULTS, TARGET
@@ -17,9 +16,9 @@ from dmarcworks.enrich.facts import Facts
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.process.isolated import IsolatedPool
 from dmarcworks.routing.delivery.signing import Signer
-from outside import Names, answering
-
-from .test_dkim import KEY, PLAIN, chained, results, signed
+from tests.enrich.dkim.test_dkim import KEY, PLAIN, chained, results, signed
+from tests.support import adversarial
+from tests.support.outside import Names, answering
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from dmarcworks.ingest.steps import Mail
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.reports.model import Item, Reading
 from dmarcworks.workers.batch import BatchMessage, Decision
-from outside import Names, answering
+from tests.support.outside import Names, answering
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ENVELOPES = [("192.0.2.9", "example.com"), ("198.51.100.1", "example.com"), ("192.0.2.9", "example.org")]
@@ -238,7 +238,7 @@ async def test_a_batch_waits_no_longer_for_many_than_for_one() -> None:
 
     async def check(mail: MailToCheck) -> Authenticity:
         begun.append(mail.sender)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)  # the slow name server that this test is about
         return UNKNOWN
 
     told.check = check  # type: ignore[method-assign]

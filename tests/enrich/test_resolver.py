@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from dmarcworks.enrich.resolver import Dns, NoAnswerError
-from outside import Names, answering
+from tests.support.outside import Names, answering
 
 
 @pytest.fixture

@@ -17,12 +17,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from e2e.conftest import wait_for
-from faults.load import parcels
-from faults.mortal import Crowd, Mortal
-from faults.verdict import Verdict, judge
+from tests.support.load import parcels
+from tests.support.mortal import Crowd, Mortal
+from tests.support.system import wait_for
+from tests.support.verdict import Verdict, judge
 
 # The lease is what a killed reader's mails wait for.
 SETTINGS = {

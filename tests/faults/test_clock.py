@@ -9,11 +9,10 @@ import pytest
 
 from dmarcworks.process import clock as clock_module
 from dmarcworks.process import failpoints
-from e2e.conftest import wait_for
-
-from .load import parcels
-from .mortal import Crowd, Mortal
-from .verdict import judge
+from tests.support.load import parcels
+from tests.support.mortal import Crowd, Mortal
+from tests.support.system import wait_for
+from tests.support.verdict import judge
 
 HOURS = 3600
 

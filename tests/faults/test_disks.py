@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from e2e.conftest import skip, wait_for
-from e2e.disks import Disks
-
-from .load import parcels
-from .mortal import Crowd, Mortal
-from .verdict import judge
+from tests.support.disks import Disks
+from tests.support.load import parcels
+from tests.support.mortal import Crowd, Mortal
+from tests.support.system import skip, wait_for
+from tests.support.verdict import judge
 
 SIZES = {"objects": "24m", "database": "24m", "analytics": "96m"}
 CONNECTIONS = 16

@@ -15,11 +15,10 @@ from contextlib import closing
 import pytest
 
 from dmarcworks.process import failpoints
-from e2e.conftest import wait_for
-
-from .load import KINDS, Parcel, parcels
-from .mortal import Crowd, Mortal, Story
-from .verdict import judge
+from tests.support.load import KINDS, Parcel, parcels
+from tests.support.mortal import Crowd, Mortal, Story
+from tests.support.system import wait_for
+from tests.support.verdict import judge
 
 DOMAIN = "example.com"
 # Steps of every mail or object die at the third: some are through, some are not begun. The others are a batch's.

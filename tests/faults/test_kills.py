@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from .load import KINDS, Counted, parcels
-from .long import run
-from .mortal import Crowd, Mortal
-from .verdict import judge
+from tests.faults.long import run
+from tests.support.load import KINDS, Counted, parcels
+from tests.support.mortal import Crowd, Mortal
+from tests.support.verdict import judge
 
 
 def test_ten_kills_lose_nothing_and_count_nothing_twice(tmp_path: Path) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from dmarcworks.process import failpoints
-from e2e.conftest import wait_for
-
-from .load import KINDS, parcels
-from .mortal import Crowd, Mortal
-from .verdict import judge
+from tests.support.load import KINDS, parcels
+from tests.support.mortal import Crowd, Mortal
+from tests.support.system import wait_for
+from tests.support.verdict import judge
 
 
 def test_what_a_dead_process_had_in_hand_is_read_within_seconds(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ import pytest
 from dmarcworks.process.frames import UnsafeAnswerError, restricted
 from dmarcworks.process.isolated import FailedError, IsolatedPool, KilledError, UnavailableError
 from dmarcworks.reports.model import Warning
+from tests.support.waiting import wait_until
 
-WORK = "process.targets:work"
+WORK = "tests.support.targets:work"
 
 
 @asynccontextmanager
@@ -39,13 +40,6 @@ def gone(pid: int) -> bool:
         return True
 
 
-async def until(true: Callable[[], bool]) -> None:
-    """Wait for an event of another process."""
-    async with asyncio.timeout(30):
-        while not true():
-            await asyncio.sleep(0.01)
-
-
 async def test_a_function_runs_in_one_child_that_is_kept() -> None:
     """The child starts with the first job and runs the next ones."""
     async with pool() as made:
@@ -56,14 +50,14 @@ async def test_a_function_runs_in_one_child_that_is_kept() -> None:
         assert await made.run(("pid",)) == first
         assert await made.run(("echo", {"a": [1, None, b"\0" * 3_000_000]})) == {"a": [1, None, b"\0" * 3_000_000]}
         assert await made.run(("print",)) == "printed"
-    await until(lambda: gone(first))
+    await wait_until(lambda: gone(first), "the first process ended")
 
 
 async def test_a_target_may_be_made_once_per_child_and_may_yield() -> None:
     """`arguments` makes the function; what it yields comes as a list."""
-    async with pool("process.targets:make", arguments=("a",)) as made:
+    async with pool("tests.support.targets:make", arguments=("a",)) as made:
         assert [await made.run(text) for text in "bc"] == ["ab", "ac"]
-    async with pool("process.targets:pieces") as made:
+    async with pool("tests.support.targets:pieces") as made:
         assert await made.run(3) == [[0], [1], [2]]
 
 
@@ -176,8 +170,8 @@ async def test_closing_ends_children_and_refuses() -> None:
 
 async def test_a_target_that_cannot_be_imported_is_no_endless_wait() -> None:
     """Who waits hears that no process starts."""
-    async with pool("process.absent:work") as made:
-        with pytest.raises(UnavailableError, match=r"no process for test can be started.*'process\.absent'"):
+    async with pool("tests.support.absent:work") as made:
+        with pytest.raises(UnavailableError, match=r"no process for test can be started.*'tests\.support\.absent'"):
             await made.run(1)
 
 
@@ -188,7 +182,7 @@ async def test_children_are_changed_after_many_jobs_and_ended_when_idle() -> Non
         assert [pids.index(pid) for pid in pids] == [0, 0, 0, 3, 3, 3, 6]
     async with pool(idle_seconds=0.05) as made:
         pid = await made.run(("pid",))
-        await until(lambda: gone(pid))
+        await wait_until(lambda: gone(pid), "the process ended")
         assert await made.run(("echo", 1)) == 1
 
 
@@ -233,9 +227,13 @@ asyncio.run(main())
         assert parent.stdout is not None
         pid = int(await asyncio.to_thread(parent.stdout.readline))
         # It spins once it has used some time.
-        await until(lambda: int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11]) > 30)
+
+        def busy() -> bool:
+            return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11]) > 30
+
+        await wait_until(busy, "the child at work")
         parent.kill()
-        await until(lambda: gone(pid))
+        await wait_until(lambda: gone(pid), "the process ended")
 
 
 async def test_an_answer_holds_allowed_classes_only() -> None:

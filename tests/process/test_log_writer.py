@@ -5,10 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
 from io import StringIO
 
 from dmarcworks.process.log_writer import BufferedLoggerFactory
+from tests.support.waiting import wait_for
 
 
 class Counted(StringIO):
@@ -43,9 +43,7 @@ def test_many_lines_share_writes_and_keep_their_order() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    deadline = time.monotonic() + 20
-    while file.getvalue().count("\n") < 5000 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: file.getvalue().count("\n") == 5000, "every line written")
     lines = [line.split() for line in file.getvalue().splitlines()]
     assert len(lines) == 5000
     for who in range(10):

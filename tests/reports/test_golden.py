@@ -17,9 +17,8 @@ ROOT = Path(__file__).parent.parent.parent
 CORPUS = ROOT / "tests" / "corpus"
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from corpus_samples import SAMPLES, Sample  # noqa: E402
-
 import corpus  # noqa: E402
+from corpus_samples import SAMPLES, Sample  # noqa: E402
 
 _IDS = [sample.name for sample in SAMPLES]
 

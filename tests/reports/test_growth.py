@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.reports import hostile
 
 from dmarcworks.reports.lint.check import lint_bytes, lint_mail
 from dmarcworks.reports.read import read_bytes, read_mail
@@ -20,6 +19,7 @@ from dmarcworks.reports.redact import HEADERS as KEEP_HEADERS
 from dmarcworks.reports.redact import redact
 from dmarcworks.routing.router import field
 from dmarcworks.workers.message import Headers
+from tests.support import hostile
 
 # Linear work takes four times as long at four times the size, quadratic work sixteen times.
 _SMALL, _TIMES, _MOST = 400_000, 4, 9.0

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.mails import document
 
 from dmarcworks.reports import charsets, headers, mime, transfer
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.read import read_mail
+from tests.support.mails import document
 
 BOUNDS = Bounds()
 _WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=30)

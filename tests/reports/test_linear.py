@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.mails import document
 
 import dmarcworks.reports
 from dmarcworks.reports.read import read_bytes, read_mail
+from tests.support.mails import document
 
 # What is repeated; "¤" is a space, "¶" a line break.
 _PUMPED = """
@@ -53,7 +53,7 @@ print("done")
 def _in_time(work: str, argument: str) -> bool:
     """Run one of the functions below in a process of its own; False when it hangs."""
     root = Path(__file__).parents[2]
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join((str(root / "src"), str(root / "tests"), str(root)))}
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join((str(root / "src"), str(root)))}
     command = [sys.executable, "-c", _CHILD, work, argument]
     try:
         done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=_PATIENCE, check=False)

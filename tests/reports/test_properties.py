@@ -27,7 +27,7 @@ from dmarcworks.reports.model import REASONS, AggregateReport, Item, Part, Polic
 from dmarcworks.reports.notes import Notes, Refused, Work
 from dmarcworks.reports.read import read_bytes, read_mail
 from dmarcworks.reports.unpack import leaves
-from reports.report_samples import METADATA, POLICY, TEXT, attachment, gz, mail, record, xml, zipped
+from tests.support.report_samples import METADATA, POLICY, TEXT, attachment, gz, mail, record, xml, zipped
 
 TEXTS = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff"), max_size=12

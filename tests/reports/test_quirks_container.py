@@ -11,7 +11,7 @@ import pytest
 
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.read import read_bytes, read_mail
-from reports.report_samples import (
+from tests.support.report_samples import (
     TEXT,
     attachment,
     codes,

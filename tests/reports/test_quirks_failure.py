@@ -9,7 +9,7 @@ import pytest
 
 from dmarcworks.reports.model import FailureReport
 from dmarcworks.reports.read import read_bytes, read_mail
-from reports.report_samples import TEXT, attachment, codes, counts, gz, mail, one_failure, record, xml
+from tests.support.report_samples import TEXT, attachment, codes, counts, gz, mail, one_failure, record, xml
 
 FIELDS = (
     "Feedback-Type: auth-failure\r\n"

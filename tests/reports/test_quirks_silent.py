@@ -7,7 +7,8 @@ import gzip
 import pytest
 
 from dmarcworks.reports.read import read_bytes, read_mail
-from reports.report_samples import (
+from tests.reports.test_quirks_tls import report, tls
+from tests.support.report_samples import (
     DECLARATION,
     METADATA,
     POLICY,
@@ -28,7 +29,6 @@ from reports.report_samples import (
     xml,
     zipped,
 )
-from reports.test_quirks_tls import report, tls
 
 
 def test_S1_two_attachments_are_two_reports() -> None:

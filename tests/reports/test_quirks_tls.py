@@ -11,7 +11,7 @@ import pytest
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.model import Reading, TlsFailure
 from dmarcworks.reports.read import read_bytes, read_mail
-from reports.report_samples import TEXT, attachment, codes, gz, mail, mailed, one_tls, refused
+from tests.support.report_samples import TEXT, attachment, codes, gz, mail, mailed, one_tls, refused
 
 _REPORT: dict[str, Any] = {
     "organization-name": "Company-X",

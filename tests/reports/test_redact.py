@@ -18,8 +18,8 @@ from dmarcworks.reports import mail as mails_
 from dmarcworks.reports.model import AggregateReport, FailureReport
 from dmarcworks.reports.read import read_mail
 from dmarcworks.reports.redact import redact
-from failures import SECRET, arf, text_form
-from mails import document, mail, report_mail
+from tests.support.failures import SECRET, arf, text_form
+from tests.support.mails import document, mail, report_mail
 
 MODES = ("headers", "drop")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from isal import igzip
 
-from reports.report_samples import feedback, record
+from tests.support.report_samples import feedback, record
 
 # A child begins with its parent's peak memory (getrusage), and a long test run is large: a small shell in between.
 SMALL_PARENT = ("/bin/sh", "-c", '"$0" "$@"; exit $?')

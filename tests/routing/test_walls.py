@@ -30,8 +30,8 @@ from dmarcworks.settings import load
 from dmarcworks.wiring import server as composition
 from dmarcworks.wiring.routing import routing
 from dmarcworks.wiring.smtp import environment
-from mails import report_mail
-from outside import Sink, listening
+from tests.support.mails import report_mail
+from tests.support.outside import Sink, listening
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -16,10 +16,10 @@ from dmarcworks.ingest.read_source import Read, Source
 from dmarcworks.ingest.reading import ORDINARY_BYTES, InProcess
 from dmarcworks.process.isolated import UnavailableError
 from dmarcworks.reports.bounds import Bounds
-from ingesting import system_consumer
-from mails import report_mail
-
-from .conftest import House
+from tests.support.ingesting import system_consumer
+from tests.support.mails import report_mail
+from tests.support.waiting import wait_until
+from tests.support.worker_house import House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 ACCEPTED = "250 2.0.0 Accepted"
@@ -50,12 +50,6 @@ class Slow:
         return await self.inner.alone(fetch)
 
 
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
-        while not await true():
-            await asyncio.sleep(0.01)
-
-
 async def empty(house: House) -> bool:
     stats = await house.stats()
     return not stats.ready + stats.delayed + stats.leased
@@ -75,7 +69,7 @@ async def test_a_large_mail_holds_up_nobody(house: House) -> None:
     assert await house.turn() == 1
     assert (await house.total())[0] == 3
     slow.go.set()
-    await until(lambda: empty(house))
+    await wait_until(lambda: empty(house), "the queue empty")
     assert await house.total() == (4, 8, 20)
     assert await house.problems() == []
 
@@ -97,13 +91,11 @@ async def test_its_lease_is_renewed(house: House) -> None:
         renewed.append(ids)
 
     house.queue._inner.renew = counted
-    async with asyncio.timeout(20):
-        while len(renewed) < 2:
-            await asyncio.sleep(0.005)
+    await wait_until(lambda: len(renewed) >= 2, "the lease renewed twice")
     house.clock.now += 0.02
     assert await house.env.queue.receive(SYSTEM_QUEUE) == []
     slow.go.set()
-    await until(lambda: empty(house))
+    await wait_until(lambda: empty(house), "the queue empty")
     assert await house.total() == (1, 2, 5)
     await house.consumer._asides.finish(0)
 
@@ -123,13 +115,13 @@ async def test_what_fails_is_tried_again(house: House, error: Exception, failure
     async def delayed() -> bool:
         return (await house.stats()).delayed == 1
 
-    await until(delayed)
+    await wait_until(delayed, "the mail delayed")
     house.clock.now += 600
     (message,) = await house.env.queue.receive(SYSTEM_QUEUE, lease=1)
     assert message.failures == failures
     house.clock.now += 2
     await house.turn()
-    await until(lambda: empty(house))
+    await wait_until(lambda: empty(house), "the queue empty")
     assert await house.total() == (1, 2, 5)
 
 
@@ -160,12 +152,10 @@ async def test_a_suspect_is_read_beside_others_and_counted_alone(house: House) -
     assert (await house.total())[0] == 1
     turns.begin()
     slow.go.set()
-    async with asyncio.timeout(20):
-        while not turns.receiving.locked():
-            await asyncio.sleep(0.005)
+    await wait_until(turns.receiving.locked, "the large mail waiting for its batch")
     assert (await house.total())[0] == 1
     turns.end()
-    await until(lambda: empty(house))
+    await wait_until(lambda: empty(house), "the queue empty")
     assert (await house.total())[0] == 2
     assert not turns.receiving.locked()
 
@@ -181,9 +171,9 @@ async def test_only_so_many_are_aside(house: House, monkeypatch: pytest.MonkeyPa
     stats = await house.stats()
     assert (stats.leased, stats.delayed) == (1, 1)
     slow.go.set()
-    await until(lambda: _leased(house))
+    await wait_until(lambda: _leased(house), "the leased mail")
     await house.turn(600)
-    await until(lambda: empty(house))
+    await wait_until(lambda: empty(house), "the queue empty")
     assert await house.total() == (2, 4, 10)
 
 

@@ -14,10 +14,9 @@ from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Settlement
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.errors import QueryError, StoreError
 from dmarcworks.workers.message import Message
-from ingesting import deliver
-from mails import BEGIN, DAY, document, mail, report_mail
-
-from .conftest import House, Tap, bounded
+from tests.support.ingesting import deliver
+from tests.support.mails import BEGIN, DAY, document, mail, report_mail
+from tests.support.worker_house import House, Tap, bounded
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 ACCEPTED = "250 2.0.0 Accepted"

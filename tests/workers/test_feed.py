@@ -17,13 +17,14 @@ from dmarcworks.bindings.contracts import QueueStats
 from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.bindings.sqlite_stores import SqliteQueue
 from dmarcworks.errors import BoundError, SettingsError, StoreError, UsageError
+from dmarcworks.workers import consumer as consumers
 from dmarcworks.workers import load
 from dmarcworks.workers.consumer import Consumer, QueuePolicy
 from dmarcworks.workers.environment import QueueBinding, environment
 from dmarcworks.workers.isolated import IsolatedWorker
 from dmarcworks.workers.points import DataPointOwner
-
-from .conftest import Clock
+from tests.support.waiting import wait_until
+from tests.support.worker_house import Clock
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 Handler = Callable[[Any, Any, Any], Any]
@@ -261,12 +262,9 @@ async def test_a_worker_that_blocks_for_ever_stops_its_own_queue_only(bench: Ben
     await bench.binding().send(1)
     bad.start()
     good.start()
-    async with asyncio.timeout(20):
-        while bad._task is None or not bad._task.done():
-            await asyncio.sleep(0.05)
-        await bench.binding("other").send(2)
-        while not bench.seen:
-            await asyncio.sleep(0.02)
+    await wait_until(lambda: bad._task is not None and bad._task.done(), "the worker out of service")
+    await bench.binding("other").send(2)
+    await wait_until(lambda: bench.seen, "the other queue consumed")
     await asyncio.gather(bad.stop(), good.stop())
     assert bench.seen == [(2, 1)]
     assert await bench.stats() == (1, 0, 0, 0)
@@ -274,24 +272,30 @@ async def test_a_worker_that_blocks_for_ever_stops_its_own_queue_only(bench: Ben
     assert message.failures == 3
 
 
-async def test_a_batch_gathers(bench: Bench) -> None:
+async def test_a_batch_gathers(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Full batches come at once, a smaller one when its first message has waited max_batch_timeout."""
 
     async def queue(batch: Any, env: Any, ctx: Any) -> None:
         bench.seen.append((len(batch.messages), 0))
 
+    looks, ready = list[str](), bench.queues.ready
+
+    async def looked(name: str) -> tuple[int, float]:
+        looks.append(name)
+        return await ready(name)
+
+    monkeypatch.setattr(bench.queues, "ready", looked)
+    monkeypatch.setattr(consumers, "_LOOK_SECONDS", 0.02)
     feed = bench.feed(queue, QueuePolicy(max_batch_size=4, max_batch_timeout=30))
     await bench.binding().send_batch([{"body": n} for n in range(5)])
     feed.start()
-    async with asyncio.timeout(10):
-        while not bench.seen:
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(0.3)
-        assert bench.seen == [(4, 0)]
-        bench.clock.now += 30
-        await bench.binding("else").send(1)
-        while len(bench.seen) < 2:
-            await asyncio.sleep(0.02)
+    await wait_until(lambda: bench.seen, "the full batch")
+    before = len(looks)
+    await wait_until(lambda: len(looks) >= before + 3, "three more looks at the smaller one")
+    assert bench.seen == [(4, 0)]
+    bench.clock.now += 30
+    await bench.binding("else").send(1)
+    await wait_until(lambda: len(bench.seen) == 2, "the smaller batch")
     await feed.stop()
     assert bench.seen == [(4, 0), (1, 0)]
 

@@ -14,14 +14,15 @@ from dmarcworks.bindings.contracts import SYSTEM_QUEUE, LeasedMessage
 from dmarcworks.errors import StoreError, UsageError
 from dmarcworks.ingest.backpressure import never_full
 from dmarcworks.ingest.environment import Env
+from dmarcworks.workers import consumer as consumers
 from dmarcworks.workers.batch import Batch, BatchMessage, Decision
 from dmarcworks.workers.bound import BoundWorker
 from dmarcworks.workers.consumer import Consumer, backoff
 from dmarcworks.workers.context import Context
 from dmarcworks.workers.message import Message
-from ingesting import system_consumer
-
-from .conftest import House
+from tests.support.ingesting import system_consumer
+from tests.support.waiting import wait_until
+from tests.support.worker_house import House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 TO = "ab@reports.example.net"
@@ -132,10 +133,12 @@ async def test_a_running_consumer_survives_everything(house: House) -> None:
     await house.send({"n": 7})
     turning.start()
     troubles = set()
-    async with asyncio.timeout(10):
-        while not worker.seen:
-            troubles.add(turning.trouble)
-            await asyncio.sleep(0.02)
+
+    def seen() -> list[int]:
+        troubles.add(turning.trouble)
+        return worker.seen
+
+    await wait_until(seen, "the item read")
     await asyncio.wait_for(turning.stop(), 2)
     assert worker.seen == [7]
     assert {"away", "RuntimeError('surprise')"} <= troubles
@@ -158,7 +161,7 @@ async def test_stop_finishes_the_batch_at_hand(house: House) -> None:
     turning.start()
     await asyncio.wait_for(entered.wait(), 5)
     stopping = asyncio.create_task(turning.stop())
-    await asyncio.sleep(0.05)
+    await wait_until(turning._stopping.is_set, "the consumer asked to stop")
     leave.set()
     await asyncio.wait_for(stopping, 5)
     assert worker.seen == [1]
@@ -166,19 +169,22 @@ async def test_stop_finishes_the_batch_at_hand(house: House) -> None:
     assert (stats.ready, stats.leased) == (0, 0)
 
 
-async def test_an_item_that_is_sent_wakes_the_consumer(house: House) -> None:
-    """No polling interval stands between the 250 and the reading."""
+async def test_an_item_that_is_sent_wakes_the_consumer(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No polling interval stands between the 250 and the reading: this one is an hour."""
+    monkeypatch.setattr(consumers, "_LOOK_SECONDS", 3600.0)
+    resting, real = asyncio.Event(), house.queue._inner.wait
+
+    async def wait(*args: Any) -> None:
+        resting.set()
+        await real(*args)
+
+    monkeypatch.setattr(house.queue._inner, "wait", wait)
     worker = Worker()
     turning = consumer(worker, house)
     turning.start()
-    await asyncio.sleep(0.1)
-    loop = asyncio.get_running_loop()
-    sent = loop.time()
+    await asyncio.wait_for(resting.wait(), 10)
     await house.send({"n": 1})
-    async with asyncio.timeout(5):
-        while not worker.seen:
-            await asyncio.sleep(0.005)
-    assert loop.time() - sent < 0.9
+    await wait_until(lambda: worker.seen, "the item read")
     await turning.stop()
 
 

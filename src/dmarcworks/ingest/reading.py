@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from dmarcworks.ingest.read_child import GROUP
 from dmarcworks.ingest.read_source import Enough, Read, Source, read
 from dmarcworks.ingest.reading_pieces import CLASSES, assembled
 from dmarcworks.process.isolated import IsolatedPool, KilledError
@@ -24,7 +25,7 @@ __all__ = ["ORDINARY_BYTES", "InProcess", "Isolated", "Reader", "each"]
 ORDINARY_BYTES = 64 * 1024
 _TARGET = "dmarcworks.ingest.read_child:reader"
 # Of one turn of small mails, in seconds of processor time; a mail needs a thousandth of that.
-_TOGETHER_SECONDS = 2.0
+_TOGETHER_SECONDS = 1.0
 # A busy machine may give a process a fifth of the time that passes.
 _WALL = 5.0
 _TOGETHER_MEMORY = 512 * 1024 * 1024
@@ -122,15 +123,26 @@ class Isolated:
 
     async def start(self) -> None:
         """Start the process that reads small mails, so that the first one need not wait for it."""
-        await self._together.run(((), (1, 1)))
+        await self._together.run(((), (1, 1, 1)))
 
     async def together(self, sources: Sequence[Source], reports: int, rows: int) -> list[Read | None]:
         """In one child; what ends it, and nothing before that, is to be read by itself."""
+        done, survived = await self._groups(sources, (reports, rows, GROUP))
+        if survived:
+            return done
+        # One of the next group ended the child; where there are several, reading one at a time tells which.
+        if len(group := sources[len(done) : len(done) + GROUP]) == 1:
+            return [*done, None]
+        single, survived = await self._groups(group, (reports, rows, 1))
+        return done + single if survived else [*done, *single, None]
+
+    async def _groups(self, sources: Sequence[Source], most: tuple[int, int, int]) -> tuple[list[Read | None], bool]:
+        """What was read, and whether the child outlived it."""
         try:
-            found: list[Read | None] = await self._together.run((sources, (reports, rows))) or []
+            groups, survived = await self._together.run((sources, most)), True
         except KilledError as error:
-            return [*error.pieces, None]
-        return found
+            groups, survived = error.pieces, False
+        return [done for group in groups for done in group], survived
 
     async def alone(self, fetch: Callable[[], Awaitable[Source]]) -> Read:
         """In a child of its own for the time."""

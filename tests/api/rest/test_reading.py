@@ -1,0 +1,170 @@
+"""What a program reads over REST is what came in: every list by pages, one thing by its id, bytes as received."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from tests.support.rest import BEGIN, House, aggregate
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+
+async def test_an_upload_is_read_like_a_mail(house: House) -> None:
+    """202 with where to look; then the report, once; the same again is a duplicate; what is no report is a problem."""
+    data = aggregate("one.example", "up-1", count=7)
+    answer = await house.ask(
+        "write", "POST", "/reports", params={"domain": "one.example", "name": "x!y.xml"}, content=data
+    )
+    assert answer.status_code == 202
+    told = answer.json()
+    assert (told["size"], told["name"]) == (len(data), "x!y.xml")
+    assert told["status_url"] == answer.headers["location"] == f"/api/v1/uploads/{told['mail_id']}"
+    assert (await house.get("read", f"/uploads/{told['mail_id']}"))["state"] == "queued"
+    await house.settle()
+    status = await house.get("read", f"/uploads/{told['mail_id']}")
+    assert (status["state"], status["problems"]) == ("read", [])
+    (found,) = status["reports"]
+    assert (found["new"], found["report"]["report_id"], found["report"]["messages"]) == (True, "up-1", 14)
+    raw = await house.ask("read", "GET", f"/reports/{found['report']['id']}/raw")
+    assert raw.content == data
+    assert raw.headers["content-disposition"] == 'attachment; filename="x!y.xml"'
+    again = await house.upload("write", "one.example", data)
+    assert [(f["new"], f["report"]["id"]) for f in again["reports"]] == [(False, found["report"]["id"])]
+    bad = await house.upload("write", "one.example", b"<feedback><report_metadata>", "bad.xml")
+    assert (bad["state"], bad["reports"], len(bad["problems"])) == ("not read", [], 1)
+    empty = await house.ask("write", "POST", "/reports", params={"domain": "one.example"})
+    assert (empty.status_code, empty.json()["detail"]) == (400, "the body is empty; send a report or a mail")
+
+
+async def test_a_mail_is_uploaded_as_it_is(house: House) -> None:
+    """A whole mail goes into the archive byte for byte and is read for its parts."""
+    mail = b"From: a@mail.example\r\nSubject: nothing\r\nMessage-ID: <1@x>\r\n\r\nno report in here\r\n"
+    status = await house.upload("write", "two.example", mail)
+    assert [problem["reason"] for problem in status["problems"]] == ["no_report"]
+    raw = await house.ask("read", "GET", f"/problems/{status['problems'][0]['id']}/raw")
+    assert raw.content == mail
+
+
+async def test_reports_are_listed_by_pages_and_filters(house: House) -> None:
+    """Pages of two join to the whole list without gap or repeat; filters narrow; a wrong cursor is refused."""
+    whole = (await house.get("read", "/reports", params={"limit": 1000}))["items"]
+    pages, cursor = [], None
+    while True:
+        page = await house.get("read", "/reports", params={"limit": 2, **({"cursor": cursor} if cursor else {})})
+        pages += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert pages == whole
+    assert len({report["id"] for report in whole}) == len(whole) >= 6
+    of_two = (await house.get("read", "/reports", params={"domain": "two.example"}))["items"]
+    assert [report["report_id"] for report in of_two] == ["r2", "r1", "r0"]
+    by_id = (await house.get("read", "/reports", params={"report_id": "r1"}))["items"]
+    assert {report["domain_id"] for report in by_id} == {house.domains[n].id for n in ("one.example", "two.example")}
+    days = await house.get("read", "/reports", params={"domain": "two.example", "first": "2026-11-24"})
+    assert days["items"] == []
+    assert (await house.get("read", "/reports", params={"kind": "tls"}))["items"] == []
+    for wrong in ("x", "WyJ0b2tlbnMiLDFd", "WyJyZXBvcnRzIiwxZTk5OSwiYSJd", "W1tbW1tb"):
+        answer = await house.ask("read", "GET", "/reports", params={"cursor": wrong})
+        assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+    backwards = await house.ask("read", "GET", "/reports", params={"first": "2026-11-24", "last": "2026-11-23"})
+    assert backwards.status_code == 400
+
+
+async def test_a_report_says_what_it_says(house: House) -> None:
+    """Its head from the catalogue, its records from Analytics."""
+    (listed,) = (await house.get("read", "/reports", params={"domain": "two.example", "report_id": "r1"}))["items"]
+    report = await house.get("read", f"/reports/{listed['id']}")
+    assert (report["begin"], report["records"], report["messages"], report["rows_total"]) == (BEGIN, 2, 4, 2)
+    assert (report["archived"], report["duplicates"], report["day"]) == (True, 0, "2026-11-23")
+    first = report["rows"][0]
+    assert (first["source_ip"], first["count"], first["dmarc"], first["spf_aligned"]) == (
+        "192.0.2.1",
+        2,
+        "pass",
+        "fail",
+    )
+    assert first["dkim"] == [
+        {"domain": "two.example", "selector": "s1", "scope": None, "result": "pass", "human_result": None}
+    ]
+    page = await house.get("read", f"/reports/{listed['id']}/records", params={"limit": 1})
+    more = await house.get("read", f"/reports/{listed['id']}/records", params={"limit": 1, "cursor": page["next"]})
+    assert page["items"] + more["items"] == report["rows"]
+    assert more["next"] is None
+    assert await house.get("read", f"/reports/{listed['id']}/policies") == {"items": [], "next": None}
+
+
+async def test_the_figures_equal_the_reports(house: House) -> None:
+    """Three reports of two records with 1, 2 and 3 messages each: 12 messages from two addresses."""
+    period = {"first": "2026-11-01", "last": "2026-11-30"}
+    figures = await house.get("read", "/domains/two.example/figures", params=period)
+    assert (figures["messages"], figures["passed"], figures["sources"], figures["reports"]) == (12, 12, 2, 3)
+    days = (await house.get("read", "/domains/two.example/days", params=period))["items"]
+    assert [(day["day"], day["messages"]) for day in days] == [("2026-11-23", 12)]
+    page = await house.get("read", "/domains/two.example/sources", params={**period, "limit": 1})
+    assert [(s["source_ip"], s["messages"]) for s in page["items"]] == [("192.0.2.1", 6)]
+    more = await house.get(
+        "read", "/domains/two.example/sources", params={**period, "limit": 1, "cursor": page["next"]}
+    )
+    assert ([s["source_ip"] for s in more["items"]], more["next"]) == (["192.0.2.2"], None)
+    senders = (await house.get("read", "/domains/two.example/senders", params=period))["items"]
+    assert [(s["sender"], s["messages"], s["failed"], s["sources"]) for s in senders] == [("", 12, 0, 2)]
+    reporters = (await house.get("read", "/domains/two.example/reporters", params=period))["items"]
+    assert reporters == [{"org_name": "mail.example", "reports": 3, "messages": 12, "passed": 12}]
+
+
+async def test_an_answer_that_is_known_is_not_sent_again(house: House) -> None:
+    """ETag and If-None-Match: 304 without a body, for JSON and for files; another state has another tag."""
+    for path in ("/domains", "/domains/one.example", "/accounts", "/reports?domain=two.example"):
+        first = await house.ask("read", "GET", path)
+        tag = first.headers["etag"]
+        for known in (tag, f'"x", W/{tag}', "*"):
+            second = await house.ask("read", "GET", path, headers={"If-None-Match": known})
+            assert (second.status_code, second.content, second.headers["etag"]) == (304, b"", tag), path
+        assert (await house.ask("read", "GET", path, headers={"If-None-Match": '"x"'})).content == first.content
+    listed = (await house.get("read", "/reports", params={"domain": "two.example"}))["items"][0]
+    raw = await house.ask("read", "GET", f"/reports/{listed['id']}/raw")
+    assert raw.headers["etag"] == f'"{hashlib.sha256(raw.content).hexdigest()[:32]}"'
+    same = await house.ask(
+        "read", "GET", f"/reports/{listed['id']}/raw", headers={"If-None-Match": raw.headers["etag"]}
+    )
+    assert same.status_code == 304
+
+
+async def test_the_document_describes_every_route(house: House) -> None:
+    """OpenAPI without a token; each operation has an id, a summary, its errors and a security scheme."""
+    answer = await house.ask("read", "GET", "/openapi.json", headers={"Authorization": ""})
+    document = answer.json()
+    operations = [op for path in document["paths"].values() for op in path.values()]
+    assert len({op["operationId"] for op in operations}) == len(operations) >= 30
+    for op in operations:
+        assert op["summary"], op
+        assert op["description"], op
+        assert {"401", "403", "422", "429", "503"} <= set(op["responses"]), op["operationId"]
+        assert op["security"] == [{"token": []}]
+        for code, response in op["responses"].items():
+            if int(code) >= 400:
+                assert list(response["content"]) == ["application/problem+json"]
+    assert document["servers"] == [{"url": "/api/v1"}]
+
+
+async def test_errors_are_problem_details(house: House) -> None:
+    """No token, an unknown address, a wrong method, a wrong parameter: each in the same shape."""
+    for method, path, headers, status in (
+        ("GET", "/domains", {"Authorization": "Bearer nonsense"}, 401),
+        ("GET", "/nowhere", {}, 404),
+        ("PUT", "/domains", {}, 405),
+        ("GET", "/domains?limit=0", {}, 422),
+        ("GET", "/domains/%2e%2e", {}, 404),
+        ("GET", "/reports/xyz", {}, 422),
+        ("POST", "/domains", {"Content-Type": "application/json"}, 422),
+    ):
+        answer = await house.ask("write", method, path, headers=headers)
+        assert answer.status_code == status, (path, answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert (answer.json()["type"], answer.json()["status"]) == ("about:blank", status)
+    refused = await house.ask("write", "GET", "/domains?limit=0")
+    assert refused.json()["errors"][0]["where"] == "query.limit"
+    assert (await house.ask("read", "GET", "/domains", headers={"Authorization": ""})).headers["www-authenticate"]
