@@ -11,20 +11,19 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 
 from dmarcworks.api import auth
 from dmarcworks.api.graphql import router as graphql
 from dmarcworks.api.http import HttpBounds, Web
 from dmarcworks.api.leaving import while_connected
 from dmarcworks.catalogue.accounts import Token
+from tests.support.http_deps import app_with
 from tests.support.waiting import wait_until
 
 
 class Endless:
     """A desk whose answer comes when `go` is set; `began` and `ended` say what happened to each question."""
-
-    accounts = None
 
     def __init__(self) -> None:
         self.began, self.ended, self.go = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -41,13 +40,13 @@ class Endless:
 
 @pytest_asyncio.fixture
 async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Web, Endless]]:
-    desk, app = Endless(), FastAPI()
+    desk = Endless()
 
     async def token(*_: Any) -> Token:
         return Token("t", "a" * 32, "read", "", datetime.now(UTC), None)
 
     monkeypatch.setattr(auth, "token", token)
-    app.include_router(graphql.router(desk))  # type: ignore[arg-type]
+    app = app_with(graphql.routes, graphql=desk)
 
     @app.post("/plain")
     async def plain(request: Request) -> Response:

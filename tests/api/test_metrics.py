@@ -9,7 +9,8 @@ import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 
-from dmarcworks.api.metrics import router
+from dmarcworks.api.metrics import routes
+from dmarcworks.api.monitored import MonitoredSystem
 from dmarcworks.bindings.contracts import QueueStats
 from dmarcworks.errors import StoreError
 from dmarcworks.process.metrics import Metrics
@@ -54,9 +55,14 @@ async def figures(client: AsyncClient) -> dict[str, str]:
 async def test_a_store_that_goes_away_takes_its_figures_along(stores: Stores) -> None:
     """Counted while it answers; away: up 0, states absent, single figures NaN; back: as before."""
     app = FastAPI()
-    app.include_router(
-        router(Metrics(), {"database": stores.check}, stores, stores, stores.count)  # type: ignore[arg-type]
+    app.state.monitored = MonitoredSystem(
+        metrics=Metrics(),
+        checks={"database": stores.check},
+        queue=stores,  # type: ignore[arg-type]
+        problems=stores,  # type: ignore[arg-type]
+        outbound=stores.count,
     )
+    app.include_router(routes)
     client = AsyncClient(transport=ASGITransport(app), base_url="http://test")
     well = {
         'dmarcworks_store_up{store="database"}': "1.0",

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions.all import Questions
-from dmarcworks.api.graphql.router import GraphqlService as Graphs
+from dmarcworks.api.graphql.service import GraphqlService
 from dmarcworks.api.sql.service import QueryService
 from dmarcworks.bindings.contracts import QueryBounds
 from dmarcworks.bindings.open import open_analytics, open_database, open_kv, open_objects, open_queue
@@ -27,8 +27,8 @@ from dmarcworks.catalogue.queries import SavedQueries
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.catalogue.system import System
 from dmarcworks.dashboard import pages
-from dmarcworks.dashboard.deps import Deps
 from dmarcworks.ingest.retry import ProblemResolver
+from tests.support.http_deps import partial_deps
 from tests.support.pages import HOST, Clock, House, fill
 
 
@@ -49,22 +49,22 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     system = System(database, open_kv(database), objects, ("database", "objects"))
     stores = Stores(database, open_kv(database), queue, objects, accounts, queue, queue, system, 1, clock)
     mailroom = stores.mailroom
-    deps = Deps(
+    deps = partial_deps(
         accounts=accounts,
         arrivals=arrivals,
         problems=problems,
-        mending=ProblemResolver(stores),
+        problem_actions=ProblemResolver(stores),
         listing=Listing(database),
         questions=questions,
         objects=objects,
         audit=Audit(database, clock=clock),
-        desk=QueryService(analytics, QueryBounds(), stores.queries.note),
-        graphs=Graphs(analytics, database, accounts, sql=QueryBounds(), clock=clock),
-        saved=SavedQueries(database, clock=clock),
-        queries=stores.queries,
-        mailroom=mailroom,
-        letters=Letters(SqliteQueue(database, clock), SqliteQueue(database, clock), Audit(database, clock=clock)),
-        operates=partial(operates, accounts, "default"),
+        sql=QueryService(analytics, QueryBounds(), stores.queries.note),
+        graphql=GraphqlService(analytics, database, accounts, sql=QueryBounds(), clock=clock),
+        saved_queries=SavedQueries(database, clock=clock),
+        query_log=stores.queries,
+        routing=mailroom,
+        dead_letters=Letters(SqliteQueue(database, clock), SqliteQueue(database, clock), Audit(database, clock=clock)),
+        is_operator=partial(operates, accounts, "default"),
         workers=("dmarc", "mine"),
         hostname=HOST,
         public_url="http://127.0.0.1",

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from dmarcworks.bindings.contracts import OutgoingMessage, Settlement
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE, OutgoingMessage, Settlement
 from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.bindings.sqlite_stores import SqliteQueue
 from dmarcworks.dashboard.format import duration
@@ -41,7 +41,8 @@ async def queues(house: House) -> AsyncIterator[SqlQueue]:
         while messages := await made.receive(name, limit=100, lease=60):
             await made.settle([Settlement(message, done=True) for message in messages])
         house.clock.now -= 1000
-    assert await made.stats() == {}
+    # The system's own queue holds what the tests of problems reprocess.
+    assert set(await made.stats()) <= {SYSTEM_QUEUE}
 
 
 async def die(queues: SqlQueue, queue: str, error: str) -> None:

@@ -31,7 +31,11 @@ def _no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(settings: object, roles: object) -> AbstractAsyncContextManager[Analytics]:
         return contextlib.nullcontext(AbsentAnalytics())
 
+    async def settled(*arguments: object, **options: object) -> None:
+        """There is nothing to compare with the catalogue."""
+
     monkeypatch.setattr(composition, "_analytics", absent)
+    monkeypatch.setattr(composition, "settle_analytics", settled)
 
 
 async def tasks(home: Path, roles: Collection[str], **settings: str) -> list[BackgroundTask]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hmac
 import math
 import re
-from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from fastapi import Request, Response
@@ -93,15 +92,6 @@ async def _token(request: Request, accounts: Identities) -> Token:
 def address(request: Request) -> str:
     """The network address of who asks; behind a trusted proxy the client's (`api.client`)."""
     return client(request).address
-
-
-def bearer(accounts: Identities, scope: str = "read") -> Callable[[Request], Awaitable[Token]]:
-    """`token` as a FastAPI dependency; the application turns its errors into answers with `refusal`."""
-
-    async def dependency(request: Request) -> Token:
-        return await token(request, accounts, scope)
-
-    return dependency
 
 
 def require_account(found: Token, account_id: str) -> str:

@@ -8,69 +8,57 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from dmarcworks.api.rest import Check
-from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Queue, QueueStats
-from dmarcworks.catalogue.problems import Problems
+from dmarcworks.api.monitored import Check, Monitored
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE, QueueStats
 from dmarcworks.errors import DmarcworksError
-from dmarcworks.process.metrics import Metrics
 
-_Found = TypeVar("_Found")
+_Figure = TypeVar("_Figure")
 _STATES = ("ready", "delayed", "leased", "dead")
 
 
-def router(
-    metrics: Metrics,
-    checks: Mapping[str, Check],
-    queue: Queue,
-    problems: Problems,
-    outbound: Callable[[], Awaitable[int]] | None = None,
-    *,
-    timeout: float = 3.0,
-) -> APIRouter:
-    """The route; `checks` by the store's name, `timeout` in seconds for each question.
+routes = APIRouter(include_in_schema=False)
 
-    `outbound` counts what waits for the relay.
-    """
-    routes = APIRouter()
 
-    @routes.get("/metrics", include_in_schema=False)
-    async def scrape() -> Response:
-        answers = await asyncio.gather(*(_up(check) for check in checks.values()))
-        for name, up in zip(checks, answers, strict=True):
-            metrics.store_up.labels(name).set(up)
-        queues = await _asked(queue.stats)
-        own = None if queues is None else queues.get(SYSTEM_QUEUE, QueueStats(0, 0, 0, 0))
-        metrics.waiting(metrics.queue, None if own is None else _states([own]))
-        metrics.queue_age.set(_known(None if own is None else own.oldest_age))
-        metrics.problems.set(_known(await _asked(problems.count)))
-        others = [stats for name, stats in (queues or {}).items() if name != SYSTEM_QUEUE]
-        metrics.waiting(metrics.worker_queue, None if queues is None else _states(others))
-        if outbound is not None:
-            metrics.outbound.set(_known(await _asked(outbound)))
-        return Response(metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})
+@routes.get("/metrics")
+async def scrape(monitored: Monitored) -> Response:
+    """The counters, and the figures of now."""
+    metrics, checks, seconds = monitored.metrics, monitored.checks, monitored.seconds
+    answers = await asyncio.gather(*(_up(check, seconds) for check in checks.values()))
+    for name, up in zip(checks, answers, strict=True):
+        metrics.store_up.labels(name).set(up)
+    queues = await _figure(monitored.queue.stats, seconds)
+    own = None if queues is None else queues.get(SYSTEM_QUEUE, QueueStats(0, 0, 0, 0))
+    metrics.waiting(metrics.queue, None if own is None else _states([own]))
+    metrics.queue_age.set(_known(None if own is None else own.oldest_age))
+    metrics.problems.set(_known(await _figure(monitored.problems.count, seconds)))
+    others = [stats for name, stats in (queues or {}).items() if name != SYSTEM_QUEUE]
+    metrics.waiting(metrics.worker_queue, None if queues is None else _states(others))
+    if monitored.outbound is not None:
+        metrics.outbound.set(_known(await _figure(monitored.outbound, seconds)))
+    return Response(metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})
 
-    async def _asked(question: Callable[[], Awaitable[_Found]]) -> _Found | None:
-        """The answer; None when the store is away."""
-        try:
-            return await asyncio.wait_for(question(), timeout)
-        except (DmarcworksError, TimeoutError):
-            return None
 
-    async def _up(check: Check) -> bool:
-        async def well() -> bool:
-            await check()
-            return True
+async def _figure(query: Callable[[], Awaitable[_Figure]], seconds: float) -> _Figure | None:
+    """The result; None when the store is unavailable."""
+    try:
+        return await asyncio.wait_for(query(), seconds)
+    except (DmarcworksError, TimeoutError):
+        return None
 
-        return await _asked(well) or False
 
-    return routes
+async def _up(check: Check, seconds: float) -> bool:
+    async def well() -> bool:
+        await check()
+        return True
+
+    return await _figure(well, seconds) or False
 
 
 def _states(found: Iterable[QueueStats]) -> dict[str, int]:

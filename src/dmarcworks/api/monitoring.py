@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from dmarcworks.api import metrics as metrics_api
-from dmarcworks.api import rest
+from dmarcworks.api.monitored import Check, MonitoredSystem
+from dmarcworks.api.rest import health
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.ingest.backpressure import Backpressure
@@ -15,7 +16,7 @@ from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.smtp import Certificate
 from dmarcworks.upkeep.system import analytics_there
 
-__all__ = ["monitoring_app", "monitoring_routes"]
+__all__ = ["install_monitoring", "monitored_system", "monitoring_app"]
 
 
 def monitoring_app(
@@ -23,15 +24,21 @@ def monitoring_app(
 ) -> FastAPI:
     """An application of these routes alone, for a port of its own."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    for routes in monitoring_routes(stores, analytics, waiting, metrics, shown):
-        app.include_router(routes)
+    install_monitoring(app, monitored_system(stores, analytics, waiting, metrics, shown))
     return app
 
 
-def monitoring_routes(
+def install_monitoring(app: FastAPI, monitored: MonitoredSystem) -> None:
+    """Put the routes on an application."""
+    app.state.monitored = monitored
+    app.include_router(health.routes)
+    app.include_router(metrics_api.routes)
+
+
+def monitored_system(
     stores: Stores, analytics: Analytics | None, waiting: Backpressure, metrics: Metrics, shown: Certificate | None
-) -> list[APIRouter]:
-    """The routes. A store that is not of this process (None) is not queried."""
+) -> MonitoredSystem:
+    """What the routes read. A store that is not of this process (None) is not queried."""
     system = stores.system
     checks = {
         "database": _both(stores.database.ping, system.sure),
@@ -39,13 +46,18 @@ def monitoring_routes(
     }
     if analytics is not None:
         checks["analytics"] = _both(analytics.ping, partial(analytics_there, stores, analytics))
-    return [
-        rest.router(checks, waiting.told, shown.told if shown else None),
-        metrics_api.router(metrics, checks, stores.queue, stores.problems, stores.mailroom.outbound.count),
-    ]
+    return MonitoredSystem(
+        metrics=metrics,
+        checks=checks,
+        queue=stores.queue,
+        problems=stores.problems,
+        outbound=stores.mailroom.outbound.count,
+        inbox=waiting.told,
+        certificate=shown.told if shown else None,
+    )
 
 
-def _both(first: rest.Check, second: rest.Check) -> rest.Check:
+def _both(first: Check, second: Check) -> Check:
     async def check() -> None:
         await first()
         await second()

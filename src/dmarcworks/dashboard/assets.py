@@ -46,9 +46,9 @@ class Assets:
         asset = self._assets.get(name)
         return f"/static/{name}" + (f"?v={asset.version}" if asset else "")
 
-    async def serve(self, request: Request) -> Response:
-        """`GET /static/{name}`: cacheable for ever under its version, briefly without."""
-        asset = self._assets.get(request.path_params["name"])
+    def response(self, request: Request, name: str) -> Response:
+        """The file: cacheable for ever under its version, briefly without."""
+        asset = self._assets.get(name)
         if asset is None:
             return Response("there is no such file\n", 404, media_type="text/plain")
         current = request.query_params.get("v") == asset.version

@@ -13,15 +13,17 @@ from starlette.routing import Mount
 from dmarcworks.analytics.questions.all import Questions
 from dmarcworks.api import auth
 from dmarcworks.api.client import ClientMiddleware
-from dmarcworks.api.compat import mail, zones
-from dmarcworks.api.compat.email_routing import SendLink
+from dmarcworks.api.compat import email_routing, inject, zones
+from dmarcworks.api.compat.mail import mail_injection
+from dmarcworks.api.deps import Deps
 from dmarcworks.api.first_login import FirstLogin
 from dmarcworks.api.graphql import router as graphql
+from dmarcworks.api.graphql.service import graphql_service
 from dmarcworks.api.internal import internal_routes
 from dmarcworks.api.limits import Limits
-from dmarcworks.api.monitoring import monitoring_routes
-from dmarcworks.api.rest import PREFIX, RestDeps, api
-from dmarcworks.api.sql import route as sql_api
+from dmarcworks.api.monitoring import install_monitoring, monitored_system
+from dmarcworks.api.rest import PREFIX, api
+from dmarcworks.api.sql import route as sql
 from dmarcworks.api.sql.service import QueryService, query_bounds
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.catalogue.dead_letters import Letters, operates
@@ -30,7 +32,6 @@ from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.catalogue.uploads import Uploads
 from dmarcworks.dashboard import pages
-from dmarcworks.dashboard.deps import Deps
 from dmarcworks.errors import DmarcworksError
 from dmarcworks.ingest.accept import Intake
 from dmarcworks.ingest.retry import ProblemResolver
@@ -65,92 +66,69 @@ def http_app(
     metrics = metrics or Metrics()
     app.state.left = metrics.http_left
     waiting = inbox(settings, stores)
-    for routes in monitoring_routes(stores, analytics, waiting, metrics, shown):
-        app.include_router(routes)
-    desk = QueryService(analytics, query_bounds(settings), stores.queries.note)
-    metrics.statements(lambda: desk.running, lambda: desk.waiting)
-    app.include_router(sql_api.router(desk, stores.accounts))
-    graphs = graphql.desk(settings, stores.database, stores.accounts, analytics, query_bounds(settings))
-    app.include_router(graphql.router(graphs))
-    rest = rest_deps(settings, stores, analytics, public_url, waiting.full)
-    send_link = link_sender(router, public_url)
-    mail.install(app, stores.mailroom, stores.accounts, settings, worker_names(settings), router, send_link)
-    _install_rest(app, rest, app.state.limits)
-    app.include_router(internal_routes(secret, desk, stores.accounts, house))
+    install_monitoring(app, monitored_system(stores, analytics, waiting, metrics, shown))
+    deps = http_deps(settings, stores, analytics, public_url, waiting.full, router)
+    metrics.statements(lambda: deps.sql.running, lambda: deps.sql.waiting)
+    _install_apis(app, deps, app.state.limits)
+    app.include_router(internal_routes(secret, house))
     app.add_exception_handler(DmarcworksError, _refused)
-    pages.install(app, dashboard_deps(settings, stores, rest, desk, graphs, send_link))
+    pages.install(app, deps)
     return app
 
 
-def dashboard_deps(
-    settings: Settings,
-    stores: Stores,
-    rest: RestDeps,
-    desk: QueryService,
-    graphs: graphql.GraphqlService,
-    send_link: SendLink | None,
-) -> Deps:
-    """What the pages work with."""
-    return Deps(
-        accounts=stores.accounts,
-        arrivals=stores.arrivals,
-        problems=stores.problems,
-        mending=ProblemResolver(stores),
-        listing=Listing(stores.database),
-        questions=rest.questions,
-        objects=stores.objects,
-        audit=stores.audit,
-        desk=desk,
-        graphs=graphs,
-        saved=stores.saved,
-        queries=stores.queries,
-        mailroom=stores.mailroom,
-        letters=rest.letters,
-        operates=rest.operates,
-        hostname=rest.hostname,
-        public_url=rest.public_url,
-        clock=time.time,
-        workers=worker_names(settings),
-        send_link=send_link,
-        login_failures=settings.login_failures_per_minute,
-        link_used=FirstLogin(settings.home).redeemed,
-    )
-
-
-def rest_deps(
+def http_deps(
     settings: Settings,
     stores: Stores,
     analytics: Analytics,
     public_url: str,
     full: Callable[[], Awaitable[str]],
-) -> RestDeps:
-    """What the REST routes work with; `full` returns why no more mail is accepted."""
-    return RestDeps(
+    router: Router | None,
+) -> Deps:
+    """The handlers' collaborators; `full` returns why no more mail is accepted now, empty when it is."""
+    return Deps(
         accounts=stores.accounts,
         arrivals=stores.arrivals,
-        problems=stores.problems,
-        activity=stores.mailroom.activity,
-        audit=stores.audit,
         listing=Listing(stores.database),
+        problems=stores.problems,
+        problem_actions=ProblemResolver(stores),
+        routing=stores.mailroom,
+        dead_letters=Letters(stores.queue, stores.letters, stores.audit),
+        audit=stores.audit,
+        query_log=stores.queries,
+        saved_queries=stores.saved,
         uploads=Uploads(stores.database),
         idempotency=Idempotency(stores.database),
-        queries=stores.queries,
         objects=stores.objects,
         analytics=analytics,
         questions=Questions(analytics),
-        take=Intake(stores, settings.mail_bytes, full).take,
-        mend=ProblemResolver(stores),
-        letters=Letters(stores.queue, stores.letters, stores.audit),
-        operates=partial(operates, stores.accounts, settings.operator_account),
+        sql=QueryService(analytics, query_bounds(settings), stores.queries.note),
+        graphql=graphql_service(settings, stores.database, stores.accounts, analytics, query_bounds(settings)),
+        accept_upload=Intake(stores, settings.mail_bytes, full).take,
+        is_operator=partial(operates, stores.accounts, settings.operator_account),
         hostname=settings.hostname.lower(),
         public_url=public_url,
         mail_bytes=settings.mail_bytes,
+        clock=time.time,
+        workers=worker_names(settings),
+        send_link=link_sender(router, public_url),
+        injection=mail_injection(stores, settings, router),
+        login_failures=settings.login_failures_per_minute,
+        link_used=FirstLogin(settings.home).redeemed,
     )
 
 
-def _install_rest(app: FastAPI, deps: RestDeps, limits: Limits) -> None:
-    """Mount REST at /api/v1, and add the paths that the original's clients call."""
-    app.include_router(zones.router(deps.accounts, deps.hostname))
+def _install_apis(app: FastAPI, deps: Deps, limits: Limits) -> None:
+    """Put the container and the routes on an application: SQL, GraphQL, the original's paths, REST at /api/v1.
+
+    Without a mail router there is no route that injects mail.
+    """
+    app.state.deps = deps
+    app.include_router(sql.routes)
+    app.include_router(graphql.routes)
+    app.include_router(email_routing.routes)
+    if deps.injection is not None:
+        app.include_router(inject.routes)
+    app.include_router(zones.routes)
     mount = Mount(PREFIX, api(deps, limits))
     # A line break in an address is odd, but it is below PREFIX all the same and is answered there.
     mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)

@@ -55,7 +55,7 @@ _WATCHERS = 32
 
 
 @dataclass(slots=True)
-class Server:
+class OpenedServer:
     """What the roles of this process need, opened and not yet running. `http` and `monitoring` listen already."""
 
     settings: Settings
@@ -102,7 +102,7 @@ class Server:
             log.info("taken over from a process that died", mails=ended)
 
 
-def background_tasks(server: Server, operator_secret: str) -> list[BackgroundTask]:
+def background_tasks(server: OpenedServer, operator_secret: str) -> list[BackgroundTask]:
     """Every background task of the server, in the order of the start; they stop in reverse, after all is drained."""
     tasks: list[BackgroundTask] = []
     works = "worker" in server.roles
@@ -167,7 +167,7 @@ async def serve(
 @asynccontextmanager
 async def opened_server(
     settings: Settings, roles: Collection[str], shares: descriptors.Shares, accept_loss: bool
-) -> AsyncIterator[Server]:
+) -> AsyncIterator[OpenedServer]:
     """Open stores, workers and sockets; closed in reverse."""
     async with (
         opened(settings, accept_loss=accept_loss) as stores,
@@ -190,7 +190,7 @@ async def opened_server(
         consumers = [consumer_of(env, settings, scheduler=scheduler, helps=helps) for helps in (False, True)]
         mail = await stack.enter_async_context(routing(settings, stores, env, metrics))
         upkeep = UpkeepContext(settings, stores, env, gate)
-        server = Server(settings, roles, stores, analytics, metrics, upkeep, mail, consumers)
+        server = OpenedServer(settings, roles, stores, analytics, metrics, upkeep, mail, consumers)
         if "smtp" in roles:
             _add_smtp(server, stack)
         _add_http(server, stack, shares)
@@ -208,7 +208,7 @@ def _has_analytics(roles: Collection[str]) -> bool:
     return set(roles) != {"smtp"}
 
 
-def _add_smtp(server: Server, stack: AsyncExitStack) -> None:
+def _add_smtp(server: OpenedServer, stack: AsyncExitStack) -> None:
     """The SMTP server: in this process, or in as many as the settings ask for, whose metrics are shared."""
     settings, metrics = server.settings, server.metrics
     if shown := certificate(settings):
@@ -222,7 +222,7 @@ def _add_smtp(server: Server, stack: AsyncExitStack) -> None:
         server.smtp = Processes("dmarcworks.wiring.smtp_process", count, listeners(settings), receiver, counters)
 
 
-def _add_http(server: Server, stack: AsyncExitStack, shares: descriptors.Shares) -> None:
+def _add_http(server: OpenedServer, stack: AsyncExitStack, shares: descriptors.Shares) -> None:
     """Bind the addresses of HTTP."""
     settings, metrics = server.settings, server.metrics
 
@@ -241,7 +241,7 @@ def _add_http(server: Server, stack: AsyncExitStack, shares: descriptors.Shares)
         server.monitoring = bound(settings.metrics_port, "DMARCWORKS_METRICS_PORT", few)
 
 
-async def _running(server: Server, first_login: FirstLogin) -> Running:
+async def _running(server: OpenedServer, first_login: FirstLogin) -> Running:
     """What the started server tells; the first login link where there is no user yet."""
     smtp = server.smtp.listening[0].name if server.smtp else ""
     if (web := server.http) is None:

@@ -8,16 +8,17 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import pytest_asyncio
-from fastapi import FastAPI
 
 from dmarcworks.analytics import schema
 from dmarcworks.api.graphql import router as graphql
+from dmarcworks.api.graphql.service import GraphqlService
 from dmarcworks.api.sql import route
 from dmarcworks.api.sql.service import QueryService
 from dmarcworks.bindings.contracts import QueryBounds
 from dmarcworks.bindings.open import open_analytics, open_database, open_kv
 from dmarcworks.catalogue.accounts import Accounts
 from tests.support.graphs import SECRET, Counted, Party, Place, publish, report
+from tests.support.http_deps import app_with
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -30,12 +31,9 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
     await database.migrate()
     accounts = Accounts(database, open_kv(database), "reports.example")
     bounds = QueryBounds(seconds=5.0, rows=100_000)
-    app = FastAPI()
-    app.include_router(route.router(QueryService(engine, bounds), accounts))
     # hypothesis asks more than a token may; the budget has its own test.
-    app.include_router(
-        graphql.router(graphql.GraphqlService(analytics, database, accounts, sql=bounds, queries=1_000_000))
-    )
+    service = GraphqlService(analytics, database, accounts, sql=bounds, queries=1_000_000)
+    app = app_with(route.routes, graphql.routes, sql=QueryService(engine, bounds), graphql=service, accounts=accounts)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://reports.example", timeout=60) as client:
         parties = []

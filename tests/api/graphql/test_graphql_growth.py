@@ -11,9 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-from dmarcworks.api.graphql.execute import prepare
+from dmarcworks.api.graphql.prepare import GraphqlBounds, prepare
 from dmarcworks.api.graphql.refusal import Refusal
-from dmarcworks.api.graphql.router import GraphqlBounds, decoded
+from dmarcworks.api.graphql.service import decoded
 
 QUERIES = {
     "aliases": "{viewer{" + " ".join(f"a{n}:__typename" for n in range(590)) + "}}",

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 import pytest_asyncio
-from fastapi import FastAPI
 
 from dmarcworks.analytics import schema
 from dmarcworks.api.sql import route
@@ -19,6 +18,7 @@ from dmarcworks.bindings.open import open_analytics, open_database, open_kv
 from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.workers.point_writer import PointWriter
 from dmarcworks.workers.points import DataPointOwner, DataPoints
+from tests.support.http_deps import app_with
 from tests.support.sql_house import SECRET, House, Party, _report
 
 
@@ -30,8 +30,8 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     database = open_database(f"sqlite:///{folder}/dmarcworks.db")
     await database.migrate()
     accounts = Accounts(database, open_kv(database), "reports.example")
-    app = FastAPI()
-    app.include_router(route.router(QueryService(analytics, QueryBounds(seconds=2.0, rows=1_000)), accounts))
+    service = QueryService(analytics, QueryBounds(seconds=2.0, rows=1_000))
+    app = app_with(route.routes, sql=service, accounts=accounts)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://reports.example") as client:
         parties = []

@@ -18,6 +18,7 @@ from dmarcworks.api.sql.internal_route import owner
 from dmarcworks.api.sql.service import QueryService
 from dmarcworks.bindings.contracts import QueryBounds
 from dmarcworks.errors import StoreError
+from tests.support.http_deps import app_with
 
 README_QUERY = """SELECT
     timestamp,
@@ -260,9 +261,7 @@ async def test_an_accounts_statements_take_turns_and_few_may_wait(house: Any) ->
 
 
 def _app(house: Any, analytics: Any) -> FastAPI:
-    app = FastAPI()
-    app.include_router(route.router(QueryService(analytics, QueryBounds()), house.accounts))
-    return app
+    return app_with(route.routes, sql=QueryService(analytics, QueryBounds()), accounts=house.accounts)
 
 
 async def _ask(house: Any, app: FastAPI) -> httpx.Response:

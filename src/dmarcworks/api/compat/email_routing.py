@@ -8,152 +8,178 @@ write, each for that domain or account. A body that makes no sense is 400 with t
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from dmarcworks.api import auth
-from dmarcworks.catalogue.accounts import Accounts, Token
+from dmarcworks.api.deps import Dependencies, Deps, ReadToken, WriteToken
+from dmarcworks.catalogue.accounts import Token
 from dmarcworks.catalogue.destinations import Destination
 from dmarcworks.catalogue.routes import ACTIONS, CATCH_ALL, DROP, FORWARD, REJECT, WORKER, RoutingRule, Zone, zone_of
-from dmarcworks.catalogue.routing import RoutingCatalogue
 from dmarcworks.errors import NotFoundError, UsageError
 
 _BODY = 64 * 1024
-SendLink = Callable[[Destination, str], Awaitable[None]]
-"""Mail a destination's link; called with the destination and the link's secret."""
+
+routes = APIRouter(prefix="/client/v4", include_in_schema=False)
 
 
-def router(
-    mailroom: RoutingCatalogue, accounts: Accounts, workers: Collection[str], hostname: str, send_link: SendLink | None
-) -> APIRouter:
-    """The routes; `workers` are the names that a rule may give mail to."""
-    routes = APIRouter(prefix="/client/v4", include_in_schema=False)
-    rules, destinations = mailroom.routes, mailroom.destinations
-
-    async def zone(request: Request, scope: str) -> Zone:
-        token = await auth.token(request, accounts, scope)
-        domain = await accounts.domain(token.account_id, request.path_params["zone"])
-        if domain is None or not token.sees(domain.id):
-            raise NotFoundError("there is no such zone")
-        return zone_of(domain)
-
-    async def account(request: Request, scope: str) -> Token:
-        token = await auth.token(request, accounts, scope)
-        auth.require_account(token, request.path_params["account"])
-        return auth.require_whole(token)
-
-    @routes.get("/zones/{zone}/email/routing")
-    async def settings(request: Request) -> JSONResponse:
-        where = await zone(request, "read")
-        return _ok(await _settings(where))
-
-    @routes.post("/zones/{zone}/email/routing/enable")
-    async def enable(request: Request) -> JSONResponse:
-        where = await zone(request, "write")
-        await rules.enable(where, True)
-        return _ok(await _settings(where))
-
-    @routes.post("/zones/{zone}/email/routing/disable")
-    async def disable(request: Request) -> JSONResponse:
-        where = await zone(request, "write")
-        await rules.enable(where, False)
-        return _ok(await _settings(where))
-
-    @routes.get("/zones/{zone}/email/routing/dns")
-    async def dns(request: Request) -> JSONResponse:
-        where = await zone(request, "read")
-        return _ok([{"type": "MX", "name": where.name, "content": hostname, "priority": 10, "ttl": 1}])
-
-    @routes.get("/zones/{zone}/email/routing/rules")
-    async def index(request: Request) -> JSONResponse:
-        where = await zone(request, "read")
-        found = await rules.rules(where)
-        objections = await rules.objections(found)
-        return _ok([_rule(rule, objections.get(rule.id)) for rule in found])
-
-    @routes.post("/zones/{zone}/email/routing/rules")
-    async def create(request: Request) -> JSONResponse:
-        where = await zone(request, "write")
-        asked = _asked(await _json(request), workers, False)
-        return _ok(_rule(await rules.add(where, **asked)))
-
-    @routes.get("/zones/{zone}/email/routing/rules/catch_all")
-    async def catch_all(request: Request) -> JSONResponse:
-        where = await zone(request, "read")
-        found = await rules.catch_all(where)
-        return _ok(await _told(found) if found is not None else _no_catch_all())
-
-    @routes.put("/zones/{zone}/email/routing/rules/catch_all")
-    async def set_catch_all(request: Request) -> JSONResponse:
-        where = await zone(request, "write")
-        asked = _asked(await _json(request), workers, True)
-        kept = {name: asked[name] for name in ("action", "value", "name", "enabled")}
-        return _ok(_rule(await rules.set_catch_all(where, **kept)))
-
-    @routes.get("/zones/{zone}/email/routing/rules/{rule}")
-    async def one(request: Request) -> JSONResponse:
-        where = await zone(request, "read")
-        return _ok(await _told(await rules.rule(where, request.path_params["rule"])))
-
-    @routes.put("/zones/{zone}/email/routing/rules/{rule}")
-    async def change(request: Request) -> JSONResponse:
-        where = await zone(request, "write")
-        asked = _asked(await _json(request), workers, False)
-        return _ok(_rule(await rules.change(where, request.path_params["rule"], **asked)))
-
-    @routes.delete("/zones/{zone}/email/routing/rules/{rule}")
-    async def remove(request: Request) -> JSONResponse:
-        where = await zone(request, "write")
-        return _ok(_rule(await rules.remove(where, request.path_params["rule"])))
-
-    @routes.get("/accounts/{account}/email/routing/addresses")
-    async def addresses(request: Request) -> JSONResponse:
-        token = await account(request, "read")
-        return _ok([_address(found) for found in await destinations.destinations(token.account_id)])
-
-    @routes.post("/accounts/{account}/email/routing/addresses")
-    async def add_address(request: Request) -> JSONResponse:
-        token = await account(request, "write")
-        body = await _json(request)
-        if send_link is None:
-            raise UsageError("no mail can leave here, so no link: DMARCWORKS_RELAY_URL names no relay")
-        made, secret = await destinations.add(token.account_id, str(body.get("email", "")))
-        await send_link(made, secret)
-        return _ok(_address(made))
-
-    @routes.get("/accounts/{account}/email/routing/addresses/{address}")
-    async def address(request: Request) -> JSONResponse:
-        token = await account(request, "read")
-        return _ok(_address(await destinations.destination(token.account_id, request.path_params["address"])))
-
-    @routes.delete("/accounts/{account}/email/routing/addresses/{address}")
-    async def remove_address(request: Request) -> JSONResponse:
-        token = await account(request, "write")
-        gone = await destinations.remove(token.account_id, request.path_params["address"])
-        rules.forget()
-        return _ok(_address(gone))
-
-    async def _told(rule: RoutingRule) -> dict[str, Any]:
-        return _rule(rule, (await rules.objections([rule])).get(rule.id))
-
-    async def _settings(where: Zone) -> dict[str, Any]:
-        return {
-            "id": where.domain_id,
-            "tag": where.domain_id,
-            "name": where.name,
-            "enabled": await rules.enabled(where),
-            "status": "ready",
-            "skip_wizard": True,
-        }
-
-    return routes
+async def _zone(zone: str, token: Token, deps: Deps) -> Zone:
+    domain = await deps.accounts.domain(token.account_id, zone)
+    if domain is None or not token.sees(domain.id):
+        raise NotFoundError("there is no such zone")
+    return zone_of(domain)
 
 
-def _asked(body: dict[str, Any], workers: Collection[str], everything: bool) -> dict[str, Any]:
+async def _readable_zone(zone: str, token: ReadToken, deps: Dependencies) -> Zone:
+    return await _zone(zone, token, deps)
+
+
+async def _writable_zone(zone: str, token: WriteToken, deps: Dependencies) -> Zone:
+    return await _zone(zone, token, deps)
+
+
+async def _readable_account(account: str, token: ReadToken) -> str:
+    auth.require_account(token, account)
+    return auth.require_whole(token).account_id
+
+
+async def _writable_account(account: str, token: WriteToken) -> str:
+    auth.require_account(token, account)
+    return auth.require_whole(token).account_id
+
+
+ReadableZone = Annotated[Zone, Depends(_readable_zone)]
+WritableZone = Annotated[Zone, Depends(_writable_zone)]
+ReadableAccount = Annotated[str, Depends(_readable_account)]
+WritableAccount = Annotated[str, Depends(_writable_account)]
+
+
+@routes.get("/zones/{zone}/email/routing")
+async def settings(where: ReadableZone, deps: Dependencies) -> Response:
+    """Whether the zone's rules are in effect."""
+    return _ok(await _settings(deps, where))
+
+
+@routes.post("/zones/{zone}/email/routing/enable")
+async def enable(where: WritableZone, deps: Dependencies) -> Response:
+    """Enable the zone's rules."""
+    await deps.routing.routes.enable(where, True)
+    return _ok(await _settings(deps, where))
+
+
+@routes.post("/zones/{zone}/email/routing/disable")
+async def disable(where: WritableZone, deps: Dependencies) -> Response:
+    """Disable the zone's rules."""
+    await deps.routing.routes.enable(where, False)
+    return _ok(await _settings(deps, where))
+
+
+@routes.get("/zones/{zone}/email/routing/dns")
+async def dns(where: ReadableZone, deps: Dependencies) -> Response:
+    """The MX record that the zone needs."""
+    return _ok([{"type": "MX", "name": where.name, "content": deps.hostname, "priority": 10, "ttl": 1}])
+
+
+@routes.get("/zones/{zone}/email/routing/rules")
+async def index(where: ReadableZone, deps: Dependencies) -> Response:
+    """The zone's rules."""
+    rules = await deps.routing.routes.rules(where)
+    objections = await deps.routing.routes.objections(rules)
+    return _ok([_rule(rule, objections.get(rule.id)) for rule in rules])
+
+
+@routes.post("/zones/{zone}/email/routing/rules")
+async def create(request: Request, where: WritableZone, deps: Dependencies) -> Response:
+    """Add a rule."""
+    values = _rule_values(await _json(request), deps.workers, False)
+    return _ok(_rule(await deps.routing.routes.add(where, **values)))
+
+
+@routes.get("/zones/{zone}/email/routing/rules/catch_all")
+async def catch_all(where: ReadableZone, deps: Dependencies) -> Response:
+    """The zone's catch-all rule."""
+    rule = await deps.routing.routes.catch_all(where)
+    return _ok(await _with_objection(deps, rule) if rule is not None else _no_catch_all())
+
+
+@routes.put("/zones/{zone}/email/routing/rules/catch_all")
+async def set_catch_all(request: Request, where: WritableZone, deps: Dependencies) -> Response:
+    """Replace the zone's catch-all rule."""
+    values = _rule_values(await _json(request), deps.workers, True)
+    kept = {name: values[name] for name in ("action", "value", "name", "enabled")}
+    return _ok(_rule(await deps.routing.routes.set_catch_all(where, **kept)))
+
+
+@routes.get("/zones/{zone}/email/routing/rules/{rule}")
+async def show(rule: str, where: ReadableZone, deps: Dependencies) -> Response:
+    """A rule by its id."""
+    return _ok(await _with_objection(deps, await deps.routing.routes.rule(where, rule)))
+
+
+@routes.put("/zones/{zone}/email/routing/rules/{rule}")
+async def change(request: Request, rule: str, where: WritableZone, deps: Dependencies) -> Response:
+    """Replace a rule."""
+    values = _rule_values(await _json(request), deps.workers, False)
+    return _ok(_rule(await deps.routing.routes.change(where, rule, **values)))
+
+
+@routes.delete("/zones/{zone}/email/routing/rules/{rule}")
+async def remove(rule: str, where: WritableZone, deps: Dependencies) -> Response:
+    """Remove a rule."""
+    return _ok(_rule(await deps.routing.routes.remove(where, rule)))
+
+
+@routes.get("/accounts/{account}/email/routing/addresses")
+async def addresses(own: ReadableAccount, deps: Dependencies) -> Response:
+    """The account's destinations."""
+    return _ok([_address(found) for found in await deps.routing.destinations.destinations(own)])
+
+
+@routes.post("/accounts/{account}/email/routing/addresses")
+async def add_address(request: Request, own: WritableAccount, deps: Dependencies) -> Response:
+    """Add a destination and mail its verification link."""
+    body = await _json(request)
+    if deps.send_link is None:
+        raise UsageError("no mail can leave here, so no link: DMARCWORKS_RELAY_URL names no relay")
+    destination, secret = await deps.routing.destinations.add(own, str(body.get("email", "")))
+    await deps.send_link(destination, secret)
+    return _ok(_address(destination))
+
+
+@routes.get("/accounts/{account}/email/routing/addresses/{address}")
+async def show_address(address: str, own: ReadableAccount, deps: Dependencies) -> Response:
+    """A destination by its id."""
+    return _ok(_address(await deps.routing.destinations.destination(own, address)))
+
+
+@routes.delete("/accounts/{account}/email/routing/addresses/{address}")
+async def remove_address(address: str, own: WritableAccount, deps: Dependencies) -> Response:
+    """Remove a destination; rules that forward to it have no effect then."""
+    removed = await deps.routing.destinations.remove(own, address)
+    deps.routing.routes.forget()
+    return _ok(_address(removed))
+
+
+async def _with_objection(deps: Deps, rule: RoutingRule) -> dict[str, Any]:
+    return _rule(rule, (await deps.routing.routes.objections([rule])).get(rule.id))
+
+
+async def _settings(deps: Deps, where: Zone) -> dict[str, Any]:
+    return {
+        "id": where.domain_id,
+        "tag": where.domain_id,
+        "name": where.name,
+        "enabled": await deps.routing.routes.enabled(where),
+        "status": "ready",
+        "skip_wizard": True,
+    }
+
+
+def _rule_values(body: dict[str, Any], workers: Collection[str], everything: bool) -> dict[str, Any]:
     """A rule's body as the catalogue takes it."""
     actions, matchers = body.get("actions"), body.get("matchers")
     action = actions[0] if isinstance(actions, list) and len(actions) == 1 else None

@@ -10,89 +10,79 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from dmarcworks.api import auth
 from dmarcworks.api.client import is_local
-from dmarcworks.catalogue.accounts import Accounts, Token
+from dmarcworks.api.compat.injection import InjectionResult
+from dmarcworks.api.deps import Dependencies
+from dmarcworks.catalogue.accounts import Token
 from dmarcworks.errors import DeniedError
 
 _MESSAGE_ID = re.compile(rb"^message-id:[ \t]*\S", re.IGNORECASE | re.MULTILINE)
 _HEAD = 1 << 20
 
 
-class Injected(Protocol):
-    """What became of the mail: the whole SMTP reply, the reason when it is none of 250, and what left."""
-
-    @property
-    def reply(self) -> str:
-        """The whole SMTP reply."""
-
-    @property
-    def error(self) -> str:
-        """Why not, "" for 250."""
-
-    @property
-    def sent(self) -> Sequence[Any]:
-        """What left, as `workers.message.Sent`."""
+async def _write_token(request: Request, deps: Dependencies) -> Token | None:
+    """The token of a program elsewhere; None for a program on this machine, which needs none."""
+    return None if _local(request) else await auth.token(request, deps.accounts, "write")
 
 
-Inject = Callable[[str, str, bytes, str], Awaitable[Injected]]
-"""Called with sender, recipient, raw mail and the peer's address."""
+routes = APIRouter(include_in_schema=False)
 
 
-Owns = Callable[[Token, str], Awaitable[bool]]
-"""Whether a token may put in a mail to an address."""
+@routes.post("/cdn-cgi/handler/email")
+async def email(
+    request: Request, token: Annotated[Token | None, Depends(_write_token)], deps: Dependencies
+) -> Response:
+    """Route a mail as if it had come by SMTP."""
+    injection = deps.injection
+    assert injection is not None, "this route is only for a process with a mail router"
+    sender, to = request.query_params.get("from", ""), request.query_params.get("to", "")
+    if not sender or not to:
+        return _wrong("Missing required parameters: from and to")
+    envelope_from, envelope_to = injection.parse_address(sender), injection.parse_address(to)
+    if envelope_from is None:
+        return _wrong("Invalid parameter from: write an address like name@example.com, or <> for the null sender")
+    if not envelope_to:
+        return _wrong("Invalid parameter to: write an address like name@example.com")
+    if token is not None and not await injection.owns(token, envelope_to):
+        raise DeniedError("not authorized for that address: it is of no domain within the token's reach")
+    mail = await _mail(request, deps.mail_bytes)
+    if isinstance(mail, Response):
+        return mail
+    done = await injection.inject(envelope_from, envelope_to, mail, auth.address(request))
+    return _told(done) if request.query_params.get("format") == "json" else _said(done)
 
 
-Address = Callable[[str], str | None]
-"""An envelope address by SMTP's grammar, "" for <>; None for what is none."""
+async def _mail(request: Request, most: int) -> bytes | Response:
+    """The body as a mail with CRLF line ends, or the response that refuses it."""
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > most:
+            return _wrong(f"Email message size is bigger than the production size limit of {most} bytes")
+    mail = re.sub(rb"\r?\n", b"\r\n", bytes(raw))
+    if not mail:
+        return _wrong("Missing body")
+    if not _MESSAGE_ID.search(mail[:_HEAD].partition(b"\r\n\r\n")[0]):
+        return _wrong("could not parse email: no Message-ID header")
+    return mail
 
 
-def router(inject: Inject, accounts: Accounts, owns: Owns, mail_bytes: int, address: Address) -> APIRouter:
-    """The route; `mail_bytes` is the largest mail."""
-    routes = APIRouter()
-
-    @routes.post("/cdn-cgi/handler/email", include_in_schema=False)
-    async def email(request: Request) -> Response:
-        token = None if _local(request) else await auth.token(request, accounts, "write")
-        sender, to = request.query_params.get("from", ""), request.query_params.get("to", "")
-        if not sender or not to:
-            return _wrong("Missing required parameters: from and to")
-        envelope_from, envelope_to = address(sender), address(to)
-        if envelope_from is None:
-            return _wrong("Invalid parameter from: write an address like name@example.com, or <> for the null sender")
-        if not envelope_to:
-            return _wrong("Invalid parameter to: write an address like name@example.com")
-        if token is not None and not await owns(token, envelope_to):
-            raise DeniedError("not authorized for that address: it is of no domain within the token's reach")
-        raw = bytearray()
-        async for chunk in request.stream():
-            raw += chunk
-            if len(raw) > mail_bytes:
-                return _wrong(f"Email message size is bigger than the production size limit of {mail_bytes} bytes")
-        mail = re.sub(rb"\r?\n", b"\r\n", bytes(raw))
-        if not mail:
-            return _wrong("Missing body")
-        if not _MESSAGE_ID.search(mail[:_HEAD].partition(b"\r\n\r\n")[0]):
-            return _wrong("could not parse email: no Message-ID header")
-        done = await inject(envelope_from, envelope_to, mail, auth.address(request))
-        if request.query_params.get("format") == "json":
-            return _told(done)
-        if done.reply.startswith("2"):
-            return PlainTextResponse("Worker successfully processed email")
-        if done.reply.startswith("5"):
-            return _wrong(f"Worker rejected email with the following reason: {_reason(done)}")
-        return PlainTextResponse(f"Worker failed: {done.error or done.reply}", 500)
-
-    return routes
+def _said(done: InjectionResult) -> Response:
+    """The outcome in the original's words."""
+    if done.reply.startswith("2"):
+        return PlainTextResponse("Worker successfully processed email")
+    if done.reply.startswith("5"):
+        return _wrong(f"Worker rejected email with the following reason: {_reason(done)}")
+    return PlainTextResponse(f"Worker failed: {done.error or done.reply}", 500)
 
 
-def _told(done: Injected) -> JSONResponse:
+def _told(done: InjectionResult) -> JSONResponse:
     """Everything that became of it, in the original's JSON."""
     now = int(time.time() * 1000)
     rejected = done.reply.startswith("5")
@@ -120,7 +110,7 @@ def _told(done: Injected) -> JSONResponse:
     return JSONResponse(body, 500 if failed else 200)
 
 
-def _reason(done: Injected) -> str:
+def _reason(done: InjectionResult) -> str:
     return done.error or done.reply
 
 

@@ -1,48 +1,33 @@
-"""What programs ask about mail over HTTP: put a mail in, and change rules and destinations."""
+"""Mail over HTTP: the mail router → what the route that injects mail calls."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from fastapi import FastAPI
-
-from dmarcworks.api.compat import email_routing, inject
-from dmarcworks.api.compat.email_routing import SendLink
-from dmarcworks.catalogue.accounts import Accounts, Token
+from dmarcworks.api.compat.injection import MailInjection
+from dmarcworks.catalogue.accounts import Token
 from dmarcworks.catalogue.dead_letters import operates
-from dmarcworks.catalogue.routing import RoutingCatalogue
+from dmarcworks.catalogue.stores import Stores
 from dmarcworks.routing.router import Routed, Router
 from dmarcworks.routing.smtp import Peer
 from dmarcworks.routing.smtp.grammar import mail_address
 from dmarcworks.settings import Settings
 
 
-def install(
-    app: FastAPI,
-    mailroom: RoutingCatalogue,
-    accounts: Accounts,
-    settings: Settings,
-    workers: Sequence[str],
-    router: Router | None,
-    send_link: SendLink | None,
-) -> None:
-    """Put the routes on an application; without a router no mail can be put in."""
-    hostname = settings.hostname.lower()
-    app.include_router(email_routing.router(mailroom, accounts, workers, hostname, send_link))
+def mail_injection(stores: Stores, settings: Settings, router: Router | None) -> MailInjection | None:
+    """How mail is injected; None without a router."""
     if router is None:
-        return
-    front = router
+        return None
+    mail_router = router
 
-    async def put_in(sender: str, to: str, raw: bytes, peer: str) -> Routed:
-        refusal = await front.recipient(to)
+    async def inject(sender: str, to: str, raw: bytes, peer: str) -> Routed:
+        refusal = await mail_router.recipient(to)
         if refusal is not None:
             return Routed(refusal, "rejected", refusal)
-        return await front.route(sender, to, raw, Peer(peer, "localhost"))
+        return await mail_router.route(sender, to, raw, Peer(peer, "localhost"))
 
     async def owns(token: Token, to: str) -> bool:
-        account_id, domain_id = await front.belongs(to)
-        if token.domains is None and await operates(accounts, settings.operator_account, token.account_id):
+        account_id, domain_id = await mail_router.belongs(to)
+        if token.domains is None and await operates(stores.accounts, settings.operator_account, token.account_id):
             return True
         return account_id == token.account_id and token.sees(domain_id)
 
-    app.include_router(inject.router(put_in, accounts, owns, settings.mail_bytes, mail_address))
+    return MailInjection(inject, owns, mail_address)

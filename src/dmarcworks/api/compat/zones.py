@@ -7,53 +7,72 @@ result}`; a zone of another account, or one that the token is not for, is 404. D
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 
 from dmarcworks.api import auth
-from dmarcworks.catalogue.accounts import Accounts, Domain
+from dmarcworks.api.deps import Dependencies, Deps, ReadToken, WriteToken
+from dmarcworks.catalogue.accounts import Domain, Token
 from dmarcworks.catalogue.setup_records import records
 from dmarcworks.errors import BoundError, DmarcworksError, NotFoundError, UsageError
 
-__all__ = ["PATH", "router"]
+__all__ = ["PATH", "routes"]
 
 PATH = "/client/v4/zones/{zone}/email/security/dmarc-reports"
 BODY_BYTES = 64 * 1024
 _CODES = {400: 1001, 401: 10000, 403: 10000, 404: 1003, 413: 1004, 429: 10429, 503: 10503}
 
 
-def router(accounts: Accounts, hostname: str) -> APIRouter:
-    """Routes for GET and PATCH of the path."""
-    routes = APIRouter()
+class ZoneRoute(APIRoute):
+    """A route whose errors have the original's envelope."""
 
-    async def show(request: Request, zone: str) -> JSONResponse:
-        try:
-            domain = await _domain(request, accounts, zone, "read")
-        except DmarcworksError as error:
-            return _failed(error)
-        return _answer(domain, hostname)
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler with the errors' envelope around it."""
+        inner = super().get_route_handler()
 
-    async def change(request: Request, zone: str) -> JSONResponse:
-        try:
-            domain = await _domain(request, accounts, zone, "write")
-            domain = await accounts.enable_domain(domain, await _enabled(request))
-        except DmarcworksError as error:
-            return _failed(error)
-        return _answer(domain, hostname)
+        async def handler(request: Request) -> Response:
+            try:
+                return await inner(request)
+            except DmarcworksError as error:
+                return _failed(error)
 
-    routes.add_api_route(PATH, show, methods=["GET"], include_in_schema=False)
-    routes.add_api_route(PATH, change, methods=["PATCH"], include_in_schema=False)
-    return routes
+        return handler
 
 
-async def _domain(request: Request, accounts: Accounts, zone: str, scope: str) -> Domain:
-    token = await auth.token(request, accounts, scope)
-    found = await accounts.domain(token.account_id, zone) if zone.isascii() and zone.isalnum() else None
+async def _domain(zone: str, token: Token, deps: Deps) -> Domain:
+    found = await deps.accounts.domain(token.account_id, zone) if zone.isascii() and zone.isalnum() else None
     if found is None or found.id != zone or not token.sees(found.id):
         raise NotFoundError("there is no such zone")
     return found
+
+
+async def _readable(zone: str, token: ReadToken, deps: Dependencies) -> Domain:
+    return await _domain(zone, token, deps)
+
+
+async def _writable(zone: str, token: WriteToken, deps: Dependencies) -> Domain:
+    return await _domain(zone, token, deps)
+
+
+ReadableZone = Annotated[Domain, Depends(_readable)]
+WritableZone = Annotated[Domain, Depends(_writable)]
+routes = APIRouter(route_class=ZoneRoute, include_in_schema=False)
+
+
+@routes.get(PATH)
+async def show(domain: ReadableZone, deps: Dependencies) -> Response:
+    """The zone's state, rua address and DNS records."""
+    return _answer(domain, deps.hostname)
+
+
+@routes.patch(PATH)
+async def change(request: Request, domain: WritableZone, deps: Dependencies) -> Response:
+    """Enable or disable the zone's rua address."""
+    return _answer(await deps.accounts.enable_domain(domain, await _enabled(request)), deps.hostname)
 
 
 async def _enabled(request: Request) -> bool:

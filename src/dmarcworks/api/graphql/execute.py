@@ -14,26 +14,22 @@ from functools import lru_cache
 from typing import Any, cast
 
 from graphql import (
-    DocumentNode,
-    FragmentDefinitionNode,
     GraphQLError,
     GraphQLObjectType,
-    OperationDefinitionNode,
-    OperationType,
     execute_sync,
     parse,
 )
-from graphql.execution.values import get_argument_values, get_variable_values
+from graphql.execution.values import get_argument_values
 
 from dmarcworks.api.graphql import limits
 from dmarcworks.api.graphql.ask import GraphqlStores, Rows
 from dmarcworks.api.graphql.compile import CompiledQuery
 from dmarcworks.api.graphql.filters import FilterError, condition, order
 from dmarcworks.api.graphql.model import Node
+from dmarcworks.api.graphql.prepare import GraphqlBounds, Prepared
 from dmarcworks.api.graphql.refusal import Refusal
-from dmarcworks.api.graphql.rules import check
 from dmarcworks.api.graphql.schema import NODES, schema
-from dmarcworks.api.graphql.selection import Operation, Selected
+from dmarcworks.api.graphql.selection import Selected
 from dmarcworks.api.graphql.settings import settings_of
 from dmarcworks.api.graphql.shape import Shape
 from dmarcworks.catalogue.accounts import Domain
@@ -50,60 +46,11 @@ class StatementRunner:
 
 
 @dataclass(frozen=True, slots=True)
-class GraphqlBounds:
-    """What a query may take."""
-
-    depth: int = 10
-    rows: int = 10_000
-    cost: int = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
 class _Ask:
     """What a node in one place of the query asks."""
 
     question: CompiledQuery
     path: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A checked request, ready to run; `variables` as they were sent."""
-
-    query: str
-    variables: Mapping[str, Any]
-    definition: OperationDefinitionNode
-    operation: Operation
-
-
-def prepare(query: str, variables: Mapping[str, Any], name: str | None, bounds: GraphqlBounds) -> Prepared:
-    """Read and check a request; pure and bounded, but slow enough for a thread of its own."""
-    limits.nesting(dict(variables))
-    if len(query) > limits.TEXT:
-        raise Refusal(f"the query is longer than {limits.TEXT} letters", status=413)
-    try:
-        document = parse(query, max_lexical_tokens=limits.TOKENS, max_comments=limits.COMMENTS)
-    except GraphQLError as error:
-        raise Refusal(f"error parsing query: {error.message}") from None
-    limits.measure(document, bounds.depth)
-    check(schema(), document)
-    definition = _definition(document, name)
-    values = get_variable_values(schema(), definition.variable_definitions or (), dict(variables), max_errors=1)
-    if isinstance(values, list):
-        raise Refusal(f"error parsing args: {values[0].message}")
-    fragments = {item.name.value: item for item in document.definitions if isinstance(item, FragmentDefinitionNode)}
-    return Prepared(query, variables, definition, Operation(fragments, values))
-
-
-def _definition(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
-    found = [item for item in document.definitions if isinstance(item, OperationDefinitionNode)]
-    if name is not None:
-        found = [item for item in found if item.name and item.name.value == name]
-    if len(found) != 1:
-        raise Refusal("there is no such operation" if name or not found else "operationName must say which operation")
-    if found[0].operation is not OperationType.QUERY:
-        raise Refusal("only queries: there are no mutations and no subscriptions")
-    return found[0]
 
 
 class GraphqlEngine:

@@ -15,7 +15,8 @@ import structlog
 
 from dmarcworks.api.http.admission import Admission, Refused
 from dmarcworks.api.http.bounds import HttpBounds
-from dmarcworks.api.http.connection import HttpConnection, last_words
+from dmarcworks.api.http.connection import HttpConnection
+from dmarcworks.api.http.last_words import last_words
 
 __all__ = ["Door"]
 

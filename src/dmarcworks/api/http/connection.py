@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -20,31 +19,15 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from dmarcworks.api.http.bounds import HttpBounds
+from dmarcworks.api.http.last_words import last_words
 
-__all__ = ["HttpConnection", "last_words"]
+__all__ = ["HttpConnection"]
 
 _HIGH = 65_536
 _SLICE, _SLICE_OF_BODY = 8_192, 65_536
 # The rest of a body that was answered before its end: so much of it is read, and for so long.
 _REST_BYTES, _REST_SECONDS = 65_536, 5.0
 _LAST_WORDS_SECONDS = 2.0
-_TEXTS = {
-    400: "this is no HTTP request",
-    408: "the request did not arrive in time; send it again",
-    431: "the request line and headers are too long",
-    503: "the server has as many connections as it may; try again",
-}
-
-
-def last_words(status: int, retry_after: int = 0) -> bytes:
-    """A whole answer after which the connection ends."""
-    text = f"{_TEXTS[status]}\n".encode()
-    retry = f"retry-after: {retry_after}\r\n" if retry_after else ""
-    head = (
-        f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}\r\ncontent-type: text/plain; charset=utf-8\r\n"
-        f"content-length: {len(text)}\r\n{retry}connection: close\r\n\r\n"
-    )
-    return head.encode() + text
 
 
 class Owner(Protocol):

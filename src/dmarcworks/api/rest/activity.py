@@ -59,7 +59,7 @@ async def lines(
         raise UsageError(f"outcome is one of {', '.join(OUTCOMES)}")
     if not 1 <= limit <= 1000:
         raise UsageError("limit is 1 to 1000")
-    found = await caller.deps.activity.lines(
+    found = await caller.deps.routing.activity.lines(
         caller.account_id,
         since=moment(since, "since"),
         until=moment(until, "until"),
@@ -90,7 +90,9 @@ async def summary(
         raise UsageError("since lies before until, at most 366 days")
     if not 60 <= step <= 366 * 86_400 or (last - first).total_seconds() / step > STEPS:
         raise UsageError("step is seconds, at least 60, and gives at most 2,000 steps")
-    buckets = await caller.deps.activity.summary(caller.account_id, first, last, step, domain_ids=caller.token.domains)
+    buckets = await caller.deps.routing.activity.summary(
+        caller.account_id, first, last, step, domain_ids=caller.token.domains
+    )
     return answer(request, ActivitySummary.of(first, last, step, buckets))
 
 
@@ -104,7 +106,7 @@ async def summary(
 async def one(request: Request, caller: Reader, line_id: LineId) -> Response:
     """A mail, for one recipient."""
     number = max(0, min(line_id, _INTEGER))
-    line = await caller.deps.activity.line(caller.account_id, number, caller.token.domains)
+    line = await caller.deps.routing.activity.line(caller.account_id, number, caller.token.domains)
     if line is None:
         raise NotFoundError("there is no such line in the activity log")
     return answer(request, ActivityOut.of(line))

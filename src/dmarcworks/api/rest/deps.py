@@ -1,4 +1,4 @@
-"""Who calls and what the routes stand on. Every route of /api/v1 takes a `Reader`, `Writer` or `Admin`.
+"""Who calls. Every route of /api/v1 takes a `Reader`, `Writer` or `Admin`.
 
 A caller sees its own account, and of that the domains that its token is limited to; anything else is not there (404),
 in the same words as what never was.
@@ -8,76 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from dmarcworks.analytics.questions.all import Questions
 from dmarcworks.api import auth
-from dmarcworks.bindings.contracts import Analytics, Objects
-from dmarcworks.catalogue.accounts import Accounts, Domain, Token
-from dmarcworks.catalogue.activity import Activity
-from dmarcworks.catalogue.arrivals import Arrivals
-from dmarcworks.catalogue.audit import Audit
-from dmarcworks.catalogue.dead_letters import Letters
-from dmarcworks.catalogue.idempotency import Idempotency
-from dmarcworks.catalogue.listing import Listing
-from dmarcworks.catalogue.problems import ProblemRow, Problems
-from dmarcworks.catalogue.queries import QueryLog
-from dmarcworks.catalogue.uploads import Uploads
+from dmarcworks.api.deps import Dependencies, Deps, deps_of
+from dmarcworks.catalogue.accounts import Domain, Token
 from dmarcworks.errors import DeniedError, NotFoundError
 
-__all__ = ["Admin", "Caller", "Reader", "RestDeps", "Writer", "authenticated"]
-
-
-class Mending(Protocol):
-    """What a person or a program does about a problem; `by` is who. Raises in words what cannot be done."""
-
-    async def retry(self, problem: ProblemRow, by: str) -> None:
-        """Read its mail again."""
-
-    async def discard(self, problem: ProblemRow, by: str) -> None:
-        """Let it go."""
-
-    async def right_domain(self, problem: ProblemRow) -> Domain | None:
-        """The domain that its report is about, when the account has it."""
-
-    async def adopt(self, problem: ProblemRow, by: str) -> None:
-        """Count its report for that domain."""
-
-
-@dataclass(frozen=True, slots=True)
-class RestDeps:
-    """The routes' collaborators. `take` accepts bytes for a domain durably (bytes, file name, peer → the mail's id),
-    `operates` says whether an account's people see to the whole system."""
-
-    accounts: Accounts
-    arrivals: Arrivals
-    problems: Problems
-    activity: Activity
-    audit: Audit
-    listing: Listing
-    uploads: Uploads
-    idempotency: Idempotency
-    queries: QueryLog
-    objects: Objects
-    analytics: Analytics
-    questions: Questions
-    take: Callable[[Domain, bytes, str, str], Awaitable[str]]
-    mend: Mending
-    letters: Letters
-    operates: Callable[[str], Awaitable[bool]]
-    hostname: str
-    public_url: str
-    mail_bytes: int
+__all__ = ["Admin", "Caller", "Reader", "Writer", "authenticated"]
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """A token at work."""
 
-    deps: RestDeps
+    deps: Deps
     token: Token
     peer: str
 
@@ -118,17 +66,17 @@ async def authenticated(request: Request) -> Token:
     """The request's token, looked up once."""
     found: Token | None = getattr(request.state, "token", None)
     if found is None:
-        found = await auth.token(request, request.app.state.rest.accounts)
+        found = await auth.token(request, (await deps_of(request)).accounts)
         request.state.token = found
     return found
 
 
 def _needs(scope: str) -> Callable[..., Awaitable[Caller]]:
-    async def dependency(request: Request, _: Annotated[object, Depends(_SCHEME)]) -> Caller:
+    async def dependency(request: Request, deps: Dependencies, _: Annotated[object, Depends(_SCHEME)]) -> Caller:
         token = await authenticated(request)
         if not token.allows(scope):
             raise DeniedError(f"this needs a token with the scope {scope!r}")
-        return Caller(request.app.state.rest, token, auth.address(request))
+        return Caller(deps, token, auth.address(request))
 
     return dependency
 

@@ -8,54 +8,48 @@ that ends soon is told and changes no status: mail still comes in.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
+from dmarcworks.api.monitored import Check, Monitored
 from dmarcworks.errors import DmarcworksError
 
-Check = Callable[[], Awaitable[None]]
-Inbox = Callable[[], Awaitable[Mapping[str, object]]]
+__all__ = ["routes"]
+
+routes = APIRouter(include_in_schema=False)
 
 
-def router(
-    checks: Mapping[str, Check],
-    inbox: Inbox | None = None,
-    certificate: Callable[[], Mapping[str, object]] | None = None,
-    *,
-    timeout: float = 3.0,
-) -> APIRouter:
-    """Routes for `/healthz` and `/readyz`; `checks` by the store's name, each raising when it is away.
+@routes.get("/healthz")
+async def healthz() -> JSONResponse:
+    """The process runs."""
+    return JSONResponse({"status": "ok"})
 
-    `inbox` tells the inbox's figures, its `state` "ok" unless it is full; `certificate` the end of the one in use.
-    """
-    routes = APIRouter()
 
-    @routes.get("/healthz", include_in_schema=False)
-    async def healthz() -> JSONResponse:
-        return JSONResponse({"status": "ok"})
+@routes.get("/readyz")
+async def readyz(monitored: Monitored) -> JSONResponse:
+    """Whether every store answers, and mail is accepted."""
+    checks = monitored.checks
+    answers = await asyncio.gather(*(_checked(check, monitored.seconds) for check in checks.values()))
+    well = all(answer == "ok" for answer in answers)
+    body: dict[str, object] = {
+        "status": "ok" if well else "unavailable",
+        "stores": dict(zip(checks, answers, strict=True)),
+    }
+    if monitored.inbox is not None:
+        body["inbox"] = inbox = await monitored.inbox()
+        if well and inbox.get("state") != "ok":
+            well, body["status"] = False, "full"
+    if monitored.certificate is not None:
+        body["certificate"] = monitored.certificate()
+    return JSONResponse(body, status_code=200 if well else 503)
 
-    @routes.get("/readyz", include_in_schema=False)
-    async def readyz() -> JSONResponse:
-        answers = dict(zip(checks, await asyncio.gather(*(_ask(check) for check in checks.values())), strict=True))
-        well = all(answer == "ok" for answer in answers.values())
-        body: dict[str, object] = {"status": "ok" if well else "unavailable", "stores": answers}
-        if inbox is not None:
-            body["inbox"] = told = await inbox()
-            if well and told.get("state") != "ok":
-                well, body["status"] = False, "full"
-        if certificate is not None:
-            body["certificate"] = certificate()
-        return JSONResponse(body, status_code=200 if well else 503)
 
-    async def _ask(check: Check) -> str:
-        try:
-            await asyncio.wait_for(check(), timeout)
-        except TimeoutError:
-            return f"no answer within {timeout:g} s"
-        except DmarcworksError as error:
-            return str(error)
-        return "ok"
-
-    return routes
+async def _checked(check: Check, seconds: float) -> str:
+    try:
+        await asyncio.wait_for(check(), seconds)
+    except TimeoutError:
+        return f"no answer within {seconds:g} s"
+    except DmarcworksError as error:
+        return str(error)
+    return "ok"

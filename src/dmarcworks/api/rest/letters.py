@@ -25,7 +25,7 @@ _LIST = "dead"
 
 async def _operator(caller: Caller) -> None:
     caller.whole()
-    if not await caller.deps.operates(caller.account_id):
+    if not await caller.deps.is_operator(caller.account_id):
         raise DeniedError("this concerns the whole system: it needs an admin token of the operator's account")
 
 
@@ -33,7 +33,7 @@ async def _operator(caller: Caller) -> None:
 async def index(request: Request, caller: Admin) -> Response:
     """Every queue that holds something, with how much is in which state."""
     await _operator(caller)
-    found = await caller.deps.letters.stats()
+    found = await caller.deps.dead_letters.stats()
     items = [QueueOut.of(name, stats) for name, stats in found.items()]
     return answer(request, Page[QueueOut](items=items, next=None))
 
@@ -51,7 +51,7 @@ async def dead(
     """Messages that were given up, newest first, without their bodies. What is seen to leaves the list."""
     await _operator(caller)
     before = after(_LIST, cursor, float, int)
-    found = await caller.deps.letters.dead(queue, limit=limit + 1, before=before and (before[0], before[1]))
+    found = await caller.deps.dead_letters.dead(queue, limit=limit + 1, before=before and (before[0], before[1]))
     shown = found[:limit]
     further = mark(_LIST, shown[-1].died.timestamp(), shown[-1].id) if len(found) > limit else None
     return answer(request, Page[DeadOut](items=[DeadOut.of(one) for one in shown], next=further))
@@ -67,7 +67,7 @@ async def dead(
 async def show(request: Request, caller: Admin, message: Number) -> Response:
     """The message with its body."""
     await _operator(caller)
-    found = await caller.deps.letters.one(message)
+    found = await caller.deps.dead_letters.one(message)
     body = base64.b64encode(found.body).decode() if found.type == "bytes" else found.body.decode("utf-8", "replace")
     return answer(request, LetterOut(**DeadOut.of(found).model_dump(), body=body))
 
@@ -82,7 +82,7 @@ async def show(request: Request, caller: Admin, message: Number) -> Response:
 async def retry(request: Request, caller: Admin, message: Number) -> Response:
     """Deliver it again with all its tries; the answer is as it was."""
     await _operator(caller)
-    return answer(request, DeadOut.of(await caller.deps.letters.retry(message, account_id=caller.account_id)))
+    return answer(request, DeadOut.of(await caller.deps.dead_letters.retry(message, account_id=caller.account_id)))
 
 
 @routes.post(
@@ -95,4 +95,4 @@ async def retry(request: Request, caller: Admin, message: Number) -> Response:
 async def discard(request: Request, caller: Admin, message: Number) -> Response:
     """Remove it; the answer is what it was."""
     await _operator(caller)
-    return answer(request, DeadOut.of(await caller.deps.letters.discard(message, account_id=caller.account_id)))
+    return answer(request, DeadOut.of(await caller.deps.dead_letters.discard(message, account_id=caller.account_id)))

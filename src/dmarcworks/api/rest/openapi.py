@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from dmarcworks import __version__
+from dmarcworks.api.deps import Deps
 from dmarcworks.api.limits import Limits
 from dmarcworks.api.rest import (
     accounts,
@@ -24,7 +25,6 @@ from dmarcworks.api.rest import (
     sql_log,
     uploads,
 )
-from dmarcworks.api.rest.deps import RestDeps
 
 __all__ = ["PREFIX", "api"]
 
@@ -66,7 +66,7 @@ _WRITES = {
 _WORDS = {404: "There is no such thing, or it is not yours", **_ALWAYS, **_WRITES}
 
 
-def api(deps: RestDeps, limits: Limits | None = None) -> FastAPI:
+def api(deps: Deps, limits: Limits | None = None) -> FastAPI:
     """The application to mount at `PREFIX`."""
     app = FastAPI(
         title="dmarcworks",
@@ -77,7 +77,7 @@ def api(deps: RestDeps, limits: Limits | None = None) -> FastAPI:
         redirect_slashes=False,
         openapi_url="/openapi.json",
     )
-    app.state.rest = deps
+    app.state.deps = deps
     app.state.limits = limits
     app.include_router(uploads.posting)
     for module in _MODULES:

@@ -100,7 +100,7 @@ async def raw(request: Request, caller: Reader, problem: Number) -> Response:
 async def retry(request: Request, caller: Writer, problem: Number) -> Response:
     """Queue the mail to be read again; what is still wrong then is open again."""
     row = await _matched(request, caller, problem)
-    await caller.deps.mend.retry(row, caller.name)
+    await caller.deps.problem_actions.retry(row, caller.name)
     return answer(request, ProblemOut.of(await _problem(caller, problem)), 202)
 
 
@@ -114,7 +114,7 @@ async def retry(request: Request, caller: Writer, problem: Number) -> Response:
 async def discard(request: Request, caller: Writer, problem: Number) -> Response:
     """It is no longer open; its line and its raw mail stay."""
     row = await _matched(request, caller, problem)
-    await caller.deps.mend.discard(row, caller.name)
+    await caller.deps.problem_actions.discard(row, caller.name)
     return answer(request, ProblemOut.of(await _problem(caller, problem)))
 
 
@@ -129,10 +129,10 @@ async def discard(request: Request, caller: Writer, problem: Number) -> Response
 async def adopt(request: Request, caller: Writer, problem: Number) -> Response:
     """Count a report that came to another domain's address for the domain that it is about, once that was added."""
     row = await _matched(request, caller, problem)
-    domain = await caller.deps.mend.right_domain(row)
+    domain = await caller.deps.problem_actions.right_domain(row)
     if domain is None or not caller.token.sees(domain.id):
         raise ConflictError("it is no report of another domain, or that domain is not yours; add the domain first")
-    await caller.deps.mend.adopt(row, caller.name)
+    await caller.deps.problem_actions.adopt(row, caller.name)
     return answer(request, ProblemOut.of(await _problem(caller, problem)), 202)
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from dmarcworks.api.rest.deps import RestDeps, authenticated
+from dmarcworks.api.deps import Deps
+from dmarcworks.api.rest.deps import authenticated
 from dmarcworks.api.rest.errors import RestError
 from dmarcworks.errors import BoundError
 
@@ -50,7 +51,7 @@ class Route(APIRoute):
         async def handler(request: Request) -> Response:
             if request.method in ("GET", "HEAD"):
                 return await inner(request)
-            deps: RestDeps = request.app.state.rest
+            deps: Deps = request.app.state.deps
             # A stranger's body is not read at all.
             token = await authenticated(request)
             bounded = _Bounded(request.scope, request.receive)
@@ -73,7 +74,7 @@ class UploadRoute(Route):
 
 
 async def _once(
-    deps: RestDeps,
+    deps: Deps,
     token_id: str,
     key: str,
     request: Request,

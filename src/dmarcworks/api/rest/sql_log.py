@@ -25,6 +25,6 @@ async def index(request: Request, caller: Admin, limit: Limit = 100, cursor: Cur
     caller.whole()
     place = after("sql-log", cursor, int)
     before = None if place is None else place[0]
-    rows = await caller.deps.queries.list(caller.account_id, limit=min(limit + 1, 1000), before=before)
+    rows = await caller.deps.query_log.list(caller.account_id, limit=min(limit + 1, 1000), before=before)
     next_ = mark("sql-log", rows[limit - 1].id) if len(rows) > limit else None
     return answer(request, Page[AskedOut](items=[AskedOut.of(row) for row in rows[:limit]], next=next_))

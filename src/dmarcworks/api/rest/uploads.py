@@ -91,7 +91,7 @@ async def upload(request: Request, caller: Writer, domain: DomainWanted, name: N
     body = await request.body()
     if not body:
         raise UsageError("the body is empty; send a report or a mail")
-    mail_id = await caller.deps.take(found, body, name, caller.peer)
+    mail_id = await caller.deps.accept_upload(found, body, name, caller.peer)
     row = await caller.deps.uploads.add(mail_id, caller.account_id, found.id, name, len(body))
     await caller.deps.audit.add(
         "report.upload", found.name, account_id=caller.account_id, detail={"mail_id": mail_id, "size": len(body)}

@@ -11,12 +11,14 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from dmarcworks.analytics.tables import NOBODY
+from dmarcworks.api.deps import Dependencies
 from dmarcworks.api.leaving import while_connected
-from dmarcworks.api.sql.service import QueryService
 from dmarcworks.catalogue.accounts import Accounts
 
 FORMAT_HEADER = "X-Format"
 WHO, SOURCE = "operator", "command"
+# To be included behind the operator's secret.
+routes = APIRouter()
 
 
 class InternalQuery(BaseModel):
@@ -35,17 +37,12 @@ async def owner(accounts: Accounts, name: str) -> str:
     return (await accounts.account_by_name(name)).id if name else NOBODY
 
 
-def routes(desk: QueryService, accounts: Accounts) -> APIRouter:
-    """`POST /sql`, to be put behind the operator's door."""
-    router = APIRouter()
-
-    async def sql(request: Request, question: InternalQuery) -> Response:
-        own = await owner(accounts, question.account)
-        asked = desk.ask(
-            question.statement, own, who=WHO, source=SOURCE, values=question.values, format=question.format
-        )
-        found = await while_connected(request, asked)
-        return Response(found.body, media_type=found.media, headers={FORMAT_HEADER: found.format})
-
-    router.add_api_route("/sql", sql, methods=["POST"])
-    return router
+@routes.post("/sql")
+async def query(request: Request, question: InternalQuery, deps: Dependencies) -> Response:
+    """Run a statement over the account with that name."""
+    own = await owner(deps.accounts, question.account)
+    answer = deps.sql.ask(
+        question.statement, own, who=WHO, source=SOURCE, values=question.values, format=question.format
+    )
+    found = await while_connected(request, answer)
+    return Response(found.body, media_type=found.media, headers={FORMAT_HEADER: found.format})

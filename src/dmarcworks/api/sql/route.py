@@ -8,47 +8,68 @@ nothing (curl calls any body a form).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
+from fastapi.routing import APIRoute
 
 from dmarcworks.api import auth
+from dmarcworks.api.deps import Dependencies, Deps, ReadToken
 from dmarcworks.api.leaving import while_connected
 from dmarcworks.api.sql.allow import TEXT_BYTES
-from dmarcworks.api.sql.service import WAITING, Answer, QueryService, TooManyStatementsError
+from dmarcworks.api.sql.service import WAITING, Answer, TooManyStatementsError
+from dmarcworks.catalogue.accounts import Token
 from dmarcworks.errors import BoundError, DmarcworksError, QueryError
 
-__all__ = ["PATH", "WAITING", "answered", "router"]
+__all__ = ["PATH", "WAITING", "answered", "routes"]
 
 PATH = "/client/v4/accounts/{account_id}/analytics_engine/sql"
 _PARAMETER = "param_"
 
 
-def router(desk: QueryService, accounts: auth.Identities) -> APIRouter:
-    """Routes for POST and GET of the SQL path."""
-    routes = APIRouter()
+class SqlRoute(APIRoute):
+    """A route whose errors are the SQL API's: a sentence as plain text for the statement, JSON for all else."""
 
-    async def answer(request: Request, account_id: str) -> Response:
-        try:
-            token = await auth.token(request, accounts, "read")
-            own = auth.require_account(token, account_id)
-            text = await _text(request)
-            who = f"token {token.name or token.id}"
-            asked = desk.ask(text, own, who=who, source="api", values=values(request), domains=token.domains)
-            found = await while_connected(request, asked)
-        except QueryError as error:
-            return PlainTextResponse(str(error) + "\n", 422)
-        except TooManyStatementsError as error:
-            return auth.too_many(str(error))
-        except DmarcworksError as error:
-            return auth.refusal(error)
-        return answered(found)
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler with the errors' responses around it."""
+        inner = super().get_route_handler()
 
-    options: dict[str, Any] = {"response_class": Response, "tags": ["sql"]}
-    routes.add_api_route(PATH, answer, methods=["POST"], summary="Ask by SQL", operation_id="sql_post", **options)
-    routes.add_api_route(PATH, answer, methods=["GET"], summary="Ask by SQL", operation_id="sql_get", **options)
-    return routes
+        async def handler(request: Request) -> Response:
+            try:
+                return await inner(request)
+            except QueryError as error:
+                return PlainTextResponse(str(error) + "\n", 422)
+            except TooManyStatementsError as error:
+                return auth.too_many(str(error))
+            except DmarcworksError as error:
+                return auth.refusal(error)
+
+        return handler
+
+
+routes = APIRouter(route_class=SqlRoute, tags=["sql"])
+
+
+@routes.post(PATH, response_class=Response, summary="Ask by SQL", operation_id="sql_post")
+async def post(request: Request, account_id: str, token: ReadToken, deps: Dependencies) -> Response:
+    """Run the statement in the body."""
+    own = auth.require_account(token, account_id)
+    return await _run(request, deps, token, own, await _body(request))
+
+
+@routes.get(PATH, response_class=Response, summary="Ask by SQL", operation_id="sql_get")
+async def get(request: Request, account_id: str, token: ReadToken, deps: Dependencies) -> Response:
+    """Run the statement in the parameter `query`."""
+    own = auth.require_account(token, account_id)
+    return await _run(request, deps, token, own, request.query_params.get("query", ""))
+
+
+async def _run(request: Request, deps: Deps, token: Token, account_id: str, text: str) -> Response:
+    who = f"token {token.name or token.id}"
+    answer = deps.sql.ask(text, account_id, who=who, source="api", values=values(request), domains=token.domains)
+    return answered(await while_connected(request, answer))
 
 
 def answered(found: Answer) -> Response:
@@ -65,9 +86,7 @@ def values(request: Request) -> dict[str, str]:
     }
 
 
-async def _text(request: Request) -> str:
-    if request.method == "GET":
-        return request.query_params.get("query", "")
+async def _body(request: Request) -> str:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -1,18 +1,18 @@
-"""The pages, one module per subject.
+"""The pages, one module per subject, each with its `routes`.
 
-`install` puts them on an application: `build` makes the router, `not_found` answers what no route takes.
+`install` puts them on an application; `not_found` answers what no route takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Match
 
-from dmarcworks.dashboard.deps import Deps
+from dmarcworks.api.deps import Deps, deps_of
+from dmarcworks.dashboard.links import inside
+from dmarcworks.dashboard.page_route import answered
 from dmarcworks.dashboard.pages import (
     activity,
     audit,
@@ -25,48 +25,42 @@ from dmarcworks.dashboard.pages import (
     routing,
     session,
     sql,
+    static,
 )
-from dmarcworks.dashboard.web import Site, Visit, inside
+from dmarcworks.dashboard.renderer import Renderer
+from dmarcworks.dashboard.visit import visit_of
+
+__all__ = ["install"]
 
 # Addresses of machines: they get JSON where people get a page.
 _MACHINES = ("/api/", "/client/", "/cdn-cgi/", "/internal/", "/healthz", "/readyz", "/metrics")
+MODULES = (static, session, domains, domain, reports, problems, audit, activity, routing, queues, sql, graphql)
 
 
 def install(app: FastAPI, deps: Deps) -> None:
-    """Pages, static files and the page for addresses that nobody knows."""
-    app.include_router(build(deps))
-    app.add_exception_handler(404, not_found(deps))
+    """Put pages, static files and the page for unknown addresses on an application."""
+    app.state.deps = deps
+    app.state.html = Renderer(deps)
+    app.state.login_limits = session.LoginLimits.of(deps)
+    for module in MODULES:
+        app.include_router(module.routes)
+    app.add_exception_handler(404, not_found)
 
 
-def build(deps: Deps) -> APIRouter:
-    """All pages and static files. Order among routers does not matter: no route here takes what it does not know."""
-    site = Site(deps)
-    router = APIRouter()
-    router.add_route("/static/{name:path}", site.assets.serve, methods=["GET"], include_in_schema=False)
-    for module in (session, domains, domain, reports, problems, audit, activity, routing, queues, sql, graphql):
-        for path, methods, page, public in module.routes(site):
-            router.add_route(path, site.handler(page, public=public), methods=methods, include_in_schema=False)
-    return router
+async def not_found(request: Request, error: Exception) -> Response:
+    """A page for people, JSON for the addresses of machines."""
+    if request.url.path.startswith(_MACHINES):
+        detail = getattr(error, "detail", "Not Found")
+        return JSONResponse({"detail": detail}, getattr(error, "status_code", 404))
+    if shorter := without_slash(request):
+        return RedirectResponse(shorter, 307)
+    return await answered(request, _missing)
 
 
-def not_found(deps: Deps) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """For `app.add_exception_handler(404, …)`: a page for people, JSON for the addresses of machines."""
-    site = Site(deps)
-
-    async def missing(visit: Visit) -> Response:
-        return await site.error(visit, 404)
-
-    page = site.handler(missing, public=True)
-
-    async def answer(request: Request, error: Exception) -> Response:
-        if request.url.path.startswith(_MACHINES):
-            detail = getattr(error, "detail", "Not Found")
-            return JSONResponse({"detail": detail}, getattr(error, "status_code", 404))
-        if shorter := without_slash(request):
-            return RedirectResponse(shorter, 307)
-        return await page(request)
-
-    return answer
+async def _missing(request: Request) -> Response:
+    visit = await visit_of(request, await deps_of(request))
+    html: Renderer = request.app.state.html
+    return html.error(visit, 404)
 
 
 def without_slash(request: Request) -> str:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import APIRouter, Path
 from starlette.responses import Response
 
+from dmarcworks.api.deps import Dependencies
 from dmarcworks.catalogue.activity import OUTCOMES
 from dmarcworks.dashboard import mail_timeline
-from dmarcworks.dashboard.pages.route import GET, Route
-from dmarcworks.dashboard.web import Site, Visit, url
+from dmarcworks.dashboard.links import url
+from dmarcworks.dashboard.page_route import PageRoute
+from dmarcworks.dashboard.renderer import Html
+from dmarcworks.dashboard.visit import UserVisit, Visit
 from dmarcworks.errors import NotFoundError
 
 PAGE = 100
@@ -25,53 +29,53 @@ WORDS = {
 }
 _LONGEST = timedelta(days=366)
 
+routes = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-def routes(site: Site) -> list[Route]:
-    """The pages of this module."""
-    deps = site.deps
-    activity = deps.mailroom.activity
 
-    async def index(visit: Visit) -> Response:
-        first, last, step, span = _range(visit, deps.now())
-        outcome = visit.query("outcome")
-        outcome = outcome if outcome in OUTCOMES else ""
-        text, before = visit.query("q"), visit.number("before", 0, 0, 999_999_999) or None
-        buckets = await activity.summary(visit.account_id, first, last, step)
-        rows = await activity.lines(
-            visit.account_id, since=first, until=last, outcome=outcome, text=text, before=before, limit=PAGE + 1
-        )
-        scope: dict[str, Any] = {"span": span} if span else {"since": _text(first), "until": _text(last)}
-        return await site.page(
-            visit,
-            "activity.html",
-            total={name: sum(bucket.outcomes.get(name, 0) for bucket in buckets) for name in OUTCOMES},
-            received=sum(bucket.received for bucket in buckets),
-            buckets=[bucket for bucket in buckets if bucket.received],
-            chart=mail_timeline.bars(buckets, step, lambda bucket: _link(bucket.start, step)),
-            stack=mail_timeline.STACK,
-            spans=mail_timeline.SPANS,
-            span=span,
-            scope=scope,
-            first=first,
-            last=last,
-            rows=rows[:PAGE],
-            after=rows[PAGE - 1].id if len(rows) > PAGE else None,
-            outcome=outcome,
-            q=text,
-            words=WORDS,
-            operates=await deps.operates(visit.account_id),
-            ever=bool(rows) or bool(await activity.lines(visit.account_id, limit=1)),
-        )
+@routes.get("/activity")
+async def index(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
+    """Mails over time by outcome, and the newest lines of the log."""
+    first, last, step, span = _range(visit, deps.now())
+    outcome = visit.query("outcome")
+    outcome = outcome if outcome in OUTCOMES else ""
+    text, before = visit.query("q"), visit.number("before", 0, 0, 999_999_999) or None
+    activity = deps.routing.activity
+    buckets = await activity.summary(visit.account_id, first, last, step)
+    rows = await activity.lines(
+        visit.account_id, since=first, until=last, outcome=outcome, text=text, before=before, limit=PAGE + 1
+    )
+    scope: dict[str, Any] = {"span": span} if span else {"since": _text(first), "until": _text(last)}
+    return await html.page(
+        visit,
+        "activity.html",
+        total={name: sum(bucket.outcomes.get(name, 0) for bucket in buckets) for name in OUTCOMES},
+        received=sum(bucket.received for bucket in buckets),
+        buckets=[bucket for bucket in buckets if bucket.received],
+        chart=mail_timeline.bars(buckets, step, lambda bucket: _link(bucket.start, step)),
+        stack=mail_timeline.STACK,
+        spans=mail_timeline.SPANS,
+        span=span,
+        scope=scope,
+        first=first,
+        last=last,
+        rows=rows[:PAGE],
+        after=rows[PAGE - 1].id if len(rows) > PAGE else None,
+        outcome=outcome,
+        q=text,
+        words=WORDS,
+        operates=await deps.is_operator(visit.account_id),
+        ever=bool(rows) or bool(await activity.lines(visit.account_id, limit=1)),
+    )
 
-    async def one(visit: Visit) -> Response:
-        text = visit.request.path_params["id"]
-        known = text.isascii() and text.isdigit() and len(text) < 19
-        line = await activity.line(visit.account_id, int(text)) if known else None
-        if line is None:
-            raise NotFoundError("There is no such log line, or it belongs to another account.")
-        return await site.page(visit, "activity_line.html", line=line, words=WORDS)
 
-    return [("/activity", GET, index, False), ("/activity/{id}", GET, one, False)]
+@routes.get("/activity/{id}")
+async def show(line_id: Annotated[str, Path(alias="id")], visit: UserVisit, deps: Dependencies, html: Html) -> Response:
+    """A line of the log."""
+    known = line_id.isascii() and line_id.isdigit() and len(line_id) < 19
+    line = await deps.routing.activity.line(visit.account_id, int(line_id)) if known else None
+    if line is None:
+        raise NotFoundError("There is no such log line, or it belongs to another account.")
+    return await html.page(visit, "activity_line.html", line=line, words=WORDS)
 
 
 def _range(visit: Visit, now: datetime) -> tuple[datetime, datetime, int, str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from fastapi import APIRouter
 from starlette.responses import Response
 
+from dmarcworks.api.deps import Dependencies
 from dmarcworks.catalogue.audit import AuditRow
-from dmarcworks.dashboard.pages.route import GET, Route
-from dmarcworks.dashboard.web import Site, Visit
+from dmarcworks.dashboard.page_route import PageRoute
+from dmarcworks.dashboard.renderer import Html
+from dmarcworks.dashboard.visit import UserVisit
 
 PAGE = 100
 ACTIONS = {
@@ -39,24 +42,24 @@ def action_words(action: str) -> str:
     return ACTIONS.get(action) or action.replace(".", " ").replace("-", " ").capitalize()
 
 
-def routes(site: Site) -> list[Route]:
-    """The pages of this module."""
+routes = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-    async def index(visit: Visit) -> Response:
-        before = visit.number("before", 0, 0, 999_999_999) or None
-        rows = await site.deps.audit.list(visit.account_id, limit=PAGE + 1, before=before)
-        tokens = {token.id: token.name for token in await site.deps.accounts.tokens(visit.account_id)}
 
-        def who(row: AuditRow) -> str:
-            return (tokens.get(row.name) or row.name) if row.actor == "token" else row.name
+@routes.get("/audit")
+async def index(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
+    """The newest changes, page by page."""
+    before = visit.number("before", 0, 0, 999_999_999) or None
+    rows = await deps.audit.list(visit.account_id, limit=PAGE + 1, before=before)
+    tokens = {token.id: token.name for token in await deps.accounts.tokens(visit.account_id)}
 
-        return await site.page(
-            visit,
-            "audit.html",
-            rows=rows[:PAGE],
-            after=rows[PAGE - 1].id if len(rows) > PAGE else None,
-            words=action_words,
-            who=who,
-        )
+    def who(row: AuditRow) -> str:
+        return (tokens.get(row.name) or row.name) if row.actor == "token" else row.name
 
-    return [("/audit", GET, index, False)]
+    return await html.page(
+        visit,
+        "audit.html",
+        rows=rows[:PAGE],
+        after=rows[PAGE - 1].id if len(rows) > PAGE else None,
+        words=action_words,
+        who=who,
+    )

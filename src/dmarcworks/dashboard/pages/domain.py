@@ -6,20 +6,26 @@ and records.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import APIRouter, Depends
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
+from dmarcworks.analytics.questions.volume import Figures
+from dmarcworks.api.deps import Dependencies, Deps
 from dmarcworks.catalogue import setup_records
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.dashboard import charts, format
-from dmarcworks.dashboard.pages.route import GET, Route
+from dmarcworks.dashboard.links import url
+from dmarcworks.dashboard.page_route import PageRoute
 from dmarcworks.dashboard.period import STANDARD, Period, parse_day, period
+from dmarcworks.dashboard.renderer import Html
+from dmarcworks.dashboard.sql_result import script_json
 from dmarcworks.dashboard.verdict import verdict
-from dmarcworks.dashboard.web import Site, Visit, url
+from dmarcworks.dashboard.visit import UserVisit, Visit
 from dmarcworks.errors import NotFoundError
 
 TOP_SOURCES = 10
@@ -45,116 +51,111 @@ ORDERS = (
 NOTHING, ON_ITS_WAY = "nothing", "-on-its-way"
 
 
-async def find(site: Site, visit: Visit) -> Domain:
-    """The domain of the address, if it is the visitor's."""
-    name = visit.request.path_params["name"]
-    domain = await site.deps.accounts.domain(visit.account_id, name)
+routes = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+async def _own_domain(name: str, visit: UserVisit, deps: Dependencies) -> Domain:
+    domain = await deps.accounts.domain(visit.account_id, name)
     if domain is None:
         raise NotFoundError(f"There is no domain {name[:253]}, or it belongs to another account.")
     return domain
 
 
-async def period_of(site: Site, visit: Visit, domain: Domain) -> tuple[Period, date | None]:
-    """The period that the visitor asks for, and the newest day that a report is about."""
-    newest = await site.deps.arrivals.newest_day(domain.account_id, domain.id)
-    days = visit.number("days", STANDARD, 1, 1000)
-    return period(days, parse_day(visit.query("until")), newest, site.deps.now().date()), newest
+OwnDomain = Annotated[Domain, Depends(_own_domain)]
+"""The domain in the path, when it is the visitor's."""
 
 
-def routes(site: Site) -> list[Route]:
-    """The pages of this module."""
-    deps = site.deps
+@routes.get("/domains/{name}")
+async def overview(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: Html) -> Response:
+    """How the domain is doing."""
+    values = await _overview(deps, visit, domain, await _seen(deps, domain))
+    return await html.page(visit, "domain.html", **values)
 
-    async def overview(visit: Visit) -> Response:
-        domain = await find(site, visit)
-        values = await _overview(site, visit, domain, await _seen(site, domain))
-        return await site.page(visit, "domain.html", **values)
 
-    async def live(visit: Visit) -> Response:
-        domain = await find(site, visit)
-        seen = await _seen(site, domain)
-        if seen == visit.query("seen"):
-            return Response(status_code=204)
-        values = await _overview(site, visit, domain, seen)
-        return HTMLResponse(site.render(visit, "_domain.html", **values))
+@routes.get("/domains/{name}/live")
+async def live(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: Html) -> Response:
+    """The content of its page again when something is new, else 204."""
+    seen = await _seen(deps, domain)
+    if seen == visit.query("seen"):
+        return Response(status_code=204)
+    values = await _overview(deps, visit, domain, seen)
+    return HTMLResponse(html.render(visit, "_domain.html", **values))
 
-    async def setup(visit: Visit) -> Response:
-        domain = await find(site, visit)
-        return await site.page(
-            visit, "setup.html", domain=domain, records=setup_records.records(domain.name, domain.rua, deps.hostname)
-        )
 
-    async def sources(visit: Visit) -> Response:
-        domain = await find(site, visit)
-        days, _ = await period_of(site, visit, domain)
-        order = visit.query("order") if visit.query("order") in ORDERS else "messages"
-        ascending = visit.query("dir", "asc" if order == "source_ip" else "desc") == "asc"
-        result = visit.query("result") if visit.query("result") in RESULTS else None
-        day = parse_day(visit.query("day"))
-        first, last = (day, day) if day else (days.first, days.last)
-        page = visit.number("page", 1, 1, 1_000_000)
-        found = await deps.questions.sources(
-            domain.account_id,
-            domain.id,
-            first,
-            last,
-            limit=PAGE,
-            offset=(page - 1) * PAGE,
-            order=order,
-            descending=not ascending,
-            result=result,
-        )
-        return await site.page(
-            visit,
-            "sources.html",
-            domain=domain,
-            period=days,
-            day=day,
-            result=result,
-            results=RESULTS,
-            found=found,
-            page=page,
-            pages=-(-found.total // PAGE),
-            order=order,
-            ascending=ascending,
-            scope=_scope(days, day),
-        )
+@routes.get("/domains/{name}/setup")
+async def setup(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: Html) -> Response:
+    """The DNS records that it needs."""
+    return await html.page(
+        visit, "setup.html", domain=domain, records=setup_records.records(domain.name, domain.rua, deps.hostname)
+    )
 
-    async def records(visit: Visit) -> Response:
-        domain = await find(site, visit)
-        days, _ = await period_of(site, visit, domain)
-        day = parse_day(visit.query("day"))
-        source = visit.query("source")
-        page = visit.number("page", 1, 1, 1_000_000)
-        found = await deps.questions.records(
-            domain.account_id,
-            domain_id=domain.id,
-            source_ip=source or None,
-            first=day or days.first,
-            last=day or days.last,
-            limit=PAGE,
-            offset=(page - 1) * PAGE,
-        )
-        return await site.page(
-            visit,
-            "records.html",
-            domain=domain,
-            period=days,
-            day=day,
-            source=source,
-            found=found,
-            page=page,
-            pages=-(-found.total // PAGE),
-            scope=_scope(days, day),
-        )
 
-    return [
-        ("/domains/{name}", GET, overview, False),
-        ("/domains/{name}/live", GET, live, False),
-        ("/domains/{name}/setup", GET, setup, False),
-        ("/domains/{name}/sources", GET, sources, False),
-        ("/domains/{name}/records", GET, records, False),
-    ]
+@routes.get("/domains/{name}/sources")
+async def sources(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: Html) -> Response:
+    """The addresses that send as the domain."""
+    days, _ = await _period(deps, visit, domain)
+    order = visit.query("order") if visit.query("order") in ORDERS else "messages"
+    ascending = visit.query("dir", "asc" if order == "source_ip" else "desc") == "asc"
+    result = visit.query("result") if visit.query("result") in RESULTS else None
+    day = parse_day(visit.query("day"))
+    first, last = (day, day) if day else (days.first, days.last)
+    page = visit.number("page", 1, 1, 1_000_000)
+    found = await deps.questions.sources(
+        domain.account_id,
+        domain.id,
+        first,
+        last,
+        limit=PAGE,
+        offset=(page - 1) * PAGE,
+        order=order,
+        descending=not ascending,
+        result=result,
+    )
+    return await html.page(
+        visit,
+        "sources.html",
+        domain=domain,
+        period=days,
+        day=day,
+        result=result,
+        results=RESULTS,
+        found=found,
+        page=page,
+        pages=-(-found.total // PAGE),
+        order=order,
+        ascending=ascending,
+        scope=_scope(days, day),
+    )
+
+
+@routes.get("/domains/{name}/records")
+async def records(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: Html) -> Response:
+    """The reports' records, of one source or of all."""
+    days, _ = await _period(deps, visit, domain)
+    day = parse_day(visit.query("day"))
+    source = visit.query("source")
+    page = visit.number("page", 1, 1, 1_000_000)
+    found = await deps.questions.records(
+        domain.account_id,
+        domain_id=domain.id,
+        source_ip=source or None,
+        first=day or days.first,
+        last=day or days.last,
+        limit=PAGE,
+        offset=(page - 1) * PAGE,
+    )
+    return await html.page(
+        visit,
+        "records.html",
+        domain=domain,
+        period=days,
+        day=day,
+        source=source,
+        found=found,
+        page=page,
+        pages=-(-found.total // PAGE),
+        scope=_scope(days, day),
+    )
 
 
 def _scope(days: Period, day: date | None = None) -> dict[str, Any]:
@@ -163,23 +164,28 @@ def _scope(days: Period, day: date | None = None) -> dict[str, Any]:
     return scope | ({"day": day} if day else {})
 
 
-async def _seen(site: Site, domain: Domain) -> str:
+async def _seen(deps: Deps, domain: Domain) -> str:
     """What changes when a report comes in, and again when its figures are there."""
     # Asked once a second by every page that waits: a domain without reports costs one look into its own index.
-    if await site.deps.arrivals.last_report(domain.account_id, domain.id) is None:
+    if await deps.arrivals.last_report(domain.account_id, domain.id) is None:
         return NOTHING
-    rows = await site.deps.arrivals.reports(domain.account_id, domain.id, limit=1)
+    rows = await deps.arrivals.reports(domain.account_id, domain.id, limit=1)
     return f"{rows[0].key[:16]}{'' if rows[0].published else ON_ITS_WAY}" if rows else NOTHING
 
 
-async def _overview(site: Site, visit: Visit, domain: Domain, seen: str) -> dict[str, Any]:
-    deps, account = site.deps, domain.account_id
-    records = setup_records.records(domain.name, domain.rua, deps.hostname)
-    last_report = await deps.arrivals.last_report(account, domain.id)
-    days, newest = await period_of(site, visit, domain)
+async def _period(deps: Deps, visit: Visit, domain: Domain) -> tuple[Period, date | None]:
+    """The period that the visitor requests, and the newest day that a report is about."""
+    newest = await deps.arrivals.newest_day(domain.account_id, domain.id)
+    days = visit.number("days", STANDARD, 1, 1000)
+    return period(days, parse_day(visit.query("until")), newest, deps.now().date()), newest
+
+
+async def _overview(deps: Deps, visit: Visit, domain: Domain, seen: str) -> dict[str, Any]:
+    last_report = await deps.arrivals.last_report(domain.account_id, domain.id)
+    days, newest = await _period(deps, visit, domain)
     values: dict[str, Any] = {
         "domain": domain,
-        "records": records,
+        "records": setup_records.records(domain.name, domain.rua, deps.hostname),
         "seen": seen,
         "soon": seen == NOTHING or seen.endswith(ON_ITS_WAY),
         "last_report": last_report,
@@ -193,26 +199,22 @@ async def _overview(site: Site, visit: Visit, domain: Domain, seen: str) -> dict
         return values | {"state": "waiting"}
     if newest is None:
         return values | {"state": "uncounted"}
-    before = days.before
-    base = f"/domains/{domain.name}"
-    now = await deps.questions.figures(account, domain.id, days.first, days.last)
+    now = await deps.questions.figures(domain.account_id, domain.id, days.first, days.last)
     if not now.messages and seen.endswith(ON_ITS_WAY):
         return values | {"state": "counting"}
+    return values | await _figures(deps, domain, days, newest, now)
+
+
+async def _figures(deps: Deps, domain: Domain, days: Period, newest: date, now: Figures) -> dict[str, Any]:
+    """The figures of the period beside those of the one before, and what they amount to."""
+    account, before = domain.account_id, days.before
     then = await deps.questions.figures(account, domain.id, before.first, before.last)
     volumes = await deps.questions.volume_by_day(account, domain.id, days.first, days.last)
     earlier = await deps.questions.volume_by_day(account, domain.id, before.first, before.last)
     top = await deps.questions.sources(account, domain.id, days.first, days.last, limit=TOP_SOURCES)
     failing = await deps.questions.sources(account, domain.id, days.first, days.last, limit=1, result="fail")
     known = (len(volumes), len(earlier))
-    series = charts.bars(volumes, earlier, days.first, days.last)
-
-    def link(day: date) -> str:
-        return url(f"{base}/sources", **_scope(days, day))
-
-    data = json.dumps(charts.chart_data(series, link))
-    for sign, escaped in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
-        data = data.replace(sign, escaped)
-    return values | {
+    return {
         "state": "figures",
         "now_figures": now,
         "before_figures": then,
@@ -227,10 +229,22 @@ async def _overview(site: Site, visit: Visit, domain: Domain, seen: str) -> dict
             newest if days.until is None or days.last == newest else None,
             deps.now().date(),
         ),
-        "series": series,
-        "chart": charts.chart_svg(series, link),
-        "chart_data": Markup(data),  # noqa: S704  # JSON with <, > and & as \\u escapes: no markup can be in it
+        **_chart(domain, days, charts.bars(volumes, earlier, days.first, days.last)),
         "sources": top,
         "report_days": await deps.arrivals.days(account, domain.id, days.first, days.last),
         "reporters": await deps.questions.reporters(account, domain.id, days.first, days.last),
+    }
+
+
+def _chart(domain: Domain, days: Period, series: Sequence[charts.DayBar]) -> dict[str, Any]:
+    """The chart as a picture and as data for the browser; each bar links to the sources of its day."""
+
+    def link(day: date) -> str:
+        return url(f"/domains/{domain.name}/sources", **_scope(days, day))
+
+    data = script_json(charts.chart_data(series, link))
+    return {
+        "series": series,
+        "chart": charts.chart_svg(series, link),
+        "chart_data": Markup(data),  # noqa: S704 - JSON with <, > and & as \\u escapes: no markup can be in it
     }

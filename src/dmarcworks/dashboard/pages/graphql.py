@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 
+from fastapi import APIRouter
 from starlette.responses import Response
 
+from dmarcworks.api.deps import Dependencies
 from dmarcworks.api.graphql.filters import operators
 from dmarcworks.api.graphql.model import Node
 from dmarcworks.api.graphql.refusal import Refusal
-from dmarcworks.api.graphql.router import decoded
 from dmarcworks.api.graphql.schema import NODES
+from dmarcworks.api.graphql.service import decoded
 from dmarcworks.api.leaving import while_connected
+from dmarcworks.dashboard.page_route import PageRoute
 from dmarcworks.dashboard.pages.graphql_examples import EXAMPLES, GraphqlExample
-from dmarcworks.dashboard.pages.route import GET, POST, Route
-from dmarcworks.dashboard.web import Site, Visit
+from dmarcworks.dashboard.renderer import Html, Renderer
+from dmarcworks.dashboard.visit import UserVisit, Visit
 
 _INDENT = 2
 
@@ -29,45 +32,48 @@ def like(node: Node) -> str:
     return next((name for name in reversed(names) if not name.endswith(("Tag", "Id", "Key"))), names[0]) + "_like"
 
 
-def routes(site: Site) -> list[Route]:
-    """The pages of this module."""
-    graphs = site.deps.graphs
+routes = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-    async def page(
-        visit: Visit, example: GraphqlExample, query: str, variables: str, answer: str, status: int
-    ) -> Response:
-        return await site.page(
-            visit,
-            "graphql.html",
-            status if answer else 200,
-            examples=EXAMPLES,
-            chosen=example,
-            query=query,
-            variables=variables,
-            answer=answer,
-            nodes=NODES.values(),
-            like=like,
-        )
 
-    async def show(visit: Visit) -> Response:
-        example = next((one for one in EXAMPLES if one.key == visit.query("example")), EXAMPLES[0])
-        own = await site.deps.accounts.domains(visit.account_id)
-        variables = example.variables(visit.account_id, own[0].id if own else "", site.deps.now().date())
-        return await page(visit, example, example.query, json.dumps(variables, indent=_INDENT), "", 200)
+@routes.get("/graphql")
+async def show(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
+    """An example to begin with."""
+    example = next((one for one in EXAMPLES if one.key == visit.query("example")), EXAMPLES[0])
+    own = await deps.accounts.domains(visit.account_id)
+    variables = example.variables(visit.account_id, own[0].id if own else "", deps.now().date())
+    return await _page(html, visit, example, example.query, json.dumps(variables, indent=_INDENT), "", 200)
 
-    async def ask(visit: Visit) -> Response:
-        query, text = visit.form.get("query", ""), visit.form.get("variables", "").strip()
-        key = f"user {visit.user.id}" if visit.user else ""
-        try:
-            variables = decoded(text) if text else {}
-            asked = graphs.ask({"query": query, "variables": variables}, visit.account_id, key=key)
-            found = await while_connected(visit.request, asked)
-        except Refusal as refusal:
-            said = str(refusal).replace("parsing body", "parsing variables")
-            found = graphs.refused(said, refusal.path, refusal.status)
-        if "application/json" in visit.request.headers.get("accept", ""):
-            return found
-        answer = json.dumps(json.loads(bytes(found.body)), indent=_INDENT, ensure_ascii=False)
-        return await page(visit, EXAMPLES[0], query, text, answer, found.status_code)
 
-    return [("/graphql", GET, show, False), ("/graphql", POST, ask, False)]
+@routes.post("/graphql")
+async def ask(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
+    """Run the form's query; JSON for a script, else the page with the response."""
+    query, text = visit.form.get("query", ""), visit.form.get("variables", "").strip()
+    key = f"user {visit.user.id}" if visit.user else ""
+    try:
+        variables = decoded(text) if text else {}
+        asked = deps.graphql.ask({"query": query, "variables": variables}, visit.account_id, key=key)
+        found = await while_connected(visit.request, asked)
+    except Refusal as refusal:
+        said = str(refusal).replace("parsing body", "parsing variables")
+        found = deps.graphql.refused(said, refusal.path, refusal.status)
+    if "application/json" in visit.request.headers.get("accept", ""):
+        return found
+    answer = json.dumps(json.loads(bytes(found.body)), indent=_INDENT, ensure_ascii=False)
+    return await _page(html, visit, EXAMPLES[0], query, text, answer, found.status_code)
+
+
+async def _page(
+    html: Renderer, visit: Visit, example: GraphqlExample, query: str, variables: str, answer: str, status: int
+) -> Response:
+    return await html.page(
+        visit,
+        "graphql.html",
+        status if answer else 200,
+        examples=EXAMPLES,
+        chosen=example,
+        query=query,
+        variables=variables,
+        answer=answer,
+        nodes=NODES.values(),
+        like=like,
+    )

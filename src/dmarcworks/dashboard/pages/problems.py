@@ -6,13 +6,19 @@ domain that it is about was added), let it go (asked for once more). While its m
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
 from starlette.responses import RedirectResponse, Response
 
+from dmarcworks.api.deps import Dependencies, Deps
 from dmarcworks.catalogue.audit import actor
 from dmarcworks.catalogue.problems import ProblemRow
+from dmarcworks.dashboard.links import url
+from dmarcworks.dashboard.page_route import PageRoute
 from dmarcworks.dashboard.pages.raw import download
-from dmarcworks.dashboard.pages.route import GET, POST, Route
-from dmarcworks.dashboard.web import Site, Visit, url
+from dmarcworks.dashboard.renderer import Html
+from dmarcworks.dashboard.visit import UserVisit
 from dmarcworks.errors import ConflictError, NotFoundError
 from dmarcworks.reports.model import REASONS
 
@@ -36,105 +42,113 @@ def reason_words(code: str) -> str:
     return str(REASONS.get(code) or STEPS.get(code) or code.replace("_", " ").capitalize())
 
 
-def routes(site: Site) -> list[Route]:
-    """The pages of this module."""
-    deps = site.deps
-
-    async def index(visit: Visit) -> Response:
-        before = visit.number("before", 0, 0, 999_999_999) or None
-        state = visit.query("state", "open")
-        state, reason = state if state in STATES else "open", visit.query("reason")[:64]
-        rows = await deps.problems.list(visit.account_id, state, PAGE + 1, before, reason)
-        domains = {domain.id: domain.name for domain in await deps.accounts.domains(visit.account_id)}
-        return await site.page(
-            visit,
-            "problems.html",
-            rows=rows[:PAGE],
-            after=rows[PAGE - 1].id if len(rows) > PAGE else None,
-            first=before is None,
-            domains=domains,
-            words=reason_words,
-            state=state,
-            states=STATES,
-            reason=reason,
-            reasons=await deps.problems.reasons(visit.account_id, state),
-            queued=visit.number("queued", -1, 0, 999_999_999),
-            skipped=visit.number("skipped", 0, 0, 999_999_999),
-        )
-
-    async def retry_all(visit: Visit) -> Response:
-        reason = visit.form.get("reason", "")[:64]
-        done = await deps.mending.retry_all(visit.account_id, reason, actor().name)
-        told = {"queued": done.mails, "skipped": len(done.skipped) or None}
-        return RedirectResponse(url("/problems", reason=reason, **told), 303)
-
-    async def show(visit: Visit) -> Response:
-        problem = await _problem(site, visit)
-        domain = await deps.accounts.domain(visit.account_id, problem.domain_id)
-        found = await deps.listing.of_mail(visit.account_id, problem.mail_id, REPORTS)
-        return await site.page(
-            visit,
-            "problem.html",
-            problem=problem,
-            domain=domain,
-            right=await deps.mending.right_domain(problem),
-            report=await _report(site, problem),
-            found=found,
-            mail=await deps.arrivals.mail(visit.account_id, problem.mail_id),
-            head=await deps.objects.head(problem.object_key),
-            words=reason_words,
-            states=STATES,
-        )
-
-    async def retry(visit: Visit) -> Response:
-        problem = await _problem(site, visit)
-        await deps.mending.retry(problem, actor().name)
-        return RedirectResponse(f"/problems/{problem.id}", 303)
-
-    async def adopt(visit: Visit) -> Response:
-        problem = await _problem(site, visit)
-        await deps.mending.adopt(problem, actor().name)
-        return RedirectResponse(f"/problems/{problem.id}", 303)
-
-    async def ask(visit: Visit) -> Response:
-        return await site.page(visit, "problem_discard.html", problem=await _problem(site, visit), words=reason_words)
-
-    async def discard(visit: Visit) -> Response:
-        problem = await _problem(site, visit)
-        if problem.state == "retrying":
-            raise ConflictError("The mail is being reprocessed. Wait for the result.")
-        await deps.mending.discard(problem, actor().name)
-        return RedirectResponse(f"/problems/{problem.id}", 303)
-
-    async def raw(visit: Visit) -> Response:
-        problem = await _problem(site, visit)
-        # The key leads to the whole mail or to the part; its own ending tells which it is.
-        name = problem.object_key if problem.object_key.endswith(".eml") else problem.file_name or problem.object_key
-        return await download(deps.objects, problem.object_key, name)
-
-    return [
-        ("/problems", GET, index, False),
-        ("/problems/retry", POST, retry_all, False),
-        ("/problems/{id}", GET, show, False),
-        ("/problems/{id}/raw", GET, raw, False),
-        ("/problems/{id}/retry", POST, retry, False),
-        ("/problems/{id}/adopt", POST, adopt, False),
-        ("/problems/{id}/discard", GET, ask, False),
-        ("/problems/{id}/discard", POST, discard, False),
-    ]
+routes = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
-async def _report(site: Site, problem: ProblemRow) -> object:
-    """The report that the problem is about, when it is known."""
-    if problem.report_key is None:
-        return None
-    return await site.deps.arrivals.report(problem.account_id, problem.report_key)
-
-
-async def _problem(site: Site, visit: Visit) -> ProblemRow:
-    text = visit.request.path_params["id"]
-    known = text.isascii() and text.isdigit() and len(text) < 10
-    problem = await site.deps.problems.get(visit.account_id, int(text)) if known else None
+async def _problem(problem_id: Annotated[str, Path(alias="id")], visit: UserVisit, deps: Dependencies) -> ProblemRow:
+    known = problem_id.isascii() and problem_id.isdigit() and len(problem_id) < 10
+    problem = await deps.problems.get(visit.account_id, int(problem_id)) if known else None
     if problem is None:
         raise NotFoundError("There is no such problem, or it belongs to another account.")
     return problem
+
+
+OwnProblem = Annotated[ProblemRow, Depends(_problem)]
+
+
+@routes.get("/problems")
+async def index(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
+    """The problems in a state, newest first."""
+    before = visit.number("before", 0, 0, 999_999_999) or None
+    state = visit.query("state", "open")
+    state, reason = state if state in STATES else "open", visit.query("reason")[:64]
+    rows = await deps.problems.list(visit.account_id, state, PAGE + 1, before, reason)
+    domains = {domain.id: domain.name for domain in await deps.accounts.domains(visit.account_id)}
+    return await html.page(
+        visit,
+        "problems.html",
+        rows=rows[:PAGE],
+        after=rows[PAGE - 1].id if len(rows) > PAGE else None,
+        first=before is None,
+        domains=domains,
+        words=reason_words,
+        state=state,
+        states=STATES,
+        reason=reason,
+        reasons=await deps.problems.reasons(visit.account_id, state),
+        queued=visit.number("queued", -1, 0, 999_999_999),
+        skipped=visit.number("skipped", 0, 0, 999_999_999),
+    )
+
+
+@routes.post("/problems/retry")
+async def retry_all(visit: UserVisit, deps: Dependencies) -> Response:
+    """Reprocess the mail of all open problems."""
+    reason = visit.form.get("reason", "")[:64]
+    done = await deps.problem_actions.retry_all(visit.account_id, reason, actor().name)
+    told = {"queued": done.mails, "skipped": len(done.skipped) or None}
+    return RedirectResponse(url("/problems", reason=reason, **told), 303)
+
+
+@routes.get("/problems/{id}")
+async def show(problem: OwnProblem, visit: UserVisit, deps: Dependencies, html: Html) -> Response:
+    """A problem, and what can be done about it."""
+    domain = await deps.accounts.domain(visit.account_id, problem.domain_id)
+    found = await deps.listing.of_mail(visit.account_id, problem.mail_id, REPORTS)
+    return await html.page(
+        visit,
+        "problem.html",
+        problem=problem,
+        domain=domain,
+        right=await deps.problem_actions.right_domain(problem),
+        report=await _report(deps, problem),
+        found=found,
+        mail=await deps.arrivals.mail(visit.account_id, problem.mail_id),
+        head=await deps.objects.head(problem.object_key),
+        words=reason_words,
+        states=STATES,
+    )
+
+
+@routes.post("/problems/{id}/retry")
+async def retry(problem: OwnProblem, deps: Dependencies) -> Response:
+    """Reprocess its mail."""
+    await deps.problem_actions.retry(problem, actor().name)
+    return RedirectResponse(f"/problems/{problem.id}", 303)
+
+
+@routes.post("/problems/{id}/adopt")
+async def adopt(problem: OwnProblem, deps: Dependencies) -> Response:
+    """Count its report for the domain that the report is about."""
+    await deps.problem_actions.adopt(problem, actor().name)
+    return RedirectResponse(f"/problems/{problem.id}", 303)
+
+
+@routes.get("/problems/{id}/discard")
+async def confirm(problem: OwnProblem, visit: UserVisit, html: Html) -> Response:
+    """Confirm that it is to be discarded."""
+    return await html.page(visit, "problem_discard.html", problem=problem, words=reason_words)
+
+
+@routes.post("/problems/{id}/discard")
+async def discard(problem: OwnProblem, deps: Dependencies) -> Response:
+    """Discard it."""
+    if problem.state == "retrying":
+        raise ConflictError("The mail is being reprocessed. Wait for the result.")
+    await deps.problem_actions.discard(problem, actor().name)
+    return RedirectResponse(f"/problems/{problem.id}", 303)
+
+
+@routes.get("/problems/{id}/raw")
+async def raw(problem: OwnProblem, deps: Dependencies) -> Response:
+    """Its mail, or the part that it is about."""
+    # The key leads to the whole mail or to the part; its own ending tells which it is.
+    name = problem.object_key if problem.object_key.endswith(".eml") else problem.file_name or problem.object_key
+    return await download(deps.objects, problem.object_key, name)
+
+
+async def _report(deps: Deps, problem: ProblemRow) -> object:
+    """The report that the problem is about, when it is known."""
+    if problem.report_key is None:
+        return None
+    return await deps.arrivals.report(problem.account_id, problem.report_key)

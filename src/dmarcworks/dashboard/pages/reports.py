@@ -3,118 +3,124 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from dmarcworks.analytics.questions.all import RecordPage
 from dmarcworks.analytics.questions.reports import TlsPage
 from dmarcworks.analytics.schema import day_of
+from dmarcworks.api.deps import Dependencies, Deps
 from dmarcworks.catalogue.arrivals import ReportRow
-from dmarcworks.dashboard.pages.domain import find
+from dmarcworks.dashboard.page_route import PageRoute
+from dmarcworks.dashboard.pages.domain import OwnDomain
 from dmarcworks.dashboard.pages.raw import download
-from dmarcworks.dashboard.pages.route import GET, Route
 from dmarcworks.dashboard.period import parse_day
-from dmarcworks.dashboard.web import Site, Visit
+from dmarcworks.dashboard.renderer import Html
+from dmarcworks.dashboard.visit import UserVisit, Visit
 from dmarcworks.errors import NotFoundError
 from dmarcworks.reports.model import FailureReport, TlsReport
 
 PAGE = 100
 
-
-def routes(site: Site) -> list[Route]:
-    """The pages of this module."""
-    deps = site.deps
-
-    async def every(visit: Visit) -> Response:
-        rows, after = await _page(site, visit, None)
-        domains = {domain.id: domain.name for domain in await deps.accounts.domains(visit.account_id)}
-        return await site.page(
-            visit,
-            "reports.html",
-            domain=None,
-            day=None,
-            rows=rows,
-            after=after,
-            domains=domains,
-            before=None,
-            later=None,
-        )
-
-    async def of_domain(visit: Visit) -> Response:
-        domain = await find(site, visit)
-        day = parse_day(visit.query("day"))
-        rows, after = await _page(site, visit, domain.id)
-        return await site.page(
-            visit,
-            "reports.html",
-            domain=domain,
-            day=day,
-            rows=rows,
-            after=after,
-            domains={},
-            before=day - timedelta(days=1) if day and day.year > 1970 else None,
-            later=day + timedelta(days=1) if day and day < deps.now().date() else None,
-        )
-
-    async def one(visit: Visit) -> Response:
-        report = await _report(site, visit)
-        page = visit.number("page", 1, 1, 100_000)
-        found: RecordPage | TlsPage = TlsPage((), 0)
-        failure = None
-        day = day_of(report.begin)
-        if report.kind == TlsReport.kind:
-            found = await deps.questions.tls_policies(
-                report.account_id, report.domain_id, day, report.key, limit=PAGE, offset=(page - 1) * PAGE
-            )
-        elif report.kind == FailureReport.kind:
-            failure = await deps.questions.failure(report.account_id, report.domain_id, day, report.key)
-        else:
-            found = await deps.questions.records(
-                report.account_id,
-                report_key=report.key,
-                domain_id=report.domain_id,
-                first=day,
-                last=day,
-                limit=PAGE,
-                offset=(page - 1) * PAGE,
-            )
-        head = await deps.objects.head(report.object_key)
-        return await site.page(
-            visit,
-            "report.html",
-            report=report,
-            domain=await deps.accounts.domain(visit.account_id, report.domain_id),
-            found=found,
-            failure=failure,
-            page=page,
-            pages=-(-found.total // PAGE),
-            head=head,
-            proof=await deps.mailroom.proofs.proof(report.mail_id),
-        )
-
-    async def raw(visit: Visit) -> Response:
-        report = await _report(site, visit)
-        return await download(deps.objects, report.object_key, report.file_name or report.object_key)
-
-    return [
-        ("/reports", GET, every, False),
-        ("/domains/{name}/reports", GET, of_domain, False),
-        ("/reports/{key}", GET, one, False),
-        ("/reports/{key}/raw", GET, raw, False),
-    ]
+routes = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
-async def _report(site: Site, visit: Visit) -> ReportRow:
-    report = await site.deps.arrivals.report(visit.account_id, visit.request.path_params["key"])
+async def _report(key: str, visit: UserVisit, deps: Dependencies) -> ReportRow:
+    report = await deps.arrivals.report(visit.account_id, key)
     if report is None:
         raise NotFoundError("There is no such report, or it belongs to another account.")
     return report
 
 
-async def _page(site: Site, visit: Visit, domain_id: str | None) -> tuple[list[ReportRow], str]:
+OwnReport = Annotated[ReportRow, Depends(_report)]
+
+
+@routes.get("/reports")
+async def every(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
+    """The reports of the account."""
+    rows, after = await _page(deps, visit, None)
+    domains = {domain.id: domain.name for domain in await deps.accounts.domains(visit.account_id)}
+    return await html.page(
+        visit,
+        "reports.html",
+        domain=None,
+        day=None,
+        rows=rows,
+        after=after,
+        domains=domains,
+        before=None,
+        later=None,
+    )
+
+
+@routes.get("/domains/{name}/reports")
+async def of_domain(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: Html) -> Response:
+    """The reports of a domain, or of one of its days."""
+    day = parse_day(visit.query("day"))
+    rows, after = await _page(deps, visit, domain.id)
+    return await html.page(
+        visit,
+        "reports.html",
+        domain=domain,
+        day=day,
+        rows=rows,
+        after=after,
+        domains={},
+        before=day - timedelta(days=1) if day and day.year > 1970 else None,
+        later=day + timedelta(days=1) if day and day < deps.now().date() else None,
+    )
+
+
+@routes.get("/reports/{key}")
+async def one(report: OwnReport, visit: UserVisit, deps: Dependencies, html: Html) -> Response:
+    """A report with its records."""
+    page = visit.number("page", 1, 1, 100_000)
+    found: RecordPage | TlsPage = TlsPage((), 0)
+    failure = None
+    day = day_of(report.begin)
+    if report.kind == TlsReport.kind:
+        found = await deps.questions.tls_policies(
+            report.account_id, report.domain_id, day, report.key, limit=PAGE, offset=(page - 1) * PAGE
+        )
+    elif report.kind == FailureReport.kind:
+        failure = await deps.questions.failure(report.account_id, report.domain_id, day, report.key)
+    else:
+        found = await deps.questions.records(
+            report.account_id,
+            report_key=report.key,
+            domain_id=report.domain_id,
+            first=day,
+            last=day,
+            limit=PAGE,
+            offset=(page - 1) * PAGE,
+        )
+    head = await deps.objects.head(report.object_key)
+    return await html.page(
+        visit,
+        "report.html",
+        report=report,
+        domain=await deps.accounts.domain(visit.account_id, report.domain_id),
+        found=found,
+        failure=failure,
+        page=page,
+        pages=-(-found.total // PAGE),
+        head=head,
+        proof=await deps.routing.proofs.proof(report.mail_id),
+    )
+
+
+@routes.get("/reports/{key}/raw")
+async def raw(report: OwnReport, deps: Dependencies) -> Response:
+    """Its file as it was received."""
+    return await download(deps.objects, report.object_key, report.file_name or report.object_key)
+
+
+async def _page(deps: Deps, visit: Visit, domain_id: str | None) -> tuple[list[ReportRow], str]:
     """A page of reports, newest first, and the mark from which the next goes on."""
     day = parse_day(visit.query("day")) if domain_id else None
-    rows = await site.deps.arrivals.reports(
+    rows = await deps.arrivals.reports(
         visit.account_id, domain_id, day=day, limit=PAGE + 1, before=_mark(visit.query("before"))
     )
     if len(rows) <= PAGE:
