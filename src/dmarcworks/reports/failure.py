@@ -24,7 +24,8 @@ _ADDRESS = re.compile(r"\[?([0-9A-Fa-f.:]{2,45})\]?(?:\s.*)?", re.DOTALL)
 _FEEDBACK = re.compile(rb"(?:^|\n)(?:feedback-type|auth-failure|source-ip|user-agent)[ \t]{0,10}:", re.IGNORECASE)
 _DELIVERY = {"delivered", "spam", "policy", "reject", "other"}
 _EXPECTED = ("feedback-type", "auth-failure", "identity-alignment", "arrival-date", "source-ip", "reported-domain")
-_READ = {
+# The fields that are read; the others are extensions.
+READ = {
     *_EXPECTED,
     *("user-agent", "version", "original-mail-from", "original-rcpt-to", "original-envelope-id", "reporting-mta"),
     *(
@@ -83,7 +84,7 @@ def read_arf(content: bytes, original: bytes | None, where: str, notes: Notes, w
         domain=_first(fields, "reported-domain"),
         source=_first(fields, "source-ip"),
         arrival=arrival,
-        extensions=tuple((name, value) for name, found in fields.items() if name not in _READ for value in found),
+        extensions=tuple((name, value) for name, found in fields.items() if name not in READ for value in found),
         where=where,
         notes=notes,
         work=work,
