@@ -63,6 +63,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "bad_policies": "The TLS report's list of policies is not a list",
         "policy_invalid": "A policy of the TLS report is not a policy object and was left out",
         "sessions_invalid": "A policy's session count is not a valid number and the policy was left out",
+        "detail_invalid": "A failure detail of a TLS policy is invalid; the policy is counted",
         # Anything
         "internal": "Parsing failed unexpectedly; the original is kept",
     }

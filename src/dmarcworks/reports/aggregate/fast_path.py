@@ -163,17 +163,19 @@ class _Reader:
                 self._odd(plain or source_ip, digits or count, known)
                 continue
             number = tally.plain(int(digits))
-            if number is not None:
+            if number:
                 source_ips.append(plain)
                 counts.append(number)
                 said.append(known)
+            elif number is not None and not tally.no_sender(plain):
+                tally.append(plain, number, known)
         return position
 
     def _odd(self, source_ip: str, count: str, said: Said) -> None:
         """A record with an address or a count that is not as plain as most are."""
         _look(source_ip + count)
         number = self._tally.number([count.strip()], 1)
-        if number is not None:
+        if number is not None and (number or not self._tally.no_sender(source_ip.strip())):
             self._tally.append(source_ip.strip(), number, said)
 
     def _unknown(self, source_ip: str, count: str, tail: str) -> None:
@@ -181,7 +183,7 @@ class _Reader:
         _look(source_ip + count + tail)
         parts = self._record_texts.parts(tail)
         number = self._tally.number([count.strip()], 1)
-        if number is None:
+        if number is None or (not number and self._tally.no_sender(source_ip.strip())):
             return
         noted = self._notes.total
         known = self._tally.make(*parts)

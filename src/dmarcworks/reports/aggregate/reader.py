@@ -188,6 +188,8 @@ def _finish(document: Document, leaf: Leaf, digest: str, work: Work) -> Aggregat
     if not tally.seen:
         _check_case(around.root)
         notes.add("no_records", where, "The report has no record.")
+    elif tally.empty and not tally.counts:
+        notes.add("no_mail_seen", where, "The report says that its reporter saw no mail: no address, a count of 0.")
     if "p" not in published:
         notes.add("no_p", where, "The published policy has no p.")
     report_id = stated.get("report_id", "")

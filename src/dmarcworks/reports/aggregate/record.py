@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from lxml import etree
 
 from dmarcworks.reports.aggregate.tally import Tally
 from dmarcworks.reports.notes import Refused
+
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,60}")
 
 
 class Names(dict[object, str]):
@@ -61,19 +65,6 @@ def check_depth(element: etree._Element, bound: int) -> None:
 class _Texts:
     """The texts of one record, as they are found in it."""
 
-    __slots__ = (
-        "_bound",
-        "_names",
-        "counts",
-        "dkim",
-        "evaluated",
-        "identifiers",
-        "reasons",
-        "rows",
-        "source_ip",
-        "spf",
-    )
-
     def __init__(self, names: Names, bound: int) -> None:
         self._names = names
         self._bound = bound
@@ -82,6 +73,8 @@ class _Texts:
         self.source_ip = ""
         self.evaluated: dict[str, str] = {}
         self.reasons: list[tuple[str | None, ...]] = []
+        # Override reasons that are text.
+        self.texts: list[str] = []
         self.identifiers: dict[str, str] = {}
         self.dkim: list[tuple[str | None, ...]] = []
         self.spf: list[tuple[str | None, ...]] = []
@@ -100,11 +93,20 @@ class _Texts:
                 for word in field:
                     key = names[word.tag]
                     if key == "reason":
-                        self.reasons.append(_fields(word, names, REASON, bound))
+                        self.reasons.append(self._reason(word))
                     elif key:
                         self.evaluated.setdefault(key, text(word, bound))
             elif len(field):
                 check_depth(field, bound)
+
+    def _reason(self, element: etree._Element) -> tuple[str | None, ...]:
+        """Type and comment; text without a type is the type where it is a word, and a comment where it is not."""
+        found = _fields(element, self._names, REASON, self._bound)
+        stated = element.get("type", "").strip() or (element.text or "").strip()
+        if found[0] or not stated:
+            return found
+        self.texts.append(stated)
+        return (stated, found[1]) if _WORD.fullmatch(stated) else (None, found[1] or stated)
 
     def auth_results(self, part: etree._Element) -> None:
         """The results of DKIM and SPF."""
@@ -135,8 +137,10 @@ def read(element: etree._Element, names: Names, tally: Tally, bound: int) -> Non
         elif len(part):
             check_depth(part, bound)
     number = tally.number(texts.counts, texts.rows)
-    if number is None:
+    if number is None or (not number and tally.no_sender(texts.source_ip)):
         return
+    for stated in texts.texts:
+        tally.reason_as_text(stated)
     evaluated, identifiers = texts.evaluated, texts.identifiers
     made = tally.make(
         (evaluated.get("disposition"), evaluated.get("dkim"), evaluated.get("spf")),

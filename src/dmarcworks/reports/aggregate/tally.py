@@ -20,6 +20,14 @@ SHARED = 65_536
 # What reporters write for a result, and what it says (OpenDMARC "unknown", docomo "hardfail").
 _RESULTS = {"hardfail": "fail", "unknown": "temperror"}
 _ALIGNED = {"pass": "pass", "fail": "fail"}
+# The words of RFC 7489 Appendix C and RFC 9990 Appendix A.
+_DISPOSITIONS = frozenset(("none", "pass", "quarantine", "reject"))
+# And "invalid", which old reporters (nfm.net) use and everybody knows.
+_BOTH = ("none", "pass", "fail", "neutral", "temperror", "permerror", "invalid")
+_WORDS = {"DKIM": frozenset((*_BOTH, "policy")), "SPF": frozenset((*_BOTH, "softfail"))}
+_USUAL = _WORDS["DKIM"] & _WORDS["SPF"]
+# What stands for an address where there was no mail.
+_NO_ADDRESS = frozenset(("", "0.0.0.0", "::", "-", "none", "null", "n/a"))  # noqa: S104 - no socket is bound
 
 
 class Tally:
@@ -34,6 +42,8 @@ class Tally:
         self.problems: list[tuple[str, str, str]] = []
         self.seen = 0
         self.left_out = 0
+        # Records of a reporter that saw no mail: no address and a count of 0.
+        self.empty = 0
         self._bounds = bounds
         self._sum = 0
         self._domains: dict[str, str] = {}
@@ -132,7 +142,20 @@ class Tally:
                 "result_mapped", self.place(), f"The {what} result {word!r} was taken as {_RESULTS[word]!r}."
             )
             return _RESULTS[word]
+        elif word not in _WORDS[what]:
+            self.notes.add("result_odd", self.place(), f"The {what} result {word[:40]!r} is none of the standard's.")
         return word
+
+    def disposition(self, found: str | None) -> str | None:
+        """What was done with the mail; a word that the standards do not have is kept and noted."""
+        word = self.word(found)
+        if word is not None and word not in _DISPOSITIONS:
+            self.notes.add("disposition_odd", self.place(), f"The disposition {word[:40]!r} is none of the standard's.")
+        return word
+
+    def reason_as_text(self, text: str) -> None:
+        """Note an override reason that is text without a type (rspamd)."""
+        self.notes.add("reason_as_text", self.place(), f"The override reason is the text {text[:40]!r} without a type.")
 
     def dkim(self, raw: Results) -> tuple[DkimResult, ...]:
         """DKIM results out of (domain, selector, result, human result)."""
@@ -193,7 +216,7 @@ class Tally:
     ) -> Said:
         """Values of a record's trimmed texts: disposition, dkim, spf; header_from, envelope_from, envelope_to."""
         return (
-            self.word(evaluated[0]),
+            self.disposition(evaluated[0]),
             self.aligned(evaluated[1], "dkim"),
             self.aligned(evaluated[2], "spf"),
             self.reasons(reasons) if reasons else (),
@@ -210,6 +233,13 @@ class Tally:
         self.counts.append(number)
         self.said.append(said)
 
+    def no_sender(self, source_ip: str) -> bool:
+        """Whether a record with a count of 0 names no sender; it is no record of mail then, and is counted apart."""
+        if source_ip.lower() not in _NO_ADDRESS:
+            return False
+        self.empty += 1
+        return True
+
     @property
     def records(self) -> Records:
         """What was taken; nothing more is taken then."""
@@ -217,4 +247,4 @@ class Tally:
 
 
 def _usual(raw: Results) -> bool:
-    return all(item[2] and item[2].lower() not in _RESULTS for item in raw)
+    return all(item[2] and item[2].lower() in _USUAL for item in raw)
