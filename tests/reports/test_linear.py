@@ -100,7 +100,7 @@ def run_inside(piece: str) -> None:
 
 def run_text_form(line: str) -> None:
     """Megabytes of the plain text failure report's own marks."""
-    said = b"A message claiming to be from you has failed the published DMARC policy\n\n"
+    said = b"A message claiming to be from you has failed the published DMARC policy\n\nSender Domain: a.example\n"
     marks = line.encode() * (4_000_000 // len(line))
     reading = read_mail(b"Content-Type: text/plain\n\n" + said + marks)
     assert [item.report.kind for item in reading.items] == ["failure"]

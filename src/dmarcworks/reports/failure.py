@@ -11,6 +11,7 @@ import re
 
 from dmarcworks.reports import headers, values
 from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.copies import quoted_copy
 from dmarcworks.reports.model import FailureReport
 from dmarcworks.reports.notes import Notes, Refused, Work
 
@@ -18,7 +19,6 @@ _LONGEST_AUTHOR, _LONGEST_SUBJECT = 2000, 1000
 # As `str.splitlines`, one at a time.
 _TEXT_LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]++")
 _TEXT_FORM = b"message claiming to be from you has failed the published dmarc policy"
-_COPY = re.compile(r"^-{3,}+[^\n]{0,200}copy of the (?:headers|message)[^\n]{0,200}$", re.MULTILINE | re.IGNORECASE)
 _FIELD = re.compile(r"([!-9;-~]{1,100})[ \t]{0,10}:(.*)", re.DOTALL)
 _ADDRESS = re.compile(r"\[?([0-9A-Fa-f.:]{2,45})\]?(?:\s.*)?", re.DOTALL)
 _FEEDBACK = re.compile(rb"(?:^|\n)(?:feedback-type|auth-failure|source-ip|user-agent)[ \t]{0,10}:", re.IGNORECASE)
@@ -95,8 +95,8 @@ def read_arf(content: bytes, original: bytes | None, where: str, notes: Notes, w
 def read_text(content: bytes, original: bytes | None, where: str, notes: Notes, work: Work) -> FailureReport:
     """The report out of the plain text form (Exim, cPanel, antispamcloud)."""
     text = _text(content).replace("\r\n", "\n")
-    copy = _COPY.search(text)
-    said = text[: copy.start()] if copy else text
+    copy = quoted_copy(text)
+    said = text[: copy.start] if copy else text
     over: set[str] = set()
     fields: Fields = {}
     count = 0
@@ -114,8 +114,11 @@ def read_text(content: bytes, original: bytes | None, where: str, notes: Notes, 
     ]
     results = _word(fields, "dmarc results") or ""
     delivery = "reject" if "reject" in results else "delivered" if "accept" in results else None
+    stated = ("sender domain", "sender ip address", "received date")
+    if original is None and not copy and not any(_first(fields, name) for name in stated):
+        raise Refused("failure_without_fields", "The text is that of a failure report, but it states nothing.")
     if original is None and copy:
-        original = text[copy.end() :].lstrip("\n").encode()
+        original = text[copy.end :].lstrip("\n").encode()
     return _report(
         "text",
         {},

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from dmarcworks.reports import failure, mail, read, sniff, unpack
 from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.claims import MAIL_NAME
+from dmarcworks.reports.copies import own_text, quoted_copy
 from dmarcworks.reports.model import FailureReport, Item, Reading
 from dmarcworks.reports.notes import Refused, Work
 from dmarcworks.reports.redact_lines import (
@@ -23,9 +25,9 @@ from dmarcworks.reports.redact_lines import (
     base64_body,
     header_lines,
     mark,
-    own_text,
     part_fields,
     plain_body,
+    sure_header_lines,
     without_fields,
     zip_archive,
 )
@@ -192,7 +194,7 @@ class _Cut:
         return members[0][1] if alone else zip_archive(members)
 
     def _opened(self, leaf: unpack.Leaf, part: mail.MailPart) -> bool:
-        return leaf.packed or not part.type or bool(read._MAIL_NAME.search(leaf.name))
+        return leaf.packed or not part.type or bool(MAIL_NAME.search(leaf.name))
 
     def _inner(self, raw: bytes, depth: int) -> bytes:
         if failure.is_feedback(raw):
@@ -204,7 +206,7 @@ class _Cut:
     def _original(self, content: bytes) -> bytes:
         if self._mode == DROP:
             return content.strip() if _MARKED.fullmatch(content) else mark(content)
-        return b"\r\n".join(header_lines(content.lstrip(b"\r\n")))
+        return b"\r\n".join(sure_header_lines(content.lstrip(b"\r\n")))
 
     def _feedback(self, content: bytes) -> bytes:
         """The report's own fields: without those that quote the message, and nothing after them that is none."""
@@ -228,10 +230,23 @@ class _Cut:
     def _text(self, content: bytes) -> bytes:
         """A text up to the copy of the message in it, and the copy's headers."""
         text = failure._text(content).replace("\r\n", "\n").replace("\r", "\n")
-        copy = failure._COPY.search(text)
+        copy = quoted_copy(text)
         if copy is None:
-            return own_text(text).encode() if failure.is_text_form(content) else content
-        said, quoted = text[: copy.end()].encode(), text[copy.end() :].encode()
-        if self._mode == DROP:
-            return text[: copy.start()].encode().rstrip() + b"\n\n" + mark(quoted)
-        return said + b"\n\n" + b"\n".join(header_lines(quoted.lstrip(b"\r\n")))
+            return _whole_text(text) if failure.is_text_form(content) else content
+        said, quoted = text[: copy.end].encode(), text[copy.end :].encode()
+        lines = sure_header_lines(quoted.lstrip(b"\r\n"))
+        if self._mode != DROP:
+            return said + b"\n\n" + b"\n".join(lines)
+        before = text[: copy.start].rstrip()
+        own = own_text(before)
+        return before.encode() + b"\n\n" + mark(quoted) if before[len(own) :].strip() else own.encode()
+
+
+def _whole_text(text: str) -> bytes:
+    """A text form without a copy. Whatever follows its own fields may be the message: it is neither kept nor cut."""
+    own = own_text(text)
+    if _MARKED.fullmatch(text.rpartition("\n\n")[2].encode()):
+        return text.encode()
+    if text[len(own) :].strip():
+        raise Refused("copy_unclear", "Where the copy of the message begins in the failure report is unclear.")
+    return own.encode()

@@ -10,6 +10,7 @@ import zipfile
 from urllib.parse import quote
 
 from dmarcworks.reports import mail, unpack
+from dmarcworks.reports.notes import Refused
 
 __all__ = [
     "FIELD",
@@ -18,9 +19,9 @@ __all__ = [
     "base64_body",
     "header_lines",
     "mark",
-    "own_text",
     "part_fields",
     "plain_body",
+    "sure_header_lines",
     "without_fields",
     "zip_archive",
 ]
@@ -30,23 +31,8 @@ MARK = b"X-Removed-SHA256"
 LINES = re.compile(rb"\r\n|\n|\r")
 FIELD = re.compile(rb"([!-9;-~]{1,100})[ \t]{0,10}:")
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^_.+-]{0,60}")
-_TEXT_FIELD = re.compile(
-    r"^[ \t]*(?:sender (?:domain|ip address)|received date|(?:spf|dkim) alignment|dmarc results)[ \t]*:[^\n]*",
-    re.MULTILINE | re.IGNORECASE,
-)
 # How the boundaries of a rebuilt mail begin.
 _BOUNDARY = b"--=_cut"
-
-
-def own_text(text: str) -> str:
-    """A text form without a line before the copy: up to the last of the report's own fields in their paragraph."""
-    end = text.find("\n\n") if "\n\n" in text else len(text)
-    first = _TEXT_FIELD.search(text)
-    if first is None:
-        return text[:end]
-    blank = text.find("\n\n", first.start())
-    last = [*_TEXT_FIELD.finditer(text, first.start(), len(text) if blank < 0 else blank)][-1]
-    return text[: last.end()]
 
 
 def header_lines(raw: bytes) -> list[bytes]:
@@ -60,6 +46,20 @@ def header_lines(raw: bytes) -> list[bytes]:
         if not folded and (not FIELD.match(line) or line.startswith(_BOUNDARY)):
             break
         kept.append(line)
+    return kept
+
+
+def sure_header_lines(raw: bytes) -> list[bytes]:
+    """The lines of a mail's headers where it is certain where they end; refused where a line that is none stops them.
+
+    What comes behind such a line may be headers or body: cut it would be lost, kept it would be kept unasked.
+    """
+    kept = header_lines(raw)
+    lines = LINES.split(raw)
+    skipped = sum(1 for line in lines[:1] if line.startswith((b"From ", b">From ")))
+    behind = lines[skipped + len(kept) :]
+    if raw.strip() and (not kept or (behind and behind[0].strip())):
+        raise Refused("copy_unclear", "Where the headers of the reported message end is unclear.")
     return kept
 
 
