@@ -40,6 +40,8 @@ class NewReport:
     mail_id: str
     where: str
     state: str = "counted"
+    # The hash of the document without its line ends; "" where it is that of the bytes.
+    alike: str = ""
     warnings: Sequence[Mapping[str, str]] = ()
 
     @property

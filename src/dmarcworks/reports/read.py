@@ -23,6 +23,8 @@ _item, _part = maker(Item), maker(Part)
 _HTML = ("html", "head", "body")
 
 Report = AggregateReport | FailureReport | TlsReport
+# A report, its hash, its hash without line ends, and the bytes to keep where they are not those of the part.
+_Found = tuple[Report, str, str, bytes | None]
 Reader = Callable[[bytes, Bounds], mail.MailPart]
 
 
@@ -191,13 +193,14 @@ def _bytes(
             head = sniff.look(leaf.head)
             if head.kind == "xml" and _about_feedback(head, leaf):
                 part = _part(name, data, leaf.where)
-                for report, digest in reader.read(leaf, head, work):
-                    items.append(_item(report, part, digest))
+                for report, digest, same in reader.read(leaf, head, work):
+                    items.append(_item(report, part, digest, same))
             elif (other := _other(leaf, head, work, depth, kind, parse)) is None:
                 unread.add(leaf, head)
             else:
-                for found, digest, content in other:
-                    items.append(_item(found, _part(name, data if content is None else content, leaf.where), digest))
+                for found, digest, same, content in other:
+                    part = _part(name, data if content is None else content, leaf.where)
+                    items.append(_item(found, part, digest, same))
         except Refused as refused:
             work.problem(refused.reason, leaf.where, refused.detail)
     if unread.leaves:
@@ -211,7 +214,7 @@ def _about_feedback(head: sniff.Head, leaf: unpack.Leaf) -> bool:
 
 def _other(
     leaf: unpack.Leaf, head: sniff.Head, work: Work, depth: int, kind: str, parse: Reader
-) -> Iterator[tuple[Report, str, bytes | None]] | None:
+) -> Iterator[_Found] | None:
     """The reports of what is no XML report: a TLS report or a mail; None for anything else."""
     if head.kind == "json" and tlsrpt.is_tls(leaf.head[: sniff.LOOKED_AT]):
         return _of_json(leaf, head, work)
@@ -228,23 +231,22 @@ def _mail_like(head: bytes) -> bool:
     return len(lines) == 2 and all(b":" in line or line[:1].isspace() or line.startswith(b"From ") for line in lines)
 
 
-def _of_json(leaf: unpack.Leaf, head: sniff.Head, work: Work) -> Iterator[tuple[Report, str, bytes | None]]:
-    tls, digest = tlsrpt.read(leaf, head, work)
-    yield tls, digest, None
+def _of_json(leaf: unpack.Leaf, head: sniff.Head, work: Work) -> Iterator[_Found]:
+    yield *tlsrpt.read(leaf, head, work), None
 
 
-def _of_mail(leaf: unpack.Leaf, work: Work, depth: int, parse: Reader) -> Iterator[tuple[Report, str, bytes | None]]:
+def _of_mail(leaf: unpack.Leaf, work: Work, depth: int, parse: Reader) -> Iterator[_Found]:
     raw = _whole(leaf, work)
     if failure.is_feedback(raw):
         arf = failure.read_arf(raw, None, leaf.where, Notes(), work)
-        yield arf, hashlib.sha256(raw + b"\0").hexdigest(), None
+        yield arf, hashlib.sha256(raw + b"\0").hexdigest(), "", None
         return
     work.nest(depth + 1)
     before = len(work.problems)
     inside: list[Item] = []
     _mail(raw, work, leaf.where, depth + 1, parse, inside)
     for item in inside:
-        yield item.report, item.digest, item.part.content
+        yield item.report, item.digest, item.alike, item.part.content
     if not inside and before == len(work.problems):
         raise Refused("no_report", "There is no report in this mail.")
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dmarcworks.reports import values
+from dmarcworks.reports.alike import alike
 from dmarcworks.reports.model import TlsFailure, TlsPolicy, TlsReport
 from dmarcworks.reports.notes import LISTED, Notes, Refused, Work
 from dmarcworks.reports.sniff import Head
@@ -29,8 +30,8 @@ def is_tls(head: bytes) -> bool:
     return b'"policies"' in plain or (b'"report-id"' in plain and any(b'"%s"' % key in plain for key in _KEYS))
 
 
-def read(leaf: Leaf, head: Head, work: Work) -> tuple[TlsReport, str]:
-    """The report in a JSON file, with the SHA-256 of the file's bytes."""
+def read(leaf: Leaf, head: Head, work: Work) -> tuple[TlsReport, str, str]:
+    """The report in a JSON file, with the SHA-256 of the file's bytes and `alike`."""
     taken: list[bytes] = []
     size = 0
     for chunk in leaf.open():
@@ -43,7 +44,7 @@ def read(leaf: Leaf, head: Head, work: Work) -> tuple[TlsReport, str]:
     notes = Notes()
     notes.extend(leaf.notes)
     document = _load(data, head, leaf.where, work, notes)
-    return _report(document, digest, leaf.where, work, notes), digest
+    return _report(document, digest, leaf.where, work, notes), digest, alike(data, digest)
 
 
 def _load(data: bytes, head: Head, where: str, work: Work, notes: Notes) -> dict[str, Any]:

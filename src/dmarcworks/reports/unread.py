@@ -47,7 +47,7 @@ class UnreadFiles:
             item = items[place]
             notes = Notes()
             notes.add("beside_ignored", item.part.where, detail)
-            items[place] = Item(_with(item.report, notes), item.part, item.digest)
+            items[place] = Item(_with(item.report, notes), item.part, item.digest, item.alike)
 
     def _claims(self, other: str) -> bool:
         """Whether a part of a mail may be a report: prose and pictures are none, whatever its name does not promise."""
