@@ -11,7 +11,16 @@ import re
 from dmarcworks.reports import compression, sniff
 from dmarcworks.reports.unpack import Leaf
 
-__all__ = ["MAIL_NAME", "claims", "is_office_document", "is_opaque", "other_content", "promised", "told"]
+__all__ = [
+    "MAIL_NAME",
+    "claims",
+    "is_office_document",
+    "is_opaque",
+    "other_content",
+    "promised",
+    "told",
+    "worth_a_look",
+]
 
 _NAMED = re.compile(
     r"\.(?:xml|gz|gzip|tgz|zip|z|json|bz2|tbz2?|xz|txz|lzma|zst|tar|7z|rar|lz4?|cab|tnef)\s*$", re.IGNORECASE
@@ -55,6 +64,13 @@ def claims(name: str, kind: str) -> bool:
     return bool(_TYPED.match(kind)) or not _BESIDE.match(kind)
 
 
+def worth_a_look(kind: str, name: str, head: bytes) -> bool:
+    """Whether a part of a mail may have to be named; nearly every mail has a text for people that has not."""
+    if name or not kind.startswith("text/") or kind in ("text/xml", "text/json"):
+        return True
+    return compression.unread_format(head) != "" or is_opaque(kind, name, head)
+
+
 def promised(name: str) -> bool:
     """Whether a file name is one of a report, inside an archive too."""
     return _PROMISED.search(name) is not None
@@ -64,7 +80,7 @@ def is_opaque(kind: str, name: str, head: bytes) -> bool:
     """Whether a part is S/MIME with its content inside (RFC 8551), which is no detached signature."""
     if kind.endswith("pkcs7-signature") or name.lower().endswith(".p7s"):
         return False
-    return kind.endswith("pkcs7-mime") or _CMS.match(head) is not None
+    return kind.endswith("pkcs7-mime") or (head[:1] == b"0" and _CMS.match(head) is not None)
 
 
 def is_office_document(data: bytes) -> bool:

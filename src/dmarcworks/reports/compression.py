@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from dmarcworks.reports.notes import Refused
 
-__all__ = ["CHUNK", "opener", "unread_format"]
+__all__ = ["CHUNK", "MAGIC", "opener", "unread_format"]
 
 CHUNK = 256 * 1024
 _MEMBERS = 1_000
@@ -35,12 +35,16 @@ _UNREAD = (
     (b"\xff\x06\0\0sNaPpY", "Snappy data"),
 )
 
+_UNREAD_MAGIC = tuple(magic for magic, _ in _UNREAD)
+MAGIC = (_BZIP2, _XZ, _ZSTD)
 
 _Decompressor = bz2.BZ2Decompressor | lzma.LZMADecompressor
 
 
 def opener(data: bytes) -> tuple[str, Callable[[bytes], Iterator[bytes]]] | None:
     """The suffix that files of this compression have, and the function that inflates them; None for other bytes."""
+    if not data.startswith(MAGIC):
+        return None
     if data.startswith(_BZIP2) and data[3:4] in b"123456789" and data[4:10] in _BZIP2_BLOCK:
         return ".bz2", _bunzip2
     if data.startswith(_XZ):
@@ -52,7 +56,9 @@ def opener(data: bytes) -> tuple[str, Callable[[bytes], Iterator[bytes]]] | None
 
 def unread_format(data: bytes) -> str:
     """The name of a compression or archive that is not read; "" for other bytes."""
-    return next((name for magic, name in _UNREAD if data.startswith(magic)), "")
+    if not data.startswith(_UNREAD_MAGIC):
+        return ""
+    return next(name for magic, name in _UNREAD if data.startswith(magic))
 
 
 def _bunzip2(data: bytes) -> Iterator[bytes]:

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 from dmarcworks.reports.notes import Refused
 
-__all__ = ["is_tar", "is_tnef", "tar_files", "tnef_files"]
+__all__ = ["TNEF", "is_tar", "is_tnef", "tar_files", "tnef_files"]
 
 _BLOCK = 512
-_TNEF = b"\x78\x9f\x3e\x22"
+TNEF = b"\x78\x9f\x3e\x22"
 _TNEF_ATTRIBUTE = struct.Struct("<BLL")
 # [MS-OXTNEF] §2.1.3: where an attachment begins, its name and its content.
 _BEGINS, _TITLE, _DATA = 0x00069002, 0x00018010, 0x0006800F
@@ -24,7 +24,8 @@ _LONGEST_NAME = 4096
 
 def is_tar(data: bytes) -> bool:
     """Whether the bytes begin with a header of a tar archive, by its checksum."""
-    return len(data) >= _BLOCK and data[0] != 0 and _sum_is_right(data[:_BLOCK])
+    # Text is told apart at once: every header has NULs behind its numbers.
+    return len(data) >= _BLOCK and data[0] != 0 and 0 in data[100:_BLOCK] and _sum_is_right(data[:_BLOCK])
 
 
 def _sum_is_right(header: bytes) -> bool:
@@ -88,7 +89,7 @@ def _stated_name(kind: bytes, text: bytes) -> str:
 
 def is_tnef(data: bytes) -> bool:
     """Whether the bytes begin as TNEF, which Outlook calls winmail.dat."""
-    return data.startswith(_TNEF)
+    return data.startswith(TNEF)
 
 
 def tnef_files(data: bytes) -> Iterator[tuple[str, bytes]]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dmarcworks.reports import archive, failure, mail, sniff, tlsrpt, transfer, unpack
 from dmarcworks.reports.aggregate import reader
 from dmarcworks.reports.bounds import Bounds
-from dmarcworks.reports.claims import MAIL_NAME, is_office_document, other_content
+from dmarcworks.reports.claims import MAIL_NAME, is_office_document, other_content, worth_a_look
 from dmarcworks.reports.closed import maker
 from dmarcworks.reports.model import AggregateReport, FailureReport, Item, Part, Problem, Reading, TlsReport
 from dmarcworks.reports.notes import Notes, Refused, Work
@@ -187,7 +187,7 @@ def _bytes(
     if alike is None and not alone and archive.is_zip(data) and is_office_document(data):
         return
     first, before = len(items), len(work.problems)
-    unread = UnreadFiles(name, kind, alone)
+    unread: UnreadFiles | None = None
     for leaf in unpack.leaves(data, name, where, work, depth) if alike is None else (alike,):
         try:
             head = sniff.look(leaf.head)
@@ -196,14 +196,16 @@ def _bytes(
                 for report, digest, same in reader.read(leaf, head, work):
                     items.append(_item(report, part, digest, same))
             elif (other := _other(leaf, head, work, depth, kind, parse)) is None:
-                unread.add(leaf, head)
+                if leaf.packed or alone or worth_a_look(kind, name, leaf.head):
+                    unread = unread or UnreadFiles(name, kind, alone)
+                    unread.add(leaf, head)
             else:
                 for found, digest, same, content in other:
                     part = _part(name, data if content is None else content, leaf.where)
                     items.append(_item(found, part, digest, same))
         except Refused as refused:
             work.problem(refused.reason, leaf.where, refused.detail)
-    if unread.leaves:
+    if unread is not None:
         unread.into(items, first, len(work.problems) > before, work)
 
 

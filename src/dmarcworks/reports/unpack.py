@@ -21,6 +21,7 @@ _SMALL = 256 * 1024
 # then refused at the speed of inflating, not of reading.
 _MEASURED = 32 * 1024 * 1024
 _LABEL = 200
+_MAGIC = (archive.GZIP, b"PK", *compression.MAGIC, containers.TNEF)
 
 
 @dataclass(slots=True)
@@ -75,7 +76,10 @@ def leaves(
     notes = inside or Notes()
     # A line break before the magic bytes comes from careless transfer encodings.
     trimmed = data[:64].lstrip(b"\r\n\t ") + data[64:] if data[:1].isspace() else data
-    if archive.is_gzip(trimmed):
+    if not trimmed.startswith(_MAGIC) and 0 not in trimmed[100:512]:
+        # Neither compressed nor an archive, as nearly every text: a tar archive has NULs in its header.
+        yield Leaf(name, where, data, True, lambda: iter((data,)), notes, inside is not None)
+    elif archive.is_gzip(trimmed):
         inner = name[:-3] if name.lower().endswith(".gz") else ""
         place = f"{where} > {label(inner)}" if inner and inside else where
         yield from _opened(lambda seen: archive.gunzip(trimmed, where, seen), inner, place, work, depth + 1, notes)
