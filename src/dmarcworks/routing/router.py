@@ -20,6 +20,7 @@ from dmarcworks.catalogue.activity import Activity, ActivityLine
 from dmarcworks.catalogue.routes import Routes
 from dmarcworks.enrich.authenticity import Authenticity
 from dmarcworks.errors import DmarcworksError, RefusedError
+from dmarcworks.ingest.item import NO_DOMAIN, POSTMASTER
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.reports import headers
 from dmarcworks.reports.bounds import Bounds
@@ -100,7 +101,11 @@ class Router:
         metrics: Metrics,
         way: OutgoingMail | None = None,
         sure: Sure | None = None,
+        postmaster: str = "",
+        operator: Callable[[], Awaitable[str]] | None = None,
     ) -> None:
+        self._postmaster = postmaster
+        self._operator = operator
         self._sure = sure
         self._hostname = hostname.lower().rstrip(".")
         self._subaddressing = subaddressing
@@ -123,7 +128,7 @@ class Router:
 
     async def recipient(self, address: str) -> str | None:
         """None to accept, else the whole reply."""
-        to = rules.normal_address(address)
+        to = self._normal(address)
         try:
             match, gate = await self._match(to)
             if gate is not None:
@@ -160,7 +165,7 @@ class Router:
     async def route(self, sender: str, to: str, raw: bytes, peer: Peer) -> Routed:
         """The same with everything that became of it."""
         now, started = datetime.now(UTC), time.perf_counter()
-        address = rules.normal_address(to)
+        address = self._normal(to)
         try:
             match, gate = await self._match(address)
         except DmarcworksError as error:
@@ -211,7 +216,22 @@ class Router:
             return rules.Match(rules.Reject(STORE_AWAY) if takes else rules.UNKNOWN_RECIPIENT), None
         held = () if gate is not None else await self._routes.effective(domain)
         match = rules.route(address, held, rua=gate is not None, subaddressing=self._subaddressing)
+        if match == rules.Match(rules.UNKNOWN_RECIPIENT) and (here or held) and address == f"{POSTMASTER}@{domain}":
+            return await self._for_postmaster()
         return await self._certain(match), gate
+
+    def _normal(self, address: str) -> str:
+        """The address as it is looked up; postmaster may be named without a domain (RFC 5321 §4.5.1)."""
+        normal = rules.normal_address(address)
+        return f"{POSTMASTER}@{self._hostname}" if normal == POSTMASTER else normal
+
+    async def _for_postmaster(self) -> tuple[rules.Match, Mapping[str, str] | None]:
+        """Mail to the host's postmaster, which no rule is for: to the setting's address, or kept for the operator."""
+        if self._postmaster:
+            return rules.Match(rules.Forward(self._postmaster)), None
+        account_id = "" if self._operator is None else await self._operator()
+        gate = {"account_id": account_id, "domain_id": NO_DOMAIN, "domain": self._hostname}
+        return rules.Match(rules.ToWorker(rules.DMARC_WORKER)), gate
 
     async def _certain(self, match: rules.Match) -> rules.Match:
         """The same; `StoreError` when it refuses an address that an emptied database has forgotten."""

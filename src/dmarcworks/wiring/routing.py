@@ -14,9 +14,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 
 from dmarcworks.bindings.contracts import KV
+from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.destinations import Destination
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.enrich.authenticity import Authenticity, MailToCheck
@@ -95,7 +97,14 @@ async def routing(
             metrics=metrics,
             way=way,
             sure=stores.system.sure,
+            postmaster=settings.postmaster,
+            operator=partial(_operator, stores.accounts, settings.operator_account),
         )
+
+
+async def _operator(accounts: Accounts, name: str) -> str:
+    """The id of the operator's account; "" while there is none."""
+    return next((account.id for account in await accounts.accounts() if account.name == name), "")
 
 
 def user_workers(settings: Settings, stores: Stores, points: DataPoints) -> tuple[list[IsolatedWorker], list[Consumer]]:
