@@ -117,6 +117,7 @@ class Problems:
         limit: int = 100,
         before: int | None = None,
         reason: str = "",
+        domain_id: str = "",
     ) -> list[ProblemRow]:
         """Problems, newest first; of all accounts when `account_id` is None, of all states and reasons when ""."""
         table = tables.problems
@@ -125,6 +126,8 @@ class Problems:
             statement = statement.where(table.c.state == state)
         if reason:
             statement = statement.where(table.c.reason == tables.storable(reason))
+        if domain_id:
+            statement = statement.where(table.c.domain_id == domain_id)
         if account_id is not None:
             statement = statement.where(table.c.account_id == account_id)
         if before is not None:

@@ -15,6 +15,8 @@ from typing import Any
 
 from sqlalchemy.engine import Row
 
+from dmarcworks.reports.days import days_covered
+
 __all__ = ["NewReport", "ReportRow", "report_row"]
 
 
@@ -86,6 +88,11 @@ class ReportRow:
     published: bool
     warnings: tuple[Mapping[str, str], ...]
     duplicates: int = 0
+
+    @property
+    def covers(self) -> int:
+        """How many days it is about; all of it is counted on the first."""
+        return days_covered(self.begin, self.end)
 
 
 def report_row(row: Row[Any], duplicates: int = 0) -> ReportRow:

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 
 from dmarcworks.catalogue import setup_records
 from dmarcworks.catalogue.accounts import Domain
+from dmarcworks.catalogue.problems import OTHER
 from dmarcworks.dashboard import charts, format
 from dmarcworks.dashboard.pages.route import GET, Route
 from dmarcworks.dashboard.period import STANDARD, Period, parse_day, period
@@ -23,6 +24,8 @@ from dmarcworks.dashboard.web import Site, Visit, url
 from dmarcworks.errors import NotFoundError
 
 TOP_SOURCES = 10
+# Notices that a report was too large to be sent, the newest.
+NOTICES = 3
 PAGE = 100
 RESULTS = {
     "pass": "that passed",
@@ -177,8 +180,10 @@ async def _overview(site: Site, visit: Visit, domain: Domain, seen: str) -> dict
     records = setup_records.records(domain.name, domain.rua, deps.hostname)
     last_report = await deps.arrivals.last_report(account, domain.id)
     days, newest = await period_of(site, visit, domain)
+    notices = await deps.problems.list(account, OTHER, NOTICES, reason="report_too_large", domain_id=domain.id)
     values: dict[str, Any] = {
         "domain": domain,
+        "notices": notices,
         "records": records,
         "seen": seen,
         "soon": seen == NOTHING or seen.endswith(ON_ITS_WAY),
@@ -204,7 +209,8 @@ async def _overview(site: Site, visit: Visit, domain: Domain, seen: str) -> dict
     top = await deps.questions.sources(account, domain.id, days.first, days.last, limit=TOP_SOURCES)
     failing = await deps.questions.sources(account, domain.id, days.first, days.last, limit=1, result="fail")
     known = (len(volumes), len(earlier))
-    series = charts.bars(volumes, earlier, days.first, days.last)
+    long = await deps.arrivals.long_reports(account, domain.id, days.first, days.last)
+    series = charts.bars(volumes, earlier, days.first, days.last, long)
 
     def link(day: date) -> str:
         return url(f"{base}/sources", **_scope(days, day))
