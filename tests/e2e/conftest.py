@@ -248,6 +248,10 @@ class System:
         """The open ones."""
         return self.rows("SELECT * FROM problems WHERE state = 'open' ORDER BY id")
 
+    def other_mail(self) -> list[dict[str, Any]]:
+        """Mail that is no report."""
+        return self.rows("SELECT * FROM problems WHERE state = 'other' ORDER BY id")
+
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
