@@ -164,13 +164,6 @@ def _report(
     arrived = values.mail_date(arrival) if arrival else None
     if arrival and arrived is None:
         notes.add("date_odd", where, f"The Arrival-Date {arrival[:60]!r} is no date.")
-    incidents = _first(fields, "incidents")
-    number: int | None = None
-    if incidents:
-        try:
-            number = values.count(incidents)[0]
-        except (ValueError, OverflowError):
-            notes.add("incidents_odd", where, f"The Incidents {incidents[:40]!r} is no number and was left out.")
     return FailureReport(
         form=form,
         feedback_type=kind,
@@ -181,7 +174,7 @@ def _report(
         identity_alignment=alignment,
         reported_domain=values.domain(domain) if domain else None,
         source_ip=_source(source, where, notes),
-        incidents=number,
+        incidents=_incidents(fields, where, notes),
         arrival_date=arrived,
         original_mail_from=_first(fields, "original-mail-from"),
         original_rcpt_to=tuple(fields.get("original-rcpt-to", ())),
@@ -203,6 +196,17 @@ def _report(
         extensions=extensions,
         warnings=notes.warnings(),
     )
+
+
+def _incidents(fields: Fields, where: str, notes: Notes) -> int | None:
+    stated = _first(fields, "incidents")
+    if not stated:
+        return None
+    try:
+        return values.count(stated)[0]
+    except (ValueError, OverflowError):
+        notes.add("incidents_odd", where, f"The Incidents {stated[:40]!r} is no number and was left out.")
+        return None
 
 
 def _text(content: bytes) -> str:
