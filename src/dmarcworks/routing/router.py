@@ -227,10 +227,10 @@ class Router:
 
     async def _for_postmaster(self) -> tuple[rules.Match, Mapping[str, str] | None]:
         """Mail to the host's postmaster, which no rule is for: to the setting's address, or kept for the operator."""
-        if self._postmaster:
-            return rules.Match(rules.Forward(self._postmaster)), None
         account_id = "" if self._operator is None else await self._operator()
         gate = {"account_id": account_id, "domain_id": NO_DOMAIN, "domain": self._hostname}
+        if self._postmaster and self._way is not None:
+            return rules.Match(rules.Forward(self._postmaster)), gate
         return rules.Match(rules.ToWorker(rules.DMARC_WORKER)), gate
 
     async def _certain(self, match: rules.Match) -> rules.Match:
