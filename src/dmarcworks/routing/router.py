@@ -20,7 +20,7 @@ from dmarcworks.errors import DmarcworksError, RefusedError
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing import rules
 from dmarcworks.routing.activity_line import activity_line
-from dmarcworks.routing.matching import AddressMatcher, Gate, ReturnAddresses, Sure, owner_of
+from dmarcworks.routing.matching import AddressMatcher, Gate, Operator, ReturnAddresses, Sure, owner_of
 from dmarcworks.routing.outcome import Routed
 from dmarcworks.routing.smtp import STORE_AWAY, Peer
 from dmarcworks.workers.message import Message, Post
@@ -68,11 +68,20 @@ class Router:
         metrics: Metrics,
         way: OutgoingMail | None = None,
         sure: Sure | None = None,
+        postmaster: str = "",
+        operator: Operator | None = None,
     ) -> None:
         self._sure = sure
         self._hostname = hostname.lower().rstrip(".")
         self._matcher = AddressMatcher(
-            hostname=self._hostname, subaddressing=subaddressing, routes=routes, gate=gate, outgoing=way, sure=sure
+            hostname=self._hostname,
+            subaddressing=subaddressing,
+            routes=routes,
+            gate=gate,
+            outgoing=way,
+            sure=sure,
+            postmaster=postmaster,
+            operator=operator,
         )
         self._hands = hands
         self._activity = activity
@@ -91,7 +100,7 @@ class Router:
 
     async def recipient(self, address: str) -> str | None:
         """None to accept, else the whole reply."""
-        to = rules.normal_address(address)
+        to = self._matcher.normal(address)
         try:
             match, gate = await self._matcher.match(to)
             if gate is not None:
@@ -142,7 +151,7 @@ class Router:
     async def route(self, sender: str, to: str, raw: bytes, peer: Peer) -> Routed:
         """The same with everything that became of it."""
         now, started = datetime.now(UTC), time.perf_counter()
-        address = rules.normal_address(to)
+        address = self._matcher.normal(to)
         try:
             match, gate = await self._matcher.match(address)
         except DmarcworksError as error:

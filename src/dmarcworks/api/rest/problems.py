@@ -19,7 +19,10 @@ from dmarcworks.errors import ConflictError, NotFoundError
 routes = APIRouter(prefix="/problems", tags=["problems"], route_class=Route)
 
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The problem's number.")]
-State = Annotated[Literal["open", "retrying", "closed", "discarded"] | None, Query(description="Only in this state.")]
+State = Annotated[
+    Literal["open", "retrying", "closed", "discarded", "other"] | None,
+    Query(description="Only in this state; other: mail that is no report."),
+]
 Reason = Annotated[str | None, Query(max_length=64, description="Only of this kind.")]
 
 
