@@ -44,3 +44,20 @@ def test_T9_mail_for_postmaster_is_kept_and_listed_apart(system: System) -> None
     assert system.json("problems", "list") == []
     assert system.json("problems", "other", "--discard-all", "--yes") == {"discarded": 4}
     assert system.json("problems", "other") == []
+
+
+def test_T9_mail_for_postmaster_is_kept_while_its_destination_is_not_verified(tmp_path: Path) -> None:
+    """RFC 5321 §4.5.1: accepted, and nothing is lost; the relay is not asked, so there need be none."""
+    settings = {
+        "DMARCWORKS_HOSTNAME": "reports.example.net",
+        "DMARCWORKS_RELAY_URL": "smtp://127.0.0.1:1",
+        "DMARCWORKS_POSTMASTER": "admin@corp.example",
+    }
+    running = System(tmp_path / "home", settings=settings)
+    running.start()
+    try:
+        assert replies(running, "<postmaster>") == [250, 250, 250]
+        wait_for(lambda: [row["reason"] for row in running.json("problems", "other")] == ["no_report"], "the mail")
+        assert running.rows("SELECT id FROM outbound") == []
+    finally:
+        running.stop()

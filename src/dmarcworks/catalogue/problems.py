@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, case, func, insert, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import audit, tables
+from dmarcworks.reports.problems import OTHER_MAIL
 
 # The state of mail that is no report.
 OTHER = "other"
@@ -193,9 +194,10 @@ class Problems:
 
     async def reopen_mail(self, mail_id: str) -> None:
         """A retry of the mail was given up: what was wrong before still is."""
-        await self._of_mail(mail_id, ("retrying",), "open")
+        state = case((tables.problems.c.reason.in_(OTHER_MAIL), OTHER), else_="open")
+        await self._of_mail(mail_id, ("retrying",), state)
 
-    async def _of_mail(self, mail_id: str, states: Sequence[str], state: str) -> None:
+    async def _of_mail(self, mail_id: str, states: Sequence[str], state: str | ColumnElement[str]) -> None:
         table, now = tables.problems, self._clock()
         async with self._database.write() as connection:
             await connection.execute(
@@ -227,14 +229,18 @@ class Problems:
             )
             await self._note(connection, problem, "problem.discard", now)
 
-    async def discard_other(self, account_id: str | None, by: str, reason: str = "") -> int:
-        """A person let all other mail go (of the account, of the reason); how many."""
+    async def discard_other(
+        self, account_id: str | None, by: str, reason: str = "", domain_ids: Sequence[str] | None = None
+    ) -> int:
+        """A person let all other mail go (of the account, of the reason, of the domains); how many."""
         table, now = tables.problems, self._clock()
         where = [table.c.state == OTHER]
         if account_id is not None:
             where.append(table.c.account_id == account_id)
         if reason:
             where.append(table.c.reason == tables.storable(reason))
+        if domain_ids is not None:
+            where.append(table.c.domain_id.in_(domain_ids))
         async with self._database.write() as connection:
             statement = select(table.c.account_id, func.count().label("number")).where(*where)
             accounts = (await connection.execute(statement.group_by(table.c.account_id))).all()

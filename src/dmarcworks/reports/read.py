@@ -32,13 +32,19 @@ def read_mail(raw: bytes, bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 -
     """Every report in a mail, wherever it is, and every problem; "no_report" when there was nothing to read."""
     small = len(raw) <= mail.SMALL
     parse = mail.parts if small else mail.tree
-    first, unforeseen = _guarded(lambda work, found: _mail(raw, work, "", 0, parse, found), bounds)
+    once = _Counted(parse)
+    first, unforeseen = _guarded(lambda work, found: _mail(raw, work, "", 0, once, found), bounds)
     if first.items and not first.problems:
         return first
     if small and not any(problem.reason == "mail_bytes" for problem in first.problems):
         # The other parsers decode broken base64, encodings and boundaries in their own way; the better reading counts.
+        seen = None if unforeseen or once.calls != 1 else _contents(raw, bounds, parse)
         for again in (mail.slow_parts, mail.tree):
-            first = _other_parser(raw, bounds, first, unforeseen, again)
+            if first.items and not first.problems:
+                break
+            # Where no mail lies in the mail, equal parts are read equally.
+            if seen is None or seen != _contents(raw, bounds, again):
+                first = _other_parser(raw, bounds, first, unforeseen, again)
     if not first.items and not first.problems:
         return Reading((), (_unread(raw, parse, bounds),))
     return first
@@ -46,10 +52,33 @@ def read_mail(raw: bytes, bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 -
 
 def _other_parser(raw: bytes, bounds: Bounds, first: Reading, unforeseen: bool, parse: Reader) -> Reading:
     """The mail by another parser of parts where that reads more of it; else what was read first."""
-    if first.items and not first.problems:
-        return first
     second, broken = _guarded(lambda work, found: _mail(raw, work, "", 0, parse, found), bounds)
     return second if not broken and _better(second, first, unforeseen) else first
+
+
+class _Counted:
+    """A parser of parts that counts the mails it is given."""
+
+    def __init__(self, parse: Reader) -> None:
+        self._parse = parse
+        self.calls = 0
+
+    def __call__(self, raw: bytes, bounds: Bounds) -> mail.MailPart:
+        self.calls += 1
+        return self._parse(raw, bounds)
+
+
+def _contents(raw: bytes, bounds: Bounds, parse: Reader) -> list[object] | None:
+    """All that reading takes from the parts of a mail; None where the parser cannot tell them."""
+    try:
+        root = parse(raw, bounds)
+        found: list[object] = [root.over]
+        for part in mail.leaves(root):
+            found.append((part.number, part.type, part.name, part.message, part.read()))
+    # A comparison that fails, for whatever reason, leaves the parsers to be tried one by one.
+    except Exception:
+        return None
+    return found
 
 
 def _unread(raw: bytes, parse: Reader, bounds: Bounds) -> Problem:
