@@ -263,3 +263,24 @@ async def test_any_number_of_reports_is_marked_as_published(catalogue: Catalogue
     await catalogue.arrivals.mark_published([first.key, *(f"{n:064x}" for n in range(260_000)), last.key])
     again = [(await catalogue.arrivals.record_report(report(report_id=name))).row for name in ("1", "2")]
     assert [row.published for row in again] == [True, True]
+
+
+async def test_T17_reports_over_several_days_are_known_by_their_first_day(catalogue: Catalogue) -> None:
+    """The longest of a day counts; one day in any time zone is one day; what reaches into the period is named."""
+    day, begin = 86_400, 1_790_035_200  # 22 September 2026, 00:00 UTC
+    lengths = {
+        "a": (0, day - 1),
+        "b": (7 * 3600, day),
+        "c": (0, 7 * day - 1),
+        "d": (0, 3 * day),
+        "e": (-day * 5, day * 9),
+    }
+    for name, (shift, length) in lengths.items():
+        begins = begin + shift
+        await catalogue.arrivals.record_report(
+            report(report_id=name, begin=begins, end=begins + length, content=name * 64)
+        )
+    first = date(2026, 9, 22)
+    found = await catalogue.arrivals.long_reports("a" * 32, "d" * 32, first, date(2026, 9, 30))
+    assert found == {first: 7, date(2026, 9, 17): 9}
+    assert await catalogue.arrivals.long_reports("b" * 32, "d" * 32, first, date(2026, 9, 30)) == {}

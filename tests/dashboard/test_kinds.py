@@ -13,6 +13,7 @@ from dmarcworks.catalogue.arrivals import NewReport
 from dmarcworks.reports import read
 from dmarcworks.reports.model import FailureReport, TlsFailure, TlsPolicy, TlsReport
 from tests.support.failures import arf, tls
+from tests.support.mails import document
 from tests.support.pages import EVIL, NOW, House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -102,3 +103,12 @@ async def test_a_report_that_is_in_no_table_has_a_page(house: House, client: htt
     for report in (one(tls("f-1")), one(arf(7))):
         page = await client.get(f"/reports/{await put(house, report, state='foreign')}")
         assert (page.status_code, "Not counted: the report is about another domain." in page.text) == (200, True)
+
+
+async def test_T17_a_report_over_several_days_says_how_many_it_covers(house: House, client: httpx.AsyncClient) -> None:
+    report = dataclasses.replace(one(document("long")), begin=1_790_035_200, end=1_790_035_200 + 7 * 86_400 - 1)
+    page = (await client.get(f"/reports/{await put(house, report, 'foreign')}")).text
+    assert "covers 7 days; counted on the first" in page
+    assert "covers 7 days" in (await client.get("/reports")).text
+    short = dataclasses.replace(report, report_id="short", end=1_790_035_200 + 86_399)
+    assert "covers" not in (await client.get(f"/reports/{await put(house, short, 'foreign')}")).text

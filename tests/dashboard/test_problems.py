@@ -122,3 +122,29 @@ async def test_all_of_a_reason_are_read_again(house: House, client: httpx.AsyncC
         "1 cannot be reprocessed: the mail or its domain no longer exists."
         in (await client.get(answer.headers["location"])).text
     )
+
+
+async def test_T12_other_mail_has_a_list_of_its_own(house: House, client: httpx.AsyncClient) -> None:
+    """Not among the open problems; a notice that a report was too large is on its domain's page; all can be let go."""
+    domain = await house.accounts.domain(None, "example.com")
+    assert domain is not None
+    numbers = [
+        await house.problems.add(
+            account_id=domain.account_id, domain_id=domain.id, mail_id=f"o-{reason}", reason=reason, where="mail",
+            detail=f"big.example: {reason} {EVIL}", object_key="inbox/2026/11/24/p.eml", state="other",
+        )
+        for reason in ("report_too_large", "auto_reply")
+    ]  # fmt: skip
+    assert "auto_reply &lt;" not in (await client.get("/problems")).text
+    page = (await client.get("/problems?state=other")).text
+    assert "This is an automatic reply, not a report" in page
+    assert "auto_reply &lt;script&gt;" in page
+    assert "Other mail: not a report." in (await client.get(f"/problems/{numbers[1]}")).text
+    shown = (await client.get("/domains/example.com")).text
+    assert "A report was too large to be sent." in shown
+    assert "auto_reply" not in shown
+    csrf = await token(client, "/problems?state=other")
+    answer = await client.post("/problems/discard-other", data={"csrf": csrf, "reason": ""})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/problems?state=other")
+    assert "No other mail has arrived" in (await client.get("/problems?state=other")).text
+    assert "A report was too large to be sent." not in (await client.get("/domains/example.com")).text

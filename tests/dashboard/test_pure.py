@@ -123,6 +123,17 @@ def test_the_chart_has_a_bar_per_day_with_a_report_and_a_gap_for_the_rest() -> N
     assert data["top"] == 12
 
 
+def test_T17_the_days_of_a_report_over_several_days_are_shaded() -> None:
+    """Counted on its first day, which says how many it covers; days before the period and after it are not there."""
+    first = date(2026, 11, 1)
+    long = {first + timedelta(days=1): 3, first - timedelta(days=9): 9, first - timedelta(days=2): 3}
+    series = charts.bars([volume(first + timedelta(days=1), 8, 2)], [], first, first + timedelta(days=5), long)
+    assert [bar.shaded for bar in series] == [True, True, True, True, False, False]
+    assert [bar.covers for bar in series] == [1, 3, 1, 1, 1, 1]
+    assert str(charts.chart_svg(series, str)).count('class="covered"') == 4
+    assert charts.chart_data(series, str)["covers"] == [1, 3, 1, 1, 1, 1]
+
+
 def test_the_axis_holds_every_value_with_four_even_lines() -> None:
     """For any value the top is at least it, at most a third more than needed, and divides by four."""
     chance = random.Random(7)

@@ -80,7 +80,8 @@ def test_a_dead_letter_is_read_by_one_click_after_a_mend(system: System, page: P
 def test_a_problem_is_let_go_only_after_a_question(system: System, page: Page) -> None:
     """The dialog asks; no changes nothing; yes takes it off the list and keeps row and mail, with who and when."""
     rua = system.rua["example.com"]
-    assert system.send(rua, b"Subject: hello\r\n\r\nNo report.\r\n") == [(250, "")]
+    broken = b"Subject: hello\r\nContent-Type: application/gzip\r\n\r\nNo report.\r\n"
+    assert system.send(rua, broken) == [(250, "")]
     wait_for(system.problems, "a problem")
     page.goto(f"{system.http}/problems")
     page.locator("tbody a.row").first.click()

@@ -95,6 +95,7 @@ def routed(tmp_path_factory: pytest.TempPathFactory, sink: Sink, names: Names) -
             "DMARCWORKS_WORKERS": f"mine={home / 'worker.py'}",
             "DMARCWORKS_WORKER_SECONDS": "2",
             "DMARCWORKS_RELAY_URL": sink.url,
+            "DMARCWORKS_POSTMASTER": "inbox@corp.example",
             "DMARCWORKS_DNS_SERVER": names.server,
         },
     )
@@ -250,6 +251,16 @@ def test_a_forwarded_mail_is_the_mail(routed: System, sink: Sink) -> None:
     assert sink.taken[1][:2] == ("", "who@sender.example")
     forged = "srs0=aaaaaaaa" + sender[len("srs0=aaaaaaaa") :]
     assert send(routed, forged, b"x", sender="")[0] == 550
+
+
+def test_T9_mail_for_postmaster_is_forwarded_where_the_setting_says(routed: System, sink: Sink) -> None:
+    """With the host or without; nothing of it is kept as other mail."""
+    host = routed.rua["example.com"].partition("@")[2]
+    for number, to in enumerate((f"postmaster@{host}", "postmaster")):
+        sink.taken.clear()
+        assert send(routed, to, mail(f"postmaster {number}")) == (250, "")
+        wait_for(lambda: sink.taken, "the mail")
+    assert routed.json("problems", "other") == []
 
 
 def test_a_quoted_sender_that_cannot_be_rewritten_is_refused_at_once(routed: System, sink: Sink) -> None:

@@ -94,9 +94,9 @@ async def test_a_failure_report_goes_the_whole_way(house: House) -> None:
 
 
 async def test_reports_about_another_domain_count_nowhere(house: House) -> None:
-    """A failure about another, a TLS report of which one policy is about another: kept and listed, in no table."""
+    """A failure about another, a TLS report of which all policies are about others: kept and listed, in no table."""
     await house.mail(arf(domain="example.org"))
-    await house.mail(tls_mail(domains=("example.com", "notexample.com")))
+    await house.mail(tls_mail(domains=("notexample.com", "example.org")))
     await house.settle()
     assert await house.problems() == ["other_domain", "other_domain"]
     details = [row.detail for row in await house.env.problems.list(house.domain.account_id)]

@@ -17,7 +17,7 @@ from dmarcworks.catalogue.destinations import Destination
 from dmarcworks.ingest.accept import wrapped
 from dmarcworks.ingest.own_mail import Address, new_mail, one_line
 from dmarcworks.reports.read import read_mail
-from dmarcworks.wiring.routing import link_sender
+from dmarcworks.routing.delivery.verification import link_sender
 
 NOW = datetime(2026, 11, 29, 8, 30, tzinfo=UTC)
 

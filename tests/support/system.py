@@ -237,6 +237,10 @@ class System:
         """The open ones."""
         return self.rows("SELECT * FROM problems WHERE state = 'open' ORDER BY id")
 
+    def other_mail(self) -> list[dict[str, Any]]:
+        """Mail that is no report."""
+        return self.rows("SELECT * FROM problems WHERE state = 'other' ORDER BY id")
+
 
 class Visitor:
     """A person at a browser; whatever goes wrong in their pages is kept."""

@@ -64,7 +64,7 @@ def judge(system: System, stories: Iterable[Story]) -> Verdict:
     found = counted(system)
     objects = _objects_folder(system)
     problems: dict[int, dict[str, Counter[str]]] = {}
-    for row in system.problems():
+    for row in (*system.problems(), *system.other_mail()):
         raw = (objects / row["object_key"]).read_bytes()
         problems.setdefault(number_of(raw), {}).setdefault(row["mail_id"], Counter())[row["reason"]] += 1
     for story in stories:

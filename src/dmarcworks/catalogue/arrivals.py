@@ -20,6 +20,7 @@ from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import tables
 from dmarcworks.catalogue.recording import Recorded, adopt, pieces, record
 from dmarcworks.catalogue.reports import NewReport, ReportRow, report_row
+from dmarcworks.reports.days import LONG, day_of, days_covered
 from dmarcworks.reports.model import AggregateReport
 
 __all__ = ["Arrivals", "MailRow", "NewReport", "Recorded", "ReportDay", "ReportRow", "report_row"]
@@ -233,6 +234,30 @@ class Arrivals:
         async with self._database.read() as connection:
             rows = (await connection.execute(statement)).all()
         return [ReportDay(date.fromisoformat(row.day), row.reports, int(row.messages)) for row in rows]
+
+    async def long_reports(self, account_id: str, domain_id: str, first: date, last: date) -> dict[date, int]:
+        """The first days of counted aggregate reports over several days, and how many days the longest covers.
+
+        Those that begin before the period and reach into it are named too.
+        """
+        table = tables.reports
+        since = int(datetime.combine(first, datetime.min.time(), UTC).timestamp())
+        statement = select(table.c.begin, table.c.end).where(
+            table.c.account_id == account_id,
+            table.c.domain_id == domain_id,
+            table.c.state == "counted",
+            table.c.kind == AggregateReport.kind,
+            table.c.day <= last.isoformat(),
+            table.c.end >= since,
+            table.c.end - table.c.begin > LONG,
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement.limit(1000))).all()
+        longest: dict[date, int] = {}
+        for row in rows:
+            day = day_of(row.begin)
+            longest[day] = max(longest.get(day, 0), days_covered(row.begin, row.end))
+        return longest
 
     async def newest_day(self, account_id: str, domain_id: str) -> date | None:
         """The newest UTC day that a counted aggregate report is about; None when there is none."""

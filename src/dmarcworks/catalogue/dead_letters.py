@@ -97,3 +97,9 @@ async def operates(accounts: Accounts, operator_account: str, account_id: str) -
     """Whether this account is the one, by name, whose people see to the whole system; with "" none is."""
     account = await accounts.account(account_id) if operator_account else None
     return account is not None and account.name == operator_account
+
+
+async def operator_id(accounts: Accounts, operator_account: str) -> str:
+    """The id of that account; "" while there is none."""
+    named = (account.id for account in await accounts.accounts() if account.name == operator_account)
+    return next(named, "") if operator_account else ""

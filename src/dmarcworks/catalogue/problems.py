@@ -2,7 +2,7 @@
 
 A problem is noted once per mail, reason and place, however often the mail is delivered. It is open until its mail was
 read again without it (retrying, then closed) or a person let it go (discarded); what was discarded stays so, also when
-it is found again.
+it is found again. Mail that is no report is "other": a list of its own, nothing that is open.
 """
 
 from __future__ import annotations
@@ -13,12 +13,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, case, func, insert, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import audit, tables
+from dmarcworks.reports.problems import OTHER_MAIL
+
+# The state of mail that is no report.
+OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class Problems:
         file_name: str = "",
         report_key: str | None = None,
         letter: int | None = None,
+        state: str = "open",
     ) -> int:
         """Note a problem; its id. The same mail, reason and place is the same problem (opened again if closed)."""
         where, detail, file_name = map(tables.storable, (where, detail, file_name))
@@ -83,8 +88,8 @@ class Problems:
         async with self._database.write() as connection:
             existing = (await connection.execute(select(table.c.id, table.c.state).where(same))).one_or_none()
             if existing is not None:
-                state = "discarded" if existing.state == "discarded" else "open"
-                again = {"detail": detail, "state": state, "letter": letter, "report_key": report_key}
+                kept = "discarded" if existing.state == "discarded" else state
+                again = {"detail": detail, "state": kept, "letter": letter, "report_key": report_key}
                 await connection.execute(update(table).where(table.c.id == existing.id).values(**again))
                 return int(existing.id)
             result = await connection.execute(
@@ -98,7 +103,7 @@ class Problems:
                     object_key=object_key,
                     file_name=file_name,
                     created=self._clock(),
-                    state="open",
+                    state=state,
                     report_key=report_key,
                     letter=letter,
                 )
@@ -113,6 +118,7 @@ class Problems:
         limit: int = 100,
         before: int | None = None,
         reason: str = "",
+        domain_id: str = "",
     ) -> list[ProblemRow]:
         """Problems, newest first; of all accounts when `account_id` is None, of all states and reasons when ""."""
         table = tables.problems
@@ -121,6 +127,8 @@ class Problems:
             statement = statement.where(table.c.state == state)
         if reason:
             statement = statement.where(table.c.reason == tables.storable(reason))
+        if domain_id:
+            statement = statement.where(table.c.domain_id == domain_id)
         if account_id is not None:
             statement = statement.where(table.c.account_id == account_id)
         if before is not None:
@@ -178,7 +186,7 @@ class Problems:
 
     async def tried_mail(self, mail_id: str) -> None:
         """The mail was read again: what is still wrong is noted again, the rest waits for `close_mail`."""
-        await self._of_mail(mail_id, ("open", "retrying"), "retrying")
+        await self._of_mail(mail_id, ("open", "retrying", OTHER), "retrying")
 
     async def close_mail(self, mail_id: str) -> None:
         """A retry of the mail is complete: what was not noted again is solved."""
@@ -186,9 +194,10 @@ class Problems:
 
     async def reopen_mail(self, mail_id: str) -> None:
         """A retry of the mail was given up: what was wrong before still is."""
-        await self._of_mail(mail_id, ("retrying",), "open")
+        state = case((tables.problems.c.reason.in_(OTHER_MAIL), OTHER), else_="open")
+        await self._of_mail(mail_id, ("retrying",), state)
 
-    async def _of_mail(self, mail_id: str, states: Sequence[str], state: str) -> None:
+    async def _of_mail(self, mail_id: str, states: Sequence[str], state: str | ColumnElement[str]) -> None:
         table, now = tables.problems, self._clock()
         async with self._database.write() as connection:
             await connection.execute(
@@ -219,6 +228,29 @@ class Problems:
                 .values(state="discarded", changed=now, changed_by=by[:320])
             )
             await self._note(connection, problem, "problem.discard", now)
+
+    async def discard_other(
+        self, account_id: str | None, by: str, reason: str = "", domain_ids: Sequence[str] | None = None
+    ) -> int:
+        """A person let all other mail go (of the account, of the reason, of the domains); how many."""
+        table, now = tables.problems, self._clock()
+        where = [table.c.state == OTHER]
+        if account_id is not None:
+            where.append(table.c.account_id == account_id)
+        if reason:
+            where.append(table.c.reason == tables.storable(reason))
+        if domain_ids is not None:
+            where.append(table.c.domain_id.in_(domain_ids))
+        async with self._database.write() as connection:
+            statement = select(table.c.account_id, func.count().label("number")).where(*where)
+            accounts = (await connection.execute(statement.group_by(table.c.account_id))).all()
+            await connection.execute(
+                update(table).where(*where).values(state="discarded", changed=now, changed_by=by[:320])
+            )
+            for row in accounts:
+                detail = {"reason": reason, "number": row.number}
+                await audit.note(connection, now, "other_mail.discard", "", account_id=row.account_id, detail=detail)
+        return sum(row.number for row in accounts)
 
     async def _note(self, connection: AsyncConnection, problem: ProblemRow, action: str, now: float) -> None:
         detail = {"reason": problem.reason, "mail_id": problem.mail_id}

@@ -39,11 +39,13 @@ class Recorded:
 def record(connection: Connection, reports: Sequence[NewReport]) -> list[Recorded]:
     """Take the reports in, in their order."""
     identities = [report.identity for report in reports]
-    known: dict[tuple[str, str], list[tuple[str, ReportRow]]] = {}
+    known: dict[tuple[str, str], list[tuple[frozenset[str], ReportRow]]] = {}
     for some in pieces(list(dict.fromkeys(identities))):
         statement = select(tables.reports).where(tables.reports.c.identity.in_(some))
         for stored in connection.execute(statement).all():
-            known.setdefault((stored.account_id, stored.identity), []).append((stored.content, report_row(stored)))
+            known.setdefault((stored.account_id, stored.identity), []).append(
+                (_hashes(stored.content, stored.alike), report_row(stored))
+            )
     seen = _sightings(connection, reports, [row.key for rows in known.values() for _, row in rows])
     added: list[dict[str, Any]] = []
     sighted: list[dict[str, Any]] = []
@@ -51,7 +53,8 @@ def record(connection: Connection, reports: Sequence[NewReport]) -> list[Recorde
     outcomes: list[Recorded] = []
     for report, identity in zip(reports, identities, strict=True):
         variants = known.setdefault((report.account_id, identity), [])
-        same = next((row for content, row in variants if content == report.content), None)
+        hashes = _hashes(report.content, report.alike)
+        same = next((row for stored, row in variants if stored & hashes), None)
         outcome = "new" if same is None and not variants else "variant" if same is None else ""
         row = same
         if row is not None and row.state in _APART and report.state == "counted":
@@ -59,13 +62,13 @@ def record(connection: Connection, reports: Sequence[NewReport]) -> list[Recorde
             # nowhere yet; this address and this mail are the right ones.
             row = replace(row, domain_id=report.domain_id, state="counted", published=False)
             adopted.append(row)
-            variants[:] = [(content, row if content == report.content else other) for content, other in variants]
+            variants[:] = [(stored, row if other.key == row.key else other) for stored, other in variants]
             outcome = "new"
         if row is None:
             values = _values(report, identity, len(variants))
             added.append(values)
             row = _row(report, values)
-            variants.append((report.content, row))
+            variants.append((hashes, row))
         places = seen.setdefault((row.key, report.mail_id), set())
         where = tables.storable(report.where)[:1024]
         if where not in places:
@@ -123,6 +126,11 @@ def pieces(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
         yield values[start : start + _BOUND]
 
 
+def _hashes(content: str, alike: str | None) -> frozenset[str]:
+    """The hashes of which one is enough to know a document again: of its bytes, and without its line ends."""
+    return frozenset((content, alike or content))
+
+
 def _values(report: NewReport, identity: str, others: int) -> dict[str, Any]:
     warnings: list[Mapping[str, str]] = [dict(warning) for warning in report.warnings]
     if others:
@@ -138,6 +146,7 @@ def _values(report: NewReport, identity: str, others: int) -> dict[str, Any]:
         "key": report.key_of(identity),
         "identity": identity,
         "content": report.content,
+        "alike": report.alike or report.content,
         "account_id": report.account_id,
         "domain_id": report.domain_id,
         "kind": report.kind,
@@ -162,7 +171,7 @@ def _values(report: NewReport, identity: str, others: int) -> dict[str, Any]:
 
 def _row(report: NewReport, values: Mapping[str, Any]) -> ReportRow:
     """The row as it will be read back."""
-    kept = {name: value for name, value in values.items() if name not in ("identity", "content")}
+    kept = {name: value for name, value in values.items() if name not in ("identity", "content", "alike")}
     kept["day"] = date.fromisoformat(values["day"])
     kept["received"] = datetime.fromtimestamp(values["received"], UTC)
     kept["warnings"] = tuple(json.loads(values["warnings"]))

@@ -15,6 +15,8 @@ from typing import Any
 
 from sqlalchemy.engine import Row
 
+from dmarcworks.reports.days import days_covered
+
 __all__ = ["NewReport", "ReportRow", "report_row"]
 
 
@@ -40,6 +42,8 @@ class NewReport:
     mail_id: str
     where: str
     state: str = "counted"
+    # The hash of the document without its line ends; "" where it is that of the bytes.
+    alike: str = ""
     warnings: Sequence[Mapping[str, str]] = ()
 
     @property
@@ -84,6 +88,11 @@ class ReportRow:
     published: bool
     warnings: tuple[Mapping[str, str], ...]
     duplicates: int = 0
+
+    @property
+    def covers(self) -> int:
+        """How many days it is about; all of it is counted on the first."""
+        return days_covered(self.begin, self.end)
 
 
 def report_row(row: Row[Any], duplicates: int = 0) -> ReportRow:

@@ -136,6 +136,8 @@ reports = Table(
     # When retention took the archived attachment, and the rows in Analytics.
     Column("archive_taken", Float),
     Column("rows_taken", Float),
+    # The hash of the document without its line ends; NULL for reports from before it was taken down.
+    Column("alike", String(64)),
     UniqueConstraint("account_id", "identity", "content", name="reports_identity"),
     Index("reports_domain_day", "account_id", "domain_id", "day"),
     Index("reports_received", "account_id", "received"),

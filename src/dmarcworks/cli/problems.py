@@ -7,7 +7,7 @@ import sys
 import typer
 
 from dmarcworks.catalogue.audit import command
-from dmarcworks.catalogue.problems import ProblemRow, Retried
+from dmarcworks.catalogue.problems import OTHER, ProblemRow, Retried
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.errors import NotFoundError, UsageError
@@ -19,7 +19,7 @@ _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 _NUMBER = typer.Argument(help="The problem's number.")
 _NUMBER_OR_ALL = typer.Argument(0, help="The problem's number.", show_default=False)
 _REASON = typer.Option("", "--reason", help="Only problems with this reason, such as no_report.")
-STATES = ("open", "retrying", "closed", "discarded")
+STATES = ("open", "retrying", "closed", "discarded", "other")
 
 
 @app.callback(invoke_without_command=True)
@@ -119,6 +119,39 @@ def discard_(
         print_json(done)
     else:
         print(f"Discarded problem {problem_id}; its raw mail is kept: dmarcworks problems show {problem_id} --raw")
+
+
+@app.command()
+def other(
+    limit: int = typer.Option(100, "--limit", min=1, max=1000, help="At most this many, newest first."),
+    reason: str = _REASON,
+    discard_all: bool = typer.Option(False, "--discard-all", help="Discard all of it, or all with this reason."),
+    yes: bool = typer.Option(False, "--yes", help="Do not prompt."),
+    as_json: bool = _JSON,
+) -> None:
+    """List other mail: mail that is not a report (bounces, automatic replies, spam, notices), or discard it."""
+
+    async def find(stores: Stores, settings: Settings) -> list[ProblemRow]:
+        return await stores.problems.list(limit=limit, state=OTHER, reason=reason)
+
+    async def work(stores: Stores, settings: Settings) -> int:
+        return await stores.problems.discard_other(None, command().name, reason)
+
+    if not discard_all:
+        rows = with_stores(find)
+        if as_json:
+            print_json(rows)
+        else:
+            columns = ["id", "when", "reason", "detail"]
+            print_table(columns, [(row.id, row.created, row.reason, row.detail) for row in rows], "No other mail.")
+        return
+    if not yes:
+        typer.confirm(f"Discard all other mail{f' with the reason {reason}' if reason else ''}?", abort=True, err=True)
+    number = with_stores(work)
+    if as_json:
+        print_json({"discarded": number})
+    else:
+        print(f"Discarded {_count(number, 'mail')}; the raw mail is kept until its retention period ends.")
 
 
 @app.command()

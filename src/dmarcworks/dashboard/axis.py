@@ -70,6 +70,10 @@ class BarAxes:
         """The place of a value over the middle of a bar, for a line."""
         return f"{_LEFT + self._slot * (index + 0.5):.1f},{_TOP + _PLOT - _PLOT * value / self.top:.1f}"
 
+    def shade(self, index: int) -> Markup:
+        """A quiet ground behind a bar, over the whole height of the plot."""
+        return rect("covered", _LEFT + self._slot * index, _TOP, self._slot, _PLOT)
+
     def opening(self, description: str) -> Markup:
         """The start of the SVG: its frame, the grid and the value at each line."""
         parts = [

@@ -6,7 +6,7 @@ and classes only. The axes are those of `axis.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -29,15 +29,26 @@ class DayBar:
     day: date
     volume: DayVolume | None
     before: int | None
+    # How many days the longest report that is counted here covers, and whether a report over several days is about it.
+    covers: int = 1
+    shaded: bool = False
 
 
-def bars(volumes: Sequence[DayVolume], before: Sequence[DayVolume], first: date, last: date) -> tuple[DayBar, ...]:
-    """One bar per day of the period, with the same day of the period before."""
+def bars(
+    volumes: Sequence[DayVolume],
+    before: Sequence[DayVolume],
+    first: date,
+    last: date,
+    long: Mapping[date, int] | None = None,
+) -> tuple[DayBar, ...]:
+    """One bar per day of the period, with the same day of the period before; `long` are reports over several days."""
+    long = long or {}
+    shaded = {day for begin, number in long.items() for day in days_between(begin, begin + timedelta(days=number - 1))}
     days = days_between(first, last)
     shift = timedelta(days=len(days))
     now = {volume.day: volume for volume in volumes}
     then = {volume.day: volume.messages for volume in before}
-    return tuple(DayBar(day, now.get(day), then.get(day - shift)) for day in days)
+    return tuple(DayBar(day, now.get(day), then.get(day - shift), long.get(day, 1), day in shaded) for day in days)
 
 
 def chart_data(series: Sequence[DayBar], link: Callable[[date], str]) -> dict[str, Any]:
@@ -53,6 +64,8 @@ def chart_data(series: Sequence[DayBar], link: Callable[[date], str]) -> dict[st
         "rejected": [None if volume is None else volume.rejected for volume in volumes],
         "reports": [None if volume is None else volume.reports for volume in volumes],
         "before": [bar.before for bar in series],
+        "covers": [bar.covers for bar in series],
+        "shaded": [bar.shaded for bar in series],
         "top": _axes(series).top,
     }
 
@@ -62,6 +75,8 @@ def chart_svg(series: Sequence[DayBar], link: Callable[[date], str]) -> Markup:
     axes = _axes(series)
     parts = [axes.opening("Messages per day by result; the table below has the same numbers")]
     for index, bar in enumerate(series):
+        if bar.shaded:
+            parts.append(axes.shade(index))
         if bar.volume is not None:
             parts.append(_bar(bar.day, bar.volume, link(bar.day), axes.left(index), axes))
         parts.append(axes.label(index, short_day(bar.day)))

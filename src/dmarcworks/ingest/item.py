@@ -16,10 +16,14 @@ from typing import Any
 from dmarcworks.bindings.contracts import OutgoingMessage
 from dmarcworks.errors import UsageError
 
-__all__ = ["VERSION", "Gate", "MailItem"]
+__all__ = ["NO_DOMAIN", "POSTMASTER", "VERSION", "Gate", "MailItem"]
 
 # 1: the items that had no version. 2: this field.
 VERSION = 2
+# In place of a domain's id, for mail to the host itself.
+NO_DOMAIN = "0" * 32
+# The local part that every mail server accepts (RFC 5321 §4.5.1).
+POSTMASTER = "postmaster"
 # An address for reports: 32 hex digits at this host.
 _RUA = re.compile(r"<?[0-9a-f]{32}@.+", re.IGNORECASE)
 

@@ -72,7 +72,7 @@ def pieces(done: Read) -> Iterator[tuple[Any, ...]]:
                 report = replace(report, records=_NONE)
             else:
                 records = None
-        group.append((report, item.part.name, contents[id(content)], item.part.where, item.digest))
+        group.append((report, item.part.name, contents[id(content)], item.part.where, item.digest, item.alike))
         if records is not None or len(group) >= _ITEMS:
             yield "items", group
             group = []
@@ -115,10 +115,10 @@ def assembled(parts: Iterable[tuple[Any, ...]]) -> Read:
         elif kind == "content":
             contents.append(values[0])
         elif kind == "items":
-            for report, name, content, where, digest in values[0]:
+            for report, name, content, where, digest, same in values[0]:
                 if (part := read_parts.get((name, content, where))) is None:
                     part = read_parts[name, content, where] = _part(name, contents[content], where)
-                items.append(_item(report, part, digest))
+                items.append(_item(report, part, digest, same))
         else:
             columns = columns or _Columns()
             columns.add(*values)
@@ -147,4 +147,4 @@ class _Columns:
     def into(self, item: Item) -> Item:
         assert isinstance(item.report, AggregateReport)
         report = replace(item.report, records=Records(self._source_ips, self._counts, self._said))
-        return _item(report, item.part, item.digest)
+        return _item(report, item.part, item.digest, item.alike)

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from dmarcworks.catalogue.arrivals import NewReport
 from dmarcworks.ingest.item import MailItem
-from dmarcworks.reports.model import Item
+from dmarcworks.reports.model import Item, TlsReport
 from dmarcworks.reports.summary import summary
 
 _INBOX = re.compile(r"inbox/.*/([0-9a-f]{32})\.([0-9a-f]{32})\.([0-9]{1,16})\.eml")
@@ -40,6 +40,7 @@ def new_report(item: Item, mail: MailItem, object_key: str, *, quarantined: bool
         records=short.records,
         messages=short.messages,
         content=item.digest,
+        alike=item.alike,
         object_key=object_key,
         file_name=item.part.name,
         mail_id=mail.mail_id,
@@ -59,6 +60,18 @@ def assigned(item: Item, mail: MailItem, domains: Mapping[str, str]) -> MailItem
     return replace(mail, domain_id=domain_id, domain=name)
 
 
+def tls_owner(item: Item, mail: MailItem, domains: Mapping[str, str]) -> MailItem:
+    """The mail as a TLS report counts that a rule brought: for the account's domain that its first policy is about."""
+    if not isinstance(item.report, TlsReport):
+        return mail
+    for policy in item.report.policies:
+        fitting = [(name, key) for key, name in domains.items() if covers(name, policy.policy_domain or "")]
+        if fitting:
+            name, key = max(fitting, key=lambda found: len(found[0]))
+            return replace(mail, domain_id=key, domain=name)
+    return mail
+
+
 def foreign(item: Item, mail: MailItem) -> str:
     """The sentence of the problem that a report about another domain is."""
     domain = mail.domain
@@ -71,6 +84,26 @@ def foreign(item: Item, mail: MailItem) -> str:
 def covers(domain: str, policy_domain: str) -> bool:
     """Whether a report about `policy_domain` belongs to `domain`: the domain itself or below it."""
     return policy_domain == domain or policy_domain.endswith("." + domain)
+
+
+def own_policies(item: Item, domain: str) -> tuple[Item, str]:
+    """A TLS report with the policies of the domain only, and the sentence about those of others.
+
+    Where none is of the domain, or all are, it is the report as it came and "".
+    """
+    report = item.report
+    if not isinstance(report, TlsReport):
+        return item, ""
+    # A policy that names no domain is about the one that the address is for.
+    own = [policy for policy in report.policies if not policy.policy_domain or covers(domain, policy.policy_domain)]
+    if len(own) == len(report.policies) or not any(policy.policy_domain for policy in own):
+        return item, ""
+    others = dict.fromkeys(policy.policy_domain or "" for policy in report.policies if policy not in own)
+    sentence = (
+        f"{len(report.policies) - len(own)} of the TLS report's {len(report.policies)} policies are about "
+        f"{', '.join(list(others)[:10])}; they are kept and not counted for {domain}."
+    )
+    return replace(item, report=replace(report, policies=tuple(own))), sentence
 
 
 def inbox_key(mail_id: str, domain_id: str, received: datetime) -> str:

@@ -20,11 +20,13 @@ import structlog
 from dmarcworks.analytics import schema
 from dmarcworks.analytics.rows import Placed, row_count, table_of, tables_of
 from dmarcworks.catalogue.arrivals import MailRow, NewReport, ReportRow
+from dmarcworks.catalogue.problems import OTHER
 from dmarcworks.ingest.environment import Delivery, Env
 from dmarcworks.ingest.item import MailItem
-from dmarcworks.ingest.report_rows import assigned, foreign, new_report, safe_name
+from dmarcworks.ingest.report_rows import assigned, foreign, new_report, own_policies, safe_name, tls_owner
 from dmarcworks.process import failpoints
 from dmarcworks.reports.model import Item, Problem, Reading
+from dmarcworks.reports.problems import OTHER_MAIL
 
 __all__ = ["MISSING", "PUBLISH_ROWS", "PipelineMail", "archive", "finish", "note", "publish", "side_by_side"]
 
@@ -108,12 +110,21 @@ async def side_by_side(work: Iterable[Awaitable[_Result]]) -> list[_Result]:
 async def note(mails: Sequence[PipelineMail], env: Env) -> None:
     """A row in the catalogue for every report, and a problem for whatever was not read or is not counted."""
     reports: list[NewReport] = []
+    others: dict[int, list[Problem]] = {}
     for mail in mails:
-        pairs = zip(mail.reading.items, mail.keys, strict=True)
         # What a person has adopted is counted, whatever its mail is.
         apart = mail.quarantined and not mail.item.adopt
         domains = await env.arrivals.account_domains(mail.item.account_id) if mail.item.by_rule else {}
-        reports += [new_report(item, assigned(item, mail.item, domains), key, quarantined=apart) for item, key in pairs]
+        items = []
+        for item, key in zip(mail.reading.items, mail.keys, strict=True):
+            owner = tls_owner(item, mail.item, domains)
+            own, sentence = own_policies(item, owner.domain)
+            items.append(own)
+            if sentence:
+                others.setdefault(id(mail), []).append(Problem("other_policies", item.part.where, sentence))
+            reports.append(new_report(own, assigned(own, owner, domains), key, quarantined=apart))
+        if items:
+            mail.reading = Reading(tuple(items), mail.reading.problems)
         if mail.item.adopt:
             await env.arrivals.adopt(mail.item.account_id, mail.item.adopt)
     recorded = await env.arrivals.record_reports(reports)
@@ -124,7 +135,9 @@ async def note(mails: Sequence[PipelineMail], env: Env) -> None:
             # A person asked for another try: what is still wrong is noted anew below, the rest is solved at the end.
             await env.problems.tried_mail(mail.item.mail_id)
         mail.noted, mail.outcomes = [], {}
-        problems: list[tuple[Problem, str | None]] = [(problem, None) for problem in mail.reading.problems]
+        problems: list[tuple[Problem, str | None]] = [
+            (problem, None) for problem in (*mail.reading.problems, *others.get(id(mail), ()))
+        ]
         for item in mail.reading.items:
             _, entry = next(entries)
             mail.noted.append(entry.row)
@@ -146,6 +159,7 @@ async def note(mails: Sequence[PipelineMail], env: Env) -> None:
                 object_key=mail.item.object_key,
                 file_name=problem.where.rsplit(" > ", 1)[-1] if " > " in problem.where else "",
                 report_key=report_key,
+                state=OTHER if problem.reason in OTHER_MAIL else "open",
             )
 
 

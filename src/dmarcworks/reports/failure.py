@@ -11,6 +11,7 @@ import re
 
 from dmarcworks.reports import headers, values
 from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.copies import quoted_copy
 from dmarcworks.reports.model import FailureReport
 from dmarcworks.reports.notes import Notes, Refused, Work
 
@@ -18,13 +19,13 @@ _LONGEST_AUTHOR, _LONGEST_SUBJECT = 2000, 1000
 # As `str.splitlines`, one at a time.
 _TEXT_LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]++")
 _TEXT_FORM = b"message claiming to be from you has failed the published dmarc policy"
-_COPY = re.compile(r"^-{3,}+[^\n]{0,200}copy of the (?:headers|message)[^\n]{0,200}$", re.MULTILINE | re.IGNORECASE)
 _FIELD = re.compile(r"([!-9;-~]{1,100})[ \t]{0,10}:(.*)", re.DOTALL)
 _ADDRESS = re.compile(r"\[?([0-9A-Fa-f.:]{2,45})\]?(?:\s.*)?", re.DOTALL)
 _FEEDBACK = re.compile(rb"(?:^|\n)(?:feedback-type|auth-failure|source-ip|user-agent)[ \t]{0,10}:", re.IGNORECASE)
 _DELIVERY = {"delivered", "spam", "policy", "reject", "other"}
 _EXPECTED = ("feedback-type", "auth-failure", "identity-alignment", "arrival-date", "source-ip", "reported-domain")
-_READ = {
+# The fields that are read; the others are extensions.
+READ = {
     *_EXPECTED,
     *("user-agent", "version", "original-mail-from", "original-rcpt-to", "original-envelope-id", "reporting-mta"),
     *(
@@ -83,7 +84,7 @@ def read_arf(content: bytes, original: bytes | None, where: str, notes: Notes, w
         domain=_first(fields, "reported-domain"),
         source=_first(fields, "source-ip"),
         arrival=arrival,
-        extensions=tuple((name, value) for name, found in fields.items() if name not in _READ for value in found),
+        extensions=tuple((name, value) for name, found in fields.items() if name not in READ for value in found),
         where=where,
         notes=notes,
         work=work,
@@ -94,8 +95,8 @@ def read_arf(content: bytes, original: bytes | None, where: str, notes: Notes, w
 def read_text(content: bytes, original: bytes | None, where: str, notes: Notes, work: Work) -> FailureReport:
     """The report out of the plain text form (Exim, cPanel, antispamcloud)."""
     text = _text(content).replace("\r\n", "\n")
-    copy = _COPY.search(text)
-    said = text[: copy.start()] if copy else text
+    copy = quoted_copy(text)
+    said = text[: copy.start] if copy else text
     over: set[str] = set()
     fields: Fields = {}
     count = 0
@@ -113,8 +114,11 @@ def read_text(content: bytes, original: bytes | None, where: str, notes: Notes, 
     ]
     results = _word(fields, "dmarc results") or ""
     delivery = "reject" if "reject" in results else "delivered" if "accept" in results else None
+    stated = ("sender domain", "sender ip address", "received date")
+    if original is None and not copy and not any(_first(fields, name) for name in stated):
+        raise Refused("failure_without_fields", "The text is that of a failure report, but it states nothing.")
     if original is None and copy:
-        original = text[copy.end() :].lstrip("\n").encode()
+        original = text[copy.end :].lstrip("\n").encode()
     return _report(
         "text",
         {},
@@ -160,13 +164,6 @@ def _report(
     arrived = values.mail_date(arrival) if arrival else None
     if arrival and arrived is None:
         notes.add("date_odd", where, f"The Arrival-Date {arrival[:60]!r} is no date.")
-    incidents = _first(fields, "incidents")
-    number: int | None = None
-    if incidents:
-        try:
-            number = values.count(incidents)[0]
-        except (ValueError, OverflowError):
-            notes.add("incidents_odd", where, f"The Incidents {incidents[:40]!r} is no number and was left out.")
     return FailureReport(
         form=form,
         feedback_type=kind,
@@ -177,7 +174,7 @@ def _report(
         identity_alignment=alignment,
         reported_domain=values.domain(domain) if domain else None,
         source_ip=_source(source, where, notes),
-        incidents=number,
+        incidents=_incidents(fields, where, notes),
         arrival_date=arrived,
         original_mail_from=_first(fields, "original-mail-from"),
         original_rcpt_to=tuple(fields.get("original-rcpt-to", ())),
@@ -199,6 +196,17 @@ def _report(
         extensions=extensions,
         warnings=notes.warnings(),
     )
+
+
+def _incidents(fields: Fields, where: str, notes: Notes) -> int | None:
+    stated = _first(fields, "incidents")
+    if not stated:
+        return None
+    try:
+        return values.count(stated)[0]
+    except (ValueError, OverflowError):
+        notes.add("incidents_odd", where, f"The Incidents {stated[:40]!r} is no number and was left out.")
+        return None
 
 
 def _text(content: bytes) -> str:

@@ -23,6 +23,7 @@ _HYPHENS = re.compile(rb"\n--([^\n]*+)")
 _CR = ord("\r")
 _NOT_OURS = (-1, False)
 _TOKEN = re.compile(r"[A-Za-z0-9-]+")
+_COMMENT = re.compile(r"\([^()]*+\)")
 
 
 @dataclass(slots=True)
@@ -180,7 +181,7 @@ class _Build:
             node.attached = given.value.lower() == "attachment"
             node.name = given.named.get("filename", node.name)
         if (value := block.first(b"content-transfer-encoding")) is not None:
-            word = _TOKEN.search(headers.unfolded(value[:_LONGEST_TYPE]))
+            word = _TOKEN.search(_COMMENT.sub(" ", headers.unfolded(value[:_LONGEST_TYPE])))
             node.encoding = "" if word is None else word[0].lower()
         node.name = headers.words(node.name, bounds, self._over)
         return node
@@ -200,4 +201,4 @@ def _part(raw: bytes, node: _Node, over: tuple[str, ...] = ()) -> MailPart:
 
 
 def _content(raw: bytes, node: _Node) -> bytes:
-    return transfer.undone(raw[node.start : node.end], node.encoding)
+    return transfer.content(raw[node.start : node.end], node.encoding)

@@ -190,11 +190,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A report, the part it came in, and the SHA-256 (hex) of its own bytes once unpacked."""
+    """A report, the part it came in, and the SHA-256 (hex) of its own bytes once unpacked.
+
+    `alike` is the hash of what transport leaves as it is (`reports.alike`); "" stands for `digest`.
+    """
 
     report: AggregateReport | FailureReport | TlsReport
     part: Part
     digest: str
+    alike: str = ""
 
 
 @dataclass(frozen=True, slots=True)

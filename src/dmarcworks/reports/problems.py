@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+__all__ = ["OTHER_MAIL", "REASONS"]
+
 REASONS: Mapping[str, str] = MappingProxyType(
     {
         # The mail and its parts
@@ -26,6 +28,21 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "zip_encrypted": "The zip archive is encrypted",
         "zip_method": "The zip archive uses a compression that is not supported",
         "zip_empty": "The zip archive contains no file",
+        "tar_truncated": "The tar archive is truncated",
+        "tar_corrupt": "The tar archive is damaged",
+        "tar_empty": "The tar archive contains no file",
+        "tnef_corrupt": "The winmail.dat (TNEF) of Outlook is damaged",
+        "tnef_empty": "The winmail.dat (TNEF) of Outlook contains no file",
+        "compressed_truncated": "The bzip2, xz or zstd data is truncated",
+        "compressed_corrupt": "The bzip2, xz or zstd data is damaged",
+        "format_not_read": "The format of the file or attachment is not supported",
+        "smime_opaque": "The mail is signed or encrypted with S/MIME as one opaque part, which is not opened",
+        "pgp_encrypted": "The mail is encrypted with OpenPGP, which is not opened",
+        "failure_without_fields": "This is a failure report in a form that cannot be parsed, such as HTML only",
+        "copy_unclear": "Where the message that a failure report quotes begins is unclear; the original is kept",
+        "report_too_large": "A reporter had a report that was too large to send (RFC 7489 section 7.2.2)",
+        "bounce": "This is a delivery status notification, not a report",
+        "auto_reply": "This is an automatic reply, not a report",
         # Bounds
         "mail_bytes": "The mail is larger than the bound",
         "inflated_bytes": "The content exceeds the bound when it is decompressed",
@@ -63,7 +80,11 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "bad_policies": "The TLS report's list of policies is not a list",
         "policy_invalid": "A policy of the TLS report is not a policy object and was left out",
         "sessions_invalid": "A policy's session count is not a valid number and the policy was left out",
+        "detail_invalid": "A failure detail of a TLS policy is invalid; the policy is counted",
         # Anything
         "internal": "Parsing failed unexpectedly; the original is kept",
     }
 )
+
+# Mail that is no report: nothing of it could be read better, so it is listed as other mail and is no open problem.
+OTHER_MAIL = ("no_report", "report_too_large", "bounce", "auto_reply")

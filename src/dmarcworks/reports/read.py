@@ -7,23 +7,24 @@ a part without a report is worth a word (a picture is not, a broken attachment c
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator
 
-from dmarcworks.reports import failure, mail, sniff, tlsrpt, unpack
+from dmarcworks.reports import archive, failure, mail, sniff, tlsrpt, transfer, unpack
 from dmarcworks.reports.aggregate import reader
 from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.claims import MAIL_NAME, is_office_document, other_content, worth_a_look
 from dmarcworks.reports.closed import maker
 from dmarcworks.reports.model import AggregateReport, FailureReport, Item, Part, Problem, Reading, TlsReport
 from dmarcworks.reports.notes import Notes, Refused, Work
+from dmarcworks.reports.other_mail import unread_mail
+from dmarcworks.reports.unread import UnreadFiles
 
-_NAMED = re.compile(r"\.(?:xml|gz|gzip|tgz|zip|z|json)\s*$", re.IGNORECASE)
-_TYPED = re.compile(r"application/(?:tlsrpt|.*(?:zip|xml|json))|text/(?:xml|json)$")
-_MAIL_NAME = re.compile(r"\.(?:eml|msg|mht)\s*$", re.IGNORECASE)
 _item, _part = maker(Item), maker(Part)
 _HTML = ("html", "head", "body")
 
 Report = AggregateReport | FailureReport | TlsReport
+# A report, its hash, its hash without line ends, and the bytes to keep where they are not those of the part.
+_Found = tuple[Report, str, str, bytes | None]
 Reader = Callable[[bytes, Bounds], mail.MailPart]
 
 
@@ -31,18 +32,61 @@ def read_mail(raw: bytes, bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 -
     """Every report in a mail, wherever it is, and every problem; "no_report" when there was nothing to read."""
     small = len(raw) <= mail.SMALL
     parse = mail.parts if small else mail.tree
-    first, unforeseen = _guarded(lambda work, found: _mail(raw, work, "", 0, parse, found), bounds)
+    once = _Counted(parse)
+    first, unforeseen = _guarded(lambda work, found: _mail(raw, work, "", 0, once, found), bounds)
     if first.items and not first.problems:
         return first
     if small and not any(problem.reason == "mail_bytes" for problem in first.problems):
-        # The second parser decodes broken base64 and boundaries in its own way; the better reading counts.
-        second, broken = _guarded(lambda work, found: _mail(raw, work, "", 0, mail.slow_parts, found), bounds)
-        if not broken and _better(second, first, unforeseen):
-            first = second
+        # The other parsers decode broken base64, encodings and boundaries in their own way; the better reading counts.
+        seen = None if unforeseen or once.calls != 1 else _contents(raw, bounds, parse)
+        for again in (mail.slow_parts, mail.tree):
+            if first.items and not first.problems:
+                break
+            # Where no mail lies in the mail, equal parts are read equally.
+            if seen is None or seen != _contents(raw, bounds, again):
+                first = _other_parser(raw, bounds, first, unforeseen, again)
     if not first.items and not first.problems:
-        seen = ", ".join(_types(raw, parse, bounds)) or "none"
-        return Reading((), (Problem("no_report", "mail", f"There is no report in this mail. Its parts are: {seen}."),))
+        return Reading((), (_unread(raw, parse, bounds),))
     return first
+
+
+def _other_parser(raw: bytes, bounds: Bounds, first: Reading, unforeseen: bool, parse: Reader) -> Reading:
+    """The mail by another parser of parts where that reads more of it; else what was read first."""
+    second, broken = _guarded(lambda work, found: _mail(raw, work, "", 0, parse, found), bounds)
+    return second if not broken and _better(second, first, unforeseen) else first
+
+
+class _Counted:
+    """A parser of parts that counts the mails it is given."""
+
+    def __init__(self, parse: Reader) -> None:
+        self._parse = parse
+        self.calls = 0
+
+    def __call__(self, raw: bytes, bounds: Bounds) -> mail.MailPart:
+        self.calls += 1
+        return self._parse(raw, bounds)
+
+
+def _contents(raw: bytes, bounds: Bounds, parse: Reader) -> list[object] | None:
+    """All that reading takes from the parts of a mail; None where the parser cannot tell them."""
+    try:
+        root = parse(raw, bounds)
+        found: list[object] = [root.over]
+        for part in mail.leaves(root):
+            found.append((part.number, part.type, part.name, part.message, part.read()))
+    # A comparison that fails, for whatever reason, leaves the parsers to be tried one by one.
+    except Exception:
+        return None
+    return found
+
+
+def _unread(raw: bytes, parse: Reader, bounds: Bounds) -> Problem:
+    try:
+        parts = list(mail.leaves(parse(raw, bounds)))
+    except Refused:
+        parts = []
+    return unread_mail(raw, parts, bounds)
 
 
 def read_bytes(data: bytes, name: str = "", bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 - frozen
@@ -72,17 +116,6 @@ def _better(second: Reading, first: Reading, unforeseen: bool) -> bool:
     if unforeseen:
         return True
     return (len(second.items), -len(second.problems)) > (len(first.items), -len(first.problems)) and bool(second.items)
-
-
-def _types(raw: bytes, parse: Reader, bounds: Bounds) -> Iterator[str]:
-    try:
-        for number, leaf in enumerate(mail.leaves(parse(raw, bounds))):
-            if number == 20:
-                yield "and more"
-                return
-            yield leaf.type[:60]
-    except Refused:
-        return
 
 
 def _mail(raw: bytes, work: Work, above: str, depth: int, parse: Reader, items: list[Item]) -> None:
@@ -119,7 +152,7 @@ def _mail(raw: bytes, work: Work, above: str, depth: int, parse: Reader, items: 
                 continue
             if part.name:
                 where = f"{where} > {unpack.label(part.name)}"
-            _bytes(part.read(), part.name, where, work, depth, part.type, parse, items)
+            _bytes(transfer.unquoted(part.read()), part.name, where, work, depth, part.type, parse, items)
         except Refused as refused:
             work.problem(refused.reason, where, refused.detail)
 
@@ -139,7 +172,7 @@ def _failure(raw: bytes, parts: list[mail.MailPart], prefix: str, work: Work) ->
             content = _quietly(part)
             if failure.is_feedback(content) and not part.type.startswith("text/html"):
                 report = report or part
-            elif text is None and failure.is_text_form(content):
+            elif text is None and not part.type.startswith("text/html") and failure.is_text_form(content):
                 text = part
     main = report or text
     if main is None:
@@ -180,19 +213,29 @@ def _bytes(
 ) -> None:
     """Every report in a part's or file's bytes, added to `items`; `alone` for a file that was given on its own."""
     alike = unpack.single(data, name, where, work, depth)
+    if alike is None and not alone and archive.is_zip(data) and is_office_document(data):
+        return
+    first, before = len(items), len(work.problems)
+    unread: UnreadFiles | None = None
     for leaf in unpack.leaves(data, name, where, work, depth) if alike is None else (alike,):
         try:
             head = sniff.look(leaf.head)
             if head.kind == "xml" and _about_feedback(head, leaf):
                 part = _part(name, data, leaf.where)
-                for report, digest in reader.read(leaf, head, work):
-                    items.append(_item(report, part, digest))
+                for report, digest, same in reader.read(leaf, head, work):
+                    items.append(_item(report, part, digest, same))
+            elif (other := _other(leaf, head, work, depth, kind, parse)) is None:
+                if leaf.packed or alone or worth_a_look(kind, name, leaf.head):
+                    unread = unread or UnreadFiles(name, kind, alone)
+                    unread.add(leaf, head)
             else:
-                claimed = alone or leaf.packed or _claims(name, kind)
-                for other, digest, content in _other(leaf, head, work, depth, kind, parse, claimed):
-                    items.append(_item(other, _part(name, data if content is None else content, leaf.where), digest))
+                for found, digest, same, content in other:
+                    part = _part(name, data if content is None else content, leaf.where)
+                    items.append(_item(found, part, digest, same))
         except Refused as refused:
             work.problem(refused.reason, leaf.where, refused.detail)
+    if unread is not None:
+        unread.into(items, first, len(work.problems) > before, work)
 
 
 def _about_feedback(head: sniff.Head, leaf: unpack.Leaf) -> bool:
@@ -201,45 +244,42 @@ def _about_feedback(head: sniff.Head, leaf: unpack.Leaf) -> bool:
 
 
 def _other(
-    leaf: unpack.Leaf, head: sniff.Head, work: Work, depth: int, kind: str, parse: Reader, claimed: bool
-) -> Iterator[tuple[Report, str, bytes | None]]:
-    """What is no XML report: a TLS report or a mail; `claimed` makes anything else a problem."""
+    leaf: unpack.Leaf, head: sniff.Head, work: Work, depth: int, kind: str, parse: Reader
+) -> Iterator[_Found] | None:
+    """The reports of what is no XML report: a TLS report or a mail; None for anything else."""
     if head.kind == "json" and tlsrpt.is_tls(leaf.head[: sniff.LOOKED_AT]):
-        tls, digest = tlsrpt.read(leaf, head, work)
-        yield tls, digest, None
-    elif head.kind == "mail" and (leaf.packed or not kind or _MAIL_NAME.search(leaf.name)):
-        raw = _whole(leaf, work)
-        if failure.is_feedback(raw):
-            arf = failure.read_arf(raw, None, leaf.where, Notes(), work)
-            yield arf, hashlib.sha256(raw + b"\0").hexdigest(), None
-            return
-        work.nest(depth + 1)
-        before = len(work.problems)
-        inside: list[Item] = []
-        _mail(raw, work, leaf.where, depth + 1, parse, inside)
-        for item in inside:
-            yield item.report, item.digest, item.part.content
-        if not inside and before == len(work.problems):
-            raise Refused("no_report", "There is no report in this mail.")
-    elif claimed:
-        raise Refused(*_told(head, leaf))
+        return _of_json(leaf, head, work)
+    if head.kind == "mail" and (leaf.packed or not kind or MAIL_NAME.search(leaf.name)):
+        if leaf.packed and other_content(head, leaf) and not MAIL_NAME.search(leaf.name) and not _mail_like(leaf.head):
+            return None
+        return _of_mail(leaf, work, depth, parse)
+    return None
 
 
-def _told(head: sniff.Head, leaf: unpack.Leaf) -> tuple[str, str]:
-    begin = leaf.head[:40].decode("latin-1")
-    if head.kind == "empty":
-        return "empty", "The file is empty."
-    if head.kind == "ole":
-        return "outlook_msg", "This is an Outlook .msg file, which is not read."
-    if head.kind == "json":
-        return (
-            ("json_broken", "The JSON is no TLS report.")
-            if not leaf.head.strip()
-            else ("other_json", "The JSON is no TLS report.")
-        )
-    if head.kind == "xml" and head.root:
-        return "other_xml", f"The XML's root element is {head.root[:60]!r}, not 'feedback'."
-    return "not_xml", f"The content is neither XML nor JSON; it begins {begin!r}."
+def _mail_like(head: bytes) -> bool:
+    """Whether the text begins with two header fields and not with prose that has a colon."""
+    lines = head[:4096].lstrip(b"\r\n").splitlines()[:2]
+    return len(lines) == 2 and all(b":" in line or line[:1].isspace() or line.startswith(b"From ") for line in lines)
+
+
+def _of_json(leaf: unpack.Leaf, head: sniff.Head, work: Work) -> Iterator[_Found]:
+    yield *tlsrpt.read(leaf, head, work), None
+
+
+def _of_mail(leaf: unpack.Leaf, work: Work, depth: int, parse: Reader) -> Iterator[_Found]:
+    raw = _whole(leaf, work)
+    if failure.is_feedback(raw):
+        arf = failure.read_arf(raw, None, leaf.where, Notes(), work)
+        yield arf, hashlib.sha256(raw + b"\0").hexdigest(), "", None
+        return
+    work.nest(depth + 1)
+    before = len(work.problems)
+    inside: list[Item] = []
+    _mail(raw, work, leaf.where, depth + 1, parse, inside)
+    for item in inside:
+        yield item.report, item.digest, item.alike, item.part.content
+    if not inside and before == len(work.problems):
+        raise Refused("no_report", "There is no report in this mail.")
 
 
 def _inside(head: bytes) -> bool:
@@ -255,10 +295,3 @@ def _whole(leaf: unpack.Leaf, work: Work) -> bytes:
             raise Refused("mail_bytes", f"The mail is larger than the bound {work.bounds.named('mail_bytes')}.")
         taken.append(chunk)
     return b"".join(taken)
-
-
-def _claims(name: str, kind: str) -> bool:
-    """Whether a part's name or type promises a report, so that one without a report is a problem."""
-    if _NAMED.search(name) or _MAIL_NAME.search(name):
-        return True
-    return bool(_TYPED.match(kind)) or (kind == "application/octet-stream" and "." not in name)

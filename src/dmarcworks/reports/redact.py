@@ -8,42 +8,42 @@ Twice is as good as once. None, never half a result, when a mail cannot be done 
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import io
 import re
-import zipfile
 from collections import Counter
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from dmarcworks.reports import failure, mail, read, sniff, unpack
 from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.claims import MAIL_NAME
+from dmarcworks.reports.copies import own_text, quoted_copy
 from dmarcworks.reports.model import FailureReport, Item, Reading
 from dmarcworks.reports.notes import Refused, Work
+from dmarcworks.reports.redact_lines import (
+    FIELD,
+    LINES,
+    MARK,
+    base64_body,
+    header_lines,
+    mark,
+    part_fields,
+    plain_body,
+    sure_header_lines,
+    without_fields,
+    zip_archive,
+)
 
 __all__ = ["DROP", "HEADERS", "MARK", "Redacted", "redact", "redacted"]
 
 HEADERS, DROP = "headers", "drop"
-# What stands where a reported message was dropped: its hash.
-MARK = b"X-Removed-SHA256"
-
-_LINES = re.compile(rb"\r\n|\n|\r")
-_FIELD = re.compile(rb"([!-9;-~]{1,100})[ \t]{0,10}:")
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^_.+-]{0,60}")
 _MARKED = re.compile(rb"\s*" + MARK + rb": [0-9a-f]{64}\s*")
-_TEXT_FIELD = re.compile(
-    r"^[ \t]*(?:sender (?:domain|ip address)|received date|(?:spf|dkim) alignment|dmarc results)[ \t]*:[^\n]*",
-    re.MULTILINE | re.IGNORECASE,
-)
 # Problems of header fields, which are not rebuilt as they were.
 _OF_HEADERS = ("header_bytes", "header_fields", "header_parameters", "encoded_words")
-_BOUNDARY = b"--=_cut"
 _MIME = {b"content-type", b"content-transfer-encoding", b"content-disposition", b"mime-version"}
 _QUOTING = {b"subject", b"thread-topic"}
 # Fields of a feedback report that hold what the message itself holds.
 _BODY_FIELD, _HEADER_FIELD = b"dkim-canonicalized-body", b"dkim-canonicalized-header"
-_READ = {name.encode() for name in failure._READ}
+_READ = {name.encode() for name in failure.READ}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +120,8 @@ class _Cut:
         failing = bool(items)
         head = [] if not failing else [b"X-Redacted: " + self._mode.encode()]
         unwanted = _MIME | {b"x-redacted"} | (_QUOTING if failing and self._mode == DROP else set())
-        lines = _header_lines(raw[raw.find(b"\n") + 1 :] if raw.startswith((b"From ", b">From ")) else raw)
-        head = [*_without(lines, unwanted), *head, b"MIME-Version: 1.0"]
+        lines = header_lines(raw[raw.find(b"\n") + 1 :] if raw.startswith((b"From ", b">From ")) else raw)
+        head = [*without_fields(lines, unwanted), *head, b"MIME-Version: 1.0"]
         fields, body = self._node(tree, failing, depth, "0")
         return b"\r\n".join([*head, *fields, b"", body])
 
@@ -129,8 +129,8 @@ class _Cut:
         if part.message or not part.children:
             kind, content, plain = self._leaf(part, failing, depth)
             if kind == "message/rfc822":  # built by us, its boundaries are its own
-                return _fields(kind, part, True), content
-            return _fields(kind, part, plain), _plain(content) if plain else _base64(content)
+                return part_fields(kind, part, True), content
+            return part_fields(kind, part, plain), plain_body(content) if plain else base64_body(content)
         boundary = f"=_cut{depth}-{path}=".encode()
         kind = part.type if part.type.startswith("multipart/") and _TYPE.fullmatch(part.type) else "multipart/mixed"
         kind += "; report-type=feedback-report" if kind == "multipart/report" else ""
@@ -191,10 +191,10 @@ class _Cut:
             return content
         if work.problems:
             raise Refused("not_redacted", "An archive with a failure report holds something that cannot be read.")
-        return members[0][1] if alone else _zipped(members)
+        return members[0][1] if alone else zip_archive(members)
 
     def _opened(self, leaf: unpack.Leaf, part: mail.MailPart) -> bool:
-        return leaf.packed or not part.type or bool(read._MAIL_NAME.search(leaf.name))
+        return leaf.packed or not part.type or bool(MAIL_NAME.search(leaf.name))
 
     def _inner(self, raw: bytes, depth: int) -> bytes:
         if failure.is_feedback(raw):
@@ -205,8 +205,8 @@ class _Cut:
 
     def _original(self, content: bytes) -> bytes:
         if self._mode == DROP:
-            return content.strip() if _MARKED.fullmatch(content) else _mark(content)
-        return b"\r\n".join(_header_lines(content.lstrip(b"\r\n")))
+            return content.strip() if _MARKED.fullmatch(content) else mark(content)
+        return b"\r\n".join(sure_header_lines(content.lstrip(b"\r\n")))
 
     def _feedback(self, content: bytes) -> bytes:
         """The report's own fields: without those that quote the message, and nothing after them that is none."""
@@ -214,12 +214,12 @@ class _Cut:
         kept: list[bytes] = []
         name: bytes | None = None
         blank = False
-        for line in _LINES.split(content.removeprefix(b"\xef\xbb\xbf")):
+        for line in LINES.split(content.removeprefix(b"\xef\xbb\xbf")):
             if not line.strip():
                 blank, name = blank or bool(kept), None
                 continue
             if line[:1] not in b" \t":
-                field = _FIELD.match(line)
+                field = FIELD.match(line)
                 name = field.group(1).lower() if field else None
                 if blank and name not in _READ:
                     name = None
@@ -230,88 +230,23 @@ class _Cut:
     def _text(self, content: bytes) -> bytes:
         """A text up to the copy of the message in it, and the copy's headers."""
         text = failure._text(content).replace("\r\n", "\n").replace("\r", "\n")
-        copy = failure._COPY.search(text)
+        copy = quoted_copy(text)
         if copy is None:
-            return _said(text).encode() if failure.is_text_form(content) else content
-        said, quoted = text[: copy.end()].encode(), text[copy.end() :].encode()
-        if self._mode == DROP:
-            return text[: copy.start()].encode().rstrip() + b"\n\n" + _mark(quoted)
-        return said + b"\n\n" + b"\n".join(_header_lines(quoted.lstrip(b"\r\n")))
+            return _whole_text(text) if failure.is_text_form(content) else content
+        said, quoted = text[: copy.end].encode(), text[copy.end :].encode()
+        lines = sure_header_lines(quoted.lstrip(b"\r\n"))
+        if self._mode != DROP:
+            return said + b"\n\n" + b"\n".join(lines)
+        before = text[: copy.start].rstrip()
+        own = own_text(before)
+        return before.encode() + b"\n\n" + mark(quoted) if before[len(own) :].strip() else own.encode()
 
 
-def _said(text: str) -> str:
-    """A text form without a line before the copy: up to the last of the report's own fields in their paragraph."""
-    end = text.find("\n\n") if "\n\n" in text else len(text)
-    first = _TEXT_FIELD.search(text)
-    if first is None:
-        return text[:end]
-    blank = text.find("\n\n", first.start())
-    last = [*_TEXT_FIELD.finditer(text, first.start(), len(text) if blank < 0 else blank)][-1]
-    return text[: last.end()]
-
-
-def _header_lines(raw: bytes) -> list[bytes]:
-    """The lines of a mail's headers, to the first that is none."""
-    kept: list[bytes] = []
-    for line in _LINES.split(raw):
-        envelope = not kept and line.startswith((b"From ", b">From "))
-        folded = bool(kept) and line[:1] in (b" ", b"\t") and bool(line.strip())
-        if envelope:
-            continue
-        if not folded and (not _FIELD.match(line) or line.startswith(_BOUNDARY)):
-            break
-        kept.append(line)
-    return kept
-
-
-def _without(lines: list[bytes], names: set[bytes]) -> list[bytes]:
-    kept: list[bytes] = []
-    wanted = False
-    for line in lines:
-        if line[:1] not in (b" ", b"\t"):
-            field = _FIELD.match(line)
-            wanted = field is not None and field.group(1).lower() not in names
-        if wanted:
-            kept.append(line)
-    return kept
-
-
-def _mark(content: bytes) -> bytes:
-    """The hash of a message's headers: the same whether its body was cut before or not."""
-    headers = b"\r\n".join(_header_lines(content.lstrip(b"\r\n")))
-    return MARK + b": " + hashlib.sha256(headers).hexdigest().encode()
-
-
-def _fields(kind: str, part: mail.MailPart, plain: bool) -> list[bytes]:
-    if not _TYPE.fullmatch(kind) or kind.startswith("multipart/"):
-        kind = "text/plain"
-    fields = [b"Content-Type: " + kind.encode()]
-    if kind != "message/rfc822":
-        fields.append(b"Content-Transfer-Encoding: " + (b"8bit" if plain else b"base64"))
-    if part.name:
-        name = quote(part.name.encode("utf-8", "replace"), safe="")
-        fields += [b"Content-Disposition: attachment;", b" filename*=utf-8''" + name.encode()]
-    return fields
-
-
-def _plain(content: bytes) -> bytes:
-    """Lines of text, none of which ends a part."""
-    lines = _LINES.split(content.rstrip(b"\r\n"))
-    return b"\r\n".join(line for line in lines if not line.startswith(_BOUNDARY))
-
-
-def _base64(content: bytes) -> bytes:
-    return base64.encodebytes(content).replace(b"\n", b"\r\n").rstrip(b"\r\n")
-
-
-def _zipped(members: list[tuple[str, bytes]]) -> bytes:
-    packed = io.BytesIO()
-    seen: set[str] = set()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for number, (name, content) in enumerate(members):
-            name = unpack.label(name or f"{number}").encode("utf-8", "replace").decode()
-            name = f"{number}-{name}" if name in seen else name
-            seen.add(name)
-            # A date of its own would make another file of the same content.
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
-    return packed.getvalue()
+def _whole_text(text: str) -> bytes:
+    """A text form without a copy. Whatever follows its own fields may be the message: it is neither kept nor cut."""
+    own = own_text(text)
+    if _MARKED.fullmatch(text.rpartition("\n\n")[2].encode()):
+        return text.encode()
+    if text[len(own) :].strip():
+        raise Refused("copy_unclear", "Where the copy of the message begins in the failure report is unclear.")
+    return own.encode()

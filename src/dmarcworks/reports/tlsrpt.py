@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from dmarcworks.reports import values
+from dmarcworks.reports.alike import alike
 from dmarcworks.reports.model import TlsFailure, TlsPolicy, TlsReport
 from dmarcworks.reports.notes import LISTED, Notes, Refused, Work
 from dmarcworks.reports.sniff import Head
@@ -28,8 +30,8 @@ def is_tls(head: bytes) -> bool:
     return b'"policies"' in plain or (b'"report-id"' in plain and any(b'"%s"' % key in plain for key in _KEYS))
 
 
-def read(leaf: Leaf, head: Head, work: Work) -> tuple[TlsReport, str]:
-    """The report in a JSON file, with the SHA-256 of the file's bytes."""
+def read(leaf: Leaf, head: Head, work: Work) -> tuple[TlsReport, str, str]:
+    """The report in a JSON file, with the SHA-256 of the file's bytes and `alike`."""
     taken: list[bytes] = []
     size = 0
     for chunk in leaf.open():
@@ -42,7 +44,7 @@ def read(leaf: Leaf, head: Head, work: Work) -> tuple[TlsReport, str]:
     notes = Notes()
     notes.extend(leaf.notes)
     document = _load(data, head, leaf.where, work, notes)
-    return _report(document, digest, leaf.where, work, notes), digest
+    return _report(document, digest, leaf.where, work, notes), digest, alike(data, digest)
 
 
 def _load(data: bytes, head: Head, where: str, work: Work, notes: Notes) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def _report(document: dict[str, Any], digest: str, where: str, work: Work, notes
     for number, policy in enumerate(policies, start=1):
         place = f"{where} > policy {number}"
         try:
-            found = _policy(policy, place, notes)
+            found = _policy(policy, place, notes, work)
             total += (found.successful_sessions or 0) + (found.failed_sessions or 0)
             if total > values.LARGEST:
                 total -= (found.successful_sessions or 0) + (found.failed_sessions or 0)
@@ -153,7 +155,7 @@ def _dates(stated: Any, where: str, notes: Notes) -> tuple[int, int]:
         if value is None:
             raise Refused("no_date_range", f"The report does not say which time it covers (date-range with {name}).")
         try:
-            number, odd = (values.iso(value), "") if not value.lstrip("+-").isdigit() else values.instant(value)
+            number, odd = _moment(value)
         except ValueError:
             raise Refused("bad_date_range", f"The date-range's {name} {value[:60]!r} is no date.") from None
         if odd:
@@ -164,7 +166,15 @@ def _dates(stated: Any, where: str, notes: Notes) -> tuple[int, int]:
     return found[0], found[1]
 
 
-def _policy(entry: Any, place: str, notes: Notes) -> TlsPolicy:
+def _moment(text: str) -> tuple[int, str]:
+    """A date-time of RFC 3339, which is not odd, or in another form."""
+    try:
+        return values.iso(text), ""
+    except ValueError:
+        return values.instant(text)
+
+
+def _policy(entry: Any, place: str, notes: Notes, work: Work) -> TlsPolicy:
     if not isinstance(entry, dict):
         raise Refused("policy_invalid", "The policy is no JSON object.")
     policy = entry.get("policy")
@@ -189,24 +199,49 @@ def _policy(entry: Any, place: str, notes: Notes) -> TlsPolicy:
         mx_host=tuple(values.domain(host) for host in _texts(policy.get("mx-host", policy.get("mx-host-pattern")))),
         successful_sessions=_sessions(summary, "total-successful-session-count", place, notes),
         failed_sessions=_sessions(summary, "total-failure-session-count", place, notes),
-        failures=tuple(_failure(failure, place, notes) for failure in failures or ()),
+        failures=_failures(failures or (), place, notes, work),
     )
 
 
-def _failure(entry: Any, place: str, notes: Notes) -> TlsFailure:
-    if not isinstance(entry, dict):
-        raise Refused("policy_invalid", "A failure detail of the policy is no JSON object.")
+def _failures(entries: Sequence[Any], place: str, notes: Notes, work: Work) -> tuple[TlsFailure, ...]:
+    """The failure details that can be read; what is wrong with one is a problem and takes nothing from the policy."""
+    read_: list[TlsFailure] = []
+    wrong = 0
+    for number, entry in enumerate(entries, start=1):
+        detail = f"{place} > failure {number}"
+        if isinstance(entry, dict):
+            found, bad = _failure(entry, detail, notes)
+            read_.append(found)
+        else:
+            bad = "The failure detail is not a JSON object and was left out."
+        if bad:
+            wrong += 1
+            if wrong <= LISTED:
+                work.problem("detail_invalid", detail, bad)
+    if wrong:
+        notes.add("details_invalid", place, f"{wrong} of {len(entries)} failure details are invalid, see the problems.")
+    return tuple(read_)
+
+
+def _failure(entry: dict[str, Any], place: str, notes: Notes) -> tuple[TlsFailure, str]:
+    """A failure detail, and what is wrong with its count; the count is absent then."""
+    wrong = ""
+    try:
+        sessions = _sessions(entry, "failed-session-count", place, notes)
+    except Refused as refused:
+        sessions, wrong = None, f"{refused.detail} The rest of the failure detail was read."
     host, kind = _text(entry.get("receiving-mx-hostname")), _text(entry.get("result-type"))
-    return TlsFailure(
+    failure = TlsFailure(
         result_type=kind.lower() if kind else None,
         sending_mta_ip=_address(entry, "sending-mta-ip", place, notes),
         receiving_mx_hostname=values.domain(host) if host else None,
         receiving_mx_helo=_text(entry.get("receiving-mx-helo")),
         receiving_ip=_address(entry, "receiving-ip", place, notes),
-        failed_sessions=_sessions(entry, "failed-session-count", place, notes),
+        failed_sessions=sessions,
         additional_information=_text(entry.get("additional-information", entry.get("additional-info-uri"))),
         failure_reason_code=_text(entry.get("failure-reason-code")),
     )
+    return failure, wrong
 
 
 def _address(entry: dict[str, Any], name: str, place: str, notes: Notes) -> str | None:

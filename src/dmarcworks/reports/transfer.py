@@ -7,12 +7,46 @@ import contextlib
 import io
 import re
 
-__all__ = ["base64", "undone"]
+__all__ = ["base64", "content", "undone", "unquoted"]
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _OTHER = bytes(byte for byte in range(256) if byte not in _ALPHABET)
 _BEGIN = re.compile(rb"^begin [^\n]*+\n", re.MULTILINE)
 _PADDED = re.compile(rb"([^=]{2,}+)=*+")
+
+# How the beginnings of what holds a report read in base64: gzip, zip, XML with and without a mark, JSON, bzip2, xz,
+# zstd, TNEF, tar of a pax header, a feedback report.
+_PACKED = (
+    *(b"H4sI", b"UEsD", b"UEsF", b"PD94", b"PD9Y", b"PGZl", b"PEZF", b"PCEt", b"77u/", b"eyJ", b"ewo", b"ew0K", b"eyA"),
+    *(b"QlpoO", b"QlpoM", b"/Td6WFo", b"KLUv/", b"eJ8+Ig", b"Li8uL0", b"RmVlZGJhY2st", b"//48AD", b"/v8APA"),
+)
+_PLAIN = re.compile(rb"\s*+(?:<|\{|\x1f\x8b|PK\x03\x04|\xef\xbb\xbf|BZh[1-9]1AY)")
+_LINES_OF_BASE64 = re.compile(rb"\s*+(?:[A-Za-z0-9+/=]++[ \t]*+\r?+(?:\n\s*+|\Z))++")
+_QUOTED_XML = re.compile(rb"\s*+<\?xml\s++version=3D", re.IGNORECASE)
+# Lines of quoted-printable are not longer (RFC 2045 §6.7).
+_LONGEST_LINE = 76
+_LOOKED_AT = 4096
+_BEGINS = re.compile(rb"\s*+begin [0-7]{3,4} [^\n]*+\n")
+
+
+def content(data: bytes, encoding: str) -> bytes:
+    """The content of a part. The bytes decide: a wrong, broken or absent Content-Transfer-Encoding hides no report."""
+    wrong = encoding == "base64" and _PLAIN.match(data) is not None
+    found = data if wrong else undone(data, encoding)
+    if found[:64].lstrip().startswith(_PACKED) and (lines := _LINES_OF_BASE64.match(found)) is not None:
+        return base64(lines[0])
+    return _uudecoded(found) if _BEGINS.match(found) is not None else unquoted(found)
+
+
+def unquoted(data: bytes) -> bytes:
+    """XML that is still quoted-printable decoded, other content as it is: read as it is it would lose its records."""
+    head = data[:_LOOKED_AT]
+    if not head.lstrip().startswith(b"<"):
+        return data
+    soft = b"=\n" in head or b"=\r\n" in head
+    if _QUOTED_XML.match(head) is None and not (soft and max(map(len, head.splitlines()[:-1])) <= _LONGEST_LINE):
+        return data
+    return binascii.a2b_qp(data)
 
 
 def undone(data: bytes, encoding: str) -> bytes:

@@ -1,4 +1,5 @@
-"""A part's bytes → the files in it, by content and never by name: gzip, zip, either inside the other, or neither.
+"""A part's bytes → the files in it, by content and never by name: gzip, bzip2, xz, zstd, zip, tar, winmail.dat, any of
+them inside another, or none.
 
 Out: `Leaf` values, small ones whole, large ones as a stream that can be opened again. Refused by name: what hits a
 bound (inflated bytes are counted while inflating), damaged, truncated and encrypted archives; neighbours are read.
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dmarcworks.reports import archive
+from dmarcworks.reports import archive, compression, containers
 from dmarcworks.reports.notes import Notes, Refused, Work
 
 # Up to here a file is taken as a whole; larger ones are streamed.
@@ -20,6 +21,7 @@ _SMALL = 256 * 1024
 # then refused at the speed of inflating, not of reading.
 _MEASURED = 32 * 1024 * 1024
 _LABEL = 200
+_MAGIC = (archive.GZIP, b"PK", *compression.MAGIC, containers.TNEF)
 
 
 @dataclass(slots=True)
@@ -74,12 +76,24 @@ def leaves(
     notes = inside or Notes()
     # A line break before the magic bytes comes from careless transfer encodings.
     trimmed = data[:64].lstrip(b"\r\n\t ") + data[64:] if data[:1].isspace() else data
-    if archive.is_gzip(trimmed):
+    if not trimmed.startswith(_MAGIC) and 0 not in trimmed[100:512]:
+        # Neither compressed nor an archive, as nearly every text: a tar archive has NULs in its header.
+        yield Leaf(name, where, data, True, lambda: iter((data,)), notes, inside is not None)
+    elif archive.is_gzip(trimmed):
         inner = name[:-3] if name.lower().endswith(".gz") else ""
         place = f"{where} > {label(inner)}" if inner and inside else where
         yield from _opened(lambda seen: archive.gunzip(trimmed, where, seen), inner, place, work, depth + 1, notes)
     elif archive.is_zip(trimmed):
         yield from _zip(trimmed, where, work, depth + 1, notes)
+    elif (opener := compression.opener(trimmed)) is not None:
+        suffix, inflate = opener
+        inner = name[: -len(suffix)] if name.lower().endswith(suffix) else ""
+        place = f"{where} > {label(inner)}" if inner and inside else where
+        yield from _opened(lambda _: inflate(trimmed), inner, place, work, depth + 1, notes)
+    elif containers.is_tar(trimmed):
+        yield from _files(containers.tar_files(trimmed), "tar_empty", where, work, depth + 1, notes)
+    elif containers.is_tnef(trimmed):
+        yield from _files(containers.tnef_files(trimmed), "tnef_empty", where, work, depth + 1, notes)
     else:
         yield Leaf(name, where, data, True, lambda: iter((data,)), notes, inside is not None)
 
@@ -106,6 +120,42 @@ def _zip(data: bytes, where: str, work: Work, depth: int, notes: Notes) -> Itera
         return
     if not files and whole:
         work.problem("zip_empty", where, "The zip archive holds no file.")
+
+
+_EMPTY = {
+    "tar_empty": "The tar archive holds no file.",
+    "tnef_empty": "The part is a winmail.dat (TNEF) of Outlook and holds no file.",
+}
+
+
+def _files(
+    files: Iterator[tuple[str, bytes]], empty: str, where: str, work: Work, depth: int, notes: Notes
+) -> Iterator[Leaf]:
+    """The files of a container that stand in it as they are; what is inside them is opened too."""
+    found = 0
+    try:
+        work.nest(depth)
+        for name, content in files:
+            found += 1
+            work.member()
+            if _beside(name):
+                continue
+            work.inflate(len(content))
+            own = Notes()
+            own.extend(notes)
+            yield from leaves(content, name, f"{where} > {label(name)}", work, depth, own)
+    except Refused as refused:
+        work.problem(refused.reason, where, refused.detail)
+        return
+    if not found:
+        work.problem(empty, where, _EMPTY[empty])
+
+
+def packs(data: bytes) -> bool:
+    """Whether the bytes are an archive or compressed in a way that is read."""
+    if archive.is_gzip(data) or archive.is_zip(data) or containers.is_tnef(data):
+        return True
+    return compression.opener(data) is not None or containers.is_tar(data)
 
 
 def _reader(data: bytes, member: archive.ArchiveMember) -> Callable[[Notes], Iterator[bytes]]:
@@ -138,7 +188,7 @@ def _opened(
             return
         head = b"".join(taken)
         source = _Source(start, head, stream, own, notes, work)
-        if archive.is_gzip(head) or archive.is_zip(head):
+        if packs(head):
             yield from leaves(_rest(source, work), name, where, work, depth, notes)
             return
         yield Leaf(name, where, head, False, source.open, notes, True)

@@ -26,8 +26,10 @@ _FRACTION = re.compile(r"\.\d+")
 _FIRST, _LAST = -62_135_596_800, 253_402_300_799
 # Before DMARC (2010) or after 2100: read, and noted as odd.
 _ODD_BEFORE, _ODD_AFTER = 1_262_304_000, 4_102_444_800
-# Thirteen digits are milliseconds (2001 to 2286), as seconds they would be the year 33,658 and later.
-_MILLISECONDS = range(10**12, 10**13)
+# Thirteen digits are milliseconds (2001 to 2286), as seconds they would be the year 33,658 and later; so on for finer.
+_FINER = ((range(10**12, 10**13), 1000, "milliseconds"), (range(10**15, 10**16), 10**6, "microseconds"))
+_DIGITS = re.compile(r"(20\d\d)(\d\d)(\d\d)(?:[T ]?(\d\d)(\d\d)(\d\d)?Z?)?", re.ASCII)
+_SLASHES = re.compile(r"20\d\d/\d\d/\d\d", re.ASCII)
 
 
 def count(text: str) -> tuple[int, bool]:
@@ -49,18 +51,47 @@ def instant(text: str) -> tuple[int, str]:
     """Unix seconds of a report's begin or end, and how odd it was ("" or a warning's sentence); ValueError for none."""
     if len(text) == 10 and text.isdigit() and text.isascii() and "1262304000" <= text <= "4102444800":
         return int(text), ""  # a day of DMARC's, as nearly all are
+    if (day := _digits(text)) is not None:
+        return day, f"{text[:40]} was read as a date, YYYYMMDD."
     seconds = _SECONDS.fullmatch(text)
     if seconds:
         number, odd = int(seconds.group(1)), ""
-        if number in _MILLISECONDS:
-            number, odd = number // 1000, f"{text[:40]} was taken as milliseconds."
+        for numbers, divisor, name in _FINER:
+            if number in numbers:
+                number, odd = number // divisor, f"{text[:40]} was taken as {name}."
     else:
-        number, odd = iso(text), f"{text[:40]} was taken as an ISO 8601 date."
+        number, odd = _written(text)
     if not _FIRST <= number <= _LAST:
         raise ValueError(text[:60])
     if not odd and not _ODD_BEFORE <= number <= _ODD_AFTER:
         odd = f"{number} is before 2010 or after 2100."
     return number, odd
+
+
+def _digits(text: str) -> int | None:
+    """A date as YYYYMMDD, or with hhmm or hhmmss: as seconds these digits would be August 1970, or no year at all."""
+    found = _DIGITS.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
+    number = _unix(moment)
+    return number if _ODD_BEFORE <= number <= _ODD_AFTER else None
+
+
+def _written(text: str) -> tuple[int, str]:
+    """A date in words or in ISO 8601, and the sentence about it."""
+    dashed = text.replace("/", "-", 2) if _SLASHES.match(text) else text
+    try:
+        return iso(dashed), f"{text[:40]} was read as an ISO 8601 date."
+    except ValueError:
+        number = mail_date(text)
+    if number is None:
+        raise ValueError(text[:60])
+    return number, f"{text[:60]} was read as a date of RFC 5322."
 
 
 def iso(text: str) -> int:
@@ -99,14 +130,18 @@ def _unix(moment: datetime) -> int:
 
 
 def address(text: str) -> tuple[str, bool]:
-    """An IP address in its canonical text and whether it is one; else the text as it came."""
+    """An IP address in its canonical text (RFC 5952) and whether it is one; else the text as it came.
+
+    An IPv4 address that is written as an IPv6 one (RFC 4291 §2.5.5.2) is the IPv4 address: one sender is one address.
+    """
     if _V4.fullmatch(text):
         return text, True
-    if ":" in text and "%" not in text and len(text) <= 45 and "." not in text:
+    if ":" in text and "%" not in text and len(text) <= 45:
         try:
-            return str(ipaddress.IPv6Address(text)), True
+            found = ipaddress.IPv6Address(text)
         except ValueError:
-            pass
+            return text, False
+        return str(found.ipv4_mapped or found), True
     return text, False
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from dmarcworks.catalogue.route_lookup import RouteLookup
+from dmarcworks.ingest.item import NO_DOMAIN, POSTMASTER
 from dmarcworks.routing import rules
 from dmarcworks.routing.smtp import STORE_AWAY
 
@@ -14,6 +15,9 @@ Gate = Callable[[str], Awaitable[Mapping[str, str] | None]]
 
 Sure = Callable[[], Awaitable[None]]
 """`StoreError` while the database may not know every address: no recipient is reported as unknown then."""
+
+Operator = Callable[[], Awaitable[str]]
+"""The id of the operator's account; "" while there is none."""
 
 
 class ReturnAddresses(Protocol):
@@ -35,6 +39,8 @@ class AddressMatcher:
         gate: Gate,
         outgoing: ReturnAddresses | None,
         sure: Sure | None,
+        postmaster: str = "",
+        operator: Operator | None = None,
     ) -> None:
         self._hostname = hostname
         self._subaddressing = subaddressing
@@ -42,6 +48,13 @@ class AddressMatcher:
         self._gate = gate
         self._outgoing = outgoing
         self._sure = sure
+        self._postmaster = postmaster
+        self._operator = operator
+
+    def normal(self, address: str) -> str:
+        """The address as it is looked up; postmaster may be named without a domain (RFC 5321 §4.5.1)."""
+        normal = rules.normal_address(address)
+        return f"{POSTMASTER}@{self._hostname}" if normal == POSTMASTER else normal
 
     async def match(self, address: str) -> tuple[rules.Match, Mapping[str, str] | None]:
         """The action for a normal address, and the gate of a rua address; `StoreError` when neither can be known."""
@@ -62,6 +75,9 @@ class AddressMatcher:
             return rules.Match(rules.Reject(STORE_AWAY) if enabled else rules.UNKNOWN_RECIPIENT), None
         effective = () if gate is not None else await self._routes.effective(domain)
         match = rules.route(address, effective, rua=gate is not None, subaddressing=self._subaddressing)
+        ours = here or bool(effective)
+        if match == rules.Match(rules.UNKNOWN_RECIPIENT) and ours and address == f"{POSTMASTER}@{domain}":
+            return await self._for_postmaster()
         return await self.certain(match), gate
 
     async def certain(self, match: rules.Match) -> rules.Match:
@@ -72,13 +88,21 @@ class AddressMatcher:
 
     async def belongs(self, address: str) -> tuple[str, str]:
         """The account and the domain that an address belongs to; "" for both when it is nobody's."""
-        to = rules.normal_address(address)
+        to = self.normal(address)
         match, gate = await self.match(to)
         account_id, domain_id = owner_of(match, gate)
         if account_id:
             return account_id, domain_id
         zone = await self._routes.responsible(rules.mail_domain(to))
         return ("", "") if zone is None else (zone.account_id, zone.domain_id)
+
+    async def _for_postmaster(self) -> tuple[rules.Match, Mapping[str, str] | None]:
+        """Mail to the host's postmaster, which no rule is for: to the setting's address, or kept for the operator."""
+        account_id = "" if self._operator is None else await self._operator()
+        gate = {"account_id": account_id, "domain_id": NO_DOMAIN, "domain": self._hostname}
+        if self._postmaster and self._outgoing is not None:
+            return rules.Match(rules.Forward(self._postmaster)), gate
+        return rules.Match(rules.ToWorker(rules.DMARC_WORKER)), gate
 
 
 def owner_of(match: rules.Match, gate: Mapping[str, str] | None) -> tuple[str, str]:

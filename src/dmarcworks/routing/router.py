@@ -16,11 +16,11 @@ import structlog
 
 from dmarcworks.catalogue.activity import Activity
 from dmarcworks.catalogue.route_store import Routes
-from dmarcworks.errors import DmarcworksError, RefusedError
+from dmarcworks.errors import DeniedError, DmarcworksError, RefusedError
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing import rules
 from dmarcworks.routing.activity_line import activity_line
-from dmarcworks.routing.matching import AddressMatcher, Gate, ReturnAddresses, Sure, owner_of
+from dmarcworks.routing.matching import AddressMatcher, Gate, Operator, ReturnAddresses, Sure, owner_of
 from dmarcworks.routing.outcome import Routed
 from dmarcworks.routing.smtp import STORE_AWAY, Peer
 from dmarcworks.workers.message import Message, Post
@@ -30,6 +30,7 @@ __all__ = ["Gate", "OutgoingMail", "Routed", "Router", "Sure", "WorkerHandle"]
 
 log = structlog.get_logger("dmarcworks.routing")
 
+_KEPT = rules.ToWorker(rules.DMARC_WORKER)
 NO_WORKER = "451 4.3.5 The worker for this address is not there now, try again later"
 
 
@@ -68,11 +69,20 @@ class Router:
         metrics: Metrics,
         way: OutgoingMail | None = None,
         sure: Sure | None = None,
+        postmaster: str = "",
+        operator: Operator | None = None,
     ) -> None:
         self._sure = sure
         self._hostname = hostname.lower().rstrip(".")
         self._matcher = AddressMatcher(
-            hostname=self._hostname, subaddressing=subaddressing, routes=routes, gate=gate, outgoing=way, sure=sure
+            hostname=self._hostname,
+            subaddressing=subaddressing,
+            routes=routes,
+            gate=gate,
+            outgoing=way,
+            sure=sure,
+            postmaster=postmaster,
+            operator=operator,
         )
         self._hands = hands
         self._activity = activity
@@ -91,7 +101,7 @@ class Router:
 
     async def recipient(self, address: str) -> str | None:
         """None to accept, else the whole reply."""
-        to = rules.normal_address(address)
+        to = self._matcher.normal(address)
         try:
             match, gate = await self._matcher.match(to)
             if gate is not None:
@@ -142,7 +152,7 @@ class Router:
     async def route(self, sender: str, to: str, raw: bytes, peer: Peer) -> Routed:
         """The same with everything that became of it."""
         now, started = datetime.now(UTC), time.perf_counter()
-        address = rules.normal_address(to)
+        address = self._matcher.normal(to)
         try:
             match, gate = await self._matcher.match(address)
         except DmarcworksError as error:
@@ -160,7 +170,7 @@ class Router:
                 domain_id=domain_id,
                 post=self._way,
             )
-            routed = await self._act(match.action, message)
+            routed = await self._act(match, message)
             checked = message.authenticity
         seconds = time.perf_counter() - started
         self._record(routed, raw, seconds)
@@ -184,13 +194,16 @@ class Router:
         """The account and the domain that an address belongs to; "" for both when it is nobody's."""
         return await self._matcher.belongs(address)
 
-    async def _act(self, action: rules.Action, message: Message) -> Routed:
+    async def _act(self, match: rules.Match, message: Message) -> Routed:
+        action = match.action
         if isinstance(action, rules.Drop):
             return Routed(ACCEPTED, "dropped")
         if isinstance(action, rules.Reject):
             return Routed(action.status, "rejected", action.status)
         if isinstance(action, rules.Forward):
-            return await self._leave(message.forward(action.destination), message)
+            # No rule forwards mail to postmaster but the setting: that mail is accepted whatever the setting says.
+            kept = None if match.rule is not None else _KEPT
+            return await self._leave(message.forward(action.destination), message, kept)
         if isinstance(action, rules.Return):
             assert self._way is not None
             return await self._leave(self._way.bounce(message, action.original), message)
@@ -212,11 +225,17 @@ class Router:
         why = message.reject_reason if rejected and message.reject_reason is not None else done.word
         return Routed(done.reply, "rejected" if rejected else "failed", why, sent=sent)
 
-    async def _leave(self, leaving: Awaitable[str], message: Message) -> Routed:
+    async def _leave(self, leaving: Awaitable[str], message: Message, otherwise: rules.Action | None = None) -> Routed:
+        """Send the mail on; do `otherwise` with it while its destination is not verified."""
         try:
             await leaving
         except RefusedError as error:
             return Routed(error.reply, "failed" if error.temporary else "rejected", error.reply)
+        except DeniedError as error:
+            if otherwise is None:
+                return Routed(TRY_LATER, "failed", str(error))
+            log.warning("a mail is kept instead of forwarded", recipient=message.to, error=str(error))
+            return await self._act(rules.Match(otherwise), message)
         except DmarcworksError as error:
             return Routed(TRY_LATER, "failed", str(error))
         return Routed(ACCEPTED, "forwarded", sent=tuple(message.sent))

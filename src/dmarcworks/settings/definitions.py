@@ -263,6 +263,13 @@ class Settings(BaseModel):
         description="Whether a rule for user@ also matches user+detail@ (RFC 5233) when no rule matches that "
         "address itself.",
     )
+    postmaster: str = Field(
+        "",
+        max_length=320,
+        description="Address that mail to postmaster at this host is forwarded to, a verified destination of the "
+        "operator's account; empty, or without a relay: it is kept and listed as other mail. A routing rule on "
+        "postmaster's address has precedence.",
+    )
     workers: str = Field("", description="Your own workers: name=path.py or name=package.module, separated by commas.")
     worker_bindings: str = Field(
         "",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from dmarcworks.catalogue.activity import Activity
+from dmarcworks.catalogue.dead_letters import operator_id
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.enrich.setup import opened_checker
 from dmarcworks.ingest.environment import Env
@@ -73,6 +74,8 @@ async def routing(settings: Settings, stores: Stores, env: Env, metrics: Metrics
             metrics=metrics,
             way=outbound,
             sure=stores.system.sure,
+            postmaster=settings.postmaster,
+            operator=partial(operator_id, stores.accounts, settings.operator_account),
         )
         writer = PointWriter(points, env.analytics)
         yield Routing(router, writer, activity, settings.activity_days, outbound, consumers)

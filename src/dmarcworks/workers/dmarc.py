@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dmarcworks.ingest.accept import accept, new_item
 from dmarcworks.ingest.environment import Env
-from dmarcworks.ingest.item import Gate, MailItem
+from dmarcworks.ingest.item import NO_DOMAIN, POSTMASTER, Gate, MailItem
 from dmarcworks.ingest.take import Taken, process
 from dmarcworks.workers.batch import Batch, BatchMessage
 from dmarcworks.workers.context import Context
@@ -72,6 +72,9 @@ async def _gate_of_rule(message: Message, env: Env) -> Gate | None:
     """Whose reports a routing rule brings: those of its account, for its domain where no report says otherwise."""
     if not message.domain_id:
         return None
+    local, _, host = message.to.rpartition("@")
+    if message.domain_id == NO_DOMAIN and local == POSTMASTER:
+        return Gate(message.account_id, NO_DOMAIN, host)
     name = (await env.arrivals.domain_names([message.domain_id])).get(message.domain_id)
     return None if name is None else Gate(message.account_id, message.domain_id, name)
 

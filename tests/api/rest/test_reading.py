@@ -43,8 +43,13 @@ async def test_a_mail_is_uploaded_as_it_is(house: House) -> None:
     mail = b"From: a@mail.example\r\nSubject: nothing\r\nMessage-ID: <1@x>\r\n\r\nno report in here\r\n"
     status = await house.upload("write", "two.example", mail)
     assert [problem["reason"] for problem in status["problems"]] == ["no_report"]
-    raw = await house.ask("read", "GET", f"/problems/{status['problems'][0]['id']}/raw")
+    number = status["problems"][0]["id"]
+    raw = await house.ask("read", "GET", f"/problems/{number}/raw")
     assert raw.content == mail
+    # It is no report: other mail, and no open problem.
+    other = (await house.get("read", "/problems", params={"state": "other", "limit": 1000}))["items"]
+    assert (number, "no_report") in [(row["id"], row["reason"]) for row in other]
+    assert number not in [row["id"] for row in (await house.get("read", "/problems", params={"limit": 1000}))["items"]]
 
 
 async def test_reports_are_listed_by_pages_and_filters(house: House) -> None:

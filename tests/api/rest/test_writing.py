@@ -265,3 +265,25 @@ async def test_the_sql_log_is_the_accounts_own_and_paged(house: House) -> None:
     assert [line["text"] for line in (await house.get("theirs", "/sql/log"))["items"]] == ["SELECT 'of theirs'"]
     for who in ("read", "write", "limited admin"):
         assert (await house.ask(who, "GET", "/sql/log")).status_code == 403
+
+
+async def test_other_mail_is_discarded_at_once(house: House) -> None:
+    """All of a domain and a reason; the rest, what is open, and other accounts' stay; a reader may not."""
+    none = b"From: a@mail.example\r\nSubject: %s\r\nMessage-ID: <%s@x>\r\n\r\nno report\r\n"
+    numbers = {}
+    for domain in ("one.example", "two.example"):
+        name = f"bulk-{domain}".encode()
+        (problem,) = (await house.upload("write", domain, none % (name, name)))["problems"]
+        numbers[domain] = problem["id"]
+    (broken,) = (await house.upload("write", "one.example", b"<feedback><bulk/></feedback>"))["problems"]
+    path = "/problems/discard-other"
+    assert (await house.ask("read", "POST", path)).status_code == 403
+    none_of_it = await house.ask("write", "POST", path, params={"domain": "one.example", "reason": "bounce"})
+    assert none_of_it.json() == {"discarded": 0}
+    assert (await house.ask("write", "POST", path, params={"domain": "their.example"})).status_code == 404
+    before = (await house.get("read", "/problems", params={"state": "other", "domain": "one.example"}))["items"]
+    done = await house.ask("write", "POST", path, params={"domain": "one.example", "reason": "no_report"})
+    assert (done.status_code, done.json()) == (200, {"discarded": len(before)})
+    states = [(await house.get("read", f"/problems/{number}"))["state"] for number in (*numbers.values(), broken["id"])]
+    assert states == ["discarded", "other", "open"]
+    assert (await changes(house, "other_mail.discard"))[0][0] == "token"

@@ -143,7 +143,16 @@ def test_V18_a_count_of_nothing_and_a_huge_one() -> None:
 
 @pytest.mark.parametrize(
     "ip",
-    ["", "bad.com", "108r.166.1.1", "fe80::1%eth0", "::ffff:192.0.2.1", "192.0.2.1 (name)", "010.1.1.1", "1.2.3.256"],
+    [
+        "",
+        "bad.com",
+        "108r.166.1.1",
+        "fe80::1%eth0",
+        "::ffff:192.0.2.1%eth0",
+        "192.0.2.1 (name)",
+        "010.1.1.1",
+        "1.2.3.256",
+    ],
 )
 def test_V19_an_odd_address_keeps_its_text(ip: str) -> None:
     found = read_one(xml(record(3, ip=ip)))

@@ -237,12 +237,18 @@ class ProblemOut(BaseModel):
     mail_id: str = Field(description="The mail that it is about.", examples=[ID])
     file_name: str = Field(description="The part's file name, as sent.", examples=["report.xml.gz"])
     created: datetime = Field(description="When it was found.", examples=[WHEN])
-    state: str = Field(description="open, retrying, closed (read) or discarded.", examples=["open"])
+    state: str = Field(description="open, retrying, closed (read), discarded or other (no report).", examples=["open"])
 
     @classmethod
     def of(cls, row: ProblemRow) -> ProblemOut:
         """From the catalogue."""
         return cls(**{name: getattr(row, name) for name in cls.model_fields})
+
+
+class DiscardedOut(BaseModel):
+    """What was discarded at once."""
+
+    discarded: int = Field(description="How many entries.", examples=[12])
 
 
 class AuditOut(BaseModel):

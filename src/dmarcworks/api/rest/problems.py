@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from dmarcworks.api.rest.deps import Caller, Reader, Writer
 from dmarcworks.api.rest.download import download
-from dmarcworks.api.rest.models import ProblemOut
+from dmarcworks.api.rest.models import DiscardedOut, ProblemOut
 from dmarcworks.api.rest.paging import Cursor, Limit, Page, after, mark
 from dmarcworks.api.rest.params import DomainFilter
 from dmarcworks.api.rest.route import Route
@@ -19,7 +19,10 @@ from dmarcworks.errors import ConflictError, NotFoundError
 routes = APIRouter(prefix="/problems", tags=["problems"], route_class=Route)
 
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The problem's number.")]
-State = Annotated[Literal["open", "retrying", "closed", "discarded"] | None, Query(description="Only in this state.")]
+State = Annotated[
+    Literal["open", "retrying", "closed", "discarded", "other"] | None,
+    Query(description="Only in this state; other: mail that is no report."),
+]
 Reason = Annotated[str | None, Query(max_length=64, description="Only of this kind.")]
 
 
@@ -51,6 +54,22 @@ async def index(
     )
     next_ = mark("problems", rows[limit - 1].id) if len(rows) > limit else None
     return answer(request, Page[ProblemOut](items=[ProblemOut.of(row) for row in rows[:limit]], next=next_))
+
+
+@routes.post(
+    "/discard-other",
+    operation_id="discard_other_mail",
+    response_model=DiscardedOut,
+    responses={404: {}},
+    summary="Discard other mail",
+)
+async def discard_other(
+    request: Request, caller: Writer, reason: Reason = None, domain: DomainFilter = None
+) -> Response:
+    """Discard all mail that is no report within the token's reach; its entries and its raw mail stay."""
+    domain_ids = await caller.domain_ids(domain)
+    number = await caller.deps.problems.discard_other(caller.account_id, caller.name, reason or "", domain_ids)
+    return answer(request, DiscardedOut(discarded=number))
 
 
 async def _problem(caller: Caller, number: int) -> ProblemRow:

@@ -30,6 +30,7 @@ ACTIONS = {
     "problem.retry": "Problem reprocessed",
     "problem.adopt": "Report adopted",
     "problem.discard": "Problem discarded",
+    "other_mail.discard": "Other mail discarded",
     "worker_queue.retry": "Worker queue message requeued",
     "worker_queue.discard": "Worker queue message deleted",
     "report.upload": "Report or mail uploaded",

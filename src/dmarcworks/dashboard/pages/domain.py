@@ -18,6 +18,7 @@ from dmarcworks.analytics.questions.volume import Figures
 from dmarcworks.api.deps import Dependencies, Deps
 from dmarcworks.catalogue import setup_records
 from dmarcworks.catalogue.accounts import Domain
+from dmarcworks.catalogue.problems import OTHER
 from dmarcworks.dashboard import charts, format
 from dmarcworks.dashboard.links import url
 from dmarcworks.dashboard.page_route import PageRoute
@@ -29,6 +30,8 @@ from dmarcworks.dashboard.visit import UserVisit, Visit
 from dmarcworks.errors import NotFoundError
 
 TOP_SOURCES = 10
+# Notices that a report was too large to be sent, the newest.
+NOTICES = 3
 PAGE = 100
 RESULTS = {
     "pass": "that passed",
@@ -181,10 +184,13 @@ async def _period(deps: Deps, visit: Visit, domain: Domain) -> tuple[Period, dat
 
 
 async def _overview(deps: Deps, visit: Visit, domain: Domain, seen: str) -> dict[str, Any]:
-    last_report = await deps.arrivals.last_report(domain.account_id, domain.id)
+    account = domain.account_id
+    last_report = await deps.arrivals.last_report(account, domain.id)
     days, newest = await _period(deps, visit, domain)
+    notices = await deps.problems.list(account, OTHER, NOTICES, reason="report_too_large", domain_id=domain.id)
     values: dict[str, Any] = {
         "domain": domain,
+        "notices": notices,
         "records": setup_records.records(domain.name, domain.rua, deps.hostname),
         "seen": seen,
         "soon": seen == NOTHING or seen.endswith(ON_ITS_WAY),
@@ -214,6 +220,7 @@ async def _figures(deps: Deps, domain: Domain, days: Period, newest: date, now: 
     top = await deps.questions.sources(account, domain.id, days.first, days.last, limit=TOP_SOURCES)
     failing = await deps.questions.sources(account, domain.id, days.first, days.last, limit=1, result="fail")
     known = (len(volumes), len(earlier))
+    long = await deps.arrivals.long_reports(account, domain.id, days.first, days.last)
     return {
         "state": "figures",
         "now_figures": now,
@@ -229,7 +236,7 @@ async def _figures(deps: Deps, domain: Domain, days: Period, newest: date, now: 
             newest if days.until is None or days.last == newest else None,
             deps.now().date(),
         ),
-        **_chart(domain, days, charts.bars(volumes, earlier, days.first, days.last)),
+        **_chart(domain, days, charts.bars(volumes, earlier, days.first, days.last, long)),
         "sources": top,
         "report_days": await deps.arrivals.days(account, domain.id, days.first, days.last),
         "reporters": await deps.questions.reporters(account, domain.id, days.first, days.last),

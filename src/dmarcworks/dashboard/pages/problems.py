@@ -24,10 +24,17 @@ from dmarcworks.reports.model import REASONS
 
 PAGE = 100
 REPORTS = 20
-STATES = {"open": "Open", "retrying": "Being reprocessed", "closed": "Solved", "discarded": "Discarded"}
+STATES = {
+    "open": "Open",
+    "retrying": "Being reprocessed",
+    "closed": "Solved",
+    "discarded": "Discarded",
+    "other": "Other mail",
+}
 # Reasons that the steps after reading give; those of reading are explained beside it.
 STEPS = {
     "other_domain": "The report is about a domain other than that of its address",
+    "other_policies": "Some policies of the TLS report are about another domain",
     "raw_missing": "The raw mail is no longer in the archive",
     "not_genuine": "The report mail does not pass DMARC, so somebody else may have sent it",
     "unverified": "Whether the report mail passes DMARC could not be determined, so somebody else may have sent it",
@@ -88,6 +95,14 @@ async def retry_all(visit: UserVisit, deps: Dependencies) -> Response:
     done = await deps.problem_actions.retry_all(visit.account_id, reason, actor().name)
     told = {"queued": done.mails, "skipped": len(done.skipped) or None}
     return RedirectResponse(url("/problems", reason=reason, **told), 303)
+
+
+@routes.post("/problems/discard-other")
+async def discard_other(visit: UserVisit, deps: Dependencies) -> Response:
+    """Discard all other mail (of the reason)."""
+    reason = visit.form.get("reason", "")[:64]
+    await deps.problems.discard_other(visit.account_id, actor().name, reason)
+    return RedirectResponse(url("/problems", state="other"), 303)
 
 
 @routes.get("/problems/{id}")

@@ -17,7 +17,7 @@
     chart = echarts.init(place, null, { renderer: "canvas" });
 
     const lines = (index) => data.pass[index] === null
-      ? [data.days[index], "No report about this day"]
+      ? [data.days[index], data.shaded[index] ? "Covered by a report over several days" : "No report about this day"]
       : [
         data.days[index],
         number(data.pass[index]) + " pass",
@@ -25,6 +25,7 @@
         ...(data.quarantined[index] ? [number(data.quarantined[index]) + " quarantined"] : []),
         ...(data.rejected[index] ? [number(data.rejected[index]) + " rejected"] : []),
         number(data.reports[index]) + (data.reports[index] === 1 ? " report" : " reports"),
+        ...(data.covers[index] > 1 ? ["covers " + data.covers[index] + " days"] : []),
         number(data.before[index]) + " in all, " + data.days.length + " days earlier",
       ];
     const bar = (name, key) => ({
@@ -50,7 +51,13 @@
         splitLine: { lineStyle: { color: colour("line") } },
       },
       series: [
-        bar("pass", "pass"),
+        {
+          ...bar("pass", "pass"),
+          markArea: {
+            silent: true, itemStyle: { color: colour("fwd"), opacity: 0.12 },
+            data: data.shaded.flatMap((shaded, index) => shaded ? [[{ xAxis: index }, { xAxis: index }]] : []),
+          },
+        },
         bar("fail", "fail"),
         {
           name: "before", type: "line", data: data.before, symbol: "none", connectNulls: false, silent: true,

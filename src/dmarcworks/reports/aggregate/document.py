@@ -14,7 +14,8 @@ from lxml import etree
 
 from dmarcworks.reports.aggregate import record
 from dmarcworks.reports.aggregate.metadata import ReportMetadata
-from dmarcworks.reports.aggregate.record import Names, Tally, namespace
+from dmarcworks.reports.aggregate.record import Names, namespace
+from dmarcworks.reports.aggregate.tally import Tally
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.notes import Notes, Refused
 

@@ -11,13 +11,14 @@ import codecs
 import hashlib
 import re
 from collections.abc import Iterable
-from typing import TypeVar
 
 from dmarcworks.reports.aggregate.document import Broken, Document, tree
+from dmarcworks.reports.aggregate.fast_record import KNOWN, RecordTexts, Unusual
 from dmarcworks.reports.aggregate.metadata import usual
 from dmarcworks.reports.aggregate.parse_cache import ParseCache
-from dmarcworks.reports.aggregate.record import DKIM, REASON, SPF, Results, Tally, check_depth, fields
+from dmarcworks.reports.aggregate.record import check_depth
 from dmarcworks.reports.aggregate.records import Said
+from dmarcworks.reports.aggregate.tally import Tally
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.notes import Notes
 from dmarcworks.reports.sniff import Head
@@ -26,8 +27,6 @@ from dmarcworks.reports.unpack import Leaf
 # How much may stand before the first record, after the last one, and in a record.
 _AROUND = 64 * 1024
 _PIECE = 256 * 1024
-# How many different texts of one report are known again; of all reports see `_MADE`.
-_KNOWN = 8_192
 # As deep as a usual report is; under a bound below that the general reader tells what hits it.
 _DEPTH = 6
 _CONTROLS = bytes(n for n in range(32) if n not in (9, 10, 13))
@@ -41,23 +40,9 @@ _RECORD = re.compile(
     re.ASCII,
 )
 _END = "</record>"
-_TAIL = re.compile(
-    r"<policy_evaluated>(?>(.*?)</policy_evaluated>)\s*+</row>\s*+<identifiers>(?>(.*?)</identifiers>)\s*+"
-    r"<auth_results>(?>(.*?)</auth_results>)\s*+",
-    re.DOTALL | re.ASCII,
-)
-_ANY = re.compile(r"<([A-Za-z_]\w*+)>([^<>]*+)</\1>\s*+", re.ASCII)
-_GROUP = re.compile(r"<(dkim|spf|reason)>\s*+((?:<([A-Za-z_]\w*+)>[^<>]*+</\3>\s*+)*+)</\1>\s*+", re.ASCII)
 
 # What a record says behind its count, over all reports: it depends on that text alone.
 _MADE: ParseCache[Said] = ParseCache()
-
-Words = tuple[str | None, str | None, str | None]
-Evaluated = tuple[Words, Results]
-
-
-class _Unusual(Exception):
-    """The general reader is needed."""
 
 
 def read(leaf: Leaf, head: Head, bounds: Bounds, digest: hashlib._Hash, notes: Notes) -> Document | None:
@@ -68,7 +53,7 @@ def read(leaf: Leaf, head: Head, bounds: Bounds, digest: hashlib._Hash, notes: N
         return None
     try:
         return _Reader(leaf, head, bounds, notes).read(digest)
-    except (_Unusual, UnicodeDecodeError, Broken):
+    except (Unusual, UnicodeDecodeError, Broken):
         return None
 
 
@@ -82,9 +67,7 @@ class _Reader:
         self._bounds = bounds
         self._notes = notes
         self._tally = Tally(leaf.where, bounds, notes)
-        self._evaluated: dict[str, Evaluated] = {}
-        self._identifiers: dict[str, Words] = {}
-        self._auth: dict[str, tuple[Results, Results]] = {}
+        self._record_texts = RecordTexts()
         self._made: dict[str, Said] = {}
 
     def read(self, digest: hashlib._Hash) -> Document:
@@ -98,14 +81,14 @@ class _Reader:
                 start = rest.find("<record>")
                 if start < 0:
                     if len(rest) > _AROUND:
-                        raise _Unusual
+                        raise Unusual
                     continue
                 head, rest, begun = rest[:start], rest[start:], True
             rest = rest[self._records(rest) :]
             if len(rest) > _PIECE + _AROUND:
-                raise _Unusual
+                raise Unusual
         if not begun or "<record" in rest or len(rest) > _AROUND:
-            raise _Unusual
+            raise Unusual
         return self._document(head, rest)
 
     def _at_once(self, digest: hashlib._Hash) -> Document:
@@ -115,20 +98,20 @@ class _Reader:
         if self._skip:
             data = data[self._skip :]
         if b"&" in data:
-            raise _Unusual
+            raise Unusual
         text = str(data, "ascii" if self._ascii else "utf-8")
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         if not text.isascii() and ("\ufffe" in text or "\uffff" in text):
-            raise _Unusual
+            raise Unusual
         start = text.find("<record>")
         if not 0 <= start <= _AROUND:
-            raise _Unusual
+            raise Unusual
         head, rest = text[:start], text[start:]
         end = self._records(rest)
         tail = rest[end:]
         if "<record" in tail or len(tail) > _AROUND:
-            raise _Unusual
+            raise Unusual
         return self._document(head, tail)
 
     def _texts(self, digest: hashlib._Hash) -> Iterable[str]:
@@ -143,11 +126,11 @@ class _Reader:
                 if skip:
                     piece, skip = piece[skip:], max(0, skip - len(piece))
                 if b"&" in piece:
-                    raise _Unusual
+                    raise Unusual
                 text = carried + decoder.decode(piece)
                 carried = ""
                 if "\ufffe" in text or "\uffff" in text:
-                    raise _Unusual
+                    raise Unusual
                 if "\r" in text:
                     if text.endswith("\r"):
                         text, carried = text[:-1], "\r"
@@ -180,100 +163,34 @@ class _Reader:
                 self._odd(plain or source_ip, digits or count, known)
                 continue
             number = tally.plain(int(digits))
-            if number is not None:
+            if number:
                 source_ips.append(plain)
                 counts.append(number)
                 said.append(known)
+            elif number is not None and not tally.no_sender(plain):
+                tally.append(plain, number, known)
         return position
 
     def _odd(self, source_ip: str, count: str, said: Said) -> None:
         """A record with an address or a count that is not as plain as most are."""
         _look(source_ip + count)
         number = self._tally.number([count.strip()], 1)
-        if number is not None:
+        if number is not None and (number or not self._tally.no_sender(source_ip.strip())):
             self._tally.append(source_ip.strip(), number, said)
 
     def _unknown(self, source_ip: str, count: str, tail: str) -> None:
         """A record whose like was not read before."""
         _look(source_ip + count + tail)
-        parts = self._parts(tail)
+        parts = self._record_texts.parts(tail)
         number = self._tally.number([count.strip()], 1)
-        if number is None:
+        if number is None or (not number and self._tally.no_sender(source_ip.strip())):
             return
         noted = self._notes.total
         known = self._tally.make(*parts)
         # What was noted is to be noted for each record.
-        if noted == self._notes.total and len(self._made) < _KNOWN:
+        if noted == self._notes.total and len(self._made) < KNOWN:
             self._made[tail] = _MADE.put(tail, known)
         self._tally.append(source_ip.strip(), number, known)
-
-    def _parts(self, tail: str) -> tuple[Words, Results, Words, Results, Results]:
-        """The texts of a record behind its count."""
-        found = _TAIL.fullmatch(tail)
-        if found is None:
-            raise _Unusual
-        first, second, third = found.groups()
-        said, reasons = self._evaluated.get(first) or self._evaluate(first)
-        names = self._identifiers.get(second) or self._identify(second)
-        dkim, spf = self._auth.get(third) or self._authenticate(third)
-        return said, reasons, names, dkim, spf
-
-    def _evaluate(self, text: str) -> Evaluated:
-        reasons: list[tuple[str | None, ...]] = []
-        words: dict[str, str] = {}
-        position = self._start(text)
-        while position < len(text):
-            if (group := _GROUP.match(text, position)) is not None and group.group(1) == "reason":
-                reasons.append(fields(self._pairs(group.group(2)), REASON))
-                position = group.end()
-            elif (word := _ANY.match(text, position)) is not None and word.group(1) != "reason":
-                words.setdefault(word.group(1), word.group(2).strip())
-                position = word.end()
-            else:
-                raise _Unusual
-        said = (words.get("disposition"), words.get("dkim"), words.get("spf"))
-        return _kept(self._evaluated, text, (said, tuple(reasons)))
-
-    def _identify(self, text: str) -> Words:
-        words: dict[str, str] = {}
-        for name, value in self._pairs(text):
-            words.setdefault(name, value)
-        found = (words.get("header_from"), words.get("envelope_from"), words.get("envelope_to"))
-        return _kept(self._identifiers, text, found)
-
-    def _authenticate(self, text: str) -> tuple[Results, Results]:
-        dkim: list[tuple[str | None, ...]] = []
-        spf: list[tuple[str | None, ...]] = []
-        position = self._start(text)
-        while position < len(text):
-            group = _GROUP.match(text, position)
-            if group is None:
-                raise _Unusual
-            pairs = self._pairs(group.group(2))
-            if group.group(1) == "dkim":
-                dkim.append(fields(pairs, DKIM))
-            elif group.group(1) == "spf":
-                spf.append(fields(pairs, SPF))
-            else:
-                raise _Unusual
-            position = group.end()
-        return _kept(self._auth, text, (tuple(dkim), tuple(spf)))
-
-    def _pairs(self, text: str) -> list[tuple[str, str]]:
-        pairs: list[tuple[str, str]] = []
-        position = self._start(text)
-        while position < len(text):
-            found = _ANY.match(text, position)
-            if found is None:
-                raise _Unusual
-            pairs.append((found.group(1), found.group(2).strip()))
-            position = found.end()
-        return pairs
-
-    @staticmethod
-    def _start(text: str) -> int:
-        """Where the first element begins; white space stands before it."""
-        return len(text) - len(text.lstrip(" \t\n"))
 
     def _document(self, head: str, tail: str) -> Document:
         """What stands around the records: as usual, or by the general parser with a mark where they stood."""
@@ -281,12 +198,12 @@ class _Reader:
         if (around := usual(head, tail)) is not None:
             return Document(self._tally, around=around)
         if "<!" in head or "<!" in tail or head.count("<?") > 1 or "<?" in tail:
-            raise _Unusual
+            raise Unusual
         marked = (head + "<record/>" + tail).encode()
         root = tree(marked, self._bounds, "utf-8")
         marks = list(root.iter("{*}record"))
         if len(marks) != 1 or marks[0].getparent() is not root:
-            raise _Unusual
+            raise Unusual
         root.remove(marks[0])
         check_depth(root, self._bounds.xml_depth)
         return Document(self._tally, root)
@@ -296,13 +213,4 @@ def _look(text: str) -> None:
     """Leave text with control characters to the general reader, which refuses them."""
     data = text.encode()
     if len(data.translate(None, _CONTROLS)) != len(data):
-        raise _Unusual
-
-
-_Value = TypeVar("_Value")
-
-
-def _kept(known: dict[str, _Value], text: str, value: _Value) -> _Value:
-    if len(known) < _KNOWN:
-        known[text] = value
-    return value
+        raise Unusual

@@ -16,6 +16,7 @@ from dmarcworks.reports import values
 from dmarcworks.reports.aggregate import fast_path, recovery
 from dmarcworks.reports.aggregate.document import Broken, Document, at_once, stream
 from dmarcworks.reports.aggregate.metadata import ReportMetadata, local, of_tree, policy_of
+from dmarcworks.reports.alike import alike
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.closed import maker
 from dmarcworks.reports.model import AggregateReport
@@ -34,8 +35,8 @@ _report = maker(AggregateReport)
 _FEED = 64 * 1024
 
 
-def read(leaf: Leaf, head: Head, work: Work) -> list[tuple[AggregateReport, str]]:
-    """The reports in an XML file (several when they were put together), each with the SHA-256 of its bytes."""
+def read(leaf: Leaf, head: Head, work: Work) -> list[tuple[AggregateReport, str, str]]:
+    """The reports in an XML file (several when they were put together), each with its SHA-256 and `alike`."""
     if head.doctype:
         raise Refused("doctype", "The report has a DOCTYPE; it was not parsed.")
     digest = hashlib.sha256()
@@ -48,7 +49,7 @@ def read(leaf: Leaf, head: Head, work: Work) -> list[tuple[AggregateReport, str]
             digest, notes = hashlib.sha256(), _begin(leaf, head)
             document = _general(leaf, head, work, digest, notes)
         sha = digest.hexdigest()
-        return [(_finish(document, leaf, sha, work), sha)]
+        return [(_finish(document, leaf, sha, work), sha, alike(leaf.head, sha) if leaf.whole else sha)]
     except Broken as broken:
         return _again(leaf, head, work, broken)
 
@@ -68,7 +69,7 @@ def _begin(leaf: Leaf, head: Head) -> Notes:
     return notes
 
 
-def _again(leaf: Leaf, head: Head, work: Work, first: Broken) -> list[tuple[AggregateReport, str]]:
+def _again(leaf: Leaf, head: Head, work: Work, first: Broken) -> list[tuple[AggregateReport, str, str]]:
     """The second and third try: decoded with replacements, then mended."""
     digest = hashlib.sha256()
     notes = _begin(leaf, head)
@@ -84,7 +85,7 @@ def _again(leaf: Leaf, head: Head, work: Work, first: Broken) -> list[tuple[Aggr
     if size > MENDED:
         try:
             chunks = (piece.encode() for piece in recovery.decoded(leaf.open(), head, leaf.where, Notes()))
-            return [(_finish(stream(chunks, leaf.where, work.bounds, notes, "utf-8"), leaf, sha, work), sha)]
+            return [(_finish(stream(chunks, leaf.where, work.bounds, notes, "utf-8"), leaf, sha, work), sha, sha)]
         except Broken as broken:
             raise Refused("xml_broken", f"The XML is broken ({broken}) and too large to be mended.") from None
     parts = recovery.documents("".join(pieces), leaf.where, notes)
@@ -94,7 +95,7 @@ def _again(leaf: Leaf, head: Head, work: Work, first: Broken) -> list[tuple[Aggr
         raise Refused("xml_truncated", f"The report's root element is not closed ({first}).")
     if parts.outside:
         notes.add("text_outside", leaf.where, f"{len(parts.outside)} characters of other text around the XML.")
-    found: list[tuple[AggregateReport, str]] = []
+    found: list[tuple[AggregateReport, str, str]] = []
     for number, part in enumerate(parts.documents):
         where = leaf.where if len(parts.documents) == 1 else f"{leaf.where} > document {number + 1}"
         own = Notes()
@@ -102,7 +103,8 @@ def _again(leaf: Leaf, head: Head, work: Work, first: Broken) -> list[tuple[Aggr
         try:
             work.member()
             own_sha = sha if len(parts.documents) == 1 else _digest(part)
-            found.append((_finish(_mended(part, where, work.bounds, own), leaf, own_sha, work), own_sha))
+            report = _finish(_mended(part, where, work.bounds, own), leaf, own_sha, work)
+            found.append((report, own_sha, alike(part.encode("utf-8", "replace"), _digest(part))))
         except Broken as broken:
             work.problem("xml_broken", where, f"The XML is broken: {broken}.")
         except Refused as refused:
@@ -188,6 +190,8 @@ def _finish(document: Document, leaf: Leaf, digest: str, work: Work) -> Aggregat
     if not tally.seen:
         _check_case(around.root)
         notes.add("no_records", where, "The report has no record.")
+    elif tally.empty and not tally.counts:
+        notes.add("no_mail_seen", where, "The report says that its reporter saw no mail: no address, a count of 0.")
     if "p" not in published:
         notes.add("no_p", where, "The published policy has no p.")
     report_id = stated.get("report_id", "")

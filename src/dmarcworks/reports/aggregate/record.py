@@ -1,25 +1,15 @@
-"""A `<record>` element → `Record` (RFC 7489 Appendix C, RFC 9990), by local names, in any order, absent as None.
-
-Left out with a named problem: a record without exactly one count that is a number of messages. All else is kept, noted.
-Equal parts of records are one object, so that a large report stays small in memory.
-"""
+"""A `<record>` element → the tally (RFC 7489 Appendix C, RFC 9990): by local names, in any order, absent as None."""
 
 from __future__ import annotations
 
+import re
+
 from lxml import etree
 
-from dmarcworks.reports import values
-from dmarcworks.reports.aggregate.records import DkimResult, Reason, Records, Said, SpfResult
-from dmarcworks.reports.bounds import Bounds
-from dmarcworks.reports.notes import LISTED, Notes, Refused
+from dmarcworks.reports.aggregate.tally import Tally
+from dmarcworks.reports.notes import Refused
 
-# Trimmed texts of equal elements, as tuples so that equal ones are read once.
-Results = tuple[tuple[str | None, ...], ...]
-# Equal texts of one report are one object, up to so many different ones.
-SHARED = 65_536
-# What reporters write for a result, and what it says (OpenDMARC "unknown", docomo "hardfail").
-_RESULTS = {"hardfail": "fail", "unknown": "temperror"}
-_ALIGNED = {"pass": "pass", "fail": "fail"}
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,60}")
 
 
 class Names(dict[object, str]):
@@ -72,259 +62,94 @@ def check_depth(element: etree._Element, bound: int) -> None:
         depth += 1
 
 
-class Tally:
-    """Counts what is read and left out of one report, and builds its values; shared by every reader of records."""
+class _Texts:
+    """The texts of one record, as they are found in it."""
 
-    def __init__(self, where: str, bounds: Bounds, notes: Notes) -> None:
-        self.where = where
-        self.notes = notes
-        self.source_ips: list[str] = []
-        self.counts: list[int] = []
-        self.said: list[Said] = []
-        self.problems: list[tuple[str, str, str]] = []
-        self.seen = 0
-        self.left_out = 0
-        self._bounds = bounds
-        self._sum = 0
-        self._domains: dict[str, str] = {}
-        self.addresses: dict[str, str] = {}
-        self._words: dict[str, str] = {}
-        self._dkim: dict[Results, tuple[DkimResult, ...]] = {}
-        self._spf: dict[Results, tuple[SpfResult, ...]] = {}
-        self._reasons: dict[Results, tuple[Reason, ...]] = {}
+    def __init__(self, names: Names, bound: int) -> None:
+        self._names = names
+        self._bound = bound
+        self.counts: list[str] = []
+        self.rows = 0
+        self.source_ip = ""
+        self.evaluated: dict[str, str] = {}
+        self.reasons: list[tuple[str | None, ...]] = []
+        # Override reasons that are text.
+        self.texts: list[str] = []
+        self.identifiers: dict[str, str] = {}
+        self.dkim: list[tuple[str | None, ...]] = []
+        self.spf: list[tuple[str | None, ...]] = []
 
-    def place(self) -> str:
-        """Where the record is that is being read."""
-        return f"{self.where} > record {self.seen}"
+    def row(self, part: etree._Element) -> None:
+        """Address, count and what was evaluated."""
+        names, bound = self._names, self._bound
+        self.rows += 1
+        for field in part:
+            key = names[field.tag]
+            if key == "source_ip":
+                self.source_ip = self.source_ip or text(field, bound)
+            elif key == "count":
+                self.counts.append(text(field, bound))
+            elif key == "policy_evaluated":
+                for word in field:
+                    key = names[word.tag]
+                    if key == "reason":
+                        self.reasons.append(self._reason(word))
+                    elif key:
+                        self.evaluated.setdefault(key, text(word, bound))
+            elif len(field):
+                check_depth(field, bound)
 
-    def begin(self) -> None:
-        """A record begins."""
-        self.seen += 1
-        if self.seen > self._bounds.records:
-            raise Refused("records", f"The report has more records than the bound {self._bounds.named('records')}.")
+    def _reason(self, element: etree._Element) -> tuple[str | None, ...]:
+        """Type and comment; text without a type is the type where it is a word, and a comment where it is not."""
+        found = _fields(element, self._names, REASON, self._bound)
+        stated = element.get("type", "").strip() or (element.text or "").strip()
+        if found[0] or not stated:
+            return found
+        self.texts.append(stated)
+        return (stated, found[1]) if _WORD.fullmatch(stated) else (None, found[1] or stated)
 
-    def leave_out(self, reason: str, detail: str) -> None:
-        """The record is not counted, by name."""
-        self.left_out += 1
-        if self.left_out <= LISTED:
-            self.problems.append((reason, self.place(), detail))
-
-    def count(self, found: str | None) -> int | None:
-        """The record's count, or None once it is left out."""
-        if not found:
-            self.leave_out("count_missing", "The record has no count.")
-            return None
-        try:
-            number, odd = values.count(found)
-        except OverflowError:
-            self.leave_out("count_too_large", f"The count {found[:40]} is larger than 2^63-1.")
-            return None
-        except ValueError:
-            self.leave_out("count_invalid", f"The count {found[:40]!r} is no number of messages.")
-            return None
-        if odd:
-            self.notes.add("count_decimal", self.place(), f"The count {found[:40]} was taken as {number}.")
-        return number
-
-    def address(self, found: str) -> str:
-        """The source address, canonical, or as it came with a note."""
-        known = self.addresses.get(found)
-        if known is not None:
-            return known
-        address, good = values.address(found)
-        if not good:
-            self.notes.add(
-                "source_ip_odd", self.place(), f"The source_ip {found[:80]!r} is no IP address; the text was kept."
-            )
-        elif len(self.addresses) < SHARED:
-            self.addresses[found] = address
-        return address
-
-    def domain(self, found: str | None) -> str | None:
-        """A domain name, None when empty."""
-        if not found:
-            return None
-        known = self._domains.get(found)
-        if known is None:
-            known = values.domain(found)
-            if len(self._domains) < SHARED:
-                self._domains[found] = known
-        return known
-
-    def aligned(self, found: str | None, what: str) -> str | None:
-        """pass, fail or None; any other word is no pass."""
-        if not found:
-            self.notes.add("alignment_absent", self.place(), f"The record does not say whether {what} was aligned.")
-            return None
-        known = _ALIGNED.get(found) or _ALIGNED.get(found.lower())
-        if known is None:
-            self.notes.add("alignment_odd", self.place(), f"The evaluated {what} is {found[:40]!r}, taken as fail.")
-            return "fail"
-        return known
-
-    def word(self, found: str | None) -> str | None:
-        """An enumerated word in lower case, one object for equal words."""
-        if not found:
-            return None
-        known = self._words.get(found)
-        if known is None:
-            known = found.lower()
-            if len(self._words) < SHARED:
-                self._words[found] = known
-        return known
-
-    def _result(self, found: str | None, what: str) -> str | None:
-        word = self.word(found)
-        if word is None:
-            self.notes.add("result_empty", self.place(), f"A {what} result is empty or absent.")
-        elif word in _RESULTS:
-            self.notes.add(
-                "result_mapped", self.place(), f"The {what} result {word!r} was taken as {_RESULTS[word]!r}."
-            )
-            return _RESULTS[word]
-        return word
-
-    def dkim(self, raw: Results) -> tuple[DkimResult, ...]:
-        """DKIM results out of (domain, selector, result, human result)."""
-        known = self._dkim.get(raw)
-        if known is None:
-            known = tuple(
-                DkimResult(self.domain(name), selector or None, self._result(result, "DKIM"), human or None)
-                for name, selector, result, human in raw
-            )
-            if len(self._dkim) < SHARED and _usual(raw):
-                self._dkim[raw] = known
-        return known
-
-    def spf(self, raw: Results) -> tuple[SpfResult, ...]:
-        """SPF results out of (domain, scope, result, human result)."""
-        known = self._spf.get(raw)
-        if known is None:
-            known = tuple(
-                SpfResult(self.domain(name), self.word(scope), self._result(result, "SPF"), human or None)
-                for name, scope, result, human in raw
-            )
-            if len(self._spf) < SHARED and _usual(raw):
-                self._spf[raw] = known
-        return known
-
-    def reasons(self, raw: Results) -> tuple[Reason, ...]:
-        """Override reasons out of (type, comment); one that says nothing is none (kddi.com sends them)."""
-        known = self._reasons.get(raw)
-        if known is None:
-            known = tuple(Reason(self.word(kind), comment or None) for kind, comment in raw if kind or comment)
-            if len(self._reasons) < SHARED:
-                self._reasons[raw] = known
-        return known
-
-    def number(self, counts: list[str], rows: int) -> int | None:
-        """The record's count, taken into the sum; None once the record is left out."""
-        if rows > 1 or len(counts) > 1:
-            self.leave_out("count_ambiguous", f"The record has {rows} rows and {len(counts)} counts.")
-            return None
-        number = self.count(counts[0] if counts else None)
-        return None if number is None else self.plain(number)
-
-    def plain(self, number: int) -> int | None:
-        """A count that is a number, taken into the sum; None once the record is left out."""
-        if self._sum + number > values.LARGEST:
-            self.leave_out("count_too_large", f"With a count of {number} the report's messages pass 2^63-1.")
-            return None
-        self._sum += number
-        return number
-
-    def make(
-        self,
-        evaluated: tuple[str | None, str | None, str | None],
-        reasons: Results,
-        identifiers: tuple[str | None, str | None, str | None],
-        dkim: Results,
-        spf: Results,
-    ) -> Said:
-        """Values of a record's trimmed texts: disposition, dkim, spf; header_from, envelope_from, envelope_to."""
-        return (
-            self.word(evaluated[0]),
-            self.aligned(evaluated[1], "dkim"),
-            self.aligned(evaluated[2], "spf"),
-            self.reasons(reasons) if reasons else (),
-            self.domain(identifiers[0]),
-            self.domain(identifiers[1]),
-            self.domain(identifiers[2]),
-            self.dkim(dkim) if dkim else (),
-            self.spf(spf) if spf else (),
-        )
-
-    def append(self, source_ip: str, number: int, said: Said) -> None:
-        """The record counts."""
-        self.source_ips.append(self.address(source_ip))
-        self.counts.append(number)
-        self.said.append(said)
-
-    @property
-    def records(self) -> Records:
-        """What was taken; nothing more is taken then."""
-        return Records(self.source_ips, self.counts, self.said)
-
-
-def _usual(raw: Results) -> bool:
-    return all(item[2] and item[2].lower() not in _RESULTS for item in raw)
+    def auth_results(self, part: etree._Element) -> None:
+        """The results of DKIM and SPF."""
+        names, bound = self._names, self._bound
+        for field in part:
+            key = names[field.tag]
+            if key == "dkim":
+                self.dkim.append(_fields(field, names, DKIM, bound))
+            elif key == "spf":
+                self.spf.append(_fields(field, names, SPF, bound))
+            elif len(field):
+                check_depth(field, bound)
 
 
 def read(element: etree._Element, names: Names, tally: Tally, bound: int) -> None:
     """Read one record element into the tally; `bound` is the XML depth allowed."""
     tally.begin()
-    counts: list[str] = []
-    rows = 0
-    source_ip = ""
-    evaluated: dict[str, str] = {}
-    reasons: list[tuple[str | None, ...]] = []
-    identifiers: dict[str, str] = {}
-    dkim: list[tuple[str | None, ...]] = []
-    spf: list[tuple[str | None, ...]] = []
+    texts = _Texts(names, bound)
     for part in element:
         name = names[part.tag]
         if name == "row":
-            rows += 1
-            for field in part:
-                key = names[field.tag]
-                if key == "source_ip":
-                    source_ip = source_ip or text(field, bound)
-                elif key == "count":
-                    counts.append(text(field, bound))
-                elif key == "policy_evaluated":
-                    for word in field:
-                        key = names[word.tag]
-                        if key == "reason":
-                            reasons.append(_fields(word, names, REASON, bound))
-                        elif key:
-                            evaluated.setdefault(key, text(word, bound))
-                elif len(field):
-                    check_depth(field, bound)
+            texts.row(part)
         elif name in ("identifiers", "identities"):
             for field in part:
-                identifiers.setdefault(names[field.tag], text(field, bound))
+                texts.identifiers.setdefault(names[field.tag], text(field, bound))
         elif name == "auth_results":
-            for field in part:
-                key = names[field.tag]
-                if key == "dkim":
-                    dkim.append(_fields(field, names, DKIM, bound))
-                elif key == "spf":
-                    spf.append(_fields(field, names, SPF, bound))
-                elif len(field):
-                    check_depth(field, bound)
+            texts.auth_results(part)
         elif len(part):
             check_depth(part, bound)
-    number = tally.number(counts, rows)
-    if number is None:
+    number = tally.number(texts.counts, texts.rows)
+    if number is None or (not number and tally.no_sender(texts.source_ip)):
         return
+    for stated in texts.texts:
+        tally.reason_as_text(stated)
+    evaluated, identifiers = texts.evaluated, texts.identifiers
     made = tally.make(
         (evaluated.get("disposition"), evaluated.get("dkim"), evaluated.get("spf")),
-        tuple(reasons),
+        tuple(texts.reasons),
         (identifiers.get("header_from"), identifiers.get("envelope_from"), identifiers.get("envelope_to")),
-        tuple(dkim),
-        tuple(spf),
+        tuple(texts.dkim),
+        tuple(texts.spf),
     )
-    tally.append(source_ip, number, made)
+    tally.append(texts.source_ip, number, made)
 
 
 REASON = {"type": 0, "comment": 1}

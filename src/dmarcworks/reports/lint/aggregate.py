@@ -24,6 +24,8 @@ OLD = "http://dmarc.org/dmarc-xml/0.1"
 _ONLY_NEW = ("testing", "discovery_method", "generator", "extension")
 _DEPTH = 50
 _LISTED_ERRORS = 5
+# RFC 7489 asks for a unique identifier and says nothing of its form.
+_REPORT_ID_CLAUSE = "RFC 9990, section “Definition of Report-ID”"
 _REPORT_ID = re.compile(r"<?[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,500}(?:@[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,255})?>?")
 
 
@@ -164,7 +166,9 @@ class _Walk:
             should = _CHECKS[kind](text)
             if should:
                 what = f"{name} {shown(text)}" if text else f"an empty {name}"
-                self._note(element, path, what, should, "warning" if kind in _MILD else "error")
+                clause = _REPORT_ID_CLAUSE if kind == "report_id" and text else self._clause
+                severity = "warning" if kind in _MILD else "error"
+                self._findings.add(clause, path, what, should, severity, _line(element))
                 return
         if raw != text and kind not in ("text", "filled"):
             self._note(element, path, f"white space around the value of {name}", "the value alone", "warning")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from dmarcworks.reports import archive, headers, mail, sniff, tlsrpt, unpack
+from dmarcworks.reports.aggregate import reader
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.lint import aggregate, tls
 from dmarcworks.reports.lint.aggregate import Outline
@@ -123,11 +124,30 @@ def _part(data: bytes, name: str, where: str, work: Work, sent: _Sent | None) ->
             work.problem("inflated_bytes", leaf.where, f"The report is larger than {LARGEST} bytes and was not judged.")
             continue
         outline = judge(content, findings)
+        if kind == "aggregate":
+            outline = _as_read(outline, leaf, head, work)
         if len(leaves) == 1:
             _sent_as(kind, name, form, outline, sent, findings)
         else:
             findings.add(_clause(outline), "the attachment", f"{len(leaves)} files in one archive", "one report each")
         yield Linted(kind, leaf.where, outline, findings.all())
+
+
+def _as_read(outline: Outline, leaf: unpack.Leaf, head: sniff.Head, work: Work) -> Outline:
+    """The outline with the texts as the reader has them: recovery of broken XML drops characters such as `&`."""
+    try:
+        reports = reader.read(leaf, head, Work(work.bounds))
+    except Refused:
+        return outline
+    if len(reports) != 1:
+        return outline
+    report = reports[0][0]
+    return replace(
+        outline,
+        reporter=(report.org_name or outline.reporter) if outline.reporter else "",
+        contact=(report.email or outline.contact) if outline.contact else "",
+        report_id=report.report_id if outline.report_id else "",
+    )
 
 
 def _is_feedback(head: bytes, root: str) -> bool:

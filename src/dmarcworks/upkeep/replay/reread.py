@@ -22,8 +22,9 @@ from dmarcworks.analytics.tables import TABLES
 from dmarcworks.catalogue import tables
 from dmarcworks.ingest.read_source import FILE, Source
 from dmarcworks.ingest.reading import each
+from dmarcworks.ingest.report_rows import own_policies
 from dmarcworks.reports.days import day_of
-from dmarcworks.reports.model import FailureReport, Item, Reading
+from dmarcworks.reports.model import FailureReport, Item, Reading, TlsReport
 from dmarcworks.upkeep.context import UpkeepContext
 
 __all__ = [
@@ -76,9 +77,12 @@ async def reread_all(house: UpkeepContext, some: Sequence[Row[Any]]) -> list[tup
             # A failure report's archive is its mail, and in old ones the report alone.
             mail = [Source(content)] if row.kind == FailureReport.kind else []
             sources[place] = [*mail, Source(content, FILE, row.file_name)]
+    names = await domain_names(house) if any(row.kind == TlsReport.kind for row in some) else {}
     first = await each(house.env.reader, [those[0] for those in sources.values()])
     for (place, those), done in zip(sources.items(), first, strict=True):
         item, reading = _matching(done.reading, some[place]), done.reading
+        if item is not None and item.report.kind == TlsReport.kind:
+            item, _ = own_policies(item, names.get(some[place].domain_id) or some[place].policy_domain)
         if item is None and len(those) > 1:
             ((reading, _),) = await each(house.env.reader, those[1:])
             item = _matching(reading, some[place])

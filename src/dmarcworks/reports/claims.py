@@ -1,0 +1,126 @@
+"""Whether a part or file without a report is worth a word: what may be a report that is not read is never passed over.
+
+In: name, declared type and first bytes. What by its bytes is something else (a picture, a document, prose, a signature)
+is other content; a name that promises a report makes a problem of it all the same.
+"""
+
+from __future__ import annotations
+
+import re
+
+from dmarcworks.reports import compression, sniff
+from dmarcworks.reports.unpack import Leaf
+
+__all__ = [
+    "MAIL_NAME",
+    "claims",
+    "is_office_document",
+    "is_opaque",
+    "other_content",
+    "promised",
+    "told",
+    "worth_a_look",
+]
+
+_NAMED = re.compile(
+    r"\.(?:xml|gz|gzip|tgz|zip|z|json|bz2|tbz2?|xz|txz|lzma|zst|tar|7z|rar|lz4?|cab|tnef)\s*$", re.IGNORECASE
+)
+_PROMISED = re.compile(r"\.(?:xml|json)(?:\.\w{1,8})?\s*$|\.(?:gz|gzip)\s*$|!.*!", re.IGNORECASE)
+_TYPED = re.compile(r"application/(?:tlsrpt|.*(?:zip|xml|json))|text/(?:xml|json)$")
+MAIL_NAME = re.compile(r"\.(?:eml|msg|mht)\s*$", re.IGNORECASE)
+# What people and mail programs put beside a report.
+_BESIDE = re.compile(
+    r"(?:text|image|audio|video|font|message|multipart)/|application/(?:pgp-|(?:x-)?pkcs7-signature|ics|pdf|rtf|msword"
+    r"|vnd\.(?:ms-(?!tnef)|openxmlformats|oasis))"
+)
+_OTHER = (
+    (b"%PDF", "a PDF document"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"GIF8", "a picture"),
+    (b"RIFF", "a picture or sound"),
+    (b"II*\0", "a picture"),
+    (b"MM\0*", "a picture"),
+    (b"\0\0\1\0", "an icon"),
+    (b"{\\rtf", "a document"),
+    (b"MZ", "a program"),
+    (b"\x7fELF", "a program"),
+    (b"\0\5\x16\7", "data of macOS"),
+    (b"\0\0\0\1Bud1", "data of macOS"),
+    (b"-----BEGIN PGP SIGNATURE", "a signature"),
+)
+_OFFICE = (b"[Content_Types].xml", b"mimetypeapplication/", b"_rels/.rels", b"META-INF/MANIFEST.MF", b"word/", b"xl/")
+# The object identifiers of signed and enveloped data (RFC 5652 §5, §6) behind the outermost header.
+_CMS = re.compile(
+    rb"\x30.{1,5}\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07[\x02\x03]|\x30\x80\x06[\x09\x0b]\x2a\x86", re.DOTALL
+)
+_CONTROLS = bytes(n for n in range(32) if n not in (9, 10, 12, 13, 27))
+
+
+def claims(name: str, kind: str) -> bool:
+    """Whether a part's name or type promises a report, so that one without a report is a problem."""
+    if _NAMED.search(name) or MAIL_NAME.search(name):
+        return True
+    return bool(_TYPED.match(kind)) or not _BESIDE.match(kind)
+
+
+def worth_a_look(kind: str, name: str, head: bytes) -> bool:
+    """Whether a part of a mail may have to be named; nearly every mail has a text for people that has not."""
+    if name or not kind.startswith("text/") or kind in ("text/xml", "text/json"):
+        return True
+    return compression.unread_format(head) != "" or is_opaque(kind, name, head)
+
+
+def promised(name: str) -> bool:
+    """Whether a file name is one of a report, inside an archive too."""
+    return _PROMISED.search(name) is not None
+
+
+def is_opaque(kind: str, name: str, head: bytes) -> bool:
+    """Whether a part is S/MIME with its content inside (RFC 8551), which is no detached signature."""
+    if kind.endswith("pkcs7-signature") or name.lower().endswith(".p7s"):
+        return False
+    return kind.endswith("pkcs7-mime") or (head[:1] == b"0" and _CMS.match(head) is not None)
+
+
+def is_office_document(data: bytes) -> bool:
+    """Whether a zip archive is a document or a program library, whose members are nobody's reports."""
+    return data.startswith(b"PK\x03\x04") and data[30:1024].startswith(_OFFICE)
+
+
+def other_content(head: sniff.Head, leaf: Leaf) -> str:
+    """What the bytes are that are no report and could be none: "a PDF document"; "" where they may be a broken one."""
+    for magic, name in _OTHER:
+        if leaf.head.startswith(magic):
+            return name
+    if is_office_document(leaf.head):
+        return "a document"
+    if head.kind == "ole" and leaf.name.lower().endswith(("thumbs.db", ".doc", ".xls", ".ppt")):
+        return "a document"
+    if head.kind == "xml" and head.root:
+        return f"XML with the root {head.root[:60]!r}"
+    sample = leaf.head[:4096]
+    if head.kind == "empty":
+        return "an empty file"
+    if head.kind in ("other", "mail", "json") and len(sample.translate(None, _CONTROLS)) == len(sample):
+        return "text"
+    return ""
+
+
+def told(head: sniff.Head, leaf: Leaf, kind: str = "") -> tuple[str, str]:
+    """Why nothing was read of the bytes: a code of `REASONS` and a sentence."""
+    begin = leaf.head[:40].decode("latin-1")
+    if is_opaque(kind, leaf.name, leaf.head):
+        return "smime_opaque", "The part is S/MIME with its content inside, signed or encrypted; it is not opened."
+    if (known := compression.unread_format(leaf.head)) and head.kind == "other":
+        return "format_not_read", f"The part is {known}, which is not read."
+    if head.kind == "empty":
+        return "empty", "The file is empty."
+    if head.kind == "ole":
+        return "outlook_msg", "This is an Outlook .msg file, which is not read."
+    if head.kind == "json":
+        broken = not leaf.head.strip()
+        return ("json_broken" if broken else "other_json"), "The JSON is no TLS report."
+    if head.kind == "xml" and head.root:
+        return "other_xml", f"The XML's root element is {head.root[:60]!r}, not 'feedback'."
+    return "not_xml", f"The content is neither XML nor JSON; it begins {begin!r}."

@@ -1,0 +1,89 @@
+"""The line of a plain text failure report behind which the reported message stands, in however many lines it is. Pure.
+
+Exim writes "------ This is a copy of the headers that were received before the error was detected."; mail programs and
+gateways wrap it, indent it and take its hyphens away.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["QuotedCopy", "own_text", "quoted_copy"]
+
+_LINE = re.compile(r"^[^\n]*", re.MULTILINE)
+_RULE = re.compile(r"[ \t>]{0,20}[-=_*#~]{3}")
+_FIELD = re.compile(r"[!-9;-~]{1,100}[ \t]{0,10}:")
+_SAID = re.compile(
+    r"copy of (?:the|your|this) (?:original |reported |failed )?(?:headers?|message|mail|e-?mail)"
+    r"|(?:original|message|full|reported|mail) headers(?: follow|:| were|$)"
+    r"|headers of the (?:original )?(?:message|mail)",
+    re.IGNORECASE,
+)
+_HEADER = re.compile(
+    r"\s*+(?:received|return-path|from|to|subject|date|message-id|dkim-signature|mime-version)[ \t]{0,10}:",
+    re.IGNORECASE,
+)
+_TEXT_FIELD = re.compile(
+    r"^[ \t]*(?:sender (?:domain|ip address)|received date|(?:spf|dkim) alignment|dmarc results)[ \t]*:[^\n]*",
+    re.MULTILINE | re.IGNORECASE,
+)
+# A sentence that is longer is none of these.
+_LINES, _LONGEST = 4, 200
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedCopy:
+    """Where the sentence before the copy begins, and where the copy itself begins."""
+
+    start: int
+    end: int
+
+
+def quoted_copy(text: str) -> QuotedCopy | None:
+    """The first place where a copy is announced, or else header fields behind the report's own; line ends are LF."""
+    recent: list[tuple[int, str]] = []
+    for line in _LINE.finditer(text):
+        stated = line[0]
+        if not stated.strip() or len(stated) > _LONGEST:
+            recent = []
+            continue
+        if _RULE.match(stated):
+            recent = []
+        recent = [*recent[-(_LINES - 1) :], (line.start(), stated.strip())]
+        # Wrapped anywhere, the sentence is whole in the lines up to this one.
+        for first in range(len(recent) - 1, -1, -1):
+            sentence = " ".join(words for _, words in recent[first:])
+            if _SAID.search(sentence) and (_RULE.match(recent[first][1]) or _is_sentence(sentence)):
+                start = next((at for at, words in recent if _RULE.match(words)), recent[first][0])
+                return QuotedCopy(start, _end(text, line.end()))
+    own = len(own_text(text)) if _TEXT_FIELD.search(text) else len(text)
+    return QuotedCopy(own, own) if _HEADER.match(text, own) else None
+
+
+def own_text(text: str) -> str:
+    """A text form without a line before the copy: up to the last of the report's own fields in their paragraph."""
+    end = text.find("\n\n") if "\n\n" in text else len(text)
+    first = _TEXT_FIELD.search(text)
+    if first is None:
+        return text[:end]
+    blank = text.find("\n\n", first.start())
+    last = [*_TEXT_FIELD.finditer(text, first.start(), len(text) if blank < 0 else blank)][-1]
+    return text[: last.end()]
+
+
+def _is_sentence(text: str) -> bool:
+    """Whether it is prose and no header field that happens to have these words (a Subject)."""
+    return _FIELD.match(text) is None or text.rstrip().endswith((":", ".", "-"))
+
+
+def _end(text: str, position: int) -> int:
+    """Where the sentence ends: its further lines are no header fields."""
+    for _ in range(_LINES):
+        line = _LINE.match(text, position + 1)
+        if line is None or not line[0].strip() or len(line[0]) > _LONGEST:
+            break
+        if _FIELD.match(line[0]) or line[0].startswith(("From ", ">From ")):
+            break
+        position = line.end()
+    return position

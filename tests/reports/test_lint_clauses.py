@@ -1,0 +1,57 @@
+"""Every clause that lint cites, with what its standard says there; and what lint says by the reader's values."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dmarcworks.reports.lint.check import letter, lint_bytes
+from tests.support.report_samples import METADATA, xml
+
+LINT = Path(__file__).parents[2] / "src" / "dmarcworks" / "reports" / "lint"
+# Compared with the texts of the standards once, by hand.
+CLAUSES = {
+    "RFC 7489 Appendix C": "the XML schema of aggregate reports",
+    "RFC 7489 §7.2.1.1": "aggregate reports by mail: file name, media type application/gzip, Subject",
+    "RFC 9990 Appendix A": "the XML schema of aggregate reports",
+    "RFC 9990, section “Email”": "aggregate reports by mail: file name, media type, compression, Subject",
+    "RFC 9990, section “Definition of Report-ID”": "ridtxt: dot-atom-text, optionally with @ and angle brackets",
+    "RFC 8460 §4.4": "the JSON report schema",
+    "RFC 8460 §5.1": "the report's file name",
+    "RFC 8460 §5.3": "mail transport: TLS-Report-Domain, TLS-Report-Submitter, report-type, Subject",
+    "RFC 8259": "JSON's grammar",
+    "RFC 8259 §8.1": "UTF-8; no byte order mark is added",
+    "RFC 7493 §2.1": "I-JSON is UTF-8",
+    "RFC 7493 §2.3": "the names of an object are unique",
+    "RFC 1952": "the gzip format",
+    "XML 1.0": "well-formed documents",
+    "XML 1.0 §2.1": "a well-formed document begins with its prolog",
+}
+
+
+def test_every_clause_that_lint_cites_is_in_the_list() -> None:
+    """As the source builds them: whole clauses, and a standard with its appendix."""
+    source = "\n".join(path.read_text() for path in LINT.glob("*.py"))
+    code = re.sub(r'^\s*#.*$|"""(?:.|\n)*?"""', "", source, flags=re.MULTILINE)
+    cited = set(re.findall(r'"((?:RFC \d{4}|XML 1\.0)(?:(?: §|, section| Appendix)[^"]*)?)"', code))
+    standards = {"RFC 7489", "RFC 9990", "RFC 8460"}
+    built = {"RFC 7489 Appendix C", "RFC 9990 Appendix A"}
+    assert cited - standards <= CLAUSES.keys()
+    assert CLAUSES.keys() - cited <= built
+
+
+@pytest.mark.parametrize("name", ["AT&T", "A <B> C", "Johnson & Johnson"])
+def test_the_reporters_name_is_the_readers(name: str) -> None:
+    """Characters that the reporter did not escape are in the letter as they are in the figures."""
+    (found,) = lint_bytes(xml(metadata=METADATA.replace("reporter.example", name, 1)), "r.xml")
+    assert found.outline.reporter == name
+    assert f"Reporter:      {name}\n" in letter(found)
+
+
+def test_the_form_of_report_id_is_that_of_rfc_9990() -> None:
+    """RFC 7489 asks for no form; the finding cites the standard that does."""
+    (found,) = lint_bytes(xml(metadata=METADATA.replace("r-1", "a b/c")), "r.xml")
+    clauses = [finding.clause for finding in found.findings if finding.where.endswith("report_id")]
+    assert clauses == ["RFC 9990, section “Definition of Report-ID”"]

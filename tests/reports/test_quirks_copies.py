@@ -1,0 +1,125 @@
+"""QUIRKS §10 T1: every header of the message that a failure report quotes is read, and nothing is cut where the reader
+is not sure: the original is kept and a problem says so.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from dmarcworks.ingest.redaction import private
+from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.copies import quoted_copy
+from dmarcworks.reports.model import FailureReport
+from dmarcworks.reports.read import read_mail
+from dmarcworks.reports.redact import redact
+from tests.reports.test_quirks_threads import CASES, case
+from tests.support.failures import SECRET
+from tests.support.report_samples import one_failure
+
+SAID = (
+    b"A message claiming to be from you has failed the published DMARC\r\npolicy for your domain.\r\n\r\n"
+    b"  Sender Domain: example.com\r\n  Sender IP Address: 192.0.2.66\r\n"
+    b"  Received Date: Sun, 01 Jun 2025 10:00:00 +0200\r\n  SPF Alignment: no\r\n  DKIM Alignment: no\r\n"
+    b"  DMARC Results: Reject\r\n\r\n"
+)
+QUOTED = (
+    b"Received: from a (b [192.0.2.66]) by c with ESMTP;\r\n Sun, 01 Jun 2025 10:00:00 +0200\r\n"
+    b'From: "Chief" <ceo@example.com>\r\nTo: <u@r.example>\r\nSubject: Invoice\r\nMessage-ID: <z@evil.example>\r\n'
+)
+RECEIVED = b"copy of the headers that were received before the error"
+LINES = {
+    "one line": b"------ This is a " + RECEIVED + b" was detected.\r\n",
+    "two lines": b"------ This is a " + RECEIVED + b"\r\n       was detected.\r\n",
+    "two lines, not indented": b"------ This is a " + RECEIVED + b"\r\nwas detected.\r\n",
+    "within the words": b"------ This is a copy of the\r\n       headers that were received before the error.\r\n",
+    "three lines": b"------ This is a copy of\r\n the headers that were received\r\n before the error.\r\n",
+    "hyphens behind": b"--- This is a " + RECEIVED + b"\r\nwas detected. ------\r\n",
+    "without hyphens": b"This is a " + RECEIVED + b"\r\nwas detected.\r\n",
+    "the message": b"------ This is a copy of the message, including all\r\n       the headers. ------\r\n",
+    "body length": b"------ The body of the message is 5000 characters long; this is a copy of the headers\r\n",
+    "underlined": b"This is a copy of the headers that were received:\r\n------------------------\r\n",
+    "none": b"",
+}
+
+
+def failure(line: bytes, between: bytes = b"\r\n", quoted: bytes = QUOTED, body: bytes = b"") -> bytes:
+    """A failure report as text."""
+    return (
+        b"From: exim@mail.example\r\nSubject: DMARC Forensic Report\r\nContent-Type: text/plain\r\n\r\n"
+        + SAID + line + between + quoted + (b"\r\n" + body if body else b"")
+    )  # fmt: skip
+
+
+def test_T1_the_case() -> None:
+    report = one_failure(case("ruf-text-form-two-line-separator.eml"))
+    assert (report.header_from, report.subject, report.message_id) == ("example.com", "Invoice", "<z@evil.example>")
+    assert (report.original_headers or "").startswith("Received: from a")
+    assert report.original_body is None
+    raw = (CASES / "ruf-text-form-two-line-separator.eml").read_bytes()
+    kept = redact(raw, "headers")
+    assert kept is not None
+    assert all(field in kept for field in (b"Received: from a", b"Subject: Invoice", b"Message-ID: <z@evil.example>"))
+
+
+@pytest.mark.parametrize("ends", [b"\r\n", b"\n"])
+@pytest.mark.parametrize("between", [b"\r\n", b"\r\n\r\n\r\n", b""])
+@pytest.mark.parametrize("line", LINES)
+def test_T1_all_quoted_headers_are_read_and_kept(line: str, between: bytes, ends: bytes) -> None:
+    raw = failure(LINES[line], between, body=SECRET + b"\r\n").replace(b"\r\n", ends)
+    report = one_failure(read_mail(raw))
+    headers = QUOTED.decode().replace("\r\n", "\n").strip()
+    assert (report.original_headers or "").strip() == headers
+    assert (report.original_body or "").strip() == SECRET.decode()
+    assert (report.source_ip, report.reported_domain, report.delivery_result) == ("192.0.2.66", "example.com", "reject")
+    kept = redact(raw, "headers")
+    assert kept is not None
+    assert redact(kept, "headers") == kept
+    assert SECRET not in kept
+    again = one_failure(read_mail(kept))
+    assert (again.original_headers or "").strip() == headers
+    dropped = redact(raw, "drop")
+    assert dropped is not None
+    assert b"Invoice" not in dropped
+    assert SECRET not in dropped
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        b"Received: from a\r\nno field at all\r\nSubject: Invoice\r\n",
+        b"Received: from a\r\n=?broken\r\nFrom: ceo@example.com\r\n\r\nHello\r\n",
+        b"Hello, this is the body\r\n",
+    ],
+)
+@pytest.mark.parametrize("mode", ["headers", "drop"])
+def test_T1_where_the_headers_end_is_unclear_nothing_is_cut(quoted: bytes, mode: str) -> None:
+    raw = failure(LINES["one line"], quoted=quoted)
+    reading = read_mail(raw)
+    assert redact(raw, mode) is None
+    kept, instead = private(raw, reading, mode, Bounds())
+    assert instead is None
+    assert [problem.reason for problem in kept.problems] == ["failure_not_redacted"]
+
+
+@pytest.mark.parametrize("mode", ["headers", "drop"])
+def test_T1_text_behind_the_reports_own_fields_that_announces_nothing_is_kept(mode: str) -> None:
+    raw = failure(b"", quoted=b"What stands here may be the message or not.\r\n")
+    assert redact(raw, mode) is None
+    assert any(isinstance(item.report, FailureReport) for item in read_mail(raw).items)
+
+
+@pytest.mark.parametrize("kind", [b"message/rfc822", b"text/rfc822-headers"])
+def test_T1_a_quoted_part_whose_headers_are_broken_is_kept(kind: bytes) -> None:
+    raw = (
+        b'From: a@mail.example\r\nContent-Type: multipart/report; report-type=feedback-report; boundary="=_r"\r\n\r\n'
+        b"--=_r\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: auth-failure\r\nVersion: 1\r\n"
+        b"Auth-Failure: dmarc\r\nSource-IP: 192.0.2.1\r\n\r\n--=_r\r\nContent-Type: " + kind + b"\r\n\r\n"
+        b"Received: from a\r\nno field at all\r\nSubject: Invoice\r\n\r\n--=_r--\r\n"
+    )
+    assert redact(raw, "headers") is None
+    # A part of its own can be dropped whole, which the setting asks for.
+    assert redact(raw, "drop") is not None
+
+
+def test_T1_a_subject_with_these_words_announces_no_copy() -> None:
+    assert quoted_copy("Hello\n\nSubject: a copy of the message\nTo: b\n") is None
