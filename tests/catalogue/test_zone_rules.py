@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from dmarcworks.catalogue import mail_tables
+from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.review import review
 from dmarcworks.catalogue.route_store import Routes
 from dmarcworks.catalogue.routes import zone_of
@@ -74,3 +75,17 @@ async def test_only_the_operator_adds_a_domain_that_stops_anothers_rule(catalogu
     assert (await routes.change(zone_of(parent), rule.id, enabled=False)).enabled is False
     why = "another domain than example.com is responsible for addresses at a.sub.example.com"
     assert await routes.objections(await routes.rules()) == {rule.id: why}
+
+
+async def test_a_host_stays_the_operators_after_its_last_domain_is_removed(catalogue: Catalogue) -> None:
+    """Reporters go on sending to a removed domain's address: under an earlier host name, no tenant receives them."""
+    removed = await catalogue.accounts.add_domain("victim.example", "victim")
+    await catalogue.accounts.remove_domain(removed)
+    renamed = Accounts(catalogue.database, catalogue.kv, "dmarc.example.org", clock=catalogue.clock)
+    assert await renamed.zones.hosts() == {"dmarc.example.org", "reports.example.net"}
+    for name in ("reports.example.net", "Reports.Example.NET.", "example.net", "a.reports.example.net"):
+        with pytest.raises(ConflictError, match="in use or reserved"):
+            await renamed.add_domain(name, "attacker")
+        with pytest.raises(DeniedError, match="report host"):
+            await renamed.add_domain(name, "attacker", operator=True)
+    assert (await renamed.add_domain("reports.example.net")).name == "reports.example.net"

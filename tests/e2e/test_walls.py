@@ -106,9 +106,19 @@ def test_the_report_host_belongs_to_the_operator(tenants: System, sink: Sink) ->
     rua = tenants.rua["victim.example"]
     local = rua.partition("@")[0]
     assert add_rule(tenants, "attacker.example", rua)[0] == 400
-    for number, written in enumerate((rua, rua.upper(), f"{rua}.", f'"{local}"@{HOST}')):
+    spellings = (
+        rua,
+        rua.upper(),
+        f"{rua}.",
+        f'"{local}"@{HOST}',
+        f'"\\{local[0]}{local[1:]}"@{HOST}',
+        f"@a.b,@c.d:{rua}",
+    )
+    for number, written in enumerate(spellings):
         assert send(tenants, f"<{written}>", report_mail(f"r{number}", domain="victim.example")) == (250, ""), written
-    wait_for(lambda: reports_of(tenants, "victim.example") == before + 4, "the victim's four reports")
+    wait_for(lambda: reports_of(tenants, "victim.example") == before + 6, "the victim's six reports")
+    for written in (f"{local}%{HOST}@attacker.example", f"attacker.example!{rua}", f"{local}@sub.{HOST}", f"{rua}.."):
+        assert send(tenants, f"<{written}>") == (550, "5.1.1 No such recipient here"), written
 
 
 def test_a_parent_domain_has_no_say_below_it(tenants: System, sink: Sink) -> None:

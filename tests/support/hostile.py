@@ -155,6 +155,17 @@ FILES: dict[str, Kind] = {
     "closing tags": run(b"</a>", _HEAD),
     "roots": run(b"<feedback></feedback>"),
     "open roots": run(b"<feedback>"),
+    "namespaces in depth": run(
+        b"<a/>", b"<feedback>" + b"".join(b"<record xmlns:a%d='u'>" % number for number in range(200))
+    ),
+    "comments that begin": run(b"<!--", _HEAD),
+    "CDATA that begins": run(b"<![CDATA[", _HEAD),
+    "ampersands": run(b"&", _HEAD + b"<a>"),
+    "elements that cross": run(b"<record><row></record>", _HEAD),
+    "records without an end": run(_RECORD, _HEAD, b"<reco"),
+    "UTF-16": run("<a>".encode("utf-16-le"), b"\xff\xfe" + "<feedback>".encode("utf-16-le")),
+    "gzip field of an unknown kind": run(b"a", b"\x1f\x8b\x08\x04" + bytes(6) + b"\xff\xff"),
+    "JSON half characters": run(b"\\ud800", b'{"policies":"', b'"}'),
     "JSON lists": run(b"[", b'{"policies":'),
     "JSON objects": run(b'{"policies":'),
     "JSON digits": run(b"1", b'{"policies":', b"}"),

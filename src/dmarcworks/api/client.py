@@ -34,10 +34,15 @@ _PAIR = re.compile(rf'({_WORD})=(?:({_WORD})|"([^"\\]{{0,256}})")')
 _LOOPBACK_HOST = re.compile(
     r"(?:localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE
 )
-# Whatever a proxy, a cache or a delivery network adds to say for whom it asks, or that it asks for somebody.
+# Whatever a proxy, a cache or a delivery network adds to say for whom it asks, or that it asks for somebody: names that
+# contain one of these words, end like an address, or begin as the fields of such a product do.
 _FORWARDING = re.compile(
-    r".*forward.*|.*(?:client|real|remote|connecting|source|user|cluster|origin|original)-?(?:ip|addr|address|host|url)"
-    r"|via|cdn-loop|proxy-.*|cf-.*|x-envoy-.*|x-proxy.*|x-original-.*|max-forwards|x-host|x-amzn-trace-id"
+    r".*(?:forward|proxy|surrogate|varnish|fastly|akamai|cloudfront|appengine|envoy|traefik|trace-context).*"
+    r"|.*(?:client|real|remote|connecting|source|user|cluster|origin|original)-?(?:addr|address|host|url|user)"
+    r"|.*ip"
+    r"|(?:x-)?(?:ssl|original|rewrite|url|azure|client|remote|cf)-.*"
+    r"|(?:x-)?(?:scheme|amzn-trace-id|amz-cf-id|request-start|queue-start)|x-host"
+    r"|via|cdn-loop|max-forwards|front-end-https|early-data"
 )
 
 

@@ -53,7 +53,7 @@ class Accounts(Tokens, Domains, Logins):
         operator_account: str = "default",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.zones = Zones(database, hostname, operator_account, clock=clock)
+        self.zones = Zones(database, kv, hostname, operator_account, clock=clock)
         self._database = database
         self._kv = kv
         self._hostname = hostname

@@ -166,6 +166,7 @@ class Domains:
         Archived reports and figures stay.
         """
         await self._kv.delete(f"dmarc:{domain.rua}")
+        await self.zones.keep_host(domain.rua)
         async with self._database.write() as connection:
             await zone_rules.remove(connection, self._clock(), domain.id)
             await connection.execute(delete(tables.domains).where(tables.domains.c.id == domain.id))

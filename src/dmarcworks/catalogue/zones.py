@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dmarcworks.bindings.contracts import Database
+from dmarcworks.bindings.contracts import KV, Database
 from dmarcworks.catalogue import tables
 from dmarcworks.catalogue.names import chain, reserved
 
@@ -24,6 +24,8 @@ __all__ = ["OwnedDomain", "View", "Zones"]
 # recognised by itself, so this delays only the check of rules on that host.
 _HOSTS_SECONDS = 60.0
 _TOGETHER = 500
+# KV entries of hosts whose addresses were given out and removed since.
+_USED = "report-host:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +79,42 @@ class Zones:
     """Reads which account has which domain, and which report hosts are in use."""
 
     def __init__(
-        self, database: Database, hostname: str, operator_account: str, *, clock: Callable[[], float] = time.time
+        self,
+        database: Database,
+        kv: KV,
+        hostname: str,
+        operator_account: str,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.operator = operator_account
         self._database = database
+        self._kv = kv
         self._hostname = hostname.lower().rstrip(".")
         self._clock = clock
         self._hosts: tuple[float, frozenset[str]] | None = None
 
     async def hosts(self) -> frozenset[str]:
-        """The report host and every other host with an address for reports that some domain still has."""
+        """The report host and every other host with an address for reports that some domain has or had.
+
+        Reporters go on sending to the address of a removed domain for as long as it stands in DNS.
+        """
         now = self._clock()
         if self._hosts is None or not 0 <= now - self._hosts[0] < _HOSTS_SECONDS:
             # The local part always has 32 characters; to look for the @ instead would take ten times as long.
             rest = func.substr(tables.domains.c.rua, 33)
             async with self._database.read() as connection:
                 addresses = (await connection.execute(select(rest).distinct())).scalars()
-            names = {address.rpartition("@")[2].rstrip(".") for address in addresses}
+            names = {_host(address) for address in addresses}
+            used = await self._kv.list(prefix=_USED)
+            names |= {key.name.removeprefix(_USED) for key in used.keys}
             self._hosts = now, frozenset({self._hostname, *names} - {""})
         return self._hosts[1]
+
+    async def keep_host(self, rua: str) -> None:
+        """The host of an address that is about to be removed stays the operator's."""
+        if host := _host(rua):
+            await self._kv.put(_USED + host, "", create_only=True)
 
     async def view(self, mail_domains: Iterable[str], connection: AsyncConnection | None = None) -> View:
         """What decides about addresses at these domains; read in a transaction of the caller's when it is given."""
@@ -127,6 +146,10 @@ class Zones:
             rows = (await connection.execute(_HELD.where(mine))).all()
             held.update((row.name, OwnedDomain(*row)) for row in rows)
         return held
+
+
+def _host(rua: str) -> str:
+    return rua.rpartition("@")[2].rstrip(".")
 
 
 _HELD = select(

@@ -39,6 +39,11 @@ class Bodies:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if _framed_twice(scope):
+            text = "the request has both Content-Length and Transfer-Encoding; send one of them"
+            await _answer(send, 400, text, (b"connection", b"close"))
+            self._ended("framing")
+            return
         most = (self._bounds.mail_bytes if scope["path"] in MAILS else _OTHERS) + _ROOM
         body = _Body(receive, send, most, (400,) if scope["path"] == INJECT else ())
         try:
@@ -117,9 +122,18 @@ class _Body:
         if self._started:
             return
         self._started = self._replaced = True
-        text = json.dumps({"errors": [{"message": str(self.refused)}]}).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(text))]
-        if self.status == 503:
-            headers.append((b"retry-after", b"%d" % _RETRY_SECONDS))
-        await self._send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": text})
+        more = [(b"retry-after", b"%d" % _RETRY_SECONDS)] if self.status == 503 else []
+        await _answer(self._send, self.status, str(self.refused), *more)
+
+
+async def _answer(send: Send, status: int, message: str, *more: tuple[bytes, bytes]) -> None:
+    text = json.dumps({"errors": [{"message": message}]}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(text)), *more]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text})
+
+
+def _framed_twice(scope: Scope) -> bool:
+    """Whether the body's end is stated in two ways: a proxy in front may have read the other one, and then what follows
+    would be another client's request (request smuggling, RFC 9112 §6.1)."""
+    return {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}
