@@ -94,8 +94,8 @@ async def asked(
         (mail(), "192.0.2.9", "x@loop.example", "permerror", "none", "fail"),
         (mail(), "192.0.2.9", "x@two.example", "permerror", "none", "fail"),
         # Two authors, none, or two From fields: nobody to speak for.
-        (mail(more="From: other@example.org\r\n"), "192.0.2.9", "b@example.com", "pass", "none", "none"),
-        (b"Subject: x\r\n\r\n", "192.0.2.9", "b@example.com", "pass", "none", "none"),
+        (mail(more="From: other@example.org\r\n"), "192.0.2.9", "b@example.com", "pass", "none", "permerror"),
+        (b"Subject: x\r\n\r\n", "192.0.2.9", "b@example.com", "pass", "none", "permerror"),
     ],
 )
 async def test_each_mail_has_its_results(

@@ -50,7 +50,7 @@ class Authenticity:
     @property
     def genuine(self) -> bool | None:
         """True or False by DMARC; None when that says nothing."""
-        return {"pass": True, "fail": False}.get(self.dmarc)
+        return {"pass": True, "fail": False, "permerror": False}.get(self.dmarc)
 
     @property
     def temporary(self) -> bool:
@@ -80,9 +80,15 @@ class Identifier:
     aligned: bool | None
 
 
-def dmarc_result(policy: DmarcPolicy | None, identifiers: Sequence[Identifier]) -> str:
-    """DMARC's result (RFC 9989): only an aligned identifier makes it "pass", and only one that is or may be aligned
-    makes it "temperror". What a stranger's domain does or leaves changes nothing."""
+def dmarc_result(author: str, policy: DmarcPolicy | None, identifiers: Sequence[Identifier]) -> str:
+    """DMARC's result (RFC 9989).
+
+    A mail without one author's domain ("") is "permerror": with a second From field anyone could show one author to the
+    reader and have no policy applied (RFC 7489 §6.6.1). Otherwise only an aligned identifier makes it "pass", and only
+    one that is or may be aligned makes it "temperror". A stranger's domain changes nothing.
+    """
+    if not author:
+        return "permerror"
     if policy is None:
         return "none"
     if any(one.result == "pass" and one.aligned for one in identifiers):

@@ -101,7 +101,7 @@ class Checker:
         await asyncio.wait(everything, timeout=self._patience)
         results = [_now(task) for task in (spf, *keys)]
         identifiers = [Identifier(*one) for one in zip(results, [by_spf, *by_dkim], strict=True)]
-        dmarc = dmarc_result(policy, identifiers)
+        dmarc = dmarc_result(facts.author, policy, identifiers)
         return _found(facts, envelope, results[0], results[1:], _now(chain), dmarc, policy.action if policy else "")
 
     def _begin(self, work: Coroutine[Any, Any, str]) -> asyncio.Task[str]:

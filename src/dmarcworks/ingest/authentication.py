@@ -1,9 +1,10 @@
 """The step between reading and archiving: is each report mail genuine, and what happens to one that is not.
 
 `accept` marks it and counts on; `quarantine` keeps its reports apart, noted and not counted; `reject` leaves them in
-the raw mail, with a problem. A DMARC "fail" is a verdict; "none" is not, and is counted. While DNS gives no answer
-(temperror), `accept` counts and says that nothing is known; `quarantine` and `reject` let the mail wait in the queue,
-with growing pauses and at most `wait`, and then keep its reports apart, as they do when the check had to be stopped.
+the raw mail, with a problem. A DMARC "fail" is a verdict, and so is "permerror" (no author, or several); "none" is not,
+and is counted. While DNS gives no answer (temperror), `accept` counts and notes that nothing is known; `quarantine` and
+`reject` let the mail wait in the queue, with growing pauses and at most `wait`, and then keep its reports apart, as they
+do when the check had to be stopped.
 """
 
 from __future__ import annotations
@@ -127,8 +128,11 @@ class ReportAuthenticator:
     def _not_genuine(self, mail: PipelineMail, checked: Authenticity) -> None:
         if self.mode == ACCEPT:
             return
-        told = f"The mail says that it is from {checked.from_domain} and does not pass DMARC (SPF {checked.spf}, "
-        told += f"DKIM {checked.dkim}). "
+        if checked.from_domain:
+            told = f"The mail says that it is from {checked.from_domain} and does not pass DMARC (SPF {checked.spf}, "
+            told += f"DKIM {checked.dkim}). "
+        else:
+            told = "The mail does not have exactly one author's domain in one From field, so DMARC cannot be checked. "
         if self.mode == QUARANTINE:
             mail.quarantined = True
             told += "Its reports are kept and not counted; retry counts them without a check."

@@ -35,6 +35,7 @@ from dmarcworks.workers.replying import proper, replyable
 log = structlog.get_logger("dmarcworks.outbound")
 
 NOT_GENUINE = "550 5.7.26 The mail does not pass DMARC, and its domain asks to reject such mail"
+NO_AUTHOR = "550 5.7.26 The mail must have one From field that names one author's domain"
 NOT_CHECKED = "451 4.7.0 It is not known yet whether the mail passes DMARC, try again later"
 UNVERIFIED = "destination address is not verified"
 _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 3600.0
@@ -43,8 +44,11 @@ _LEASE = 300.0
 
 
 def refuse_forged(checked: Authenticity) -> None:
-    """Refuse what its domain wants rejected: for good when it fails DMARC, for now when only DNS could say so or the
-    check had to be stopped. A stranger's silent name servers are no such reason."""
+    """Refuse mail that its domain wants rejected: for good when it fails DMARC, for now when only DNS could say so or the
+    check had to be stopped. Mail without one author, whose policy would apply, is refused as well. A stranger's silent
+    name servers are no reason."""
+    if checked.dmarc == "permerror":
+        raise RefusedError(NO_AUTHOR)
     if checked.genuine is False and checked.policy == "reject":
         raise RefusedError(NOT_GENUINE)
     if checked.dmarc == STOPPED or (checked.temporary and checked.policy == "reject"):
