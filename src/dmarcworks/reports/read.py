@@ -32,7 +32,7 @@ def read_mail(raw: bytes, bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 -
     """Every report in a mail, wherever it is, and every problem; "no_report" when there was nothing to read."""
     small = len(raw) <= mail.SMALL
     parse = mail.parts if small else mail.tree
-    once = _Counted(parse)
+    once = _CountedParser(parse)
     first, unforeseen = _guarded(lambda work, found: _mail(raw, work, "", 0, once, found), bounds)
     if first.items and not first.problems:
         return first
@@ -56,7 +56,7 @@ def _other_parser(raw: bytes, bounds: Bounds, first: Reading, unforeseen: bool, 
     return second if not broken and _better(second, first, unforeseen) else first
 
 
-class _Counted:
+class _CountedParser:
     """A parser of parts that counts the mails it is given."""
 
     def __init__(self, parse: Reader) -> None:

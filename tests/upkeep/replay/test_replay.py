@@ -19,6 +19,7 @@ from dmarcworks.ingest.report_rows import new_report
 from dmarcworks.reports.read import read_mail
 from dmarcworks.upkeep import jobs
 from dmarcworks.upkeep.replay import rebuild, swap
+from tests.support.failures import tls_mail
 from tests.support.mails import BEGIN, DAY, mail, report_mail
 from tests.support.upkeep import Home
 from tests.support.waiting import wait_until
@@ -90,6 +91,20 @@ async def test_what_was_found_out_about_a_mail_stays_with_its_rows(home: Home) -
     await home.house.analytics.execute(f"DELETE FROM dmarc_reports WHERE report_key = '{keys['genuine']}'")
     await home.do("verify", repair=True)
     assert await said() == told
+
+
+async def test_policies_of_another_domain_stay_uncounted(home: Home) -> None:
+    """A TLS report about two domains is rebuilt with the policies of ours, and nothing differs."""
+    domain = await home.domain()
+    await home.mail(domain, tls_mail("t-1", domains=("other.example", "example.com", "mx.example.com")))
+    question = "SELECT policy_domain, successful_sessions AS n FROM tls_reports ORDER BY policy_domain"
+    counted = [("example.com", 5), ("mx.example.com", 5)]
+    assert [(row["policy_domain"], int(row["n"])) for row in await home.query(question)] == counted
+    assert await home.kinds() == []
+    await lose(home)
+    await home.do("replay")
+    assert [(row["policy_domain"], int(row["n"])) for row in await home.query(question)] == counted
+    assert await home.kinds() == []
 
 
 async def test_rows_that_differ_are_shown_and_mended_and_can_be_taken_back(home: Home) -> None:
