@@ -3,7 +3,8 @@
 `accept` marks it and counts on; `quarantine` keeps its reports apart, noted and not counted; `reject` leaves them in
 the raw mail, with a problem. A DMARC "fail" is a verdict; "none" is not, and is counted. While DNS gives no answer
 (temperror), `accept` counts and records that nothing is known; `quarantine` and `reject` let the mail wait in the
-queue, with growing pauses and at most `wait`, and then keep its reports apart, as they do when the check had to be stopped.
+queue, with growing pauses and at most `wait`, and then keep its reports apart, as they do when the check had to be
+stopped.
 """
 
 from __future__ import annotations
