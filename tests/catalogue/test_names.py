@@ -60,7 +60,7 @@ HOST = "reports.example.net"
     [
         (HOST, f"{HOST} is the report host"),
         ("example.net", f"example.net contains the report host {HOST}"),
-        (f"a.{HOST}", f"a.{HOST} lies below the report host {HOST}"),
+        (f"a.{HOST}", f"a.{HOST} is below the report host {HOST}"),
         ("old.test", "old.test is the report host"),
         ("co.uk", "co.uk is a public suffix"),
         ("xexample.net", ""),

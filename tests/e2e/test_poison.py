@@ -87,7 +87,7 @@ def test_a_read_that_outlasts_the_end_is_handed_back(system: System) -> None:
     began = time.monotonic()
     assert system.stop() == 0
     assert time.monotonic() - began < 10
-    assert "handed back" in system.log.read_text()
+    assert "returned to the queue" in system.log.read_text()
     # With its fraction: SQLite's unixepoch() is of whole seconds and would still lie before this.
     assert system.rows(f"SELECT leased, dead, failures FROM queue WHERE ready <= {time.time()}") == [
         {"leased": None, "dead": None, "failures": 0}

@@ -315,7 +315,7 @@ def test_mail_that_its_domain_asks_to_reject_is_not_forwarded(routed: System, si
     spoofed = mail("forged", domain="spoofed.example")
     assert send(routed, "on@example.com", spoofed, sender="who@spoofed.example") == (
         550,
-        "5.7.26 The mail does not pass DMARC, and its domain asks to reject such mail",
+        "5.7.26 The mail does not pass DMARC, and its domain requests rejection of such mail",
     )
     assert sink.taken == []
 

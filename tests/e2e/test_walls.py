@@ -177,7 +177,7 @@ def test_rules_of_older_versions_are_named_and_disabled(tenants: System, sink: S
     }
     logged = [json.loads(line) for line in tenants.log.read_text().splitlines() if "routing rule was disabled" in line]
     assert {line["address"] for line in logged} == set(planted.values()) - {"a@ads.co.uk"}
-    below = f"foo.{HOST} lies below the report host {HOST}, which only the operator's account may have"
+    below = f"foo.{HOST} is below the report host {HOST}, which only the operator's account may have"
     assert below in {line["reason"] for line in logged}
     audited = tenants.rows("SELECT target, account_id, detail FROM audit WHERE action = 'route.disable'")
     assert {row["target"] for row in audited} == set(planted.values()) - {"a@ads.co.uk"}

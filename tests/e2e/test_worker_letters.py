@@ -98,6 +98,6 @@ def test_without_a_server_and_all_at_once(tmp_path: Path) -> None:
     for arguments in (("retry", "7"), ("discard", "7", "--yes"), ("show", "7")):
         done = system.cli("queue", *arguments)
         assert done.returncode == 1
-        assert done.stderr == "dmarcworks: no message 7 was given up, or somebody has seen to it already\n"
+        assert done.stderr == "dmarcworks: no dead letter 7: none has this id, or it was handled already\n"
     for wrong in (("retry",), ("retry", "7", "--all"), ("discard", "7", "--queue", "mine")):
         assert system.cli("queue", *wrong).returncode == 2

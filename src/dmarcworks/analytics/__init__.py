@@ -1,1 +1,1 @@
-"""What the store of report rows holds, and the questions that the product asks of it."""
+"""The store of report rows, and the queries that the product runs on it."""

@@ -1,6 +1,7 @@
 """Values of reports → the Arrow columns of their table. Pure; absent stays NULL.
 
-What all rows of a report repeat is given once and lies in memory once or nearly so. Text of a report's head is cut at
+A value that all rows of a report repeat is passed once and is in memory once or nearly so. Text of a report's head is
+cut at
 2,048 characters. `arrays` makes the single columns.
 """
 
@@ -48,7 +49,7 @@ def filled(
 
 
 def _owners(sizes: Sequence[int]) -> Array:
-    """Which report each row is of; taking by it repeats what each says once."""
+    """Which report each row belongs to; `taken` with it repeats each report's values."""
     return packed(array("i", chain.from_iterable(map(repeat, count(), sizes))), pa.int32())
 
 
@@ -58,7 +59,7 @@ def indexes(sizes: Sequence[int]) -> Array:
 
 
 def _repeated(columns: Mapping[str, Array], size: int) -> dict[str, Any]:
-    """The columns' one value in so many rows; a large report's head, which every row repeats, lies in memory once."""
+    """The columns' one value in so many rows; a large report's head, which every row repeats, is in memory once."""
     first = packed(array("i", bytes(4 * min(size, _CHUNK))), pa.int32())
     return {name: _same(values, size) for name, values in taken(columns, first).items()}
 

@@ -1,7 +1,7 @@
 """The rows of a table as a stream of small blocks: whatever the size of an export, memory stays flat.
 
 In: account, domains, days. Out: blocks of at most `BLOCK` rows in the order of domain, day, report and record: Arrow
-tables, or JSON lines as the engine writes them. Days are asked for together while they fit into a block; a day that
+tables, or JSON lines as the engine writes them. Days are queried together while they fit into a block; a day that
 does not is read on from the last row's place. Between two blocks the engine answers others.
 """
 
@@ -23,7 +23,7 @@ from dmarcworks.bindings.contracts import Analytics, QueryBounds
 __all__ = ["BLOCK", "ExportRequest", "blocks", "columns", "lines", "schema"]
 
 BLOCK = 10_000
-# What says where a row is kept, not what a reporter said.
+# Columns about where a row is kept, which no reporter stated.
 _OURS = frozenset(("account_id", "object_key"))
 _BOUNDS = QueryBounds(
     seconds=60.0,

@@ -67,7 +67,7 @@ HEAD_ERRORS = 20
 _Report = TypeVar("_Report")
 _HEAD_POLICY = ("p", "sp", "np", "adkim", "aspf", "fo", "testing", "discovery_method")
 _STRUCTS = ("reasons", "dkim", "spf")
-# The columns that hold what records say beside address and count, by their place in `Said`.
+# The columns for what records state in addition to address and count, by their place in `Said`.
 _SAID = {field.name: place for place, field in enumerate(fields(Record)[2:])}
 
 
@@ -80,7 +80,7 @@ class _Migration:
 
 _DAILY_SUMS = (
     f"ALTER TABLE {DMARC_REPORTS.name} ADD {DAILY.ddl().replace(' ', ' IF NOT EXISTS ', 1)}",
-    # The engine goes on with it after the start: until then it sums the rows themselves, to the same figures.
+    # The engine builds it after the start: until it is built, the engine sums the rows themselves, to the same figures.
     f"ALTER TABLE {DMARC_REPORTS.name} MATERIALIZE PROJECTION {DAILY.name} SETTINGS mutations_sync = 0",
 )
 _POINTS, _NEW_POINTS = DATA_POINTS.name, DATA_POINTS.named("data_points_new")
@@ -106,7 +106,8 @@ _MIGRATIONS = (
             *_DAILY_SUMS,
         ),
     ),
-    # The table was made at the first point and did not say whose it is. A crash anywhere in between: all of it again.
+    # The table was created at the first point and had no account column. After a crash in between, all of it runs
+    # again.
     _Migration(
         4,
         "data points of accounts",
@@ -123,7 +124,7 @@ _MIGRATIONS = (
     ),
     _Migration(5, "quiet months in one part", tuple(f"ALTER TABLE {name} MODIFY SETTING {QUIET}" for name in ASKED)),
     _Migration(6, "ten parts in a merge", tuple(f"ALTER TABLE {name} MODIFY SETTING {GATHER}" for name in ASKED)),
-    # What is there already is packed anew when its part is merged.
+    # Existing data is repacked when its part is merged.
     _Migration(7, "addresses quick to read", (f"ALTER TABLE {DMARC_REPORTS.name} MODIFY COLUMN {ADDRESS.ddl()}",)),
     _Migration(8, "identity of the system", (SYSTEM,)),
 )
@@ -134,7 +135,7 @@ _VERSIONS = (
 
 
 async def migrate(analytics: Analytics) -> int:
-    """Bring the store up to date and say its version. Safe to repeat, also after a crash half-way."""
+    """Bring the store up to date and return its version. Safe to repeat, also after a crash half-way."""
     await analytics.execute(_VERSIONS)
     answer = await analytics.query("SELECT max(version) FROM schema_versions", format="TabSeparated")
     version = int(answer.strip() or 0)
@@ -195,7 +196,8 @@ async def published_keys(
 class Placed(Generic[_Report]):
     """A report with what the catalogue knows of it; `report_id` for a kind that has none of its own.
 
-    `report_authentic` is what DMARC says of the mail that brought it (RFC 8601 word); None when nobody could find out.
+    `report_authentic` is the DMARC result of the mail that brought it (RFC 8601 word); None when it could not be
+    checked.
     """
 
     report: _Report
@@ -233,7 +235,8 @@ def dmarc_rows(placed: Sequence[Placed[AggregateReport]]) -> pa.Table:
     """
     lists = [Records.of(one.report.records) for one in placed]
     sizes = [len(records) for records in lists]
-    # Most records say what others say: each saying becomes columns once and is taken as often as it was said.
+    # Most records repeat the values of others: each set of values becomes columns once and is repeated as often as
+    # needed.
     said, where = places(chain.from_iterable(records.said for records in lists))
     columns: dict[str, Array] = {
         "record_index": indexes(sizes),

@@ -20,7 +20,7 @@ _LOW = "LowCardinality(String)"
 _LOW_MAYBE = "LowCardinality(Nullable(String))"
 _MAYBE = "Nullable(String)"
 
-# A lightweight DELETE makes the sums of the parts that it touches anew.
+# A lightweight DELETE rebuilds the sums of the parts that it touches.
 REBUILD = "lightweight_mutation_projection_mode = 'rebuild'"
 # A month in which nothing is stored for a day becomes one part: each part costs every question a millisecond and more.
 QUIET = "min_partition_age_to_force_merge_seconds = 86400"
@@ -38,20 +38,20 @@ class Column:
     codec: str = ""
 
     def ddl(self) -> str:
-        """The column as it stands in CREATE TABLE."""
+        """The column as CREATE TABLE states it."""
         return f"`{self.name}` {self.type}" + (f" CODEC({self.codec})" if self.codec else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A column that is computed when asked for."""
+    """A column that is computed when it is queried."""
 
     name: str
     type: str
     expression: str
 
     def ddl(self) -> str:
-        """The column as it stands in CREATE TABLE."""
+        """The column as CREATE TABLE states it."""
         return f"`{self.name}` {self.type} ALIAS {self.expression}"
 
 
@@ -63,7 +63,7 @@ class Projection:
     select: str
 
     def ddl(self) -> str:
-        """The projection as it stands in CREATE TABLE."""
+        """The projection as CREATE TABLE states it."""
         return f"PROJECTION {self.name} ({self.select})"
 
 
@@ -197,7 +197,7 @@ _ALIASES = (
 ADDRESS = Column("source_ip", "String", TEXT, "LZ4HC(3)")
 
 # In 128 bits, since any reporter may write counts whose sum goes past the end of 64. A record with index 0 stands for
-# its report. The questions write these sums letter by letter, so that the engine knows them again.
+# its report. The queries write these sums exactly so, character by character, so that the engine recognises them.
 SUMS = (
     "sum(toUInt128(count))",
     "sumIf(toUInt128(count), dmarc = 'pass')",

@@ -1,4 +1,4 @@
-"""The Analytics of a process that has none: one that only takes mail. Everything asked of it is a `StoreError`."""
+"""The Analytics of a process that has none because it only accepts mail. Every call on it raises a `StoreError`."""
 
 from __future__ import annotations
 
@@ -44,4 +44,4 @@ class AbsentAnalytics:
 
 
 def _refuse() -> NoReturn:
-    raise StoreError("this process only takes mail: it has no analytics store")
+    raise StoreError("this process only accepts mail: it has no analytics store")

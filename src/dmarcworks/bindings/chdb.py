@@ -1,10 +1,11 @@
 """Analytics on chdb: the ClickHouse engine in this process, on a folder that only this process may hold.
 
-Each statement has a session of its own, and sessions run side by side: threads of their own ask and insert, so that the
-event loop stays free and no question waits for an insert. A query's session is made read-only for good and thrown
+Each statement has a session of its own, and sessions run in parallel: queries and inserts have threads of their own, so
+that the event loop stays free and no query waits for an insert. A query's session is made read-only permanently and
+thrown
 away: no query can undo it, and no later insert meets it.
 A query whose caller is cancelled is ended in the engine by KILL QUERY, so that its thread is free for the next one.
-Read-only lets some things through all the same (a file written by INTO OUTFILE, a file read by `file('…')`): SQL that
+Read-only still lets some things through (a file written by INTO OUTFILE, a file read by `file('…')`): SQL that
 others wrote is checked above, in `api.sql.checked`.
 """
 
@@ -117,7 +118,7 @@ class ChdbAnalytics:
                 task = asyncio.create_task(self._kill(done, comment), name="kill statement")
                 self._ending.add(task)
                 task.add_done_callback(self._ending.discard)
-                # Who cancelled goes on when the thread is free, so that no slot is given away twice.
+                # A cancelled caller continues when the thread is free, so that no slot is assigned twice.
                 await asyncio.shield(task)
             raise
 
@@ -127,7 +128,7 @@ class ChdbAnalytics:
             with contextlib.suppress(DmarcworksError):
                 await asyncio.wrap_future(self._killer.submit(self._engine.kill, comment))
             await asyncio.wait([done], timeout=_KILL_SECONDS)
-        done.exception()  # nobody else asks how it ended
+        done.exception()  # no caller is left to retrieve the error
 
     async def ping(self) -> None:
         """Prove that the engine answers; `StoreError` if not."""
@@ -167,7 +168,7 @@ class ChdbAnalytics:
 
 
 def _settings(bounds: QueryBounds, comment: str) -> str:
-    """What a session is told before it becomes read-only, `readonly` last; `comment` names the statement."""
+    """The settings of a session before it becomes read-only, `readonly` last; `comment` names the statement."""
     values: dict[str, str | int] = {
         **bounds.extra,
         "log_comment": comment,

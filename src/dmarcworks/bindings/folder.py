@@ -62,7 +62,7 @@ class FolderObjects:
         self._getting: GroupedCalls[list[str], bytes | OSError | None] = GroupedCalls(
             self._get_all, "reading of objects"
         )
-        with suppress(OSError):  # a store that is away now may be back at the first put
+        with suppress(OSError):  # an unavailable store may be back at the first put
             self._lanes[0].writer.sweep()
 
     async def put(self, key: str, data: bytes, *, create_only: bool = False) -> bool:
@@ -88,7 +88,7 @@ class FolderObjects:
             try:
                 await asyncio.get_running_loop().run_in_executor(lane.thread, lane.writer.write, puts)
             finally:
-                # Of a put that was cut short nothing was said: it is not stored.
+                # A put that was interrupted was not confirmed: it is not stored.
                 for _, future in group:
                     if not future.done():
                         future.set_result(None)
@@ -167,7 +167,7 @@ class FolderObjects:
             raise self._refusal(key, error) from error
 
     def _refusal(self, key: str, error: Exception) -> DmarcworksError:
-        """Our error for what the disk said."""
+        """Our error for the error of the disk."""
         if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
             return ConflictError(f"objects {self.root}: {key}: a folder and an object meet")
         if isinstance(error, OSError):

@@ -36,7 +36,7 @@ _Path = tuple[str, ...]
 
 @dataclass(slots=True, eq=False)
 class Put:
-    """Bytes for a key. Then `failed` says what went wrong, or `stored` that they are there (False: others were)."""
+    """Bytes for a key. Then `failed` is what went wrong, or `stored` is true (False: the key had other bytes)."""
 
     path: Sequence[str]
     data: bytes
@@ -59,7 +59,7 @@ class Writer:
         self._sync = file_system_sync()
 
     def write(self, puts: Sequence[Put]) -> None:
-        """Store them; every put tells how it went."""
+        """Store them; every put has its own outcome."""
         self._write(puts)
         # Somebody removed a folder that we remember.
         again = [put for put in puts if isinstance(put.failed, FileNotFoundError)]
@@ -90,7 +90,7 @@ class Writer:
         self.forget()
 
     def forget(self) -> None:
-        """Look at the disk anew at the next write."""
+        """Forget the known folders, so that the next write looks at the disk."""
         self._known.clear()
         if self._temporary >= 0:
             os.close(self._temporary)
@@ -132,8 +132,8 @@ class Writer:
             self._known.clear()
 
     def _together(self, handles: Sequence[int]) -> bool:
-        """Sync them all by one call; False when each must be synced by itself. All stand on one file system, or the
-        names could not be given."""
+        """Sync them all by one call; False when each must be synced by itself. All are on one file system, because
+        otherwise the rename would have failed."""
         return len(handles) >= _WORTH and self._sync is not None and self._sync(handles[0])
 
     def _apart(self, sync: Callable[[Sequence[_T]], None], things: Sequence[_T]) -> None:
@@ -175,7 +175,7 @@ class Writer:
             except FileExistsError:
                 if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
                     raise
-                # It is there, whoever wrote it; its name is synced with ours.
+                # The file exists, and any writer may have made it; its name is synced with ours.
                 stored = False
         else:
             os.rename(put.temporary, name, src_dir_fd=self._temporary, dst_dir_fd=folder)
@@ -268,7 +268,7 @@ def _each(puts: Iterable[Put], step: Callable[[Put], object]) -> None:
         if put.failed is None:
             try:
                 step(put)
-            # Whatever it is, it is this put's own failure and its neighbours go on.
+            # Whatever the error is, only this put fails and its neighbours continue.
             except Exception as error:
                 put.failed = error
 

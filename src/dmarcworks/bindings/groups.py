@@ -1,7 +1,7 @@
 """Calls that come while one runs share the next: what they cost, an fsync or a trip to a thread, is split among them.
 
 The group's work begins after each of its calls, so a call sees all that was done before it. A caller that is cancelled
-takes nobody along; when the work fails, every caller of the group hears of it with an error object of its own.
+affects no other caller; when the work fails, every caller of the group gets an error object of its own.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class GroupedCalls(Generic[_Ask, _Answer]):
                     future.cancel()
                 self._waiting.clear()
                 raise
-            except Exception as error:  # whatever it was, those who wait must hear of it
+            except Exception as error:  # whatever the error is, the waiting callers must get it
                 for _, future in group:
                     if not future.done():
                         future.set_exception(self._copy(error))

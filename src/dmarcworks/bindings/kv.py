@@ -1,6 +1,6 @@
 """KV on a SQL table. Keys and values are text, stored as UTF-8 bytes; what has expired is not seen and soon removed.
 
-Look-ups that come while one runs share the next, which begins after them: many connections ask about their recipients
+Look-ups that come while one runs share the next, which begins after them: many connections look up their recipients
 at once, and a value that was put before the call is always seen.
 """
 
@@ -37,7 +37,7 @@ Entry = tuple[str | None, Mapping[str, Any] | None]
 
 
 class SqlKV:
-    """The KV contract on `database`; `clock` tells the unix second."""
+    """The KV contract on `database`; `clock` returns the unix second."""
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""URL scheme → implementation. An unknown scheme or an impossible path is a `SettingsError` that says what there is."""
+"""URL scheme → implementation. An unknown scheme or an impossible path is a `SettingsError` that lists the schemes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def open_database(url: str) -> Database:
 
 
 def _postgres(url: str) -> Database:
-    # Imported only where it is wanted: most homes stand on SQLite.
+    # Imported only where it is used: most data directories use SQLite.
     from dmarcworks.bindings.postgres import PostgresDatabase
 
     try:

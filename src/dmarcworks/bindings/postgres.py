@@ -1,8 +1,8 @@
 """Database on PostgreSQL through SQLAlchemy Core: any number of processes on any number of hosts.
 
 A commit is durable when it returns (the server's synchronous_commit). Every failure of the server or of the way to it
-is a `StoreError` without the password; the connection that met it is replaced. `notify` wakes whoever `listen`s in any
-process once its transaction is committed. KV and Queue stand on this as on SQLite.
+is a `StoreError` without the password; the connection that met it is replaced. `notify` wakes every process that
+`listen`s once its transaction is committed. KV and Queue use this as they use SQLite.
 """
 
 from __future__ import annotations

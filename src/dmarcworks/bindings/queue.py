@@ -1,8 +1,8 @@
 """Named queues on a SQL table: durable, at least once, with leases, delays, retries and dead letters.
 
 Sends commit in groups: all that wait while a commit runs share the next transaction, so the price of an fsync is
-split among them. A message stays in the table until it is done; a dead letter stays with its error. What an older
-delivery says of a message that has been delivered again counts no more.
+split among them. A message stays in the table until it is done; a dead letter stays with its error. The outcome of an
+older delivery is ignored once the message has been redelivered.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class SqlQueue(SqlQueueView, SqlDeadLetters):
         return shares(groups, ids)
 
     async def _announce(self, connection: AsyncConnection) -> None:
-        """Tell other processes that something was sent, where the database can."""
+        """Notify other processes that something was sent, where the database can."""
 
     def _wake(self, queue: str = "") -> None:
         """Wake who waits in this process for the queue, or for any."""
@@ -79,9 +79,10 @@ class SqlQueue(SqlQueueView, SqlDeadLetters):
     ) -> Sequence[LeasedMessage]:
         """Lease up to `limit` (at most 1,000) messages for `lease` seconds, oldest first; empty when none is ready.
 
-        With `size` they have at most so many bytes together, but one is always delivered. What a lease ran out of once
-        comes apart from the rest, a few together; what that happened to again comes alone: what kills its consumer
-        must not take neighbours along for ever. In company it is nobody's failure.
+        With `size` they have at most so many bytes together, but one is always delivered. Messages whose lease ran out
+        once are delivered apart from the rest, a few together; those whose lease ran out again are delivered alone: a
+        message that kills its consumer must not fail its neighbours for ever. In a batch such a failure counts for no
+        message.
         """
         if not 1 <= limit <= QUEUE_TOGETHER:
             raise BoundError(f"a queue batch has 1 to {QUEUE_TOGETHER} messages, not {limit}")
@@ -144,7 +145,7 @@ class SqlQueue(SqlQueueView, SqlDeadLetters):
         await self._database.step(work)
 
     async def release(self, queue: str) -> int:
-        """End every lease of the queue now, for one who knows that whoever held them is dead; how many.
+        """End every lease of the queue now, for a caller that knows that their holders are dead; how many.
 
         They come as those whose lease ran out: one of them may have killed its consumer.
         """

@@ -1,7 +1,7 @@
 """Which messages of a queue one delivery holds, and their lease.
 
-A lease that ran out is a suspicion: of what the same consumer held, one message may have killed it. Such messages come
-apart from the others, a few together; those that it happened to again come alone.
+A lease that ran out is a suspicion: of what the same consumer held, one message may have killed it. Such messages are
+delivered apart from the others, a few together; those that it happened to again are delivered alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The dead letters of all queues: seen, delivered again or removed for good."""
+"""The dead letters of all queues: list, requeue or remove permanently."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class SqlDeadLetters:
         return revived
 
     async def discard(self, queue: str = "", message_id: int | None = None) -> int:
-        """Remove one (or every one of the queue, or of all but the system's) for good; how many."""
+        """Remove one (or every one of the queue, or of all but the system's) permanently; how many."""
         async with self._database.write() as connection:
             return (await connection.execute(delete(table).where(_dead(queue, message_id)))).rowcount
 

@@ -1,9 +1,9 @@
 """Database on SQLite through SQLAlchemy Core: many readers, one writer at a time, durable commits.
 
 WAL with synchronous=FULL: a commit is on disk when it returns. Writers of this process queue at a lock, writers of
-another process (a command beside the server) are waited for up to ten seconds. Every failure of the file (full,
+another process (a command next to the server) are waited for up to ten seconds. Every failure of the file (full,
 read-only, locked, damaged, gone) is a `StoreError` that names it, and the connection that met it is replaced, so
-that the store works again as soon as the disk does. KV and Queue stand on this in `kv.py` and `queue.py`.
+that the store works again as soon as the disk does. KV and Queue use this in `kv.py` and `queue.py`.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class SqliteDatabase:
 
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _record: Any) -> None:
-            # Transactions begin where we say so below, not where Python's sqlite3 guesses.
+            # Transactions begin where the code begins them below, not where Python's sqlite3 guesses.
             connection.isolation_level = None
             cursor = connection.cursor()
             try:
@@ -130,7 +130,7 @@ class SqliteDatabase:
                     raise
 
     async def ask(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """A small read in one step, for what every mail asks."""
+        """A small read in one step, for what every mail reads."""
         self._same_file()
         return await self._asking.run(work)
 
@@ -179,7 +179,7 @@ class SqliteDatabase:
     def _same_file(self) -> None:
         """`LostStoreError` when the file that was opened is no longer there.
 
-        Connections would go on with the removed file, and everything that they commit would be gone at the end.
+        # Connections would continue with the removed file, and everything that they commit would be lost at the end.
         """
         if self._inode is None:
             return

@@ -1,4 +1,4 @@
-"""SQLite in one step: a connection and a thread of its own for the two questions that every mail asks.
+"""SQLite in one step: a connection and a thread of its own for the two queries that every mail runs.
 
 Through SQLAlchemy's asynchronous engine a small transaction is a dozen trips between the event loop and a thread; here
 it is one. Same promises: WAL, synchronous=FULL, a commit is on disk when it returns, any failure of the file is a
@@ -24,7 +24,7 @@ from dmarcworks.errors import StoreError
 __all__ = ["PROMISES", "SqliteConnection", "begin_writing"]
 
 _T = TypeVar("_T")
-# What every connection is told. The log grows to 32 MB before it is written back to the file: pages that
+# The settings of every connection. The log grows to 32 MB before it is written back to the file: pages that
 # many commits touch are then written once, seldom in a mail's own commit. A statement's own journal stays in memory.
 PROMISES = (
     "PRAGMA synchronous = FULL",

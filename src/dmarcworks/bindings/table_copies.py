@@ -77,7 +77,8 @@ class _SqlReplacement:
         await self._connection.execute(insert(tables.kv).values(key=name, value=value.encode()))
 
     async def _count_on(self, table: Table) -> None:
-        """PostgreSQL's own numbers go on after the highest that was filled in; SQLite's do by themselves."""
+        """Make PostgreSQL's sequence continue after the highest number that was inserted; SQLite's does so by
+        itself."""
         if self._connection.dialect.name == "postgresql" and table.autoincrement_column is not None:
             column = table.autoincrement_column.name
             await self._connection.execute(

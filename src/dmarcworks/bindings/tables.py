@@ -1,7 +1,7 @@
 """The tables behind KV and Queue, as SQLAlchemy Core metadata for SQLite and PostgreSQL.
 
 Keys and values of KV are bytes, so that the order is the byte order everywhere. Times are unix seconds, UTC.
-The migrations repeat these definitions on purpose; a test holds the two equal.
+The migrations repeat these definitions deliberately; a test holds the two equal.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ kv = Table(
     Index("kv_expiration", "expiration"),
 )
 
-# All queues. `type` says what the bytes of the body are. `ready` is when a message may be delivered (next): its delay
-# and its lease both move it. `leased` says that a lease moved it, `dead` when it was given up. `attempts` counts
-# deliveries, `failures` those that failed or whose lease ran out, `lost` the latter alone.
+# All queues. `type` is the type of the body's bytes. `ready` is when a message may be delivered (next): its delay and
+# its lease both move it. `leased` is true when a lease moved it, `dead` is when it failed permanently. `attempts`
+# counts deliveries, `failures` those that failed or whose lease ran out, `lost` the latter alone.
 queue_messages = Table(
     "queue",
     metadata,

@@ -21,7 +21,8 @@ _NAME = re.compile(r"([0-9]{4})_\w+\.py")
 
 
 def upgrade(connection: Connection, name: object) -> str:
-    """Run what is missing; the revision then. `SettingsError`, which says `name`, for a schema of a newer version."""
+    """Run the missing migrations; the revision then. `SettingsError`, which names `name`, for a schema of a newer
+    version."""
     current = _revision(connection)
     if current == newest_revision():
         return current

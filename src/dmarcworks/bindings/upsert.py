@@ -17,7 +17,7 @@ __all__ = ["upsert"]
 
 
 def upsert(dialect: str, table: Table) -> SqliteInsert | PostgresInsert:
-    """An insert into the table that can say what to do on a conflict."""
+    """An insert into the table that can state what to do on a conflict."""
     if dialect == "sqlite":
         from sqlalchemy.dialects import sqlite
 

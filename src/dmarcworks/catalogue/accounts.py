@@ -1,6 +1,6 @@
 """Accounts, domains, users and tokens: who may see what, and which rua address belongs to whom.
 
-Tokens stand in `tokens.py`, passwords, login links and sessions in `logins.py`. Every change is noted in the audit log,
+Tokens are in `tokens.py`, passwords, login links and sessions in `logins.py`. Every change is noted in the audit log,
 in its own transaction.
 """
 

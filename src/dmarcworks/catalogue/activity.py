@@ -1,8 +1,8 @@
-"""The activity log: a line per mail at the front door, whatever became of it, and the summary over time.
+"""The activity log: one line for each mail that a listener accepted or refused, and the summary over time.
 
-Lines are gathered in memory and written in groups, so that taking mail does not wait for the log: a crash may lose the
-lines of the last half second, never a mail. Text of strangers is cut to the columns' lengths. The log of an account is
-seen by that account only; lines older than the retention are taken away by `purge`.
+Lines are gathered in memory and written in groups, so that accepting mail does not wait for the log: a crash may lose
+the lines of the last half second, never a mail. Text from outside is cut to the columns' lengths. The log of an account
+is visible to that account only; `purge` deletes lines older than the retention period.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dmarcworks.errors import DmarcworksError
 
 log = structlog.get_logger("dmarcworks.activity")
 
-# handled: a worker took it · failed: the sender was asked to try again.
+# handled: a worker accepted it · failed: the sender got a temporary error and retries.
 OUTCOMES = ("handled", "replied", "forwarded", "dropped", "rejected", "failed")
 FLUSH_SECONDS = 0.5
 _GROUP = 500
@@ -49,8 +49,9 @@ _LENGTHS = {
 
 @dataclass(frozen=True, slots=True)
 class ActivityLine:
-    """A mail at the front door. `size` in bytes, `seconds` from the end of DATA to the reply; authentication results as
-    in RFC 8601, "" when nobody checked. `mail_id` leads to the mail when our own worker took it."""
+    """A mail that reached a listener. `size` in bytes, `seconds` from the end of DATA to the reply; authentication
+    results as in RFC 8601, "" when not checked. `mail_id` leads to the mail when the system's own worker accepted
+    it."""
 
     time: datetime
     sender: str
@@ -105,7 +106,7 @@ class Activity:
         self._waiting.append(line)
 
     async def stop(self) -> None:
-        """Ask `run` to write what waits and to return."""
+        """Make `run` write the waiting lines and return."""
         self._stopping.set()
 
     async def run(self, *, days: int = 0) -> None:
@@ -124,7 +125,7 @@ class Activity:
                 if self._trouble != str(error):
                     log.warning("the activity log waits for its store", error=str(error))
                 self._trouble = str(error)
-            # The log must go on whatever a driver raised; mail is not concerned.
+            # Whatever a driver raises, the log continues; mail is not affected.
             except Exception as error:
                 log.exception("the activity log failed", error=repr(error))
         with contextlib.suppress(DmarcworksError):
@@ -205,7 +206,7 @@ class Activity:
     ) -> list[Bucket]:
         """Mails by outcome per `step` seconds from `since` up to `until`, oldest first, empty steps included."""
         table, first = mail_tables.activity, since.timestamp()
-        # A cast to integer rounds on PostgreSQL and cuts on SQLite: floor agrees on both.
+        # A cast to integer rounds on PostgreSQL and truncates on SQLite: `floor` agrees on both.
         slot = cast(func.floor((table.c.time - first) / step), Integer)
         counted = select(slot.label("slot"), table.c.outcome, func.count().label("mails"))
         statement = _of(counted, account_id, since, until, domain_ids).group_by(slot, table.c.outcome)

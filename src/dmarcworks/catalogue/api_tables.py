@@ -33,7 +33,7 @@ uploads = Table(
     Index("uploads_account", "account_id", "created", "id"),
 )
 
-# Statements that were asked by SQL; `error` is empty when they were answered.
+# SQL statements that accounts ran; `error` is empty when they succeeded.
 query_log = Table(
     "query_log",
     metadata,

@@ -106,12 +106,12 @@ class Arrivals:
         return MailRow(**{**columns, "received": datetime.fromtimestamp(row.received, UTC)})
 
     async def record_report(self, report: NewReport) -> Recorded:
-        """Take a report into the catalogue, once; say whether it is new, a duplicate or a variant."""
+        """Record one report in the catalogue, once; return whether it is new, a duplicate or a variant."""
         (recorded,) = await self.record_reports([report])
         return recorded
 
     async def record_reports(self, reports: Sequence[NewReport]) -> list[Recorded]:
-        """Take reports into the catalogue, all or none, each as if it came alone; what each is, in their order."""
+        """Record reports in the catalogue, all or none, each as if it came alone; what each is, in their order."""
         if not reports:
             return []
         for tries in range(_RACES):

@@ -1,7 +1,8 @@
 """The audit log: who changed what, when and from where. Never holds a secret, a password or a report's content.
 
-Whoever starts a piece of work (a command, a request, a page) says who acts with `acting`; the catalogue notes each
-change in the transaction that makes it, so that there is no change without its line and no line without its change.
+The caller that starts a piece of work (a command, a request, a page) names the actor with `acting`. The catalogue notes
+each change in the transaction that makes it, so that there is no change without its line and no line without its
+change.
 """
 
 from __future__ import annotations

@@ -15,13 +15,13 @@ from dmarcworks.bindings.bulk_insert import add
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import mail_tables, tables
 
-# Noted, so that a person sees it, and no result of DMARC: reports of such mails say that nothing is known.
+# Kept so that people see them. They are no DMARC results: reports of such mails have an unknown authenticity.
 _UNKNOWN = ("", "temperror", "not_checked")
 
 
 @dataclass(frozen=True, slots=True)
 class AuthenticityRow:
-    """Results in the words of RFC 8601; `detail` says of which domains they are."""
+    """Results in the words of RFC 8601; `detail` names the domains that they concern."""
 
     mail_id: str
     spf: str

@@ -1,6 +1,6 @@
-"""What the queues of users' workers gave up, for those who run the system: seen, delivered again or removed for good.
+"""Dead letters in the queues of users' workers, for those who run the system: list, requeue or remove permanently.
 
-Each change has its line in the audit log, however it was asked for: by command, on the dashboard or over REST.
+Each change has its line in the audit log, whether it came from a command, the dashboard or REST.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _Act = Callable[[str, int | None], Awaitable[int]]
 
 @dataclass(frozen=True, slots=True)
 class Letters:
-    """`account_id` of a change: whose audit log it stands in beside the system's own; None for a command."""
+    """`account_id` of a change: the account whose audit log also shows it, next to the system's own; None for a
+    command."""
 
     queue: Queue
     dead_letters: DeadLetters
@@ -36,7 +37,7 @@ class Letters:
     async def dead(
         self, queue: str = "", *, limit: int = 100, before: tuple[float, int] | None = None
     ) -> Sequence[DeadLetter]:
-        """What was given up, of one queue or all, newest first, at most 1,000; `before` as in `DeadLetters.dead`."""
+        """Dead letters of one queue or all, newest first, at most 1,000; `before` as in `DeadLetters.dead`."""
         return await self.dead_letters.dead(queue, limit=limit, before=before)
 
     async def one(self, message_id: int) -> DeadLetter:
@@ -55,11 +56,11 @@ class Letters:
         return await self._all_by("retry", self.dead_letters.requeue, queue, account_id)
 
     async def discard(self, message_id: int, *, account_id: str | None = None) -> DeadLetter:
-        """Remove one for good; what it was. `NotFoundError` as for `one`."""
+        """Remove one permanently; what it was. `NotFoundError` as for `one`."""
         return await self._one_by("discard", self.dead_letters.discard, message_id, account_id)
 
     async def discard_all(self, queue: str = "", *, account_id: str | None = None) -> int:
-        """Remove all of the queue, or of all queues, for good; how many there were."""
+        """Remove all of the queue, or of all queues, permanently; how many there were."""
         return await self._all_by("discard", self.dead_letters.discard, queue, account_id)
 
     async def _one_by(self, action: str, act: _Act, message_id: int, account_id: str | None) -> DeadLetter:
@@ -80,7 +81,7 @@ class Letters:
 
 
 def _gone(message_id: int) -> NotFoundError:
-    return NotFoundError(f"no message {message_id} was given up, or somebody has seen to it already")
+    return NotFoundError(f"no dead letter {message_id}: none has this id, or it was handled already")
 
 
 def excerpt(letter: DeadLetter, characters: int) -> tuple[str, bool]:

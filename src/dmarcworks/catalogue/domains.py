@@ -1,7 +1,7 @@
-"""Domains: which account takes reports for which name, and the address that they are sent to.
+"""Domains: which account receives reports for which name, and the address that they are sent to.
 
-A name is held once on a server. A tenant hears the same refusal whether another account has the name, has routing rules
-at or below it, or the name is reserved for the operator (`names.reserved`): nothing tells what others have.
+A name is held once on a server. A tenant gets the same refusal whether another account has the name, has routing rules
+at or below it, or the name is reserved for the operator (`names.reserved`): nothing reveals what others have.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dmarcworks.errors import ConflictError, DeniedError, DmarcworksError, NotFo
 
 __all__ = ["Domain", "Domains"]
 
-NOT_HERE = "{} cannot be added: the name is in use or reserved on this server; ask its operator"
+NOT_HERE = "{} cannot be added: the name is in use or reserved on this server; contact its operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Domain:
 
 
 class _OwnError(ConflictError):
-    """The account has the domain itself, so it may hear so."""
+    """The account has the domain itself, so the error may state it."""
 
 
 class _Owner(Protocol):
@@ -70,9 +70,10 @@ class Domains:
     async def add_domain(
         self, name: str, account: str = "default", *, operator: bool = False, public_suffix: bool = False
     ) -> Domain:
-        """Take reports for a domain: a new rua address, open from now on. `ConflictError` when it cannot be added.
+        """Start to receive reports for a domain: a new rua address, open immediately. `ConflictError` when it cannot be
+        added.
 
-        A tenant hears the same words whether another account has the name, has rules below it, or the name is the
+        A tenant gets the same message whether another account has the name, has rules below it, or the name is the
         operator's (`names.reserved`); with `operator` the reason is named, and rules of others below it stop. Also the
         operator's account gets a public suffix only with `public_suffix`.
         """
@@ -132,7 +133,7 @@ class Domains:
         return None
 
     async def open_gate(self, domain: Domain) -> None:
-        """Put the KV entry by which mail for the domain's rua address is accepted (the post: `dmarc:${ruaID}`)."""
+        """Put the KV entry `dmarc:{rua address}`, by which mail for the domain's rua address is accepted."""
         entry = {"account_id": domain.account_id, "domain_id": domain.id, "domain": domain.name}
         await self._kv.put(f"dmarc:{domain.rua}", json.dumps(entry))
 
@@ -180,9 +181,9 @@ class Domains:
             )
 
     async def enable_domain(self, domain: Domain, enabled: bool) -> Domain:
-        """Take mail for the domain's rua address, or refuse it from now on; nothing is deleted."""
+        """Accept or refuse mail for the domain's rua address from now on; nothing is deleted."""
         if not enabled:
-            # First the gate: once this returns, no mail is taken, whatever happens next.
+            # First the gate: once this returns, mail is refused, whatever happens next.
             await self._kv.delete(f"dmarc:{domain.rua}")
         async with self._database.write() as connection:
             table = tables.domains

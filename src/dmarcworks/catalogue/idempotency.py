@@ -41,7 +41,7 @@ class Idempotency:
         self._clock = clock
 
     async def begin(self, token_id: str, key: str, digest: str) -> Begun:
-        """Begin a write, or say how it stands; `digest` is the request's."""
+        """Begin a write, or return the state of the earlier one; `digest` is the request's."""
         table, now = api_tables.idempotency, self._clock()
         here = (table.c.token_id == token_id) & (table.c.key == key)
         try:

@@ -106,7 +106,7 @@ class Listing:
         return [Found(report_row(row), row.mail_id == mail_id) for row in rows]
 
     async def noted(self, mail_ids: Sequence[str]) -> set[str]:
-        """Which of these mails were read, or given up."""
+        """Which of these mails were read, or failed permanently."""
         mails, problems = tables.mails, tables.problems
         gave_up = problems.c.reason.in_(("gave_up", "raw_missing"))
         async with self._database.read() as connection:

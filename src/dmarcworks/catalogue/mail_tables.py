@@ -35,7 +35,7 @@ __all__ = [
     "upkeep_tables",
 ]
 
-# What happened to each mail at the front door, also to those that no account's worker took.
+# The outcome of each mail that reached a listener, including mail that no account's worker accepted.
 activity = Table(
     "activity",
     metadata,

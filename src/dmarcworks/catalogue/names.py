@@ -46,7 +46,7 @@ def chain(name: str) -> Iterator[str]:
 
 
 def related(name: str, host: str) -> bool:
-    """Whether one of the two names is the other one, or lies below it."""
+    """Whether one of the two names is the other one, or is below it."""
     return name == host or name.endswith("." + host) or host.endswith("." + name)
 
 
@@ -63,14 +63,14 @@ def reserved(name: str, hosts: Collection[str]) -> str:
     """Why only the operator's account may have this domain; "" when any account may."""
     for host in hosts:
         if related(name, host):
-            what = "is" if name == host else "contains" if host.endswith("." + name) else "lies below"
+            what = "is" if name == host else "contains" if host.endswith("." + name) else "is below"
             return f"{name} {what} the report host{'' if name == host else ' ' + host}"
     return f"{name} is a public suffix" if public_suffix(name) else ""
 
 
 @functools.cache
 def _suffixes() -> PublicSuffixList:
-    # Imported when first needed: most commands never ask, and the list takes a tenth of a second to read.
+    # Imported on first use: most commands do not need it, and reading the list takes a tenth of a second.
     from publicsuffixlist import PublicSuffixList
 
     return PublicSuffixList(accept_unknown=True)

@@ -1,6 +1,5 @@
-"""Mail on its way out that the relay has not taken yet: a row each, its bytes in Objects.
-
-A row is there from the moment that we answer for the mail until the relay has it. Given up, it stays with its reason.
+"""Outgoing mail that the relay has not accepted yet: a row each, its bytes in Objects. A row exists from the moment
+that we answer for the mail until the relay has it. Failed permanently, it stays with its reason.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from dmarcworks.catalogue import mail_tables, tables
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A mail that waits; `attempts` so far, `created` in unix seconds; `dead` when it was given up."""
+    """A mail that waits; `attempts` so far, `created` in unix seconds; `dead` when it failed permanently."""
 
     id: int
     account_id: str
@@ -42,7 +41,7 @@ class Outbound:
     async def add(
         self, account_id: str, kind: str, sender: str, recipient: str, object_key: str, error: str, ready: float
     ) -> None:
-        """Take a mail whose bytes are in Objects; due at `ready` (unix seconds)."""
+        """Add a mail whose bytes are in Objects; due at `ready` (unix seconds)."""
         row = {
             "account_id": account_id,
             "kind": kind,
@@ -100,7 +99,7 @@ class Outbound:
             return int((await connection.execute(statement)).scalar_one())
 
     async def mails(self, account_id: str | None, limit: int = 100) -> list[Waiting]:
-        """The account's waiting and given up mails, newest first; of all accounts when None."""
+        """The account's waiting and permanently failed mails, newest first; of all accounts when None."""
         statement = select(mail_tables.outbound).order_by(mail_tables.outbound.c.id.desc()).limit(limit)
         if account_id is not None:
             statement = statement.where(mail_tables.outbound.c.account_id == account_id)

@@ -1,7 +1,7 @@
 """Password hashes (Argon2id, RFC 9106), computed on a few threads of their own.
 
 A hash takes about a tenth of a second and 64 MiB. The library releases the interpreter's lock meanwhile, so SMTP and
-HTTP go on. At most `THREADS` hashes run and `WAITING` wait; one more is a `BusyError`, so that any number of log-ins
+HTTP continue. At most `THREADS` hashes run and `WAITING` wait; one more is a `BusyError`, so that any number of log-ins
 at once takes a bounded share of memory and processor.
 """
 

@@ -1,8 +1,8 @@
 """Problems: every mail or part that could not be read or counted, with its reason and the raw bytes' key.
 
 A problem is noted once per mail, reason and place, however often the mail is delivered. It is open until its mail was
-read again without it (retrying, then closed) or a person let it go (discarded); what was discarded stays so, also when
-it is found again. Mail that is no report is "other": a list of its own, nothing that is open.
+reprocessed without it (retrying, then closed) or a person discarded it (discarded). A discarded problem stays
+discarded, also when it is found again. Mail that is no report is "other": a list of its own, nothing that is open.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ProblemRow:
     """What could not be read and why. `object_key`: the raw mail, or the attachment when the part is known.
 
     `report_key`: the report that it is about; `letter`: the dead letter's id in the queue; `tried`: when it was last
-    read again; `changed`, `changed_by`: the last change of its state.
+    reprocessed; `changed`, `changed_by`: the last change of its state.
     """
 
     id: int
@@ -53,7 +53,7 @@ class ProblemRow:
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """How many mails were queued to be read again, and why which problem's was not."""
+    """How many mails were queued for reprocessing, and why which problem's mail was not."""
 
     mails: int
     skipped: tuple[str, ...] = ()
@@ -185,7 +185,7 @@ class Problems:
         return {row.reason: row.number for row in rows}
 
     async def tried_mail(self, mail_id: str) -> None:
-        """The mail was read again: what is still wrong is noted again, the rest waits for `close_mail`."""
+        """The mail was reprocessed: what is still wrong is noted again, the rest waits for `close_mail`."""
         await self._of_mail(mail_id, ("open", "retrying", OTHER), "retrying")
 
     async def close_mail(self, mail_id: str) -> None:
@@ -193,7 +193,7 @@ class Problems:
         await self._of_mail(mail_id, ("retrying",), "closed")
 
     async def reopen_mail(self, mail_id: str) -> None:
-        """A retry of the mail was given up: what was wrong before still is."""
+        """A retry of the mail failed permanently: its problems are as before."""
         state = case((tables.problems.c.reason.in_(OTHER_MAIL), OTHER), else_="open")
         await self._of_mail(mail_id, ("retrying",), state)
 
@@ -207,7 +207,7 @@ class Problems:
             )
 
     async def retrying(self, problem: ProblemRow, by: str, action: str = "problem.retry") -> None:
-        """Its mail is queued to be read again; the mail's other open problems wait for the same."""
+        """Its mail is queued for reprocessing; the mail's other open problems wait for the same."""
         table, now = tables.problems, self._clock()
         concerned = (table.c.id == problem.id) | ((table.c.mail_id == problem.mail_id) & (table.c.state == "open"))
         async with self._database.write() as connection:
@@ -219,7 +219,7 @@ class Problems:
             await self._note(connection, problem, action, now)
 
     async def discard(self, problem: ProblemRow, by: str) -> None:
-        """A person let it go: the row stays, with who and when."""
+        """A person discards it: the row stays, with who and when."""
         table, now = tables.problems, self._clock()
         async with self._database.write() as connection:
             await connection.execute(
@@ -258,7 +258,7 @@ class Problems:
 
 
 def problem_row(row: Row[Any]) -> ProblemRow:
-    """A row of the table as what it says."""
+    """A row of the table as a `ProblemRow`."""
     times = {name: row._mapping[name] for name in ("created", "tried", "changed")}
     moments = {name: None if at is None else datetime.fromtimestamp(at, UTC) for name, at in times.items()}
     return ProblemRow(**{**row._mapping, **moments})

@@ -1,4 +1,4 @@
-"""What was asked by SQL, and what people keep to ask again: the query log and an account's saved queries.
+"""SQL statements that were run, and those that people keep: the query log and an account's saved queries.
 
 The log is for an administrator, not for accounting: lines gather in memory and go to the database together, a second
 later, so that no question waits for a disk; a crash may lose that second. It is bounded by days and by lines.
@@ -39,7 +39,7 @@ TEXT_LETTERS = 16_000
 
 @dataclass(frozen=True, slots=True)
 class LoggedQuery:
-    """A statement that was asked; `who` through `source`, `ms` milliseconds from question to answer, `error` or ""."""
+    """A statement that was run; `who` through `source`, `ms` milliseconds from request to answer, `error` or ""."""
 
     account_id: str
     who: str
@@ -53,7 +53,7 @@ class LoggedQuery:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line of the log; `text` is cut at 4,000 letters."""
+    """A line of the log; `text` is cut at 4,000 characters."""
 
     id: int
     account_id: str
@@ -86,7 +86,8 @@ class QueryLog:
             self._writing = asyncio.get_running_loop().create_task(self._later(), name="query log")
 
     async def flush(self) -> None:
-        """Write what has gathered; a store that is away is logged, and the lines wait for the next time."""
+        """Write what has gathered; while the store is unavailable, that is logged and the lines wait for the next
+        time."""
         lines = [self._gathered.popleft() for _ in range(len(self._gathered))]
         if not lines:
             return
@@ -172,7 +173,7 @@ class SavedQueries:
         return [Saved(**{**row._mapping, "changed": datetime.fromtimestamp(row.changed, UTC)}) for row in rows]
 
     async def save(self, account_id: str, name: str, text: str, author: str) -> str:
-        """Keep the text under the name, in place of what stood there; its id.
+        """Keep the text under the name, replacing any query of that name; its id.
 
         `UsageError` without name or text, `BoundError` for one that is too long or one query too many.
         """
@@ -180,7 +181,7 @@ class SavedQueries:
         if not name or not text:
             raise UsageError("give the query a name and a text")
         if len(name) > NAME_LETTERS or len(text) > TEXT_LETTERS:
-            raise BoundError(f"a name has at most {NAME_LETTERS} letters and a saved query {TEXT_LETTERS}")
+            raise BoundError(f"a name has at most {NAME_LETTERS} characters and a saved query {TEXT_LETTERS}")
         table = api_tables.saved_queries
         values = {"text": text, "author": author, "changed": self._clock()}
         async with self._database.write() as connection:

@@ -37,7 +37,7 @@ class Recorded:
 
 
 def record(connection: Connection, reports: Sequence[NewReport]) -> list[Recorded]:
-    """Take the reports in, in their order."""
+    """Record the reports, in their order."""
     identities = [report.identity for report in reports]
     known: dict[tuple[str, str], list[tuple[frozenset[str], ReportRow]]] = {}
     for some in pieces(list(dict.fromkeys(identities))):
@@ -82,7 +82,7 @@ def record(connection: Connection, reports: Sequence[NewReport]) -> list[Recorde
                 }
             )
         if not outcome:
-            # The mail that brought it first may come again after a crash: that is no duplicate.
+            # A crash may redeliver the mail that brought it first: that is no duplicate.
             again = row.mail_id == report.mail_id and len(places) == 1
             outcome = "new" if again else "duplicate"
         outcomes.append(Recorded(row, outcome))
@@ -138,8 +138,8 @@ def _values(report: NewReport, identity: str, others: int) -> dict[str, Any]:
             {
                 "code": "same_identity_other_content",
                 "where": report.where,
-                "detail": f"{others} other report(s) with this reporter, domain, id and dates say "
-                "something else; all are counted",
+                "detail": f"{others} other report(s) with this reporter, domain, id and dates have "
+                "other content; all are counted",
             }
         )
     return {

@@ -1,6 +1,5 @@
-"""A report in the catalogue: on its way in (`NewReport`) and as it stands there (`ReportRow`).
-
-Identity is what the reporter says: kind, reporter, policy domain, report id, begin and end (RFC 9990 "Handling of
+"""A report in the catalogue: as it is recorded (`NewReport`) and as it is read back (`ReportRow`).
+Identity is what the reporter states: kind, reporter, policy domain, report id, begin and end (RFC 9990 "Handling of
 Duplicates"); the key adds account and content.
 """
 
@@ -59,7 +58,7 @@ class NewReport:
         return self.key_of(self.identity)
 
     def key_of(self, identity: str) -> str:
-        """`key`, for one who has the identity at hand."""
+        """`key`, for a caller that already has the identity."""
         return hashlib.sha256(f"{self.account_id}:{identity}:{self.content}".encode()).hexdigest()
 
 

@@ -43,7 +43,7 @@ class RouteLookup:
         return await self._reads.ask(mail_domain)
 
     async def _look_up(self, domains: list[str]) -> list[tuple[RoutingRule, ...]]:
-        """Many connections ask at the same moment, mostly about one domain: each is read once."""
+        """Many connections look up rules at the same moment, mostly of one domain: each domain is read once."""
         now = self._clock()
         rules = {domain: await self._read(domain) for domain in dict.fromkeys(domains)}
         if len(self._cache) + len(rules) > _CACHED:

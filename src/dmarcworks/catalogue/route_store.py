@@ -1,4 +1,4 @@
-"""Routing rules in the database, for whoever manages them: SQL of every change, and its line in the audit log.
+"""Routing rules in the database, for the services that manage them: SQL of every change, and its line in the audit log.
 
 At most 200 rules a domain. Refused with `DeniedError`: an address that is not for this domain's rules; with
 `NotFoundError` what is not there; with `BoundError` the 201st rule.
@@ -24,7 +24,8 @@ _CHECKED = ("address", "action", "value", "name", "priority")
 
 
 class Routes(RouteLookup):
-    """Rules by zone: list, add, change and remove them; the look-up is at hand because each change ends its cache."""
+    """Rules by zone: list, add, change and remove them; includes the look-up because each change invalidates its
+    cache."""
 
     async def rules(self, zone: Zone | None = None, account_id: str | None = None) -> list[RoutingRule]:
         """The zone's rules, the catch-all last, then by address and newest first; of all zones when None."""

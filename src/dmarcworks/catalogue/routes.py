@@ -34,7 +34,7 @@ class Zone:
 @dataclass(frozen=True, slots=True)
 class RoutingRule:
     """A rule. `address` is a normal address or "" for the catch-all; `value` the worker's name, the destination or the
-    reason for a refusal; `created` in unix seconds. `enabled` as asked for; see `RouteLookup.effective`."""
+    reason for a refusal; `created` in unix seconds. `enabled` as requested; see `RouteLookup.effective`."""
 
     id: str
     account_id: str

@@ -18,7 +18,8 @@ class DnsRecord:
 
 
 def records(domain: str, rua: str, hostname: str) -> list[DnsRecord]:
-    """What to publish: the domain's DMARC record, the report host's MX, and its word that it takes such reports."""
+    """What to publish: the domain's DMARC record, the report host's MX, and its statement that it accepts such
+    reports."""
     return [
         DnsRecord(f"_dmarc.{domain}", "TXT", f"v=DMARC1; p=none; rua=mailto:{rua}"),
         DnsRecord(hostname, "MX", f"10 {hostname}"),

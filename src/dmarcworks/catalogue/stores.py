@@ -107,7 +107,7 @@ async def opened(
     """Database, KV, queue and objects, migrated and ready; closed in reverse.
 
     `LostStoreError` when one of them has lost its content, unless the caller repairs that (`tolerated`) or the operator
-    gives it up (`accept_loss`).
+    accepts the loss (`accept_loss`).
     """
     try:
         make_private(settings.home)
@@ -135,7 +135,7 @@ async def opened(
 
 
 def running_server(settings: Settings) -> dict[str, object] | None:
-    """Where the running server of this home is, or None when none runs."""
+    """Where the running server of this data directory is, or None when none runs."""
     try:
         server: dict[str, object] = json.loads((settings.home / RUNNING).read_text())
         os.kill(int(str(server["pid"])), 0)

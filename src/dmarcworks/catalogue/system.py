@@ -49,8 +49,8 @@ class System:
     async def settle(self, tolerated: Collection[str] = (), *, accept: bool = False) -> None:
         """Check that database and objects belong together, and write the id where it is missing.
 
-        A loss that the caller repairs is `tolerated`: then nothing is written. `accept`: the operator gives up what a
-        store has lost.
+        A loss that the caller repairs is `tolerated`: then nothing is written. `accept`: the operator accepts the loss
+        of what a store has lost.
         """
         if accept:
             await self.kv.delete(_REPAIR)
@@ -113,7 +113,7 @@ class System:
             )
 
     async def _loss(self) -> tuple[str, LostStoreError] | None:
-        """What is lost, and the error that says so; "" for stores of two systems."""
+        """What is lost, and the error that reports it; "" for stores of two systems."""
         database, objects = self.where
         if command := await self.kv.get(_REPAIR):
             return UNFINISHED, LostStoreError(

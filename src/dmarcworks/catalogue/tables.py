@@ -1,7 +1,7 @@
 """The catalogue's tables as SQLAlchemy Core metadata: one definition for SQLite and PostgreSQL.
 
 Times are unix seconds as floats, UTC. Secrets are stored as SHA-256 in hex (they are random, so no salt is needed),
-passwords as Argon2id. The migrations repeat these definitions on purpose; a test holds the two equal.
+passwords as Argon2id. The migrations repeat these definitions deliberately; a test holds the two equal.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ mails = Table(
     Column("outcome", String(32), nullable=False),
     Column("reports", Integer, nullable=False),
     Column("problems", Integer, nullable=False),
-    # The raw mail's SHA-256 as it lies in Objects, and when retention took it.
+    # The SHA-256 of the raw mail as stored in Objects, and when retention deleted it.
     Column("sha256", String(64)),
     Column("raw_taken", Float),
     Index("mails_account", "account_id", "received"),
@@ -133,7 +133,7 @@ reports = Table(
     Column("state", String(16), nullable=False),
     Column("published", Boolean, nullable=False),
     Column("warnings", Text, nullable=False),
-    # When retention took the archived attachment, and the rows in Analytics.
+    # When retention deleted the archived attachment, and the rows in Analytics.
     Column("archive_taken", Float),
     Column("rows_taken", Float),
     # The hash of the document without its line ends; NULL for reports from before it was taken down.

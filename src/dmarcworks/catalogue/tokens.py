@@ -1,7 +1,7 @@
-"""Tokens: what lets a program ask, of an account or of some of its domains only, until it expires or is revoked.
+"""Tokens: what lets a program query an account, or some of its domains only, until it expires or is revoked.
 
 A secret leaves here once, when it is made; the store holds its SHA-256. Random secrets of 256 bits need no slow hash;
-they are looked up by the hash, which tells a guesser nothing about its progress, and compared in constant time.
+they are looked up by the hash, which reveals nothing to a guesser about its progress, and compared in constant time.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Tokens:
         domains: Sequence[str] | None = None,
         expires: datetime | None = None,
     ) -> tuple[str, Token]:
-        """A new API token: its secret, told this once, and what is known of it.
+        """A new API token: its secret, shown only this once, and its properties.
 
         `domains` limits it to these of the account's domains, by name or id (`NotFoundError` for one that is not its).
         """
@@ -131,7 +131,8 @@ class Tokens:
                 await connection.execute(update(table).where(table.c.id == token_id, due).values(last_used=now))
 
     async def tokens(self, account_id: str | None = None) -> list[Token]:
-        """The account's tokens, newest first; of all accounts when None. Expired ones too: a person asks why."""
+        """The account's tokens, newest first; of all accounts when None. Includes expired ones, which people look
+        for."""
         statement = select(tables.tokens).order_by(tables.tokens.c.created.desc(), tables.tokens.c.id)
         if account_id is not None:
             statement = statement.where(tables.tokens.c.account_id == account_id)

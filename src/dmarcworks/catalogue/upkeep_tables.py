@@ -23,7 +23,7 @@ replays = Table(
     Column("changed", Float, nullable=False),
 )
 
-# What a rebuild found to say of a report that the catalogue says otherwise; taken over when the tables are swapped.
+# What a rebuild found about a report that differs from the catalogue; applied when the tables are swapped.
 replay_reports = Table(
     "replay_reports",
     metadata,
@@ -42,7 +42,7 @@ retention = Table(
     Column("days", Integer, nullable=False),
 )
 
-# What retention took, also of accounts that are gone since; `before` as it was told (a day or a moment).
+# What retention deleted, also of accounts that no longer exist; `before` as given (a day or a moment).
 retention_runs = Table(
     "retention_runs",
     metadata,

@@ -1,7 +1,7 @@
 """What becomes of routing rules when a domain comes or goes: each step is part of the caller's transaction.
 
 A new domain is the nearest one for the addresses at and below it: rules that its account has there already go over to
-it, so that no mail stops. A domain that is removed takes its rules along: whoever has the name next has none of them.
+it, so that no mail stops. Removing a domain removes its rules as well: the next owner of the name has none of them.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class View:
         return next((zone for zone in zones if not self.barred(zone)), None)
 
     def zone(self, account_id: str, domain_id: str, mail_domain: str) -> OwnedDomain | None:
-        """The account's domain with this id, if addresses at `mail_domain` lie in it."""
+        """The account's domain with this id, if addresses at `mail_domain` belong to it."""
         zones = (self.held[name] for name in chain(mail_domain) if name in self.held)
         return next((zone for zone in zones if zone.domain_id == domain_id and zone.account_id == account_id), None)
 
@@ -133,7 +133,7 @@ class Zones:
         return View({row.name: OwnedDomain(*row) for row in rows}, hosts, self.operator)
 
     async def report_address(self, address: str) -> bool | None:
-        """Whether an address for reports takes mail now; None when no domain has this address."""
+        """Whether an address for reports accepts mail now; None when no domain has this address."""
         statement = select(tables.domains.c.enabled).where(tables.domains.c.rua == address)
         async with self._database.read() as connection:
             enabled = (await connection.execute(statement)).scalar_one_or_none()

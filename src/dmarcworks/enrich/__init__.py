@@ -1,1 +1,1 @@
-"""What a report does not say itself: who stands behind an address, and whether the report mail is genuine."""
+"""What a report does not state itself: who owns an address, and whether the report mail is genuine."""

@@ -36,7 +36,7 @@ class CheckedSignature:
 
 @dataclass(frozen=True, slots=True)
 class Authenticity:
-    """What was found; `policy` is what the From domain asks to do with mail that fails ("" without a record)."""
+    """The results; `policy` is what the From domain requests for mail that fails ("" without a record)."""
 
     spf: str
     dkim: str
@@ -49,7 +49,7 @@ class Authenticity:
 
     @property
     def genuine(self) -> bool | None:
-        """True or False by DMARC; None when that says nothing."""
+        """True or False by DMARC; None when DMARC has no verdict."""
         return {"pass": True, "fail": False, "permerror": False}.get(self.dmarc)
 
     @property
@@ -59,7 +59,7 @@ class Authenticity:
 
     @property
     def header(self) -> str:
-        """The results as an Authentication-Results field tells them, without the name of who checked."""
+        """The results as the value of an Authentication-Results field, without the name of the checking host."""
         signed = [f"dkim={s.result} header.d={s.domain} header.s={s.selector}" for s in self.signatures if s.domain]
         results = signed or [f"dkim={self.dkim}"]
         results.append(f"spf={self.spf}" + (f" smtp.mailfrom={self.spf_domain}" if self.spf_domain else ""))

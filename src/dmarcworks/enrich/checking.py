@@ -1,8 +1,8 @@
 """Checks a mail: the arithmetic in an isolated process, the questions to DNS from here, side by side.
 
-The author's policy, SPF and every key are asked for at the same time, each within the mail's whole time box, so that no
-slow domain takes another's share. Whether a domain is aligned is never asked of a stranger's name servers. Once the
-verdict stands, what cannot change it is waited for a little longer only.
+The author's policy, SPF and every key are queried at the same time, each within the mail's whole time box, so that no
+slow domain uses another's share. Alignment never depends on the name servers of an unrelated domain. Once the verdict
+is known, the checks that cannot change it get only a little more time.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Checker:
             return UNKNOWN
 
     def close(self) -> None:
-        """Ask nothing more for mails that have their result."""
+        """Stop the queries for mails that have their result."""
         for task in self._left:
             task.cancel()
 
@@ -105,7 +105,7 @@ class Checker:
         return _found(facts, envelope, results[0], results[1:], _now(chain), dmarc, policy.action if policy else "")
 
     def _begin(self, work: Coroutine[Any, Any, str]) -> asyncio.Task[str]:
-        """A task that may outlive its mail: what it asked is worth knowing for the next one."""
+        """A task that may outlive its mail: its answer is useful for the next one."""
         task = asyncio.get_running_loop().create_task(work)
         self._left.add(task)
         task.add_done_callback(self._ended)
@@ -141,7 +141,7 @@ class Checker:
         return policy, answers[:-1], answers[-1]
 
     async def _replayed(self, work: Callable[[PolicyFinder], _Result], known: _Known, deadline: float) -> _Result:
-        """The result of questions that depend on one another: asked again from the start with each answer."""
+        """The result of queries that depend on one another: run again from the start with each answer."""
         while True:
             try:
                 return work(PolicyFinder(known, deadline))
@@ -211,7 +211,7 @@ class _UnansweredError(Exception):
 
 
 class _Known:
-    """Answers at hand, as the policy's tree walk asks for them."""
+    """Known answers, as the policy's tree walk queries them."""
 
     def __init__(self) -> None:
         self.answers: dict[tuple[str, str], list[Any]] = {}

@@ -17,7 +17,7 @@ Ask = Callable[[str, str, float], list[Any]]
 
 @dataclass(frozen=True, slots=True)
 class DmarcPolicy:
-    """What a record asks: none, quarantine or reject for this domain; whether alignment is strict."""
+    """What a record requests: none, quarantine or reject for this domain; whether alignment is strict."""
 
     action: str
     strict_dkim: bool
@@ -25,7 +25,7 @@ class DmarcPolicy:
 
 
 class PolicyFinder:
-    """Asks for records once each; `deadline` in seconds of time.monotonic."""
+    """Queries each record once; `deadline` in seconds of time.monotonic."""
 
     def __init__(self, resolver: Ask, deadline: float) -> None:
         self._resolver = resolver
@@ -47,11 +47,11 @@ class PolicyFinder:
         if strict or not domain:
             return False
         own = self.organisation(author)
-        # Of a domain outside the author's organisation no question is asked: a stranger's name servers decide nothing.
+        # Domains outside the author's organisation are not queried: unrelated name servers must not affect the result.
         return own == domain or (domain.endswith("." + own) and own == self.organisation(domain))
 
     def organisation(self, domain: str) -> str:
-        """The organisational domain; the domain itself when no record says otherwise."""
+        """The organisational domain; the domain itself when no record names another."""
         shortest, below = domain, domain
         for name in _walk(domain):
             record = self._record(name)
@@ -75,7 +75,7 @@ class PolicyFinder:
 
 
 def _walk(domain: str) -> list[str]:
-    """The names to ask, from the domain upwards; a long name goes on with its last seven labels."""
+    """The names to query, from the domain upwards; a long name continues with its last seven labels."""
     labels = domain.split(".")
     rest = labels[1:] if len(labels) < _QUESTIONS else labels[-(_QUESTIONS - 1) :]
     return [domain, *(".".join(rest[index:]) for index in range(len(rest)))]

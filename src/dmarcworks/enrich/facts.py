@@ -1,4 +1,4 @@
-"""What a mail itself says of who sent it, and whether its claims hold: the arithmetic of the checks, without DNS.
+"""What a mail itself states about its sender, and whether its claims hold: the arithmetic of the checks, without DNS.
 
 Runs in an isolated process, since it works on a stranger's bytes: `facts` parses the mail and computes its hashes,
 `verify` checks its signatures with their keys.

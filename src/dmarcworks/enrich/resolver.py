@@ -1,9 +1,10 @@
-"""DNS as the checks ask it: name and type in, plain values out; within a deadline, through a server that may be named.
+"""DNS for the checks: name and type in, plain values out; within a deadline, through a server that may be named.
 
 No such name and no such record are an empty answer. `NoAnswerError` when nobody answered in time: that is no verdict.
-Answers are kept as long as their TTL allows, failures for some seconds (RFC 9520), and who asks for what is being
-asked waits for that answer: a hundred mails from one reporter cost its questions once. Sockets and the parsing of
-answers belong to a thread of their own, so that no answer, however long, holds up the caller's loop.
+Answers are kept as long as their TTL allows, failures for some seconds (RFC 9520). A query for something that is
+already being queried waits for that answer: a hundred mails from one reporter cause each query only once. Sockets and
+the parsing of answers belong to a thread of their own, so that no answer, however long, holds up the event loop of the
+caller.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from dmarcworks.errors import DmarcworksError
 from dmarcworks.reports.a_labels import a_labels
 
 QUERY_SECONDS = 3.0
-# Seconds: the most that an answer is kept, what says nothing of its own time, and an absent answer.
+# Seconds: the longest that an answer is kept, an answer without a time of its own, and an absent answer.
 _LONGEST, _EMPTY, _FAILED = 3600.0, 60.0, 5.0
 _REMEMBERED = 10_000
 # Questions on their way at once; each has a socket.
@@ -67,14 +68,14 @@ class Dns:
         self._clock = clock
         self._sockets = _SocketThread()
         self._resolver: dns.asyncresolver.Resolver | None = None
-        # By name and type: when it is to be forgotten (None while it is asked), and the answer.
+        # By name and type: when it expires (None while the query runs), and the answer.
         self._known: OrderedDict[tuple[str, str], tuple[float | None, asyncio.Task[_Answer]]] = OrderedDict()
 
     async def __call__(self, name: str, kind: str, deadline: float) -> list[Any]:
         """The records of a name; CNAMEs are followed."""
         left = deadline - time.monotonic()
         if left <= 0:
-            raise NoAnswerError(f"no time left to ask for {name}")
+            raise NoAnswerError(f"no time left to query {name}")
         key = (name.rstrip(".").lower(), kind)
         until, task = self._known.get(key, (0.0, None))
         if task is None or (until is not None and until <= self._clock()):
@@ -108,7 +109,7 @@ class Dns:
         return True
 
     def close(self) -> None:
-        """Ask nothing more."""
+        """Stop all queries."""
         self._sockets.close()
 
     async def _find(self, key: tuple[str, str], name: str, kind: str) -> _Answer:
@@ -168,7 +169,7 @@ class _SocketThread:
         loop.close()
 
     def close(self) -> None:
-        """End it, and what it still asks."""
+        """End it, and its pending queries."""
         if self._loop is not None and self._thread is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(2.0)

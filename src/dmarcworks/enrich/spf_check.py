@@ -1,7 +1,7 @@
-"""SPF (RFC 7208) over answers that are at hand: a result, or the question whose answer is missing.
+"""SPF (RFC 7208) over known answers: a result, or the query whose answer is missing.
 
-The library asks DNS in the middle of its work. Here it is run again with each answer, so that it needs no network and
-can be stopped at any time; at most ten terms ask, so that the runs are few.
+The library queries DNS in the middle of its work. Here it runs again with each answer, so that it needs no network and
+can be stopped at any time; at most ten terms cause a query, so that the runs are few.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _WORDS = {"ambiguous": "permerror", "unknown": "permerror", "error": UNABLE}
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """The question to ask next."""
+    """The next query to run."""
 
     name: str
     kind: str
@@ -67,7 +67,7 @@ class _Query(spf.query):  # type: ignore[misc]  # the library has no types
         return list(records)
 
     def get_explanation(self, spec: str) -> None:
-        """What `exp=` would explain nobody reads, so that it is not asked for."""
+        """The text of `exp=` is never used, so it is not queried."""
 
 
 def spf_domain(helo: str, sender: str) -> str:

@@ -2,9 +2,9 @@
 
 `accept` marks it and counts on; `quarantine` keeps its reports apart, noted and not counted; `reject` leaves them in
 the raw mail, with a problem. A DMARC "fail" is a verdict, and so is "permerror" (no author, or several); "none" is not,
-and is counted. While DNS gives no answer (temperror), `accept` counts and notes that nothing is known; `quarantine` and
-`reject` let the mail wait in the queue, with growing pauses and at most `wait`, and then keep its reports apart, as they
-do when the check had to be stopped.
+and is counted. While DNS gives no answer (temperror), `accept` counts and records that nothing is known; `quarantine`
+and `reject` let the mail wait in the queue, with growing pauses and at most `wait`, and then keep its reports apart, as
+they do when the check had to be stopped.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class ReportAuthenticator:
 
     async def prove(self, mails: Sequence[PipelineMail]) -> None:
         """Find out, note it, and apply the mode."""
-        # What was uploaded or imported came by no conversation whose other end could be asked about.
+        # Uploaded and imported mail came by no conversation, so there is no client to check.
         asked = [mail for mail in mails if mail.raw and mail.reading.items and mail.item.helo is not None]
         if not asked or self.mode == OFF:
             return
@@ -98,7 +98,7 @@ class ReportAuthenticator:
         return AuthenticityRow(mail.item.mail_id, checked.spf, checked.dkim, checked.dmarc, checked.arc, detail)
 
     async def _all(self, mails: Sequence[PipelineMail]) -> list[Authenticity]:
-        """Of each mail, side by side. Reporters take turns, so that one with many mails does not come before others;
+        """Of each mail, concurrently. Reporters alternate, so that one with many mails does not come before others;
         where mails can wait, those that could not be begun in time do."""
         turns: dict[tuple[str, str], int] = {}
         order: list[tuple[int, int]] = []
@@ -129,7 +129,7 @@ class ReportAuthenticator:
         if self.mode == ACCEPT:
             return
         if checked.from_domain:
-            told = f"The mail says that it is from {checked.from_domain} and does not pass DMARC (SPF {checked.spf}, "
+            told = f"The mail claims to be from {checked.from_domain} and does not pass DMARC (SPF {checked.spf}, "
             told += f"DKIM {checked.dkim}). "
         else:
             told = "The mail does not have exactly one author's domain in one From field, so DMARC cannot be checked. "
@@ -138,7 +138,7 @@ class ReportAuthenticator:
             told += "Its reports are kept and not counted; retry counts them without a check."
             mail.reading = replace(mail.reading, problems=(*mail.reading.problems, _problem(told)))
             return
-        told += "Its reports were not taken from it; the setting report_auth decides."
+        told += "Its reports were not accepted; the setting report_auth decides."
         mail.reading = Reading((), (*mail.reading.problems, _problem(told)))
 
 

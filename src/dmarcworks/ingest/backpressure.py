@@ -1,7 +1,8 @@
 """The inbox's own bounds: how many mails may wait to be read, and how much of a disk must stay free.
 
-Asked for every recipient and every mail, so the figures are looked up once a second at most. When a bound is hit the
-sender hears 451 4.3.1 and tries again later; a store that reports are published to may be away as long as these hold.
+Checked for every recipient and every mail, so the figures are looked up once a second at most. When a bound is reached
+the sender gets 451 4.3.1 and retries later; while these bounds hold, a store that reports are published to may be
+unavailable.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Backpressure:
                 except StoreError:
                     full = ""
                 if bool(full) != bool(self._full):
-                    log.warning("inbox full", reason=full) if full else log.info("inbox takes mail again")
+                    log.warning("inbox full", reason=full) if full else log.info("inbox accepts mail again")
                 self._full, self._looked = full, self._clock()
         return self._full
 
@@ -93,7 +94,7 @@ class Backpressure:
         return InboxState(waiting, stats.oldest_age, free, full)
 
     async def told(self) -> dict[str, object]:
-        """What `/readyz` says: state, how much waits for how long, free shares, bounds."""
+        """The state that `/readyz` shows: state, how much waits for how long, free shares, bounds."""
         bounds = {"items": self.items, "free_share": self.free_share}
         try:
             state = await asyncio.wait_for(self.look(), 3.0)

@@ -1,7 +1,6 @@
-"""Who may work beside whom, and on how much: several consumers of one queue in this process, one batch each.
-
-While one waits for a disk or a store, another reads on. What may have ended a process before is worked on apart, with
-nothing else in hand: neighbours must not share its fate, nor be given up because of it. A batch is as large as is done
+"""Which batches may run concurrently, and how large they are: several consumers of one queue, one batch each. While one
+waits for a disk or a store, another continues to read. What may have ended a process before is processed alone, while
+no other batch runs: its neighbours must not fail, or be dead-lettered, because of it. A batch is as large as is done
 well within its lease: a thousand small mails, or a few that are large.
 """
 
@@ -34,11 +33,11 @@ class BatchScheduler:
     def paced(self, items: int, seconds: float) -> None:
         """So many items took so long: the next batch has what is done in ten seconds, and at most twice as many."""
         if items < self._size and seconds < _SECONDS:
-            return  # a part of a batch, quickly done, says nothing of a whole one
+            return  # a part of a batch, quickly done, proves nothing about a whole one
         self._size = max(1, min(2 * items, int(items * _SECONDS / max(seconds, 0.001))))
 
     def begin(self) -> None:
-        """A batch is in hand, beside which others may be."""
+        """A batch starts; others may run concurrently."""
         self._working += 1
         self._quiet.clear()
 
@@ -49,5 +48,5 @@ class BatchScheduler:
             self._quiet.set()
 
     async def alone(self) -> None:
-        """Until no other batch is in hand; whoever asks holds `receiving`, so that none begins."""
+        """Until no other batch runs; the caller holds `receiving`, so that none begins."""
         await self._quiet.wait()

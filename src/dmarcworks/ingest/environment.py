@@ -1,4 +1,5 @@
-"""What ingest works with: the bindings by name and what stands on them, and a delivery of the queue as it sees it."""
+"""What ingest works with: the bindings by name, the services that use them, and a delivery of the queue as it sees
+it."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ Prove = Callable[[Sequence[Any]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Env:
-    """The bindings by name, and what stands on them."""
+    """The bindings by name, and the services that use them."""
 
     kv: KV
     objects: Objects
@@ -40,8 +41,8 @@ class Env:
     prove: Prove | None = None
     # Why no more mail is accepted now, or "".
     full: Callable[[], Awaitable[str]] = never_full
-    # Held by whoever reads a batch, so that two large reports are not in memory at once, and by whoever publishes one:
-    # what a batch looks for in Analytics must not be on its way there by another.
+    # Held by the consumer that reads a batch, so that two large reports are not in memory at once, and by the one that
+    # publishes a batch: what it looks for in Analytics must not be on its way there from another batch.
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     publishing: asyncio.Lock = field(default_factory=asyncio.Lock)
     # Reads mails and files in processes of its own.

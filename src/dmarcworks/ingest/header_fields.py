@@ -1,4 +1,4 @@
-"""Header fields that we write: each is one field of whole lines, whatever its value says. Pure.
+"""Header fields that we write: each is one field of whole lines, whatever its value contains. Pure.
 
 Every field that is put before a mail of somebody else is made here (forwarded mail, seals), so that text from strangers
 never adds a line, a field or the end of the header (RFC 5322 §2.2). Mail of our own is made in `own_mail.py`.

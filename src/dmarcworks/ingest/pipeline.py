@@ -40,7 +40,7 @@ async def _authenticate(mails: Sequence[PipelineMail], env: Env, check: bool) ->
     if env.prove is None:
         return mails
     await env.prove(mails)
-    # Those whose authenticity is not known yet wait; their neighbours go on.
+    # Those whose authenticity is not known yet wait; their neighbours continue.
     return [mail for mail in mails if not mail.waits]
 
 
@@ -65,7 +65,8 @@ async def _finish(mails: Sequence[PipelineMail], env: Env, check: bool) -> Seque
     return mails
 
 
-# Reading comes before these and has a form of its own: it decides how many mails are in hand (`ingest.take`).
+# Reading comes before these and has a form of its own: it decides how many mails are processed together
+# (`ingest.take`).
 STEPS = (
     Step("authenticate", _authenticate),
     Step("archive", _archive),
@@ -75,7 +76,7 @@ STEPS = (
 )
 
 
-# Beside a batch, before anything is written, and what is left then.
+# Alongside a batch, before anything is written, and what is left then.
 BEFORE_WRITING, WRITING = STEPS[:1], STEPS[1:]
 
 

@@ -17,8 +17,8 @@ from dmarcworks.reports.bounds import Bounds
 
 __all__ = ["GROUP", "TURN_SECONDS", "Job", "ordinary", "reader"]
 
-# The sources, and how many reports and rows may be in hand together and how many mails one piece holds; None when there
-# is one source, without limits.
+# The sources, and how many reports and rows may be in memory together and how many mails one piece holds; None when
+# there is one source, without limits.
 Job = tuple[Sequence[Source], tuple[int, int, int] | None]
 # Mails that cross to the parent together: what names the classes is sent and looked up once for all of them, which is
 # half the cost of the way. With so many bytes a group is full too: the parent takes each in one go.

@@ -1,6 +1,6 @@
-"""One mail or file → what is in it, its failure reports redacted as the setting says. Pure.
+"""One mail or file → what is in it, its failure reports redacted as the setting requires. Pure.
 
-`Enough` says when so much is in hand that no further one is read; a large report must not meet another in memory.
+`Enough` decides when so much is in memory that no further one is read; a large report must not meet another in memory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Source(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What was read, and the redacted mail that takes the raw mail's place, or None."""
+    """What was read, and the redacted mail that replaces the raw mail, or None."""
 
     reading: Reading
     instead: bytes | None = None

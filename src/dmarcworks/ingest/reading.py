@@ -2,7 +2,7 @@
 
 Most mails are small and quickly read: they go together to one child, which reads them in turn within small bounds. What
 is larger, what hits one of those bounds and what uses too much processor time there is read by itself in another child,
-with the settings' limits, and nobody waits for it. Where a child is killed, its mail has a problem that says why.
+with the settings' limits, and nothing waits for it. Where a child is killed, its mail has a problem with the reason.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Reader(Protocol):
         """Whether a mail may have to be read by itself."""
 
     async def together(self, sources: Sequence[Source], reports: int, rows: int) -> list[Read | None]:
-        """Small sources from the first on, at least one, until so many reports or rows are in hand; None for one that
+        """Small sources from the first on, at least one, until so many reports or rows are in memory; None for one that
         must be read by itself."""
 
     async def alone(self, fetch: Callable[[], Awaitable[Source]]) -> Read:
-        """One source by itself, fetched when its turn has come."""
+        """One source by itself, fetched when it is processed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class InProcess:
         return False
 
     async def together(self, sources: Sequence[Source], reports: int, rows: int) -> list[Read | None]:
-        """All that may be in hand together, in one go of a thread."""
+        """All that may be in memory together, in one run of a thread."""
 
         def some() -> list[Read | None]:
             enough = Enough(reports, rows)
@@ -130,7 +130,7 @@ class Isolated:
         done, survived = await self._groups(sources, (reports, rows, GROUP))
         if survived:
             return done
-        # One of the next group ended the child; where there are several, reading one at a time tells which.
+        # One of the next group ended the child; where there are several, reading one at a time shows which.
         if len(group := sources[len(done) : len(done) + GROUP]) == 1:
             return [*done, None]
         single, survived = await self._groups(group, (reports, rows, 1))

@@ -1,7 +1,7 @@
 """A reading on its way from the process that read it: in pieces, so that a report of a million records holds up nobody.
 
 `pieces` takes it apart and `assembled` puts it together. What several reports or records share crosses once: an
-attachment's bytes, and what records say beside address and count.
+attachment's bytes, and what records state in addition to address and count.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dmarcworks.reports.model import (
 
 __all__ = ["CLASSES", "assembled", "pieces"]
 
-# All that an answer may be made of, beside plain values.
+# All that an answer may be made of, in addition to plain values.
 CLASSES: tuple[type, ...] = (
     AggregateReport,
     DkimResult,

@@ -1,8 +1,8 @@
-"""A mail with a failure report as it may be kept: the setting `failure_originals` says what stays of the message in it.
+"""A mail with a failure report as it may be kept: the setting `failure_originals` decides what of the message is kept.
 
 In: the raw mail and what was read in it. Out: what is read in it from here on, and the raw mail that takes its place.
 Everything after sees the redacted form only, and a report's identity is that of its most redacted form: delivered
-again, read again, or under another setting, a report stays the same one. What cannot be redacted is not archived.
+again, reprocessed, or under another setting, a report stays the same one. What cannot be redacted is not archived.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ KEEP = "keep"
 
 
 def private(raw: bytes, reading: Reading, mode: str, bounds: Bounds) -> tuple[Reading, bytes | None]:
-    """The reading to go on with, and the raw mail to put in the place of the first; None when it may stay."""
+    """The reading to continue with, and the raw mail that replaces the first; None when it may stay."""
     least = redacted(raw, reading, DROP, bounds)
     if mode == KEEP:
         return (reading if least is None else _known(reading, least)), None

@@ -21,7 +21,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._!@+=,-]+")
 
 
 def new_report(item: Item, mail: MailItem, object_key: str, *, quarantined: bool = False) -> NewReport:
-    """The catalogue's row of a report; `state` says whether it is counted."""
+    """The catalogue's row of a report; `state` determines whether it is counted."""
     report = item.report
     short = summary(report, received=mail.received_at, digest=item.digest)
     # A report that names no domain is about the one that its address is for.
@@ -107,13 +107,14 @@ def own_policies(item: Item, domain: str) -> tuple[Item, str]:
 
 
 def inbox_key(mail_id: str, domain_id: str, received: datetime) -> str:
-    """A raw mail's key: its day, and in its name whose it is and when it came, so that Objects alone tell it."""
+    """A raw mail's key: its day, and in its name the domain and the time of receipt, so that Objects alone identifies
+    it."""
     return f"inbox/{received:%Y/%m/%d}/{mail_id}.{domain_id}.{int(received.timestamp() * 1000)}.eml"
 
 
 @dataclass(frozen=True, slots=True)
 class InboxKey:
-    """What a raw mail's key says; `received` in unix seconds."""
+    """What a raw mail's key contains; `received` in unix seconds."""
 
     mail_id: str
     domain_id: str

@@ -1,4 +1,4 @@
-"""What a person does about a problem: read its mail again, adopt its report, or let it go.
+"""What a person does about a problem: reprocess its mail, adopt its report, or discard it.
 
 The mail goes back into the queue with its own id, as if it had just been accepted, so that what was counted from it
 before is found and not counted twice, and what is still wrong opens the same problem again. A report that was kept
@@ -26,7 +26,7 @@ OTHER_DOMAIN = "other_domain"
 async def retry(stores: Stores, problem: ProblemRow, by: str = "") -> None:
     """Queue the problem's mail; its problems are closed when it has been read, but for those that are found again.
 
-    `by` is who asked, for the catalogue. `NotFoundError` when the mail or its domain is gone.
+    `by` is the actor, for the catalogue. `NotFoundError` when the mail or its domain is gone.
     """
     await _queue(stores, problem, by, {}, "problem.retry")
 
@@ -51,7 +51,8 @@ async def retry_all(stores: Stores, account_id: str | None = None, reason: str =
 
 
 async def discard(stores: Stores, problem: ProblemRow, by: str) -> None:
-    """Let the problem go: its row stays as "discarded" with who and when, its raw mail stays, its dead letter goes."""
+    """Discard the problem: its row stays as "discarded" with who and when, its raw mail stays, its dead letter is
+    removed."""
     await stores.problems.discard(problem, by)
     if problem.letter is not None:
         await stores.letters.discard(SYSTEM_QUEUE, problem.letter)
@@ -73,7 +74,8 @@ async def right_domain(stores: Stores, problem: ProblemRow) -> Domain | None:
 
 
 async def adopt(stores: Stores, problem: ProblemRow, by: str = "") -> Domain:
-    """Count the report for the domain that it is about, which is told; `ConflictError` while the account has it not."""
+    """Count the report for the domain that it is about, and return that; `ConflictError` if the account does not have
+    it."""
     if problem.reason != OTHER_DOMAIN or problem.report_key is None:
         raise ConflictError(f"problem {problem.id} is not about a report of another domain")
     domain = await right_domain(stores, problem)
@@ -138,7 +140,7 @@ async def _queue(stores: Stores, problem: ProblemRow, by: str, adopted: Mapping[
         again=True,
         adopt=dict(adopted),
     )
-    # Said before it is sent: the reader may be done with it before this goes on.
+    # Noted before it is sent: the reader may be done with it before this continues.
     await stores.problems.retrying(problem, by, action)
     try:
         await accept(item, None, objects=stores.objects, queue=stores.queue)
@@ -164,7 +166,7 @@ class ProblemResolver:
         return await retry_all(self._stores, account_id, reason, by)
 
     async def discard(self, problem: ProblemRow, by: str) -> None:
-        """Let it go."""
+        """Discard it."""
         await discard(self._stores, problem, by)
 
     async def right_domain(self, problem: ProblemRow) -> Domain | None:

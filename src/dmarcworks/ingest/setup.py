@@ -60,7 +60,7 @@ def reading_bounds(settings: Settings) -> Bounds:
 
 
 def isolated_reader(settings: Settings, metrics: Metrics | None = None) -> Isolated:
-    """What reads mails in processes of its own; whoever made it closes it."""
+    """What reads mails in processes of its own; the caller closes it."""
     return Isolated(
         reading_bounds(settings),
         settings.failure_originals,
@@ -100,7 +100,7 @@ def environment(
 
 @asynccontextmanager
 async def opened_authenticator(settings: Settings, stores: Stores, metrics: Metrics) -> AsyncIterator[Prove | None]:
-    """What finds out whether report mails are genuine; None when the settings ask for nothing."""
+    """What finds out whether report mails are genuine; None when the settings require no check."""
     if settings.report_auth == OFF:
         yield None
         return

@@ -1,6 +1,6 @@
-"""The steps of `workers.dmarc.queue` over mails that take them together: archive → note → publish → finish.
+"""The steps of `workers.dmarc.queue` over mails that go through them together: archive → note → publish → finish.
 
-In: what was read in the mails. Each step is idempotent and raises what went wrong, `StoreError` when a store is away;
+In: what was read in the mails. Each step is idempotent and raises its error, `StoreError` when a store is unavailable;
 after `finish` the mails are acknowledged. A report's rows go into one block; what may be in Analytics already (a
 redelivery, another try, another mail's report) is looked up before it is inserted.
 """
@@ -40,7 +40,7 @@ MISSING = Reading((), (Problem("raw_missing", "mail", "The raw mail is gone from
 
 @dataclass(slots=True)
 class PipelineMail:
-    """A mail on its way: `instead` takes the raw mail's place (`private`), `noted` is a row per report."""
+    """A mail on its way: `instead` replaces the raw mail (`private`), `noted` is a row per report."""
 
     message: Delivery
     item: MailItem
@@ -51,7 +51,7 @@ class PipelineMail:
     noted: list[ReportRow] = field(default_factory=list)
     outcomes: dict[str, int] = field(default_factory=dict)
     problems: int = 0
-    # The raw mail while it is on its way, what DMARC says of it, and whether that keeps its reports apart.
+    # The raw mail while it is processed, its DMARC result, and whether that keeps its reports apart.
     raw: bytes = b""
     proof: str = ""
     quarantined: bool = False
@@ -132,7 +132,7 @@ async def note(mails: Sequence[PipelineMail], env: Env) -> None:
     entries = iter(zip(reports, recorded, strict=True))
     for mail in mails:
         if mail.item.again:
-            # A person asked for another try: what is still wrong is noted anew below, the rest is solved at the end.
+            # A person requested another try: what is still wrong is noted again below, the rest is solved at the end.
             await env.problems.tried_mail(mail.item.mail_id)
         mail.noted, mail.outcomes = [], {}
         problems: list[tuple[Problem, str | None]] = [
@@ -234,7 +234,7 @@ async def finish(mails: Sequence[PipelineMail], env: Env) -> None:
     await env.arrivals.record_mails([_row(mail) for mail in mails if mail.reading is not MISSING])
     for mail in mails:
         if mail.item.again:
-            # Only now: whoever reads "solved" finds its reports in the figures.
+            # Only now: a person who reads "solved" finds its reports in the figures.
             await env.problems.close_mail(mail.item.mail_id)
         mail.message.ack()
         records = sum(row.records for row in mail.noted)

@@ -1,6 +1,7 @@
-"""Queued mails through the pipeline: read as many as memory allows, take the steps, and keep failures apart.
+"""Queued mails through the pipeline: read as many as memory allows, run the steps, and keep failures apart.
 
-Small mails are read together and large ones apart from them. Where a step fails, the mails go on one by one, so that a
+Small mails are read together and large ones apart from them. Where a step fails, the mails continue one by one, so that
+a
 poisonous one does not stop its neighbours; while a store is unavailable they wait for it.
 """
 
@@ -29,7 +30,7 @@ __all__ = ["Taken", "process"]
 log = structlog.get_logger("dmarcworks.dmarc")
 
 # Mails of so many bytes together are read at once, so that memory stays flat. Small mails may hold much: with so many
-# reports or records in hand no further one is read.
+# reports or records in memory no further one is read.
 _TOGETHER = 4 * 1024 * 1024
 _REPORTS = 2_000
 
@@ -43,7 +44,7 @@ class QueuedMail(Delivery, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A queued mail in hand."""
+    """A queued mail that is being processed."""
 
     message: QueuedMail
     item: MailItem
@@ -117,7 +118,7 @@ async def _read(unread: deque[_Unread], env: Env) -> tuple[list[PipelineMail], l
 
 
 def _aside(taken: Taken, env: Env) -> bool:
-    """Read it by itself and go on with it apart from its batch; False where nobody does that."""
+    """Read it by itself and continue with it apart from its batch; False where the environment cannot do that."""
 
     async def prepare(own: QueuedMail) -> Sequence[PipelineMail]:
         mail = await _read_alone(Taken(own, taken.item), env)

@@ -80,7 +80,7 @@ def main() -> None:
     while (frame := read_frame(jobs_in)) is not None:
         _, number, payload = frame
         slots[number % setup.concurrency].jobs.put((number, payload))
-    os._exit(0)  # jobs that still run are nobody's any more
+    os._exit(0)  # no caller waits for the jobs that still run
 
 
 def _target(setup: Setup) -> Callable[[Any], Any]:

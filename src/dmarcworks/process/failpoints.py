@@ -1,8 +1,8 @@
 """Named steps at which a test lets the process die, fail or wait: what happens there must lose and double nothing.
 
 In: `DMARCWORKS_TEST_FAILPOINT`, read once at import: `name[:nth][:action]`, several with commas between. `nth` is the
-hit that counts (1 unless told) or a range of them (`2-5`); the action is `kill` (SIGKILL to this process, unless
-told), `error` (`StoreError`, as if the store of that step were away) or `sleep=SECONDS`. Unset, `hit` does nothing.
+hit that counts (default: 1) or a range of them (`2-5`); the action is `kill` (SIGKILL to this process, the default),
+`error` (`StoreError`, as if the store of that step were unavailable) or `sleep=SECONDS`. Unset, `hit` does nothing.
 An unknown name or action is a `SettingsError`. Only tests set it.
 """
 
@@ -25,8 +25,8 @@ NAMES = (
     "objects.named",  # the object has its name, the folder is not on disk yet
     "accept.put",  # the raw mail is in Objects, nothing in the Queue
     "queue.insert",  # the group's items are written, not committed
-    "queue.committed",  # committed, and nobody has heard of it
-    "accept.sent",  # all is durable, 250 is not said
+    "queue.committed",  # committed, and no caller knows it yet
+    "accept.sent",  # all is durable, the reply 250 is not sent
     "lease.taken",
     "read.done",
     "archive.put",
@@ -53,7 +53,7 @@ def _off(name: str) -> None:
 
 
 def armed(text: str) -> Callable[[str], None]:
-    """The function that every named step calls, as `text` (the variable's value) says."""
+    """The function that every named step calls, as `text` (the variable's value) defines it."""
     if not text:
         return _off
     points = dict(_point(part.strip()) for part in text.split(","))

@@ -1,7 +1,7 @@
 """Interrupt a thread from outside: an exception raised in whatever Python code it runs (CPython only).
 
 `PyThreadState_SetAsyncExc` is delivered between two bytecodes. A thread that sleeps or waits inside a C call receives
-it when that call returns. docs/decisions/2026-11-29-process-package.md says why this is used.
+it when that call returns. docs/decisions/2026-11-29-process-package.md explains why this is used.
 """
 
 from __future__ import annotations

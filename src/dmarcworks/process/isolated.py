@@ -1,5 +1,5 @@
 """Functions that meet strangers' bytes, run in child processes that can be killed: whatever a mail does to a regular
-expression or a library, the server goes on.
+expression or a library, the server continues.
 
 A pool runs one function, named "package.module:function", on one argument at a time. Its children are fresh
 interpreters (never forks), start with the first job and are kept for the next ones. A job that uses too much processor
@@ -8,7 +8,7 @@ function raises is `FailedError`. A child has no secrets in its environment, no 
 files, is ended by the kernel when its parent ends, and its answers can hold plain values and `results` classes only.
 
 With `concurrency` a child runs several jobs in threads. When one of them exceeds a limit, the others start again in
-another child; when nobody knows which one ended the child, each starts again with no other beside it.
+another child; when it is unknown which one ended the child, each starts again with no other at the same time.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class IsolatedPool:
         return value
 
     async def close(self) -> None:
-        """End all children; whoever waits gets `UnavailableError`."""
+        """End all children; waiting callers get `UnavailableError`."""
         self._closed = True
         for task in self._starting:
             task.cancel()
@@ -187,7 +187,7 @@ class IsolatedPool:
                 job.future.set_exception(UnavailableError(text))
 
     def _ended(self, child: ChildProcess) -> None:
-        """A child has ended: the guilty job hears it, its neighbours start again."""
+        """A child has ended: the guilty job gets the error, its neighbours start again."""
         self._children.remove(child)
         jobs = [job for job in child.jobs if not job.future.done()]
         guilty = child.guilty or (jobs[0] if len(child.jobs) == 1 and jobs else None)

@@ -31,7 +31,7 @@ def restrict(memory_bytes: int, nice: int, parent: int) -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if os.getppid() != parent:
-        os._exit(0)  # the parent ended before the kernel was asked to watch it
+        os._exit(0)  # the parent ended before the kernel watched it
     with contextlib.suppress(OSError):
         os.nice(nice)
     _limit(resource.RLIMIT_CORE, 0)

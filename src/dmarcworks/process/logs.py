@@ -28,7 +28,7 @@ def setup(format: str = "auto", level: str = "info") -> None:
         logger_factory=BufferedLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    # The SMTP library logs every command at INFO and whole lines at DEBUG; ours says what an operator needs.
+    # The SMTP library logs every command at INFO and whole lines at DEBUG; our log has what an operator needs.
     form = "%(levelname)s %(name)s %(message)s"
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format=form, force=True)
     logging.getLogger("mail.log").setLevel(logging.ERROR)

@@ -1,8 +1,8 @@
-"""What Prometheus is told: counters that the parts add to, and figures that are asked of the stores at each scrape.
+"""The Prometheus metrics: counters that the parts increment, and figures that are read from the stores at each scrape.
 
 Labels come from fixed lists only (outcome, role, store), never from a mail: a stranger must not be able to make series.
-Processes that take mail for another one keep their counters in files that it made for them (`shared`, `keep_in`): one
-that is killed loses none, the next in its place counts on, and the one scrape tells the sum.
+Processes that accept mail for another one keep their counters in files that it made for them (`shared`, `keep_in`): one
+that is killed loses none, the next in its place continues them, and the one scrape returns the sum.
 """
 
 from __future__ import annotations
@@ -37,9 +37,7 @@ class Metrics:
 
     def _receiving(self, registry: CollectorRegistry) -> None:
         """Mail that comes in and leaves."""
-        self.mails = Counter(
-            "dmarcworks_mails", "Mails at the front door by what became of them.", ["outcome"], registry=registry
-        )
+        self.mails = Counter("dmarcworks_mails", "Mails received, by outcome.", ["outcome"], registry=registry)
         self.mail_bytes = Counter("dmarcworks_mail_bytes", "Bytes of those mails.", registry=registry)
         self.refused = Counter(
             "dmarcworks_recipients_refused", "Recipients refused at RCPT that no rule knows.", registry=registry
@@ -67,7 +65,7 @@ class Metrics:
         )
         self.read_seconds = Histogram(
             "dmarcworks_read_seconds",
-            "Seconds from taking a mail from the queue to its rows' being published.",
+            "Seconds from the delivery of a mail by the queue until its rows are published.",
             registry=registry,
             buckets=_SECONDS,
         )
@@ -116,13 +114,13 @@ class Metrics:
         )
 
     def waiting(self, gauge: Gauge, states: Mapping[str, int] | None) -> None:
-        """How much is in each state; None when nobody could say, and the figure is not there until somebody can."""
+        """How much is in each state; None when it is unknown, and the figure is absent until it is known again."""
         gauge.clear()
         for state, number in (states or {}).items():
             gauge.labels(state).set(number)
 
     def certificate(self, left: Callable[[], float]) -> None:
-        """There is a certificate: `left` tells at each scrape for how many seconds it holds."""
+        """There is a certificate: `left` returns at each scrape for how many seconds it is valid."""
         gauge = Gauge(
             "dmarcworks_tls_certificate_expiry_seconds",
             "Seconds until the certificate that mail servers are shown ends; below 0 it has ended.",
@@ -131,16 +129,16 @@ class Metrics:
         gauge.set_function(left)
 
     def statements(self, running: Callable[[], int], waiting: Callable[[], int]) -> None:
-        """How many SQL statements run and wait for their turn, asked at each scrape."""
+        """How many SQL statements run and how many wait, read at each scrape."""
         gauge = Gauge("dmarcworks_statements", "SQL statements by state.", ["state"], registry=self.registry)
         gauge.labels("running").set_function(running)
         gauge.labels("waiting").set_function(waiting)
 
     def http(self, connections: Callable[[], int], body_bytes: Callable[[], int]) -> None:
-        """What HTTP has in hand, asked at each scrape."""
+        """Open connections and request bodies of HTTP, read at each scrape."""
         gauge = Gauge("dmarcworks_http_connections", "Open HTTP connections.", registry=self.registry)
         gauge.set_function(connections)
-        gauge = Gauge("dmarcworks_http_body_bytes", "Bytes of requests' bodies in hand.", registry=self.registry)
+        gauge = Gauge("dmarcworks_http_body_bytes", "Bytes of request bodies in memory.", registry=self.registry)
         gauge.set_function(body_bytes)
 
     def shares(self, files: int, smtp: int, http: int) -> None:
@@ -181,7 +179,7 @@ class Metrics:
             folder = Path(name)
             for slot in range(processes):
                 for kind in _KINDS:
-                    # Room that is taken now cannot be missing when a counter is written through the memory map.
+                    # Space that is reserved now cannot be missing when a counter is written through the memory map.
                     (folder / f"{kind}_{slot}.db").write_bytes(bytes(_FILE_BYTES))
             self._others = [str(folder / f"{kind}_{slot}.db") for kind in _KINDS[:2] for slot in range(processes)]
             try:
@@ -220,7 +218,7 @@ def _plus(sample: Sample, other: Sample | None) -> Sample:
 
 
 def keep_in(folder: Path, slot: int) -> None:
-    """From now on every counter that this process makes stands in its own files of a `shared` folder; those of a dead
+    """From now on every counter that this process makes is kept in its own files of a `shared` folder; those of a dead
     process that had the same number are counted on."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
     values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]

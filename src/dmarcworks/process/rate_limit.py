@@ -34,7 +34,7 @@ class RateLimiter:
         self._keys: OrderedDict[str, _Bucket | _Window] = OrderedDict()
 
     def take(self, key: str) -> float:
-        """Count one; 0 when it may go on, else seconds until the next may (at least 1). A refusal does not count."""
+        """Count one; 0 when it may continue, else seconds until the next may (at least 1). A refusal does not count."""
         if not self._limit:
             return 0.0
         now = self._clock()
@@ -55,7 +55,7 @@ class RateLimiter:
         return 0.0 if state is None else state.wait(self._clock())
 
     def left(self, key: str) -> int:
-        """How many more may be taken now."""
+        """How many more are allowed now."""
         state = self._keys.get(key)
         return self._limit if state is None else state.left(self._clock())
 

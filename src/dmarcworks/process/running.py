@@ -20,7 +20,7 @@ __all__ = ["ChildProcess", "Job", "ProcessLimits"]
 
 _TICK = 0.1
 _START_SECONDS = 60.0
-# Larger answers are unpickled in a thread, so that the event loop goes on.
+# Larger answers are unpickled in a thread, so that the event loop continues.
 _LARGE = 64 * 1024
 _CHUNK = 256 * 1024
 _ENVIRONMENT = (
@@ -52,7 +52,7 @@ class ProcessLimits:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """An argument on its way: `alone` when a child ended while it and others were in hand."""
+    """An argument on its way: `alone` when a child ended while it and others were running."""
 
     payload: bytes
     future: asyncio.Future[Any]
@@ -97,7 +97,7 @@ class ChildProcess:
 
     @property
     def jobs(self) -> list[Job]:
-        """What is in hand."""
+        """The jobs that run."""
         return [job for job in self._slots if job is not None]
 
     def accepts(self, job: Job) -> bool:
@@ -168,7 +168,7 @@ class ChildProcess:
                 os.kill(self._process.pid, signal.SIGKILL)
 
     async def wait(self) -> None:
-        """Until it has ended and everybody was told."""
+        """Until it has ended and every job has its result."""
         for task in list(self._tasks):
             with contextlib.suppress(asyncio.CancelledError):
                 await task
@@ -240,7 +240,7 @@ class ChildProcess:
         self._changed()
 
     async def _watch(self) -> None:
-        """Kill the process when a job in hand has used up its time, or when there was none for long."""
+        """Kill the process when a running job has used up its time, or when there was none for long."""
         clock = asyncio.get_running_loop().time
         tick = min(_TICK, self._limits.cpu_seconds / 5)
         while not (self.retired and not self.jobs):

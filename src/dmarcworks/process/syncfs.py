@@ -1,6 +1,6 @@
 """One call that brings everything written to a file system to its disk, where the kernel can be trusted with it.
 
-`syncfs` on Linux waits for the disk and, since 5.8, says when a write failed. For a group of files it is one journal
+`syncfs` on Linux waits for the disk and, since 5.8, reports when a write failed. For a group of files it is one journal
 commit and one trip to the kernel instead of one each. Elsewhere, and for a failure, callers sync file by file.
 """
 
@@ -19,7 +19,8 @@ _TELLS = (5, 8)
 
 
 def file_system_sync() -> Callable[[int], bool] | None:
-    """What syncs the file system that a handle is on, and says whether all went well; None where there is no such."""
+    """What syncs the file system that a handle is on, and returns whether all went well; None where there is no
+    such."""
     if not sys.platform.startswith("linux"):
         return None
     version = re.match(r"(\d+)\.(\d+)", os.uname().release)

@@ -1,7 +1,7 @@
 """The threads that long work runs in, and an end that does not wait for them.
 
 What Python starts with `asyncio.to_thread` it also waits for at its end, however long that takes. A server that was
-told to stop has handed the work back by then; what a thread still reads is nobody's any more.
+stopped has returned the work to the queue by then; no caller waits for what a thread still reads.
 """
 
 from __future__ import annotations

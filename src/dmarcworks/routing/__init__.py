@@ -1,1 +1,1 @@
-"""Email routing: the SMTP conversation and the rules that say where a mail goes."""
+"""Email routing: the SMTP conversation and the rules that decide where a mail goes."""

@@ -36,7 +36,7 @@ def activity_line(
     seconds: float,
     checked: Authenticity | None,
 ) -> ActivityLine:
-    """The line; `checked` is None for a mail whose authenticity nobody asked for."""
+    """The line; `checked` is None for a mail whose authenticity was not checked."""
     head = raw[:65_536].partition(b"\r\n\r\n")[0]
     account_id, domain_id = owner_of(match, gate)
     return ActivityLine(

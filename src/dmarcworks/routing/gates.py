@@ -23,7 +23,7 @@ def gate(kv: KV) -> Gate:
 
     async def ask(address: str) -> Mapping[str, str] | None:
         if not address.isascii() or len(address) > dmarc.ADDRESS_LENGTH:
-            return None  # none of ours looks so, and no store need be asked
+            return None  # none of our addresses looks like this, so no store is queried
         now = time.monotonic()
         held = known.get(address)
         if held is not None and now - held[0] < _GATE_SECONDS:

@@ -87,7 +87,7 @@ class AddressMatcher:
         return match
 
     async def belongs(self, address: str) -> tuple[str, str]:
-        """The account and the domain that an address belongs to; "" for both when it is nobody's."""
+        """The account and the domain that an address belongs to; "" for both when it belongs to none."""
         to = self.normal(address)
         match, gate = await self.match(to)
         account_id, domain_id = owner_of(match, gate)
@@ -106,7 +106,7 @@ class AddressMatcher:
 
 
 def owner_of(match: rules.Match, gate: Mapping[str, str] | None) -> tuple[str, str]:
-    """Account and domain: those of the rule, else of the rua address; "" for mail that is nobody's."""
+    """Account and domain: those of the rule, else of the rua address; "" for mail that belongs to none."""
     if match.rule is not None:
         return match.rule.account_id, match.rule.domain_id
     return ("", "") if gate is None else (gate["account_id"], gate["domain_id"])

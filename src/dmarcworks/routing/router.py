@@ -1,8 +1,7 @@
-"""A mail at the front door: rule → action → SMTP reply, with a line in the activity log for each recipient.
-
-In: what SMTP, LMTP or the inject endpoint took. Out: the whole reply. Handing to a worker is 250, 550 or 451 as its
-outcome says; forward is 250, or the next server's own refusal; drop is 250; a rule that rejects is 550 at RCPT. When a
-store is away everything is 451, never 250.
+"""A mail that a listener received: rule → action → SMTP reply, with a line in the activity log for each recipient. In:
+the mail from SMTP, LMTP or the inject endpoint. Out: the whole reply. Delivery to a worker is 250, 550 or 451 by its
+outcome; forward is 250, or the next server's own refusal; drop is 250; a rule that rejects is 550 at RCPT. While a
+store is unavailable everything is 451, never 250.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class WorkerHandle(Protocol):
     """A worker as the router sees it."""
 
     async def recipient(self, address: str) -> bool:
-        """Asked at RCPT: does the worker take mail for this address?"""
+        """Called at RCPT: does the worker accept mail for this address?"""
 
     async def deliver(self, message: Message) -> Delivered:
         """Run its `email()`; whatever it does comes back as an outcome."""
@@ -191,7 +190,7 @@ class Router:
         return routed
 
     async def belongs(self, address: str) -> tuple[str, str]:
-        """The account and the domain that an address belongs to; "" for both when it is nobody's."""
+        """The account and the domain that an address belongs to; "" for both when it belongs to none."""
         return await self._matcher.belongs(address)
 
     async def _act(self, match: rules.Match, message: Message) -> Routed:

@@ -1,6 +1,6 @@
 """Where a mail goes: recipient and rules → action. Pure.
 
-Order: the DMARC worker, when the address is a rua address of ours, whatever rules say; an enabled rule on exactly this
+Order: the DMARC worker, when the address is one of our rua addresses, before any rule; an enabled rule on exactly this
 address; with subaddressing (RFC 5233) an enabled rule on the address without its `+detail`; the catch-all. Of two
 enabled rules on one address the one with the lower priority wins, then the newest. Nothing found is 550 5.1.1, so this
 host relays for nobody (RFC 5321 §3.6.2).
@@ -41,7 +41,7 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Say 250 and keep nothing."""
+    """Reply 250 and keep nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ UNTOLD_REASON = "Mail to this address is not taken"
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What happens to a mail and which rule says so; no rule for rua addresses and for what nobody knows."""
+    """What happens to a mail and the rule that decides it; no rule for rua addresses and for unknown addresses."""
 
     action: Action
     rule: RoutingRule | None = None

@@ -1,6 +1,7 @@
-"""Messages that take long, worked on apart from their batch: the batch ends without them and its neighbours go on.
+"""Messages that take long are processed apart from their batch: it ends without them and its neighbours continue.
 
-Each is prepared (read, in a child process) beside everything else, and then worked on in this process as a batch of one
+Each is prepared (read, in a child process) alongside everything else, and then processed in this process as a batch of
+one
 is: apart from all others when an earlier delivery of it never ended. Their leases are renewed as long as they are here.
 """
 
@@ -133,9 +134,9 @@ class Asides:
             self._renewing.cancel()
             self._renewing = None
         if left:
-            log.info("handed back", messages=len(left))
+            log.info("returned to the queue", messages=len(left))
         for message in left.values():
             message.decision = None
-            message.retry(error="handed back: the process was stopped", temporary=True)
+            message.retry(error="returned to the queue: the process was stopped", temporary=True)
             with contextlib.suppress(StoreError):
                 await self._settle(message)

@@ -64,7 +64,7 @@ class BatchMessage:
         self.deliveries = leased.deliveries
         self.decision: Decision | None = None
         self.set_aside = False
-        # Given up without a further try.
+        # Failed permanently without a further try.
         self.spent = False
         self._apart = apart
 
@@ -88,7 +88,8 @@ class BatchMessage:
     def aside(self, prepare: Callable[[BatchMessage], Awaitable[Any]], work: Callable[[Any], Awaitable[None]]) -> bool:
         """Work on it apart from its batch, which ends without it; False where nobody does that.
 
-        `prepare` runs beside everything else, with a message of its own that is acknowledged or retried apart from the
+        `prepare` runs alongside everything else, with a message of its own that is acknowledged or retried apart from
+        the
         batch; `work` then gets what it returned, as for a batch of this message.
         """
         if self._apart is None:
@@ -120,7 +121,8 @@ class Batch:
         self._decision = self._decision or Decision(False, delay)
 
     def decide(self, failed: Decision | None) -> None:
-        """Decide every message that is left: as the batch says, else done, or as `failed` when the handler raised."""
+        """Decide every message that is left: as the batch decided, else done, or as `failed` when the handler
+        raised."""
         for message in self.messages:
             if not message.set_aside:
                 message.decision = message.decision or self._decision or failed or Decision(True)

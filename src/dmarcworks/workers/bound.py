@@ -1,4 +1,4 @@
-"""A worker that is part of dmarcworks: its handlers with their environment and time limits already in hand.
+"""A worker that is part of dmarcworks: its handlers, bound to their environment and time limits.
 
 It runs in the server's own event loop and is trusted not to block it. Return = 250, `set_reject` = 550 5.7.1, an
 exception or a time-out = 451.

@@ -2,7 +2,7 @@
 
 A batch waits until it is full or its first message has waited long enough. An exception means every message again that
 was not acknowledged; one whose tries are used up is dead-lettered. A store that is unavailable uses up no try. Whatever
-the handler does, the server and the other queues go on. The policy is the only difference between the system's own
+the handler does, the server and the other queues continue. The policy is the only difference between the system's own
 queue and that of a user's worker.
 """
 
@@ -39,7 +39,7 @@ _HAND_BACK_SECONDS = 1.5
 class QueuePolicy:
     """How a queue is consumed. Times in seconds.
 
-    `retry_delay` None: a growing pause. `lease`: how long a batch may be in hand before it counts as lost; `limit`:
+    `retry_delay` None: a growing pause. `lease`: how long a batch may be processed before it counts as lost; `limit`:
     what a handler may take of it, where nobody else bounds it. `batch_bytes` None: as large as the messages are.
     """
 
@@ -68,7 +68,7 @@ class Handler(Protocol):
 class Consumer:
     """One worker's consumer of the queue of its name. `run` until `stop`; or `once` for one batch.
 
-    With a `scheduler` several share their work: it says how large a batch is and who works alone; one that `helps`
+    With a `scheduler` several share their work: it decides how large a batch is and who works alone; one that `helps`
     works only while more waits than a batch holds. `leases` renews what is worked on apart from its batch.
     """
 
@@ -106,7 +106,8 @@ class Consumer:
             self._task = None
 
     async def stop(self, grace: float = 1.0) -> None:
-        """Finish the batch at hand within `grace` seconds; of a longer one hand back at once what is not done."""
+        """Finish the current batch within `grace` seconds; return what is not done of a longer one to the queue at
+        once."""
         self._stopping.set()
         until = time.monotonic() + grace
         if (task := self._task) is not None:
@@ -118,8 +119,8 @@ class Consumer:
         if not self._in_hand:
             return
         for message in self._in_hand:
-            message.retry(error="handed back: the process was stopped", temporary=True)
-        log.info("handed back", queue=self._handler.name, messages=len(self._in_hand))
+            message.retry(error="returned to the queue: the process was stopped", temporary=True)
+        log.info("returned to the queue", queue=self._handler.name, messages=len(self._in_hand))
         # A store that is unavailable now: the lease brings them back.
         with contextlib.suppress(TimeoutError, StoreError):
             await asyncio.wait_for(self._settle(), _HAND_BACK_SECONDS)
@@ -140,7 +141,7 @@ class Consumer:
                     log.warning("queue waits for a store", worker=self._handler.name, error=str(error))
                 self.trouble = str(error)
                 await self._rest(asyncio.sleep(_LOOK_SECONDS))
-            # Mail and other queues go on whatever happened here; the lease brings the batch back.
+            # Mail and other queues continue, whatever happened here; the lease brings the batch back.
             except Exception as error:
                 log.exception("queue consumer failed", worker=self._handler.name)
                 self.trouble = repr(error)
@@ -199,8 +200,8 @@ class Consumer:
         return len(leased)
 
     async def _work(self) -> None:
-        """Run the handler over what is in hand, then report to the queue."""
-        # One that ended the process or outlived its lease so often is given up unseen.
+        """Run the handler over the current batch, then report to the queue."""
+        # A message that ended the process or outlived its lease so often is dead-lettered without running the handler.
         for message in self._in_hand:
             if message.failures > self._policy.max_retries:
                 lease = self._policy.lease
@@ -231,7 +232,7 @@ class Consumer:
         batch.decide(None if raised is None else Decision(False, None, str(raised) or repr(raised), temporary))
 
     async def _settle(self) -> None:
-        """Report to the queue what became of each; what is reported is no longer in hand."""
+        """Report to the queue what became of each; what is reported is no longer in the current batch."""
         decided = [message for message in self._in_hand if message.decision is not None]
         if not decided:
             return
@@ -258,7 +259,7 @@ class Consumer:
         error = (decision.error or "retried by the worker")[:1000]
         if decision.temporary:
             delay = backoff(message.deliveries) if decision.delay is None else decision.delay
-            # What waits for something of its own goes on waiting when this process stops.
+            # A message that waits for something of its own continues to wait when this process stops.
             delay = 0.0 if self._stopping.is_set() and decision.delay is None else delay
             return Settlement(message.leased, error=error, delay=delay, counts=False)
         if message.failures >= policy.max_retries:
@@ -273,7 +274,7 @@ class Consumer:
             await self._handler.dead(message, error)
         except StoreError:
             raise
-        # A worker that fails at this too leaves a dead letter all the same, and its neighbours alone.
+        # A worker that fails at this too still leaves a dead letter, and does not affect its neighbours.
         except Exception:
             log.exception("dead() failed", error=error)
 

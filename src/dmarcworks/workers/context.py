@@ -1,4 +1,4 @@
-"""`ctx`: what a worker asks to be done after its reply."""
+"""`ctx`: what a worker schedules for after its reply."""
 
 from __future__ import annotations
 

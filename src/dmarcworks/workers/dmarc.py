@@ -31,7 +31,7 @@ async def email(message: Message, env: Env, ctx: Context) -> str:
     # Looked at again, also where RCPT was answered a moment ago: a domain may have been switched off since.
     gate = await gate_of(message.to, env) or await _gate_of_rule(message, env)
     if gate is None:
-        message.set_reject("This address takes no reports")
+        message.set_reject("This address accepts no reports")
         return "unknown rua address"
     raw = await message.raw()
     item = new_item(
@@ -69,7 +69,7 @@ async def dead(message: BatchMessage, error: str, env: Env) -> None:
 
 
 async def _gate_of_rule(message: Message, env: Env) -> Gate | None:
-    """Whose reports a routing rule brings: those of its account, for its domain where no report says otherwise."""
+    """Whose reports a routing rule brings: those of its account, for its domain unless a report names another."""
     if not message.domain_id:
         return None
     local, _, host = message.to.rpartition("@")
@@ -82,6 +82,6 @@ async def _gate_of_rule(message: Message, env: Env) -> Gate | None:
 async def gate_of(address: str, env: Env) -> Gate | None:
     """The KV entry of a rua address; None for an address that is none."""
     if not address.isascii() or len(address) > ADDRESS_LENGTH:
-        return None  # none of ours looks so, and no store need be asked
+        return None  # none of our addresses looks like this, so no store is queried
     entry = await env.kv.get(f"dmarc:{address.strip('<>').lower()}")
     return None if entry is None else Gate.from_json(entry)

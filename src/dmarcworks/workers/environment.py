@@ -57,7 +57,7 @@ class KVBinding:
         await across(self._loop, self._kv.delete(self._prefix + key))
 
     async def list(self, *, prefix: str = "", limit: int = 1000, cursor: str | None = None) -> KVPage:
-        """Keys with the prefix in byte order, a page of at most 1,000; go on with `cursor` until `complete`."""
+        """Keys with the prefix in byte order, a page of at most 1,000; continue with `cursor` until `complete`."""
         page = await across(self._loop, self._kv.list(prefix=self._prefix + prefix, limit=limit, cursor=cursor))
         return replace(page, keys=tuple(replace(key, name=key.name[len(self._prefix) :]) for key in page.keys))
 

@@ -1,7 +1,7 @@
 """A worker of the user's own, run apart: in a thread and a loop of its own, with a time box for each mail.
 
 Whatever it does, the server lives: an exception, `sys.exit` and a time-out are 451 for the sender; code that blocks
-holds up this worker's own mails only, and a loop that never ends is given up with its thread. It shares the process,
+holds up this worker's own mails only, and a loop that never ends is abandoned with its thread. It shares the process,
 its memory and its rights: run only workers that you trust.
 """
 
@@ -48,7 +48,7 @@ class IsolatedWorker:
         self._stuck = 0
 
     async def recipient(self, address: str) -> bool:
-        """Asked at RCPT; one without `recipient` takes every address that a rule gives it, one without
+        """Called at RCPT; one without `recipient` accepts every address that a rule routes to it, one without
         `email` none."""
         if not hasattr(self._module, "email"):
             return False
@@ -71,7 +71,7 @@ class IsolatedWorker:
             await self._run(lambda: self._module.email(message, env, context))
             reply = ACCEPTED if message.reject_reason is None else f"550 5.7.1 {message.reject_reason}"
         except RefusedError as error:
-            # The worker let the next server's refusal through, so it is the sender's to hear.
+            # The worker did not catch the next server's refusal, so the sender gets it.
             reply, word = error.reply, error.reply
         except (WorkerError, DmarcworksError) as error:
             word = str(error)
@@ -108,7 +108,7 @@ class IsolatedWorker:
             raise
         except (WorkerError, DmarcworksError) as error:
             failed = error
-        # Other people's code: whatever it raises, the batch comes again and the server goes on.
+        # Other people's code: whatever it raises, the batch is redelivered and the server continues.
         except Exception as error:
             failed = WorkerError(repr(error))
             log.exception("worker failed", worker=self.name)
@@ -136,7 +136,7 @@ class IsolatedWorker:
                 self._stuck += 1
                 self._lane = None
                 lane.abandon()
-                log.error("a worker blocks and its thread is given up", worker=self.name, times=self._stuck)
+                log.error("a worker blocks and its thread is abandoned", worker=self.name, times=self._stuck)
             raise WorkerError(f"no outcome within {self._seconds:g} s") from None
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ _BOUNDS = {
 
 
 def parse_workers(text: str, reserved: str) -> dict[str, str]:
-    """Name → path or module, as the setting says."""
+    """Name → path or module, as the setting defines them."""
     files: dict[str, str] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         name, _, where = (piece.strip() for piece in entry.partition("="))
@@ -101,7 +101,7 @@ def load(name: str, where: str) -> ModuleType:
     """The worker's module, imported now."""
     try:
         module = _of_file(name, Path(where)) if where.endswith(".py") else importlib.import_module(where)
-    # Other people's code is run by this import; whatever it raises is told as what it is.
+    # Other people's code is run by this import; whatever it raises is reported as it is.
     except (Exception, SystemExit) as error:
         raise SettingsError(f"{SETTING}: {name}={where} cannot be imported: {error!r}") from None
     for handler in ("email", "recipient", "queue"):

@@ -1,7 +1,7 @@
 """What a worker's `email()` sees of a mail: envelope, headers, the raw bytes once; `set_reject`, `forward`, `reply`.
 
-Shape and semantics of the original platform's `ForwardableEmailMessage` (PLATFORM §1.1). How a mail leaves again is the
-`Post`'s business, which is handed in; without one nothing can be forwarded or answered.
+Shape and semantics follow `ForwardableEmailMessage` of the original platform. Outgoing delivery is the business of the
+`Post`, which is passed in; without one nothing can be forwarded or answered.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NAME = re.compile(r"[Xx]-[!-9;-~]{1,70}")
 
 
 class Headers:
-    """Header fields as they stand in the mail; names without regard to case, values unfolded and not decoded."""
+    """Header fields as written in the mail; names without regard to case, values unfolded and not decoded."""
 
     def __init__(self, fields: list[tuple[str, str]]) -> None:
         self._fields = fields
@@ -184,7 +184,7 @@ class Message:
         return Headers.of(self.head)
 
     def set_reject(self, reason: str) -> None:
-        """Refuse the mail for good: 550 5.7.1 with the reason."""
+        """Refuse the mail permanently: 550 5.7.1 with the reason."""
         self.reject_reason = " ".join(str(reason).split())[:400] or "Rejected"
 
     async def forward(self, to: str, headers: Mapping[str, str] | None = None) -> str:
@@ -202,7 +202,7 @@ class Message:
         return message_id
 
     async def reply(self, reply: EmailMessage) -> str:
-        """Answer the sender, once; the id of what was sent. `UsageError` says which condition does not hold."""
+        """Answer the sender, once; the id of what was sent. `UsageError` names the condition that does not hold."""
         if any(sent.kind == "reply" for sent in self.sent):
             raise UsageError("a mail can be replied to once")
         message_id = await self._way().reply(self, reply)

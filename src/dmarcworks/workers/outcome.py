@@ -20,7 +20,7 @@ class Delivered:
 
 
 class WorkerError(Exception):
-    """A worker did not come to an end; the text says how."""
+    """A worker did not come to an end; the text gives the cause."""
 
 
 class OutOfServiceError(WorkerError):

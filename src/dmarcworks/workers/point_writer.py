@@ -31,7 +31,7 @@ class PointWriter:
         self._stopping = asyncio.Event()
 
     async def stop(self) -> None:
-        """Ask `run` to write what waits and to return."""
+        """Make `run` write the waiting points and return."""
         self._stopping.set()
 
     async def run(self) -> None:

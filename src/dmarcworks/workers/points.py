@@ -1,6 +1,6 @@
 """`write_data_point`: a point of a dataset, checked as the original checks it, written in groups in the background.
 
-Limits and texts are the original's (PLATFORM §3.1), sizes in UTF-8 bytes: one index of 96 bytes, 20 blobs of 16,000
+Limits and texts are those of the original platform, sizes in UTF-8 bytes: one index of 96 bytes, 20 blobs of 16,000
 bytes together, 20 doubles. A point is fire and forget: what waits for an absent store is bounded and may be lost.
 """
 
@@ -39,7 +39,7 @@ class Point:
 
 
 class DataPoints:
-    """Takes points; `taken` hands them to whoever writes."""
+    """Collects points; `taken` returns them to the writer."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock

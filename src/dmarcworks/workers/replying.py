@@ -1,4 +1,4 @@
-"""When a mail may be answered and what an answer must be (PLATFORM §1.1). Pure; `UsageError` in the original's words.
+"""When a mail may be answered and what an answer must be. Pure; `UsageError` in the words of the original platform.
 
 No answer to automatic mail, to a bounce, to a thread of a hundred, or to a mail that does not pass DMARC; the answer
 comes from the domain that the mail came to, goes to its sender and names the mail that it answers.

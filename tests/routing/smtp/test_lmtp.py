@@ -84,8 +84,8 @@ async def test_a_mail_too_large_is_refused_for_each(start: Start, house: House) 
 async def test_greetings_are_not_mixed_up(start: Start) -> None:
     """EHLO is refused here and LHLO on an SMTP door; DATA without a recipient is 503 (RFC 2033 §4.2)."""
     client = await lmtp(await start(LMTP))
-    assert await client.say("EHLO relay.example") == "500 5.5.1 This is LMTP: say LHLO"
-    assert await client.say("HELO relay.example") == "500 5.5.1 This is LMTP: say LHLO"
+    assert await client.say("EHLO relay.example") == "500 5.5.1 This is LMTP: send LHLO"
+    assert await client.say("HELO relay.example") == "500 5.5.1 This is LMTP: send LHLO"
     assert await client.say("MAIL FROM:<a@mail.example>") == "503 5.5.1 LHLO comes first"
     assert (await client.say("LHLO relay.example"))[:3] == "250"
     await client.say("MAIL FROM:<a@mail.example>")

@@ -88,7 +88,7 @@ async def test_without_a_certificate_there_is_no_starttls(start: Start, connect:
     """What is not there is not offered, and asked for all the same it is refused."""
     client = await connect(await start())
     assert "STARTTLS" not in await client.say("EHLO mail.example")
-    assert await client.say("STARTTLS") == "500 5.5.1 Command not recognized"
+    assert await client.say("STARTTLS") == "500 5.5.1 Command not recognised"
 
 
 async def test_tls_from_the_first_byte(start: Start, files: Files, house: House) -> None:

@@ -1,9 +1,9 @@
-"""The questions that the product asks of its report rows, one method each, typed in and out.
+"""The queries that the product runs on its report rows, one method each, typed in and out.
 
 Every figure counts messages (the sum of the records' counts), exactly; days are UTC days of a report's begin, first
 and last inclusive. Each statement names one account first, which is the sort key's first column: nobody else's rows
 are read. Every value, and above all a stranger's text, is bound by the engine, never pasted into a statement. The
-questions stand by subject in `questions_*.py`; dashboard, REST and GraphQL ask through `Questions`.
+queries are grouped by subject in the modules of this package; dashboard, REST and GraphQL use them through `Questions`.
 """
 
 from __future__ import annotations

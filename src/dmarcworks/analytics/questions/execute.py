@@ -1,4 +1,4 @@
-"""Asks a statement with its bound values and gives the rows back as Python's own numbers and texts."""
+"""Runs a statement with its bound values and returns the rows as Python's own numbers and texts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OWN = QueryBounds(seconds=60.0, rows=10_000_000, memory=4 << 30, extra={"output_
 
 
 class QueryRunner:
-    """What every group of questions stands on: one store."""
+    """The base of every group of queries: one store."""
 
     def __init__(self, analytics: Analytics, bounds: QueryBounds = OWN) -> None:
         self._analytics = analytics

@@ -1,6 +1,6 @@
-"""What failure reports tell (RFC 6591, RFC 9991): how many on which day, and from which addresses.
+"""What failure reports show (RFC 6591, RFC 9991): how many on which day, and from which addresses.
 
-A report stands for as many incidents as it says, for one when it says none.
+A report counts as many incidents as it states, and one when it states none.
 """
 
 # ruff: noqa: S608 - the pieces put together here are our own constants; values are bound as {name:Type}
@@ -24,7 +24,7 @@ class FailureDay:
 
 @dataclass(frozen=True, slots=True)
 class FailureSource:
-    """Failure reports about an address ("" where they do not say); `kinds` are the checks that failed, sorted."""
+    """Failure reports about an address ("" where they state none); `kinds` are the checks that failed, sorted."""
 
     source_ip: str
     reports: int

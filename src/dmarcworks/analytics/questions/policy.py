@@ -1,6 +1,6 @@
 """What the policy does: messages by disposition and by override reason, and what each published policy met.
 
-`failed_through` are messages that failed DMARC and went through all the same: under p=none all that a stricter policy
+`failed_through` are messages that failed DMARC and were delivered anyway: under p=none all that a stricter policy
 would stop, under a stricter one those that receivers let pass, with their reasons.
 """
 
@@ -16,7 +16,7 @@ from dmarcworks.analytics.questions.scope import NAMED_SUMS, Counted, Domains, S
 
 @dataclass(frozen=True, slots=True)
 class DispositionVolume:
-    """Messages that receivers treated alike; `disposition` is "" where they do not say."""
+    """Messages that receivers treated alike; `disposition` is "" where they state none."""
 
     disposition: str
     messages: int
@@ -25,7 +25,7 @@ class DispositionVolume:
 
 @dataclass(frozen=True, slots=True)
 class ReasonVolume:
-    """Messages that receivers treated otherwise than the policy asks, by the reason that they give."""
+    """Messages that receivers treated otherwise than the policy requests, by the reason that they give."""
 
     type: str
     comment: str

@@ -1,6 +1,6 @@
-"""What the product asks of its TLS and failure reports: the policies of one report, the one row of the other.
+"""Queries on TLS and failure reports: the policies of one report, the one row of the other.
 
-As in `questions.py`, which stands on this: the account is named first in each statement, and every value is bound by
+As in the other modules of this package, the account is named first in each statement, and every value is bound by
 the engine, never pasted. What comes back is a stranger's text; absent is None.
 """
 

@@ -1,7 +1,7 @@
 """What all questions share: whose rows, which days, which sums; each value bound by the engine.
 
 `Domains` narrows to one domain (its id), to several, or with None to the whole account; an empty list is no domain at
-all. The sums are those of `tables.SUMS`, letter by letter, so that the engine answers from the daily sums where it can.
+all. The sums are exactly those of `tables.SUMS`, so that the engine answers from the daily sums where it can.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Slice(Counted):
-    """The messages of one value; `name` is "" where reports do not say; `sources` are different addresses."""
+    """The messages of one value; `name` is "" where reports state none; `sources` are different addresses."""
 
     name: str
     sources: int
@@ -127,7 +127,7 @@ def said(column: str) -> str:
 
 
 def slice_page(rows: Sequence[Mapping[str, Any]]) -> SlicePage:
-    """The rows that `slices` asks for; a page past the end has no rows and says 0."""
+    """The rows of a query by `slices`; a page past the end has no rows and a total of 0."""
     slices = tuple(
         Slice(
             **counted(row),

@@ -1,6 +1,6 @@
 """Who sends, by name: the sending service, the country, the header-from domain, and the DKIM selectors that sign.
 
-Names come from enrichment and from reports; "" stands for what nobody says.
+Names come from enrichment and from reports; "" means that neither gives one.
 """
 
 # ruff: noqa: S608 - the pieces put together here are our own constants; values are bound as {name:Type}
@@ -26,7 +26,7 @@ from dmarcworks.analytics.questions.scope import (
 
 @dataclass(frozen=True, slots=True)
 class SenderVolume(Counted):
-    """A sending service's messages; `kind` as enrichment says."""
+    """A sending service's messages; `kind` comes from enrichment."""
 
     sender: str
     kind: str
@@ -68,7 +68,7 @@ class SenderQuestions(QueryRunner):
     async def new_senders(
         self, account_id: str, domain_id: Domains, since: date, *, limit: int = 100
     ) -> tuple[SenderVolume, ...]:
-        """Sending services that no report before `since` told of."""
+        """Sending services that are in no report before `since`."""
         scope = Scope.of(account_id, domain_id, None, None)
         scope.parameters["since"] = since.isoformat()
         return await self._senders(f"{scope.where} GROUP BY sender_ HAVING first_day >= {{since:Date}}", scope, limit)

@@ -89,7 +89,7 @@ class RecordPage:
 
 
 _RECORD = ", ".join(RecordRow.__slots__)
-# The hash by which the engine tells texts apart, but taken once per name and block instead of once per row: a million
+# The hash by which the engine compares texts, but computed once per name and block instead of once per row: a million
 # addresses, each with a set of reporters, cost half.
 _REPORTERS = "uniqExact(reinterpretAsUInt128(sipHash128(ifNull(org_name, ''))))"
 _DETAILS = (
@@ -117,7 +117,7 @@ class SourceQuestions(QueryRunner):
     ) -> SourcePage:
         """Source addresses of a period, or of one `day`; with a `result` (a key of `RESULTS`) only such messages.
 
-        `order` is one of `ORDERS`; equal ones stand in address order. `UsageError` for another order or result.
+        `order` is one of `ORDERS`; equal ones are in address order. `UsageError` for another order or result.
         """
         if order not in ORDERS:
             raise UsageError(f"sources have no order {order!r}; choose one of {', '.join(ORDERS)}")
@@ -139,7 +139,7 @@ class SourceQuestions(QueryRunner):
         return SourcePage(tuple(map(_source, rows)), total)
 
     async def _sources(self, scope: Scope, offset: int) -> int:
-        """How many addresses there are when the page that was asked for is past their end."""
+        """How many addresses there are when the requested page is past their end."""
         if not offset:
             return 0
         rows = await self._ask(
@@ -214,7 +214,7 @@ class SourceQuestions(QueryRunner):
 
 
 def _days_of_page(days: Sequence[Mapping[str, Any]], limit: int, offset: int) -> tuple[list[str], int]:
-    """The days, newest first, that rows `offset` to `offset + limit` stand in, and how many rows stand before them."""
+    """The days, newest first, of rows `offset` to `offset + limit`, and how many rows come before those days."""
     within: list[str] = []
     before = skipped = 0
     for one in days:

@@ -38,7 +38,7 @@ class TlsPolicyVolume:
 
 @dataclass(frozen=True, slots=True)
 class TlsFailureVolume:
-    """Sessions that failed for a reason at an MX; both "" where reports do not say."""
+    """Sessions that failed for a reason at an MX; both "" where reports state none."""
 
     result_type: str
     mx: str

@@ -63,7 +63,7 @@ class DomainVolume:
 
 @dataclass(frozen=True, slots=True)
 class ReporterVolume:
-    """What one reporter told; its name as it calls itself ("" when it does not)."""
+    """What one reporter reported; its name as it calls itself ("" when it does not)."""
 
     org_name: str
     reports: int

@@ -1,4 +1,4 @@
-"""The bindings: what the system asks of the outside world, and nothing more.
+"""The bindings: what the system requires of the outside world, and nothing more.
 
 Shapes follow the platform of the original (KV, R2, Queues, Analytics Engine, D1). Every method is a coroutine and
 raises `StoreError` when the store is unavailable, full or read-only; no driver's own error crosses this border. A

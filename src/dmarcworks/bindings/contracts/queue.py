@@ -88,7 +88,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that was given up and stays: how often it was delivered, its last error, and when it died."""
+    """A message that failed permanently and stays: how often it was delivered, its last error, and when it died."""
 
     id: int
     queue: str
@@ -124,9 +124,10 @@ class Queue(Protocol):
     ) -> Sequence[LeasedMessage]:
         """Lease up to `limit` (at most 1,000) messages for `lease` seconds, oldest first; empty when none is ready.
 
-        With `size` they have at most so many bytes together, but one is always delivered. What a lease ran out of once
-        comes apart from the rest, a few together; what that happened to again comes alone: what kills its consumer
-        must not take neighbours along for ever. In company it is nobody's failure.
+        With `size` they have at most so many bytes together, but one is always delivered. Messages whose lease ran out
+        once are delivered apart from the rest, a few together; those whose lease ran out again are delivered alone: a
+        message that kills its consumer must not fail its neighbours for ever. In a batch such a failure counts for no
+        message.
         """
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
@@ -151,19 +152,19 @@ class Queue(Protocol):
 
 @runtime_checkable
 class Leases(Protocol):
-    """Leases in other hands than a consumer's."""
+    """Leases that are not held by a consumer of this process."""
 
     async def renew(self, messages: Sequence[LeasedMessage], *, lease: float) -> None:
         """Let the leases of these deliveries end in `lease` seconds from now; of one that has ended nothing changes."""
 
     async def release(self, queue: str) -> int:
-        """End every lease of the queue now, for one who knows that whoever held them is dead; how many. They come as
-        those whose lease ran out."""
+        """End every lease of the queue now, for a caller that knows that their holders are dead; how many. They are
+        delivered like those whose lease ran out."""
 
 
 @runtime_checkable
 class DeadLetters(Protocol):
-    """What the queues gave up, kept until a person decides. Unknown ids and living messages are never touched."""
+    """The dead letters of the queues, kept until a person decides. Unknown ids and live messages are never touched."""
 
     async def dead(
         self,
@@ -182,4 +183,4 @@ class DeadLetters(Protocol):
         """Deliver one (or every one of the queue, or of all but the system's) again with all its tries; how many."""
 
     async def discard(self, queue: str = "", message_id: int | None = None) -> int:
-        """Remove one (or every one of the queue, or of all but the system's) for good; how many."""
+        """Remove one (or every one of the queue, or of all but the system's) permanently; how many."""

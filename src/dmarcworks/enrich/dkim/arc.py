@@ -20,7 +20,7 @@ RESULTS, SIGNATURE, SEAL = b"arc-authentication-results", b"arc-message-signatur
 @dataclass(frozen=True, slots=True)
 class Chain:
     """`result` is "none", "fail" or "" when all of `claims` must hold; `newest`: the highest instance, 0 without one;
-    `ended`: its seal says that the chain failed, so that nobody may go on with it."""
+    `ended`: its seal states that the chain failed, so that nobody may extend it."""
 
     result: str
     newest: int = 0
@@ -42,7 +42,7 @@ def chain(mail: CanonicalMail) -> Chain:
         if seals[-1].get("cv", "").lower() == "fail":
             return Chain("fail", newest, ended=True)
         if any(seal.get("cv", "").lower() != ("pass" if place else "none") for place, seal in enumerate(seals)):
-            raise BrokenError("cv= does not tell an unbroken chain")
+            raise BrokenError("cv= does not state an unbroken chain")
         claims = (_message(mail, sets[-1][1]), *_sealed(sets, seals))
     except (BrokenError, KeyError):
         return Chain("fail", newest)

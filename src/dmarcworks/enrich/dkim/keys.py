@@ -1,4 +1,4 @@
-"""Keys as DNS publishes them (RFC 6376 §3.6.1, RFC 8301, RFC 8463), and whether one has signed what it is said to."""
+"""Keys as DNS publishes them (RFC 6376 §3.6.1, RFC 8301, RFC 8463), and whether one verifies a claim."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _RECORDS = 5
 def verified(claim: Claim, records: Sequence[bytes]) -> str:
     """ "pass", "fail" (also without a key), or "permerror" for a key that must not be used (RFC 8601 words)."""
     result = "fail"
-    # Several records are none by the standard; one of them may be the key all the same.
+    # By the standard, several records count as no key; one of them may still be the key.
     for record in records[:_RECORDS]:
         try:
             if _signed(claim, record):

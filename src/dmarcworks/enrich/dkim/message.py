@@ -1,6 +1,6 @@
 """A mail as DKIM sees it: its header fields in order and its body, lines ended by CRLF (RFC 6376 §3.4).
 
-Everything is linear in the mail's bytes. A header over the bounds raises `TooLargeError`: nothing about it can be said.
+Everything is linear in the mail's bytes. A header over the bounds raises `TooLargeError`: it cannot be evaluated.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class HeaderField:
 
 
 class CanonicalMail:
-    """Fields and body of a mail; each body hash is computed once however many signatures ask for it."""
+    """Fields and body of a mail; each body hash is computed once however many signatures need it."""
 
     def __init__(self, raw: bytes) -> None:
         head, body = _split(raw)
@@ -161,7 +161,7 @@ def header_hash(mail: CanonicalMail, names: Sequence[bytes], signature: HeaderFi
 
 
 def unsigned(signature: HeaderField) -> HeaderField:
-    """The signature's field with the value of its b= taken out."""
+    """The signature's field without the value of its b=."""
     name, _, value = signature.raw.partition(b":")
     specs = value.split(b";")
     for place, spec in enumerate(specs):

@@ -1,7 +1,7 @@
-"""Signatures of a mail, without their keys: what each says, and the hashes that its key must have signed.
+"""Signatures of a mail, without their keys: what each claims, and the hashes that its key must have signed.
 
 In: a mail. Out: for each signature its domain, selector and a `Claim` to verify with the key, or the result that is
-known already. Pure: DNS is asked by the caller, for `Claim.key_name`.
+known already. Pure: the caller queries DNS for `Claim.key_name`.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def read_tags(field: HeaderField) -> dict[str, str]:
 def claim(
     mail: CanonicalMail, field: HeaderField, tag_values: dict[str, str], signer: str, selector: str
 ) -> Claim | str:
-    """What the key is asked about; a result instead when the body settles it. Of DKIM and ARC message signatures."""
+    """The claim to verify with the key, or a result when the body decides it. For DKIM and ARC message signatures."""
     kind = algorithm(tag_values)
     header, body = canonical(tag_values.get("c", "simple/simple"))
     names = [name.strip(" \t\r\n").lower().encode() for name in tag_values["h"].split(":", NAMES + 1)]
@@ -119,7 +119,7 @@ def canonical(text: str) -> tuple[bool, bool]:
     try:
         return _CANONICAL[header], _CANONICAL[body if slash else "simple"]
     except KeyError:
-        raise BrokenError("c= is no canonicalization") from None
+        raise BrokenError("c= is no canonical form") from None
 
 
 def _identity(tag_values: dict[str, str], signer: str) -> bool:

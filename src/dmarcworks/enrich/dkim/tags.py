@@ -15,7 +15,7 @@ _TAGS = 100
 
 
 class BrokenError(Exception):
-    """A signature or a key that is not written as the standard says."""
+    """A signature or a key that does not follow the standard."""
 
 
 def tags(text: str) -> dict[str, str]:
@@ -34,7 +34,7 @@ def tags(text: str) -> dict[str, str]:
 
 
 def without_space(text: str) -> str:
-    """The value with the white space taken out that folding put in."""
+    """The value without the white space that folding added."""
     return _SPACE.sub("", text)
 
 
@@ -47,7 +47,7 @@ def from_base64(text: str) -> bytes:
 
 
 def domain(text: str) -> str:
-    """A domain or selector in lower case; `BrokenError` for what cannot be asked for in DNS.
+    """A domain or selector in lower case; `BrokenError` for a name that DNS cannot have.
 
     Names in UTF-8 become A-labels (RFC 8616 §4).
     """

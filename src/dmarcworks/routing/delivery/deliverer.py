@@ -1,7 +1,8 @@
 """How mail leaves: forward and reply through the relay, at once when it answers, else from a durable queue.
 
-What the next server refuses is passed on to the sender while it still waits. A relay that is not there makes the mail
-ours: it goes into Objects and a table, and is tried again for days with growing pauses; given up, it stays to be seen.
+What the next server refuses is passed on to the sender while it still waits. While the relay is unavailable, the mail
+becomes ours: it goes into Objects and a table, and is retried for days with growing pauses. Mail that fails permanently
+stays visible.
 Forwarded mail keeps its content and signatures; only Received, X- fields and, with a key, a seal are put before it.
 """
 
@@ -34,7 +35,7 @@ from dmarcworks.workers.replying import proper, replyable
 
 log = structlog.get_logger("dmarcworks.outbound")
 
-NOT_GENUINE = "550 5.7.26 The mail does not pass DMARC, and its domain asks to reject such mail"
+NOT_GENUINE = "550 5.7.26 The mail does not pass DMARC, and its domain requests rejection of such mail"
 NO_AUTHOR = "550 5.7.26 The mail must have one From field that names one author's domain"
 NOT_CHECKED = "451 4.7.0 It is not known yet whether the mail passes DMARC, try again later"
 UNVERIFIED = "destination address is not verified"
@@ -44,9 +45,9 @@ _LEASE = 300.0
 
 
 def refuse_forged(checked: Authenticity) -> None:
-    """Refuse mail that its domain wants rejected: for good when it fails DMARC, for now when only DNS could say so or the
-    check had to be stopped. Mail without one author, whose policy would apply, is refused as well. A stranger's silent
-    name servers are no reason."""
+    """Refuse what its domain wants rejected: permanently when it fails DMARC, temporarily when DNS did not answer or
+    the check had to be stopped. Mail without one author, whose policy would apply, is refused as well. A sending
+    domain's unresponsive name servers alone are no such reason."""
     if checked.dmarc == "permerror":
         raise RefusedError(NO_AUTHOR)
     if checked.genuine is False and checked.policy == "reject":
@@ -56,7 +57,7 @@ def refuse_forged(checked: Authenticity) -> None:
 
 
 Check = Callable[[Message], Awaitable[Authenticity | None]]
-"""Is a mail genuine? None when nobody is to be asked."""
+"""Is a mail genuine? None when nothing is to be checked."""
 
 
 class Deliverer:
@@ -131,7 +132,7 @@ class Deliverer:
         return f"{mail_id}@{self._hostname}"
 
     async def send(self, account_id: str, recipient: str, raw: bytes) -> None:
-        """Send a mail of the house itself, such as the link that proves a destination."""
+        """Send a mail of the system itself, such as the link that verifies a destination."""
         if self._signer is not None:
             raw = await asyncio.to_thread(self._signer.sign, raw)
         await self._send("house", account_id, "", recipient, raw, uuid.uuid4().hex)
@@ -168,7 +169,7 @@ class Deliverer:
         self._metrics.sent.labels("sent").inc()
 
     async def stop(self) -> None:
-        """Ask `run` to return after the mail at hand; the others wait."""
+        """Make `run` return after the current mail; the others wait."""
         self._stopping.set()
 
     async def run(self) -> None:
@@ -211,7 +212,7 @@ class Deliverer:
         if not error.temporary or now - item.created > self._seconds:
             await self._waiting.give_up(item.id, now, str(error))
             self._metrics.sent.labels("given_up").inc()
-            log.warning("an outgoing mail is given up", id=item.id, kind=item.kind, error=str(error))
+            log.warning("an outgoing mail failed permanently", id=item.id, kind=item.kind, error=str(error))
             return
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(item.attempts, 10))
         await self._waiting.later(item.id, now + pause, str(error))

@@ -1,6 +1,6 @@
 """The next mail server: one mail to one recipient through the relay that the settings name.
 
-`smtp://[user:password@]host[:port]` with `?starttls=auto|always|never`, or `smtps://…`. What the relay says to sender,
+`smtp://[user:password@]host[:port]` with `?starttls=auto|always|never`, or `smtps://…`. The relay's refusal of sender,
 recipient or content is a `RefusedError` with its reply; a relay that cannot be reached, or that does not let us in, is
 a `StoreError`: temporary, and none of the sender's business.
 """
@@ -38,7 +38,7 @@ class Relay:
     async def send(self, sender: str, recipient: str, raw: bytes) -> None:
         """Give the mail to the relay; it has it when this returns.
 
-        With a password the conversation is encrypted before it is sent, unless the URL says `starttls=never`.
+        With a password the conversation is encrypted before it is sent, unless the URL has `starttls=never`.
         """
         _proper(sender, recipient)
         client = aiosmtplib.SMTP(
@@ -85,7 +85,7 @@ def _proper(sender: str, recipient: str) -> None:
 
 
 def parse_relay(url: str, hostname: str) -> Relay | None:
-    """The relay that a URL names; None for ""; `SettingsError` says what is wrong, without the password."""
+    """The relay that a URL names; None for ""; `SettingsError` names what is wrong, without the password."""
     if not url:
         return None
     try:
@@ -108,7 +108,7 @@ def parse_relay(url: str, hostname: str) -> Relay | None:
     if port == 0:
         raise _wrong("its port is not a number from 1 to 65535")
     if asked or starttls not in _STARTTLS or parts.path not in ("", "/") or parts.fragment:
-        raise _wrong("only ?starttls=auto, always or never may stand behind the host")
+        raise _wrong("only ?starttls=auto, always or never may follow the host")
     if bool(user) != bool(password):
         raise _wrong("user and password belong together")
     tls = parts.scheme == "smtps"

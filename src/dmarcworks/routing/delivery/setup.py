@@ -24,7 +24,7 @@ _SRS_KEY = "routing:srs"
 
 
 async def deliverer(settings: Settings, stores: Stores, metrics: Metrics, checker: Checker) -> Deliverer | None:
-    """The way out; None when the settings name no relay. A key that is none is told without a relay too."""
+    """Outgoing delivery; None when the settings name no relay. An unusable key is an error without a relay too."""
     relay = parse_relay(settings.relay_url, settings.hostname)
     domain = settings.dkim_domain or settings.hostname
     key = settings.dkim_key

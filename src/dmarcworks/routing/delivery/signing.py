@@ -71,7 +71,7 @@ class Signer:
 
 
 def without_results(raw: bytes, hostname: str) -> bytes:
-    """The mail without Authentication-Results fields that say to be this host's."""
+    """The mail without Authentication-Results fields that claim to be this host's."""
     ours = re.compile(rb"(?i)(?<![\w.-])" + re.escape(hostname.encode()) + rb"(?![\w.-])")
     head, end, body = raw.partition(b"\r\n\r\n")
     lines = head if head.endswith(b"\r\n") else head + b"\r\n"

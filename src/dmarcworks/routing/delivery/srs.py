@@ -26,7 +26,7 @@ NOT_CARRIED = "553 5.1.7 This sender address cannot be forwarded: {}"
 
 
 class Srs:
-    """Rewrites for `hostname`; `clock` tells the unix second."""
+    """Rewrites for `hostname`; `clock` returns the unix second."""
 
     def __init__(self, hostname: str, secret: bytes, clock: Callable[[], float]) -> None:
         self._hostname = hostname.lower()

@@ -1,4 +1,4 @@
-"""The SMTP and LMTP front door (RFC 5321, RFC 2033), bounded in every size, number and silence.
+"""The SMTP and LMTP server (RFC 5321, RFC 2033), bounded in every size, number and silence.
 
 `wire` and `grammar` are pure, `session` knows what commands mean, `connection` moves bytes and time, `server` listens.
 Only CRLF.CRLF ends a mail.

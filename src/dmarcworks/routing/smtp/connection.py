@@ -1,7 +1,7 @@
 """One connection: the conversation, its time and TLS. What commands mean is `session`'s job, how bytes flow `flow`'s.
 
 Silence ends a connection, and in between commands only a whole command counts as a sign of life; a mail that keeps
-coming may take its transfer time. Nothing here waits on purpose.
+coming may take its transfer time. Nothing here waits deliberately.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class SmtpConnection(FlowControl):
     def eof_received(self) -> bool:
         self._eof = True
         self._wake()
-        # What was said before is still answered.
+        # What was sent before is still answered.
         return self._session is not None and not self._secure and not self._gone
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -130,7 +130,7 @@ class SmtpConnection(FlowControl):
                 reply, then = await session.command(line)
                 self._working = False
                 if then is Next.TLS and self._commands.buffer:
-                    # Commands that came in clear must not count as said under TLS (CVE-2011-0411).
+                    # Commands that arrived in clear text must not count as sent under TLS (CVE-2011-0411).
                     reply, then = replies.TLS_ALONE, Next.CLOSE
                 self._say(reply)
                 self._polite = reply == replies.BYE

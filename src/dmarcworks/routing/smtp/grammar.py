@@ -1,7 +1,7 @@
 """The arguments of MAIL and RCPT (RFC 5321 §4.1.2): a path and its parameters. Pure.
 
-Taken as well: a space before the path, and an address without its angle brackets. A source route is left out, as the
-RFC asks. Refused: white space and control characters inside a path.
+Accepted as well: a space before the path, and an address without its angle brackets. A source route is left out, as the
+RFC requires. Refused: white space and control characters inside a path.
 """
 
 from __future__ import annotations

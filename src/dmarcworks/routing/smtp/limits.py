@@ -2,7 +2,7 @@
 
 An IPv6 peer counts by its /64, since one customer has at least that; an IPv4 address inside IPv6 counts as itself. A
 Unix socket has no address and counts in the total only. Limits are held by each process for itself; of
-several that take mail side by side each has its share.
+several processes that accept mail on shared ports each has its share.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MINUTE = 60.0
 
 
 class SmtpLimits:
-    """Counts connections; `clock` tells seconds that only grow."""
+    """Counts connections; `clock` returns monotonic seconds."""
 
     def __init__(self, bounds: SmtpBounds, clock: Callable[[], float]) -> None:
         self._bounds = bounds

@@ -28,7 +28,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One door. `path` is set for a Unix socket (always LMTP), `port` 0 takes a free one."""
+    """One listener. `path` is set for a Unix socket (always LMTP), `port` 0 binds a free one."""
 
     host: str = ""
     port: int = 0
@@ -53,7 +53,7 @@ def parse_listeners(text: str) -> list[Listener]:
     listeners = [_listener(item) for item in re.split(r"[,\s]+", text) if item]
     names = [item.name for item in listeners if item.port or item.path]
     if len(names) > len(set(names)):
-        raise SettingsError(f"{SETTING}: an address stands twice in {text!r}")
+        raise SettingsError(f"{SETTING}: {text!r} contains an address twice")
     return listeners
 
 
@@ -133,7 +133,8 @@ def _unix(listener: Listener) -> socket.socket:
     try:
         _remove_stale(Path(listener.path))
         opened.bind(listener.path)
-        # Whoever may write the socket may send: its owner and the group, which the folder can give (setgid).
+        # Write permission on the socket is permission to send: the owner and the group, which the folder can set
+        # (setgid).
         os.chmod(listener.path, 0o660)
     except OSError as error:
         opened.close()

@@ -1,8 +1,8 @@
-"""Several processes that take mail side by side on shared ports, started and watched by this one.
+"""Several processes that accept mail on shared ports, started and watched by this one.
 
 Each is a fresh Python (never a fork) that binds the same addresses with SO_REUSEPORT, or accepts from a Unix socket
-that it inherits. What it needs comes as one JSON line on its standard input; the end of that input tells it to stop, so
-it does not outlive us however we end. One that dies is started again by whoever calls `watch`.
+that it inherits. Its settings come as one JSON line on its standard input. The end of that input is its signal to stop,
+so it does not outlive this process however that ends. One that dies is restarted by the caller of `watch`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class ReceiverEndedError(DmarcworksError):
 
 
 class Processes:
-    """`count` processes of `module`, which are told `settings`, where to listen and the folder for their counters.
+    """`count` processes of `module`, each with `settings`, where to listen and the folder for their counters.
 
     `start`, then `watch` each, then `stop`.
     """
@@ -103,7 +103,7 @@ class Processes:
             process.kill()
         status = await process.wait()
         if not self._stopping.is_set():
-            raise SettingsError(f"a process that takes mail did not start (status {status}); its log says why")
+            raise SettingsError(f"a process that accepts mail did not start (status {status}); its log shows why")
 
     async def run(self) -> None:
         """Wait for `stop`: the addresses are held all the time, and each process is watched by itself."""
@@ -118,7 +118,7 @@ class Processes:
             raise ReceiverEndedError(f"process {self._running[slot].pid} ended with status {status}")
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Tell them all to finish what is in transfer, wait `grace` seconds and a bit, then end the rest."""
+        """Make them all finish what is in transfer, wait `grace` seconds and a bit, then end the rest."""
         self._stopping.set()
         running = [process for process in self._running.values() if process.returncode is None]
         for process in running:

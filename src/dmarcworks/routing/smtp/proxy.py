@@ -61,7 +61,7 @@ def parse_v2(head: bytes, rest: bytes) -> str:
 
 
 async def read_header(connection: socket.socket) -> str:
-    """The client's address as the header in front of a connection says it ("" : the balancer itself)."""
+    """The client's address from the header in front of a connection ("": the balancer itself)."""
     start = await _exactly(connection, len(_SIGNATURE))
     if start == _SIGNATURE:
         head = start + await _exactly(connection, 4)

@@ -1,4 +1,4 @@
-"""One of several processes that accept mail: what it is told at its start, its share of the limits, its sockets."""
+"""One of several processes that accept mail: its settings at the start, its share of the limits, its sockets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHARED = (
 
 @dataclass(frozen=True, slots=True)
 class ReceiverSettings:
-    """What `Processes` tells a process: settings, listeners, inherited sockets by the listener's number, how many
+    """What `Processes` sends to a process: settings, listeners, inherited sockets by the listener's number, how many
     processes share the work, which of them it is, and where its counters are kept."""
 
     settings: Mapping[str, Any]
@@ -61,7 +61,7 @@ def share_of(settings: Settings, told: ReceiverSettings) -> Settings:
 
 
 def bound_listeners(told: ReceiverSettings) -> list[BoundListener]:
-    """The sockets to accept on: inherited, or of our own beside those of the other processes."""
+    """The sockets to accept on: inherited, or of our own alongside those of the other processes."""
     bound: list[BoundListener] = []
     for number, listener in enumerate(parse_listeners(" ".join(told.listen))):
         if number in told.sockets:

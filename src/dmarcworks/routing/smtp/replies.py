@@ -1,4 +1,4 @@
-"""What the front door says, each with its enhanced status code (RFC 3463): the client's log is where people look."""
+"""The SMTP replies, each with its enhanced status code (RFC 3463): the client's log is where people look."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_MEMORY = "452 4.3.1 Too much mail in transfer, try again later"
 TOO_MANY_MAILS = "450 4.7.1 Too many mails in a minute, try again later"
 
 BAD_SYNTAX = "500 5.5.2 Bad syntax"
-UNKNOWN = "500 5.5.1 Command not recognized"
+UNKNOWN = "500 5.5.1 Command not recognised"
 COMMAND_TOO_LONG = "500 5.5.2 Command line too long"
 NO_ARGUMENT = "501 5.5.4 This command takes no argument"
 NAME_YOURSELF = "501 5.5.4 Syntax: EHLO name"
@@ -41,8 +41,8 @@ MAIL_FIRST = "503 5.5.1 MAIL comes first"
 RCPT_FIRST = "503 5.5.1 RCPT comes first"
 TLS_ALREADY = "503 5.5.1 TLS is on already"
 TLS_ALONE = "503 5.5.1 Nothing may follow STARTTLS before the handshake"
-WRONG_HELLO_SMTP = "500 5.5.1 This is SMTP: say EHLO"
-WRONG_HELLO_LMTP = "500 5.5.1 This is LMTP: say LHLO"
+WRONG_HELLO_SMTP = "500 5.5.1 This is SMTP: send EHLO"
+WRONG_HELLO_LMTP = "500 5.5.1 This is LMTP: send LHLO"
 BAD_SENDER = "553 5.1.7 Malformed sender address"
 BAD_RECIPIENT = "553 5.1.3 Malformed recipient address"
 

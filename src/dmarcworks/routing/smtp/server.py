@@ -1,8 +1,7 @@
-"""Listens on every door, hands each connection to an `SmtpConnection`, and ends them all at a stop.
-
-PROXY doors take a connection's header first, and only from networks that may speak for others; everybody else is closed
-without a word. Doors with TLS from the first byte count a client before its handshake. `SettingsError` when what such a
-door needs is not set.
+"""Accepts connections on every listener, runs an `SmtpConnection` for each, and ends them all at a stop. PROXY
+listeners read a connection's header first, and only from networks that may speak for others; every other client is
+closed without a reply. Listeners with TLS from the first byte count a client before its handshake. `SettingsError` when
+something that such a listener needs is not set.
 """
 
 from __future__ import annotations
@@ -68,7 +67,7 @@ class SmtpServer:
                 raise SettingsError(f"{listener}: PROXY needs DMARCWORKS_SMTP_PROXY_NETWORKS")
 
     def settled(self) -> None:
-        """Asked whenever a conversation ends: is nobody left while we close?"""
+        """Called whenever a conversation ends: signals when the last one ends while we close."""
         if self.closing and not self.connections:
             self._empty.set()
 
@@ -135,7 +134,7 @@ class SmtpServer:
             task.add_done_callback(self._arriving.discard)
 
     async def _arrive(self, connection: socket.socket, peer: str, listener: Listener) -> None:
-        """What stands before the conversation on a PROXY or TLS door."""
+        """What comes before the conversation on a PROXY or TLS listener."""
         connection.setblocking(False)
         try:
             client = await self._client(connection, peer) if listener.proxy else peer
@@ -173,7 +172,7 @@ class SmtpServer:
         )
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Accept nothing more, let mails in transfer finish for `grace` seconds, say 421 to the rest."""
+        """Accept nothing more, let mails in transfer finish for `grace` seconds, reply 421 to the rest."""
         self.closing = True
         self._shutting.set()
         await self._shut()

@@ -1,7 +1,7 @@
 """What the commands of one connection mean (RFC 5321, LMTP: RFC 2033): a line → a reply and what comes next.
 
-No sockets and no time here. Recipients are asked for at RCPT; a mail's outcome per recipient is the reply after DATA:
-one for all in SMTP, one for each in LMTP. 250 is said only when the delivery said so.
+No sockets and no time here. Recipients are checked at RCPT; a mail's outcome per recipient is the reply after DATA:
+one for all in SMTP, one for each in LMTP. The reply is 250 only when the delivery returned 250.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HTTP = frozenset(("GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "DELETE",
 
 @dataclass(frozen=True, slots=True)
 class SmtpBounds:
-    """What the listeners allow; sizes in bytes, times in seconds. 0 for no limit where it says so."""
+    """What the listeners allow; sizes in bytes, times in seconds. 0 means no limit where noted."""
 
     mail_bytes: int
     connections: int
@@ -56,7 +56,7 @@ class Peer:
 
 
 Recipient = Callable[[str], Awaitable[str | None]]
-"""Asked at RCPT: None to accept, else the whole SMTP reply."""
+"""Called at RCPT: None to accept, else the whole SMTP reply."""
 Delivery = Callable[[str, str, bytes, Peer], Awaitable[str]]
 """Called after DATA with (sender, recipient, raw, peer): the whole SMTP reply."""
 
@@ -72,14 +72,14 @@ class Next(Enum):
 
 @dataclass(slots=True)
 class Session:
-    """The state of one connection's conversation. The fields above `extended` are set by whoever owns it."""
+    """The state of one connection's conversation. Its owner sets the fields above `extended`."""
 
     hostname: str
     bounds: SmtpBounds
     recipient: Recipient
     deliver: Delivery
     allowed: Callable[[], bool]
-    """Asked at MAIL: may this address send another mail now?"""
+    """Called at MAIL: may this address send another mail now?"""
     address: str = ""
     lmtp: bool = False
     tls_offered: bool = False
@@ -97,7 +97,7 @@ class Session:
         return f"220 {self.hostname} {'LMTP' if self.lmtp else 'ESMTP'}"
 
     def secured(self, version: str, cipher: str) -> None:
-        """TLS is on: everything said before is forgotten (RFC 3207 §4.2)."""
+        """TLS is on: everything sent before is discarded (RFC 3207 §4.2)."""
         self.tls, self.cipher = version, cipher
         self.helo, self.extended = "", False
         self._reset()
@@ -146,7 +146,7 @@ class Session:
                 return replies.OK, Next.COMMAND
             case "NOOP":
                 return replies.OK, Next.COMMAND
-            case "VRFY":  # who has an address here is nobody's business (RFC 5321 §7.3)
+            case "VRFY":  # addresses are not disclosed (RFC 5321 §7.3)
                 return replies.NO_VRFY, Next.COMMAND
             case "EXPN":
                 return replies.NO_EXPN, Next.COMMAND
@@ -196,7 +196,7 @@ class Session:
             if name == "SIZE":
                 if value is None or not (value.isascii() and value.isdigit()):
                     return replies.SIZE_VALUE
-                # Twenty digits are what RFC 1870 allows; more are too large whatever they say.
+                # RFC 1870 allows twenty digits; a longer number is too large, whatever its value.
                 if len(value) > 20 or int(value) > self.bounds.mail_bytes:
                     return replies.too_large(self.bounds.mail_bytes)
             elif name == "BODY":

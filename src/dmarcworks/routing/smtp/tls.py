@@ -28,7 +28,7 @@ _DAY = 86_400.0
 
 
 class Certificate:
-    """A certificate (with its chain) and its key; `clock` tells the unix second."""
+    """A certificate (with its chain) and its key; `clock` returns the unix second."""
 
     def __init__(self, certificate: Path, key: Path, clock: Callable[[], float] = time.time) -> None:
         self._certificate = certificate
@@ -52,7 +52,7 @@ class Certificate:
         return self._until.timestamp() - self._clock()
 
     def told(self) -> dict[str, object]:
-        """What `/readyz` says: state (ok, ends soon, expired), the last second, and the days until then."""
+        """The state that `/readyz` shows: state (ok, ends soon, expired), the last second, and the days until then."""
         left = self.left
         return {"state": _state(left) or "ok", "until": self._until.isoformat(), "days": round(left / _DAY, 1)}
 
@@ -60,7 +60,7 @@ class Certificate:
         try:
             now = self._signature()
             if now != self._loaded:
-                self._loaded = now  # once per change: a bad file is not read again for every connection
+                self._loaded = now  # once per change: a bad file is not reloaded for every connection
                 self._context, self._until = self._load()
                 self._warned = float("-inf")
                 log.info("certificate loaded", file=str(self._certificate), until=self._until.isoformat())
@@ -101,7 +101,7 @@ class Certificate:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
         try:
-            # A key with a password would have the library ask at a terminal.
+            # A key with a password would make the library prompt at a terminal.
             context.load_cert_chain(self._certificate, self._key, password=_no_password)
             return context, ends
         except (ssl.SSLError, ValueError, OSError) as error:

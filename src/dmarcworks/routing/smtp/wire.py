@@ -50,7 +50,8 @@ def _bound(line: bytes) -> int:
 
 
 class MailReader:
-    """The bytes after DATA; `raw` is the mail once `done`, `too_large` and `too_long` (a line) say what was refused."""
+    """The bytes after DATA; `raw` is the mail once `done`, `too_large` and `too_long` (a line) show what was
+    refused."""
 
     def __init__(self, *, mail_bytes: int, line_bytes: int) -> None:
         self._mail_bytes = mail_bytes

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Count failures apart from deliveries; tell a problem's report, dead letter and last change."""
+    """Count failures apart from deliveries; store a problem's report, dead letter and last change."""
     op.add_column("queue", sa.Column("failures", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("queue", sa.Column("lost", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("problems", sa.Column("report_key", sa.String(length=64), nullable=True))

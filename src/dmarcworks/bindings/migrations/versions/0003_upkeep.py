@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Mark what retention took; make the tables of replay and retention."""
+    """Mark what retention deleted; create the tables of replay and retention."""
     op.add_column("mails", sa.Column("sha256", sa.String(length=64), nullable=True))
     op.add_column("mails", sa.Column("raw_taken", sa.Float(), nullable=True))
     op.add_column("reports", sa.Column("archive_taken", sa.Float(), nullable=True))

@@ -1,4 +1,4 @@
-"""Limits of tokens, domains that take no mail, the audit log, idempotency keys and uploads."""
+"""Limits of tokens, domains that accept no mail, the audit log, idempotency keys and uploads."""
 
 from __future__ import annotations
 

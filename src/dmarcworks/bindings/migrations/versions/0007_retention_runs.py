@@ -1,4 +1,4 @@
-"""What retention took: a row for each run, account and kind of which something went."""
+"""What retention deleted: a row for each run, account and kind of which something was deleted."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def upgrade() -> None:
         " sent, ready, leased, attempts, failures, lost, dead, error FROM queue ORDER BY id"
     )
     if sqlite:
-        # An id is never given twice: go on after the largest, also when its message is gone.
+        # Ids are never reused: continue after the largest, also when its message is gone.
         op.execute("DELETE FROM sqlite_sequence WHERE name = 'queue_new'")
         op.execute(
             "INSERT INTO sqlite_sequence (name, seq)"
