@@ -89,7 +89,7 @@ def unix(seconds: int) -> datetime | None:
 
 
 def ago(value: datetime, now: datetime) -> str:
-    """How long ago, as people say it."""
+    """How long ago, in words."""
     seconds = max(0.0, (now - value).total_seconds())
     if seconds < 60:
         return "just now"

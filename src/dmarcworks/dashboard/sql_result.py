@@ -97,7 +97,7 @@ def chart(result: Result) -> dict[str, Any] | None:
 
 
 def script_json(data: Any) -> str:
-    """JSON that can stand in a script element: no markup can be in it."""
+    """JSON that is safe inside a script element: it contains no markup."""
     text = json.dumps(data)
     for sign, escaped in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
         text = text.replace(sign, escaped)

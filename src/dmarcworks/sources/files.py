@@ -28,7 +28,7 @@ _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file or one mail of a mailbox; `error` says why `data` is empty."""
+    """One file or one mail of a mailbox; `error` is the reason why `data` is empty."""
 
     path: str
     data: bytes
@@ -110,7 +110,7 @@ def _numbered(path: str, mails: Iterator[bytes]) -> Iterator[SourceFile]:
 
 
 def _mails(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The mails of an mbox, one at a time; `>From ` is unquoted as mboxrd says."""
+    """The mails of an mbox, one at a time; `>From ` is unquoted as mboxrd defines it."""
     mail: list[bytes] = []
     blank = True
     begun = False

@@ -1,7 +1,8 @@
 """Which domain a file or mail is for: the one that was named, or the one that its reports are about. Pure.
 
-In: a member and the domains that reports are taken for. Out: parcels, each for one domain (the member as it came, or an
-attachment of it when its reports are for several), and what is left out with its reason. Nothing is dropped silently.
+In: a member and the domains that reports are accepted for. Out: parcels, each for one domain (the member as it came,
+or an attachment of it when its reports are for several), and what is left out with its reason. Nothing is dropped
+silently.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Sorted:
 
 
 def sort(member: SourceFile, domains: Mapping[str, Domain], bounds: Bounds, only: Domain | None = None) -> Sorted:
-    """The member's parcels; with `only` all of it is for that domain, whatever it says."""
+    """The member's parcels; with `only` all of it is for that domain, whatever its content."""
     name = "" if like_mail(member.data) else os.path.basename(member.path)
     if member.error:
         return Sorted((), (Left(member.path, "unreadable_file", member.error),))
@@ -76,7 +77,7 @@ def sort(member: SourceFile, domains: Mapping[str, Domain], bounds: Bounds, only
             text = f"It is about {about[0]}, which is no domain of yours."
             left[Left(member.path, "unknown_domain", text, about[0])] = None
         else:
-            left[Left(member.path, "no_domain", "It names no domain; say which with --domain.")] = None
+            left[Left(member.path, "no_domain", "It names no domain; name one with --domain.")] = None
     if placed and not left and len({domain.id for _, domain in placed}) == 1:
         return Sorted((Parcel(member.path, placed[0][1], member.data, name),), ())
     parcels: dict[str, Parcel] = {}

@@ -1,7 +1,7 @@
-"""`/graphql`: ask by GraphQL as who is logged in, see the answer, look the fields up.
+"""`/graphql`: run a GraphQL query as the user who is logged in, see the response, look up the fields.
 
-The form works without scripts; with them the answer comes as JSON into the same place. Asking needs the form's token
-like every form, and goes through the same desk as a token's query: the same walls, bounds and budget.
+The form works without scripts; with them the response comes as JSON into the same place. A query needs the form's
+CSRF token like every form. The query service is that of the API: the same tenant isolation, bounds and budget.
 """
 
 from __future__ import annotations

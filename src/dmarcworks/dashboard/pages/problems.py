@@ -1,7 +1,7 @@
 """`/problems`: what could not be read or counted, why in words, the bytes as they came, and what to do about it.
 
-A problem's page tells what it is and offers three ways on: read it again (after a mend), adopt its report (once the
-domain that it is about was added), let it go (asked for once more). While its mail is being read the page waits.
+A problem's page describes it and offers three actions: reprocess it (after a fix), adopt its report (once the domain
+that it is about was added), discard it (after a confirmation). The page waits while the mail is being reprocessed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dmarcworks.reports.model import REASONS
 PAGE = 100
 REPORTS = 20
 STATES = {"open": "Open", "retrying": "Being reprocessed", "closed": "Solved", "discarded": "Discarded"}
-# Reasons that the steps after reading give; those of reading are explained beside it.
+# Reasons of the steps after reading; `reports` explains those of reading.
 STEPS = {
     "other_domain": "The report is about a domain other than that of its address",
     "raw_missing": "The raw mail is no longer in the archive",
@@ -142,7 +142,7 @@ async def discard(problem: OwnProblem, deps: Dependencies) -> Response:
 @routes.get("/problems/{id}/raw")
 async def raw(problem: OwnProblem, deps: Dependencies) -> Response:
     """Its mail, or the part that it is about."""
-    # The key leads to the whole mail or to the part; its own ending tells which it is.
+    # The key leads to the whole mail or to the part; its ending shows which.
     name = problem.object_key if problem.object_key.endswith(".eml") else problem.file_name or problem.object_key
     return await download(deps.objects, problem.object_key, name)
 

@@ -1,7 +1,8 @@
-"""`/sql`: an editor for one statement, its result as a table, a chart and CSV; saved queries, and what was asked last.
+"""`/sql`: an editor for one statement, its result as a table, a chart and CSV; saved and recent queries.
 
-Asked is through the desk of the SQL API: the same walls and bounds, for the account of who is logged in. All of it
-works without scripts; with them Ctrl+Enter runs, a click on a name writes it, and the chart is drawn.
+The query service is that of the SQL API: the same tenant isolation and bounds, for the account of the user who is
+logged in. All of it works without scripts; with them Ctrl+Enter runs, a click on a name writes it, and the chart is
+drawn.
 """
 
 from __future__ import annotations
