@@ -16,13 +16,13 @@ __all__ = ["internal_routes"]
 routes = APIRouter()
 
 
-def internal_routes(secret: str, house: UpkeepContext | None) -> APIRouter:
+def internal_routes(secret: str, context: UpkeepContext | None) -> APIRouter:
     """The routes; without a context of upkeep there are no jobs."""
     internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(operator(secret))])
     internal.include_router(routes)
     internal.include_router(internal_route.routes)
-    if house is not None:
-        internal.include_router(jobs.router(house))
+    if context is not None:
+        internal.include_router(jobs.router(context))
     return internal
 
 

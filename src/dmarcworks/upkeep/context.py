@@ -1,4 +1,4 @@
-"""What every job of upkeep works on, and the events that it tells its progress with.
+"""What every upkeep job works on, and the events that report its progress.
 
 A job is an async generator of events, JSON objects: `progress` (step, done, total), what it found, and at the end one
 `result`. A command prints them, whether the job runs in its own process or in the running server.

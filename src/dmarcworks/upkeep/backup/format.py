@@ -2,7 +2,7 @@
 
     backup.json              what it is, when, of which version, and the SHA-256 of every other file but the objects
     catalogue/<table>.jsonl.gz   every table's rows as JSON lines (bytes as {"b64": …}), from one moment
-    objects/<key>            every object as it lies in the store
+    objects/<key>            every object as it is in the store
     objects.jsonl.gz         their keys, sizes and SHA-256
     rows/<table>-<n>.parquet the figures that the archive can no longer give, and a day's data points of workers
 
@@ -59,10 +59,10 @@ class BackupFolder:
         path = self.folder / name
         try:
             make_private(path.parent, below=self.folder)
-            beside = path.with_name(path.name + ".new")
-            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            partial = path.with_name(path.name + ".new")
+            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(data)
-            os.replace(beside, path)
+            os.replace(partial, path)
         except OSError as error:
             raise StoreError(f"backup {path}: {error.strerror}") from error
         return hashlib.sha256(data).hexdigest()
@@ -121,7 +121,7 @@ class BackupFolder:
             file.writelines(json.dumps(entry) + "\n" for entry in entries)
 
     def object(self, key: str) -> Path:
-        """Where the object lies."""
+        """The path of the object's copy."""
         return self.folder.joinpath("objects", *object_keys.segments(key))
 
     def finish(self, head: Mapping[str, Any], listed: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""The rebuilds that the catalogue knows: where each one is, so that it can go on after any end, and what it changed."""
+"""The rebuilds in the catalogue: the state of each, so that it can resume when interrupted, and what it changed."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ archived_reports   attachments of aggregate and TLS reports, as received
 records            their rows in Analytics, by the day that they are about
 failure_reports    failure reports: attachment, row, and the raw mail that quotes the message
 problems           problems, with the raw mails that no report was read from
-activity_log       lines about mails at the front door
+activity_log       lines about mails that reached the SMTP listener
 data_points        what workers of the operator's own wrote into Analytics
 """
 
