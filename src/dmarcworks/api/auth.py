@@ -1,8 +1,8 @@
-"""Who asks: a program by its bearer token, a person by the session cookie.
+"""Authentication: a program by its bearer token, a person by the session cookie.
 
 Secrets are looked up by their hash (`catalogue.accounts`). No or an unknown token is 401; a scope too small and another
-account's token are 403, in the same words whether or not the thing asked for exists. `refusal` makes the answer:
-`{"errors": [{"message"}]}`, with WWW-Authenticate (RFC 6750 §3) and, when the store is away, Retry-After.
+account's token are 403, with the same text whether or not the resource exists. `refusal` makes the response:
+`{"errors": [{"message"}]}`, with WWW-Authenticate (RFC 6750 §3) and, when the store is unavailable, Retry-After.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class NoTokenError(DeniedError):
 
 
 class TooManyError(DmarcworksError):
-    """A token asks too often, or an address tried too many tokens that are none (429); `wait` in seconds."""
+    """A token sends too many requests, or an address tried too many unknown tokens (429); `wait` in seconds."""
 
     def __init__(self, text: str, wait: float) -> None:
         super().__init__(text)
@@ -85,12 +85,12 @@ async def _token(request: Request, accounts: Identities) -> Token:
             limits.failed(peer, hashed)
         raise NoTokenError(_ASK)
     if limits is not None and (wait := limits.passed(peer, hashed)):
-        raise TooManyError("this token asks too often; wait a moment", wait)
+        raise TooManyError("too many requests with this token; wait a moment", wait)
     return found
 
 
 def address(request: Request) -> str:
-    """The network address of who asks; behind a trusted proxy the client's (`api.client`)."""
+    """The network address of the client, also behind a trusted proxy (`api.client`)."""
     return client(request).address
 
 
@@ -125,7 +125,7 @@ def clear_session(response: Response, *, secure: bool) -> None:
 
 
 def status_of(error: DmarcworksError) -> int:
-    """The HTTP status that an error asks for."""
+    """The HTTP status of an error."""
     if error.temporary:
         return 503
     kinds: tuple[tuple[type[DmarcworksError], int], ...] = (
@@ -151,12 +151,12 @@ def refusal(error: DmarcworksError) -> JSONResponse:
         headers["Retry-After"] = str(RETRY_SECONDS)
     if isinstance(error, TooManyError):
         headers["Retry-After"] = str(error.wait)
-    # What a store says of itself (paths, hosts) is for the log, not for strangers.
+    # A store's own error text (paths, hosts) is for the log, not for strangers.
     busy = isinstance(error, BusyError)
-    text = "the store is away; try again" if status in (500, 503) and not busy else str(error)
+    text = "the store is unavailable; try again" if status in (500, 503) and not busy else str(error)
     return JSONResponse({"errors": [{"message": text}]}, status, headers)
 
 
 def too_many(text: str) -> JSONResponse:
-    """The answer to a program that asks too much at once (RFC 6585 §4)."""
+    """The response to a program that sends too many requests (RFC 6585 §4)."""
     return JSONResponse({"errors": [{"message": text}]}, 429, {"Retry-After": "1"})

@@ -34,7 +34,7 @@ _PAIR = re.compile(rf'({_WORD})=(?:({_WORD})|"([^"\\]{{0,256}})")')
 _LOOPBACK_HOST = re.compile(
     r"(?:localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE
 )
-# Whatever a proxy, a cache or a delivery network adds to say for whom it asks, or that it asks for somebody.
+# Whatever header a proxy, a cache or a delivery network adds to name the client, or itself.
 _FORWARDING = re.compile(
     r".*forward.*|.*(?:client|real|remote|connecting|source|user|cluster|origin|original)-?(?:ip|addr|address|host|url)"
     r"|via|cdn-loop|proxy-.*|cf-.*|x-envoy-.*|x-proxy.*|x-original-.*|max-forwards|x-host|x-amzn-trace-id"
@@ -56,7 +56,7 @@ def client(request: Request) -> Client:
 
 
 class ClientMiddleware:
-    """Find the client once per request, for everything that asks `client`."""
+    """Find the client once per request, for everything that calls `client`."""
 
     def __init__(self, app: ASGIApp, trusted: Sequence[Network] = ()) -> None:
         self._app, self._trusted = app, tuple(trusted)
@@ -83,10 +83,10 @@ def resolve(peer: str, headers: Headers, trusted: Sequence[Network]) -> Client:
 
 
 def is_local(request: Request) -> bool:
-    """Whether a program on this machine asks, for itself and on purpose.
+    """Whether the request is from a program on this machine, for itself and deliberately.
 
     The peer is a loopback address, `Host` names one (a web page cannot get there by a DNS name of its own), and no
-    header says that somebody else's request is forwarded.
+    header shows that another client's request is forwarded.
     """
     hosts = request.headers.getlist("host")
     if len(hosts) != 1 or not _LOOPBACK_HOST.fullmatch(hosts[0]):

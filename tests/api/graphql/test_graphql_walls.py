@@ -148,7 +148,7 @@ WRONG = {
     "a day that is not": (zones(f'{NODE}(limit: 1, filter: {{date_geq: "2026-02-30"}}) {{ count }}'), 400, "error parsing args: date_geq must be a day like 2026-03-04", ["viewer", "zones", "0", NODE]),
     "null": (zones(f"{NODE}(limit: 1, filter: {{date_geq: null}}) {{ count }}"), 400, "error parsing args: date_geq must not be null", ["viewer", "zones", "0", NODE]),
     "an order that is not": (zones(f"{NODE}(limit: 1, orderBy: [nope_ASC]) {{ count }}"), 400, "error parsing args", ["viewer", "zones", "0", NODE]),
-    "an order by what is not grouped": (zones(f"{NODE}(limit: 1, orderBy: [sourceIP_ASC]) {{ count }}"), 400, "error parsing args: to order by sourceIP, ask for it under dimensions", ["viewer", "zones", "0", NODE]),
+    "an order by what is not grouped": (zones(f"{NODE}(limit: 1, orderBy: [sourceIP_ASC]) {{ count }}"), 400, "error parsing args: to order by sourceIP, select it under dimensions", ["viewer", "zones", "0", NODE]),
     "no filter of zones": ("{ viewer { zones { zoneTag } } }", 400, "error parsing args: zones needs a filter", ["viewer", "zones"]),
     "two filters of zones": ('{ viewer { zones(filter: {zoneTag: "a", zoneTag_gt: "b"}) { zoneTag } } }', 400, "error parsing args: zones needs a filter with one of", ["viewer", "zones"]),
     "no account": ("{ viewer { accounts { accountTag } } }", 400, "error parsing args: accounts needs a filter", ["viewer", "accounts"]),
@@ -160,7 +160,7 @@ WRONG = {
     "a subscription": ("subscription { viewer { budget } }", 400, "", None),
     "a missing variable": ("query($z: string!) { viewer { zones(filter: {zoneTag: $z}) { zoneTag } } }", 400, "error parsing args: Variable '$z'", None),
     "an unknown variable": ("{ viewer { zones(filter: {zoneTag: $z}) { zoneTag } } }", 400, "Variable '$z' is not defined", ["viewer", "zones"]),
-    "two operations": ("query A { viewer { budget } } query B { viewer { budget } }", 400, "operationName must say which operation", None),
+    "two operations": ("query A { viewer { budget } } query B { viewer { budget } }", 400, "operationName must name the operation", None),
 }  # fmt: skip
 
 

@@ -230,7 +230,7 @@ async def test_a_store_that_is_away_is_503_with_retry_after(house: Any) -> None:
 
     answer = await _ask(house, _app(house, Away()))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-    assert answer.json() == {"errors": [{"message": "the store is away; try again"}]}
+    assert answer.json() == {"errors": [{"message": "the store is unavailable; try again"}]}
 
 
 async def test_an_accounts_statements_take_turns_and_few_may_wait(house: Any) -> None:

@@ -86,7 +86,7 @@ async def test_over_some_domains_the_sentence_is_the_same(house: House, statemen
 async def test_bounds_are_named(house: House) -> None:
     """Rows, bytes and seconds."""
     wide = QueryBounds(seconds=2.0, rows=1)
-    with pytest.raises(Exception, match=r"^the result has more than 1 rows; add a LIMIT or ask for fewer days$"):
+    with pytest.raises(Exception, match=r"^the result has more than 1 rows; add a LIMIT or query fewer days$"):
         await QueryService(house.analytics, wide).ask(
             f"SELECT 1 FROM {T}", house.mine.account_id, who="x", source="test"
         )
@@ -113,7 +113,7 @@ async def test_what_nobody_foresaw_shows_nothing_of_ours(text: str) -> None:
         ("memory limit exceeded: would use 2 GiB. (MEMORY_LIMIT_EXCEEDED)", "the query needs more than 1024 MiB"),
         (
             "Limit for result exceeded, max bytes: 1.00 GiB, current bytes: 2 GiB. (TOO_MANY_ROWS_OR_BYTES)",
-            "the result is larger than 1024 MiB; add a LIMIT or ask for fewer columns",
+            "the result is larger than 1024 MiB; add a LIMIT or query fewer columns",
         ),
         ("Column __table1.org_name is odd. (BAD_ARGUMENTS)", "Input was invalid: Column org_name is odd"),
         ("Table with_mine is odd: In scope SELECT 1. (BAD_ARGUMENTS)", "Input was invalid: Table mine is odd"),

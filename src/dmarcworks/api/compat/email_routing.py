@@ -1,4 +1,4 @@
-"""Routing rules and destinations in the original's shapes under /client/v4 (PLATFORM §1.4): clients of it work here.
+"""Routing rules and destinations in the original's shapes under /client/v4: clients of the original work here.
 
 `/zones/{zone}/email/routing…` for a domain by its id, `/accounts/{account}/email/routing/addresses…` for destinations.
 Answers are `{"success", "errors", "messages", "result"}`; reading needs a token with the scope read, changing one with

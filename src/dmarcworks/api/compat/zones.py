@@ -1,6 +1,6 @@
 """`/client/v4/zones/{zone}/email/security/dmarc-reports` as the original's clients call it: GET, and PATCH {"enabled"}.
 
-A zone is one of our domains, its id the domain's. Answers stand in the original's envelope `{success, errors, messages,
+A zone is one of our domains, its id the domain's. Responses are in the original's envelope `{success, errors, messages,
 result}`; a zone of another account, or one that the token is not for, is 404. Disabling refuses mail; nothing is lost.
 """
 

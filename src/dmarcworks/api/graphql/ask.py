@@ -1,6 +1,6 @@
-"""One question → one statement to its store → rows; the only place where GraphQL meets a store.
+"""One node's query → one statement to its store → rows; the only place where GraphQL uses a store.
 
-An account's statements run one after the other, so that its neighbours' come in between.
+An account's statements run one at a time, so that other accounts are served in between.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ Rows = dict[str, list[Sequence[Any]]]
 
 
 class GraphqlStores:
-    """The two stores that nodes stand on."""
+    """The two stores that nodes are read from."""
 
     def __init__(self, analytics: Analytics, database: Database, bounds: QueryBounds) -> None:
         self._queries, self._database = CheckedQueries(analytics), database
-        # The result is bounded by the query's cost; the engine's own bound only has to lie above it.
+        # The result is bounded by the query's cost; the engine's own bound only has to be larger.
         extra = {**bounds.extra, **_SETTINGS}
         self._bounds = QueryBounds(bounds.seconds, max(bounds.rows, 200_000), bounds.memory, extra)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def rows(self, question: CompiledQuery) -> Rows:
-        """Rows by zone ("" when zones are not asked apart), each in the order of `question.fields`."""
+        """Rows by zone ("" when the query is not split by zone), each in the order of `question.fields`."""
         if question.node.catalogue:
             found = await self._catalogue(question)
         else:

@@ -1,7 +1,7 @@
-"""A request → its data: read, bounded, checked, then each node asked with one statement, all zones of it together.
+"""A request → its data: parsed, bounded, checked, then one statement for each node, for all of its zones together.
 
-Whatever goes wrong is a `Refusal`, and one refusal is the whole answer. The walls: a question always names the
-account of who asks, and only zones that this one may see; another's zone is refused in the words for one that is not.
+Every failure is a `Refusal`, and one refusal is the whole response. Tenant isolation: a query always names the caller's
+account, and only zones that the caller may see; another account's zone gets the same error as one that does not exist.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from dmarcworks.catalogue.accounts import Domain
 
 @dataclass(frozen=True, slots=True)
 class StatementRunner:
-    """Who asks: an account, the domains of it that this one sees, whether that is some only, queries left."""
+    """The caller: its account, the domains of it that it may see, whether these are only some, queries left."""
 
     account_id: str
     domains: Mapping[str, Domain]
@@ -47,7 +47,7 @@ class StatementRunner:
 
 @dataclass(frozen=True, slots=True)
 class _Ask:
-    """What a node in one place of the query asks."""
+    """A node's query, and its place in the request."""
 
     question: CompiledQuery
     path: tuple[str, ...]
@@ -75,7 +75,7 @@ class GraphqlEngine:
         return data
 
     async def _rows(self, run: _Run) -> dict[CompiledQuery, Rows]:
-        """The answer to each question; the same question is asked once."""
+        """The rows of each query; equal queries run once."""
         found: dict[CompiledQuery, Rows] = {}
         for ask in run.asks:
             if ask.question not in found:
@@ -90,7 +90,7 @@ Later = Callable[[dict[CompiledQuery, Rows]], Any]
 
 
 class _Run:
-    """One request: first everything is planned and bounded, then asked, then put together."""
+    """One request: first everything is planned and bounded, then queried, then put together."""
 
     def __init__(self, prepared: Prepared, asker: StatementRunner, bounds: GraphqlBounds, now: float) -> None:
         self.operation, self.asker, self.bounds, self.now = prepared.operation, asker, bounds, now
@@ -139,7 +139,7 @@ class _Run:
         return self._each("account", selected, path, None)
 
     def _each(self, scope: str, selected: Selected, path: tuple[str, ...], tags: list[str] | None) -> Later:
-        """A list of zones or the one account; a node of it is asked once for all zones."""
+        """A list of zones or the one account; a node of it is queried once for all zones."""
         plans: list[tuple[str, Callable[[str], Later]]] = []
         for item in self.operation.below(selected):
             here = (*path, "0", item.key)
@@ -186,7 +186,7 @@ class _Run:
         self._cost += cost
         if self._cost > self.bounds.cost:
             text = f"the query costs more than {self.bounds.cost} (limit times fields times zones, over all nodes)"
-            raise Refusal(f"{text}; ask for fewer", path)
+            raise Refusal(f"{text}; select fewer", path)
 
     def _question(
         self,
@@ -238,9 +238,9 @@ def _object(parts: dict[str, Later]) -> Later:
 
 @lru_cache(maxsize=8)
 def _introspected(query: str, variables: str, name: str | None) -> Mapping[str, Any]:
-    """What a checked query asks of the schema itself; the viewer is left to us.
+    """The introspection part of a checked query; the viewer is not answered here.
 
-    A client asks the whole schema each time it opens, which takes most of a second; it is the same for everyone.
+    A client queries the whole schema each time it opens, which takes most of a second; it is the same for everyone.
     """
     document = parse(query, no_location=True)
     result = execute_sync(schema(), document, {}, variable_values=json.loads(variables), operation_name=name)

@@ -1,4 +1,4 @@
-"""A filter and an order as they were asked for → conditions over known fields; pure.
+"""The filter and the order of a request → conditions over known fields; pure.
 
 Names are looked up in the node's table, values are checked against the field's kind; what is neither is refused with
 `error parsing args`. A condition is a tree of `All`, `Any_` and `Test`; the store's dialect makes SQL of it.
@@ -64,7 +64,7 @@ def operators(field: Field) -> tuple[str, ...]:
 
 
 def condition(node: Node, asked: Mapping[str, Any] | None) -> All:
-    """The filter as a condition; `FilterError` says what is wrong."""
+    """The filter as a condition; `FilterError` names what is wrong."""
     left = [TESTS]
     return _all(node, {} if asked is None else asked, DEPTH, left)
 
@@ -125,7 +125,7 @@ def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise FilterError(f"{name} must be a text")
     if len(value) > TEXT:
-        raise FilterError(f"{name} is longer than {TEXT} letters")
+        raise FilterError(f"{name} is longer than {TEXT} characters")
     if "\0" in value or not _encodable(value):
         raise FilterError(f"{name} holds what is no text")
     return value
@@ -182,7 +182,7 @@ def order(node: Node, asked: Sequence[str] | None, selected: Sequence[Field]) ->
         if field is None or direction not in ("ASC", "DESC"):
             raise FilterError(f'unknown order "{str(text)[:60]}"')
         if node.shape == "groups" and not field.measure and field not in selected:
-            raise FilterError(f"to order by {name}, ask for it under dimensions")
+            raise FilterError(f"to order by {name}, select it under dimensions")
         if all(field != other for other, _ in found):
             found.append((field, direction == "DESC"))
     return found

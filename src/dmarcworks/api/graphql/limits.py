@@ -1,6 +1,7 @@
-"""What a query may be, before anything is checked or asked, and how many are answered at once.
+"""The bounds of a query, before anything is checked or run, and how many queries are answered at once.
 
-Refused here: too long, too many tokens or fields, too deep, a fragment inside itself, introspection that multiplies.
+Refused here: too long, too many tokens or fields, too deep, a fragment that includes itself, introspection that
+multiplies.
 The walk visits each field once per use, and stops at the bound, so no query costs more than its bound.
 """
 
@@ -75,7 +76,7 @@ def _visit(walk: _DepthWalk, selections: SelectionSetNode, path: list[str], insi
         elif isinstance(item, FragmentSpreadNode):
             name = item.name.value
             if name in inside:
-                raise Refusal(f'fragment "{name[:60]}" stands inside itself')
+                raise Refusal(f'fragment "{name[:60]}" includes itself')
             if name in walk.fragments:
                 _visit(walk, walk.fragments[name].selection_set, path, (*inside, name))
         elif isinstance(item, InlineFragmentNode):
@@ -93,7 +94,7 @@ def _bounded(walk: _DepthWalk, path: list[str]) -> None:
         raise Refusal("introspection goes around in circles")
     walk.introspected += prod(_MANY.get(step, 1) for step in path[:-1])
     if walk.introspected > INTROSPECTED:
-        raise Refusal("a query asks for more of the schema than its size")
+        raise Refusal("the introspection query selects more than the whole schema")
 
 
 class Inside:

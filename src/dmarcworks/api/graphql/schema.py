@@ -31,11 +31,11 @@ from dmarcworks.api.graphql.nodes_catalogue import CATALOGUE_NODES
 from dmarcworks.api.graphql.scalars import SCALARS
 
 NODES: dict[str, Node] = {node.name: node for node in (*ANALYTICS_NODES, *CATALOGUE_NODES)}
-# What a zone and an account say of themselves.
+# The fields of a zone and of an account themselves.
 ZONE_FIELDS = {"zoneTag": "the domain's id", "name": "its name", "rua": "the address that its reports are sent to"}
 ACCOUNT_FIELDS = {"accountTag": "the account's id"}
 SETTINGS = {
-    "enabled": ("Boolean", "whether you may ask it"),
+    "enabled": ("Boolean", "whether you may query it"),
     "availableFields": ("list", "the fields, as section_field"),
     "maxPageSize": ("uint64", "the largest limit"),
     "maxNumberOfFields": ("uint64", "fields in one query"),

@@ -10,7 +10,7 @@ from dmarcworks.api.graphql.selection import Operation, Selected
 
 
 def settings_of(scope: str, selected: Selected, operation: Operation, rows: int, now: float) -> dict[str, Any]:
-    """The settings that were asked for. Nothing is too old here: the limits in seconds reach back to 1970."""
+    """The selected settings. Nothing is too old here: the limits in seconds reach back to 1970."""
     found: dict[str, Any] = {}
     for item in operation.below(selected):
         if item.name == "__typename":

@@ -1,4 +1,4 @@
-"""A node's selection → the fields to ask of the store, and how a row of them becomes an object of the answer."""
+"""A node's selection → the fields to query, and how a row of them becomes an object of the response."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where HTTP connections come in: accepted one at a time, counted, refused with 503 before anything is made of them.
+"""The HTTP listener: connections are accepted one at a time, counted, and refused with 503 before any work for them.
 
-When all places are taken a connection that has been idle for a second gives its place up. When the system has no file
-descriptor left, accepting rests for a moment; the listener lives on.
+When all places are in use, a connection that has been idle for a second is closed for a new one. When the system has no
+file descriptor left, accepting pauses for a moment; the listener lives on.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RETRY_SECONDS = 5
 _IDLE_SECONDS = 1.0
 _REST_SECONDS = 0.1
 _LOG_SECONDS = 10.0
-# Refused connections that may stand open for a moment, so that their clients can read why.
+# Refused connections that stay open for a moment, so that their clients can read why.
 _REFUSED, _REFUSED_SECONDS = 16, 1.0
 
 

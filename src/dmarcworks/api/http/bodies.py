@@ -28,7 +28,7 @@ _RETRY_SECONDS = 5
 
 
 class Bodies:
-    """Passes requests on to `app`; `ended` is told why one was refused."""
+    """Passes requests to `app`; `ended` is called with the reason when one is refused."""
 
     def __init__(self, app: ASGIApp, bounds: HttpBounds, ended: Callable[[str], None]) -> None:
         self._app, self._bounds, self._ended = app, bounds, ended
@@ -64,7 +64,7 @@ class Bodies:
             self.held += size
             body.count(size)
             if self.held > self._bounds.transfer_bytes:
-                body.fail(BusyError("the server has as many bytes of requests in hand as it may; try again"))
+                body.fail(BusyError("the server is receiving too many bytes of requests; try again"))
         return message
 
 
@@ -79,11 +79,11 @@ class _Body:
 
     @property
     def status(self) -> int:
-        """The status that a refusal asks for."""
+        """The status of a refusal."""
         return 503 if isinstance(self.refused, BusyError) else 413
 
     def announced(self, scope: Scope) -> None:
-        """Refuse what says itself that it is too large."""
+        """Refuse a request that announces a body that is too large."""
         for name, value in scope["headers"]:
             if name == b"content-length" and int(value) > self._most:
                 self._too_large()
@@ -103,7 +103,7 @@ class _Body:
         self.fail(BoundError(f"the body is larger than {self._most} bytes"))
 
     async def send(self, message: Message) -> None:
-        """Pass the answer on, unless the request was refused and the answer says something else."""
+        """Pass the response, unless the request was refused and the response has another status."""
         if message["type"] == "http.response.start":
             self._replaced = self.refused is not None and message["status"] not in (self.status, *self._kept)
             if self._replaced:

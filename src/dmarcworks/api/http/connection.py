@@ -1,8 +1,8 @@
 """One HTTP connection: uvicorn's protocol, with deadlines for what a client sends and for what it reads.
 
 Bytes are parsed a slice at a time, so that a client who sends in tiny chunks does not hold the event loop. A client
-that is too slow reads 408 where an answer has not begun. While a request is worked on the connection is still read
-from, so that a client who leaves is noticed at once; what it sends ahead waits. Nothing here waits on purpose.
+that is too slow reads 408 where a response has not begun. While a request is processed the connection is still read
+from, so that a client that disconnects is noticed at once; what it sends ahead waits. There is no tarpitting.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Owner(Protocol):
 
 
 class _Flow(FlowControl):
-    """uvicorn's flow control, which says what it wants to its connection instead of the transport."""
+    """uvicorn's flow control, which notifies its connection instead of the transport."""
 
     def __init__(self, transport: asyncio.Transport, changed: Callable[[], None]) -> None:
         super().__init__(transport)
@@ -180,7 +180,7 @@ class HttpConnection(H11Protocol):
         self._owner.idle(self)
 
     def _settle(self) -> None:
-        """Read from the client, or not; and go on with what it has sent already."""
+        """Read from the client, or not; then process what it has sent already."""
         if self._gone or self.transport.is_closing():
             return
         held = len(self._stash) > _HIGH or (self._receives and self.flow.read_paused)
@@ -267,7 +267,7 @@ class HttpConnection(H11Protocol):
         self.loop.call_later(_LAST_WORDS_SECONDS, self.transport.abort)
 
     def _abandon(self) -> None:
-        """Whoever works on a request learns that its client has left."""
+        """Let the application know that its client has disconnected."""
         self._gone = True
         self._stash.clear()
         self._unset_keepalive_if_required()

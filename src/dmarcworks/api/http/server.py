@@ -65,7 +65,7 @@ class Web:
 
     @property
     def body_bytes(self) -> int:
-        """Bytes of requests' bodies in hand."""
+        """Bytes of requests' bodies in memory."""
         return self._bodies.held if self._bodies else 0
 
     @property
@@ -95,14 +95,14 @@ class Web:
         make = partial(HttpConnection, config, server.server_state, {}, self._door)
         try:
             async with asyncio.TaskGroup() as group:
-                self._accepting = group.create_task(self._door.run(make), name="http door")
+                self._accepting = group.create_task(self._door.run(make), name="http listener")
                 await server.serve(sockets=[])
                 self._accepting.cancel()
         finally:
             await self._door.close()
 
     async def stop(self) -> None:
-        """Accept nothing more and ask `serve` to return: open answers have a second to be finished."""
+        """Accept nothing more and make `serve` return: open responses have a second to finish."""
         if self._server is not None and self._accepting is not None:
             self._accepting.cancel()
             self._server.should_exit = True
@@ -114,7 +114,7 @@ class Web:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server without sockets, which are our door's, and without signals, which are the whole process's."""
+    """uvicorn's server without sockets, which are our listener's, and without signals, which are the process's."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

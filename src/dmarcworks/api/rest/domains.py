@@ -1,4 +1,4 @@
-"""/domains and /rua-addresses: what reports are taken for, and whether mail for it is taken now."""
+"""/domains and /rua-addresses: the domains that reports are accepted for, and whether mail is accepted now."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def index(request: Request, caller: Reader, limit: Limit = 100, cursor: Cu
     summary="Add a domain",
 )
 async def add(request: Request, caller: Writer, body: DomainIn) -> Response:
-    """Take reports for a domain: it gets a rua address, open from now on. A name is taken once on a host."""
+    """Accept reports for a domain: it gets a rua address, open from now on. A name exists once on a host."""
     caller.whole()
     account = await caller.deps.accounts.account(caller.account_id)
     if account is None:
@@ -115,7 +115,7 @@ async def addresses(request: Request, caller: Reader, limit: Limit = 100, cursor
     summary="Show a rua address",
 )
 async def address(request: Request, caller: Reader, address: Address) -> Response:
-    """An address, as it stands in a domain's rua list."""
+    """An address of a domain's rua list."""
     return answer(request, RuaAddressOut.of(await _of(caller, address)))
 
 

@@ -35,7 +35,7 @@ class ProblemDetails(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"description": "An error (RFC 9457)."})
 
-    type: str = Field("about:blank", description="`about:blank`: the status says what kind it is.")
+    type: str = Field("about:blank", description="`about:blank`: the status is the kind of error.")
     title: str = Field(description="The status in words.", examples=["Not Found"])
     status: int = Field(description="The HTTP status.", examples=[404])
     detail: str = Field(description="What went wrong, for a person.", examples=["there is no such domain"])
@@ -67,7 +67,7 @@ async def _ours(request: Request, error: Exception) -> Response:
     if simple.status_code >= 500:
         log.warning("request failed", path=request.url.path, error=str(error))
     inside = simple.status_code in (500, 503) and not isinstance(error, BusyError)
-    text = "the store is away; try again" if inside else str(error)
+    text = "the store is unavailable; try again" if inside else str(error)
     return _answer(simple.status_code, text, kept)
 
 
@@ -87,13 +87,13 @@ async def _plain(request: Request, error: Exception) -> Response:
 
 
 async def _unknown(request: Request, error: Exception) -> Response:
-    return _answer(500, "something went wrong; it is our fault and stands in the log")
+    return _answer(500, "internal error; the server's log has the details")
 
 
 def _answer(
     status: int, detail: str, headers: Mapping[str, str] | None = None, errors: Sequence[FieldError] = ()
 ) -> JSONResponse:
-    # What a stranger wrote may stand in a text: a lone surrogate is no UTF-8.
+    # A text may contain what a stranger wrote: a lone surrogate is no UTF-8.
     plain = detail.encode("utf-8", "replace").decode()
     found = ProblemDetails(
         type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=plain, errors=list(errors)

@@ -26,7 +26,7 @@ class FiguresOut(BaseModel):
 
     first: date = Field(description="First day, UTC.", examples=["2026-10-26"])
     last: date = Field(description="Last day, UTC.", examples=["2026-11-24"])
-    messages: int = Field(description="Messages that reports told of.", examples=[2900])
+    messages: int = Field(description="Messages that reports cover.", examples=[2900])
     passed: int = Field(description="Those that passed DMARC.", examples=[2610])
     failed: int = Field(description="Those that did not.", examples=[290])
     dkim_aligned: int = Field(description="Those with an aligned DKIM pass.", examples=[2500])
@@ -60,7 +60,7 @@ class SourceOut(BaseModel):
     spf_aligned: int = Field(description="Those with an aligned SPF pass.", examples=[70])
     quarantined: int = Field(description="Those put aside.", examples=[0])
     rejected: int = Field(description="Those refused.", examples=[0])
-    reporters: int = Field(description="Who told of it.", examples=[2])
+    reporters: int = Field(description="How many reporters covered it.", examples=[2])
     first_day: date = Field(description="First day seen in the period.", examples=["2026-10-30"])
     last_day: date = Field(description="Last day seen in the period.", examples=["2026-11-23"])
 
@@ -83,7 +83,7 @@ class SenderOut(BaseModel):
 
 
 class ReporterOut(BaseModel):
-    """What one reporter told."""
+    """The figures of one reporter."""
 
     org_name: str = Field(description="As it calls itself; empty when it does not.", examples=["google.com"])
     reports: int = Field(description="Reports.", examples=[30])
@@ -92,7 +92,7 @@ class ReporterOut(BaseModel):
 
 
 def period(first: date | None, last: date | None) -> tuple[date, date]:
-    """The days that are asked for; by default the last 30."""
+    """The days of the period; by default the last 30."""
     until = last or (
         first + timedelta(days=DAYS - 1) if first and first <= date(9999, 1, 1) else datetime.now(UTC).date()
     )

@@ -1,4 +1,4 @@
-"""/worker-queues: what waits in the queues of users' workers, what was given up. For admins of the operator."""
+"""/worker-queues: messages in the queues of users' workers, and dead-lettered ones. For the operator's admins."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ async def index(request: Request, caller: Admin) -> Response:
     operation_id="list_dead_letters",
     response_model=Page[DeadOut],
     responses={400: {}},
-    summary="List what workers gave up",
+    summary="List dead-lettered messages",
 )
 async def dead(
     request: Request, caller: Admin, queue: Queue = "", limit: Most = 100, cursor: Cursor = None
 ) -> Response:
-    """Messages that were given up, newest first, without their bodies. What is seen to leaves the list."""
+    """Dead-lettered messages, newest first, without their bodies. Requeued and discarded ones leave the list."""
     await _operator(caller)
     before = after(_LIST, cursor, float, int)
     found = await caller.deps.dead_letters.dead(queue, limit=limit + 1, before=before and (before[0], before[1]))
@@ -62,7 +62,7 @@ async def dead(
     operation_id="get_dead_letter",
     response_model=LetterOut,
     responses={404: {}},
-    summary="Show a message that was given up",
+    summary="Show a dead-lettered message",
 )
 async def show(request: Request, caller: Admin, message: Number) -> Response:
     """The message with its body."""
@@ -90,7 +90,7 @@ async def retry(request: Request, caller: Admin, message: Number) -> Response:
     operation_id="discard_dead_letter",
     response_model=DeadOut,
     responses={404: {}},
-    summary="Remove a message for good",
+    summary="Discard a message permanently",
 )
 async def discard(request: Request, caller: Admin, message: Number) -> Response:
     """Remove it; the answer is what it was."""

@@ -1,6 +1,6 @@
 """Pages with cursors: opaque to clients, checked like any other text of strangers. A cursor is a place, not a permit.
 
-A list's cursor says which list it is of and where the page before ended; the walls stand in the query as ever.
+A cursor names its list and where the page before ended; the query still restricts the rows to the token's reach.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""/users and /tokens: who may log in, and which programs may ask. For admins of the whole account."""
+"""/users and /tokens: the people who may log in, and the programs with access. For admins of the whole account."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ async def tokens(request: Request, caller: Admin, limit: Limit = 100, cursor: Cu
     tags=["tokens"],
 )
 async def create_token(request: Request, caller: Admin, body: TokenIn) -> Response:
-    """The secret is told this once; the store keeps only its hash."""
+    """The secret is returned once; the store keeps only its hash."""
     caller.whole()
     text, token = await caller.deps.accounts.create_token(
         caller.account_id, body.scope, body.name, domains=body.domains, expires=body.expires
@@ -135,7 +135,7 @@ async def token(request: Request, caller: Admin, token_id: Id) -> Response:
     tags=["tokens"],
 )
 async def revoke_token(request: Request, caller: Admin, token_id: Id) -> Response:
-    """It ends at once, also when it is the one that asks."""
+    """Revocation takes effect immediately, also for the token of this request."""
     found = await _token(caller, token_id)
     require_match(request, TokenOut.of(found))
     if not await caller.deps.accounts.revoke_token(found.id, caller.account_id):

@@ -39,7 +39,7 @@ async def index(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """Problems within the token's reach, newest first; the open ones unless told."""
+    """Problems within the token's reach, newest first; by default the open ones."""
     place = after("problems", cursor, int)
     rows = await caller.deps.listing.problems(
         caller.account_id,
@@ -98,7 +98,7 @@ async def raw(request: Request, caller: Reader, problem: Number) -> Response:
     summary="Read a problem's mail again",
 )
 async def retry(request: Request, caller: Writer, problem: Number) -> Response:
-    """Queue the mail to be read again; what is still wrong then is open again."""
+    """Queue the mail to be reprocessed; what is still wrong then is open again."""
     row = await _matched(request, caller, problem)
     await caller.deps.problem_actions.retry(row, caller.name)
     return answer(request, ProblemOut.of(await _problem(caller, problem)), 202)
@@ -109,7 +109,7 @@ async def retry(request: Request, caller: Writer, problem: Number) -> Response:
     operation_id="discard_problem",
     response_model=ProblemOut,
     responses={404: {}},
-    summary="Let a problem go",
+    summary="Discard a problem",
 )
 async def discard(request: Request, caller: Writer, problem: Number) -> Response:
     """It is no longer open; its line and its raw mail stay."""

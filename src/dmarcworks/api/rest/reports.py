@@ -1,4 +1,4 @@
-"""/reports: what came in, by filter; one report with what it says; its file as it was received."""
+"""/reports: the received reports, by filter; one report with its content; its file as it was received."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def _report(caller: Caller, key: str) -> ReportRow:
     summary="Show a report",
 )
 async def show(request: Request, caller: Reader, report: Key) -> Response:
-    """A report with what it says: the first 100 records or policies, or a failure report's fields."""
+    """A report with its content: the first 100 records or policies, or a failure report's fields."""
     row = await _report(caller, report)
     records: list[RecordOut] = []
     policies: list[TlsPolicyOut] = []

@@ -43,7 +43,7 @@ def answer(request: Request, model: BaseModel, status: int = 200, headers: Mappi
 
 
 def secret(model: BaseModel, kept: BaseModel, headers: Mapping[str, str]) -> Response:
-    """201 with a secret that is told once; the record of it holds `kept` instead."""
+    """201 with a secret that is returned once; the record of it holds `kept` instead."""
     response = SecretResponse(_bytes(model), 201, {"Cache-Control": "no-store", **headers}, media_type=_JSON)
     response.kept = _bytes(kept)
     return response
@@ -56,7 +56,7 @@ def require_match(request: Request, model: BaseModel) -> None:
         return
     strong = {match[2] for match in _TAG.finditer(wanted) if match[1] is None}
     if etag(model)[1:-1] not in strong:
-        raise RestError(412, "it has changed since you read it; read it again")
+        raise RestError(412, "it has changed since you read it; fetch it and try again")
 
 
 def _bytes(model: BaseModel) -> bytes:

@@ -28,7 +28,7 @@ _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {
     "requestBody": {
         "required": True,
-        "description": "A report (XML, JSON, gzip, zip) or a whole mail. What it is is told by its bytes.",
+        "description": "A report (XML, JSON, gzip, zip) or a whole mail. The type is detected from the content.",
         "content": {"application/octet-stream": _BYTES, "message/rfc822": _BYTES},
     }
 }
@@ -86,7 +86,7 @@ class UploadStatus(UploadOut):
     summary="Upload a report or a mail",
 )
 async def upload(request: Request, caller: Writer, domain: DomainWanted, name: Name = "") -> Response:
-    """Accept a report or a mail durably, as mail is; it is read soon after. The answer says where to look."""
+    """Accept a report or a mail durably, as mail is; it is read soon after. The response has the address to poll."""
     found = await caller.domain(domain)
     body = await request.body()
     if not body:

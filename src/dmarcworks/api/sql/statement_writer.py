@@ -1,4 +1,4 @@
-"""Whole statements of a tenant, written anew for one account: SELECT, UNION, WITH, JOIN, and the wall at each table."""
+"""Whole statements of a user, rewritten for one account: SELECT, UNION, WITH, JOIN, each table restricted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RESERVED = frozenset({"account_id", *ASKED})
 
 
 class StatementWriter(Expressions):
-    """Writes a tree anew for one account, or for some of its `domains` (ids) only; the ids are checked by `allow`."""
+    """Rewrites a tree for one account, or for some of its `domains` (ids) only; the ids are checked by `allow`."""
 
     def __init__(self, account_id: str, domains: Sequence[str] | None = None) -> None:
         super().__init__()
@@ -79,9 +79,9 @@ class StatementWriter(Expressions):
             self._ctes.pop()
 
     def _branch(self, node: exp.Expr, named: str) -> str:
-        """A SELECT of a UNION in brackets; WITH stands before the whole union, the engine wants it in each."""
+        """A SELECT of a UNION in brackets; WITH is written before the whole union, the engine needs it in each."""
         query = self._query(node)
-        return f"({named} SELECT * FROM ({query}))" if named else f"({query})"  # noqa: S608 - written anew by us
+        return f"({named} SELECT * FROM ({query}))" if named else f"({query})"  # noqa: S608 - rewritten by us
 
     def _select(self, node: exp.Expr) -> str:
         if not isinstance(node, exp.Select):
@@ -114,7 +114,7 @@ class StatementWriter(Expressions):
             self._ctes.pop()
 
     def _hidden(self, node: exp.Select) -> str:
-        """What `*` leaves out: the computed columns that stand in `_source` only because they are named elsewhere."""
+        """What `*` leaves out: the computed columns that are in `_source` only because they are named elsewhere."""
         from_ = node.args.get("from_")
         table = ASKED.get(from_.this.name) if from_ and isinstance(from_.this, exp.Table) else None
         if table is None or node.args.get("joins"):
