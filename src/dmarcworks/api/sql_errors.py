@@ -34,7 +34,7 @@ _TAIL = re.compile(
 _HEAD = re.compile(r"^(?:Code: \d+\. )?(?:DB::Exception: )?")
 _INNER_NAME = re.compile(r"\b(?:__table\d+\.|with_(?=\w))")
 # What must not be in any response, unless the user wrote it.
-_OURS = re.compile(r"PREWHERE|account_id = '|domain_id IN|throwIf|__table|\bwith_|_CAST\b|[0-9a-f]{32}")
+_INTERNAL = re.compile(r"PREWHERE|account_id = '|domain_id IN|throwIf|__table|\bwith_|_CAST\b|[0-9a-f]{32}")
 _OPERATORS = {
     "plus": "+", "minus": "-", "multiply": "*", "divide": "/", "modulo": "%", "negate": "-", "concat": "||",
     "equals": "=", "notEquals": "!=", "less": "<", "greater": ">", "lessOrEquals": "<=", "greaterOrEquals": ">=",
@@ -60,15 +60,15 @@ def explain(text: str, statement: Statement, bounds: QueryBounds) -> str:
         known = {*_COLUMNS, *statement.names} - {name}
         # A column of ours that is not in reach here is spelt right.
         near = "" if name in _COLUMNS else suggest(name, known)
-        said = f"unable to find type of column: {match[1]}{near}"
+        error = f"unable to find type of column: {match[1]}{near}"
     elif "SYNTAX_ERROR" in text:
-        said = _syntax(text, statement.text)
+        error = _syntax(text, statement.text)
     else:
-        said = _plain(text, statement.text)
-    if any(word not in statement.text for word in _OURS.findall(said)):
+        error = _plain(text, statement.text)
+    if any(word not in statement.text for word in _INTERNAL.findall(error)):
         code = _CODE.search(text)
-        said = f"the engine refuses this query{f' ({code[1]})' if code else ''}"
-    return f"Input was invalid: {said[:300]}"
+        error = f"the engine refuses this query{f' ({code[1]})' if code else ''}"
+    return f"Input was invalid: {error[:300]}"
 
 
 def _plain(text: str, written: str) -> str:

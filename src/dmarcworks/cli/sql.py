@@ -98,8 +98,8 @@ async def _ask_store(
     async with opened(settings) as stores:
         own = await owner(stores.accounts, account)
         async with opened_analytics(settings) as analytics:
-            desk = QueryService(analytics, query_bounds(settings), stores.queries.note)
-            answer = await desk.ask(text, own, who=WHO, source=SOURCE, values=values, format=format)
+            service = QueryService(analytics, query_bounds(settings), stores.queries.note)
+            answer = await service.query(text, own, who=WHO, source=SOURCE, values=values, format=format)
     return answer.body, answer.format
 
 

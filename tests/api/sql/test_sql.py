@@ -129,8 +129,10 @@ async def test_data_points_answer_to_whom_they_belong(house: Any) -> None:
     assert await _data(house, original) == [{"b": "example.com", "n": 10}]
     count = "SELECT count() AS n FROM data_points"
     assert (await house.theirs.ask(count)).json()["data"] == [{"n": 2}]
-    desk = QueryService(house.analytics, QueryBounds())
-    nobodys = await desk.ask(count, await owner(house.accounts, ""), who="operator", source="command", format="CSV")
+    service = QueryService(house.analytics, QueryBounds())
+    nobodys = await service.query(
+        count, await owner(house.accounts, ""), who="operator", source="command", format="CSV"
+    )
     assert nobodys.body == b"2\n"
 
 

@@ -78,16 +78,16 @@ async def test_a_mistake_is_named_in_the_users_words(house: House, statement: st
 @pytest.mark.parametrize(("statement", "sentence"), MISTAKES)
 async def test_over_some_domains_the_sentence_is_the_same(house: House, statement: str, sentence: str) -> None:
     """The wall is longer then; it is not shown either."""
-    desk = QueryService(house.analytics, QueryBounds(seconds=2.0, rows=1_000))
+    service = QueryService(house.analytics, QueryBounds(seconds=2.0, rows=1_000))
     with pytest.raises(QueryError, match=f"^{re.escape('Input was invalid: ' + sentence)}$"):
-        await desk.ask(statement, house.mine.account_id, who="x", source="test", domains=["d" * 32, "e" * 32])
+        await service.query(statement, house.mine.account_id, who="x", source="test", domains=["d" * 32, "e" * 32])
 
 
 async def test_bounds_are_named(house: House) -> None:
     """Rows, bytes and seconds."""
     wide = QueryBounds(seconds=2.0, rows=1)
     with pytest.raises(Exception, match=r"^the result has more than 1 rows; add a LIMIT or query fewer days$"):
-        await QueryService(house.analytics, wide).ask(
+        await QueryService(house.analytics, wide).query(
             f"SELECT 1 FROM {T}", house.mine.account_id, who="x", source="test"
         )
 

@@ -55,7 +55,7 @@ async def email(
     if isinstance(mail, Response):
         return mail
     done = await injection.inject(envelope_from, envelope_to, mail, auth.address(request))
-    return _told(done) if request.query_params.get("format") == "json" else _said(done)
+    return _as_json(done) if request.query_params.get("format") == "json" else _as_text(done)
 
 
 async def _mail(request: Request, most: int) -> bytes | Response:
@@ -73,7 +73,7 @@ async def _mail(request: Request, most: int) -> bytes | Response:
     return mail
 
 
-def _said(done: InjectionResult) -> Response:
+def _as_text(done: InjectionResult) -> Response:
     """The outcome as the original's text."""
     if done.reply.startswith("2"):
         return PlainTextResponse("Worker successfully processed email")
@@ -82,7 +82,7 @@ def _said(done: InjectionResult) -> Response:
     return PlainTextResponse(f"Worker failed: {done.error or done.reply}", 500)
 
 
-def _told(done: InjectionResult) -> JSONResponse:
+def _as_json(done: InjectionResult) -> JSONResponse:
     """The outcome in detail, in the original's JSON."""
     now = int(time.time() * 1000)
     rejected = done.reply.startswith("5")

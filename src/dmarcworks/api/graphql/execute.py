@@ -22,7 +22,6 @@ from graphql import (
 from graphql.execution.values import get_argument_values
 
 from dmarcworks.api.graphql import limits
-from dmarcworks.api.graphql.ask import GraphqlStores, Rows
 from dmarcworks.api.graphql.compile import CompiledQuery
 from dmarcworks.api.graphql.filters import FilterError, condition, order
 from dmarcworks.api.graphql.model import Node
@@ -32,11 +31,12 @@ from dmarcworks.api.graphql.schema import NODES, schema
 from dmarcworks.api.graphql.selection import Selected
 from dmarcworks.api.graphql.settings import settings_of
 from dmarcworks.api.graphql.shape import Shape
+from dmarcworks.api.graphql.stores import GraphqlStores, Rows
 from dmarcworks.catalogue.accounts import Domain
 
 
 @dataclass(frozen=True, slots=True)
-class StatementRunner:
+class GraphqlCaller:
     """The caller: its account, the domains of it that it may see, whether these are only some, queries left."""
 
     account_id: str
@@ -46,7 +46,7 @@ class StatementRunner:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ask:
+class _NodeQuery:
     """A node's query, and its place in the request."""
 
     question: CompiledQuery
@@ -59,9 +59,9 @@ class GraphqlEngine:
     def __init__(self, stores: GraphqlStores, bounds: GraphqlBounds, clock: Callable[[], float]) -> None:
         self._stores, self.bounds, self._clock = stores, bounds, clock
 
-    async def run(self, prepared: Prepared, asker: StatementRunner) -> dict[str, Any]:
+    async def run(self, prepared: Prepared, caller: GraphqlCaller) -> dict[str, Any]:
         """The data; `Refusal` when anything in it fails."""
-        run = _Run(prepared, asker, self.bounds, self._clock())
+        run = _Run(prepared, caller, self.bounds, self._clock())
         root = run.operation.fields(prepared.definition.selection_set)
         data: dict[str, Any] = dict.fromkeys(item.key for item in root)
         if any(item.name != "viewer" for item in root):
@@ -77,12 +77,12 @@ class GraphqlEngine:
     async def _rows(self, run: _Run) -> dict[CompiledQuery, Rows]:
         """The rows of each query; equal queries run once."""
         found: dict[CompiledQuery, Rows] = {}
-        for ask in run.asks:
-            if ask.question not in found:
+        for node_query in run.node_queries:
+            if node_query.question not in found:
                 try:
-                    found[ask.question] = await self._stores.rows(ask.question)
+                    found[node_query.question] = await self._stores.rows(node_query.question)
                 except Refusal as refusal:
-                    raise Refusal(str(refusal), ask.path, refusal.status, refusal.wait) from None
+                    raise Refusal(str(refusal), node_query.path, refusal.status, refusal.wait) from None
         return found
 
 
@@ -92,9 +92,9 @@ Later = Callable[[dict[CompiledQuery, Rows]], Any]
 class _Run:
     """One request: first everything is planned and bounded, then queried, then put together."""
 
-    def __init__(self, prepared: Prepared, asker: StatementRunner, bounds: GraphqlBounds, now: float) -> None:
-        self.operation, self.asker, self.bounds, self.now = prepared.operation, asker, bounds, now
-        self.asks: list[_Ask] = []
+    def __init__(self, prepared: Prepared, caller: GraphqlCaller, bounds: GraphqlBounds, now: float) -> None:
+        self.operation, self.caller, self.bounds, self.now = prepared.operation, caller, bounds, now
+        self.node_queries: list[_NodeQuery] = []
         self._cost = 0
 
     def viewer(self, selected: Selected) -> Later:
@@ -107,7 +107,7 @@ class _Run:
             elif item.name == "accounts":
                 parts[item.key] = self._accounts(item, path)
             else:
-                parts[item.key] = _constant(self.asker.budget if item.name == "budget" else "viewer")
+                parts[item.key] = _constant(self.caller.budget if item.name == "budget" else "viewer")
         return _object(parts)
 
     def _zones(self, selected: Selected, path: tuple[str, ...]) -> Later:
@@ -118,13 +118,13 @@ class _Run:
         ((name, value),) = asked.items()
         most = min(_limit(arguments.get("limit", limits.ZONES), limits.ZONES, path), limits.ZONES)
         if name == "zoneTag_gt":
-            tags = sorted(tag for tag in self.asker.domains if tag > str(value))[:most]
+            tags = sorted(tag for tag in self.caller.domains if tag > str(value))[:most]
         else:
             tags = list(dict.fromkeys(value if isinstance(value, list) else [value]))
         if len(tags) > limits.ZONES:
             raise Refusal(f"number of zones can't be more than {limits.ZONES}", path)
         for tag in tags:
-            if tag not in self.asker.domains:
+            if tag not in self.caller.domains:
                 raise Refusal("does not have access to the path", path, 403)
         return self._each("zone", selected, path, tags[:most])
 
@@ -134,7 +134,7 @@ class _Run:
         tag = (arguments.get("filter") or {}).get("accountTag")
         if tag is None:
             raise Refusal("error parsing args: accounts needs a filter with accountTag", path)
-        if tag != self.asker.account_id:
+        if tag != self.caller.account_id:
             raise Refusal("not authorized for that account", path, 403)
         return self._each("account", selected, path, None)
 
@@ -159,9 +159,9 @@ class _Run:
         if item.name in NODES:
             return self._node(scope, item, path, tags)
         if item.name == "accountTag":
-            return lambda tag: _constant(self.asker.account_id)
+            return lambda tag: _constant(self.caller.account_id)
         attribute = {"zoneTag": "id"}.get(item.name, item.name)
-        return lambda tag: _constant(getattr(self.asker.domains[tag], attribute))
+        return lambda tag: _constant(getattr(self.caller.domains[tag], attribute))
 
     def _node(
         self, scope: str, item: Selected, path: tuple[str, ...], tags: list[str] | None
@@ -176,12 +176,12 @@ class _Run:
         self._pay(limit * shape.leaves * (len(tags) if tags is not None else 1), path)
         question = self._question(node, arguments, shape, tags, limit, path)
         if tags != []:
-            self.asks.append(_Ask(question, path))
+            self.node_queries.append(_NodeQuery(question, path))
         apart = question.apart
         return lambda tag: lambda rows: [build(row) for row in rows[question].get(tag if apart else "", ())]
 
     def _pay(self, cost: int, path: tuple[str, ...]) -> None:
-        if len(self.asks) >= limits.NODES:
+        if len(self.node_queries) >= limits.NODES:
             raise Refusal(f"number of nodes can't be more than {limits.NODES}", path)
         self._cost += cost
         if self._cost > self.bounds.cost:
@@ -205,10 +205,10 @@ class _Run:
         except FilterError as error:
             text = str(error)
             raise Refusal(text if text.startswith("unknown") else f"error parsing args: {text}", path) from None
-        all_of_it = tags is None and not self.asker.limited
-        zones = None if all_of_it else tuple(sorted(self.asker.domains) if tags is None else tags)
+        all_of_it = tags is None and not self.caller.limited
+        zones = None if all_of_it else tuple(sorted(self.caller.domains) if tags is None else tags)
         apart = tags is not None and len(tags) > 1
-        return CompiledQuery(node, self.asker.account_id, zones, apart, fields, where, tuple(by), limit)
+        return CompiledQuery(node, self.caller.account_id, zones, apart, fields, where, tuple(by), limit)
 
     def _arguments(self, scope: str, selected: Selected, path: Sequence[str]) -> dict[str, Any]:
         kind = cast(GraphQLObjectType, schema().type_map[scope])

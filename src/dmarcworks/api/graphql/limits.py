@@ -62,7 +62,7 @@ def measure(document: DocumentNode, depth: int) -> None:
             _visit(_DepthWalk(named, own), item.selection_set, [], ())
 
 
-def _visit(walk: _DepthWalk, selections: SelectionSetNode, path: list[str], inside: tuple[str, ...]) -> None:
+def _visit(walk: _DepthWalk, selections: SelectionSetNode, path: list[str], parents: tuple[str, ...]) -> None:
     for item in selections.selections:
         # Spreads count too: fragments of fragments double without a single field.
         walk.left -= 1
@@ -72,15 +72,15 @@ def _visit(walk: _DepthWalk, selections: SelectionSetNode, path: list[str], insi
             below = [*path, item.name.value]
             _bounded(walk, below)
             if item.selection_set:
-                _visit(walk, item.selection_set, below, inside)
+                _visit(walk, item.selection_set, below, parents)
         elif isinstance(item, FragmentSpreadNode):
             name = item.name.value
-            if name in inside:
+            if name in parents:
                 raise Refusal(f'fragment "{name[:60]}" includes itself')
             if name in walk.fragments:
-                _visit(walk, walk.fragments[name].selection_set, path, (*inside, name))
+                _visit(walk, walk.fragments[name].selection_set, path, (*parents, name))
         elif isinstance(item, InlineFragmentNode):
-            _visit(walk, item.selection_set, path, inside)
+            _visit(walk, item.selection_set, path, parents)
 
 
 def _bounded(walk: _DepthWalk, path: list[str]) -> None:
@@ -97,7 +97,7 @@ def _bounded(walk: _DepthWalk, path: list[str]) -> None:
         raise Refusal("the introspection query selects more than the whole schema")
 
 
-class Inside:
+class QueriesInProgress:
     """How many queries of an account are being answered."""
 
     def __init__(self, most: int) -> None:

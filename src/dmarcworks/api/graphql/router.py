@@ -50,7 +50,7 @@ routes = APIRouter(route_class=GraphqlRoute, tags=["graphql"])
 async def query(request: Request, token: ReadToken, deps: Dependencies) -> Response:
     """Run a query over the token's account, or over those of its domains that the token is limited to."""
     body = await _json(request)
-    answer = deps.graphql.ask(body, token.account_id, key=token.id, domains=token.domains)
+    answer = deps.graphql.query(body, token.account_id, key=token.id, domains=token.domains)
     return await while_connected(request, answer)
 
 

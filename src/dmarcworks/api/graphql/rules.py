@@ -105,7 +105,7 @@ def _fits(schema: GraphQLSchema, declared: Any, wanted: GraphQLInputType) -> boo
     return is_type_sub_type_of(schema, declared, wanted)
 
 
-_OURS: dict[type[ASTValidationRule], type[ASTValidationRule]] = {
+_REPLACED: dict[type[ASTValidationRule], type[ASTValidationRule]] = {
     FieldsOnCorrectTypeRule: _UnknownField,
     ScalarLeafsRule: _Leafs,
     KnownArgumentNamesRule: _KnownArguments,
@@ -113,7 +113,7 @@ _OURS: dict[type[ASTValidationRule], type[ASTValidationRule]] = {
     ValuesOfCorrectTypeRule: _Values,
     VariablesInAllowedPositionRule: _Variables,
 }
-RULES = [_OURS.get(rule, rule) for rule in specified_rules]
+RULES = [_REPLACED.get(rule, rule) for rule in specified_rules]
 
 
 def check(schema: GraphQLSchema, document: DocumentNode) -> None:

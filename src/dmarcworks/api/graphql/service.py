@@ -18,10 +18,10 @@ from fastapi import Response
 
 from dmarcworks.api import auth
 from dmarcworks.api.graphql import limits
-from dmarcworks.api.graphql.ask import GraphqlStores
-from dmarcworks.api.graphql.execute import GraphqlEngine, StatementRunner
+from dmarcworks.api.graphql.execute import GraphqlCaller, GraphqlEngine
 from dmarcworks.api.graphql.prepare import GraphqlBounds, prepare
 from dmarcworks.api.graphql.refusal import Refusal, envelope
+from dmarcworks.api.graphql.stores import GraphqlStores
 from dmarcworks.bindings.contracts import Analytics, Database, QueryBounds
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.errors import DmarcworksError
@@ -32,7 +32,7 @@ __all__ = ["GraphqlService", "decoded", "graphql_service"]
 
 log = structlog.get_logger("dmarcworks.graphql")
 
-INSIDE = 4
+CONCURRENT_QUERIES = 4
 _RETRY = 5
 
 
@@ -62,9 +62,9 @@ class GraphqlService:
         self._bounds, self._clock = bounds or GraphqlBounds(), clock
         self._engine = GraphqlEngine(self._stores, self._bounds, clock)
         self._budget = RateLimiter(queries, limits.WINDOW, clock)
-        self._inside = limits.Inside(INSIDE)
+        self._in_progress = limits.QueriesInProgress(CONCURRENT_QUERIES)
 
-    async def ask(
+    async def query(
         self, body: Mapping[str, Any], account_id: str, *, key: str, domains: Sequence[str] | None = None
     ) -> Response:
         """Answer one request of an account, of these of its domains (ids) when given; `key` has the budget."""
@@ -88,17 +88,17 @@ class GraphqlService:
             text = "rate limiter budget depleted, try again after 5 minutes"
             raise Refusal(text, status=429, wait=int(wait) + 1)
         query, variables, name = _parts(body)
-        self._inside.enter(account_id)
+        self._in_progress.enter(account_id)
         try:
             # Reading a hostile query takes its time: the mails that come in meanwhile do not wait for it.
             prepared = await asyncio.to_thread(prepare, query, variables, name, self._bounds)
             own = {domain.id: domain for domain in await self.accounts.domains(account_id)}
             if domains is not None:
                 own = {domain_id: own[domain_id] for domain_id in domains if domain_id in own}
-            asker = StatementRunner(account_id, own, domains is not None, self._budget.left(key))
-            return await self._engine.run(prepared, asker)
+            caller = GraphqlCaller(account_id, own, domains is not None, self._budget.left(key))
+            return await self._engine.run(prepared, caller)
         finally:
-            if self._inside.leave(account_id):
+            if self._in_progress.leave(account_id):
                 self._stores.forget(account_id)
 
     def refused(self, text: str, path: Sequence[str], status: int, wait: int = 0) -> Response:

@@ -65,7 +65,7 @@ class Admission:
             if not self._by_network[network(address)]:
                 del self._by_network[network(address)]
 
-    def makes_room(self, leaving: str, coming: str, refused: Refused) -> bool:
+    def frees_place(self, leaving: str, coming: str, refused: Refused) -> bool:
         """Whether a connection of `leaving`, once ended, would free a place for one of `coming`."""
         if refused == "address":
             return network(leaving) == network(coming) and not self._exempt(leaving)

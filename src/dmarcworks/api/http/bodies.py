@@ -23,7 +23,7 @@ MAILS = frozenset({"/api/v1/reports", INJECT})
 # The largest body of all others.
 _OTHERS = 1 << 20
 # Over an address's own bound, so that it comes first.
-_ROOM = 1 << 17
+_SPARE = 1 << 17
 _RETRY_SECONDS = 5
 
 
@@ -39,7 +39,7 @@ class Bodies:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = (self._bounds.mail_bytes if scope["path"] in MAILS else _OTHERS) + _ROOM
+        most = (self._bounds.mail_bytes if scope["path"] in MAILS else _OTHERS) + _SPARE
         body = _Body(receive, send, most, (400,) if scope["path"] == INJECT else ())
         try:
             if scope["path"] != INJECT:

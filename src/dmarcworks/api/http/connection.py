@@ -19,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from dmarcworks.api.http.bounds import HttpBounds
-from dmarcworks.api.http.last_words import last_words
+from dmarcworks.api.http.closing_response import closing_response
 
 __all__ = ["HttpConnection"]
 
@@ -27,7 +27,7 @@ _HIGH = 65_536
 _SLICE, _SLICE_OF_BODY = 8_192, 65_536
 # The rest of a body that was answered before its end: so much of it is read, and for so long.
 _REST_BYTES, _REST_SECONDS = 65_536, 5.0
-_LAST_WORDS_SECONDS = 2.0
+_CLOSING_SECONDS = 2.0
 
 
 class Owner(Protocol):
@@ -258,13 +258,13 @@ class HttpConnection(H11Protocol):
         if begun:
             self.transport.abort()
             return
-        self.transport.write(last_words(status))
+        self.transport.write(closing_response(status))
         # Closed while bytes of the client are on their way, the system would reset the connection and the answer would
         # be lost: they are dropped for a moment.
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.transport.resume_reading()
-        self.loop.call_later(_LAST_WORDS_SECONDS, self.transport.abort)
+        self.loop.call_later(_CLOSING_SECONDS, self.transport.abort)
 
     def _abandon(self) -> None:
         """Let the application know that its client has disconnected."""

@@ -12,11 +12,11 @@ from functools import partial
 import uvicorn
 from starlette.types import ASGIApp
 
-from dmarcworks.api.http.accept import Door
 from dmarcworks.api.http.admission import Admission
 from dmarcworks.api.http.bodies import Bodies
 from dmarcworks.api.http.bounds import HttpBounds
 from dmarcworks.api.http.connection import HttpConnection
+from dmarcworks.api.http.listener import HttpListener
 from dmarcworks.errors import SettingsError
 
 __all__ = ["Web"]
@@ -49,7 +49,7 @@ class Web:
         self.url = f"http://{host}:{port}"
         self.commands = self._loopback(ipaddress.ip_address(address), port)
         admission = admission or Admission(bounds.connections, bounds.connections_per_address)
-        self._door = Door(self._listeners, bounds, admission, ended)
+        self._listener = HttpListener(self._listeners, bounds, admission, ended)
         self._bodies: Bodies | None = None
         self._server: _Server | None = None
         self._accepting: asyncio.Task[None] | None = None
@@ -71,7 +71,7 @@ class Web:
     @property
     def connections(self) -> int:
         """Connections that are open."""
-        return self._door.total
+        return self._listener.total
 
     async def serve(self, app: ASGIApp) -> None:
         """Answer until `stop`, and close the sockets at the end; raises what ended accepting."""
@@ -92,14 +92,14 @@ class Web:
             h11_max_incomplete_event_size=self._bounds.header_bytes,
         )
         server = self._server = _Server(config)
-        make = partial(HttpConnection, config, server.server_state, {}, self._door)
+        make = partial(HttpConnection, config, server.server_state, {}, self._listener)
         try:
             async with asyncio.TaskGroup() as group:
-                self._accepting = group.create_task(self._door.run(make), name="http listener")
+                self._accepting = group.create_task(self._listener.run(make), name="http listener")
                 await server.serve(sockets=[])
                 self._accepting.cancel()
         finally:
-            await self._door.close()
+            await self._listener.close()
 
     async def stop(self) -> None:
         """Accept nothing more and make `serve` return: open responses have a second to finish."""

@@ -22,16 +22,14 @@ routes = APIRouter(tags=["activity"], route_class=Route)
 
 LONGEST = timedelta(days=366)
 STEPS = 2000
-_TEXT_CHARACTERS = 200
+_TEXT_LENGTH = 200
 _INTEGER = 2**62
 
 Moment = Annotated[str, Query(max_length=64, description="A time like 2026-11-24T13:00:00Z, or a UTC day.")]
 OutcomeName = Annotated[str, Query(max_length=64, description=f"Only this outcome: {', '.join(OUTCOMES)}.")]
 Text = Annotated[
     str,
-    Query(
-        description=f"Only with this in sender, recipient, peer, subject, Message-ID; {_TEXT_CHARACTERS} characters."
-    ),
+    Query(description=f"Only with this in sender, recipient, peer, subject, Message-ID; {_TEXT_LENGTH} characters."),
 ]
 Before = Annotated[int, Query(le=_INTEGER, ge=0, description="`next` of the page before; 0 for the first page.")]
 Size = Annotated[int, Query(description="Lines of a page, 1 to 1,000.")]
@@ -66,7 +64,7 @@ async def lines(
         since=moment(since, "since"),
         until=moment(until, "until"),
         outcome=outcome,
-        text=storable(q[:_TEXT_CHARACTERS]),
+        text=storable(q[:_TEXT_LENGTH]),
         domain_ids=caller.token.domains,
         before=before or None,
         limit=limit,

@@ -52,13 +52,13 @@ class RestError(DmarcworksError):
 
 def install(app: FastAPI) -> None:
     """Every error of the application becomes such an answer."""
-    app.add_exception_handler(DmarcworksError, _ours)
+    app.add_exception_handler(DmarcworksError, _known_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _plain)
-    app.add_exception_handler(Exception, _unknown)
+    app.add_exception_handler(Exception, _unexpected_error)
 
 
-async def _ours(request: Request, error: Exception) -> Response:
+async def _known_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DmarcworksError)
     if isinstance(error, RestError):
         return _answer(error.status, str(error))
@@ -86,7 +86,7 @@ async def _plain(request: Request, error: Exception) -> Response:
     return _answer(error.status_code, words.get(error.status_code, str(error.detail)), error.headers)
 
 
-async def _unknown(request: Request, error: Exception) -> Response:
+async def _unexpected_error(request: Request, error: Exception) -> Response:
     return _answer(500, "internal error; the server's log has the details")
 
 

@@ -18,12 +18,12 @@ from dmarcworks.api.rest import (
     errors,
     exports,
     figures,
-    letters,
     people,
     problems,
     reports,
     sql_log,
     uploads,
+    worker_queues,
 )
 
 __all__ = ["PREFIX", "api"]
@@ -41,7 +41,7 @@ _MODULES = (
     activity,
     audit_log,
     sql_log,
-    letters,
+    worker_queues,
 )
 _ABOUT = """\
 Domains, reports, problems and figures of one account, for programs.

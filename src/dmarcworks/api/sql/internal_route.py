@@ -41,7 +41,7 @@ async def owner(accounts: Accounts, name: str) -> str:
 async def query(request: Request, question: InternalQuery, deps: Dependencies) -> Response:
     """Run a statement over the account with that name."""
     own = await owner(deps.accounts, question.account)
-    answer = deps.sql.ask(
+    answer = deps.sql.query(
         question.statement, own, who=WHO, source=SOURCE, values=question.values, format=question.format
     )
     found = await while_connected(request, answer)

@@ -68,7 +68,7 @@ async def get(request: Request, account_id: str, token: ReadToken, deps: Depende
 
 async def _run(request: Request, deps: Deps, token: Token, account_id: str, text: str) -> Response:
     who = f"token {token.name or token.id}"
-    answer = deps.sql.ask(text, account_id, who=who, source="api", values=values(request), domains=token.domains)
+    answer = deps.sql.query(text, account_id, who=who, source="api", values=values(request), domains=token.domains)
     return answered(await while_connected(request, answer))
 
 

@@ -84,16 +84,16 @@ class QueryService:
         self._queries = CheckedQueries(analytics)
         self._note = note
         self._clock = clock
-        self._turns = _Turns()
+        self._locks = _AccountLocks()
         self._places = asyncio.Semaphore(AT_ONCE)
         self.running = 0
 
     @property
     def waiting(self) -> int:
         """Statements that wait."""
-        return self._turns.total - self.running
+        return self._locks.total - self.running
 
-    async def ask(
+    async def query(
         self,
         text: str,
         account_id: str,
@@ -113,7 +113,7 @@ class QueryService:
         started, begun = self._clock(), time.perf_counter()
         rows, error = 0, ""
         try:
-            async with self._turns.of(account_id):
+            async with self._locks.of(account_id):
                 statement = await compiled(text, account_id, format, domains, forced=forced)
                 async with self._places:
                     self.running += 1
@@ -135,31 +135,31 @@ class QueryService:
             self._note(LoggedQuery(account_id, who, source, text, started, ms, rows, error))
 
 
-class _Turns:
+class _AccountLocks:
     """One statement of an account at a time, a few more in its queue."""
 
     def __init__(self) -> None:
-        self._inside: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @property
     def total(self) -> int:
         """Statements of all accounts that run or wait."""
-        return self._inside.total()
+        return self._counts.total()
 
     @asynccontextmanager
     async def of(self, account_id: str) -> AsyncIterator[None]:
         """Wait for the account's lock; `TooManyStatementsError` when `WAITING` of its statements run or wait."""
-        if self._inside[account_id] >= WAITING:
+        if self._counts[account_id] >= WAITING:
             raise TooManyStatementsError(f"{WAITING} statements of this account wait already; send fewer at a time")
-        self._inside[account_id] += 1
+        self._counts[account_id] += 1
         try:
             async with self._locks[account_id]:
                 yield
         finally:
-            self._inside[account_id] -= 1
-            if not self._inside[account_id]:
-                del self._inside[account_id], self._locks[account_id]
+            self._counts[account_id] -= 1
+            if not self._counts[account_id]:
+                del self._counts[account_id], self._locks[account_id]
 
 
 async def compiled(

@@ -27,10 +27,10 @@ class StatementWriter(Expressions):
     def __init__(self, account_id: str, domains: Sequence[str] | None = None) -> None:
         super().__init__()
         # The ids are 32 hex digits, nothing else (`compile_sql`).
-        self._wall = f"account_id = '{account_id}'"
+        self._own_rows = f"account_id = '{account_id}'"
         if domains is not None:
             listed = ", ".join(f"'{domain}'" for domain in domains)
-            self._wall += f" AND domain_id IN ({listed})" if listed else " AND false"
+            self._own_rows += f" AND domain_id IN ({listed})" if listed else " AND false"
         self._ctes: list[set[str]] = []
         self._names: dict[str, None] = {}
         self._tables = 0

@@ -22,8 +22,8 @@ NAMES = frozenset({"sum", "sumif", "avg", "avgif", "avgweighted", "arraysum"})
 OVERFLOW = "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"
 TOO_LARGE = "a sum is larger than 64 bits hold; sum(toFloat64(…)) gives it rounded"
 
-_TURN = 2**62
-_APART = "throwIf(ifNull(abs(toFloat64({exact}) - {rounded}), 0) > {turn})"
+_OVERFLOW_STEP = 2**62
+_CHECK = "throwIf(ifNull(abs(toFloat64({exact}) - {rounded}), 0) > {step})"
 
 
 def checked(name: str, arguments: Sequence[str], *, distinct: bool = False, over: str = "") -> str:
@@ -43,4 +43,4 @@ def checked(name: str, arguments: Sequence[str], *, distinct: bool = False, over
         # Different numbers may be one number in floating point: they are made distinct before the conversion.
         values = f"groupUniqArray{'If' if kind == 'sumif' else ''}({', '.join(arguments)}){over}"
         rounded = f"arraySum(each_ -> toFloat64(each_), {values})"
-    return f"({exact} + {_APART.format(exact=exact, rounded=rounded, turn=_TURN)})"
+    return f"({exact} + {_CHECK.format(exact=exact, rounded=rounded, step=_OVERFLOW_STEP)})"

@@ -51,7 +51,7 @@ async def ask(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
     key = f"user {visit.user.id}" if visit.user else ""
     try:
         variables = decoded(text) if text else {}
-        asked = deps.graphql.ask({"query": query, "variables": variables}, visit.account_id, key=key)
+        asked = deps.graphql.query({"query": query, "variables": variables}, visit.account_id, key=key)
         found = await while_connected(visit.request, asked)
     except Refusal as refusal:
         said = str(refusal).replace("parsing body", "parsing variables")

@@ -126,7 +126,7 @@ async def _page(html: Renderer, deps: Deps, visit: Visit, text: str, status: int
 
 
 async def _result(deps: Deps, visit: Visit, text: str) -> Result:
-    asked = deps.sql.ask(text, visit.account_id, who=visit.email, source="page", format=FORMAT, forced=True)
+    asked = deps.sql.query(text, visit.account_id, who=visit.email, source="page", format=FORMAT, forced=True)
     return Result.of((await while_connected(visit.request, asked)).body)
 
 

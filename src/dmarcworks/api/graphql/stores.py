@@ -35,14 +35,14 @@ class GraphqlStores:
         # The result is bounded by the query's cost; the engine's own bound only has to be larger.
         extra = {**bounds.extra, **_SETTINGS}
         self._bounds = QueryBounds(bounds.seconds, max(bounds.rows, 200_000), bounds.memory, extra)
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def rows(self, question: CompiledQuery) -> Rows:
         """Rows by zone ("" when the query is not split by zone), each in the order of `question.fields`."""
         if question.node.catalogue:
             found = await self._catalogue(question)
         else:
-            async with self._turns[question.account_id]:
+            async with self._locks[question.account_id]:
                 found = await self._report_rows(question)
         by_zone: Rows = defaultdict(list)
         for row in found:
@@ -51,7 +51,7 @@ class GraphqlStores:
 
     def forget(self, account_id: str) -> None:
         """None of the account's queries is being answered."""
-        self._turns.pop(account_id, None)
+        self._locks.pop(account_id, None)
 
     async def _report_rows(self, question: CompiledQuery) -> list[Sequence[Any]]:
         sql, bound = statement(question, ClickHouse())
@@ -67,12 +67,12 @@ class GraphqlStores:
             asked = text(sql).bindparams(*(bindparam(name, expanding=True) for name in bound.expanding))
             return list((await connection.execute(asked, bound.values)).all())
 
-    def _explained(self, said: str) -> Refusal:
-        if "TIMEOUT_EXCEEDED" in said:
+    def _explained(self, reason: str) -> Refusal:
+        if "TIMEOUT_EXCEEDED" in reason:
             return Refusal(f"query time range is too large: it took more than {self._bounds.seconds:g} seconds")
-        if "MEMORY_LIMIT_EXCEEDED" in said or "TOO_MANY_ROWS_OR_BYTES" in said:
+        if "MEMORY_LIMIT_EXCEEDED" in reason or "TOO_MANY_ROWS_OR_BYTES" in reason:
             return Refusal(f"query time range is too large: it needs more than {self._bounds.memory >> 20} MiB")
-        log.error("a node's statement was refused", said=said[:500])
+        log.error("a node's statement was refused", reason=reason[:500])
         return Refusal("unable to execute query, please try again later", status=503, wait=5)
 
 

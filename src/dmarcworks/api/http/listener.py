@@ -15,10 +15,10 @@ import structlog
 
 from dmarcworks.api.http.admission import Admission, Refused
 from dmarcworks.api.http.bounds import HttpBounds
+from dmarcworks.api.http.closing_response import closing_response
 from dmarcworks.api.http.connection import HttpConnection
-from dmarcworks.api.http.last_words import last_words
 
-__all__ = ["Door"]
+__all__ = ["HttpListener"]
 
 log = structlog.get_logger("dmarcworks.http")
 
@@ -30,7 +30,7 @@ _LOG_SECONDS = 10.0
 _REFUSED, _REFUSED_SECONDS = 16, 1.0
 
 
-class Door:
+class HttpListener:
     """Accepts on one or several sockets: `run` until it is cancelled, then `close`."""
 
     def __init__(
@@ -113,7 +113,7 @@ class Door:
             accepted.setblocking(False)
             address = str(peer[0])
             refused = self._admission.enter(address)
-            if refused is not None and self._make_room(address, refused):
+            if refused is not None and self._free_place(address, refused):
                 refused = self._admission.enter(address)
             if refused is not None:
                 self._refuse(accepted, address, refused)
@@ -134,14 +134,14 @@ class Door:
             if not isinstance(error, OSError):
                 raise
 
-    def _make_room(self, address: str, refused: Refused) -> bool:
+    def _free_place(self, address: str, refused: Refused) -> bool:
         """End the connection that has been idle longest, if one has been for long enough."""
         now = asyncio.get_running_loop().time()
         for connection, since in self._idle.items():
             if now - since < _IDLE_SECONDS:
                 return False
             leaving = self._addresses[connection]
-            if connection.transport is not None and self._admission.makes_room(leaving, address, refused):
+            if connection.transport is not None and self._admission.frees_place(leaving, address, refused):
                 connection.evict()
                 self.lost(connection)
                 return True
@@ -151,7 +151,7 @@ class Door:
         self.ended(refused)
         self._warn("connection refused", {"peer": address, "bound": refused, "connections": self.total})
         with contextlib.suppress(OSError):
-            accepted.send(last_words(503, RETRY_SECONDS))
+            accepted.send(closing_response(503, RETRY_SECONDS))
             accepted.shutdown(socket.SHUT_WR)
         if len(self._refused) >= _REFUSED:
             accepted.close()

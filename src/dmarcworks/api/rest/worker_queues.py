@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from dmarcworks.api.rest.deps import Admin, Caller
-from dmarcworks.api.rest.letter_models import DeadOut, LetterOut, QueueOut
 from dmarcworks.api.rest.paging import Cursor, Page, after, mark
 from dmarcworks.api.rest.route import Route
 from dmarcworks.api.rest.tags import answer
+from dmarcworks.api.rest.worker_queue_models import DeadOut, LetterOut, QueueOut
 from dmarcworks.errors import DeniedError
 
 routes = APIRouter(prefix="/worker-queues", tags=["worker queues"], route_class=Route)
