@@ -33,7 +33,7 @@ from dmarcworks.errors import (
 
 COOKIE = "dmarcworks_session"
 RETRY_SECONDS = 5
-_TOKEN_NEEDED = "Unauthorized: send a token as `Authorization: Bearer <token>`"
+_UNAUTHORIZED = "Unauthorized: send a token as `Authorization: Bearer <token>`"
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]{1,512}) *", re.IGNORECASE)
 
 
@@ -74,7 +74,7 @@ async def token(request: Request, accounts: Identities, scope: str = "read") -> 
 async def _token(request: Request, accounts: Identities) -> Token:
     match = _BEARER.fullmatch(request.headers.get("authorization", ""))
     if match is None:
-        raise NoTokenError(_TOKEN_NEEDED)
+        raise NoTokenError(_UNAUTHORIZED)
     limits: Limits | None = getattr(request.app.state, "limits", None)
     hashed, peer = secret_hash(match[1]), address(request)
     if limits is not None and (wait := limits.before(peer, hashed)):
@@ -83,7 +83,7 @@ async def _token(request: Request, accounts: Identities) -> Token:
     if found is None:
         if limits is not None:
             limits.failed(peer, hashed)
-        raise NoTokenError(_TOKEN_NEEDED)
+        raise NoTokenError(_UNAUTHORIZED)
     if limits is not None and (wait := limits.passed(peer, hashed)):
         raise TooManyError("too many requests with this token; wait a moment", wait)
     return found

@@ -188,7 +188,7 @@ class StatementWriter(Expressions):
         if self._tables > REFERENCES:
             raise BoundError(f"the query names tables more than {REFERENCES} times")
         columns = ["*", *(alias.name for alias in ASKED[name].aliases if alias.name in self._names)]
-        return f"(SELECT {', '.join(columns)} FROM {name} PREWHERE {self._wall}) AS {shown}"  # noqa: S608
+        return f"(SELECT {', '.join(columns)} FROM {name} PREWHERE {self._own_rows}) AS {shown}"  # noqa: S608
 
     def _group(self, node: exp.Expr | None) -> str:
         if not node:
