@@ -64,11 +64,11 @@ async def token(request: Request, accounts: Identities, scope: str = "read") -> 
 
     `NoTokenError` without a good one, `DeniedError` when its scope is too small, `TooManyError` by `app.state.limits`.
     """
-    found = await _token(request, accounts)
-    audit.act(audit.Actor("token", found.id, address(request)))
-    if not found.allows(scope):
+    bearer = await _token(request, accounts)
+    audit.act(audit.Actor("token", bearer.id, address(request)))
+    if not bearer.allows(scope):
         raise DeniedError(f"this needs a token with the scope {scope!r}")
-    return found
+    return bearer
 
 
 async def _token(request: Request, accounts: Identities) -> Token:
@@ -79,14 +79,14 @@ async def _token(request: Request, accounts: Identities) -> Token:
     hashed, peer = secret_hash(match[1]), address(request)
     if limits is not None and (wait := limits.before(peer, hashed)):
         raise TooManyError("too many unknown tokens came from your address; wait a moment", wait)
-    found = await accounts.token(match[1])
-    if found is None:
+    bearer = await accounts.token(match[1])
+    if bearer is None:
         if limits is not None:
             limits.failed(peer, hashed)
         raise NoTokenError(_UNAUTHORIZED)
     if limits is not None and (wait := limits.passed(peer, hashed)):
         raise TooManyError("too many requests with this token; wait a moment", wait)
-    return found
+    return bearer
 
 
 def address(request: Request) -> str:
@@ -94,18 +94,18 @@ def address(request: Request) -> str:
     return client(request).address
 
 
-def require_account(found: Token, account_id: str) -> str:
+def require_account(token: Token, account_id: str) -> str:
     """The account's id when it is the token's own; `DeniedError` for any other text."""
-    if not hmac.compare_digest(found.account_id.encode(), account_id.encode("utf-8", "replace")):
+    if not hmac.compare_digest(token.account_id.encode(), account_id.encode("utf-8", "replace")):
         raise DeniedError("not authorized for that account")
-    return found.account_id
+    return token.account_id
 
 
-def require_whole(found: Token) -> Token:
+def require_whole(token: Token) -> Token:
     """The token when it is for its whole account; `DeniedError` for one that is limited to some domains."""
-    if found.domains is not None:
+    if token.domains is not None:
         raise DeniedError("this needs a token for the whole account; yours is limited to some of its domains")
-    return found
+    return token
 
 
 async def user(request: Request, accounts: Identities) -> User | None:

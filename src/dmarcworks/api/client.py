@@ -51,8 +51,8 @@ class Client:
 
 def client(request: Request) -> Client:
     """The client of a request, as `ClientMiddleware` found it; the direct peer without it."""
-    known = request.scope.get(_SCOPE)
-    return known if isinstance(known, Client) else Client(_peer(request.scope))
+    noted = request.scope.get(_SCOPE)
+    return noted if isinstance(noted, Client) else Client(_peer(request.scope))
 
 
 class ClientMiddleware:

@@ -61,8 +61,8 @@ async def _up(check: Check, seconds: float) -> bool:
     return await _figure(well, seconds) or False
 
 
-def _states(found: Iterable[QueueStats]) -> dict[str, int]:
-    stats = list(found)
+def _states(queues: Iterable[QueueStats]) -> dict[str, int]:
+    stats = list(queues)
     return {state: sum(getattr(one, state) for one in stats) for state in _STATES}
 
 

@@ -79,8 +79,8 @@ class Renderer:
         """An error as a page: what happened, what is safe, what to try."""
         title, words = _WORDS.get(status, _FALLBACK)
         # Starlette's own details ("Not Found") only repeat the title.
-        said = text if " " in text and text.casefold() != title.casefold() and status < 500 else words
-        page = self.render(visit, "error.html", status=status, title=title, text=said or words, problems_open=0)
+        detail = text if " " in text and text.casefold() != title.casefold() and status < 500 else words
+        page = self.render(visit, "error.html", status=status, title=title, text=detail or words, problems_open=0)
         return HTMLResponse(page, status)
 
     def _ago(self, value: Any) -> str:

@@ -44,9 +44,9 @@ class Result:
     @classmethod
     def of(cls, body: bytes) -> Result:
         """Read the engine's JSONCompact."""
-        found = json.loads(body)
-        columns = tuple(ResultColumn(c["name"], c["type"], _kind(c["type"])) for c in found["meta"])
-        return cls(columns, found["data"])
+        document = json.loads(body)
+        columns = tuple(ResultColumn(c["name"], c["type"], _kind(c["type"])) for c in document["meta"])
+        return cls(columns, document["data"])
 
     @property
     def shown(self) -> list[list[Any]]:
@@ -105,12 +105,12 @@ def script_json(data: Any) -> str:
 
 
 def _series(name: str, labels: Sequence[str], rows: Sequence[Sequence[Any]], across: int, value: int) -> dict[str, Any]:
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for row in rows:
         if isinstance(row[value], int | float):
             label = str(row[across])
-            found[label] = found.get(label, 0) + row[value]
-    return {"name": name, "values": [found.get(label) for label in labels]}
+            values[label] = values.get(label, 0) + row[value]
+    return {"name": name, "values": [values.get(label) for label in labels]}
 
 
 def _kind(type: str) -> str:

@@ -71,8 +71,8 @@ def read(member: SourceFile, bounds: Bounds | None = None) -> Reading:
 
 def _inside(folder: Path) -> list[str]:
     if (folder / "cur").is_dir() and (folder / "new").is_dir():
-        found = [entry for name in ("new", "cur") for entry in sorted((folder / name).iterdir())]
-        return [str(entry) for entry in found if entry.is_file()]
+        entries = [entry for name in ("new", "cur") for entry in sorted((folder / name).iterdir())]
+        return [str(entry) for entry in entries if entry.is_file()]
     names: list[str] = []
     for root, folders, files in os.walk(folder):
         folders.sort()

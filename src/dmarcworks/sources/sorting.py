@@ -70,9 +70,9 @@ def sort(member: SourceFile, domains: Mapping[str, Domain], bounds: Bounds, only
     left: dict[Left, None] = {}
     for item in reading.items:
         about = summary(item.report, received=_EPOCH, digest=item.digest).domains
-        found = _known(about, domains)
-        if found is not None:
-            placed.append((item, found))
+        owner = _known(about, domains)
+        if owner is not None:
+            placed.append((item, owner))
         elif about:
             text = f"It is about {about[0]}, which is no domain of yours."
             left[Left(member.path, "unknown_domain", text, about[0])] = None

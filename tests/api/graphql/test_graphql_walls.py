@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dmarcworks.api.graphql import ask
+from dmarcworks.api.graphql import stores
 from dmarcworks.api.graphql.compile import BoundValue
 from tests.support.graphs import SECRET
 
@@ -242,7 +242,7 @@ async def test_a_statement_that_does_more_than_read_is_refused(
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
     written = attack.replace("{path}", str(secret))
-    monkeypatch.setattr(ask, "statement", lambda question, dialect: (written, BoundValue()))
+    monkeypatch.setattr(stores, "statement", lambda question, dialect: (written, BoundValue()))
     tag = place.mine.domains["a.example"].id
     status, message, _ = await place.mine.refused(f'{{viewer{{zones(filter:{{zoneTag:"{tag}"}}){{n:{GROUPS}}}}}}}')
     assert (status, message) == (503, "unable to execute query, please try again later")

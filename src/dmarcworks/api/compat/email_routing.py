@@ -136,7 +136,7 @@ async def remove(rule: str, where: WritableZone, deps: Dependencies) -> Response
 @routes.get("/accounts/{account}/email/routing/addresses")
 async def addresses(own: ReadableAccount, deps: Dependencies) -> Response:
     """The account's destinations."""
-    return _ok([_address(found) for found in await deps.routing.destinations.destinations(own)])
+    return _ok([_address(destination) for destination in await deps.routing.destinations.destinations(own)])
 
 
 @routes.post("/accounts/{account}/email/routing/addresses")
@@ -252,14 +252,14 @@ def _no_catch_all() -> dict[str, Any]:
     return {**shape, "matchers": [{"type": "all"}], "actions": [{"type": DROP}]}
 
 
-def _address(found: Destination) -> dict[str, Any]:
+def _address(destination: Destination) -> dict[str, Any]:
     return {
-        "id": found.id,
-        "tag": found.id,
-        "email": found.email,
-        "verified": None if found.verified is None else _time(found.verified),
-        "created": _time(found.created),
-        "modified": _time(found.modified),
+        "id": destination.id,
+        "tag": destination.id,
+        "email": destination.email,
+        "verified": None if destination.verified is None else _time(destination.verified),
+        "created": _time(destination.created),
+        "modified": _time(destination.modified),
     }
 
 

@@ -76,14 +76,14 @@ class GraphqlEngine:
 
     async def _rows(self, run: _Run) -> dict[CompiledQuery, Rows]:
         """The rows of each query; equal queries run once."""
-        found: dict[CompiledQuery, Rows] = {}
+        rows: dict[CompiledQuery, Rows] = {}
         for node_query in run.node_queries:
-            if node_query.question not in found:
+            if node_query.question not in rows:
                 try:
-                    found[node_query.question] = await self._stores.rows(node_query.question)
+                    rows[node_query.question] = await self._stores.rows(node_query.question)
                 except Refusal as refusal:
                     raise Refusal(str(refusal), node_query.path, refusal.status, refusal.wait) from None
-        return found
+        return rows
 
 
 Later = Callable[[dict[CompiledQuery, Rows]], Any]
@@ -112,10 +112,10 @@ class _Run:
 
     def _zones(self, selected: Selected, path: tuple[str, ...]) -> Later:
         arguments = self._arguments("viewer", selected, path)
-        asked = {name: value for name, value in (arguments.get("filter") or {}).items() if value is not None}
-        if len(asked) != 1:
+        wanted = {name: value for name, value in (arguments.get("filter") or {}).items() if value is not None}
+        if len(wanted) != 1:
             raise Refusal("error parsing args: zones needs a filter with one of zoneTag, zoneTag_gt, zoneTag_in", path)
-        ((name, value),) = asked.items()
+        ((name, value),) = wanted.items()
         most = min(_limit(arguments.get("limit", limits.ZONES), limits.ZONES, path), limits.ZONES)
         if name == "zoneTag_gt":
             tags = sorted(tag for tag in self.caller.domains if tag > str(value))[:most]
@@ -154,8 +154,8 @@ class _Run:
         if item.name == "__typename":
             return lambda tag: _constant(scope)
         if item.name == "settings":
-            found = settings_of(scope, item, self.operation, self.bounds.rows, self.now)
-            return lambda tag: _constant(found)
+            settings = settings_of(scope, item, self.operation, self.bounds.rows, self.now)
+            return lambda tag: _constant(settings)
         if item.name in NODES:
             return self._node(scope, item, path, tags)
         if item.name == "accountTag":

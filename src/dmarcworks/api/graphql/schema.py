@@ -67,14 +67,16 @@ def _object(node: Node) -> GraphQLObjectType:
 
 def _filter(node: Node) -> GraphQLInputObjectType:
     def fields() -> dict[str, GraphQLInputField]:
-        found: dict[str, GraphQLInputField] = {}
+        inputs: dict[str, GraphQLInputField] = {}
         for item in node.filterable.values():
             scalar: GraphQLInputType = SCALARS[STRING if item.kind == STRINGS else item.kind]
             for operator in operators(item):
                 many = operator in LISTS and operator != "_has"
-                found[item.name + operator] = GraphQLInputField(GraphQLList(GraphQLNonNull(scalar)) if many else scalar)
+                inputs[item.name + operator] = GraphQLInputField(
+                    GraphQLList(GraphQLNonNull(scalar)) if many else scalar
+                )
         itself = GraphQLList(GraphQLNonNull(made))
-        return {**found, "AND": GraphQLInputField(itself), "OR": GraphQLInputField(itself)}
+        return {**inputs, "AND": GraphQLInputField(itself), "OR": GraphQLInputField(itself)}
 
     made = GraphQLInputObjectType(f"{node.type}Filter_InputObject", fields)
     return made

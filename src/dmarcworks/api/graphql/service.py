@@ -134,14 +134,14 @@ def graphql_service(
 def decoded(body: bytes | str) -> Mapping[str, Any]:
     """A JSON object; `Refusal` for anything else, lists of queries too."""
     try:
-        found = json.loads(body)
+        document = json.loads(body)
     except (ValueError, RecursionError):
         raise Refusal("error parsing body: it is not JSON") from None
-    if isinstance(found, list):
+    if isinstance(document, list):
         raise Refusal("error parsing body: one query a request, no list of them")
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise Refusal("error parsing body: it is no object with a query")
-    return found
+    return document
 
 
 def _parts(body: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], str | None]:

@@ -47,13 +47,13 @@ class Shape:
                 constants[item.key] = f"{self.node.type}{section.capitalize()}"
                 self.leaves += 1
                 continue
-            found = self.node.field(section, item.name)
-            if found is None:
+            definition = self.node.field(section, item.name)
+            if definition is None:
                 inner.append((item.key, self.build(operation.below(item), operation, item.name)))
                 continue
             self.leaves += 1
-            place = self.fields.setdefault(found, len(self.fields))
-            own.append((item.key, place, CONVERT.get(found.kind)))
+            place = self.fields.setdefault(definition, len(self.fields))
+            own.append((item.key, place, CONVERT.get(definition.kind)))
         keys = [item.key for item in selected]
 
         def row(values: Sequence[Any]) -> dict[str, Any]:

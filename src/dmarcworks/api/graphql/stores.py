@@ -40,12 +40,12 @@ class GraphqlStores:
     async def rows(self, question: CompiledQuery) -> Rows:
         """Rows by zone ("" when the query is not split by zone), each in the order of `question.fields`."""
         if question.node.catalogue:
-            found = await self._catalogue(question)
+            rows = await self._catalogue(question)
         else:
             async with self._locks[question.account_id]:
-                found = await self._report_rows(question)
+                rows = await self._report_rows(question)
         by_zone: Rows = defaultdict(list)
-        for row in found:
+        for row in rows:
             by_zone[row[0]].append(row[1:])
         return by_zone
 
@@ -64,8 +64,8 @@ class GraphqlStores:
     async def _catalogue(self, question: CompiledQuery) -> list[Sequence[Any]]:
         async with self._database.read() as connection:
             sql, bound = statement(question, Relational(connection.dialect.name))
-            asked = text(sql).bindparams(*(bindparam(name, expanding=True) for name in bound.expanding))
-            return list((await connection.execute(asked, bound.values)).all())
+            query = text(sql).bindparams(*(bindparam(name, expanding=True) for name in bound.expanding))
+            return list((await connection.execute(query, bound.values)).all())
 
     def _explained(self, reason: str) -> Refusal:
         if "TIMEOUT_EXCEEDED" in reason:
@@ -77,5 +77,5 @@ class GraphqlStores:
 
 
 def _parsed(answer: bytes) -> list[Sequence[Any]]:
-    found: list[Sequence[Any]] = json.loads(b"[" + b",".join(answer.splitlines()) + b"]")
-    return found
+    rows: list[Sequence[Any]] = json.loads(b"[" + b",".join(answer.splitlines()) + b"]")
+    return rows

@@ -59,7 +59,7 @@ async def lines(
         raise UsageError(f"outcome is one of {', '.join(OUTCOMES)}")
     if not 1 <= limit <= 1000:
         raise UsageError("limit is 1 to 1000")
-    found = await caller.deps.routing.activity.lines(
+    rows = await caller.deps.routing.activity.lines(
         caller.account_id,
         since=moment(since, "since"),
         until=moment(until, "until"),
@@ -69,8 +69,8 @@ async def lines(
         before=before or None,
         limit=limit,
     )
-    next_ = found[-1].id if len(found) == limit else None
-    return answer(request, ActivityPage(activity=[ActivityOut.of(line) for line in found], next=next_))
+    next_ = rows[-1].id if len(rows) == limit else None
+    return answer(request, ActivityPage(activity=[ActivityOut.of(line) for line in rows], next=next_))
 
 
 @routes.get(

@@ -45,10 +45,10 @@ class Caller:
 
     async def domain(self, name_or_id: str) -> Domain:
         """A domain within reach, by name or id; `NotFoundError` for any other."""
-        found = await self.deps.accounts.domain(self.account_id, name_or_id)
-        if found is None or not self.token.sees(found.id):
+        match = await self.deps.accounts.domain(self.account_id, name_or_id)
+        if match is None or not self.token.sees(match.id):
             raise NotFoundError("there is no such domain")
-        return found
+        return match
 
     async def domains(self) -> list[Domain]:
         """All domains within reach, by name."""
@@ -64,11 +64,11 @@ _SCHEME = HTTPBearer(auto_error=False, scheme_name="token", description="A token
 
 async def authenticated(request: Request) -> Token:
     """The request's token, looked up once."""
-    found: Token | None = getattr(request.state, "token", None)
-    if found is None:
-        found = await auth.token(request, (await deps_of(request)).accounts)
-        request.state.token = found
-    return found
+    verified: Token | None = getattr(request.state, "token", None)
+    if verified is None:
+        verified = await auth.token(request, (await deps_of(request)).accounts)
+        request.state.token = verified
+    return verified
 
 
 def _needs(scope: str) -> Callable[..., Awaitable[Caller]]:

@@ -29,8 +29,8 @@ async def _page(caller: Caller, limit: int, cursor: str | None, kind: str) -> tu
 @routes.get("/domains", operation_id="list_domains", response_model=Page[DomainOut], summary="List domains")
 async def index(request: Request, caller: Reader, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """The domains within the token's reach, by name."""
-    found, next_ = await _page(caller, limit, cursor, "domains")
-    items = [DomainOut.of(domain, caller.deps.hostname) for domain in found]
+    domains, next_ = await _page(caller, limit, cursor, "domains")
+    items = [DomainOut.of(domain, caller.deps.hostname) for domain in domains]
     return answer(request, Page[DomainOut](items=items, next=next_))
 
 
@@ -103,8 +103,8 @@ async def remove(request: Request, caller: Writer, domain: DomainRef) -> Respons
 )
 async def addresses(request: Request, caller: Reader, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """The addresses that reports are sent to, by their domain's name."""
-    found, next_ = await _page(caller, limit, cursor, "rua")
-    return answer(request, Page[RuaAddressOut](items=[RuaAddressOut.of(domain) for domain in found], next=next_))
+    domains, next_ = await _page(caller, limit, cursor, "rua")
+    return answer(request, Page[RuaAddressOut](items=[RuaAddressOut.of(domain) for domain in domains], next=next_))
 
 
 @routes.get(
@@ -128,14 +128,14 @@ async def address(request: Request, caller: Reader, address: Address) -> Respons
 )
 async def change_address(request: Request, caller: Writer, address: Address, body: EnabledIn) -> Response:
     """The same as for its domain."""
-    found = await _of(caller, address)
-    require_match(request, RuaAddressOut.of(found))
-    return answer(request, RuaAddressOut.of(await caller.deps.accounts.enable_domain(found, body.enabled)))
+    domain = await _of(caller, address)
+    require_match(request, RuaAddressOut.of(domain))
+    return answer(request, RuaAddressOut.of(await caller.deps.accounts.enable_domain(domain, body.enabled)))
 
 
 async def _of(caller: Caller, address: str) -> Domain:
     wanted = address.lower()
-    found = next((domain for domain in await caller.domains() if domain.rua == wanted), None)
-    if found is None:
+    match = next((domain for domain in await caller.domains() if domain.rua == wanted), None)
+    if match is None:
         raise NotFoundError("there is no such address")
-    return found
+    return match

@@ -73,11 +73,11 @@ async def _known_error(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    found = [
+    fields = [
         FieldError(where=".".join(map(str, entry["loc"]))[:200], message=str(entry["msg"])[:500])
         for entry in error.errors()[:20]
     ]
-    return _answer(422, "the request is not as described; see errors", errors=found)
+    return _answer(422, "the request is not as described; see errors", errors=fields)
 
 
 async def _plain(request: Request, error: Exception) -> Response:
@@ -95,8 +95,8 @@ def _answer(
 ) -> JSONResponse:
     # A text may contain what a stranger wrote: a lone surrogate is no UTF-8.
     plain = detail.encode("utf-8", "replace").decode()
-    found = ProblemDetails(
+    details = ProblemDetails(
         type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=plain, errors=list(errors)
     )
-    content: dict[str, Any] = found.model_dump(mode="json", exclude_defaults=False)
+    content: dict[str, Any] = details.model_dump(mode="json", exclude_defaults=False)
     return JSONResponse(content, status, {**(headers or {}), "Cache-Control": "no-store"}, media_type=MEDIA)

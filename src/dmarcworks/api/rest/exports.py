@@ -107,8 +107,8 @@ class _Sink(io.RawIOBase):
         return len(chunk)
 
     def drained(self) -> bytes:
-        found, self._chunks = b"".join(self._chunks), []
-        return found
+        content, self._chunks = b"".join(self._chunks), []
+        return content
 
 
 _MEDIA = {

@@ -104,9 +104,9 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas = schema["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    found = errors.ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(found.pop("$defs", {}))
-    schemas["ProblemDetails"] = found
+    error_schema = errors.ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(error_schema.pop("$defs", {}))
+    schemas["ProblemDetails"] = error_schema
     for path in schema["paths"].values():
         for method, operation in path.items():
             _complete(method, operation)

@@ -54,10 +54,10 @@ async def index(
 
 
 async def _problem(caller: Caller, number: int) -> ProblemRow:
-    found = await caller.deps.problems.get(caller.account_id, number)
-    if found is None or not caller.token.sees(found.domain_id):
+    problem = await caller.deps.problems.get(caller.account_id, number)
+    if problem is None or not caller.token.sees(problem.domain_id):
         raise NotFoundError("there is no such problem")
-    return found
+    return problem
 
 
 @routes.get(

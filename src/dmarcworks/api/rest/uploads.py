@@ -149,6 +149,6 @@ async def _status(caller: Caller, mail_id: str) -> UploadStatus:
     return UploadStatus(
         **dict(UploadOut.of(row)),
         state=state,
-        reports=[FoundOut(new=found.new, report=ReportOut.of(found.report)) for found in reports],
+        reports=[FoundOut(new=recorded.new, report=ReportOut.of(recorded.report)) for recorded in reports],
         problems=[ProblemOut.of(problem) for problem in problems],
     )

@@ -47,17 +47,17 @@ class DeadOut(BaseModel):
     died: datetime = Field(description="When it was dead-lettered.", examples=[WHEN])
 
     @classmethod
-    def of(cls, letter: DeadLetter) -> DeadOut:
+    def of(cls, dead_letter: DeadLetter) -> DeadOut:
         """From the queue."""
         return cls(
-            id=letter.id,
-            queue=letter.queue,
-            type=letter.type,  # type: ignore[arg-type]  # checked where it was sent
-            size=len(letter.body),
-            attempts=letter.failures,
-            error=letter.error,
-            sent=letter.sent,
-            died=letter.died,
+            id=dead_letter.id,
+            queue=dead_letter.queue,
+            type=dead_letter.type,  # type: ignore[arg-type]  # checked where it was sent
+            size=len(dead_letter.body),
+            attempts=dead_letter.failures,
+            error=dead_letter.error,
+            sent=dead_letter.sent,
+            died=dead_letter.died,
         )
 
 

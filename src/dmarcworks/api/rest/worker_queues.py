@@ -33,8 +33,8 @@ async def _operator(caller: Caller) -> None:
 async def index(request: Request, caller: Admin) -> Response:
     """Every queue that holds something, with how much is in which state."""
     await _operator(caller)
-    found = await caller.deps.dead_letters.stats()
-    items = [QueueOut.of(name, stats) for name, stats in found.items()]
+    queues = await caller.deps.dead_letters.stats()
+    items = [QueueOut.of(name, stats) for name, stats in queues.items()]
     return answer(request, Page[QueueOut](items=items, next=None))
 
 
@@ -51,10 +51,10 @@ async def dead(
     """Dead-lettered messages, newest first, without their bodies. Requeued and discarded ones leave the list."""
     await _operator(caller)
     before = after(_LIST, cursor, float, int)
-    found = await caller.deps.dead_letters.dead(queue, limit=limit + 1, before=before and (before[0], before[1]))
-    shown = found[:limit]
-    further = mark(_LIST, shown[-1].died.timestamp(), shown[-1].id) if len(found) > limit else None
-    return answer(request, Page[DeadOut](items=[DeadOut.of(one) for one in shown], next=further))
+    messages = await caller.deps.dead_letters.dead(queue, limit=limit + 1, before=before and (before[0], before[1]))
+    shown = messages[:limit]
+    further = mark(_LIST, shown[-1].died.timestamp(), shown[-1].id) if len(messages) > limit else None
+    return answer(request, Page[DeadOut](items=[DeadOut.of(message) for message in shown], next=further))
 
 
 @routes.get(
@@ -67,9 +67,13 @@ async def dead(
 async def show(request: Request, caller: Admin, message: Number) -> Response:
     """The message with its body."""
     await _operator(caller)
-    found = await caller.deps.dead_letters.one(message)
-    body = base64.b64encode(found.body).decode() if found.type == "bytes" else found.body.decode("utf-8", "replace")
-    return answer(request, LetterOut(**DeadOut.of(found).model_dump(), body=body))
+    dead_letter = await caller.deps.dead_letters.one(message)
+    body = (
+        base64.b64encode(dead_letter.body).decode()
+        if dead_letter.type == "bytes"
+        else dead_letter.body.decode("utf-8", "replace")
+    )
+    return answer(request, LetterOut(**DeadOut.of(dead_letter).model_dump(), body=body))
 
 
 @routes.post(

@@ -44,5 +44,5 @@ async def query(request: Request, question: InternalQuery, deps: Dependencies) -
     answer = deps.sql.query(
         question.statement, own, who=WHO, source=SOURCE, values=question.values, format=question.format
     )
-    found = await while_connected(request, answer)
-    return Response(found.body, media_type=found.media, headers={FORMAT_HEADER: found.format})
+    result = await while_connected(request, answer)
+    return Response(result.body, media_type=result.media, headers={FORMAT_HEADER: result.format})

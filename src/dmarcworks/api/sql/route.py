@@ -72,9 +72,9 @@ async def _run(request: Request, deps: Deps, token: Token, account_id: str, text
     return answered(await while_connected(request, answer))
 
 
-def answered(found: Answer) -> Response:
+def answered(result: Answer) -> Response:
     """A result as it goes over HTTP."""
-    return Response(found.body, media_type=found.media, headers={"Cache-Control": "no-store"})
+    return Response(result.body, media_type=result.media, headers={"Cache-Control": "no-store"})
 
 
 def values(request: Request) -> dict[str, str]:

@@ -197,8 +197,8 @@ def _bound(statement: Statement, values: Mapping[str, str]) -> dict[str, str]:
 def count_rows(body: bytes, format: str) -> int:
     """How many rows a result has, without reading its values."""
     if format in ("JSON", "JSONCompact"):
-        found = _ROWS.search(body[-64:])
-        return int(found[1]) if found else 0
+        match = _ROWS.search(body[-64:])
+        return int(match[1]) if match else 0
     if format == "Parquet":
         return int(pq.ParquetFile(io.BytesIO(body)).metadata.num_rows)
     if format == "Arrow":

@@ -46,7 +46,7 @@ class StatementWriter(Expressions):
             raise unsupported(tree)
         form = tree.args.pop("format", None)
         name = form.name if isinstance(form, exp.Expr) else format
-        self._names = {found.name: None for found in tree.find_all(exp.Identifier)}
+        self._names = {identifier.name: None for identifier in tree.find_all(exp.Identifier)}
         return Statement(self._query(tree), format_name(name), tuple(self._names), tuple(self.parameters))
 
     def _query(self, node: exp.Expr) -> str:

@@ -51,15 +51,15 @@ async def ask(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
     key = f"user {visit.user.id}" if visit.user else ""
     try:
         variables = decoded(text) if text else {}
-        asked = deps.graphql.query({"query": query, "variables": variables}, visit.account_id, key=key)
-        found = await while_connected(visit.request, asked)
+        running = deps.graphql.query({"query": query, "variables": variables}, visit.account_id, key=key)
+        response = await while_connected(visit.request, running)
     except Refusal as refusal:
-        said = str(refusal).replace("parsing body", "parsing variables")
-        found = deps.graphql.refused(said, refusal.path, refusal.status)
+        message = str(refusal).replace("parsing body", "parsing variables")
+        response = deps.graphql.refused(message, refusal.path, refusal.status)
     if "application/json" in visit.request.headers.get("accept", ""):
-        return found
-    answer = json.dumps(json.loads(bytes(found.body)), indent=_INDENT, ensure_ascii=False)
-    return await _page(html, visit, EXAMPLES[0], query, text, answer, found.status_code)
+        return response
+    answer = json.dumps(json.loads(bytes(response.body)), indent=_INDENT, ensure_ascii=False)
+    return await _page(html, visit, EXAMPLES[0], query, text, answer, response.status_code)
 
 
 async def _page(

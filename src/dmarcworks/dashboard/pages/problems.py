@@ -86,15 +86,15 @@ async def retry_all(visit: UserVisit, deps: Dependencies) -> Response:
     """Reprocess the mail of all open problems."""
     reason = visit.form.get("reason", "")[:64]
     done = await deps.problem_actions.retry_all(visit.account_id, reason, actor().name)
-    told = {"queued": done.mails, "skipped": len(done.skipped) or None}
-    return RedirectResponse(url("/problems", reason=reason, **told), 303)
+    outcome = {"queued": done.mails, "skipped": len(done.skipped) or None}
+    return RedirectResponse(url("/problems", reason=reason, **outcome), 303)
 
 
 @routes.get("/problems/{id}")
 async def show(problem: OwnProblem, visit: UserVisit, deps: Dependencies, html: Html) -> Response:
     """A problem, and what can be done about it."""
     domain = await deps.accounts.domain(visit.account_id, problem.domain_id)
-    found = await deps.listing.of_mail(visit.account_id, problem.mail_id, REPORTS)
+    reports = await deps.listing.of_mail(visit.account_id, problem.mail_id, REPORTS)
     return await html.page(
         visit,
         "problem.html",
@@ -102,7 +102,7 @@ async def show(problem: OwnProblem, visit: UserVisit, deps: Dependencies, html: 
         domain=domain,
         right=await deps.problem_actions.right_domain(problem),
         report=await _report(deps, problem),
-        found=found,
+        found=reports,
         mail=await deps.arrivals.mail(visit.account_id, problem.mail_id),
         head=await deps.objects.head(problem.object_key),
         words=reason_words,

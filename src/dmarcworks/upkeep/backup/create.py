@@ -51,9 +51,9 @@ async def backup(context: UpkeepContext, *, folder: str) -> Events:
     copied = damaged = 0
     known = await asyncio.to_thread(backup_folder.known)
     after = ""
-    while found := await context.stores.objects.list(limit=_LISTED, start_after=after):
-        after = found[-1].key
-        new, kept = _new(found, known, backup_folder)
+    while page := await context.stores.objects.list(limit=_LISTED, start_after=after):
+        after = page[-1].key
+        new, kept = _new(page, known, backup_folder)
         listed |= {entry["key"]: entry for entry in kept}
         for start in range(0, len(new), _AT_ONCE):
             entries = await asyncio.gather(
@@ -101,11 +101,11 @@ async def _catalogue(context: UpkeepContext, backup_folder: BackupFolder) -> tup
 
 
 def _new(
-    found: Sequence[ObjectInfo], known: Mapping[str, Event], backup_folder: BackupFolder
+    page: Sequence[ObjectInfo], known: Mapping[str, Event], backup_folder: BackupFolder
 ) -> tuple[list[ObjectInfo], list[dict[str, Any]]]:
     """Which objects are to be copied, and which ones are here as they are."""
     new, kept = [], []
-    for info in found:
+    for info in page:
         entry = known.get(info.key)
         same = entry is not None and (entry["size"], entry["etag"]) == (info.size, info.etag) and info.etag is not None
         if entry is not None and same and _size(backup_folder.object(info.key)) == info.size:
