@@ -60,7 +60,7 @@ class TooManyError(DmarcworksError):
 
 
 async def token(request: Request, accounts: Identities, scope: str = "read") -> Token:
-    """The request's token; from here on it is the one who acts.
+    """The request's token; from here on the audit log names it.
 
     `NoTokenError` without a good one, `DeniedError` when its scope is too small, `TooManyError` by `app.state.limits`.
     """
@@ -115,12 +115,12 @@ async def user(request: Request, accounts: Identities) -> User | None:
 
 
 def set_session(response: Response, secret: str, *, secure: bool) -> None:
-    """Give the browser a session: out of reach of scripts and of other sites' forms."""
+    """Set the session cookie: unreadable for scripts, and not sent with other sites' forms."""
     response.set_cookie(COOKIE, secret, max_age=SESSION_SECONDS, path="/", secure=secure, httponly=True, samesite="lax")
 
 
 def clear_session(response: Response, *, secure: bool) -> None:
-    """Take the session from the browser."""
+    """Delete the session cookie."""
     response.delete_cookie(COOKIE, path="/", secure=secure, httponly=True, samesite="lax")
 
 
@@ -142,7 +142,7 @@ def status_of(error: DmarcworksError) -> int:
 
 
 def refusal(error: DmarcworksError) -> JSONResponse:
-    """The answer to a program for an error."""
+    """The response to a program for an error."""
     status = status_of(error)
     headers = {}
     if status == 401:

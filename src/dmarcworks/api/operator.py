@@ -21,7 +21,7 @@ _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]{1,512}) *", re.IGNORECASE)
 
 
 def operator(secret: str) -> Callable[[Request], Awaitable[None]]:
-    """A FastAPI dependency that lets the holder of `secret` in and raises `NoTokenError` for all others."""
+    """A FastAPI dependency that accepts requests with `secret` and raises `NoTokenError` for all others."""
 
     async def dependency(request: Request) -> None:
         match = _BEARER.fullmatch(request.headers.get("authorization", ""))

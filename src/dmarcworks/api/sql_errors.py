@@ -1,6 +1,6 @@
 """The engine's error for a statement, as a sentence about the statement that the user wrote.
 
-The engine sees our rewriting of it: tables behind the wall, WITH queries and sums under names of our own. Its errors
+The engine sees our rewriting of it: restricted tables, WITH queries and sums under names of our own. Its errors
 quote that, so the quotations are cut off, positions are looked up in the user's text, and a sentence that still holds
 something of ours is replaced by its error code alone.
 """

@@ -229,7 +229,7 @@ def _ok(result: Any) -> JSONResponse:
 
 
 def _rule(rule: RoutingRule, objection: str | None = None) -> dict[str, Any]:
-    """In the original's shape; `objection`, why the rule has no effect, is ours and stands only where there is one."""
+    """In the original's shape; `objection`, why the rule has no effect, is ours and present only when there is one."""
     action: dict[str, Any] = {"type": rule.action}
     if rule.action != DROP and not (rule.action == REJECT and not rule.value):
         action["value"] = [rule.value]

@@ -1,8 +1,7 @@
 """The bounds of a query, before anything is checked or run, and how many queries are answered at once.
 
 Refused here: too long, too many tokens or fields, too deep, a fragment that includes itself, introspection that
-multiplies.
-The walk visits each field once per use, and stops at the bound, so no query costs more than its bound.
+multiplies. The walk visits each field once per use, and stops at the bound, so no query costs more than its bound.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class _DepthWalk:
 
 
 def measure(document: DocumentNode, depth: int) -> None:
-    """`Refusal` when the query is larger or deeper than may be."""
+    """`Refusal` when the query is larger or deeper than the bounds allow."""
     if len(document.definitions) > DEFINITIONS:
         raise Refusal(f"a query has at most {DEFINITIONS} operations and fragments")
     named = {item.name.value: item for item in document.definitions if isinstance(item, FragmentDefinitionNode)}
@@ -120,7 +119,7 @@ class QueriesInProgress:
 
 
 def nesting(value: object, depth: int = VARIABLES_DEPTH) -> None:
-    """`Refusal` when lists and objects stand deeper in each other than may be."""
+    """`Refusal` when lists and objects are nested deeper than `depth`."""
     level: list[object] = [value]
     for _ in range(depth + 1):
         level = [

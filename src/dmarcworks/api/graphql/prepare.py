@@ -30,7 +30,7 @@ __all__ = ["GraphqlBounds", "Prepared", "prepare"]
 
 @dataclass(frozen=True, slots=True)
 class GraphqlBounds:
-    """What a query may take."""
+    """The bounds of a query."""
 
     depth: int = 10
     rows: int = 10_000

@@ -1,6 +1,6 @@
-"""Which queries are valid, by GraphQL's rules with the original's words, and where in the answer an error stands.
+"""Validation of queries by GraphQL's rules, with the original's texts and the place of an error in the response.
 
-Different from the specification: a variable of one scalar type may stand where another scalar is wanted, because
+Different from the specification: a variable of one scalar type is allowed where another scalar is wanted, because
 live clients declare `$since: string` for a Date; its value is checked where it is used.
 """
 

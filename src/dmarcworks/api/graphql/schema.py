@@ -1,7 +1,7 @@
 """The node tables → the GraphQL schema that clients see: types, filters, orders, and their descriptions.
 
 Type names follow the original's: `zone`, `account`, `Zone<Node>`, `Zone<Node>Filter_InputObject`, `Zone<Node>OrderBy`.
-Zones and accounts share a node's types. Nothing resolves here; `execute.py` answers.
+Zones and accounts share a node's types. The schema has no resolvers; `execute.py` makes the response.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs GraphQL queries, for whomever: an account's token, or a person on the dashboard.
+"""Runs GraphQL queries of an account's token or of a person on the dashboard.
 
 A body of query, variables and operationName and an account in, the HTTP response out. The response always has `data`
 and `errors`: one is null. `GraphqlService` also makes the response to a request that it never ran.
@@ -76,7 +76,7 @@ class GraphqlService:
             return self.refused(str(refusal), refusal.path, refusal.status, refusal.wait)
         except DmarcworksError as error:
             return self.failed(error)
-        # The last wall: whatever it was, the client gets the envelope and the log gets the trace.
+        # Whatever the error was, the client gets the envelope and the log gets the trace.
         except Exception:
             log.exception("a query failed")
             return self.refused("unable to execute query, please try again later", (), 500)
@@ -109,7 +109,7 @@ class GraphqlService:
         return response
 
     def failed(self, error: DmarcworksError) -> Response:
-        """The envelope of an error that is not of the query: no token, too often, a store away."""
+        """The envelope of an error that is not of the query: no token, too many requests, an unavailable store."""
         if isinstance(error, auth.NoTokenError):
             response = self.refused("Unauthorized", (), 401)
             response.headers["WWW-Authenticate"] = 'Bearer realm="dmarcworks"'
@@ -118,7 +118,7 @@ class GraphqlService:
             return self.refused(str(error), (), 429, error.wait)
         status = auth.status_of(error)
         if status >= 500:
-            log.warning("a query found a store away", error=str(error))
+            log.warning("query failed: store unavailable", error=str(error))
             return self.refused("unable to execute query, please try again later", (), status, _RETRY)
         return self.refused(str(error), (), status)
 

@@ -38,7 +38,7 @@ class Shape:
     leaves: int = 0
 
     def build(self, selected: Sequence[Selected], operation: Operation, section: str = "") -> Build:
-        """Take the selection in; the function that makes an object of a row."""
+        """Add the selection; returns the function that makes an object of a row."""
         own: list[tuple[str, int, Convert | None]] = []
         inner: list[tuple[str, Build]] = []
         constants: dict[str, Any] = {}

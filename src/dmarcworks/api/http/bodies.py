@@ -1,7 +1,7 @@
-"""Bodies of requests on their way in: each bounded, all together within a budget, and no trace of those who leave.
+"""Request bodies: each bounded, all together within a budget, and none kept when its client disconnects.
 
-An ASGI application before all others. The bound here is the largest that any address takes; most have a smaller one of
-their own and answer in their own words. A body counts from its first byte until its request is answered.
+An ASGI application in front of all others. The bound here is the largest of any path; most have a smaller one of their
+own with their own error. A body counts from its first byte until its request is answered.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from dmarcworks.errors import BoundError, BusyError, DmarcworksError
 
 __all__ = ["MAILS", "Bodies"]
 
-# Addresses that take a whole mail; the second refuses a larger one itself, with 400, as the original does.
+# Paths that accept a whole mail; the second refuses a larger one itself, with 400, as the original does.
 INJECT = "/cdn-cgi/handler/email"
 MAILS = frozenset({"/api/v1/reports", INJECT})
 # The largest body of all others.
 _OTHERS = 1 << 20
-# Over an address's own bound, so that it comes first.
+# More than a path's own bound, so that the path's error comes first.
 _SPARE = 1 << 17
 _RETRY_SECONDS = 5
 
@@ -48,7 +48,7 @@ class Bodies:
         except ClientDisconnect:
             pass
         except DmarcworksError:
-            # Ours, raised where nobody made an answer of it; what the application did with it before is replaced.
+            # Our own error, for which no handler made a response; what the application did with it is replaced.
             if body.refused is None:
                 raise
             await body.refuse()
@@ -69,7 +69,7 @@ class Bodies:
 
 
 class _Body:
-    """One request's body, and the answer in its place when it is refused."""
+    """One request's body, and the response that replaces it when it is refused."""
 
     def __init__(self, receive: Receive, send: Send, most: int, kept: tuple[int, ...]) -> None:
         self.receive, self._send, self._most, self._kept = receive, send, most, kept

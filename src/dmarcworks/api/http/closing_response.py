@@ -15,7 +15,7 @@ _TEXTS = {
 
 
 def closing_response(status: int, retry_after: int = 0) -> bytes:
-    """A whole answer after which the connection ends."""
+    """A whole response after which the connection ends."""
     text = f"{_TEXTS[status]}\n".encode()
     retry = f"retry-after: {retry_after}\r\n" if retry_after else ""
     head = (

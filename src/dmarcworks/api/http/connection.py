@@ -239,7 +239,7 @@ class HttpConnection(H11Protocol):
             self._dismiss(408)
 
     def evict(self) -> None:
-        """End it for another connection's sake."""
+        """End it to free its place for another connection."""
         self._owner.ended("evicted")
         self._abandon()
         self.transport.close()
@@ -247,7 +247,7 @@ class HttpConnection(H11Protocol):
     # The end.
 
     def send_400_response(self, msg: str) -> None:
-        """uvicorn's answer to what is no HTTP."""
+        """uvicorn's response to bytes that are not HTTP."""
         self._dismiss(431 if len(self.conn.trailing_data[0]) > self._bounds.header_bytes else 400)
 
     def _dismiss(self, status: int) -> None:

@@ -1,4 +1,4 @@
-"""uvicorn inside our event loop, on a socket that is bound before anything starts, behind our own `Door`."""
+"""uvicorn inside our event loop, on a socket that is bound before anything starts, behind our own `HttpListener`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Web:
         self._accepting: asyncio.Task[None] | None = None
 
     def _loopback(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> str:
-        """A loopback address where commands on this machine reach us, of a socket of its own where needed."""
+        """A loopback address for commands on this machine, with a socket of its own where needed."""
         if address.is_loopback:
             return self.url
         if address.is_unspecified:
@@ -118,7 +118,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Leave the signals to who runs us: uvicorn would end the process with SIGTERM instead of status 0."""
+        """Leave the signals to the process: uvicorn would end the process with SIGTERM instead of status 0."""
         yield
 
 

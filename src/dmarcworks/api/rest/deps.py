@@ -1,7 +1,7 @@
-"""Who calls. Every route of /api/v1 takes a `Reader`, `Writer` or `Admin`.
+"""The caller of a route. Every route of /api/v1 has a `Reader`, `Writer` or `Admin` among its parameters.
 
-A caller sees its own account, and of that the domains that its token is limited to; anything else is not there (404),
-in the same words as what never was.
+A caller sees its own account, and of that the domains that its token is limited to; anything else is 404, with the same
+response as for something that does not exist.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Admin", "Caller", "Reader", "Writer", "authenticated"]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A token at work."""
+    """A request's token and what it may see."""
 
     deps: Deps
     token: Token

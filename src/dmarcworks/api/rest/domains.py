@@ -72,7 +72,7 @@ async def show(request: Request, caller: Reader, domain: DomainRef) -> Response:
     summary="Take or refuse a domain's mail",
 )
 async def change(request: Request, caller: Writer, domain: DomainRef, body: EnabledIn) -> Response:
-    """Refuse mail to the domain's rua address from now on, or take it again. Nothing is deleted."""
+    """Reject mail to the domain's rua address from now on, or accept it again. Nothing is deleted."""
     found = await caller.domain(domain)
     require_match(request, DomainOut.of(found, caller.deps.hostname))
     changed = await caller.deps.accounts.enable_domain(found, body.enabled)
@@ -87,7 +87,7 @@ async def change(request: Request, caller: Writer, domain: DomainRef, body: Enab
     summary="Remove a domain",
 )
 async def remove(request: Request, caller: Writer, domain: DomainRef) -> Response:
-    """Refuse reports for it from now on and forget its address; archived reports and figures stay."""
+    """Reject reports for it from now on and remove its address; archived reports and figures are kept."""
     caller.whole()
     found = await caller.domain(domain)
     require_match(request, DomainOut.of(found, caller.deps.hostname))

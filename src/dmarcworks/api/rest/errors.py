@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457): what went wrong in words, never the inside of a store."""
+"""Errors as `application/problem+json` (RFC 9457): a text for people, never the internals of a store."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ Format = Annotated[Literal["csv", "jsonl", "parquet"], Query(description="What t
 
 
 class _RowWriter(Protocol):
-    """Turns blocks into bytes of a format; each method blocks, and gives back what is ready."""
+    """Turns blocks into bytes of a format; each method blocks, and returns what is ready."""
 
     def head(self) -> bytes: ...
 
@@ -88,7 +88,7 @@ class _Parquet:
 
 
 class _Sink(io.RawIOBase):
-    """A file that is only written on, and forgets what was taken from it."""
+    """A file that is only written to, and drops what was read from it."""
 
     def __init__(self) -> None:
         self._chunks: list[bytes] = []

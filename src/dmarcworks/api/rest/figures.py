@@ -151,7 +151,7 @@ async def sources(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """Who sent in the domain's name; by default in the last 30 days, most messages first."""
+    """The addresses that sent in the domain's name; by default in the last 30 days, most messages first."""
     found = await caller.domain(domain)
     since, until = period(first, last)
     place = after("sources", cursor, int, str)
@@ -173,7 +173,7 @@ async def sources(
 async def senders(
     request: Request, caller: Reader, domain: DomainRef, first: Day = None, last: Day = None, limit: Limit = 100
 ) -> Response:
-    """Which services sent in the domain's name, most messages first; by default in the last 30 days."""
+    """The services that sent in the domain's name, most messages first; by default in the last 30 days."""
     found = await caller.domain(domain)
     since, until = period(first, last)
     rows = await caller.deps.questions.senders(caller.account_id, found.id, since, until, limit=limit)
@@ -190,7 +190,7 @@ async def senders(
 async def reporters(
     request: Request, caller: Reader, domain: DomainRef, first: Day = None, last: Day = None, limit: Limit = 100
 ) -> Response:
-    """Who reported most messages; by default in the last 30 days."""
+    """The reporters of the most messages; by default in the last 30 days."""
     found = await caller.domain(domain)
     since, until = period(first, last)
     rows = await caller.deps.questions.reporters(caller.account_id, found.id, since, until, limit=limit)

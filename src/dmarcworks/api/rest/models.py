@@ -77,7 +77,7 @@ class DomainIn(BaseModel):
 
 
 class EnabledIn(BaseModel):
-    """Whether mail to the rua address is taken."""
+    """Whether mail to the rua address is accepted."""
 
     enabled: bool = Field(description="false: mail is refused at RCPT; nothing is deleted.", examples=[False])
 
@@ -183,7 +183,7 @@ class TokenMade(BaseModel):
 
 
 class WarningOut(BaseModel):
-    """An oddity of a report that did not stop it from being counted."""
+    """A deviation in a report that did not stop it from being counted."""
 
     code: str = Field(description="Its kind.", examples=["same_identity_other_content"])
     where: str = Field(description="Where it is.", examples=["record 3"])

@@ -112,7 +112,7 @@ async def retry(request: Request, caller: Writer, problem: Number) -> Response:
     summary="Discard a problem",
 )
 async def discard(request: Request, caller: Writer, problem: Number) -> Response:
-    """It is no longer open; its line and its raw mail stay."""
+    """The problem is no longer open; its entry and its raw mail are kept."""
     row = await _matched(request, caller, problem)
     await caller.deps.problem_actions.discard(row, caller.name)
     return answer(request, ProblemOut.of(await _problem(caller, problem)))

@@ -1,4 +1,4 @@
-"""Answers with their ETag: a model as JSON, 304 for who has it already, 412 for a write on what has changed since.
+"""Responses with an ETag: a model as JSON, 304 when the client has it already, 412 for a write on an older state.
 
 The tag is strong: the hash of the very bytes (RFC 9110 §8.8.3). If-None-Match compares weakly, If-Match strongly.
 """
@@ -50,7 +50,7 @@ def secret(model: BaseModel, kept: BaseModel, headers: Mapping[str, str]) -> Res
 
 
 def require_match(request: Request, model: BaseModel) -> None:
-    """`RestError` 412 when If-Match names another state of the thing than it has."""
+    """`RestError` 412 when If-Match does not name the current state."""
     wanted = request.headers.get("if-match")
     if wanted is None or wanted.strip() == "*":
         return

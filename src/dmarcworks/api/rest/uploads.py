@@ -1,6 +1,6 @@
-"""POST /reports and /uploads: a report or a mail comes in over HTTP, is accepted durably, and its fate can be read.
+"""POST /reports and /uploads: a report or a mail is accepted durably over HTTP, and its outcome can be queried.
 
-202 is what 250 is over SMTP: the bytes and their queue item are on disk. What is in them is read after that.
+202 is what 250 is over SMTP: the bytes and their queue item are on disk. They are processed after that.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class FoundOut(BaseModel):
 
 
 class UploadStatus(UploadOut):
-    """An upload and what became of it."""
+    """An upload and its outcome."""
 
     state: Literal["queued", "read", "not read"] = Field(description="queued until it was read.", examples=["read"])
     reports: list[FoundOut] = Field(description="The reports in it; at most 1000.")
@@ -130,7 +130,7 @@ async def index(
     summary="Show an upload",
 )
 async def show(request: Request, caller: Reader, mail_id: Id) -> Response:
-    """What became of an upload: its reports, and what is wrong with it."""
+    """The outcome of an upload: its reports and its problems."""
     return answer(request, await _status(caller, mail_id))
 
 

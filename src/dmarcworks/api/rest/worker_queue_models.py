@@ -1,4 +1,4 @@
-"""What the routes of workers' queues answer."""
+"""Models of the responses about workers' queues."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ async def show(request: Request, caller: Admin, message: Number) -> Response:
     summary="Deliver a message again",
 )
 async def retry(request: Request, caller: Admin, message: Number) -> Response:
-    """Deliver it again with all its tries; the answer is as it was."""
+    """Requeue it with a fresh retry count; the response is the dead-lettered message."""
     await _operator(caller)
     return answer(request, DeadOut.of(await caller.deps.dead_letters.retry(message, account_id=caller.account_id)))
 
@@ -97,6 +97,6 @@ async def retry(request: Request, caller: Admin, message: Number) -> Response:
     summary="Discard a message permanently",
 )
 async def discard(request: Request, caller: Admin, message: Number) -> Response:
-    """Remove it; the answer is what it was."""
+    """Delete it permanently; the response is the deleted message."""
     await _operator(caller)
     return answer(request, DeadOut.of(await caller.deps.dead_letters.discard(message, account_id=caller.account_id)))

@@ -73,12 +73,12 @@ async def _run(request: Request, deps: Deps, token: Token, account_id: str, text
 
 
 def answered(result: Answer) -> Response:
-    """A result as it goes over HTTP."""
+    """The HTTP response with a result."""
     return Response(result.body, media_type=result.media, headers={"Cache-Control": "no-store"})
 
 
 def values(request: Request) -> dict[str, str]:
-    """The values of parameters in an address: `param_name=value`, the value as it stands."""
+    """The values of parameters in an address: `param_name=value`, the value as it is."""
     return {
         name.removeprefix(_PARAMETER): value
         for name, value in request.query_params.items()

@@ -1,4 +1,4 @@
-"""What the SQL API gives to the engine: a statement of our own, and the result's format."""
+"""What the SQL API passes to the engine: a statement of our own, and the result's format."""
 
 from __future__ import annotations
 

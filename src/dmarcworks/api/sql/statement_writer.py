@@ -38,7 +38,7 @@ class StatementWriter(Expressions):
     # Statements and clauses ---------------------------------------------------------------------------------------
 
     def statement(self, tree: exp.Expr, format: str) -> Statement:
-        """The whole statement; FORMAT may stand here only."""
+        """The whole statement; FORMAT is allowed only here."""
         while isinstance(tree, exp.Subquery):
             only(tree, "this")
             tree = tree.this
