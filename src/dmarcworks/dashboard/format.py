@@ -18,7 +18,7 @@ def number(value: int | None) -> str:
 
 
 def plural(value: int, one: str, many: str = "") -> str:
-    """The number with its noun: "1 report", "2 reports"."""
+    """The number with its noun: "1 report" or "2 reports"."""
     return f"{value:,} {one if value == 1 else many or one + 's'}"
 
 

@@ -1,7 +1,7 @@
 """A SQL result as a page shows it: cells as text, its chart as numbers, its CSV. Pure; all of it is strangers' text.
 
 Shown are at most 1,000 rows; the CSV has all. A chart needs a column of times or text and one of numbers. In CSV a text
-that a spreadsheet would take for a formula gets an apostrophe before it.
+that a spreadsheet would run as a formula gets an apostrophe before it.
 """
 
 from __future__ import annotations

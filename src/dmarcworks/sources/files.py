@@ -1,7 +1,7 @@
 """Files, mails, folders, mbox and Maildir as a stream of members, in the order given and by name inside a folder.
 
-In: paths. Out: `SourceFile` values, each with the path as it was given. Refused with `UsageError`: a path that is not
-there. A member that cannot be read (permissions, too large) carries its error, so that its neighbours are read.
+In: paths. Out: `SourceFile` values, each with the path as it was given. Refused with `UsageError`: a path that does
+not exist. A member that cannot be read (permissions, too large) carries its error, so that its neighbours are read.
 """
 
 from __future__ import annotations

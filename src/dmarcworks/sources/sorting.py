@@ -42,7 +42,7 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What was not taken, and why; `domain` when it is about one that is not known."""
+    """What was skipped, and why; `domain` when it is about an unknown one."""
 
     path: str
     reason: str
@@ -52,7 +52,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """A member's parcels and what is left of it."""
+    """A member's parcels, and what was skipped of it."""
 
     parcels: tuple[Parcel, ...]
     left: tuple[Left, ...]
@@ -89,7 +89,7 @@ def sort(member: SourceFile, domains: Mapping[str, Domain], bounds: Bounds, only
 
 
 def _known(about: tuple[str, ...], domains: Mapping[str, Domain]) -> Domain | None:
-    """The nearest domain of ours that all of them are or are below."""
+    """The nearest of our domains that all of them are equal to or below."""
     for name in _above(about[0]) if about else ():
         if name in domains and all(other == name or other.endswith(f".{name}") for other in about):
             return domains[name]

@@ -28,7 +28,7 @@ Events: TypeAlias = AsyncIterator[Event]
 
 @dataclass(frozen=True, slots=True)
 class UpkeepContext:
-    """The stores, what the worker sees, and the gate before publishing. One job at a time holds `busy`."""
+    """The stores, the worker's environment, and the gate before publishing. One job at a time holds `busy`."""
 
     settings: Settings
     stores: Stores
@@ -61,5 +61,5 @@ class UpkeepContext:
 
 
 def progress(step: str, done: int, total: int) -> Event:
-    """How far a step is."""
+    """The progress of a step."""
     return {"event": "progress", "step": step, "done": done, "total": total}

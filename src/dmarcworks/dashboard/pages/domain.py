@@ -47,7 +47,7 @@ ORDERS = (
     "reporters",
     "last_day",
 )
-# What a page has seen: nothing yet, or the newest report's key, marked while its figures are on their way.
+# What a page has seen: nothing yet, or the newest report's key, marked until its figures are published.
 NOTHING, ON_ITS_WAY = "nothing", "-on-its-way"
 
 
@@ -159,7 +159,7 @@ async def records(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html:
 
 
 def _scope(days: Period, day: date | None = None) -> dict[str, Any]:
-    """The query that keeps a link inside the period that is looked at."""
+    """The query that keeps a link inside the selected period."""
     scope: dict[str, Any] = {"days": None if days.days == STANDARD else days.days, "until": days.until}
     return scope | ({"day": day} if day else {})
 

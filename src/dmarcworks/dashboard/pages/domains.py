@@ -101,7 +101,7 @@ async def _page(
 
 
 def _sort(domains: list[Domain], volumes: dict[str, Window], order: str, *, ascending: bool) -> None:
-    """Names ascend among equals; a domain without figures is last, whichever way the rest goes."""
+    """Domains with equal figures are sorted by name; a domain without figures is last in either direction."""
     if order == "name":
         domains.sort(key=lambda domain: domain.name, reverse=not ascending)
         return

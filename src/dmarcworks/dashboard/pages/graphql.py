@@ -37,7 +37,7 @@ routes = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 @routes.get("/graphql")
 async def show(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
-    """An example to begin with."""
+    """The page with an example query."""
     example = next((one for one in EXAMPLES if one.key == visit.query("example")), EXAMPLES[0])
     own = await deps.accounts.domains(visit.account_id)
     variables = example.variables(visit.account_id, own[0].id if own else "", deps.now().date())

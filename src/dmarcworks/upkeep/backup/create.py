@@ -1,4 +1,4 @@
-"""A whole copy of the system in a folder, while it runs: the catalogue of one moment, then every object that it names.
+"""Copy the running system into a folder: a snapshot of the catalogue, then every object that it names.
 
 The catalogue comes first, so that whatever it names was durable before and is still there. Figures are not copied,
 since they can be rebuilt from the archive, except for those of reports whose attachment retention has deleted. A run on
@@ -103,7 +103,7 @@ async def _catalogue(context: UpkeepContext, backup_folder: BackupFolder) -> tup
 def _new(
     page: Sequence[ObjectInfo], known: Mapping[str, Event], backup_folder: BackupFolder
 ) -> tuple[list[ObjectInfo], list[dict[str, Any]]]:
-    """Which objects are to be copied, and which ones are here as they are."""
+    """The objects to copy, and the entries of those that are copied already."""
     new, kept = [], []
     for info in page:
         entry = known.get(info.key)
@@ -123,7 +123,7 @@ def _size(path: Path) -> int:
 
 
 async def _copy(context: UpkeepContext, backup_folder: BackupFolder, info: ObjectInfo) -> Event | None:
-    """Copy an object; None when it is gone meanwhile."""
+    """Copy an object; None when it was deleted meanwhile."""
     content = await context.stores.objects.get(info.key)
     if content is None:
         return None

@@ -33,7 +33,10 @@ class Noted:
 
 
 async def note_domains(context: UpkeepContext, known: dict[str, Noted]) -> int:
-    """Write what is not noted yet; `known` is what is, filled at the first call. How many were written."""
+    """Write the domains that are not noted yet; `known` holds those that are, filled at the first call.
+
+    Returns how many were written.
+    """
     if not known:
         async for one in noted(context.stores.objects):
             known[one.domain_id] = one

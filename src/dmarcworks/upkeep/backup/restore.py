@@ -116,7 +116,7 @@ async def _put(context: UpkeepContext, backup_folder: BackupFolder, entry: dict[
 
 
 async def _figures(context: UpkeepContext, backup_folder: BackupFolder, head: dict[str, Any]) -> None:
-    """Empty tables, then the rows that the archive can no longer give, and what workers wrote."""
+    """Empty the tables, then insert the rows that the archive can no longer give, and the workers' data points."""
     for table in ASKED:
         await context.analytics.execute(f"TRUNCATE TABLE {table}")
     for name, sha256 in head["files"].items():

@@ -111,7 +111,7 @@ async def _domains(context: UpkeepContext, domains: Mapping[str, Noted]) -> int:
 
 
 async def _mail(context: UpkeepContext, info: ObjectInfo, mail_id: str, domain: Noted, received: float) -> int:
-    """Into the queue, as if it had just been accepted, unless the catalogue has it: 1 or 0."""
+    """Queue the mail as if it had just been accepted, unless the catalogue has it: 1 or 0."""
     async with context.stores.database.read() as connection:
         statement = select(tables.mails.c.id).where(tables.mails.c.id == mail_id)
         if (await connection.execute(statement)).first() is not None:

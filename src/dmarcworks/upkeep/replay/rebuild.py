@@ -2,7 +2,7 @@
 
     building   rows that the replay is not about are copied, the reports it is about are reprocessed, in key order
     built      nothing more to read; what was published meanwhile is copied over just before the swap
-    swapping   publishing is held: the rest is copied, the tables are exchanged, the catalogue takes over what was read
+    swapping   publishing is held: the rest is copied, the tables are exchanged, the catalogue is updated
     swapped    the version holds the old rows, until `drop` or `back`
 
 The catalogue holds the state, so an interrupted rebuild resumes. A report that cannot be reprocessed keeps its rows.
@@ -39,7 +39,7 @@ from dmarcworks.upkeep.verify.figures import held, literal
 __all__ = ["drop_old", "replay", "swap_back"]
 
 PAGE = 500
-# Past this many rows they leave at once, so that memory stays flat.
+# Beyond this many rows they are inserted at once, so that memory stays flat.
 INSERT_ROWS = 100_000
 _AT_ONCE = 50
 
@@ -116,7 +116,7 @@ async def drop_old(context: UpkeepContext) -> Events:
 
 
 async def forget_lost(context: UpkeepContext, replays: Replays) -> None:
-    """Versions that are gone (Analytics was lost) are none any more."""
+    """Forget versions whose tables no longer exist, since Analytics was lost."""
     there = await versions.uuids(context.analytics)
     lost = [
         old.id
@@ -157,7 +157,7 @@ async def _begin(context: UpkeepContext, replays: Replays, scope: tuple[str, str
 
 
 async def _fits(context: UpkeepContext, now: Replay) -> bool:
-    """Whether the version's tables are there, and are still like those that they are for."""
+    """Whether the version's tables exist, with the same columns as the active ones."""
     there = await versions.uuids(context.analytics)
     for table in TABLES:
         known, name = now.tables.get(table), version_of(table, now.version)
@@ -183,7 +183,7 @@ def _where(domain_id: str, since: str) -> list[ColumnElement[bool]]:
 async def _build(context: UpkeepContext, replays: Replays, now: Replay, names: Mapping[str, str]) -> Events:
     analytics = context.analytics
     if not now.last_key:
-        # Nothing was noted yet: whatever is in the version's tables is half of something.
+        # Nothing was noted yet: whatever is in the version's tables is incomplete.
         await versions.create(analytics, now.version)
         there = await versions.uuids(analytics)
         ids = {table: {"old": there[table], "new": there[version_of(table, now.version)]} for table in TABLES}

@@ -78,7 +78,7 @@ class Replays:
         return _replay(row)
 
     async def note(self, replay_id: int, **values: Any) -> None:
-        """It is further on: any of state, last_key, done, total, tables."""
+        """Update the rebuild: any of state, last_key, done, total, tables."""
         async with self._database.write() as connection:
             await self.note_in(connection, replay_id, **values)
 

@@ -1,7 +1,7 @@
-"""The moment of the swap: publishing is held, the rest is copied, tables and catalogue change over.
+"""The swap: publishing is held, the rest is copied, the tables are exchanged and the catalogue is updated.
 
-Every step looks at which table is which, so that all of it can be done again after an end in its middle, and nothing
-that was published meanwhile is left behind in the version that goes.
+Every step checks which table is which, so that an interrupted swap can be repeated, and nothing that was published
+meanwhile is left behind in the inactive version.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["back", "catch_up", "finish", "swap"]
 
 
 async def finish(context: UpkeepContext, replays: Replays) -> list[Replay]:
-    """End a swap that was cut off in its middle; which ones there were."""
+    """Finish interrupted swaps; returns them."""
     cut_off = await replays.all("swapping")
     for now in cut_off:
         await swap(context, replays, now)

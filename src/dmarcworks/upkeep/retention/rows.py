@@ -1,4 +1,4 @@
-"""Old rows out of Analytics: whole months where no account keeps one, else an account's rows before its day.
+"""Delete old rows from Analytics: whole months where no account keeps one, else an account's rows before its day.
 
 The catalogue marks records first, so that `verify` does not report the deleted rows as missing. Versions that a replay
 left are cut too. Data points are in the engine alone.
@@ -105,7 +105,7 @@ async def _delete(context: UpkeepContext, table: str, rows: _Rows, cuts: Sequenc
 
 
 def _before(rows: _Rows, cuts: Sequence[Cut]) -> str:
-    """The rows that the cuts are about: accounts of the same day together."""
+    """The condition for the rows of the cuts: accounts of the same day together."""
     owners: dict[date, list[str]] = {}
     for cut in cuts:
         owners.setdefault(cut.day, []).append(literal(cut.account_id))

@@ -55,7 +55,7 @@ async def retain(context: UpkeepContext, *, dry_run: bool = False, account: str 
     sums = _Deleted()
     cuts: dict[str, list[Cut]] = {kind: [] for kind in ROWS}
     if not account and (days := context.settings.retention_data_points):
-        # Points of mail that was no account's are the operator's.
+        # Data points of mail that belongs to no account are the operator's.
         cuts["data_points"].append(Cut(NOBODY, "(no account)", datetime.fromtimestamp(now - days * _DAY, UTC).date()))
     for number, owner in enumerate(accounts):
         yield progress("retention", number, len(accounts))
@@ -144,7 +144,7 @@ async def _needed_by_others(context: UpkeepContext, page: Sequence[Row[Any]]) ->
 
 
 async def _failures(context: UpkeepContext, owner: Account, before: float, dry_run: bool) -> _Deleted:
-    """Row, raw mails and attachment; the attachment's mark is last, so that a run that was cut off begins again."""
+    """Row, raw mails and attachment; the attachment's mark is last, so that an interrupted run begins again."""
     reports, sightings, mails = tables.reports.c, tables.sightings.c, tables.mails.c
     where = [reports.account_id == owner.id, reports.kind == "failure", reports.received < before]
     where.append(or_(reports.archive_taken.is_(None), reports.rows_taken.is_(None)))
