@@ -73,9 +73,9 @@ async def show(request: Request, caller: Reader, domain: DomainRef) -> Response:
 )
 async def change(request: Request, caller: Writer, domain: DomainRef, body: EnabledIn) -> Response:
     """Reject mail to the domain's rua address from now on, or accept it again. Nothing is deleted."""
-    found = await caller.domain(domain)
-    require_match(request, DomainOut.of(found, caller.deps.hostname))
-    changed = await caller.deps.accounts.enable_domain(found, body.enabled)
+    before = await caller.domain(domain)
+    require_match(request, DomainOut.of(before, caller.deps.hostname))
+    changed = await caller.deps.accounts.enable_domain(before, body.enabled)
     return answer(request, DomainOut.of(changed, caller.deps.hostname))
 
 
@@ -89,9 +89,9 @@ async def change(request: Request, caller: Writer, domain: DomainRef, body: Enab
 async def remove(request: Request, caller: Writer, domain: DomainRef) -> Response:
     """Reject reports for it from now on and remove its address; archived reports and figures are kept."""
     caller.whole()
-    found = await caller.domain(domain)
-    require_match(request, DomainOut.of(found, caller.deps.hostname))
-    await caller.deps.accounts.remove_domain(found)
+    for_domain = await caller.domain(domain)
+    require_match(request, DomainOut.of(for_domain, caller.deps.hostname))
+    await caller.deps.accounts.remove_domain(for_domain)
     return Response(status_code=204)
 
 

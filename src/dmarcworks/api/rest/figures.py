@@ -114,9 +114,9 @@ def _same(model: type[BaseModel], row: object) -> dict[str, Any]:
 )
 async def figures(request: Request, caller: Reader, domain: DomainRef, first: Day = None, last: Day = None) -> Response:
     """Sums over a period; by default the last 30 days."""
-    found = await caller.domain(domain)
+    for_domain = await caller.domain(domain)
     since, until = period(first, last)
-    row = await caller.deps.questions.figures(caller.account_id, found.id, since, until)
+    row = await caller.deps.questions.figures(caller.account_id, for_domain.id, since, until)
     return answer(request, FiguresOut(first=since, last=until, **_same(FiguresOut, row)))
 
 
@@ -129,8 +129,8 @@ async def figures(request: Request, caller: Reader, domain: DomainRef, first: Da
 )
 async def by_day(request: Request, caller: Reader, domain: DomainRef, first: Day = None, last: Day = None) -> Response:
     """A line for each day with a report, in day order; by default the last 30 days."""
-    found = await caller.domain(domain)
-    rows = await caller.deps.questions.volume_by_day(caller.account_id, found.id, *period(first, last))
+    for_domain = await caller.domain(domain)
+    rows = await caller.deps.questions.volume_by_day(caller.account_id, for_domain.id, *period(first, last))
     return answer(request, Page[DayOut](items=[DayOut(**_same(DayOut, row)) for row in rows], next=None))
 
 
@@ -152,12 +152,12 @@ async def sources(
     cursor: Cursor = None,
 ) -> Response:
     """The addresses that sent in the domain's name; by default in the last 30 days, most messages first."""
-    found = await caller.domain(domain)
+    for_domain = await caller.domain(domain)
     since, until = period(first, last)
     place = after("sources", cursor, int, str)
     offset = 0 if place is None or place[1] != order else min(max(0, place[0]), _LARGEST_OFFSET)
     page = await caller.deps.questions.sources(
-        caller.account_id, found.id, since, until, limit=limit, offset=offset, order=order
+        caller.account_id, for_domain.id, since, until, limit=limit, offset=offset, order=order
     )
     next_ = mark("sources", offset + limit, order) if offset + limit < page.total else None
     return answer(request, Page[SourceOut](items=[SourceOut(**_same(SourceOut, row)) for row in page.rows], next=next_))
@@ -174,9 +174,9 @@ async def senders(
     request: Request, caller: Reader, domain: DomainRef, first: Day = None, last: Day = None, limit: Limit = 100
 ) -> Response:
     """The services that sent in the domain's name, most messages first; by default in the last 30 days."""
-    found = await caller.domain(domain)
+    for_domain = await caller.domain(domain)
     since, until = period(first, last)
-    rows = await caller.deps.questions.senders(caller.account_id, found.id, since, until, limit=limit)
+    rows = await caller.deps.questions.senders(caller.account_id, for_domain.id, since, until, limit=limit)
     return answer(request, Page[SenderOut](items=[SenderOut(**_same(SenderOut, row)) for row in rows], next=None))
 
 
@@ -191,8 +191,8 @@ async def reporters(
     request: Request, caller: Reader, domain: DomainRef, first: Day = None, last: Day = None, limit: Limit = 100
 ) -> Response:
     """The reporters of the most messages; by default in the last 30 days."""
-    found = await caller.domain(domain)
+    for_domain = await caller.domain(domain)
     since, until = period(first, last)
-    rows = await caller.deps.questions.reporters(caller.account_id, found.id, since, until, limit=limit)
+    rows = await caller.deps.questions.reporters(caller.account_id, for_domain.id, since, until, limit=limit)
     items = [ReporterOut(**_same(ReporterOut, row)) for row in rows]
     return answer(request, Page[ReporterOut](items=items, next=None))

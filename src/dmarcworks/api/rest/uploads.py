@@ -87,14 +87,14 @@ class UploadStatus(UploadOut):
 )
 async def upload(request: Request, caller: Writer, domain: DomainWanted, name: Name = "") -> Response:
     """Accept a report or a mail durably, as mail is; it is read soon after. The response has the address to poll."""
-    found = await caller.domain(domain)
+    for_domain = await caller.domain(domain)
     body = await request.body()
     if not body:
         raise UsageError("the body is empty; send a report or a mail")
-    mail_id = await caller.deps.accept_upload(found, body, name, caller.peer)
-    row = await caller.deps.uploads.add(mail_id, caller.account_id, found.id, name, len(body))
+    mail_id = await caller.deps.accept_upload(for_domain, body, name, caller.peer)
+    row = await caller.deps.uploads.add(mail_id, caller.account_id, for_domain.id, name, len(body))
     await caller.deps.audit.add(
-        "report.upload", found.name, account_id=caller.account_id, detail={"mail_id": mail_id, "size": len(body)}
+        "report.upload", for_domain.name, account_id=caller.account_id, detail={"mail_id": mail_id, "size": len(body)}
     )
     out = UploadOut.of(row)
     return answer(request, out, 202, {"Location": out.status_url})
