@@ -1,4 +1,4 @@
-"""One error tree. What an error says of itself decides what its surface answers.
+"""The hierarchy of errors. The class of an error decides the response: SMTP code, HTTP status or exit status.
 
     DmarcworksError
     ├── SettingsError            a setting is unknown, out of its bounds or unreadable (exit status 2)
@@ -8,20 +8,19 @@
     ├── DeniedError              no token, a wrong one, or one without the scope (HTTP 401/403)
     ├── BoundError               a bound was hit; its text names the bound and the setting (HTTP 413/422)
     ├── QueryError               SQL that we refuse or the engine refuses (HTTP 422)
-    ├── BusyError                as much is in hand as may be: temporary (HTTP 503, retry)
     ├── RefusedError             the next mail server refused a mail; its own reply (HTTP 502, passed on in the session)
-    ├── BusyError                too much of the same work waits already: temporary (HTTP 503 with Retry-After)
-    └── StoreError               a store is away, full or read-only: temporary (SMTP 451, HTTP 503, retry)
+    ├── BusyError                the server is at its limit of concurrent work: temporary (HTTP 503 with Retry-After)
+    └── StoreError               a store is unavailable, full or read-only: temporary (SMTP 451, HTTP 503, retry)
         └── LostStoreError       a store has lost its content, or is another system's (exit status 1)
 
-`temporary` says whether the same call may succeed later: SMTP 4yz and a retry for True, 5yz and a problem for False.
+`temporary`: whether the same call may succeed later. True means SMTP 4yz and a retry, False 5yz and a problem.
 """
 
 from __future__ import annotations
 
 
 class DmarcworksError(Exception):
-    """Base of every error that dmarcworks raises on purpose; its text is for people: what, where, what to do."""
+    """Base of every error that dmarcworks raises deliberately; its text is for people: what, where, what to do."""
 
     temporary: bool = False
 
@@ -55,7 +54,7 @@ class QueryError(DmarcworksError):
 
 
 class BusyError(DmarcworksError):
-    """The server has as much in hand as it may; the same call may succeed in a moment."""
+    """The server is at its limit of concurrent work; the same call may succeed in a moment."""
 
     temporary = True
 
@@ -70,7 +69,7 @@ class RefusedError(DmarcworksError):
 
 
 class StoreError(DmarcworksError):
-    """A store is away, full, locked or read-only; the same call may succeed later."""
+    """A store is unavailable, full, locked or read-only; the same call may succeed later."""
 
     temporary = True
 

@@ -23,12 +23,12 @@ from tests.support.waiting import wait_until
 
 
 class Endless:
-    """A desk whose answer comes when `go` is set; `began` and `ended` say what happened to each question."""
+    """A query service that answers when `go` is set; `began` and `ended` show what happened to each query."""
 
     def __init__(self) -> None:
         self.began, self.ended, self.go = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def ask(self, *_: Any, **__: Any) -> Response:
+    async def query(self, *_: Any, **__: Any) -> Response:
         self.began.set()
         try:
             await self.go.wait()
@@ -40,22 +40,22 @@ class Endless:
 
 @pytest_asyncio.fixture
 async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Web, Endless]]:
-    desk = Endless()
+    service = Endless()
 
     async def token(*_: Any) -> Token:
         return Token("t", "a" * 32, "read", "", datetime.now(UTC), None)
 
     monkeypatch.setattr(auth, "token", token)
-    app = app_with(graphql.routes, graphql=desk)
+    app = app_with(graphql.routes, graphql=service)
 
     @app.post("/plain")
     async def plain(request: Request) -> Response:
         await request.body()
-        return await while_connected(request, desk.ask())
+        return await while_connected(request, service.query())
 
     web = Web("127.0.0.1", 0, "x", HttpBounds())
     serving = asyncio.create_task(web.serve(app))
-    yield web, desk
+    yield web, service
     await web.stop()
     await asyncio.wait_for(serving, 10)
 
@@ -64,39 +64,39 @@ async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Web, E
 @pytest.mark.parametrize("ahead", [b"", b"GET /plain HTTP/1.1\r\nHost: x\r\n\r\n" * 100])
 async def test_work_ends_when_its_client_leaves(running: tuple[Web, Endless], path: str, ahead: bytes) -> None:
     """Also when it has sent further requests ahead, on which nobody has worked yet."""
-    web, desk = running
+    web, service = running
     reader, writer = await asyncio.open_connection("127.0.0.1", int(web.url.rpartition(":")[2]))
     body = json.dumps({"query": "{ x }"}).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     writer.write(head + body + ahead)
-    await desk.began.wait()
-    assert not desk.ended.is_set()
+    await service.began.wait()
+    assert not service.ended.is_set()
     writer.close()
-    await asyncio.wait_for(desk.ended.wait(), 10)
+    await asyncio.wait_for(service.ended.wait(), 10)
     await wait_until(lambda: not web.connections, "every connection closed")
     assert await reader.read() == b""
 
 
 async def test_who_sends_too_much_ahead_is_cut_off(running: tuple[Web, Endless]) -> None:
     """More than 64 KiB: neither kept in memory nor left unread, where its leaving would not be noticed."""
-    web, desk = running
+    web, service = running
     reader, writer = await asyncio.open_connection("127.0.0.1", int(web.url.rpartition(":")[2]))
     writer.write(b"POST /plain HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
-    await desk.began.wait()
+    await service.began.wait()
     writer.write(b"GET /plain HTTP/1.1\r\nHost: x\r\n\r\n" * 3000)
     async with asyncio.timeout(10):
-        await desk.ended.wait()
+        await service.ended.wait()
     with contextlib.suppress(ConnectionError):
         assert await reader.read() == b""
 
 
 @pytest.mark.parametrize("path", ["/plain", graphql.PATH])
 async def test_work_goes_on_while_its_client_waits(running: tuple[Web, Endless], path: str) -> None:
-    web, desk = running
+    web, service = running
     reader, writer = await asyncio.open_connection("127.0.0.1", int(web.url.rpartition(":")[2]))
     writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}".encode())
-    await desk.began.wait()
-    desk.go.set()
+    await service.began.wait()
+    service.go.set()
     assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
-    assert not desk.ended.is_set()
+    assert not service.ended.is_set()
     writer.close()

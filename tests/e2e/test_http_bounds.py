@@ -251,7 +251,7 @@ def test_bodies_in_hand_have_a_budget(system: System) -> None:
             answer.begin()
             text = answer.read()
         assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
-        assert b"the server has as many bytes of requests in hand as it may; try again" in text
+        assert b"the server is receiving too many bytes of requests; try again" in text
         first.sendall(body[-1:])
         assert first.recv(12) == b"HTTP/1.1 202"
     assert metric(system, 'dmarcworks_http_ended_total{bound="bytes"}') == before + 1

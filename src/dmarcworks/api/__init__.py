@@ -1,1 +1,1 @@
-"""What programs ask over HTTP: SQL, REST, and who may."""
+"""The HTTP APIs for programs: SQL, GraphQL, REST, authentication and limits."""

@@ -1,8 +1,8 @@
-"""Who asks: a program by its bearer token, a person by the session cookie.
+"""Authentication: a program by its bearer token, a person by the session cookie.
 
 Secrets are looked up by their hash (`catalogue.accounts`). No or an unknown token is 401; a scope too small and another
-account's token are 403, in the same words whether or not the thing asked for exists. `refusal` makes the answer:
-`{"errors": [{"message"}]}`, with WWW-Authenticate (RFC 6750 §3) and, when the store is away, Retry-After.
+account's token are 403, with the same text whether or not the resource exists. `refusal` makes the response:
+`{"errors": [{"message"}]}`, with WWW-Authenticate (RFC 6750 §3) and, when the store is unavailable, Retry-After.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from dmarcworks.errors import (
 
 COOKIE = "dmarcworks_session"
 RETRY_SECONDS = 5
-_ASK = "Unauthorized: send a token as `Authorization: Bearer <token>`"
+_UNAUTHORIZED = "Unauthorized: send a token as `Authorization: Bearer <token>`"
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]{1,512}) *", re.IGNORECASE)
 
 
@@ -52,7 +52,7 @@ class NoTokenError(DeniedError):
 
 
 class TooManyError(DmarcworksError):
-    """A token asks too often, or an address tried too many tokens that are none (429); `wait` in seconds."""
+    """A token sends too many requests, or an address tried too many unknown tokens (429); `wait` in seconds."""
 
     def __init__(self, text: str, wait: float) -> None:
         super().__init__(text)
@@ -60,52 +60,52 @@ class TooManyError(DmarcworksError):
 
 
 async def token(request: Request, accounts: Identities, scope: str = "read") -> Token:
-    """The request's token; from here on it is the one who acts.
+    """The request's token; from here on the audit log names it.
 
     `NoTokenError` without a good one, `DeniedError` when its scope is too small, `TooManyError` by `app.state.limits`.
     """
-    found = await _token(request, accounts)
-    audit.act(audit.Actor("token", found.id, address(request)))
-    if not found.allows(scope):
+    bearer = await _token(request, accounts)
+    audit.act(audit.Actor("token", bearer.id, address(request)))
+    if not bearer.allows(scope):
         raise DeniedError(f"this needs a token with the scope {scope!r}")
-    return found
+    return bearer
 
 
 async def _token(request: Request, accounts: Identities) -> Token:
     match = _BEARER.fullmatch(request.headers.get("authorization", ""))
     if match is None:
-        raise NoTokenError(_ASK)
+        raise NoTokenError(_UNAUTHORIZED)
     limits: Limits | None = getattr(request.app.state, "limits", None)
     hashed, peer = secret_hash(match[1]), address(request)
     if limits is not None and (wait := limits.before(peer, hashed)):
         raise TooManyError("too many unknown tokens came from your address; wait a moment", wait)
-    found = await accounts.token(match[1])
-    if found is None:
+    bearer = await accounts.token(match[1])
+    if bearer is None:
         if limits is not None:
             limits.failed(peer, hashed)
-        raise NoTokenError(_ASK)
+        raise NoTokenError(_UNAUTHORIZED)
     if limits is not None and (wait := limits.passed(peer, hashed)):
-        raise TooManyError("this token asks too often; wait a moment", wait)
-    return found
+        raise TooManyError("too many requests with this token; wait a moment", wait)
+    return bearer
 
 
 def address(request: Request) -> str:
-    """The network address of who asks; behind a trusted proxy the client's (`api.client`)."""
+    """The network address of the client, also behind a trusted proxy (`api.client`)."""
     return client(request).address
 
 
-def require_account(found: Token, account_id: str) -> str:
+def require_account(token: Token, account_id: str) -> str:
     """The account's id when it is the token's own; `DeniedError` for any other text."""
-    if not hmac.compare_digest(found.account_id.encode(), account_id.encode("utf-8", "replace")):
+    if not hmac.compare_digest(token.account_id.encode(), account_id.encode("utf-8", "replace")):
         raise DeniedError("not authorized for that account")
-    return found.account_id
+    return token.account_id
 
 
-def require_whole(found: Token) -> Token:
+def require_whole(token: Token) -> Token:
     """The token when it is for its whole account; `DeniedError` for one that is limited to some domains."""
-    if found.domains is not None:
+    if token.domains is not None:
         raise DeniedError("this needs a token for the whole account; yours is limited to some of its domains")
-    return found
+    return token
 
 
 async def user(request: Request, accounts: Identities) -> User | None:
@@ -115,17 +115,17 @@ async def user(request: Request, accounts: Identities) -> User | None:
 
 
 def set_session(response: Response, secret: str, *, secure: bool) -> None:
-    """Give the browser a session: out of reach of scripts and of other sites' forms."""
+    """Set the session cookie: unreadable for scripts, and not sent with other sites' forms."""
     response.set_cookie(COOKIE, secret, max_age=SESSION_SECONDS, path="/", secure=secure, httponly=True, samesite="lax")
 
 
 def clear_session(response: Response, *, secure: bool) -> None:
-    """Take the session from the browser."""
+    """Delete the session cookie."""
     response.delete_cookie(COOKIE, path="/", secure=secure, httponly=True, samesite="lax")
 
 
 def status_of(error: DmarcworksError) -> int:
-    """The HTTP status that an error asks for."""
+    """The HTTP status of an error."""
     if error.temporary:
         return 503
     kinds: tuple[tuple[type[DmarcworksError], int], ...] = (
@@ -142,7 +142,7 @@ def status_of(error: DmarcworksError) -> int:
 
 
 def refusal(error: DmarcworksError) -> JSONResponse:
-    """The answer to a program for an error."""
+    """The response to a program for an error."""
     status = status_of(error)
     headers = {}
     if status == 401:
@@ -151,12 +151,12 @@ def refusal(error: DmarcworksError) -> JSONResponse:
         headers["Retry-After"] = str(RETRY_SECONDS)
     if isinstance(error, TooManyError):
         headers["Retry-After"] = str(error.wait)
-    # What a store says of itself (paths, hosts) is for the log, not for strangers.
+    # A store's own error text (paths, hosts) is for the log, not for strangers.
     busy = isinstance(error, BusyError)
-    text = "the store is away; try again" if status in (500, 503) and not busy else str(error)
+    text = "the store is unavailable; try again" if status in (500, 503) and not busy else str(error)
     return JSONResponse({"errors": [{"message": text}]}, status, headers)
 
 
 def too_many(text: str) -> JSONResponse:
-    """The answer to a program that asks too much at once (RFC 6585 §4)."""
+    """The response to a program that sends too many requests (RFC 6585 §4)."""
     return JSONResponse({"errors": [{"message": text}]}, 429, {"Retry-After": "1"})

@@ -34,8 +34,8 @@ _PAIR = re.compile(rf'({_WORD})=(?:({_WORD})|"([^"\\]{{0,256}})")')
 _LOOPBACK_HOST = re.compile(
     r"(?:localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE
 )
-# Whatever a proxy, a cache or a delivery network adds to say for whom it asks, or that it asks for somebody: names that
-# contain one of these words, end like an address, or begin as the fields of such a product do.
+# Whatever header a proxy, a cache or a delivery network adds to name the client, or itself: names that contain one of
+# these words, end like an address, or begin as the fields of such a product do.
 _FORWARDING = re.compile(
     r".*(?:forward|proxy|surrogate|varnish|fastly|akamai|cloudfront|appengine|envoy|traefik|trace-context).*"
     r"|.*(?:client|real|remote|connecting|source|user|cluster|origin|original)-?(?:addr|address|host|url|user)"
@@ -56,12 +56,12 @@ class Client:
 
 def client(request: Request) -> Client:
     """The client of a request, as `ClientMiddleware` found it; the direct peer without it."""
-    known = request.scope.get(_SCOPE)
-    return known if isinstance(known, Client) else Client(_peer(request.scope))
+    noted = request.scope.get(_SCOPE)
+    return noted if isinstance(noted, Client) else Client(_peer(request.scope))
 
 
 class ClientMiddleware:
-    """Find the client once per request, for everything that asks `client`."""
+    """Find the client once per request, for everything that calls `client`."""
 
     def __init__(self, app: ASGIApp, trusted: Sequence[Network] = ()) -> None:
         self._app, self._trusted = app, tuple(trusted)
@@ -88,10 +88,10 @@ def resolve(peer: str, headers: Headers, trusted: Sequence[Network]) -> Client:
 
 
 def is_local(request: Request) -> bool:
-    """Whether a program on this machine asks, for itself and on purpose.
+    """Whether the request is from a program on this machine, for itself and deliberately.
 
     The peer is a loopback address, `Host` names one (a web page cannot get there by a DNS name of its own), and no
-    header says that somebody else's request is forwarded.
+    header shows that another client's request is forwarded.
     """
     hosts = request.headers.getlist("host")
     if len(hosts) != 1 or not _LOOPBACK_HOST.fullmatch(hosts[0]):

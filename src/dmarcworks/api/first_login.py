@@ -57,6 +57,6 @@ class FirstLogin:
             self.path.unlink()
 
     def redeemed(self, secret: str) -> None:
-        """A link was used: when it is this one, the file goes."""
+        """A link was used: when it is this one, remove the file."""
         if secret and self.secret() == secret:
             self.remove()

@@ -1,4 +1,4 @@
-"""`/internal/`: what this machine's commands call on the running server, opened by the secret in `running.json`."""
+"""`/internal/`: routes for commands on this machine, authenticated by the secret in `running.json`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["internal_routes"]
 routes = APIRouter()
 
 
-def internal_routes(secret: str, house: UpkeepContext | None) -> APIRouter:
-    """The routes; without a context of upkeep there are no jobs."""
+def internal_routes(secret: str, context: UpkeepContext | None) -> APIRouter:
+    """The routes; without an upkeep context there are no jobs."""
     internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(operator(secret))])
     internal.include_router(routes)
     internal.include_router(internal_route.routes)
-    if house is not None:
-        internal.include_router(jobs.router(house))
+    if context is not None:
+        internal.include_router(jobs.router(context))
     return internal
 
 

@@ -1,4 +1,4 @@
-"""Work that ends when its client has left, so that a statement nobody waits for keeps no slot."""
+"""Work that is cancelled when its client disconnects, so that an abandoned statement keeps no slot."""
 
 from __future__ import annotations
 

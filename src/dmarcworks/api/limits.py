@@ -1,8 +1,8 @@
-"""How often one may ask: failed log-ins, unknown tokens by address, requests by token. In memory, bounded, per process.
+"""Rate limits: failed log-ins, unknown tokens by address, requests by token. In memory, bounded, per process.
 
-An address that has failed too often is refused before anything is looked up, except for the tokens that were good from
+An address that has failed too often is refused before anything is looked up, except for the tokens that were valid from
 there a while ago: a neighbour behind the same address translation must not lock them out. The same holds for log-ins:
-whoever logged in from a network before has a limit of their own there, which nobody elsewhere can use up.
+a user who logged in from a network before has a separate limit there, which nobody elsewhere can use up.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Tries:
         self._limiter = RateLimiter(tries, seconds, clock)
 
     def take(self, address: str) -> float:
-        """Count a try; 0 when it may go on, else the seconds until the next may."""
+        """Count a try; 0 when it is allowed, else the seconds until the next is."""
         return self._limiter.take(network(address))
 
     def left(self, address: str) -> float:
@@ -53,7 +53,7 @@ class LoginTries:
         self._users, self._all = Tries(clock, USER_TRIES, USER_SECONDS), Tries(clock, in_all)
 
     def take(self, address: str, user: str, *, familiar: bool) -> float:
-        """Count a try; 0 when it may go on, else the seconds until the next may. Unknown users count like others."""
+        """Count a try; 0 when it is allowed, else the seconds until the next is. Unknown users count like others."""
         counts = self._counts(address, user, familiar)
         if wait := max(tries.left(key) for tries, key in counts):
             return wait
@@ -91,7 +91,7 @@ class Limits:
         self._failures.take(address)
 
     def passed(self, address: str, hashed: str) -> float:
-        """A good token asks; seconds that it must wait, or 0."""
+        """Count a request with a valid token; the seconds that it must wait, or 0."""
         self._good[network(address), hashed] = None
         self._good.move_to_end((network(address), hashed))
         while len(self._good) > _ADDRESSES:

@@ -1,4 +1,4 @@
-"""`GET /metrics`: Prometheus' text. Counters stand ready; queue, problems and stores are asked at each scrape.
+"""`GET /metrics`: Prometheus' text. Counters are kept in memory; queue, problems and stores are queried at each scrape.
 
 A store that does not answer shows as `dmarcworks_store_up 0`, and what it alone knows is absent from that scrape or
 NaN, never the figure of an earlier one.
@@ -61,11 +61,11 @@ async def _up(check: Check, seconds: float) -> bool:
     return await _figure(well, seconds) or False
 
 
-def _states(found: Iterable[QueueStats]) -> dict[str, int]:
-    stats = list(found)
+def _states(queues: Iterable[QueueStats]) -> dict[str, int]:
+    stats = list(queues)
     return {state: sum(getattr(one, state) for one in stats) for state in _STATES}
 
 
 def _known(figure: float | None) -> float:
-    """A figure that stands alone cannot be left out of a scrape: it is then no number."""
+    """A figure without labels cannot be left out of a scrape: it is NaN when it is unknown."""
     return math.nan if figure is None else figure

@@ -1,6 +1,6 @@
 """What the routes for monitoring read: one container, in `app.state.monitored` of the application that has the routes.
 
-It is apart from `deps`, because a port for monitoring has these routes and nothing else.
+It is separate from `deps`, because a port for monitoring has these routes and nothing else.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The door for commands on the same machine: a secret that only this home's owner can read.
+"""Authentication of commands on the same machine: a secret that only the data directory's owner can read.
 
 `serve` writes a fresh secret into running.json (mode 0600) at every start; a command that finds a running server sends
 it as a bearer token to routes under /internal/. No or a wrong secret is 401, before anything is read, and so is a
@@ -21,7 +21,7 @@ _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]{1,512}) *", re.IGNORECASE)
 
 
 def operator(secret: str) -> Callable[[Request], Awaitable[None]]:
-    """A FastAPI dependency that lets the holder of `secret` in and raises `NoTokenError` for all others."""
+    """A FastAPI dependency that accepts requests with `secret` and raises `NoTokenError` for all others."""
 
     async def dependency(request: Request) -> None:
         match = _BEARER.fullmatch(request.headers.get("authorization", ""))

@@ -1,6 +1,6 @@
-"""What the engine says of a statement, in a sentence about the statement that the user wrote.
+"""The engine's error for a statement, as a sentence about the statement that the user wrote.
 
-The engine sees our rewriting of it: tables behind the wall, WITH queries and sums under names of our own. Its errors
+The engine sees our rewriting of it: restricted tables, WITH queries and sums under names of our own. Its errors
 quote that, so the quotations are cut off, positions are looked up in the user's text, and a sentence that still holds
 something of ours is replaced by its error code alone.
 """
@@ -33,8 +33,8 @@ _TAIL = re.compile(
 )
 _HEAD = re.compile(r"^(?:Code: \d+\. )?(?:DB::Exception: )?")
 _INNER_NAME = re.compile(r"\b(?:__table\d+\.|with_(?=\w))")
-# What may stand in no answer, unless the user wrote it.
-_OURS = re.compile(r"PREWHERE|account_id = '|domain_id IN|throwIf|__table|\bwith_|_CAST\b|[0-9a-f]{32}")
+# What must not be in any response, unless the user wrote it.
+_INTERNAL = re.compile(r"PREWHERE|account_id = '|domain_id IN|throwIf|__table|\bwith_|_CAST\b|[0-9a-f]{32}")
 _OPERATORS = {
     "plus": "+", "minus": "-", "multiply": "*", "divide": "/", "modulo": "%", "negate": "-", "concat": "||",
     "equals": "=", "notEquals": "!=", "less": "<", "greater": ">", "lessOrEquals": "<=", "greaterOrEquals": ">=",
@@ -46,13 +46,13 @@ _FUNCTION = re.compile(r"\bfunction (\w+)")
 def explain(text: str, statement: Statement, bounds: QueryBounds) -> str:
     """The engine's complaint as a sentence that names the trouble and the near name."""
     if "TIMEOUT_EXCEEDED" in text:
-        return f"the query took longer than {bounds.seconds:g} seconds; ask for fewer days or columns"
+        return f"the query took longer than {bounds.seconds:g} seconds; query fewer days or columns"
     if "MEMORY_LIMIT_EXCEEDED" in text:
-        return f"the query needs more than {bounds.memory >> 20} MiB of memory; ask for fewer days or groups"
+        return f"the query needs more than {bounds.memory >> 20} MiB of memory; query fewer days or groups"
     if "TOO_MANY_ROWS" in text:
         if "max bytes" in text:
-            return f"the result is larger than {bounds.memory >> 20} MiB; add a LIMIT or ask for fewer columns"
-        return f"the result has more than {bounds.rows} rows; add a LIMIT or ask for fewer days"
+            return f"the result is larger than {bounds.memory >> 20} MiB; add a LIMIT or query fewer columns"
+        return f"the result has more than {bounds.rows} rows; add a LIMIT or query fewer days"
     if sums.OVERFLOW in text:
         return sums.TOO_LARGE
     if "UNKNOWN_IDENTIFIER" in text and (match := _IDENTIFIER.search(text)):
@@ -60,15 +60,15 @@ def explain(text: str, statement: Statement, bounds: QueryBounds) -> str:
         known = {*_COLUMNS, *statement.names} - {name}
         # A column of ours that is not in reach here is spelt right.
         near = "" if name in _COLUMNS else suggest(name, known)
-        said = f"unable to find type of column: {match[1]}{near}"
+        error = f"unable to find type of column: {match[1]}{near}"
     elif "SYNTAX_ERROR" in text:
-        said = _syntax(text, statement.text)
+        error = _syntax(text, statement.text)
     else:
-        said = _plain(text, statement.text)
-    if any(word not in statement.text for word in _OURS.findall(said)):
+        error = _plain(text, statement.text)
+    if any(word not in statement.text for word in _INTERNAL.findall(error)):
         code = _CODE.search(text)
-        said = f"the engine refuses this query{f' ({code[1]})' if code else ''}"
-    return f"Input was invalid: {said[:300]}"
+        error = f"the engine refuses this query{f' ({code[1]})' if code else ''}"
+    return f"Input was invalid: {error[:300]}"
 
 
 def _plain(text: str, written: str) -> str:
@@ -83,7 +83,7 @@ def _plain(text: str, written: str) -> str:
 
 
 def _syntax(text: str, written: str) -> str:
-    """The word at which the engine stopped, with its place in the user's text when it stands there once."""
+    """The word at which the engine stopped, with its place in the user's text when it occurs there once."""
     match = _SYNTAX.search(text)
     word = match[1] if match else ""
     if not word or word not in written:

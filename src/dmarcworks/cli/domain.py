@@ -17,7 +17,7 @@ app = typer.Typer(help="Manage the domains that receive reports.", no_args_is_he
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 
 
-async def _told(domain: Domain, stores: Stores, settings: Settings) -> dict[str, Any]:
+async def _document(domain: Domain, stores: Stores, settings: Settings) -> dict[str, Any]:
     account = await stores.accounts.account(domain.account_id)
     return {
         "domain": domain.name,
@@ -61,13 +61,13 @@ def add(
         domain = await stores.accounts.add_domain(name, account, operator=True, public_suffix=public_suffix)
         waiting = await adoptable(stores, domain.account_id)
         kept = sum(list(reports.values()).count(domain.id) for _, reports in waiting)
-        return await _told(domain, stores, settings), kept
+        return await _document(domain, stores, settings), kept
 
-    told, kept = with_stores(work)
+    document, kept = with_stores(work)
     if as_json:
-        print_json(told)
+        print_json(document)
         return
-    _show(told, f"Added {told['domain']}.")
+    _show(document, f"Added {document['domain']}.")
     if kept:
         reports = "1 report about it" if kept == 1 else f"{kept} reports about it"
         print(
@@ -81,7 +81,7 @@ def show(name: str = typer.Argument(help="The domain or its id."), as_json: bool
     """Print a domain's rua address and records."""
 
     async def work(stores: Stores, settings: Settings) -> dict[str, Any]:
-        return await _told(await _find(name, stores), stores, settings)
+        return await _document(await _find(name, stores), stores, settings)
 
     result = with_stores(work)
     print_json(result) if as_json else _show(result, result["domain"])

@@ -57,7 +57,7 @@ async def run(settings: Settings, paths: Sequence[str], name: str, account: str,
         intake = Intake(stores, settings.mail_bytes)
         listing = Listing(stores.database)
         bounds = reading_bounds(settings)
-        taken: dict[str, str] = {}
+        accepted: dict[str, str] = {}
         for batch in _batches(members(paths)):
             parcels: list[Parcel] = []
             for member in batch:
@@ -65,13 +65,13 @@ async def run(settings: Settings, paths: Sequence[str], name: str, account: str,
                 counts.left.extend(sorted_.left)
                 parcels.extend(sorted_.parcels)
             counts.files += len(batch)
-            await _take(parcels, intake, listing, counts, taken)
+            await _accept_all(parcels, intake, listing, counts, accepted)
             progress("accepting", counts.files, None)
-        await _settle(listing, taken, read, progress)
-        await _outcome(listing, taken, counts)
+        await _settle(listing, accepted, read, progress)
+        await _outcome(listing, accepted, counts)
         for account_id in sorted({domain.account_id for domain in domains.values()} if counts.mails else ()):
             detail = {"files": counts.files, "mails": counts.mails, "reports": dict(counts.reports)}
-            if account_id in taken.values():
+            if account_id in accepted.values():
                 await stores.audit.add("report.import", "files", account_id=account_id, detail=detail)
     return counts
 
@@ -102,11 +102,11 @@ def _batches(files: Iterable[SourceFile]) -> Iterator[list[SourceFile]]:
         yield batch
 
 
-async def _take(
-    parcels: Sequence[Parcel], intake: Intake, listing: Listing, counts: Counts, taken: dict[str, str]
+async def _accept_all(
+    parcels: Sequence[Parcel], intake: Intake, listing: Listing, counts: Counts, accepted: dict[str, str]
 ) -> None:
     """Accept new parcels; those that an earlier import has processed are only counted."""
-    fresh = {parcel.id: parcel for parcel in parcels if parcel.id not in taken}
+    fresh = {parcel.id: parcel for parcel in parcels if parcel.id not in accepted}
     noted = await listing.noted(list(fresh)) if fresh else set()
     counts.mails += len(fresh)
     for mail_id in noted & set(fresh):
@@ -121,7 +121,7 @@ async def _take(
         try:
             again = mail_id in begun
             await intake.take(parcel.domain, parcel.data, parcel.name, "import", mail_id=mail_id, again=again)
-            taken[mail_id] = parcel.domain.account_id
+            accepted[mail_id] = parcel.domain.account_id
         except BoundError as error:
             counts.mails -= 1
             counts.left.append(Left(parcel.path, "mail_bytes", str(error)))
@@ -150,20 +150,20 @@ async def _reader(settings: Settings, stores: Stores) -> AsyncIterator[Callable[
         yield work
 
 
-async def _settle(listing: Listing, taken: dict[str, str], read: Callable[[], Any], progress: Progress) -> None:
+async def _settle(listing: Listing, accepted: dict[str, str], read: Callable[[], Any], progress: Progress) -> None:
     """Wait until every accepted mail is processed or has failed permanently."""
-    waiting = list(taken)
+    waiting = list(accepted)
     while waiting:
         await read()
         done: set[str] = set()
         for some in _chunks(waiting):
             done |= await listing.noted(some)
         waiting = [mail_id for mail_id in waiting if mail_id not in done]
-        progress("processing", len(taken) - len(waiting), len(taken))
+        progress("processing", len(accepted) - len(waiting), len(accepted))
 
 
-async def _outcome(listing: Listing, taken: dict[str, str], counts: Counts) -> None:
-    for mail_id, account_id in taken.items():
+async def _outcome(listing: Listing, accepted: dict[str, str], counts: Counts) -> None:
+    for mail_id, account_id in accepted.items():
         for sighting in await listing.of_mail(account_id, mail_id):
             foreign = sighting.report.state == "foreign"
             counts.reports["foreign" if foreign else "new" if sighting.new else "duplicate"] += 1

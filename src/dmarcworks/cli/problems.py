@@ -73,7 +73,7 @@ def retry_(
 
     done = with_stores(work)
     text = f"{_count(done.mails, 'mail')} queued for reprocessing; unsolved problems will be listed again."
-    _tell(done, text, as_json)
+    _print_outcome(done, text, as_json)
 
 
 @app.command("adopt")
@@ -92,7 +92,9 @@ def adopt_(
         return Retried(1)
 
     done = with_stores(work)
-    _tell(done, f"{_count(done.mails, 'report')} adopted; counted for the right domain once reprocessed.", as_json)
+    _print_outcome(
+        done, f"{_count(done.mails, 'report')} adopted; counted for the right domain once reprocessed.", as_json
+    )
 
 
 @app.command("discard")
@@ -190,7 +192,7 @@ def _one_or_all(problem_id: int, every: bool) -> None:
         raise UsageError("give the number of one problem, or --all")
 
 
-def _tell(done: Retried, text: str, as_json: bool) -> None:
+def _print_outcome(done: Retried, text: str, as_json: bool) -> None:
     """Print what was done; what was skipped goes to standard error, with exit status 1."""
     if as_json:
         print_json(done)

@@ -37,7 +37,7 @@ def list_(as_json: bool = _JSON) -> None:
     """List the queues that contain messages."""
 
     async def work(stores: Stores, _: Settings) -> Mapping[str, QueueStats]:
-        return await _letters(stores).stats()
+        return await _dead_letters(stores).stats()
 
     queues = with_stores(work)
     if as_json:
@@ -60,13 +60,13 @@ def dead(
     """List dead-lettered messages, newest first."""
 
     async def work(stores: Stores, _: Settings) -> list[DeadLetter]:
-        return list(await _letters(stores).dead(queue, limit=limit))
+        return list(await _dead_letters(stores).dead(queue, limit=limit))
 
-    letters = with_stores(work)
+    messages = with_stores(work)
     if as_json:
-        print_json([_document(letter) for letter in letters])
+        print_json([_document(message) for message in messages])
         return
-    rows = [(one.id, one.queue, one.died, one.failures, one.error, _excerpt(one)) for one in letters]
+    rows = [(one.id, one.queue, one.died, one.failures, one.error, _excerpt(one)) for one in messages]
     print_table(["id", "queue", "failed", "attempts", "error", "body"], rows, "No dead-lettered messages.")
 
 
@@ -79,15 +79,15 @@ def show(
     """Show one dead-lettered message with its whole body."""
 
     async def work(stores: Stores, _: Settings) -> DeadLetter:
-        return await _letters(stores).one(message_id)
+        return await _dead_letters(stores).one(message_id)
 
-    letter = with_stores(work)
+    message = with_stores(work)
     if raw:
-        sys.stdout.buffer.write(letter.body)
+        sys.stdout.buffer.write(message.body)
     elif as_json:
-        print_json(_document(letter))
+        print_json(_document(message))
     else:
-        print_table(["field", "value"], list(_document(letter).items()), "")
+        print_table(["field", "value"], list(_document(message).items()), "")
 
 
 @app.command()
@@ -102,8 +102,8 @@ def retry(
 
     async def work(stores: Stores, _: Settings) -> int:
         if every:
-            return await _letters(stores).retry_all(queue)
-        await _letters(stores).retry(message_id)
+            return await _dead_letters(stores).retry_all(queue)
+        await _dead_letters(stores).retry(message_id)
         return 1
 
     done = with_stores(work)
@@ -123,15 +123,15 @@ def discard(
 
     async def find(stores: Stores, _: Settings) -> str:
         if not every:
-            letter = await _letters(stores).one(message_id)
-            return f"Message {letter.id} of {letter.queue}: {_plain(letter.error)}"
-        queues = await _letters(stores).stats()
+            message = await _dead_letters(stores).one(message_id)
+            return f"Message {message.id} of {message.queue}: {_plain(message.error)}"
+        queues = await _dead_letters(stores).stats()
         return _count(sum(stats.dead for name, stats in queues.items() if queue in ("", name)))
 
     async def work(stores: Stores, _: Settings) -> int:
         if every:
-            return await _letters(stores).discard_all(queue)
-        await _letters(stores).discard(message_id)
+            return await _dead_letters(stores).discard_all(queue)
+        await _dead_letters(stores).discard(message_id)
         return 1
 
     if not yes:
@@ -141,7 +141,7 @@ def discard(
     print_json({"messages": done}) if as_json else print(f"{_count(done)} deleted")
 
 
-def _letters(stores: Stores) -> Letters:
+def _dead_letters(stores: Stores) -> Letters:
     return Letters(stores.queue, stores.letters, stores.audit)
 
 
@@ -152,17 +152,17 @@ def _one_or_all(message_id: int, every: bool, queue: str) -> None:
         raise UsageError("--queue requires --all")
 
 
-def _document(letter: DeadLetter) -> dict[str, Any]:
+def _document(message: DeadLetter) -> dict[str, Any]:
     """A dead-lettered message as JSON: the body as sent, bytes in base64."""
-    body = decode(letter.type, letter.body)
+    body = decode(message.type, message.body)
     shown = base64.b64encode(body).decode() if isinstance(body, bytes) else body
-    document = {**asdict(letter), "body": shown, "attempts": letter.failures}
+    document = {**asdict(message), "body": shown, "attempts": message.failures}
     return {name: value for name, value in document.items() if name not in ("deliveries", "failures")}
 
 
-def _excerpt(letter: DeadLetter) -> str:
+def _excerpt(message: DeadLetter) -> str:
     """The beginning of a body on one line."""
-    text, more = excerpt(letter, _SHOWN)
+    text, more = excerpt(message, _SHOWN)
     return f"{text}…" if more else text
 
 

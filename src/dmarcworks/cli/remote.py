@@ -32,7 +32,7 @@ class Server:
             with self._client() as client:
                 answer = client.request(method, path, **options)
         except httpx.HTTPError as error:
-            raise _away(self.url, error) from None
+            raise _unavailable(self.url, error) from None
         _raise(answer)
         return answer
 
@@ -46,7 +46,7 @@ class Server:
                 _raise(answer)
                 yield (json.loads(line) for line in answer.iter_lines() if line)
         except httpx.HTTPError as error:
-            raise _away(self.url, error) from None
+            raise _unavailable(self.url, error) from None
 
     def _client(self) -> httpx.Client:
         timeout = httpx.Timeout(None, connect=5.0)
@@ -64,7 +64,7 @@ def server(settings: Settings) -> Server | None:
     return Server(str(running.get("commands") or running["http"]), str(running["secret"]))
 
 
-def _away(url: str, error: Exception) -> StoreError:
+def _unavailable(url: str, error: Exception) -> StoreError:
     return StoreError(f"the running server at {url} does not answer: {error or type(error).__name__}")
 
 

@@ -38,9 +38,9 @@ def replay(
     if as_json:
         print_json(_document(events, result))
     elif job == "replay":
-        _tell(events, result)
+        _print_changes(events, result)
     elif catalogue:
-        _tell_catalogue(events, result)
+        _print_catalogue(events, result)
     elif back:
         print("The previous version is active again; the newer one is kept.")
     else:
@@ -62,7 +62,7 @@ def _document(events: list[Event], result: Event) -> dict[str, object]:
     }
 
 
-def _tell(events: list[Event], result: Event) -> None:
+def _print_changes(events: list[Event], result: Event) -> None:
     domains = [event for event in events if event["event"] == "domain"]
     names = ("reports", "records", "messages")
     rows = [
@@ -93,7 +93,7 @@ def _tell(events: list[Event], result: Event) -> None:
         print("Nothing is swapped yet: run `dmarcworks replay` with the same options to swap.")
 
 
-def _tell_catalogue(events: list[Event], result: Event) -> None:
+def _print_catalogue(events: list[Event], result: Event) -> None:
     for event in events:
         if event["event"] == "unplaced":
             print(f"no owner: {event['key']}")

@@ -8,7 +8,7 @@ import typer
 
 from dmarcworks.catalogue.stores import running_server
 from dmarcworks.cli.common import print_json
-from dmarcworks.cli.verify import told
+from dmarcworks.cli.verify import line
 from dmarcworks.cli.work import Event, run
 from dmarcworks.errors import ConflictError
 from dmarcworks.settings import load
@@ -32,7 +32,7 @@ def restore(
         if event["event"] == "difference":
             differences.append(event)
             if not as_json:
-                print(told(event))
+                print(line(event))
 
     result = run("restore", {"folder": str(Path(folder).resolve()), "force": force}, seen, quiet=as_json)
     if as_json:

@@ -26,11 +26,11 @@ _ACCOUNT = typer.Option("default", "--account", help="The account's name.")
 def show(account: str = _ACCOUNT, as_json: bool = _JSON) -> None:
     """Show how many days the account keeps each kind of data."""
 
-    async def ask(stores: Stores, settings: Settings) -> list[RetentionPeriod]:
+    async def read(stores: Stores, settings: Settings) -> list[RetentionPeriod]:
         owner = await stores.accounts.account_by_name(account)
         return await RetentionPeriods(stores.database, settings).of(owner.id)
 
-    _print(with_stores(ask), as_json)
+    _print(with_stores(read), as_json)
 
 
 @app.command("set")
@@ -61,11 +61,11 @@ def runs(
 ) -> None:
     """Show what was deleted in the last 400 days: when, kind, items and bytes; newest first."""
 
-    async def ask(stores: Stores, _: Settings) -> list[Run]:
+    async def read(stores: Stores, _: Settings) -> list[Run]:
         owner = await stores.accounts.account_by_name(account)
         return await Runs(stores.database).last(owner.id, limit)
 
-    runs = with_stores(ask)
+    runs = with_stores(read)
     if as_json:
         print_json([{**asdict(run), "time": run.time.isoformat()} for run in runs])
         return
@@ -80,19 +80,19 @@ def run(
     as_json: bool = _JSON,
 ) -> None:
     """Delete data past its retention period. A running server does this once a day."""
-    taken: list[Event] = []
+    deletions: list[Event] = []
     result = work(
         "retention",
         {"dry_run": dry_run, "account": account},
-        lambda event: taken.append(event) if event["event"] == "taken" else None,
+        lambda event: deletions.append(event) if event["event"] == "taken" else None,
         quiet=as_json,
     )
     if as_json:
-        rows = [{name: value for name, value in event.items() if name != "event"} for event in taken]
+        rows = [{name: value for name, value in event.items() if name != "event"} for event in deletions]
         print_json({"taken": rows, **{name: result[name] for name in ("dry_run", "things", "bytes")}})
         return
     cells = [
-        (event["account"], event["kind"], event["before"][:10], event["things"], event["bytes"]) for event in taken
+        (event["account"], event["kind"], event["before"][:10], event["things"], event["bytes"]) for event in deletions
     ]
     print_table(["account", "kind", "before", "items", "bytes"], cells, "Everything is kept for ever.")
     verb = "would be deleted" if dry_run else "deleted"

@@ -146,8 +146,8 @@ def remove(rule: str = typer.Argument(help="The rule's id, or the beginning of i
         existing = await _find(rule, stores)
         return await stores.mailroom.routes.remove(_of(existing), existing.id)
 
-    gone = with_stores(work)
-    print(f"removed the rule for {gone.address or 'all other addresses'}")
+    removed = with_stores(work)
+    print(f"removed the rule for {removed.address or 'all other addresses'}")
 
 
 @app.command()
@@ -215,8 +215,8 @@ def destination_remove(email: str = typer.Argument(help="The address."), account
 
 def _action(worker: str | None, forward: str | None, drop: bool, reject: str | None) -> tuple[str, str]:
     """The one action given."""
-    asked = [(WORKER, worker), (FORWARD, forward), (DROP, "" if drop else None), (REJECT, reject)]
-    given = [(action, value) for action, value in asked if value is not None]
+    chosen = [(WORKER, worker), (FORWARD, forward), (DROP, "" if drop else None), (REJECT, reject)]
+    given = [(action, value) for action, value in chosen if value is not None]
     if len(given) != 1:
         raise UsageError("give exactly one of --worker NAME, --forward ADDRESS, --drop, --reject REASON")
     return given[0]
@@ -248,8 +248,8 @@ async def _goes(rule: RoutingRule, stores: Stores) -> bool:
 
 def _warn(rule: RoutingRule, goes: bool) -> None:
     if rule.enabled and not goes:
-        said = f"{rule.value} is not verified; until it is, the rule has no effect"
-        print(f"dmarcworks: {said} (`dmarcworks route destination add {rule.value}`)", file=sys.stderr)
+        warning = f"{rule.value} is not verified; until it is, the rule has no effect"
+        print(f"dmarcworks: {warning} (`dmarcworks route destination add {rule.value}`)", file=sys.stderr)
 
 
 async def _find(rule_id: str, stores: Stores) -> RoutingRule:

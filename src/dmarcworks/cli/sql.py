@@ -52,9 +52,9 @@ def sql(
     values = dict(map(_value, param))
     chosen = wanted or (TABLE if terminal else "TabSeparated")
     if server is not None:
-        body, output_format = _ask_server(server, text, account, chosen, values)
+        body, output_format = _query_server(server, text, account, chosen, values)
     else:
-        body, output_format = asyncio.run(_ask_store(settings, text, account, chosen, values))
+        body, output_format = asyncio.run(_query_store(settings, text, account, chosen, values))
     if output_format == TABLE and terminal and not wanted:
         result = json.loads(body)
         print_table([column["name"] for column in result["meta"]], result["data"], "No rows.")
@@ -76,7 +76,7 @@ def _value(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _ask_server(
+def _query_server(
     server: remote.Server, text: str, account: str, format: str, values: dict[str, str]
 ) -> tuple[bytes, str]:
     from dmarcworks.api.sql.internal_route import FORMAT_HEADER
@@ -86,7 +86,7 @@ def _ask_server(
     return answer.content, answer.headers[FORMAT_HEADER]
 
 
-async def _ask_store(
+async def _query_store(
     settings: Settings, text: str, account: str, format: str, values: dict[str, str]
 ) -> tuple[bytes, str]:
     # The web and analytics libraries take a second to load, so they are imported only when needed.
@@ -98,8 +98,8 @@ async def _ask_store(
     async with opened(settings) as stores:
         own = await owner(stores.accounts, account)
         async with opened_analytics(settings) as analytics:
-            desk = QueryService(analytics, query_bounds(settings), stores.queries.note)
-            answer = await desk.ask(text, own, who=WHO, source=SOURCE, values=values, format=format)
+            service = QueryService(analytics, query_bounds(settings), stores.queries.note)
+            answer = await service.query(text, own, who=WHO, source=SOURCE, values=values, format=format)
     return answer.body, answer.format
 
 

@@ -31,7 +31,7 @@ def expiry(text: str, now: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _told(token: Token, names: dict[str, str]) -> dict[str, Any]:
+def _document(token: Token, names: dict[str, str]) -> dict[str, Any]:
     domains = None if token.domains is None else [names.get(domain, domain) for domain in token.domains]
     return {
         "account_id": token.account_id,
@@ -66,17 +66,17 @@ def create(
     async def work(stores: Stores, settings: Settings) -> tuple[str, dict[str, Any]]:
         owner = await stores.accounts.account_by_name(account, create=account == "default")
         secret, token = await stores.accounts.create_token(owner.id, scope, name, domains=domain or None, expires=ends)
-        return secret, _told(token, await _names(stores))
+        return secret, _document(token, await _names(stores))
 
-    secret, told = with_stores(work)
+    secret, document = with_stores(work)
     if as_json:
-        print_json({"token": secret, **told})
+        print_json({"token": secret, **document})
     else:
         print(f"token       {secret}")
-        print(f"account id  {told['account_id']}")
-        print(f"scope       {told['scope']}")
-        if told["domains"] is not None:
-            print(f"domains     {', '.join(told['domains'])}")
+        print(f"account id  {document['account_id']}")
+        print(f"scope       {document['scope']}")
+        if document["domains"] is not None:
+            print(f"domains     {', '.join(document['domains'])}")
         print(f"expires     {f'{ends:%Y-%m-%d %H:%M} UTC' if ends else 'never'}")
         print("\nStore it safely: it is not shown again. Send it as `Authorization: Bearer <token>`.")
 
@@ -90,12 +90,12 @@ def list_(as_json: bool = _JSON) -> None:
 
     tokens, names = with_stores(work)
     if as_json:
-        print_json([{**_told(t, names), "created": t.created, "last_used": t.last_used} for t in tokens])
+        print_json([{**_document(t, names), "created": t.created, "last_used": t.last_used} for t in tokens])
         return
     now = datetime.now(UTC)
     rows = []
     for token in tokens:
-        domains = _told(token, names)["domains"]
+        domains = _document(token, names)["domains"]
         ended = token.expires is not None and token.expires <= now
         shown = "never" if token.expires is None else f"{token.expires:%Y-%m-%d %H:%M}{' (expired)' if ended else ''}"
         limited = "all" if domains is None else ", ".join(domains)

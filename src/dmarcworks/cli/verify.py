@@ -22,7 +22,7 @@ def verify(
         if event["event"] == "difference":
             differences.append(event)
             if not as_json:
-                print(told(event))
+                print(line(event))
 
     result = run("verify", {"repair": repair, "domain": domain}, seen, quiet=as_json)
     if as_json:
@@ -35,12 +35,12 @@ def verify(
         raise typer.Exit(1)
 
 
-def told(event: Event) -> str:
+def line(event: Event) -> str:
     """A difference as a line for people."""
     where = event["key"] or event["table"]
     report = f" report {event['report'][:16]}" if event["report"] else ""
-    mended = " · repaired" if event["repaired"] else ""
-    text = f"{event['kind']}{report} {where}: expected {event['expected']}, found {event['found']}{mended}"
+    repaired = " · repaired" if event["repaired"] else ""
+    text = f"{event['kind']}{report} {where}: expected {event['expected']}, found {event['found']}{repaired}"
     return "".join(character if character.isprintable() else " " for character in text)
 
 

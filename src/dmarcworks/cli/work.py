@@ -66,8 +66,8 @@ async def _here(settings: Settings, job: str, parameters: Mapping[str, Any], tak
     from dmarcworks.upkeep.setup import opened_upkeep
 
     logs.setup(settings.log_format, "warning")
-    async with opened_upkeep(settings, job) as house:
-        async for event in jobs.run(house, job, parameters):
+    async with opened_upkeep(settings, job) as context:
+        async for event in jobs.run(context, job, parameters):
             take(event)
 
 

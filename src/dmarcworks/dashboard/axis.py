@@ -45,7 +45,7 @@ class BarAxes:
     top: int
 
     base = _HEIGHT - _BOTTOM
-    """Where zero lies."""
+    """The y coordinate of zero."""
 
     @classmethod
     def holding(cls, bars: int, *values: int) -> BarAxes:

@@ -71,7 +71,7 @@ def chart_data(series: Sequence[DayBar], link: Callable[[date], str]) -> dict[st
 
 
 def chart_svg(series: Sequence[DayBar], link: Callable[[date], str]) -> Markup:
-    """The same chart as an SVG: what stands in the page until the browser's chart replaces it."""
+    """The same chart as an SVG, which the page shows until the browser's chart replaces it."""
     axes = _axes(series)
     parts = [axes.opening("Messages per day by result; the table below has the same numbers")]
     for index, bar in enumerate(series):
@@ -112,7 +112,7 @@ def sparkline(daily: Sequence[tuple[date, int, int]], first: date, last: date, l
 
 
 def share(part: int, whole: int) -> Markup:
-    """A bar of 72 px that shows a share; the number stands beside it."""
+    """A bar of 72 px that shows a share; the page prints the number next to it."""
     filled = 0.0 if whole <= 0 else SHARE_WIDTH * min(part, whole) / whole
     return Markup(
         '<svg class="share" width="{}" height="6" aria-hidden="true"><rect class="rest" width="{}" height="6" rx="3"/>'

@@ -18,7 +18,7 @@ def number(value: int | None) -> str:
 
 
 def plural(value: int, one: str, many: str = "") -> str:
-    """The number with its noun: "1 report", "2 reports"."""
+    """The number with its noun: "1 report" or "2 reports"."""
     return f"{value:,} {one if value == 1 else many or one + 's'}"
 
 
@@ -89,7 +89,7 @@ def unix(seconds: int) -> datetime | None:
 
 
 def ago(value: datetime, now: datetime) -> str:
-    """How long ago, as people say it."""
+    """How long ago, in words."""
     seconds = max(0.0, (now - value).total_seconds())
     if seconds < 60:
         return "just now"

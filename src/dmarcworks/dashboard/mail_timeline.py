@@ -51,12 +51,12 @@ def step_for(length: timedelta) -> int:
 
 
 def clock(moment: datetime, step: int) -> str:
-    """What stands under a bar: a time for short steps, a day for long ones."""
+    """The label under a bar: a time for short steps, a day for long ones."""
     return f"{moment:%H:%M}" if step < 21_600 else short_day(moment.date())
 
 
 def bars(buckets: Sequence[Bucket], step: int, link: Callable[[Bucket], str]) -> Markup:
-    """The chart; its numbers are those of the table beside it."""
+    """The chart; the table below it shows the same numbers."""
     axes = BarAxes.holding(len(buckets), *(bucket.received for bucket in buckets))
     parts = [axes.opening("Mail over time by outcome; the table below has the same numbers")]
     for index, bucket in enumerate(buckets):

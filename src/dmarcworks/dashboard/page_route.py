@@ -1,7 +1,7 @@
 """The route of every page: strict headers, the way to the login, and every error as a page.
 
 A page must name its visitor: `UserVisit`, or `AnyVisit` when it is open to all. One that names neither is refused when
-the module is imported, so that no page is open by an oversight. An error of ours is shown with its own words; any
+the module is imported, so that no page is open by an oversight. An error of ours is shown with its own text; any
 other is logged and shown as "Internal error", never with its text.
 """
 
@@ -83,7 +83,7 @@ async def answered(request: Request, page: Callable[[Request], Awaitable[Respons
         response = html.error(_visitor(request), status, "" if status >= 500 else str(error))
     except ClientDisconnect:
         raise
-    # The last wall before the visitor: whatever it was, they get a page and the log gets the trace.
+    # Whatever the error was, the visitor gets a page and the log gets the trace.
     except Exception:
         log.exception("page failed", path=request.url.path)
         response = html.error(_visitor(request), 500)

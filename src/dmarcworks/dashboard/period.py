@@ -1,4 +1,4 @@
-"""Which days a page is about: 7, 30 or 90 of them, up to today or to a day that was asked for. Pure."""
+"""Which days a page is about: 7, 30 or 90 of them, up to today or to a given day. Pure."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Renderer:
 
     async def page(self, visit: Visit, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """Render a template for the visitor."""
-        # A click that cannot count problems must not hide the page that it asks for.
+        # When problems cannot be counted, the requested page must still be shown.
         problems = await self._deps.problems.count(visit.user.account_id) if visit.user else 0
         return HTMLResponse(self.render(visit, template, problems_open=problems, **values), status)
 
@@ -78,9 +78,9 @@ class Renderer:
     def error(self, visit: Visit, status: int, text: str = "") -> HTMLResponse:
         """An error as a page: what happened, what is safe, what to try."""
         title, words = _WORDS.get(status, _FALLBACK)
-        # Starlette's own details ("Not Found") say nothing that the title does not.
-        said = text if " " in text and text.casefold() != title.casefold() and status < 500 else words
-        page = self.render(visit, "error.html", status=status, title=title, text=said or words, problems_open=0)
+        # Starlette's own details ("Not Found") only repeat the title.
+        detail = text if " " in text and text.casefold() != title.casefold() and status < 500 else words
+        page = self.render(visit, "error.html", status=status, title=title, text=detail or words, problems_open=0)
         return HTMLResponse(page, status)
 
     def _ago(self, value: Any) -> str:

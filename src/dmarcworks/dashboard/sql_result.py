@@ -1,7 +1,7 @@
 """A SQL result as a page shows it: cells as text, its chart as numbers, its CSV. Pure; all of it is strangers' text.
 
 Shown are at most 1,000 rows; the CSV has all. A chart needs a column of times or text and one of numbers. In CSV a text
-that a spreadsheet would take for a formula gets an apostrophe before it.
+that a spreadsheet would run as a formula gets an apostrophe before it.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Result:
     @classmethod
     def of(cls, body: bytes) -> Result:
         """Read the engine's JSONCompact."""
-        found = json.loads(body)
-        columns = tuple(ResultColumn(c["name"], c["type"], _kind(c["type"])) for c in found["meta"])
-        return cls(columns, found["data"])
+        document = json.loads(body)
+        columns = tuple(ResultColumn(c["name"], c["type"], _kind(c["type"])) for c in document["meta"])
+        return cls(columns, document["data"])
 
     @property
     def shown(self) -> list[list[Any]]:
@@ -97,7 +97,7 @@ def chart(result: Result) -> dict[str, Any] | None:
 
 
 def script_json(data: Any) -> str:
-    """JSON that can stand in a script element: no markup can be in it."""
+    """JSON that is safe inside a script element: it contains no markup."""
     text = json.dumps(data)
     for sign, escaped in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
         text = text.replace(sign, escaped)
@@ -105,12 +105,12 @@ def script_json(data: Any) -> str:
 
 
 def _series(name: str, labels: Sequence[str], rows: Sequence[Sequence[Any]], across: int, value: int) -> dict[str, Any]:
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for row in rows:
         if isinstance(row[value], int | float):
             label = str(row[across])
-            found[label] = found.get(label, 0) + row[value]
-    return {"name": name, "values": [found.get(label) for label in labels]}
+            values[label] = values.get(label, 0) + row[value]
+    return {"name": name, "values": [values.get(label) for label in labels]}
 
 
 def _kind(type: str) -> str:

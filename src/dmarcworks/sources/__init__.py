@@ -1,1 +1,1 @@
-"""Other ways in than SMTP: files, folders and mailboxes, to the same reading."""
+"""Sources of reports other than SMTP: files, folders and mailboxes, processed in the same way."""

@@ -1,7 +1,7 @@
 """Files, mails, folders, mbox and Maildir as a stream of members, in the order given and by name inside a folder.
 
-In: paths. Out: `SourceFile` values, each with the path as it was given. Refused with `UsageError`: a path that is not
-there. A member that cannot be read (permissions, too large) carries its error, so that its neighbours are read.
+In: paths. Out: `SourceFile` values, each with the path as it was given. Refused with `UsageError`: a path that does
+not exist. A member that cannot be read (permissions, too large) carries its error, so that its neighbours are read.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file or one mail of a mailbox; `error` says why `data` is empty."""
+    """One file or one mail of a mailbox; `error` is the reason why `data` is empty."""
 
     path: str
     data: bytes
@@ -71,8 +71,8 @@ def read(member: SourceFile, bounds: Bounds | None = None) -> Reading:
 
 def _inside(folder: Path) -> list[str]:
     if (folder / "cur").is_dir() and (folder / "new").is_dir():
-        found = [entry for name in ("new", "cur") for entry in sorted((folder / name).iterdir())]
-        return [str(entry) for entry in found if entry.is_file()]
+        entries = [entry for name in ("new", "cur") for entry in sorted((folder / name).iterdir())]
+        return [str(entry) for entry in entries if entry.is_file()]
     names: list[str] = []
     for root, folders, files in os.walk(folder):
         folders.sort()
@@ -110,7 +110,7 @@ def _numbered(path: str, mails: Iterator[bytes]) -> Iterator[SourceFile]:
 
 
 def _mails(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The mails of an mbox, one at a time; `>From ` is unquoted as mboxrd says."""
+    """The mails of an mbox, one at a time; `>From ` is unquoted as mboxrd defines it."""
     mail: list[bytes] = []
     blank = True
     begun = False

@@ -1,7 +1,8 @@
 """Which domain a file or mail is for: the one that was named, or the one that its reports are about. Pure.
 
-In: a member and the domains that reports are taken for. Out: parcels, each for one domain (the member as it came, or an
-attachment of it when its reports are for several), and what is left out with its reason. Nothing is dropped silently.
+In: a member and the domains that reports are accepted for. Out: parcels, each for one domain (the member as it came,
+or an attachment of it when its reports are for several), and what is left out with its reason. Nothing is dropped
+silently.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What was not taken, and why; `domain` when it is about one that is not known."""
+    """What was skipped, and why; `domain` when it is about an unknown one."""
 
     path: str
     reason: str
@@ -51,14 +52,14 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """A member's parcels and what is left of it."""
+    """A member's parcels, and what was skipped of it."""
 
     parcels: tuple[Parcel, ...]
     left: tuple[Left, ...]
 
 
 def sort(member: SourceFile, domains: Mapping[str, Domain], bounds: Bounds, only: Domain | None = None) -> Sorted:
-    """The member's parcels; with `only` all of it is for that domain, whatever it says."""
+    """The member's parcels; with `only` all of it is for that domain, whatever its content."""
     name = "" if like_mail(member.data) else os.path.basename(member.path)
     if member.error:
         return Sorted((), (Left(member.path, "unreadable_file", member.error),))
@@ -69,14 +70,14 @@ def sort(member: SourceFile, domains: Mapping[str, Domain], bounds: Bounds, only
     left: dict[Left, None] = {}
     for item in reading.items:
         about = summary(item.report, received=_EPOCH, digest=item.digest).domains
-        found = _known(about, domains)
-        if found is not None:
-            placed.append((item, found))
+        owner = _known(about, domains)
+        if owner is not None:
+            placed.append((item, owner))
         elif about:
             text = f"It is about {about[0]}, which is no domain of yours."
             left[Left(member.path, "unknown_domain", text, about[0])] = None
         else:
-            left[Left(member.path, "no_domain", "It names no domain; say which with --domain.")] = None
+            left[Left(member.path, "no_domain", "It names no domain; name one with --domain.")] = None
     if placed and not left and len({domain.id for _, domain in placed}) == 1:
         return Sorted((Parcel(member.path, placed[0][1], member.data, name),), ())
     parcels: dict[str, Parcel] = {}
@@ -88,7 +89,7 @@ def sort(member: SourceFile, domains: Mapping[str, Domain], bounds: Bounds, only
 
 
 def _known(about: tuple[str, ...], domains: Mapping[str, Domain]) -> Domain | None:
-    """The nearest domain of ours that all of them are or are below."""
+    """The nearest of our domains that all of them are equal to or below."""
     for name in _above(about[0]) if about else ():
         if name in domains and all(other == name or other.endswith(f".{name}") for other in about):
             return domains[name]

@@ -1,1 +1,1 @@
-"""Keeping it whole: verify and repair, replay, backup and restore, retention. See docs/operating.md."""
+"""Upkeep of the stored data: verify and repair, replay, backup and restore, retention. See docs/operating.md."""

@@ -1,4 +1,4 @@
-"""The catalogue as upkeep walks it: whole rows in key order, a page at a time."""
+"""The catalogue for upkeep: whole rows in key order, a page at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def count(database: Database, table: Table, *where: ColumnElement[bool]) -
 async def pages(
     database: Database, table: Table, by: str, *where: ColumnElement[bool], size: int, after: Any = None
 ) -> AsyncIterator[Sequence[Row[Any]]]:
-    """The table's rows by the column `by`, which is unique, in pages, each as it stands when it is read."""
+    """The table's rows by the column `by`, which is unique, in pages, each as it is when it is read."""
     column = table.c[by]
     while True:
         statement = select(table).where(*where).order_by(column).limit(size)
@@ -40,7 +40,7 @@ async def pages(
 
 
 async def reports(database: Database, keys: Sequence[str]) -> dict[str, Row[Any]]:
-    """These reports by key, as they stand now."""
+    """These reports by key, as they are now."""
     rows: dict[str, Row[Any]] = {}
     for start in range(0, len(keys), 500):
         statement = select(tables.reports).where(tables.reports.c.key.in_(list(keys[start : start + 500])))

@@ -1,4 +1,4 @@
-"""What every job of upkeep works on, and the events that it tells its progress with.
+"""What every upkeep job works on, and the events that report its progress.
 
 A job is an async generator of events, JSON objects: `progress` (step, done, total), what it found, and at the end one
 `result`. A command prints them, whether the job runs in its own process or in the running server.
@@ -28,7 +28,7 @@ Events: TypeAlias = AsyncIterator[Event]
 
 @dataclass(frozen=True, slots=True)
 class UpkeepContext:
-    """The stores, what the worker sees, and the gate before publishing. One job at a time holds `busy`."""
+    """The stores, the worker's environment, and the gate before publishing. One job at a time holds `busy`."""
 
     settings: Settings
     stores: Stores
@@ -61,5 +61,5 @@ class UpkeepContext:
 
 
 def progress(step: str, done: int, total: int) -> Event:
-    """How far a step is."""
+    """The progress of a step."""
     return {"event": "progress", "step": step, "done": done, "total": total}

@@ -1,7 +1,7 @@
 """The jobs by name, one at a time: started by a command in its own process, or over /internal/ in the server's.
 
-In: a name and its parameters as JSON. Out: events. A job that fails ends with an `error` event in its own words, so
-that a stream that has begun can still say so; `ConflictError` when another job runs.
+In: a name and its parameters as JSON. Out: events. A job that fails ends with an `error` event, since a stream that has
+begun cannot change its status; `ConflictError` when another job runs.
 """
 
 from __future__ import annotations
@@ -39,42 +39,42 @@ JOBS: Mapping[str, Callable[..., Events]] = {
 }
 
 
-async def run(house: UpkeepContext, name: str, parameters: Mapping[str, Any]) -> AsyncIterator[Event]:
+async def run(context: UpkeepContext, name: str, parameters: Mapping[str, Any]) -> AsyncIterator[Event]:
     """The job's events."""
-    if house.busy.locked():
+    if context.busy.locked():
         raise ConflictError("another job of upkeep runs in this system; try again when it has ended")
-    async with house.busy:
+    async with context.busy:
         log.info("upkeep begins", job=name)
-        async for event in JOBS[name](house, **parameters):
+        async for event in JOBS[name](context, **parameters):
             if event["event"] == "result":
                 log.info("upkeep ends", job=name)
             yield event
 
 
-def router(house: UpkeepContext) -> APIRouter:
-    """`POST /upkeep/{job}` with the parameters as JSON; the events as JSON lines. For the operator's door only."""
+def router(context: UpkeepContext) -> APIRouter:
+    """`POST /upkeep/{job}` with the parameters as JSON; the events as JSON lines. For the operator only."""
     routes = APIRouter()
 
     @routes.post("/upkeep/{job}")
     async def begin(job: str, request: Request) -> StreamingResponse:
-        """Run a job and tell its events as they come; it ends when the asker goes away."""
+        """Run a job and stream its events; it ends when the client disconnects."""
         if job not in JOBS:
             raise NotFoundError(f"there is no job {job!r}")
         parameters = await request.json()
         if not isinstance(parameters, dict):
             raise UsageError("the parameters of a job are a JSON object")
-        return StreamingResponse(_lines(house, job, parameters), media_type="application/x-ndjson")
+        return StreamingResponse(_lines(context, job, parameters), media_type="application/x-ndjson")
 
     return routes
 
 
-async def _lines(house: UpkeepContext, name: str, parameters: Mapping[str, Any]) -> AsyncIterator[bytes]:
+async def _lines(context: UpkeepContext, name: str, parameters: Mapping[str, Any]) -> AsyncIterator[bytes]:
     try:
-        async for event in run(house, name, parameters):
+        async for event in run(context, name, parameters):
             yield json.dumps(event, default=str).encode() + b"\n"
     except DmarcworksError as error:
         yield json.dumps({"event": "error", "kind": type(error).__name__, "message": str(error)}).encode() + b"\n"
-    # The stream has begun, so its status is sent: what went wrong is told as its last line, and logged here.
+    # The stream has begun, so its status is sent: the error is its last line, and is logged here.
     except Exception as error:
         log.exception("upkeep failed", job=name)
         text = f"the job failed: {type(error).__name__}: {error!s:.300}"

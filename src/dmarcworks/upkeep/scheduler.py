@@ -1,7 +1,7 @@
-"""What the server does for upkeep by itself: end a swap that was cut off, note the domains, take what is too old.
+"""What the server does for upkeep by itself: end an interrupted swap, note the domains, run retention.
 
-Domains are looked at once a minute, what is too old once a day. All of it is tried again later when a store is away or
-another job runs; none of it stops the server.
+Domains are noted once a minute, retention runs once a day. All of it is tried again later when a store is unavailable
+or another job runs; none of it stops the server.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ log = structlog.get_logger("dmarcworks.upkeep")
 MINUTE_SECONDS, EVERY_SECONDS, AGAIN_SECONDS = 60.0, 86_400.0, 600.0
 
 
-async def end_swap(house: UpkeepContext) -> None:
+async def end_swap(context: UpkeepContext) -> None:
     """Finish a swap of rows that a process began and did not end."""
     with contextlib.suppress(DmarcworksError):
-        await finish(house, Replays(house.stores.database))
+        await finish(context, Replays(context.stores.database))
 
 
-async def note_forever(house: UpkeepContext) -> None:
-    """Note the domains beside the objects, once a minute."""
+async def note_forever(context: UpkeepContext) -> None:
+    """Note the domains in Objects, once a minute."""
     known: dict[str, Noted] = {}
     while True:
         try:
-            await note_domains(house, known)
+            await note_domains(context, known)
         except DmarcworksError as error:
             log.warning("noting domains waits", error=str(error))
         # As below.
@@ -45,14 +45,14 @@ async def note_forever(house: UpkeepContext) -> None:
         await asyncio.sleep(MINUTE_SECONDS)
 
 
-async def retain_forever(house: UpkeepContext) -> None:
+async def retain_forever(context: UpkeepContext) -> None:
     """Delete what is past its retention period, once a day."""
     rest = MINUTE_SECONDS
     while True:
         await asyncio.sleep(rest)
         rest = EVERY_SECONDS
         try:
-            async for _ in jobs.run(house, "retention", {}):
+            async for _ in jobs.run(context, "retention", {}):
                 pass
         except DmarcworksError as error:
             log.warning("retention waits", error=str(error))

@@ -46,7 +46,7 @@ async def settle_analytics(
 ) -> None:
     """Check that the analytics store, `where` in messages, belongs to the other stores; write the id if it is missing.
 
-    `LostStoreError` says what is lost, unless the caller repairs it. `accept`: the operator gives up what is lost.
+    `LostStoreError` names what is lost, unless the caller repairs it. `accept`: the operator accepts the loss.
     """
     ours, theirs = await stores.system.id(), await read_id(analytics)
     if ours is None:

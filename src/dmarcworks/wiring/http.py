@@ -130,7 +130,7 @@ def _install_apis(app: FastAPI, deps: Deps, limits: Limits) -> None:
         app.include_router(inject.routes)
     app.include_router(zones.routes)
     mount = Mount(PREFIX, api(deps, limits))
-    # A line break in an address is odd, but it is below PREFIX all the same and is answered there.
+    # A path with a line break is odd, but it is still below PREFIX and is answered there.
     mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
     app.router.routes.append(mount)
 

@@ -29,7 +29,7 @@ from dmarcworks.workers.system import dmarc_worker
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """The router, and what has to run beside it."""
+    """The router, and the background tasks that it needs."""
 
     router: Router
     points: PointWriter

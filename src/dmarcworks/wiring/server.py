@@ -1,6 +1,6 @@
 """Composition root: settings → stores → workers → servers, their background tasks, and shutdown in reverse.
 
-`serve` runs the whole system until SIGTERM or SIGINT. It then stops accepting, finishes or hands back what is in
+`serve` runs the whole system until SIGTERM or SIGINT. It then stops accepting, finishes or releases what is in
 flight, and closes what it opened in reverse.
 """
 
@@ -51,7 +51,7 @@ log = structlog.get_logger("dmarcworks.wiring.server")
 
 ROLES = ("smtp", "worker", "web")
 # Connections of the port for monitoring; their descriptors are of the reserve.
-_WATCHERS = 32
+_MONITORING_CONNECTIONS = 32
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ class OpenedServer:
         return monitoring_app(self.stores, analytics, waiting, self.metrics, self.certificate)
 
     async def take_over(self) -> None:
-        """Make what a process that died had in hand available at once, where no other one can hold it."""
+        """Release the leases of a process that died at once, where no other process can hold them."""
         if self.settings.alone and (ended := await self.stores.leases.release(SYSTEM_QUEUE)):
             log.info("taken over from a process that died", mails=ended)
 
@@ -141,7 +141,7 @@ async def serve(
 ) -> None:
     """Run everything, or only some roles of it, until SIGTERM or SIGINT.
 
-    A store that has lost its content ends the start with a `LostStoreError`, unless the operator gives it up.
+    A store that has lost its content stops startup with a `LostStoreError`, unless the operator accepts the loss.
     """
     smtp = settings.smtp_connections if "smtp" in roles and settings.smtp_processes == 1 else 0
     shares = descriptors.granted(smtp, settings.http_connections if "web" in roles else 0)
@@ -209,12 +209,12 @@ def _has_analytics(roles: Collection[str]) -> bool:
 
 
 def _add_smtp(server: OpenedServer, stack: AsyncExitStack) -> None:
-    """The SMTP server: in this process, or in as many as the settings ask for, whose metrics are shared."""
+    """The SMTP server: in this process, or in as many processes as configured, whose metrics are shared."""
     settings, metrics = server.settings, server.metrics
     if shown := certificate(settings):
         server.certificate = shown
         metrics.certificate(lambda: shown.left)
-    # Made in either case: it says here and now what is wrong with the settings.
+    # Made in either case, so that wrong settings are reported at startup.
     server.smtp = smtp_server(settings, server.routing.router, server.upkeep.env.full, shown)
     if (count := settings.smtp_processes) > 1:
         counters = stack.enter_context(metrics.shared(count, settings.home))
@@ -237,12 +237,12 @@ def _add_http(server: OpenedServer, stack: AsyncExitStack, shares: descriptors.S
         web = server.http = bound(settings.http_port, "DMARCWORKS_HTTP_PORT", HttpBounds.of(settings, shares.http))
         metrics.http(lambda: web.connections, lambda: web.body_bytes)
     if settings.metrics_port:
-        few = HttpBounds.of(settings, _WATCHERS)
+        few = HttpBounds.of(settings, _MONITORING_CONNECTIONS)
         server.monitoring = bound(settings.metrics_port, "DMARCWORKS_METRICS_PORT", few)
 
 
 async def _running(server: OpenedServer, first_login: FirstLogin) -> Running:
-    """What the started server tells; the first login link where there is no user yet."""
+    """What the started server prints; the first login link where there is no user yet."""
     smtp = server.smtp.listening[0].name if server.smtp else ""
     if (web := server.http) is None:
         return Running(smtp, "", server.public_url, None)

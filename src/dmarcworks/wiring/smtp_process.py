@@ -32,22 +32,22 @@ log = structlog.get_logger("dmarcworks.wiring.smtp_process")
 _GRACE_SECONDS = 3.0
 
 
-async def take(settings: Settings, told: ReceiverSettings) -> None:
-    """Take mail until standard input ends or SIGTERM comes."""
+async def accept_mail(settings: Settings, receiver: ReceiverSettings) -> None:
+    """Accept mail until standard input ends or SIGTERM comes."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    # Ctrl-C reaches every process of a terminal; the one that started us says when.
+    # Ctrl-C reaches every process of a terminal; this one ends when its parent closes standard input.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     await loop.connect_read_pipe(lambda: _Ends(stop), sys.stdin)
-    if told.counters is not None:
-        keep_in(told.counters, told.slot)
-    shared, metrics = share_of(settings, told), Metrics()
+    if receiver.counters is not None:
+        keep_in(receiver.counters, receiver.slot)
+    shared, metrics = share_of(settings, receiver), Metrics()
     async with opened(shared) as stores:
         env = environment(shared, stores, absent_analytics(), metrics)
         async with routing(shared, stores, env, metrics) as mail, Supervisor() as supervisor:
             server = smtp_server(shared, mail.router, env.full)
-            start, drain = partial(server.start, bound_listeners(told)), partial(server.stop, _GRACE_SECONDS)
+            start, drain = partial(server.start, bound_listeners(receiver)), partial(server.stop, _GRACE_SECONDS)
             smtp = BackgroundTask("smtp", server.run, OnFailure.END, start=start, drain=drain)
             await supervisor.start([*mail.background_tasks(), smtp])
             sys.stdout.buffer.write(READY)
@@ -66,14 +66,14 @@ class _Ends(asyncio.Protocol):
 
 
 def main() -> None:
-    """Read what we are told, then take mail."""
-    told, parent = read_told(sys.stdin.readline()), os.getppid()
-    settings = Settings.model_validate(told.settings)
+    """Read the parent's settings from standard input, then accept mail."""
+    receiver, parent = read_told(sys.stdin.readline()), os.getppid()
+    settings = Settings.model_validate(receiver.settings)
     logs.setup(settings.log_format, settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(take(settings, told))
-    if told.counters is not None and os.getppid() != parent:
-        shutil.rmtree(told.counters, ignore_errors=True)  # whoever made it died and cannot
+        runner.run(accept_mail(settings, receiver))
+    if receiver.counters is not None and os.getppid() != parent:
+        shutil.rmtree(receiver.counters, ignore_errors=True)  # the parent that made it has died
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dmarcworks.api.graphql import ask
+from dmarcworks.api.graphql import stores
 from dmarcworks.api.graphql.compile import BoundValue
 from tests.support.graphs import SECRET
 
@@ -148,7 +148,7 @@ WRONG = {
     "a day that is not": (zones(f'{NODE}(limit: 1, filter: {{date_geq: "2026-02-30"}}) {{ count }}'), 400, "error parsing args: date_geq must be a day like 2026-03-04", ["viewer", "zones", "0", NODE]),
     "null": (zones(f"{NODE}(limit: 1, filter: {{date_geq: null}}) {{ count }}"), 400, "error parsing args: date_geq must not be null", ["viewer", "zones", "0", NODE]),
     "an order that is not": (zones(f"{NODE}(limit: 1, orderBy: [nope_ASC]) {{ count }}"), 400, "error parsing args", ["viewer", "zones", "0", NODE]),
-    "an order by what is not grouped": (zones(f"{NODE}(limit: 1, orderBy: [sourceIP_ASC]) {{ count }}"), 400, "error parsing args: to order by sourceIP, ask for it under dimensions", ["viewer", "zones", "0", NODE]),
+    "an order by what is not grouped": (zones(f"{NODE}(limit: 1, orderBy: [sourceIP_ASC]) {{ count }}"), 400, "error parsing args: to order by sourceIP, select it under dimensions", ["viewer", "zones", "0", NODE]),
     "no filter of zones": ("{ viewer { zones { zoneTag } } }", 400, "error parsing args: zones needs a filter", ["viewer", "zones"]),
     "two filters of zones": ('{ viewer { zones(filter: {zoneTag: "a", zoneTag_gt: "b"}) { zoneTag } } }', 400, "error parsing args: zones needs a filter with one of", ["viewer", "zones"]),
     "no account": ("{ viewer { accounts { accountTag } } }", 400, "error parsing args: accounts needs a filter", ["viewer", "accounts"]),
@@ -160,7 +160,7 @@ WRONG = {
     "a subscription": ("subscription { viewer { budget } }", 400, "", None),
     "a missing variable": ("query($z: string!) { viewer { zones(filter: {zoneTag: $z}) { zoneTag } } }", 400, "error parsing args: Variable '$z'", None),
     "an unknown variable": ("{ viewer { zones(filter: {zoneTag: $z}) { zoneTag } } }", 400, "Variable '$z' is not defined", ["viewer", "zones"]),
-    "two operations": ("query A { viewer { budget } } query B { viewer { budget } }", 400, "operationName must say which operation", None),
+    "two operations": ("query A { viewer { budget } } query B { viewer { budget } }", 400, "operationName must name the operation", None),
 }  # fmt: skip
 
 
@@ -242,7 +242,7 @@ async def test_a_statement_that_does_more_than_read_is_refused(
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
     written = attack.replace("{path}", str(secret))
-    monkeypatch.setattr(ask, "statement", lambda question, dialect: (written, BoundValue()))
+    monkeypatch.setattr(stores, "statement", lambda question, dialect: (written, BoundValue()))
     tag = place.mine.domains["a.example"].id
     status, message, _ = await place.mine.refused(f'{{viewer{{zones(filter:{{zoneTag:"{tag}"}}){{n:{GROUPS}}}}}}}')
     assert (status, message) == (503, "unable to execute query, please try again later")

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from dmarcworks.api.http import HttpBounds, Web
-from dmarcworks.api.http.accept import Door
+from dmarcworks.api.http.listener import HttpListener
 
 
 @pytest.fixture
@@ -54,10 +54,10 @@ async def test_a_request_in_progress_is_answered_before_the_end(web: Web) -> Non
 async def test_serving_fails_when_accepting_does(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that accepts nothing any more must not look as if it ran."""
 
-    async def broken(self: Door, listener: object, make: object) -> None:
+    async def broken(self: HttpListener, listener: object, make: object) -> None:
         raise RuntimeError("accepting broke")
 
-    monkeypatch.setattr(Door, "_accept", broken)
+    monkeypatch.setattr(HttpListener, "_accept", broken)
     with pytest.raises(ExceptionGroup) as raised:
         await asyncio.wait_for(web.serve(PlainTextResponse("fine")), 10)
     assert raised.value.subgroup(RuntimeError) is not None

@@ -129,8 +129,10 @@ async def test_data_points_answer_to_whom_they_belong(house: Any) -> None:
     assert await _data(house, original) == [{"b": "example.com", "n": 10}]
     count = "SELECT count() AS n FROM data_points"
     assert (await house.theirs.ask(count)).json()["data"] == [{"n": 2}]
-    desk = QueryService(house.analytics, QueryBounds())
-    nobodys = await desk.ask(count, await owner(house.accounts, ""), who="operator", source="command", format="CSV")
+    service = QueryService(house.analytics, QueryBounds())
+    nobodys = await service.query(
+        count, await owner(house.accounts, ""), who="operator", source="command", format="CSV"
+    )
     assert nobodys.body == b"2\n"
 
 
@@ -230,7 +232,7 @@ async def test_a_store_that_is_away_is_503_with_retry_after(house: Any) -> None:
 
     answer = await _ask(house, _app(house, Away()))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-    assert answer.json() == {"errors": [{"message": "the store is away; try again"}]}
+    assert answer.json() == {"errors": [{"message": "the store is unavailable; try again"}]}
 
 
 async def test_an_accounts_statements_take_turns_and_few_may_wait(house: Any) -> None:

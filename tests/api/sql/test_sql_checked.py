@@ -184,9 +184,9 @@ async def test_the_query_service_holds_where_the_first_line_of_defence_fails(
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
     monkeypatch.setattr(service, "compile_sql", lambda text, *_: Statement(text, "JSON", text=text))
-    desk = service.QueryService(store, QueryBounds())
+    statements = service.QueryService(store, QueryBounds())
     with pytest.raises(QueryError) as caught:
-        await desk.ask(attack.replace("{path}", str(secret)), "a" * 32, who="x", source="api")
+        await statements.query(attack.replace("{path}", str(secret)), "a" * 32, who="x", source="api")
     assert SECRET not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["secret"]
-    assert (await desk.ask("SELECT 1 AS x FORMAT JSON", "a" * 32, who="x", source="api")).rows == 1
+    assert (await statements.query("SELECT 1 AS x FORMAT JSON", "a" * 32, who="x", source="api")).rows == 1

@@ -78,16 +78,16 @@ async def test_a_mistake_is_named_in_the_users_words(house: House, statement: st
 @pytest.mark.parametrize(("statement", "sentence"), MISTAKES)
 async def test_over_some_domains_the_sentence_is_the_same(house: House, statement: str, sentence: str) -> None:
     """The wall is longer then; it is not shown either."""
-    desk = QueryService(house.analytics, QueryBounds(seconds=2.0, rows=1_000))
+    service = QueryService(house.analytics, QueryBounds(seconds=2.0, rows=1_000))
     with pytest.raises(QueryError, match=f"^{re.escape('Input was invalid: ' + sentence)}$"):
-        await desk.ask(statement, house.mine.account_id, who="x", source="test", domains=["d" * 32, "e" * 32])
+        await service.query(statement, house.mine.account_id, who="x", source="test", domains=["d" * 32, "e" * 32])
 
 
 async def test_bounds_are_named(house: House) -> None:
     """Rows, bytes and seconds."""
     wide = QueryBounds(seconds=2.0, rows=1)
-    with pytest.raises(Exception, match=r"^the result has more than 1 rows; add a LIMIT or ask for fewer days$"):
-        await QueryService(house.analytics, wide).ask(
+    with pytest.raises(Exception, match=r"^the result has more than 1 rows; add a LIMIT or query fewer days$"):
+        await QueryService(house.analytics, wide).query(
             f"SELECT 1 FROM {T}", house.mine.account_id, who="x", source="test"
         )
 
@@ -113,7 +113,7 @@ async def test_what_nobody_foresaw_shows_nothing_of_ours(text: str) -> None:
         ("memory limit exceeded: would use 2 GiB. (MEMORY_LIMIT_EXCEEDED)", "the query needs more than 1024 MiB"),
         (
             "Limit for result exceeded, max bytes: 1.00 GiB, current bytes: 2 GiB. (TOO_MANY_ROWS_OR_BYTES)",
-            "the result is larger than 1024 MiB; add a LIMIT or ask for fewer columns",
+            "the result is larger than 1024 MiB; add a LIMIT or query fewer columns",
         ),
         ("Column __table1.org_name is odd. (BAD_ARGUMENTS)", "Input was invalid: Column org_name is odd"),
         ("Table with_mine is odd: In scope SELECT 1. (BAD_ARGUMENTS)", "Input was invalid: Table mine is odd"),

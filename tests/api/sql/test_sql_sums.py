@@ -109,4 +109,4 @@ async def test_sums_in_sums_do_not_grow_without_end(large: Any) -> None:
     for statement in ("sum(" * 25 + "count" + ")" * 25, "sum((SELECT " * 9 + "sum(count)" + "))" * 9):
         answer = await large.mine.ask(f"SELECT {statement} FROM dmarc_reports")
         assert answer.status_code == 422
-        assert "stand in one another" in answer.text or "nested deeper" in answer.text, answer.text
+        assert "sums are nested more than" in answer.text or "nested deeper" in answer.text, answer.text

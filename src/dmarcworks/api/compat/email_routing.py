@@ -1,4 +1,4 @@
-"""Routing rules and destinations in the original's shapes under /client/v4 (PLATFORM §1.4): clients of it work here.
+"""Routing rules and destinations in the original's shapes under /client/v4: clients of the original work here.
 
 `/zones/{zone}/email/routing…` for a domain by its id, `/accounts/{account}/email/routing/addresses…` for destinations.
 Answers are `{"success", "errors", "messages", "result"}`; reading needs a token with the scope read, changing one with
@@ -136,7 +136,7 @@ async def remove(rule: str, where: WritableZone, deps: Dependencies) -> Response
 @routes.get("/accounts/{account}/email/routing/addresses")
 async def addresses(own: ReadableAccount, deps: Dependencies) -> Response:
     """The account's destinations."""
-    return _ok([_address(found) for found in await deps.routing.destinations.destinations(own)])
+    return _ok([_address(destination) for destination in await deps.routing.destinations.destinations(own)])
 
 
 @routes.post("/accounts/{account}/email/routing/addresses")
@@ -229,7 +229,7 @@ def _ok(result: Any) -> JSONResponse:
 
 
 def _rule(rule: RoutingRule, objection: str | None = None) -> dict[str, Any]:
-    """In the original's shape; `objection`, why the rule has no effect, is ours and stands only where there is one."""
+    """In the original's shape; `objection`, why the rule has no effect, is ours and present only when there is one."""
     action: dict[str, Any] = {"type": rule.action}
     if rule.action != DROP and not (rule.action == REJECT and not rule.value):
         action["value"] = [rule.value]
@@ -252,14 +252,14 @@ def _no_catch_all() -> dict[str, Any]:
     return {**shape, "matchers": [{"type": "all"}], "actions": [{"type": DROP}]}
 
 
-def _address(found: Destination) -> dict[str, Any]:
+def _address(destination: Destination) -> dict[str, Any]:
     return {
-        "id": found.id,
-        "tag": found.id,
-        "email": found.email,
-        "verified": None if found.verified is None else _time(found.verified),
-        "created": _time(found.created),
-        "modified": _time(found.modified),
+        "id": destination.id,
+        "tag": destination.id,
+        "email": destination.email,
+        "verified": None if destination.verified is None else _time(destination.verified),
+        "created": _time(destination.created),
+        "modified": _time(destination.modified),
     }
 
 

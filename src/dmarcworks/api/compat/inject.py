@@ -1,9 +1,9 @@
-"""`POST /cdn-cgi/handler/email?from=…&to=…[&format=json]`: a raw mail in by HTTP, on the same way as by SMTP.
+"""`POST /cdn-cgi/handler/email?from=…&to=…[&format=json]`: a raw mail over HTTP, processed exactly like SMTP mail.
 
 For programs on this machine, and for tokens with the scope write from elsewhere: these only to addresses of their own
 account and domains (403), since the answer shows what became of the mail; the operator's account to all addresses.
 Refused with 400: no from, to, body or Message-ID, a mail over the size bound, and what a worker or a rule rejects (with
-the reason). It is real: what a worker forwards does leave. Shapes and texts are the original's (PLATFORM §1.2).
+the reason). Forwards of a worker are really sent. Shapes and texts are those of the original.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ async def email(
     if not envelope_to:
         return _wrong("Invalid parameter to: write an address like name@example.com")
     if token is not None and not await injection.owns(token, envelope_to):
-        raise DeniedError("not authorized for that address: it is of no domain within the token's reach")
+        raise DeniedError("not authorised for that address: it is of no domain within the token's reach")
     mail = await _mail(request, deps.mail_bytes)
     if isinstance(mail, Response):
         return mail
     done = await injection.inject(envelope_from, envelope_to, mail, auth.address(request))
-    return _told(done) if request.query_params.get("format") == "json" else _said(done)
+    return _as_json(done) if request.query_params.get("format") == "json" else _as_text(done)
 
 
 async def _mail(request: Request, most: int) -> bytes | Response:
@@ -73,8 +73,8 @@ async def _mail(request: Request, most: int) -> bytes | Response:
     return mail
 
 
-def _said(done: InjectionResult) -> Response:
-    """The outcome in the original's words."""
+def _as_text(done: InjectionResult) -> Response:
+    """The outcome as the original's text."""
     if done.reply.startswith("2"):
         return PlainTextResponse("Worker successfully processed email")
     if done.reply.startswith("5"):
@@ -82,8 +82,8 @@ def _said(done: InjectionResult) -> Response:
     return PlainTextResponse(f"Worker failed: {done.error or done.reply}", 500)
 
 
-def _told(done: InjectionResult) -> JSONResponse:
-    """Everything that became of it, in the original's JSON."""
+def _as_json(done: InjectionResult) -> JSONResponse:
+    """The outcome in detail, in the original's JSON."""
     now = int(time.time() * 1000)
     rejected = done.reply.startswith("5")
     failed = done.reply.startswith("4")
@@ -119,6 +119,6 @@ def _wrong(text: str) -> PlainTextResponse:
 
 
 def _local(request: Request) -> bool:
-    """Whether a program on this machine asks, and no web page in a browser on it."""
+    """Whether the request is from a program on this machine, and not from a web page in a browser on it."""
     browser = "origin" in request.headers or "sec-fetch-site" in request.headers
     return not browser and is_local(request)

@@ -1,6 +1,6 @@
 """`/client/v4/zones/{zone}/email/security/dmarc-reports` as the original's clients call it: GET, and PATCH {"enabled"}.
 
-A zone is one of our domains, its id the domain's. Answers stand in the original's envelope `{success, errors, messages,
+A zone is one of our domains, its id the domain's. Responses are in the original's envelope `{success, errors, messages,
 result}`; a zone of another account, or one that the token is not for, is 404. Disabling refuses mail; nothing is lost.
 """
 
@@ -44,10 +44,10 @@ class ZoneRoute(APIRoute):
 
 
 async def _domain(zone: str, token: Token, deps: Deps) -> Domain:
-    found = await deps.accounts.domain(token.account_id, zone) if zone.isascii() and zone.isalnum() else None
-    if found is None or found.id != zone or not token.sees(found.id):
+    domain = await deps.accounts.domain(token.account_id, zone) if zone.isascii() and zone.isalnum() else None
+    if domain is None or domain.id != zone or not token.sees(domain.id):
         raise NotFoundError("there is no such zone")
-    return found
+    return domain
 
 
 async def _readable(zone: str, token: ReadToken, deps: Dependencies) -> Domain:
@@ -110,10 +110,10 @@ def _answer(domain: Domain, hostname: str) -> JSONResponse:
 
 def _failed(error: DmarcworksError) -> JSONResponse:
     simple = auth.refusal(error)
-    told = json.loads(bytes(simple.body))["errors"][0]["message"]
+    message = json.loads(bytes(simple.body))["errors"][0]["message"]
     kept = {name: simple.headers[name] for name in ("www-authenticate", "retry-after") if name in simple.headers}
     code = _CODES.get(simple.status_code, 1000)
-    return _envelope(simple.status_code, errors=[{"code": code, "message": told}], headers=kept)
+    return _envelope(simple.status_code, errors=[{"code": code, "message": message}], headers=kept)
 
 
 def _envelope(

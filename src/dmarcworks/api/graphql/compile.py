@@ -1,7 +1,7 @@
-"""A question of one node → one SELECT with every value bound; pure.
+"""The query of one node → one SELECT with every value bound; pure.
 
-Fields' expressions come from the node tables. Columns of the result: the domain (when several are asked at once),
-then the fields in the order of `CompiledQuery.fields`. `Dialect` is what the stores say differently.
+Fields' expressions come from the node tables. Columns of the result: the domain (when several are queried at once),
+then the fields in the order of `CompiledQuery.fields`. `Dialect` holds the differences between the stores.
 """
 
 # ruff: noqa: S608 - the pieces put together here are our own constants; values are bound
@@ -20,7 +20,7 @@ _CONSTANT = {True: "1 = 1", False: "1 = 0"}
 
 @dataclass(frozen=True, slots=True)
 class CompiledQuery:
-    """What one node is asked. `zones`: ids that it may see (None: all of the account); `apart`: `limit` for each."""
+    """The query of one node. `zones`: ids that it may see (None: all of the account); `apart`: `limit` for each."""
 
     node: Node
     account_id: str
@@ -98,7 +98,7 @@ class Relational:
     def one(self, bound: BoundValue, kind: str, value: Any) -> str:
         """A value in its place."""
         name = bound.add(value)
-        # A driver that goes by the column's type would refuse half a second beside whole ones.
+        # A driver that infers the column's type would refuse a fraction of a second next to whole ones.
         return f"CAST(:{name} AS DOUBLE PRECISION)" if kind == TIME else f":{name}"
 
     def many(self, bound: BoundValue, kind: str, values: tuple[Any, ...]) -> str:
@@ -114,7 +114,7 @@ class Relational:
         return f'{made} COLLATE "C"' if kind == STRING and self.name != "sqlite" else made
 
     def like(self, bound: BoundValue, expression: str, pattern: str) -> str:
-        """% is any text, all else itself, letters as they are (SQLite's LIKE would not tell a from A)."""
+        """% is any text, all else itself, case-sensitive (SQLite's LIKE would not distinguish a from A)."""
         if self.name == "sqlite":
             glob = re.sub(r"[*?\[]", r"[\g<0>]", pattern).replace("%", "*")
             return f"{expression} GLOB {self.one(bound, STRING, glob)}"

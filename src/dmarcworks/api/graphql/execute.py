@@ -1,7 +1,7 @@
-"""A request → its data: read, bounded, checked, then each node asked with one statement, all zones of it together.
+"""A request → its data: parsed, bounded, checked, then one statement for each node, for all of its zones together.
 
-Whatever goes wrong is a `Refusal`, and one refusal is the whole answer. The walls: a question always names the
-account of who asks, and only zones that this one may see; another's zone is refused in the words for one that is not.
+Every failure is a `Refusal`, and one refusal is the whole response. Tenant isolation: a query always names the caller's
+account, and only zones that the caller may see; another account's zone gets the same error as one that does not exist.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from graphql import (
 from graphql.execution.values import get_argument_values
 
 from dmarcworks.api.graphql import limits
-from dmarcworks.api.graphql.ask import GraphqlStores, Rows
 from dmarcworks.api.graphql.compile import CompiledQuery
 from dmarcworks.api.graphql.filters import FilterError, condition, order
 from dmarcworks.api.graphql.model import Node
@@ -32,12 +31,13 @@ from dmarcworks.api.graphql.schema import NODES, schema
 from dmarcworks.api.graphql.selection import Selected
 from dmarcworks.api.graphql.settings import settings_of
 from dmarcworks.api.graphql.shape import Shape
+from dmarcworks.api.graphql.stores import GraphqlStores, Rows
 from dmarcworks.catalogue.accounts import Domain
 
 
 @dataclass(frozen=True, slots=True)
-class StatementRunner:
-    """Who asks: an account, the domains of it that this one sees, whether that is some only, queries left."""
+class GraphqlCaller:
+    """The caller: its account, the domains of it that it may see, whether these are only some, queries left."""
 
     account_id: str
     domains: Mapping[str, Domain]
@@ -46,8 +46,8 @@ class StatementRunner:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ask:
-    """What a node in one place of the query asks."""
+class _NodeQuery:
+    """A node's query, and its place in the request."""
 
     question: CompiledQuery
     path: tuple[str, ...]
@@ -59,9 +59,9 @@ class GraphqlEngine:
     def __init__(self, stores: GraphqlStores, bounds: GraphqlBounds, clock: Callable[[], float]) -> None:
         self._stores, self.bounds, self._clock = stores, bounds, clock
 
-    async def run(self, prepared: Prepared, asker: StatementRunner) -> dict[str, Any]:
+    async def run(self, prepared: Prepared, caller: GraphqlCaller) -> dict[str, Any]:
         """The data; `Refusal` when anything in it fails."""
-        run = _Run(prepared, asker, self.bounds, self._clock())
+        run = _Run(prepared, caller, self.bounds, self._clock())
         root = run.operation.fields(prepared.definition.selection_set)
         data: dict[str, Any] = dict.fromkeys(item.key for item in root)
         if any(item.name != "viewer" for item in root):
@@ -75,26 +75,26 @@ class GraphqlEngine:
         return data
 
     async def _rows(self, run: _Run) -> dict[CompiledQuery, Rows]:
-        """The answer to each question; the same question is asked once."""
-        found: dict[CompiledQuery, Rows] = {}
-        for ask in run.asks:
-            if ask.question not in found:
+        """The rows of each query; equal queries run once."""
+        rows: dict[CompiledQuery, Rows] = {}
+        for node_query in run.node_queries:
+            if node_query.question not in rows:
                 try:
-                    found[ask.question] = await self._stores.rows(ask.question)
+                    rows[node_query.question] = await self._stores.rows(node_query.question)
                 except Refusal as refusal:
-                    raise Refusal(str(refusal), ask.path, refusal.status, refusal.wait) from None
-        return found
+                    raise Refusal(str(refusal), node_query.path, refusal.status, refusal.wait) from None
+        return rows
 
 
 Later = Callable[[dict[CompiledQuery, Rows]], Any]
 
 
 class _Run:
-    """One request: first everything is planned and bounded, then asked, then put together."""
+    """One request: first everything is planned and bounded, then queried, then put together."""
 
-    def __init__(self, prepared: Prepared, asker: StatementRunner, bounds: GraphqlBounds, now: float) -> None:
-        self.operation, self.asker, self.bounds, self.now = prepared.operation, asker, bounds, now
-        self.asks: list[_Ask] = []
+    def __init__(self, prepared: Prepared, caller: GraphqlCaller, bounds: GraphqlBounds, now: float) -> None:
+        self.operation, self.caller, self.bounds, self.now = prepared.operation, caller, bounds, now
+        self.node_queries: list[_NodeQuery] = []
         self._cost = 0
 
     def viewer(self, selected: Selected) -> Later:
@@ -107,24 +107,24 @@ class _Run:
             elif item.name == "accounts":
                 parts[item.key] = self._accounts(item, path)
             else:
-                parts[item.key] = _constant(self.asker.budget if item.name == "budget" else "viewer")
+                parts[item.key] = _constant(self.caller.budget if item.name == "budget" else "viewer")
         return _object(parts)
 
     def _zones(self, selected: Selected, path: tuple[str, ...]) -> Later:
         arguments = self._arguments("viewer", selected, path)
-        asked = {name: value for name, value in (arguments.get("filter") or {}).items() if value is not None}
-        if len(asked) != 1:
+        wanted = {name: value for name, value in (arguments.get("filter") or {}).items() if value is not None}
+        if len(wanted) != 1:
             raise Refusal("error parsing args: zones needs a filter with one of zoneTag, zoneTag_gt, zoneTag_in", path)
-        ((name, value),) = asked.items()
+        ((name, value),) = wanted.items()
         most = min(_limit(arguments.get("limit", limits.ZONES), limits.ZONES, path), limits.ZONES)
         if name == "zoneTag_gt":
-            tags = sorted(tag for tag in self.asker.domains if tag > str(value))[:most]
+            tags = sorted(tag for tag in self.caller.domains if tag > str(value))[:most]
         else:
             tags = list(dict.fromkeys(value if isinstance(value, list) else [value]))
         if len(tags) > limits.ZONES:
             raise Refusal(f"number of zones can't be more than {limits.ZONES}", path)
         for tag in tags:
-            if tag not in self.asker.domains:
+            if tag not in self.caller.domains:
                 raise Refusal("does not have access to the path", path, 403)
         return self._each("zone", selected, path, tags[:most])
 
@@ -134,12 +134,12 @@ class _Run:
         tag = (arguments.get("filter") or {}).get("accountTag")
         if tag is None:
             raise Refusal("error parsing args: accounts needs a filter with accountTag", path)
-        if tag != self.asker.account_id:
+        if tag != self.caller.account_id:
             raise Refusal("not authorized for that account", path, 403)
         return self._each("account", selected, path, None)
 
     def _each(self, scope: str, selected: Selected, path: tuple[str, ...], tags: list[str] | None) -> Later:
-        """A list of zones or the one account; a node of it is asked once for all zones."""
+        """A list of zones or the one account; a node of it is queried once for all zones."""
         plans: list[tuple[str, Callable[[str], Later]]] = []
         for item in self.operation.below(selected):
             here = (*path, "0", item.key)
@@ -154,14 +154,14 @@ class _Run:
         if item.name == "__typename":
             return lambda tag: _constant(scope)
         if item.name == "settings":
-            found = settings_of(scope, item, self.operation, self.bounds.rows, self.now)
-            return lambda tag: _constant(found)
+            settings = settings_of(scope, item, self.operation, self.bounds.rows, self.now)
+            return lambda tag: _constant(settings)
         if item.name in NODES:
             return self._node(scope, item, path, tags)
         if item.name == "accountTag":
-            return lambda tag: _constant(self.asker.account_id)
+            return lambda tag: _constant(self.caller.account_id)
         attribute = {"zoneTag": "id"}.get(item.name, item.name)
-        return lambda tag: _constant(getattr(self.asker.domains[tag], attribute))
+        return lambda tag: _constant(getattr(self.caller.domains[tag], attribute))
 
     def _node(
         self, scope: str, item: Selected, path: tuple[str, ...], tags: list[str] | None
@@ -176,17 +176,17 @@ class _Run:
         self._pay(limit * shape.leaves * (len(tags) if tags is not None else 1), path)
         question = self._question(node, arguments, shape, tags, limit, path)
         if tags != []:
-            self.asks.append(_Ask(question, path))
+            self.node_queries.append(_NodeQuery(question, path))
         apart = question.apart
         return lambda tag: lambda rows: [build(row) for row in rows[question].get(tag if apart else "", ())]
 
     def _pay(self, cost: int, path: tuple[str, ...]) -> None:
-        if len(self.asks) >= limits.NODES:
+        if len(self.node_queries) >= limits.NODES:
             raise Refusal(f"number of nodes can't be more than {limits.NODES}", path)
         self._cost += cost
         if self._cost > self.bounds.cost:
             text = f"the query costs more than {self.bounds.cost} (limit times fields times zones, over all nodes)"
-            raise Refusal(f"{text}; ask for fewer", path)
+            raise Refusal(f"{text}; select fewer", path)
 
     def _question(
         self,
@@ -205,10 +205,10 @@ class _Run:
         except FilterError as error:
             text = str(error)
             raise Refusal(text if text.startswith("unknown") else f"error parsing args: {text}", path) from None
-        all_of_it = tags is None and not self.asker.limited
-        zones = None if all_of_it else tuple(sorted(self.asker.domains) if tags is None else tags)
+        all_of_it = tags is None and not self.caller.limited
+        zones = None if all_of_it else tuple(sorted(self.caller.domains) if tags is None else tags)
         apart = tags is not None and len(tags) > 1
-        return CompiledQuery(node, self.asker.account_id, zones, apart, fields, where, tuple(by), limit)
+        return CompiledQuery(node, self.caller.account_id, zones, apart, fields, where, tuple(by), limit)
 
     def _arguments(self, scope: str, selected: Selected, path: Sequence[str]) -> dict[str, Any]:
         kind = cast(GraphQLObjectType, schema().type_map[scope])
@@ -238,9 +238,9 @@ def _object(parts: dict[str, Later]) -> Later:
 
 @lru_cache(maxsize=8)
 def _introspected(query: str, variables: str, name: str | None) -> Mapping[str, Any]:
-    """What a checked query asks of the schema itself; the viewer is left to us.
+    """The introspection part of a checked query; the viewer is not answered here.
 
-    A client asks the whole schema each time it opens, which takes most of a second; it is the same for everyone.
+    A client queries the whole schema each time it opens, which takes most of a second; it is the same for everyone.
     """
     document = parse(query, no_location=True)
     result = execute_sync(schema(), document, {}, variable_values=json.loads(variables), operation_name=name)

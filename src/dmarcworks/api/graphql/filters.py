@@ -1,4 +1,4 @@
-"""A filter and an order as they were asked for → conditions over known fields; pure.
+"""The filter and the order of a request → conditions over known fields; pure.
 
 Names are looked up in the node's table, values are checked against the field's kind; what is neither is refused with
 `error parsing args`. A condition is a tree of `All`, `Any_` and `Test`; the store's dialect makes SQL of it.
@@ -63,18 +63,18 @@ def operators(field: Field) -> tuple[str, ...]:
     return (*OPERATORS, "_like") if field.kind == STRING else OPERATORS
 
 
-def condition(node: Node, asked: Mapping[str, Any] | None) -> All:
-    """The filter as a condition; `FilterError` says what is wrong."""
+def condition(node: Node, wanted: Mapping[str, Any] | None) -> All:
+    """The filter as a condition; `FilterError` names what is wrong."""
     left = [TESTS]
-    return _all(node, {} if asked is None else asked, DEPTH, left)
+    return _all(node, {} if wanted is None else wanted, DEPTH, left)
 
 
-def _all(node: Node, asked: Any, depth: int, left: list[int]) -> All:
-    if not isinstance(asked, Mapping):
+def _all(node: Node, wanted: Any, depth: int, left: list[int]) -> All:
+    if not isinstance(wanted, Mapping):
         raise FilterError("a filter is an object")
     if not depth:
         raise FilterError(f"AND and OR stand more than {DEPTH} deep")
-    return All(tuple(_part(node, name, value, depth, left) for name, value in asked.items()))
+    return All(tuple(_part(node, name, value, depth, left) for name, value in wanted.items()))
 
 
 def _part(node: Node, name: str, value: Any, depth: int, left: list[int]) -> Condition:
@@ -125,7 +125,7 @@ def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise FilterError(f"{name} must be a text")
     if len(value) > TEXT:
-        raise FilterError(f"{name} is longer than {TEXT} letters")
+        raise FilterError(f"{name} is longer than {TEXT} characters")
     if "\0" in value or not _encodable(value):
         raise FilterError(f"{name} holds what is no text")
     return value
@@ -169,23 +169,23 @@ def _time(name: str, value: Any) -> float | int:
     raise FilterError(f"{name} must be a time like 2026-03-04T05:06:07Z")
 
 
-def order(node: Node, asked: Sequence[str] | None, selected: Sequence[Field]) -> list[tuple[Field, bool]]:
+def order(node: Node, wanted: Sequence[str] | None, selected: Sequence[Field]) -> list[tuple[Field, bool]]:
     """The order as fields with their direction (True for descending).
 
     In groups a dimension can only order what it groups: it must be among the `selected`.
     """
     known = node.orderable
-    found: list[tuple[Field, bool]] = []
-    for text in asked or ():
+    orders: list[tuple[Field, bool]] = []
+    for text in wanted or ():
         name, _, direction = str(text).rpartition("_")
         field = known.get(name)
         if field is None or direction not in ("ASC", "DESC"):
             raise FilterError(f'unknown order "{str(text)[:60]}"')
         if node.shape == "groups" and not field.measure and field not in selected:
-            raise FilterError(f"to order by {name}, ask for it under dimensions")
-        if all(field != other for other, _ in found):
-            found.append((field, direction == "DESC"))
-    return found
+            raise FilterError(f"to order by {name}, select it under dimensions")
+        if all(field != other for other, _ in orders):
+            orders.append((field, direction == "DESC"))
+    return orders
 
 
 __all__ = [

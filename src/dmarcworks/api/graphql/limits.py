@@ -1,7 +1,7 @@
-"""What a query may be, before anything is checked or asked, and how many are answered at once.
+"""The bounds of a query, before anything is checked or run, and how many queries are answered at once.
 
-Refused here: too long, too many tokens or fields, too deep, a fragment inside itself, introspection that multiplies.
-The walk visits each field once per use, and stops at the bound, so no query costs more than its bound.
+Refused here: too long, too many tokens or fields, too deep, a fragment that includes itself, introspection that
+multiplies. The walk visits each field once per use, and stops at the bound, so no query costs more than its bound.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _DepthWalk:
 
 
 def measure(document: DocumentNode, depth: int) -> None:
-    """`Refusal` when the query is larger or deeper than may be."""
+    """`Refusal` when the query is larger or deeper than the bounds allow."""
     if len(document.definitions) > DEFINITIONS:
         raise Refusal(f"a query has at most {DEFINITIONS} operations and fragments")
     named = {item.name.value: item for item in document.definitions if isinstance(item, FragmentDefinitionNode)}
@@ -61,7 +61,7 @@ def measure(document: DocumentNode, depth: int) -> None:
             _visit(_DepthWalk(named, own), item.selection_set, [], ())
 
 
-def _visit(walk: _DepthWalk, selections: SelectionSetNode, path: list[str], inside: tuple[str, ...]) -> None:
+def _visit(walk: _DepthWalk, selections: SelectionSetNode, path: list[str], parents: tuple[str, ...]) -> None:
     for item in selections.selections:
         # Spreads count too: fragments of fragments double without a single field.
         walk.left -= 1
@@ -71,15 +71,15 @@ def _visit(walk: _DepthWalk, selections: SelectionSetNode, path: list[str], insi
             below = [*path, item.name.value]
             _bounded(walk, below)
             if item.selection_set:
-                _visit(walk, item.selection_set, below, inside)
+                _visit(walk, item.selection_set, below, parents)
         elif isinstance(item, FragmentSpreadNode):
             name = item.name.value
-            if name in inside:
-                raise Refusal(f'fragment "{name[:60]}" stands inside itself')
+            if name in parents:
+                raise Refusal(f'fragment "{name[:60]}" includes itself')
             if name in walk.fragments:
-                _visit(walk, walk.fragments[name].selection_set, path, (*inside, name))
+                _visit(walk, walk.fragments[name].selection_set, path, (*parents, name))
         elif isinstance(item, InlineFragmentNode):
-            _visit(walk, item.selection_set, path, inside)
+            _visit(walk, item.selection_set, path, parents)
 
 
 def _bounded(walk: _DepthWalk, path: list[str]) -> None:
@@ -93,10 +93,10 @@ def _bounded(walk: _DepthWalk, path: list[str]) -> None:
         raise Refusal("introspection goes around in circles")
     walk.introspected += prod(_MANY.get(step, 1) for step in path[:-1])
     if walk.introspected > INTROSPECTED:
-        raise Refusal("a query asks for more of the schema than its size")
+        raise Refusal("the introspection query selects more than the whole schema")
 
 
-class Inside:
+class QueriesInProgress:
     """How many queries of an account are being answered."""
 
     def __init__(self, most: int) -> None:
@@ -119,7 +119,7 @@ class Inside:
 
 
 def nesting(value: object, depth: int = VARIABLES_DEPTH) -> None:
-    """`Refusal` when lists and objects stand deeper in each other than may be."""
+    """`Refusal` when lists and objects are nested deeper than `depth`."""
     level: list[object] = [value]
     for _ in range(depth + 1):
         level = [

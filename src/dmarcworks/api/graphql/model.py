@@ -1,6 +1,6 @@
 """What a node of the API is, as data: its fields, and the expression that each is in its store.
 
-A node is a list of rows of one table. `groups` nodes group by the dimensions that are asked for, `rollup` nodes always
+A node is a list of rows of one table. `groups` nodes group by the dimensions that are selected, `rollup` nodes always
 by their keys, `rows` nodes not at all. Names come from here and only from here; values never do.
 """
 
@@ -16,7 +16,7 @@ SECTIONS = ("dimensions", "sum", "avg", "uniq", "quantiles")
 class Field:
     """A field: its kind, its expression, what it means; `test` is what filters compare when that is another one.
 
-    A `Time` is unix seconds in its expression. `measure` says that the expression needs a group.
+    A `Time` is unix seconds in its expression. `measure`: the expression needs a group.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node: `shape` is groups, rollup or rows; `keys` are expressions that tell any two rows of it apart."""
+    """A node: `shape` is groups, rollup or rows; `keys` are expressions that identify a row."""
 
     name: str
     meaning: str

@@ -45,7 +45,7 @@ _WHEN = (
     Field("datetimeWeek", TIME, "toUnixTimestamp(toDateTime(toMonday(day), 'UTC'))", "the Monday of its week"),
     Field("datetimeMonth", TIME, "toUnixTimestamp(toDateTime(toStartOfMonth(day), 'UTC'))", "the first of its month"),
 )
-_WHOSE = (
+_DOMAIN_FIELDS = (
     Field("zoneTag", STRING, "domain_id", "id of the domain whose address received the report"),
     Field("zoneName", STRING, "domain", "its name"),
     _text("reporter", "org_name", "the reporter's name, as the reporter states it"),
@@ -65,7 +65,7 @@ _ORG = "multiIf(ifNull(sender, '') != '', ifNull(sender, ''), ifNull(as_name, ''
 _SLUG = f"trim(BOTH '-' FROM replaceRegexpAll(lowerUTF8({_ORG}), '[^\\\\p{{L}}\\\\p{{N}}]+', '-'))"
 _DMARC = (
     *_WHEN,
-    *_WHOSE,
+    *_DOMAIN_FIELDS,
     Field("sourceIP", STRING, "source_ip", "sending address"),
     Field("sourceOrgName", STRING, _ORG, "the sending service, otherwise the network's owner, otherwise empty"),
     Field("sourceOrgSlug", STRING, _SLUG, "the same in lower case with dashes"),
@@ -166,7 +166,7 @@ def _of(column: str, name: str, meaning: str) -> Field:
 
 _TLS = (
     *_WHEN,
-    *_WHOSE,
+    *_DOMAIN_FIELDS,
     _text("policyType", "policy_type", "sts, tlsa or no-policy-found"),
     _text("policyDomain", "policy_domain", "the policy's domain"),
 )
@@ -186,7 +186,7 @@ _SHARE_TLS = "if({0} + {1} = 0, NULL, {0} / ({0} + {1}))"
 _OK, _BAD = "sum(toUInt128(ifNull(successful_sessions, 0)))", "sum(toUInt128(ifNull(failed_sessions, 0)))"
 _FAILURE = (
     *_WHEN,
-    *_WHOSE,
+    *_DOMAIN_FIELDS,
     _text("feedbackType", "feedback_type", "auth-failure, abuse …"),
     _text("authFailure", "auth_failure", "what failed"),
     _text("deliveryResult", "delivery_result", "what happened to the message"),

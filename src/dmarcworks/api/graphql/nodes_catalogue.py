@@ -1,4 +1,4 @@
-"""The nodes over the catalogue: domains, reports of every kind, problems, and the activity log of the front door.
+"""The nodes over the catalogue: domains, reports of every kind, problems, and the activity log of incoming mail.
 
 Expressions are SQL that SQLite and PostgreSQL both read; `whole(x)` is the whole seconds of a time there.
 """
@@ -31,7 +31,7 @@ _ACTIVITY = (
     Field("errorDetail", STRING, "error", "the error's text"),
     Field("isNDR", UINT, "CASE WHEN sender = '' THEN 1 ELSE 0 END", "1 for a bounce: an empty envelope sender"),
 )
-# The original's clients ask for these; nothing here judges spam, so they are null. (A plain 0 in
+# The original's clients query these; nothing here judges spam, so they are null. (A plain 0 in
 # ORDER BY would be a column's place.)
 _SPAM = tuple(
     Field(name, UINT, "NULL", "always null: spam is not classified", test="id - id")

@@ -30,7 +30,7 @@ __all__ = ["GraphqlBounds", "Prepared", "prepare"]
 
 @dataclass(frozen=True, slots=True)
 class GraphqlBounds:
-    """What a query may take."""
+    """The bounds of a query."""
 
     depth: int = 10
     rows: int = 10_000
@@ -51,7 +51,7 @@ def prepare(query: str, variables: Mapping[str, Any], name: str | None, bounds: 
     """Read and check a request; pure and bounded, but slow enough for a thread of its own."""
     limits.nesting(dict(variables))
     if len(query) > limits.TEXT:
-        raise Refusal(f"the query is longer than {limits.TEXT} letters", status=413)
+        raise Refusal(f"the query is longer than {limits.TEXT} characters", status=413)
     try:
         document = parse(query, max_lexical_tokens=limits.TOKENS, max_comments=limits.COMMENTS)
     except GraphQLError as error:
@@ -67,11 +67,13 @@ def prepare(query: str, variables: Mapping[str, Any], name: str | None, bounds: 
 
 
 def _definition(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
-    found = [item for item in document.definitions if isinstance(item, OperationDefinitionNode)]
+    operations = [item for item in document.definitions if isinstance(item, OperationDefinitionNode)]
     if name is not None:
-        found = [item for item in found if item.name and item.name.value == name]
-    if len(found) != 1:
-        raise Refusal("there is no such operation" if name or not found else "operationName must say which operation")
-    if found[0].operation is not OperationType.QUERY:
+        operations = [item for item in operations if item.name and item.name.value == name]
+    if len(operations) != 1:
+        raise Refusal(
+            "there is no such operation" if name or not operations else "operationName must name the operation"
+        )
+    if operations[0].operation is not OperationType.QUERY:
         raise Refusal("only queries: there are no mutations and no subscriptions")
-    return found[0]
+    return operations[0]

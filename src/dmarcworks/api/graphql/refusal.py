@@ -1,4 +1,4 @@
-"""What goes wrong with a query, in the original's words, with its HTTP status and its place in the answer."""
+"""Errors of a query: the original's text, the HTTP status and the place in the response."""
 
 from __future__ import annotations
 

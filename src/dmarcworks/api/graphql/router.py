@@ -1,7 +1,7 @@
 """`POST /client/v4/graphql`: a bearer token with read scope, a JSON body of query, variables and operationName.
 
-The answer always has `data` and `errors`: one is null. 401 without a good token, 403 for what another account has, 413
-for too large a body, 429 when the token's budget is spent, 503 when a store is away, 400 for a query that is wrong.
+The response always has `data` and `errors`: one is null. 401 without a valid token, 403 for what another account has,
+413 for too large a body, 429 when the token's budget is spent, 503 when a store is unavailable, 400 for a wrong query.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class GraphqlRoute(APIRoute):
 routes = APIRouter(route_class=GraphqlRoute, tags=["graphql"])
 
 
-@routes.post(PATH, response_class=Response, summary="Ask by GraphQL", operation_id="graphql")
+@routes.post(PATH, response_class=Response, summary="Run a GraphQL query", operation_id="graphql")
 async def query(request: Request, token: ReadToken, deps: Dependencies) -> Response:
     """Run a query over the token's account, or over those of its domains that the token is limited to."""
     body = await _json(request)
-    answer = deps.graphql.ask(body, token.account_id, key=token.id, domains=token.domains)
+    answer = deps.graphql.query(body, token.account_id, key=token.id, domains=token.domains)
     return await while_connected(request, answer)
 
 

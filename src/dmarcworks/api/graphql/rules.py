@@ -1,6 +1,6 @@
-"""Which queries are valid, by GraphQL's rules with the original's words, and where in the answer an error stands.
+"""Validation of queries by GraphQL's rules, with the original's texts and the place of an error in the response.
 
-Different from the specification: a variable of one scalar type may stand where another scalar is wanted, because
+Different from the specification: a variable of one scalar type is allowed where another scalar is wanted, because
 live clients declare `$since: string` for a Date; its value is checked where it is used.
 """
 
@@ -105,7 +105,7 @@ def _fits(schema: GraphQLSchema, declared: Any, wanted: GraphQLInputType) -> boo
     return is_type_sub_type_of(schema, declared, wanted)
 
 
-_OURS: dict[type[ASTValidationRule], type[ASTValidationRule]] = {
+_REPLACED: dict[type[ASTValidationRule], type[ASTValidationRule]] = {
     FieldsOnCorrectTypeRule: _UnknownField,
     ScalarLeafsRule: _Leafs,
     KnownArgumentNamesRule: _KnownArguments,
@@ -113,7 +113,7 @@ _OURS: dict[type[ASTValidationRule], type[ASTValidationRule]] = {
     ValuesOfCorrectTypeRule: _Values,
     VariablesInAllowedPositionRule: _Variables,
 }
-RULES = [_OURS.get(rule, rule) for rule in specified_rules]
+RULES = [_REPLACED.get(rule, rule) for rule in specified_rules]
 
 
 def check(schema: GraphQLSchema, document: DocumentNode) -> None:

@@ -1,7 +1,7 @@
 """The scalars, under the names that clients of the original declare their variables with.
 
-They take a value as it is: what it must be is decided where it is used (`filters.py`), because a variable of one
-textual type may stand where another is wanted (`$since: string` for a Date).
+They accept any value; `filters.py` checks it where it is used, because a variable of one textual type is allowed where
+another is wanted (`$since: string` for a Date).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The node tables → the GraphQL schema that clients see: types, filters, orders, and their descriptions.
 
 Type names follow the original's: `zone`, `account`, `Zone<Node>`, `Zone<Node>Filter_InputObject`, `Zone<Node>OrderBy`.
-Zones and accounts share a node's types. Nothing resolves here; `execute.py` answers.
+Zones and accounts share a node's types. The schema has no resolvers; `execute.py` makes the response.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from dmarcworks.api.graphql.nodes_catalogue import CATALOGUE_NODES
 from dmarcworks.api.graphql.scalars import SCALARS
 
 NODES: dict[str, Node] = {node.name: node for node in (*ANALYTICS_NODES, *CATALOGUE_NODES)}
-# What a zone and an account say of themselves.
+# The fields of a zone and of an account themselves.
 ZONE_FIELDS = {"zoneTag": "the domain's id", "name": "its name", "rua": "the address that its reports are sent to"}
 ACCOUNT_FIELDS = {"accountTag": "the account's id"}
 SETTINGS = {
-    "enabled": ("Boolean", "whether you may ask it"),
+    "enabled": ("Boolean", "whether you may query it"),
     "availableFields": ("list", "the fields, as section_field"),
     "maxPageSize": ("uint64", "the largest limit"),
     "maxNumberOfFields": ("uint64", "fields in one query"),
@@ -67,14 +67,16 @@ def _object(node: Node) -> GraphQLObjectType:
 
 def _filter(node: Node) -> GraphQLInputObjectType:
     def fields() -> dict[str, GraphQLInputField]:
-        found: dict[str, GraphQLInputField] = {}
+        inputs: dict[str, GraphQLInputField] = {}
         for item in node.filterable.values():
             scalar: GraphQLInputType = SCALARS[STRING if item.kind == STRINGS else item.kind]
             for operator in operators(item):
                 many = operator in LISTS and operator != "_has"
-                found[item.name + operator] = GraphQLInputField(GraphQLList(GraphQLNonNull(scalar)) if many else scalar)
+                inputs[item.name + operator] = GraphQLInputField(
+                    GraphQLList(GraphQLNonNull(scalar)) if many else scalar
+                )
         itself = GraphQLList(GraphQLNonNull(made))
-        return {**found, "AND": GraphQLInputField(itself), "OR": GraphQLInputField(itself)}
+        return {**inputs, "AND": GraphQLInputField(itself), "OR": GraphQLInputField(itself)}
 
     made = GraphQLInputObjectType(f"{node.type}Filter_InputObject", fields)
     return made

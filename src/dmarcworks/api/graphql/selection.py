@@ -40,23 +40,23 @@ class Operation:
 
     def fields(self, *sets: SelectionSetNode) -> list[Selected]:
         """What these select, in order; the same key once."""
-        found: dict[str, Selected] = {}
+        selected: dict[str, Selected] = {}
         for selections in sets:
-            self._collect(selections, found)
-        return list(found.values())
+            self._collect(selections, selected)
+        return list(selected.values())
 
-    def _collect(self, selections: SelectionSetNode, found: dict[str, Selected]) -> None:
+    def _collect(self, selections: SelectionSetNode, selected: dict[str, Selected]) -> None:
         for item in selections.selections:
             if not self._included(item):
                 continue
             if isinstance(item, FieldNode):
                 key = (item.alias or item.name).value
-                found.setdefault(key, Selected(key, item.name.value, [])).nodes.append(item)
+                selected.setdefault(key, Selected(key, item.name.value, [])).nodes.append(item)
             elif isinstance(item, FragmentSpreadNode):
                 # The schema has no interface and no union: a fragment that may stand here is of this type.
-                self._collect(self.fragments[item.name.value].selection_set, found)
+                self._collect(self.fragments[item.name.value].selection_set, selected)
             elif isinstance(item, InlineFragmentNode):
-                self._collect(item.selection_set, found)
+                self._collect(item.selection_set, selected)
 
     def _included(self, item: Any) -> bool:
         skip = get_directive_values(GraphQLSkipDirective, item, self.variables)

@@ -1,4 +1,4 @@
-"""Runs GraphQL queries, for whomever: an account's token, or a person on the dashboard.
+"""Runs GraphQL queries of an account's token or of a person on the dashboard.
 
 A body of query, variables and operationName and an account in, the HTTP response out. The response always has `data`
 and `errors`: one is null. `GraphqlService` also makes the response to a request that it never ran.
@@ -18,10 +18,10 @@ from fastapi import Response
 
 from dmarcworks.api import auth
 from dmarcworks.api.graphql import limits
-from dmarcworks.api.graphql.ask import GraphqlStores
-from dmarcworks.api.graphql.execute import GraphqlEngine, StatementRunner
+from dmarcworks.api.graphql.execute import GraphqlCaller, GraphqlEngine
 from dmarcworks.api.graphql.prepare import GraphqlBounds, prepare
 from dmarcworks.api.graphql.refusal import Refusal, envelope
+from dmarcworks.api.graphql.stores import GraphqlStores
 from dmarcworks.bindings.contracts import Analytics, Database, QueryBounds
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.errors import DmarcworksError
@@ -32,7 +32,7 @@ __all__ = ["GraphqlService", "decoded", "graphql_service"]
 
 log = structlog.get_logger("dmarcworks.graphql")
 
-INSIDE = 4
+CONCURRENT_QUERIES = 4
 _RETRY = 5
 
 
@@ -62,9 +62,9 @@ class GraphqlService:
         self._bounds, self._clock = bounds or GraphqlBounds(), clock
         self._engine = GraphqlEngine(self._stores, self._bounds, clock)
         self._budget = RateLimiter(queries, limits.WINDOW, clock)
-        self._inside = limits.Inside(INSIDE)
+        self._in_progress = limits.QueriesInProgress(CONCURRENT_QUERIES)
 
-    async def ask(
+    async def query(
         self, body: Mapping[str, Any], account_id: str, *, key: str, domains: Sequence[str] | None = None
     ) -> Response:
         """Answer one request of an account, of these of its domains (ids) when given; `key` has the budget."""
@@ -76,7 +76,7 @@ class GraphqlService:
             return self.refused(str(refusal), refusal.path, refusal.status, refusal.wait)
         except DmarcworksError as error:
             return self.failed(error)
-        # The last wall: whatever it was, the client gets the envelope and the log gets the trace.
+        # Whatever the error was, the client gets the envelope and the log gets the trace.
         except Exception:
             log.exception("a query failed")
             return self.refused("unable to execute query, please try again later", (), 500)
@@ -88,17 +88,17 @@ class GraphqlService:
             text = "rate limiter budget depleted, try again after 5 minutes"
             raise Refusal(text, status=429, wait=int(wait) + 1)
         query, variables, name = _parts(body)
-        self._inside.enter(account_id)
+        self._in_progress.enter(account_id)
         try:
             # Reading a hostile query takes its time: the mails that come in meanwhile do not wait for it.
             prepared = await asyncio.to_thread(prepare, query, variables, name, self._bounds)
             own = {domain.id: domain for domain in await self.accounts.domains(account_id)}
             if domains is not None:
                 own = {domain_id: own[domain_id] for domain_id in domains if domain_id in own}
-            asker = StatementRunner(account_id, own, domains is not None, self._budget.left(key))
-            return await self._engine.run(prepared, asker)
+            caller = GraphqlCaller(account_id, own, domains is not None, self._budget.left(key))
+            return await self._engine.run(prepared, caller)
         finally:
-            if self._inside.leave(account_id):
+            if self._in_progress.leave(account_id):
                 self._stores.forget(account_id)
 
     def refused(self, text: str, path: Sequence[str], status: int, wait: int = 0) -> Response:
@@ -109,7 +109,7 @@ class GraphqlService:
         return response
 
     def failed(self, error: DmarcworksError) -> Response:
-        """The envelope of an error that is not of the query: no token, too often, a store away."""
+        """The envelope of an error that is not of the query: no token, too many requests, an unavailable store."""
         if isinstance(error, auth.NoTokenError):
             response = self.refused("Unauthorized", (), 401)
             response.headers["WWW-Authenticate"] = 'Bearer realm="dmarcworks"'
@@ -118,7 +118,7 @@ class GraphqlService:
             return self.refused(str(error), (), 429, error.wait)
         status = auth.status_of(error)
         if status >= 500:
-            log.warning("a query found a store away", error=str(error))
+            log.warning("query failed: store unavailable", error=str(error))
             return self.refused("unable to execute query, please try again later", (), status, _RETRY)
         return self.refused(str(error), (), status)
 
@@ -134,14 +134,14 @@ def graphql_service(
 def decoded(body: bytes | str) -> Mapping[str, Any]:
     """A JSON object; `Refusal` for anything else, lists of queries too."""
     try:
-        found = json.loads(body)
+        document = json.loads(body)
     except (ValueError, RecursionError):
         raise Refusal("error parsing body: it is not JSON") from None
-    if isinstance(found, list):
+    if isinstance(document, list):
         raise Refusal("error parsing body: one query a request, no list of them")
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise Refusal("error parsing body: it is no object with a query")
-    return found
+    return document
 
 
 def _parts(body: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], str | None]:

@@ -10,11 +10,11 @@ from dmarcworks.api.graphql.selection import Operation, Selected
 
 
 def settings_of(scope: str, selected: Selected, operation: Operation, rows: int, now: float) -> dict[str, Any]:
-    """The settings that were asked for. Nothing is too old here: the limits in seconds reach back to 1970."""
-    found: dict[str, Any] = {}
+    """The selected settings. Nothing is too old here: the limits in seconds reach back to 1970."""
+    settings: dict[str, Any] = {}
     for item in operation.below(selected):
         if item.name == "__typename":
-            found[item.key] = f"{scope}Settings"
+            settings[item.key] = f"{scope}Settings"
             continue
         values = {
             "__typename": "NodeSettings",
@@ -25,5 +25,5 @@ def settings_of(scope: str, selected: Selected, operation: Operation, rows: int,
             "notOlderThan": int(now),
             "maxDuration": int(now),
         }
-        found[item.key] = {inner.key: values[inner.name] for inner in operation.below(item)}
-    return found
+        settings[item.key] = {inner.key: values[inner.name] for inner in operation.below(item)}
+    return settings

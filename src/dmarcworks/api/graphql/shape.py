@@ -1,4 +1,4 @@
-"""A node's selection → the fields to ask of the store, and how a row of them becomes an object of the answer."""
+"""A node's selection → the fields to query, and how a row of them becomes an object of the response."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Shape:
     leaves: int = 0
 
     def build(self, selected: Sequence[Selected], operation: Operation, section: str = "") -> Build:
-        """Take the selection in; the function that makes an object of a row."""
+        """Add the selection; returns the function that makes an object of a row."""
         own: list[tuple[str, int, Convert | None]] = []
         inner: list[tuple[str, Build]] = []
         constants: dict[str, Any] = {}
@@ -47,13 +47,13 @@ class Shape:
                 constants[item.key] = f"{self.node.type}{section.capitalize()}"
                 self.leaves += 1
                 continue
-            found = self.node.field(section, item.name)
-            if found is None:
+            definition = self.node.field(section, item.name)
+            if definition is None:
                 inner.append((item.key, self.build(operation.below(item), operation, item.name)))
                 continue
             self.leaves += 1
-            place = self.fields.setdefault(found, len(self.fields))
-            own.append((item.key, place, CONVERT.get(found.kind)))
+            place = self.fields.setdefault(definition, len(self.fields))
+            own.append((item.key, place, CONVERT.get(definition.kind)))
         keys = [item.key for item in selected]
 
         def row(values: Sequence[Any]) -> dict[str, Any]:

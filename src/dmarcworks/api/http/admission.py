@@ -1,8 +1,8 @@
 """Who may connect: connections in all and per network address. Pure.
 
-An IPv6 address counts by its /64. Exempt addresses (this machine itself, and proxies in front when the caller says so)
-have no bound of their own, and a part of the connections in all is kept for them: while strangers hold all others, the
-machine's own monitoring is still answered.
+An IPv6 address counts by its /64. Exempt addresses (this machine itself, and trusted proxies when the caller names
+them) have no bound of their own, and a part of the connections in all is kept for them: while strangers hold all
+others, the machine's own monitoring is still answered.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Admission:
             if not self._by_network[network(address)]:
                 del self._by_network[network(address)]
 
-    def makes_room(self, leaving: str, coming: str, refused: Refused) -> bool:
-        """Whether a connection of `leaving`, once ended, would make room for one of `coming`."""
+    def frees_place(self, leaving: str, coming: str, refused: Refused) -> bool:
+        """Whether a connection of `leaving`, once ended, would free a place for one of `coming`."""
         if refused == "address":
             return network(leaving) == network(coming) and not self._exempt(leaving)
         return self._exempt(coming) or not self._exempt(leaving)

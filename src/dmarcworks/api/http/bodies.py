@@ -1,7 +1,7 @@
-"""Bodies of requests on their way in: each bounded, all together within a budget, and no trace of those who leave.
+"""Request bodies: each bounded, all together within a budget, and none kept when its client disconnects.
 
-An ASGI application before all others. The bound here is the largest that any address takes; most have a smaller one of
-their own and answer in their own words. A body counts from its first byte until its request is answered.
+An ASGI application in front of all others. The bound here is the largest of any path; most have a smaller one of their
+own with their own error. A body counts from its first byte until its request is answered.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from dmarcworks.errors import BoundError, BusyError, DmarcworksError
 
 __all__ = ["MAILS", "Bodies"]
 
-# Addresses that take a whole mail; the second refuses a larger one itself, with 400, as the original does.
+# Paths that accept a whole mail; the second refuses a larger one itself, with 400, as the original does.
 INJECT = "/cdn-cgi/handler/email"
 MAILS = frozenset({"/api/v1/reports", INJECT})
 # The largest body of all others.
 _OTHERS = 1 << 20
-# Over an address's own bound, so that it comes first.
-_ROOM = 1 << 17
+# More than a path's own bound, so that the path's error comes first.
+_SPARE = 1 << 17
 _RETRY_SECONDS = 5
 
 
 class Bodies:
-    """Passes requests on to `app`; `ended` is told why one was refused."""
+    """Passes requests to `app`; `ended` is called with the reason when one is refused."""
 
     def __init__(self, app: ASGIApp, bounds: HttpBounds, ended: Callable[[str], None]) -> None:
         self._app, self._bounds, self._ended = app, bounds, ended
@@ -44,7 +44,7 @@ class Bodies:
             await _answer(send, 400, text, (b"connection", b"close"))
             self._ended("framing")
             return
-        most = (self._bounds.mail_bytes if scope["path"] in MAILS else _OTHERS) + _ROOM
+        most = (self._bounds.mail_bytes if scope["path"] in MAILS else _OTHERS) + _SPARE
         body = _Body(receive, send, most, (400,) if scope["path"] == INJECT else ())
         try:
             if scope["path"] != INJECT:
@@ -53,7 +53,7 @@ class Bodies:
         except ClientDisconnect:
             pass
         except DmarcworksError:
-            # Ours, raised where nobody made an answer of it; what the application did with it before is replaced.
+            # Our own error, for which no handler made a response; what the application did with it is replaced.
             if body.refused is None:
                 raise
             await body.refuse()
@@ -69,12 +69,12 @@ class Bodies:
             self.held += size
             body.count(size)
             if self.held > self._bounds.transfer_bytes:
-                body.fail(BusyError("the server has as many bytes of requests in hand as it may; try again"))
+                body.fail(BusyError("the server is receiving too many bytes of requests; try again"))
         return message
 
 
 class _Body:
-    """One request's body, and the answer in its place when it is refused."""
+    """One request's body, and the response that replaces it when it is refused."""
 
     def __init__(self, receive: Receive, send: Send, most: int, kept: tuple[int, ...]) -> None:
         self.receive, self._send, self._most, self._kept = receive, send, most, kept
@@ -84,11 +84,11 @@ class _Body:
 
     @property
     def status(self) -> int:
-        """The status that a refusal asks for."""
+        """The status of a refusal."""
         return 503 if isinstance(self.refused, BusyError) else 413
 
     def announced(self, scope: Scope) -> None:
-        """Refuse what says itself that it is too large."""
+        """Refuse a request that announces a body that is too large."""
         for name, value in scope["headers"]:
             if name == b"content-length" and int(value) > self._most:
                 self._too_large()
@@ -108,7 +108,7 @@ class _Body:
         self.fail(BoundError(f"the body is larger than {self._most} bytes"))
 
     async def send(self, message: Message) -> None:
-        """Pass the answer on, unless the request was refused and the answer says something else."""
+        """Pass the response, unless the request was refused and the response has another status."""
         if message["type"] == "http.response.start":
             self._replaced = self.refused is not None and message["status"] not in (self.status, *self._kept)
             if self._replaced:

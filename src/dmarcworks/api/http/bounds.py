@@ -1,4 +1,4 @@
-"""What a client of the HTTP server may take, as settings say it."""
+"""The bounds of a client of the HTTP server, from the settings."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """One HTTP connection: uvicorn's protocol, with deadlines for what a client sends and for what it reads.
 
 Bytes are parsed a slice at a time, so that a client who sends in tiny chunks does not hold the event loop. A client
-that is too slow reads 408 where an answer has not begun. While a request is worked on the connection is still read
-from, so that a client who leaves is noticed at once; what it sends ahead waits. Nothing here waits on purpose.
+that is too slow reads 408 where a response has not begun. While a request is processed the connection is still read
+from, so that a client that disconnects is noticed at once; what it sends ahead waits. There is no tarpitting.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from dmarcworks.api.http.bounds import HttpBounds
-from dmarcworks.api.http.last_words import last_words
+from dmarcworks.api.http.closing_response import closing_response
 
 __all__ = ["HttpConnection"]
 
@@ -27,7 +27,7 @@ _HIGH = 65_536
 _SLICE, _SLICE_OF_BODY = 8_192, 65_536
 # The rest of a body that was answered before its end: so much of it is read, and for so long.
 _REST_BYTES, _REST_SECONDS = 65_536, 5.0
-_LAST_WORDS_SECONDS = 2.0
+_CLOSING_SECONDS = 2.0
 
 
 class Owner(Protocol):
@@ -49,7 +49,7 @@ class Owner(Protocol):
 
 
 class _Flow(FlowControl):
-    """uvicorn's flow control, which says what it wants to its connection instead of the transport."""
+    """uvicorn's flow control, which notifies its connection instead of the transport."""
 
     def __init__(self, transport: asyncio.Transport, changed: Callable[[], None]) -> None:
         super().__init__(transport)
@@ -180,7 +180,7 @@ class HttpConnection(H11Protocol):
         self._owner.idle(self)
 
     def _settle(self) -> None:
-        """Read from the client, or not; and go on with what it has sent already."""
+        """Read from the client, or not; then process what it has sent already."""
         if self._gone or self.transport.is_closing():
             return
         held = len(self._stash) > _HIGH or (self._receives and self.flow.read_paused)
@@ -239,7 +239,7 @@ class HttpConnection(H11Protocol):
             self._dismiss(408)
 
     def evict(self) -> None:
-        """End it for another connection's sake."""
+        """End it to free its place for another connection."""
         self._owner.ended("evicted")
         self._abandon()
         self.transport.close()
@@ -247,7 +247,7 @@ class HttpConnection(H11Protocol):
     # The end.
 
     def send_400_response(self, msg: str) -> None:
-        """uvicorn's answer to what is no HTTP."""
+        """uvicorn's response to bytes that are not HTTP."""
         self._dismiss(431 if len(self.conn.trailing_data[0]) > self._bounds.header_bytes else 400)
 
     def _dismiss(self, status: int) -> None:
@@ -258,16 +258,16 @@ class HttpConnection(H11Protocol):
         if begun:
             self.transport.abort()
             return
-        self.transport.write(last_words(status))
+        self.transport.write(closing_response(status))
         # Closed while bytes of the client are on their way, the system would reset the connection and the answer would
         # be lost: they are dropped for a moment.
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.transport.resume_reading()
-        self.loop.call_later(_LAST_WORDS_SECONDS, self.transport.abort)
+        self.loop.call_later(_CLOSING_SECONDS, self.transport.abort)
 
     def _abandon(self) -> None:
-        """Whoever works on a request learns that its client has left."""
+        """Let the application know that its client has disconnected."""
         self._gone = True
         self._stash.clear()
         self._unset_keepalive_if_required()

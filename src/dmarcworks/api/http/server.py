@@ -1,4 +1,4 @@
-"""uvicorn inside our event loop, on a socket that is bound before anything starts, behind our own `Door`."""
+"""uvicorn inside our event loop, on a socket that is bound before anything starts, behind our own `HttpListener`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from functools import partial
 import uvicorn
 from starlette.types import ASGIApp
 
-from dmarcworks.api.http.accept import Door
 from dmarcworks.api.http.admission import Admission
 from dmarcworks.api.http.bodies import Bodies
 from dmarcworks.api.http.bounds import HttpBounds
 from dmarcworks.api.http.connection import HttpConnection
+from dmarcworks.api.http.listener import HttpListener
 from dmarcworks.errors import SettingsError
 
 __all__ = ["Web"]
@@ -49,13 +49,13 @@ class Web:
         self.url = f"http://{host}:{port}"
         self.commands = self._loopback(ipaddress.ip_address(address), port)
         admission = admission or Admission(bounds.connections, bounds.connections_per_address)
-        self._door = Door(self._listeners, bounds, admission, ended)
+        self._listener = HttpListener(self._listeners, bounds, admission, ended)
         self._bodies: Bodies | None = None
         self._server: _Server | None = None
         self._accepting: asyncio.Task[None] | None = None
 
     def _loopback(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> str:
-        """A loopback address where commands on this machine reach us, of a socket of its own where needed."""
+        """A loopback address for commands on this machine, with a socket of its own where needed."""
         if address.is_loopback:
             return self.url
         if address.is_unspecified:
@@ -65,13 +65,13 @@ class Web:
 
     @property
     def body_bytes(self) -> int:
-        """Bytes of requests' bodies in hand."""
+        """Bytes of requests' bodies in memory."""
         return self._bodies.held if self._bodies else 0
 
     @property
     def connections(self) -> int:
         """Connections that are open."""
-        return self._door.total
+        return self._listener.total
 
     async def serve(self, app: ASGIApp) -> None:
         """Answer until `stop`, and close the sockets at the end; raises what ended accepting."""
@@ -92,17 +92,17 @@ class Web:
             h11_max_incomplete_event_size=self._bounds.header_bytes,
         )
         server = self._server = _Server(config)
-        make = partial(HttpConnection, config, server.server_state, {}, self._door)
+        make = partial(HttpConnection, config, server.server_state, {}, self._listener)
         try:
             async with asyncio.TaskGroup() as group:
-                self._accepting = group.create_task(self._door.run(make), name="http door")
+                self._accepting = group.create_task(self._listener.run(make), name="http listener")
                 await server.serve(sockets=[])
                 self._accepting.cancel()
         finally:
-            await self._door.close()
+            await self._listener.close()
 
     async def stop(self) -> None:
-        """Accept nothing more and ask `serve` to return: open answers have a second to be finished."""
+        """Accept nothing more and make `serve` return: open responses have a second to finish."""
         if self._server is not None and self._accepting is not None:
             self._accepting.cancel()
             self._server.should_exit = True
@@ -114,11 +114,11 @@ class Web:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server without sockets, which are our door's, and without signals, which are the whole process's."""
+    """uvicorn's server without sockets, which are our listener's, and without signals, which are the process's."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Leave the signals to who runs us: uvicorn would end the process with SIGTERM instead of status 0."""
+        """Leave the signals to the process: uvicorn would end the process with SIGTERM instead of status 0."""
         yield
 
 

@@ -1,4 +1,4 @@
-"""/accounts: the token's own account. Others are not there."""
+"""/accounts: the token's own account. All others are 404."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/activity: what became of each mail at the front door, line by line and summed up by step of time.
+"""/activity: the outcome of each mail that reached the SMTP listener, line by line and summed up by step of time.
 
 A token sees its account's lines, or those of the domains that it is limited to. A wrong parameter is 400 with its name.
 """
@@ -22,14 +22,14 @@ routes = APIRouter(tags=["activity"], route_class=Route)
 
 LONGEST = timedelta(days=366)
 STEPS = 2000
-_TEXT_LETTERS = 200
+_TEXT_LENGTH = 200
 _INTEGER = 2**62
 
 Moment = Annotated[str, Query(max_length=64, description="A time like 2026-11-24T13:00:00Z, or a UTC day.")]
 OutcomeName = Annotated[str, Query(max_length=64, description=f"Only this outcome: {', '.join(OUTCOMES)}.")]
 Text = Annotated[
     str,
-    Query(description=f"Only with this in sender, recipient, peer, subject or Message-ID; {_TEXT_LETTERS} letters."),
+    Query(description=f"Only with this in sender, recipient, peer, subject, Message-ID; {_TEXT_LENGTH} characters."),
 ]
 Before = Annotated[int, Query(le=_INTEGER, ge=0, description="`next` of the page before; 0 for the first page.")]
 Size = Annotated[int, Query(description="Lines of a page, 1 to 1,000.")]
@@ -59,18 +59,18 @@ async def lines(
         raise UsageError(f"outcome is one of {', '.join(OUTCOMES)}")
     if not 1 <= limit <= 1000:
         raise UsageError("limit is 1 to 1000")
-    found = await caller.deps.routing.activity.lines(
+    rows = await caller.deps.routing.activity.lines(
         caller.account_id,
         since=moment(since, "since"),
         until=moment(until, "until"),
         outcome=outcome,
-        text=storable(q[:_TEXT_LETTERS]),
+        text=storable(q[:_TEXT_LENGTH]),
         domain_ids=caller.token.domains,
         before=before or None,
         limit=limit,
     )
-    next_ = found[-1].id if len(found) == limit else None
-    return answer(request, ActivityPage(activity=[ActivityOut.of(line) for line in found], next=next_))
+    next_ = rows[-1].id if len(rows) == limit else None
+    return answer(request, ActivityPage(activity=[ActivityOut.of(line) for line in rows], next=next_))
 
 
 @routes.get(
@@ -83,11 +83,11 @@ async def lines(
 async def summary(
     request: Request, caller: Reader, since: Moment = "", until: Moment = "", step: Step = 3600
 ) -> Response:
-    """The last 24 hours by the hour unless told; at most 366 days."""
+    """By default the last 24 hours by the hour; at most 366 days."""
     last = moment(until, "until") or datetime.now(UTC)
     first = moment(since, "since") or _day_before(last)
     if not timedelta() < last - first <= LONGEST:
-        raise UsageError("since lies before until, at most 366 days")
+        raise UsageError("since must be before until, by at most 366 days")
     if not 60 <= step <= 366 * 86_400 or (last - first).total_seconds() / step > STEPS:
         raise UsageError("step is seconds, at least 60, and gives at most 2,000 steps")
     buckets = await caller.deps.routing.activity.summary(

@@ -22,7 +22,7 @@ _WHEN = "2026-11-24T12:00:00+00:00"
 
 
 class ActivityOut(BaseModel):
-    """A mail at the front door, for one recipient, and what became of it."""
+    """A mail that reached the SMTP listener, for one recipient, and its outcome."""
 
     id: int = Field(description="Its number; newer ones are larger.", examples=[42])
     time: str = Field(description="When it came.", examples=[_WHEN], json_schema_extra=_AT)
@@ -68,9 +68,9 @@ class _Counted(BaseModel):
     handled: int = Field(description="A worker took them.", examples=[10])
     replied: int = Field(description="Answered by a mail.", examples=[0])
     forwarded: int = Field(description="Sent on.", examples=[1])
-    dropped: int = Field(description="Accepted and let go.", examples=[0])
-    rejected: int = Field(description="Refused for good.", examples=[1])
-    failed: int = Field(description="The sender was asked to try again.", examples=[0])
+    dropped: int = Field(description="Accepted and dropped.", examples=[0])
+    rejected: int = Field(description="Refused permanently.", examples=[1])
+    failed: int = Field(description="Deferred: the sender will retry.", examples=[0])
 
 
 class ActivityStep(_Counted):

@@ -1,7 +1,7 @@
-"""Who calls. Every route of /api/v1 takes a `Reader`, `Writer` or `Admin`.
+"""The caller of a route. Every route of /api/v1 has a `Reader`, `Writer` or `Admin` among its parameters.
 
-A caller sees its own account, and of that the domains that its token is limited to; anything else is not there (404),
-in the same words as what never was.
+A caller sees its own account, and of that the domains that its token is limited to; anything else is 404, with the same
+response as for something that does not exist.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Admin", "Caller", "Reader", "Writer", "authenticated"]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A token at work."""
+    """A request's token and what it may see."""
 
     deps: Deps
     token: Token
@@ -45,10 +45,10 @@ class Caller:
 
     async def domain(self, name_or_id: str) -> Domain:
         """A domain within reach, by name or id; `NotFoundError` for any other."""
-        found = await self.deps.accounts.domain(self.account_id, name_or_id)
-        if found is None or not self.token.sees(found.id):
+        match = await self.deps.accounts.domain(self.account_id, name_or_id)
+        if match is None or not self.token.sees(match.id):
             raise NotFoundError("there is no such domain")
-        return found
+        return match
 
     async def domains(self) -> list[Domain]:
         """All domains within reach, by name."""
@@ -64,11 +64,11 @@ _SCHEME = HTTPBearer(auto_error=False, scheme_name="token", description="A token
 
 async def authenticated(request: Request) -> Token:
     """The request's token, looked up once."""
-    found: Token | None = getattr(request.state, "token", None)
-    if found is None:
-        found = await auth.token(request, (await deps_of(request)).accounts)
-        request.state.token = found
-    return found
+    verified: Token | None = getattr(request.state, "token", None)
+    if verified is None:
+        verified = await auth.token(request, (await deps_of(request)).accounts)
+        request.state.token = verified
+    return verified
 
 
 def _needs(scope: str) -> Callable[..., Awaitable[Caller]]:

@@ -1,4 +1,4 @@
-"""/domains and /rua-addresses: what reports are taken for, and whether mail for it is taken now."""
+"""/domains and /rua-addresses: the domains that reports are accepted for, and whether mail is accepted now."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ async def _page(caller: Caller, limit: int, cursor: str | None, kind: str) -> tu
 @routes.get("/domains", operation_id="list_domains", response_model=Page[DomainOut], summary="List domains")
 async def index(request: Request, caller: Reader, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """The domains within the token's reach, by name."""
-    found, next_ = await _page(caller, limit, cursor, "domains")
-    items = [DomainOut.of(domain, caller.deps.hostname) for domain in found]
+    domains, next_ = await _page(caller, limit, cursor, "domains")
+    items = [DomainOut.of(domain, caller.deps.hostname) for domain in domains]
     return answer(request, Page[DomainOut](items=items, next=next_))
 
 
@@ -43,7 +43,7 @@ async def index(request: Request, caller: Reader, limit: Limit = 100, cursor: Cu
     summary="Add a domain",
 )
 async def add(request: Request, caller: Writer, body: DomainIn) -> Response:
-    """Take reports for a domain: it gets a rua address, open from now on. A name is taken once on a host."""
+    """Accept reports for a domain: it gets a rua address, open from now on. A name exists once on a host."""
     caller.whole()
     account = await caller.deps.accounts.account(caller.account_id)
     if account is None:
@@ -72,10 +72,10 @@ async def show(request: Request, caller: Reader, domain: DomainRef) -> Response:
     summary="Take or refuse a domain's mail",
 )
 async def change(request: Request, caller: Writer, domain: DomainRef, body: EnabledIn) -> Response:
-    """Refuse mail to the domain's rua address from now on, or take it again. Nothing is deleted."""
-    found = await caller.domain(domain)
-    require_match(request, DomainOut.of(found, caller.deps.hostname))
-    changed = await caller.deps.accounts.enable_domain(found, body.enabled)
+    """Reject mail to the domain's rua address from now on, or accept it again. Nothing is deleted."""
+    before = await caller.domain(domain)
+    require_match(request, DomainOut.of(before, caller.deps.hostname))
+    changed = await caller.deps.accounts.enable_domain(before, body.enabled)
     return answer(request, DomainOut.of(changed, caller.deps.hostname))
 
 
@@ -87,11 +87,11 @@ async def change(request: Request, caller: Writer, domain: DomainRef, body: Enab
     summary="Remove a domain",
 )
 async def remove(request: Request, caller: Writer, domain: DomainRef) -> Response:
-    """Refuse reports for it from now on and forget its address; archived reports and figures stay."""
+    """Reject reports for it from now on and remove its address; archived reports and figures are kept."""
     caller.whole()
-    found = await caller.domain(domain)
-    require_match(request, DomainOut.of(found, caller.deps.hostname))
-    await caller.deps.accounts.remove_domain(found)
+    for_domain = await caller.domain(domain)
+    require_match(request, DomainOut.of(for_domain, caller.deps.hostname))
+    await caller.deps.accounts.remove_domain(for_domain)
     return Response(status_code=204)
 
 
@@ -103,8 +103,8 @@ async def remove(request: Request, caller: Writer, domain: DomainRef) -> Respons
 )
 async def addresses(request: Request, caller: Reader, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """The addresses that reports are sent to, by their domain's name."""
-    found, next_ = await _page(caller, limit, cursor, "rua")
-    return answer(request, Page[RuaAddressOut](items=[RuaAddressOut.of(domain) for domain in found], next=next_))
+    domains, next_ = await _page(caller, limit, cursor, "rua")
+    return answer(request, Page[RuaAddressOut](items=[RuaAddressOut.of(domain) for domain in domains], next=next_))
 
 
 @routes.get(
@@ -115,7 +115,7 @@ async def addresses(request: Request, caller: Reader, limit: Limit = 100, cursor
     summary="Show a rua address",
 )
 async def address(request: Request, caller: Reader, address: Address) -> Response:
-    """An address, as it stands in a domain's rua list."""
+    """An address of a domain's rua list."""
     return answer(request, RuaAddressOut.of(await _of(caller, address)))
 
 
@@ -128,14 +128,14 @@ async def address(request: Request, caller: Reader, address: Address) -> Respons
 )
 async def change_address(request: Request, caller: Writer, address: Address, body: EnabledIn) -> Response:
     """The same as for its domain."""
-    found = await _of(caller, address)
-    require_match(request, RuaAddressOut.of(found))
-    return answer(request, RuaAddressOut.of(await caller.deps.accounts.enable_domain(found, body.enabled)))
+    domain = await _of(caller, address)
+    require_match(request, RuaAddressOut.of(domain))
+    return answer(request, RuaAddressOut.of(await caller.deps.accounts.enable_domain(domain, body.enabled)))
 
 
 async def _of(caller: Caller, address: str) -> Domain:
     wanted = address.lower()
-    found = next((domain for domain in await caller.domains() if domain.rua == wanted), None)
-    if found is None:
+    match = next((domain for domain in await caller.domains() if domain.rua == wanted), None)
+    if match is None:
         raise NotFoundError("there is no such address")
-    return found
+    return match

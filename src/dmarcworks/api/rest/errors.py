@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457): what went wrong in words, never the inside of a store."""
+"""Errors as `application/problem+json` (RFC 9457): a text for people, never the internals of a store."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ProblemDetails(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"description": "An error (RFC 9457)."})
 
-    type: str = Field("about:blank", description="`about:blank`: the status says what kind it is.")
+    type: str = Field("about:blank", description="`about:blank`: the status is the kind of error.")
     title: str = Field(description="The status in words.", examples=["Not Found"])
     status: int = Field(description="The HTTP status.", examples=[404])
     detail: str = Field(description="What went wrong, for a person.", examples=["there is no such domain"])
@@ -52,13 +52,13 @@ class RestError(DmarcworksError):
 
 def install(app: FastAPI) -> None:
     """Every error of the application becomes such an answer."""
-    app.add_exception_handler(DmarcworksError, _ours)
+    app.add_exception_handler(DmarcworksError, _known_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _plain)
-    app.add_exception_handler(Exception, _unknown)
+    app.add_exception_handler(Exception, _unexpected_error)
 
 
-async def _ours(request: Request, error: Exception) -> Response:
+async def _known_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DmarcworksError)
     if isinstance(error, RestError):
         return _answer(error.status, str(error))
@@ -67,17 +67,17 @@ async def _ours(request: Request, error: Exception) -> Response:
     if simple.status_code >= 500:
         log.warning("request failed", path=request.url.path, error=str(error))
     inside = simple.status_code in (500, 503) and not isinstance(error, BusyError)
-    text = "the store is away; try again" if inside else str(error)
+    text = "the store is unavailable; try again" if inside else str(error)
     return _answer(simple.status_code, text, kept)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    found = [
+    fields = [
         FieldError(where=".".join(map(str, entry["loc"]))[:200], message=str(entry["msg"])[:500])
         for entry in error.errors()[:20]
     ]
-    return _answer(422, "the request is not as described; see errors", errors=found)
+    return _answer(422, "the request is not as described; see errors", errors=fields)
 
 
 async def _plain(request: Request, error: Exception) -> Response:
@@ -86,17 +86,17 @@ async def _plain(request: Request, error: Exception) -> Response:
     return _answer(error.status_code, words.get(error.status_code, str(error.detail)), error.headers)
 
 
-async def _unknown(request: Request, error: Exception) -> Response:
-    return _answer(500, "something went wrong; it is our fault and stands in the log")
+async def _unexpected_error(request: Request, error: Exception) -> Response:
+    return _answer(500, "internal error; the server's log has the details")
 
 
 def _answer(
     status: int, detail: str, headers: Mapping[str, str] | None = None, errors: Sequence[FieldError] = ()
 ) -> JSONResponse:
-    # What a stranger wrote may stand in a text: a lone surrogate is no UTF-8.
+    # A text may contain what a stranger wrote: a lone surrogate is no UTF-8.
     plain = detail.encode("utf-8", "replace").decode()
-    found = ProblemDetails(
+    details = ProblemDetails(
         type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=plain, errors=list(errors)
     )
-    content: dict[str, Any] = found.model_dump(mode="json", exclude_defaults=False)
+    content: dict[str, Any] = details.model_dump(mode="json", exclude_defaults=False)
     return JSONResponse(content, status, {**(headers or {}), "Cache-Control": "no-store"}, media_type=MEDIA)

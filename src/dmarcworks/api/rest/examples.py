@@ -1,4 +1,4 @@
-"""Values that stand as examples in the OpenAPI document."""
+"""Example values for the OpenAPI document."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ Format = Annotated[Literal["csv", "jsonl", "parquet"], Query(description="What t
 
 
 class _RowWriter(Protocol):
-    """Turns blocks into bytes of a format; each method blocks, and gives back what is ready."""
+    """Turns blocks into bytes of a format; each method blocks, and returns what is ready."""
 
     def head(self) -> bytes: ...
 
@@ -88,7 +88,7 @@ class _Parquet:
 
 
 class _Sink(io.RawIOBase):
-    """A file that is only written on, and forgets what was taken from it."""
+    """A file that is only written to, and drops what was read from it."""
 
     def __init__(self) -> None:
         self._chunks: list[bytes] = []
@@ -107,8 +107,8 @@ class _Sink(io.RawIOBase):
         return len(chunk)
 
     def drained(self) -> bytes:
-        found, self._chunks = b"".join(self._chunks), []
-        return found
+        content, self._chunks = b"".join(self._chunks), []
+        return content
 
 
 _MEDIA = {
@@ -150,7 +150,7 @@ async def export(
     wanted = ExportRequest(caller.account_id, await caller.domain_ids(domain), first, last)
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="dmarcworks-{kind}.{format}"'}
     stream = _stream(caller.deps.analytics, table, wanted, format)
-    # The first block before the first byte: a store that is away is an answer of its own, not a broken stream.
+    # The first block before the first byte: an unavailable store gets an error response, not a broken stream.
     start = await while_connected(request, _first(stream))
     return StreamingResponse(_after(start, stream), headers=headers, media_type=_MEDIA[format])
 
@@ -179,7 +179,7 @@ async def _stream(analytics: Analytics, table: Table, wanted: ExportRequest, for
 
 
 def _safe(column: Any) -> Any:
-    """An Arrow column as it may stand in a spreadsheet."""
+    """An Arrow column in a form that is safe in a spreadsheet."""
     if pa.types.is_timestamp(column.type):
         return pc.strftime(column, format="%Y-%m-%dT%H:%M:%SZ")
     if not pa.types.is_string(column.type):

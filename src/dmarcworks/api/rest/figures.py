@@ -26,7 +26,7 @@ class FiguresOut(BaseModel):
 
     first: date = Field(description="First day, UTC.", examples=["2026-10-26"])
     last: date = Field(description="Last day, UTC.", examples=["2026-11-24"])
-    messages: int = Field(description="Messages that reports told of.", examples=[2900])
+    messages: int = Field(description="Messages that reports cover.", examples=[2900])
     passed: int = Field(description="Those that passed DMARC.", examples=[2610])
     failed: int = Field(description="Those that did not.", examples=[290])
     dkim_aligned: int = Field(description="Those with an aligned DKIM pass.", examples=[2500])
@@ -60,7 +60,7 @@ class SourceOut(BaseModel):
     spf_aligned: int = Field(description="Those with an aligned SPF pass.", examples=[70])
     quarantined: int = Field(description="Those put aside.", examples=[0])
     rejected: int = Field(description="Those refused.", examples=[0])
-    reporters: int = Field(description="Who told of it.", examples=[2])
+    reporters: int = Field(description="How many reporters covered it.", examples=[2])
     first_day: date = Field(description="First day seen in the period.", examples=["2026-10-30"])
     last_day: date = Field(description="Last day seen in the period.", examples=["2026-11-23"])
 
@@ -83,7 +83,7 @@ class SenderOut(BaseModel):
 
 
 class ReporterOut(BaseModel):
-    """What one reporter told."""
+    """The figures of one reporter."""
 
     org_name: str = Field(description="As it calls itself; empty when it does not.", examples=["google.com"])
     reports: int = Field(description="Reports.", examples=[30])
@@ -92,7 +92,7 @@ class ReporterOut(BaseModel):
 
 
 def period(first: date | None, last: date | None) -> tuple[date, date]:
-    """The days that are asked for; by default the last 30."""
+    """The days of the period; by default the last 30."""
     until = last or (
         first + timedelta(days=DAYS - 1) if first and first <= date(9999, 1, 1) else datetime.now(UTC).date()
     )
@@ -114,9 +114,9 @@ def _same(model: type[BaseModel], row: object) -> dict[str, Any]:
 )
 async def figures(request: Request, caller: Reader, domain: DomainRef, first: Day = None, last: Day = None) -> Response:
     """Sums over a period; by default the last 30 days."""
-    found = await caller.domain(domain)
+    for_domain = await caller.domain(domain)
     since, until = period(first, last)
-    row = await caller.deps.questions.figures(caller.account_id, found.id, since, until)
+    row = await caller.deps.questions.figures(caller.account_id, for_domain.id, since, until)
     return answer(request, FiguresOut(first=since, last=until, **_same(FiguresOut, row)))
 
 
@@ -129,8 +129,8 @@ async def figures(request: Request, caller: Reader, domain: DomainRef, first: Da
 )
 async def by_day(request: Request, caller: Reader, domain: DomainRef, first: Day = None, last: Day = None) -> Response:
     """A line for each day with a report, in day order; by default the last 30 days."""
-    found = await caller.domain(domain)
-    rows = await caller.deps.questions.volume_by_day(caller.account_id, found.id, *period(first, last))
+    for_domain = await caller.domain(domain)
+    rows = await caller.deps.questions.volume_by_day(caller.account_id, for_domain.id, *period(first, last))
     return answer(request, Page[DayOut](items=[DayOut(**_same(DayOut, row)) for row in rows], next=None))
 
 
@@ -151,13 +151,13 @@ async def sources(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """Who sent in the domain's name; by default in the last 30 days, most messages first."""
-    found = await caller.domain(domain)
+    """The addresses that sent in the domain's name; by default in the last 30 days, most messages first."""
+    for_domain = await caller.domain(domain)
     since, until = period(first, last)
     place = after("sources", cursor, int, str)
     offset = 0 if place is None or place[1] != order else min(max(0, place[0]), _LARGEST_OFFSET)
     page = await caller.deps.questions.sources(
-        caller.account_id, found.id, since, until, limit=limit, offset=offset, order=order
+        caller.account_id, for_domain.id, since, until, limit=limit, offset=offset, order=order
     )
     next_ = mark("sources", offset + limit, order) if offset + limit < page.total else None
     return answer(request, Page[SourceOut](items=[SourceOut(**_same(SourceOut, row)) for row in page.rows], next=next_))
@@ -173,10 +173,10 @@ async def sources(
 async def senders(
     request: Request, caller: Reader, domain: DomainRef, first: Day = None, last: Day = None, limit: Limit = 100
 ) -> Response:
-    """Which services sent in the domain's name, most messages first; by default in the last 30 days."""
-    found = await caller.domain(domain)
+    """The services that sent in the domain's name, most messages first; by default in the last 30 days."""
+    for_domain = await caller.domain(domain)
     since, until = period(first, last)
-    rows = await caller.deps.questions.senders(caller.account_id, found.id, since, until, limit=limit)
+    rows = await caller.deps.questions.senders(caller.account_id, for_domain.id, since, until, limit=limit)
     return answer(request, Page[SenderOut](items=[SenderOut(**_same(SenderOut, row)) for row in rows], next=None))
 
 
@@ -190,9 +190,9 @@ async def senders(
 async def reporters(
     request: Request, caller: Reader, domain: DomainRef, first: Day = None, last: Day = None, limit: Limit = 100
 ) -> Response:
-    """Who reported most messages; by default in the last 30 days."""
-    found = await caller.domain(domain)
+    """The reporters of the most messages; by default in the last 30 days."""
+    for_domain = await caller.domain(domain)
     since, until = period(first, last)
-    rows = await caller.deps.questions.reporters(caller.account_id, found.id, since, until, limit=limit)
+    rows = await caller.deps.questions.reporters(caller.account_id, for_domain.id, since, until, limit=limit)
     items = [ReporterOut(**_same(ReporterOut, row)) for row in rows]
     return answer(request, Page[ReporterOut](items=items, next=None))

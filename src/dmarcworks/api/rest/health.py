@@ -1,8 +1,8 @@
-"""The small HTTP surface for machines that watch: is it alive, and does every store answer.
+"""The HTTP routes for monitoring: is the process alive, and does every store answer.
 
-`/healthz` is 200 while the process runs. `/readyz` asks each store now: 200 when all answer, else 503 with the name and
-reason of each that does not, as JSON. Also 503 while the inbox is full and mail is answered with 451. A certificate
-that ends soon is told and changes no status: mail still comes in.
+`/healthz` is 200 while the process runs. `/readyz` queries each store now: 200 when all answer, else 503 with the name
+and reason of each that does not, as JSON. Also 503 while the inbox is full and mail is answered with 451. A certificate
+that expires soon is reported and changes no status: mail is still accepted.
 """
 
 from __future__ import annotations

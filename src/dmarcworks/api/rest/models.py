@@ -1,6 +1,6 @@
 """What /api/v1 answers, as models: names of the field, times in ISO 8601 UTC, absent is null.
 
-Everything that a report says was written by strangers; it is given as it was written.
+Everything in a report was written by strangers; it is returned as it was written.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class DnsRecordOut(BaseModel):
 
 
 class DomainOut(BaseModel):
-    """A domain that reports are taken for."""
+    """A domain that reports are accepted for."""
 
     id: str = Field(description="The domain's id, GraphQL's zoneTag.", examples=[ID])
     name: str = Field(description="In lower-case A-labels.", examples=["example.com"])
@@ -71,13 +71,13 @@ class DomainOut(BaseModel):
 
 
 class DomainIn(BaseModel):
-    """A domain to take reports for."""
+    """A domain to accept reports for."""
 
     name: str = Field(min_length=1, max_length=300, description="Like example.com.", examples=["example.com"])
 
 
 class EnabledIn(BaseModel):
-    """Whether mail to the rua address is taken."""
+    """Whether mail to the rua address is accepted."""
 
     enabled: bool = Field(description="false: mail is refused at RCPT; nothing is deleted.", examples=[False])
 
@@ -85,7 +85,7 @@ class EnabledIn(BaseModel):
 class RuaAddressOut(BaseModel):
     """An address that reports are sent to."""
 
-    address: str = Field(description="What stands in the domain's rua list.", examples=[RUA])
+    address: str = Field(description="The address for the domain's rua list.", examples=[RUA])
     domain_id: str = Field(description="The domain that it is for.", examples=[ID])
     domain: str = Field(description="That domain's name.", examples=["example.com"])
     enabled: bool = Field(description="Whether mail to it is taken.")
@@ -128,7 +128,7 @@ class UserMade(BaseModel):
 
     user: UserOut = Field(description="The user.")
     login_link: str | None = Field(
-        description="Good once, for 24 hours; told this once, null when the request is repeated.",
+        description="Valid once, for 24 hours; returned once, null when the request is repeated.",
         examples=["https://reports.example.net/login/…"],
     )
 
@@ -178,12 +178,12 @@ class TokenIn(BaseModel):
 class TokenMade(BaseModel):
     """A new token with its secret."""
 
-    token: str | None = Field(description="The secret; told this once, null when the request is repeated.")
+    token: str | None = Field(description="The secret; returned once, null when the request is repeated.")
     info: TokenOut = Field(description="What is known of it.")
 
 
 class WarningOut(BaseModel):
-    """An oddity of a report that did not stop it from being counted."""
+    """A deviation in a report that did not stop it from being counted."""
 
     code: str = Field(description="Its kind.", examples=["same_identity_other_content"])
     where: str = Field(description="Where it is.", examples=["record 3"])
@@ -260,7 +260,7 @@ class AuditOut(BaseModel):
     name: str = Field(description="The user's address, the token's id, or the login name.", examples=[ID])
     action: str = Field(description="What was done.", examples=["domain.add"])
     target: str = Field(description="To what.", examples=["example.com"])
-    detail: dict[str, Any] = Field(description="What else is worth telling; never a secret.")
+    detail: dict[str, Any] = Field(description="Further details; never a secret.")
     peer: str = Field(description="The network address that it came from.", examples=["192.0.2.1"])
 
     @classmethod
@@ -271,14 +271,14 @@ class AuditOut(BaseModel):
 
 
 class AskedOut(BaseModel):
-    """A statement that was asked by SQL, and what came of it."""
+    """A SQL query that was run, and its outcome."""
 
     id: int = Field(description="Its number; newer ones are larger.", examples=[42])
-    started: datetime = Field(description="When it was asked.", examples=[WHEN])
+    started: datetime = Field(description="When it was run.", examples=[WHEN])
     who: str = Field(description="The token's name or the person's address.", examples=["token reader"])
     source: str = Field(description="api, page or command.", examples=["api"])
-    text: str = Field(description="The statement as sent, cut at 4,000 letters.", examples=["SELECT 1"])
-    ms: float = Field(description="Milliseconds from question to answer, waiting included.", examples=[12.5])
+    text: str = Field(description="The statement as sent, cut at 4,000 characters.", examples=["SELECT 1"])
+    ms: float = Field(description="Milliseconds from request to response, waiting included.", examples=[12.5])
     rows: int = Field(description="Rows of the result.", examples=[1])
     error: str = Field(description="Why it was refused, or empty.", examples=[""])
 

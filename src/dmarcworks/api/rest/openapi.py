@@ -18,12 +18,12 @@ from dmarcworks.api.rest import (
     errors,
     exports,
     figures,
-    letters,
     people,
     problems,
     reports,
     sql_log,
     uploads,
+    worker_queues,
 )
 
 __all__ = ["PREFIX", "api"]
@@ -41,21 +41,21 @@ _MODULES = (
     activity,
     audit_log,
     sql_log,
-    letters,
+    worker_queues,
 )
 _ABOUT = """\
 Domains, reports, problems and figures of one account, for programs.
 
 Send a token as `Authorization: Bearer <token>`. Lists come in pages: send `next` as `cursor`. Errors are
 `application/problem+json`. What belongs to another account, or to a domain that the token is not for, is 404.
-An answer has an `ETag`; `If-None-Match` saves reading it again, `If-Match` saves a write from undoing another's.
+Responses have an `ETag`; `If-None-Match` saves downloading it again, `If-Match` saves a write from undoing another's.
 A write with an `Idempotency-Key` is done once, however often it is sent within 24 hours."""
 _ALWAYS = {
     401: "No token, or none that is known",
     403: "The token's scope or reach is too small",
     422: "The request is not as described",
     429: "Too many requests, or too many unknown tokens; see Retry-After",
-    503: "A store is away; see Retry-After",
+    503: "A store is unavailable; see Retry-After",
 }
 _WRITES = {
     400: "The request makes no sense",
@@ -104,9 +104,9 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas = schema["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    found = errors.ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(found.pop("$defs", {}))
-    schemas["ProblemDetails"] = found
+    error_schema = errors.ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(error_schema.pop("$defs", {}))
+    schemas["ProblemDetails"] = error_schema
     for path in schema["paths"].values():
         for method, operation in path.items():
             _complete(method, operation)

@@ -1,6 +1,6 @@
 """Pages with cursors: opaque to clients, checked like any other text of strangers. A cursor is a place, not a permit.
 
-A list's cursor says which list it is of and where the page before ended; the walls stand in the query as ever.
+A cursor names its list and where the page before ended; the query still restricts the rows to the token's reach.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def after(kind: str, cursor: str | None, *types: type) -> tuple[Any, ...] | None
     if not cursor:
         return None
     try:
-        found = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        known = isinstance(found, list) and len(found) == len(types) + 1 and found[0] == kind
-        if not known or not all(type(value) is wanted for value, wanted in zip(found[1:], types, strict=True)):
+        place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        valid = isinstance(place, list) and len(place) == len(types) + 1 and place[0] == kind
+        if not valid or not all(type(value) is wanted for value, wanted in zip(place[1:], types, strict=True)):
             raise ValueError
-        if any(not -_INTEGER < value < _INTEGER for value in found[1:] if not isinstance(value, str)):
+        if any(not -_INTEGER < value < _INTEGER for value in place[1:] if not isinstance(value, str)):
             raise ValueError
-        if any("\0" in value or not value.isprintable() for value in found[1:] if isinstance(value, str)):
+        if any("\0" in value or not value.isprintable() for value in place[1:] if isinstance(value, str)):
             raise ValueError
     except (ValueError, RecursionError):
         raise UsageError("the cursor is not one of this list; begin again without it") from None
-    return tuple(found[1:])
+    return tuple(place[1:])

@@ -1,4 +1,4 @@
-"""/users and /tokens: who may log in, and which programs may ask. For admins of the whole account."""
+"""/users and /tokens: the people who may log in, and the programs with access. For admins of the whole account."""
 
 from __future__ import annotations
 
@@ -70,11 +70,11 @@ async def user(request: Request, caller: Admin, user_id: Id) -> Response:
 )
 async def remove_user(request: Request, caller: Admin, user_id: Id) -> Response:
     """Their sessions end at once. The last user of an account stays."""
-    found = await _user(caller, user_id)
-    require_match(request, UserOut.of(found))
+    user = await _user(caller, user_id)
+    require_match(request, UserOut.of(user))
     if len(await caller.deps.accounts.users(caller.account_id)) < 2:
         raise ConflictError("the last user of an account stays; add another first")
-    await caller.deps.accounts.remove_user(found)
+    await caller.deps.accounts.remove_user(user)
     return Response(status_code=204)
 
 
@@ -103,7 +103,7 @@ async def tokens(request: Request, caller: Admin, limit: Limit = 100, cursor: Cu
     tags=["tokens"],
 )
 async def create_token(request: Request, caller: Admin, body: TokenIn) -> Response:
-    """The secret is told this once; the store keeps only its hash."""
+    """The secret is returned once; the store keeps only its hash."""
     caller.whole()
     text, token = await caller.deps.accounts.create_token(
         caller.account_id, body.scope, body.name, domains=body.domains, expires=body.expires
@@ -135,25 +135,25 @@ async def token(request: Request, caller: Admin, token_id: Id) -> Response:
     tags=["tokens"],
 )
 async def revoke_token(request: Request, caller: Admin, token_id: Id) -> Response:
-    """It ends at once, also when it is the one that asks."""
-    found = await _token(caller, token_id)
-    require_match(request, TokenOut.of(found))
-    if not await caller.deps.accounts.revoke_token(found.id, caller.account_id):
+    """Revocation takes effect immediately, also for the token of this request."""
+    token = await _token(caller, token_id)
+    require_match(request, TokenOut.of(token))
+    if not await caller.deps.accounts.revoke_token(token.id, caller.account_id):
         raise NotFoundError("there is no such token")
     return Response(status_code=204)
 
 
 async def _user(caller: Caller, user_id: str) -> User:
     caller.whole()
-    found = next((u for u in await caller.deps.accounts.users(caller.account_id) if u.id == user_id), None)
-    if found is None:
+    user = next((u for u in await caller.deps.accounts.users(caller.account_id) if u.id == user_id), None)
+    if user is None:
         raise NotFoundError("there is no such user")
-    return found
+    return user
 
 
 async def _token(caller: Caller, token_id: str) -> Token:
     caller.whole()
-    found = next((t for t in await caller.deps.accounts.tokens(caller.account_id) if t.id == token_id), None)
-    if found is None:
+    token = next((t for t in await caller.deps.accounts.tokens(caller.account_id) if t.id == token_id), None)
+    if token is None:
         raise NotFoundError("there is no such token")
-    return found
+    return token

@@ -42,7 +42,7 @@ async def index(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """Problems within the token's reach, newest first; the open ones unless told."""
+    """Problems within the token's reach, newest first; by default the open ones."""
     place = after("problems", cursor, int)
     rows = await caller.deps.listing.problems(
         caller.account_id,
@@ -73,10 +73,10 @@ async def discard_other(
 
 
 async def _problem(caller: Caller, number: int) -> ProblemRow:
-    found = await caller.deps.problems.get(caller.account_id, number)
-    if found is None or not caller.token.sees(found.domain_id):
+    problem = await caller.deps.problems.get(caller.account_id, number)
+    if problem is None or not caller.token.sees(problem.domain_id):
         raise NotFoundError("there is no such problem")
-    return found
+    return problem
 
 
 @routes.get(
@@ -117,7 +117,7 @@ async def raw(request: Request, caller: Reader, problem: Number) -> Response:
     summary="Read a problem's mail again",
 )
 async def retry(request: Request, caller: Writer, problem: Number) -> Response:
-    """Queue the mail to be read again; what is still wrong then is open again."""
+    """Queue the mail to be reprocessed; what is still wrong then is open again."""
     row = await _matched(request, caller, problem)
     await caller.deps.problem_actions.retry(row, caller.name)
     return answer(request, ProblemOut.of(await _problem(caller, problem)), 202)
@@ -128,10 +128,10 @@ async def retry(request: Request, caller: Writer, problem: Number) -> Response:
     operation_id="discard_problem",
     response_model=ProblemOut,
     responses={404: {}},
-    summary="Let a problem go",
+    summary="Discard a problem",
 )
 async def discard(request: Request, caller: Writer, problem: Number) -> Response:
-    """It is no longer open; its line and its raw mail stay."""
+    """The problem is no longer open; its entry and its raw mail are kept."""
     row = await _matched(request, caller, problem)
     await caller.deps.problem_actions.discard(row, caller.name)
     return answer(request, ProblemOut.of(await _problem(caller, problem)))

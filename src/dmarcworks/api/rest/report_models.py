@@ -1,4 +1,4 @@
-"""What one report says: the records of an aggregate report, the policies of a TLS report, a failure report's fields."""
+"""The content of a report: an aggregate report's records, a TLS report's policies, a failure report's fields."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dmarcworks.api.rest.models import ReportOut
 
 
 class ReasonOut(BaseModel):
-    """Why a receiver did otherwise than the policy says."""
+    """Why a receiver overrode the policy."""
 
     type: str | None = Field(description="Like local_policy.", examples=["local_policy"])
     comment: str | None = Field(description="In the reporter's words.")
@@ -131,9 +131,9 @@ class FailureOut(BaseModel):
 
 
 class ReportWhole(ReportOut):
-    """A report with what it says; records and policies from the first on."""
+    """A report with its content; records and policies from the first on."""
 
-    duplicates: int = Field(description="How often it came again.", examples=[0])
+    duplicates: int = Field(description="How many duplicates were received.", examples=[0])
     archived: bool = Field(description="Whether its file as received can be downloaded.")
     rows: list[RecordOut] = Field(description="Aggregate: its records, the first 100.")
     policies: list[TlsPolicyOut] = Field(description="TLS: its policies, the first 100.")

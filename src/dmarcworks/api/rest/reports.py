@@ -1,4 +1,4 @@
-"""/reports: what came in, by filter; one report with what it says; its file as it was received."""
+"""/reports: the received reports, by filter; one report with its content; its file as it was received."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ async def index(
 
 
 async def _report(caller: Caller, key: str) -> ReportRow:
-    found = await caller.deps.arrivals.report(caller.account_id, key)
-    if found is None or not caller.token.sees(found.domain_id):
+    report = await caller.deps.arrivals.report(caller.account_id, key)
+    if report is None or not caller.token.sees(report.domain_id):
         raise NotFoundError("there is no such report")
-    return found
+    return report
 
 
 @routes.get(
@@ -87,7 +87,7 @@ async def _report(caller: Caller, key: str) -> ReportRow:
     summary="Show a report",
 )
 async def show(request: Request, caller: Reader, report: Key) -> Response:
-    """A report with what it says: the first 100 records or policies, or a failure report's fields."""
+    """A report with its content: the first 100 records or policies, or a failure report's fields."""
     row = await _report(caller, report)
     records: list[RecordOut] = []
     policies: list[TlsPolicyOut] = []
@@ -97,8 +97,8 @@ async def show(request: Request, caller: Reader, report: Key) -> Response:
     elif row.kind == TlsReport.kind:
         policies, total = await _policies(caller, row, FIRST_ROWS, 0)
     elif row.kind == FailureReport.kind:
-        found = await caller.deps.questions.failure(row.account_id, row.domain_id, day_of(row.begin), row.key)
-        failure, total = (None, 0) if found is None else (FailureOut.of(found), 1)
+        failure_row = await caller.deps.questions.failure(row.account_id, row.domain_id, day_of(row.begin), row.key)
+        failure, total = (None, 0) if failure_row is None else (FailureOut.of(failure_row), 1)
     whole = ReportWhole(
         **dict(ReportOut.of(row)),
         duplicates=row.duplicates,
@@ -122,9 +122,9 @@ async def records(request: Request, caller: Reader, report: Key, limit: Limit = 
     """The records of an aggregate report in its own order; other kinds have none."""
     row = await _report(caller, report)
     offset = _offset("records", cursor)
-    found, total = await _records(caller, row, limit, offset) if row.kind == AggregateReport.kind else ([], 0)
+    rows, total = await _records(caller, row, limit, offset) if row.kind == AggregateReport.kind else ([], 0)
     next_ = mark("records", offset + limit) if offset + limit < total else None
-    return answer(request, Page[RecordOut](items=found, next=next_))
+    return answer(request, Page[RecordOut](items=rows, next=next_))
 
 
 @routes.get(
@@ -140,9 +140,9 @@ async def policies(
     """The policies of a TLS report in its own order; other kinds have none."""
     row = await _report(caller, report)
     offset = _offset("policies", cursor)
-    found, total = await _policies(caller, row, limit, offset) if row.kind == TlsReport.kind else ([], 0)
+    rows, total = await _policies(caller, row, limit, offset) if row.kind == TlsReport.kind else ([], 0)
     next_ = mark("policies", offset + limit) if offset + limit < total else None
-    return answer(request, Page[TlsPolicyOut](items=found, next=next_))
+    return answer(request, Page[TlsPolicyOut](items=rows, next=next_))
 
 
 @routes.get(

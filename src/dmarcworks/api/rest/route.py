@@ -92,7 +92,7 @@ async def _once(
         return Response(begun.body, begun.status, {**begun.headers, "Idempotency-Replayed": "true"})
     try:
         response = await inner(request)
-    # Whatever it was goes on up; but the key is free again, since nothing was done.
+    # The exception is raised again, but the key is free, since nothing was done.
     except BaseException:
         await deps.idempotency.forget(token_id, key)
         raise

@@ -1,4 +1,4 @@
-"""/sql/log: what was asked by SQL in the account, newest first. For admins of the whole account."""
+"""/sql/log: the account's SQL queries, newest first. For admins of the whole account."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ routes = APIRouter(tags=["sql"], route_class=Route)
     summary="List SQL statements",
 )
 async def index(request: Request, caller: Admin, limit: Limit = 100, cursor: Cursor = None) -> Response:
-    """Every statement asked by a token, on the SQL page or by the command, refused ones too; some seconds late."""
+    """Every query by a token, on the SQL page or by the command, refused ones too; some seconds late."""
     caller.whole()
     place = after("sql-log", cursor, int)
     before = None if place is None else place[0]

@@ -1,4 +1,4 @@
-"""Answers with their ETag: a model as JSON, 304 for who has it already, 412 for a write on what has changed since.
+"""Responses with an ETag: a model as JSON, 304 when the client has it already, 412 for a write on an older state.
 
 The tag is strong: the hash of the very bytes (RFC 9110 §8.8.3). If-None-Match compares weakly, If-Match strongly.
 """
@@ -43,20 +43,20 @@ def answer(request: Request, model: BaseModel, status: int = 200, headers: Mappi
 
 
 def secret(model: BaseModel, kept: BaseModel, headers: Mapping[str, str]) -> Response:
-    """201 with a secret that is told once; the record of it holds `kept` instead."""
+    """201 with a secret that is returned once; the record of it holds `kept` instead."""
     response = SecretResponse(_bytes(model), 201, {"Cache-Control": "no-store", **headers}, media_type=_JSON)
     response.kept = _bytes(kept)
     return response
 
 
 def require_match(request: Request, model: BaseModel) -> None:
-    """`RestError` 412 when If-Match names another state of the thing than it has."""
+    """`RestError` 412 when If-Match does not name the current state."""
     wanted = request.headers.get("if-match")
     if wanted is None or wanted.strip() == "*":
         return
     strong = {match[2] for match in _TAG.finditer(wanted) if match[1] is None}
     if etag(model)[1:-1] not in strong:
-        raise RestError(412, "it has changed since you read it; read it again")
+        raise RestError(412, "it has changed since you read it; fetch it and try again")
 
 
 def _bytes(model: BaseModel) -> bytes:

@@ -1,6 +1,6 @@
-"""POST /reports and /uploads: a report or a mail comes in over HTTP, is accepted durably, and its fate can be read.
+"""POST /reports and /uploads: a report or a mail is accepted durably over HTTP, and its outcome can be queried.
 
-202 is what 250 is over SMTP: the bytes and their queue item are on disk. What is in them is read after that.
+202 is what 250 is over SMTP: the bytes and their queue item are on disk. They are processed after that.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {
     "requestBody": {
         "required": True,
-        "description": "A report (XML, JSON, gzip, zip) or a whole mail. What it is is told by its bytes.",
+        "description": "A report (XML, JSON, gzip, zip) or a whole mail. The type is detected from the content.",
         "content": {"application/octet-stream": _BYTES, "message/rfc822": _BYTES},
     }
 }
@@ -69,7 +69,7 @@ class FoundOut(BaseModel):
 
 
 class UploadStatus(UploadOut):
-    """An upload and what became of it."""
+    """An upload and its outcome."""
 
     state: Literal["queued", "read", "not read"] = Field(description="queued until it was read.", examples=["read"])
     reports: list[FoundOut] = Field(description="The reports in it; at most 1000.")
@@ -86,15 +86,15 @@ class UploadStatus(UploadOut):
     summary="Upload a report or a mail",
 )
 async def upload(request: Request, caller: Writer, domain: DomainWanted, name: Name = "") -> Response:
-    """Accept a report or a mail durably, as mail is; it is read soon after. The answer says where to look."""
-    found = await caller.domain(domain)
+    """Accept a report or a mail durably, as mail is; it is read soon after. The response has the address to poll."""
+    for_domain = await caller.domain(domain)
     body = await request.body()
     if not body:
         raise UsageError("the body is empty; send a report or a mail")
-    mail_id = await caller.deps.accept_upload(found, body, name, caller.peer)
-    row = await caller.deps.uploads.add(mail_id, caller.account_id, found.id, name, len(body))
+    mail_id = await caller.deps.accept_upload(for_domain, body, name, caller.peer)
+    row = await caller.deps.uploads.add(mail_id, caller.account_id, for_domain.id, name, len(body))
     await caller.deps.audit.add(
-        "report.upload", found.name, account_id=caller.account_id, detail={"mail_id": mail_id, "size": len(body)}
+        "report.upload", for_domain.name, account_id=caller.account_id, detail={"mail_id": mail_id, "size": len(body)}
     )
     out = UploadOut.of(row)
     return answer(request, out, 202, {"Location": out.status_url})
@@ -130,7 +130,7 @@ async def index(
     summary="Show an upload",
 )
 async def show(request: Request, caller: Reader, mail_id: Id) -> Response:
-    """What became of an upload: its reports, and what is wrong with it."""
+    """The outcome of an upload: its reports and its problems."""
     return answer(request, await _status(caller, mail_id))
 
 
@@ -149,6 +149,6 @@ async def _status(caller: Caller, mail_id: str) -> UploadStatus:
     return UploadStatus(
         **dict(UploadOut.of(row)),
         state=state,
-        reports=[FoundOut(new=found.new, report=ReportOut.of(found.report)) for found in reports],
+        reports=[FoundOut(new=recorded.new, report=ReportOut.of(recorded.report)) for recorded in reports],
         problems=[ProblemOut.of(problem) for problem in problems],
     )

@@ -1,1 +1,1 @@
-"""The SQL API: strangers' SQL checked and rewritten, run within bounds and logged."""
+"""The SQL API: users' SQL is checked and rewritten, run within bounds and logged."""

@@ -1,8 +1,8 @@
-"""SQL from strangers in, SQL that we wrote out: the wall between tenants.
+"""SQL from users in, SQL that we wrote out: the isolation of tenants.
 
-A text is parsed (`reading`), and every node of the tree is written anew by a method that knows its kind
+A text is parsed (`reading`), and every node of the tree is rewritten by a method that knows its kind
 (`statement_writer`, `expressions`, `calls`); a node, clause, function, type or table without one is refused
-(`QueryError`, in the original's words). So the engine never sees a stranger's text, only ours, and what we did not
+(`QueryError`, with the original's text). So the engine never sees a user's text, only ours, and what we did not
 think of does not run. Each table becomes `(SELECT … FROM t PREWHERE account_id = '…')`: PREWHERE runs before any other
 expression, so that not even an error is raised by another account's row.
 """

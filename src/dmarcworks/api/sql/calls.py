@@ -1,4 +1,4 @@
-"""Calls in a stranger's SQL, written anew: functions by their list, exact sums, window functions and ORDER BY."""
+"""Calls in a user's SQL, rewritten: functions by their list, exact sums, window functions and ORDER BY."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ARRAYS = frozenset(
 
 
 class Calls(ABC):
-    """Writes calls; a subclass knows how to write the expressions that stand in them."""
+    """Writes calls; a subclass knows how to write the expressions inside them."""
 
     def __init__(self) -> None:
         self._sums = self._nested_sums = 0
@@ -92,7 +92,7 @@ class Calls(ABC):
         self._sums += 1
         self._nested_sums += 1
         if self._nested_sums > sums.DEEPEST:
-            raise QueryError(f"Input was invalid: sums stand in one another more than {sums.DEEPEST} deep")
+            raise QueryError(f"Input was invalid: sums are nested more than {sums.DEEPEST} deep")
         try:
             return sums.checked(name, [*map(self.expression, arguments)], distinct=distinct, over=over)
         finally:
@@ -140,7 +140,7 @@ def _edge(node: exp.Expr, key: str) -> str:
 
 
 def _is_array(arguments: list[exp.Expr]) -> bool:
-    """Whether `length` counts elements instead of letters."""
+    """Whether `length` counts elements instead of characters."""
     first = arguments[0] if arguments else None
     if isinstance(first, exp.Column):
         return first.name in _ARRAYS

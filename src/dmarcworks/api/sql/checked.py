@@ -1,6 +1,6 @@
-"""Others' SQL on its way to the analytics store: only a SELECT that writes no file and reaches nothing outside passes.
+"""Users' SQL on its way to the analytics store: only a SELECT that writes no file and reaches nothing outside passes.
 
-This is the second line of defence behind `allow`, which writes every statement anew; neither relies on the other. A
+This is the second line of defence behind `allow`, which rewrites every statement; neither relies on the other. A
 session of the engine that may only read still runs `SELECT … INTO OUTFILE`, `file('…')` and `s3(…)`, and several
 statements in one text. So the engine itself parses the text first, and what it has understood is searched.
 
@@ -19,7 +19,7 @@ from dmarcworks.errors import QueryError, StoreError
 
 __all__ = ["CheckedQueries"]
 
-# Literals and quoted names of a statement as the engine writes it: what they say is no keyword and no function.
+# Literals and quoted names of a statement as the engine writes it: their content is no keyword and no function.
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\.|\"\")*\"", re.DOTALL)
 _CLAUSES = re.compile(r"\b(INTO OUTFILE|SETTINGS(?= \w+ = ))")
 _WORDS = re.compile(r"\w+")
@@ -33,7 +33,7 @@ _TABLES = "SELECT lower(name) FROM system.table_functions"
 _REACHING = "SELECT lower(name) FROM system.functions WHERE match(name, '^(?i:file|catboostEvaluate)$|^(ai|AI)[A-Z]')"
 _CHECK = "SELECT formatQuerySingleLine({q:String})"
 _CHECKING = re.compile(r": In scope SELECT formatQuerySingleLine.*?(?= \(SYNTAX_ERROR\)$)", re.DOTALL)
-# Statements that passed: the dashboard's and a program's come again and again.
+# Statements that passed: the dashboard and programs repeat the same ones.
 _REMEMBERED = 512
 _REMEMBERED_TEXT = 16_384
 

@@ -1,6 +1,6 @@
-"""Expressions of a stranger's SQL, written anew node by node (see `allow.py`).
+"""Expressions of a user's SQL, rewritten node by node (see `allow.py`).
 
-Every kind of node that may stand in an expression has a method here that writes it from its parts; `only` refuses a
+Every kind of node that is allowed in an expression has a method here that writes it from its parts; `only` refuses a
 node that carries a part which its method would not write. Names are always quoted, numbers and units match a pattern,
 functions and types come out of `functions.py`: nothing is passed through. Calls of functions are in `calls.py`.
 """
@@ -36,7 +36,7 @@ def _string(text: str) -> str:
 
 
 class Expressions(Calls):
-    """Writes expressions; a subclass knows how to write the queries that stand in them."""
+    """Writes expressions; a subclass knows how to write the queries inside them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class Expressions(Calls):
         text = self.expression(node)
         if self._sums == before or isinstance(node, exp.Alias) or node.find(exp.Query):
             return text
-        # The column is named after what was asked, not after how it is checked.
+        # The column is named after the user's expression, not after our rewriting of it.
         self._plain = True
         try:
             name = _QUOTED.sub(r"\1", self.expression(node))
@@ -199,7 +199,7 @@ class Expressions(Calls):
         return f"CAST({self.expression(node.this)} AS {_type(node.args['to'], 'in CAST')})"
 
     def parameter(self, node: exp.Placeholder) -> str:
-        """A parameter `{name:Type}`: its value comes beside the statement and is bound by the engine."""
+        """A parameter `{name:Type}`: its value is sent separately from the statement and bound by the engine."""
         only(node, "this", "kind")
         if not PARAMETER.fullmatch(node.name) or not isinstance(node.args.get("kind"), exp.DataType):
             raise QueryError("Input was invalid: write a parameter like {name:String}, with a type that holds values")

@@ -1,7 +1,7 @@
-"""The functions and types that the SQL API knows, by lower-case name; what does not stand here is refused.
+"""The functions and types that the SQL API knows, by lower-case name; all others are refused.
 
 None of them reads a table, a file, a host or a setting, waits, or makes much out of little. Names that the engine
-itself takes in any case are kept as written, since a result column is named after them.
+itself accepts in any case are kept as written, since a result column is named after them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FUNCTIONS = {name.lower(): name for name in _EXACT.split()}
 ANY_CASE = frozenset(_ANY_CASE.split())
 NAMES = sorted({*FUNCTIONS.values(), *ANY_CASE})
 
-# The original's names and meanings where the engine's differ: lower cases by letter, a week begins on Monday.
+# The original's names and meanings where the engine's differ: lower is by Unicode character, a week begins on Monday.
 RENAMED = {"toLower": "lowerUTF8", "toUpper": "upperUTF8"}
 
 TYPES = {

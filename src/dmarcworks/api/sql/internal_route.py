@@ -1,8 +1,8 @@
 """SQL for the operator's command on the same machine: any account by its name, under /internal/.
 
-The body is JSON: `{"statement", "account", "format", "values"}`; an empty account stands for what belongs to none. The
-answer is the result, its format in the header `X-Format`; what is refused is refused in the words of the SQL API (422).
-The router that holds this lets only the operator in.
+The body is JSON: `{"statement", "account", "format", "values"}`; an empty account means the rows of no account. The
+response is the result, its format in the header `X-Format`; errors are those of the SQL API (422). The router that
+includes this one requires the operator's secret.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class InternalQuery(BaseModel):
 
 
 async def owner(accounts: Accounts, name: str) -> str:
-    """The id of the account with that name; "" is nobody, whose data points only the operator may see."""
+    """The id of the account with that name; "" is no account, whose data points only the operator may see."""
     return (await accounts.account_by_name(name)).id if name else NOBODY
 
 
@@ -41,8 +41,8 @@ async def owner(accounts: Accounts, name: str) -> str:
 async def query(request: Request, question: InternalQuery, deps: Dependencies) -> Response:
     """Run a statement over the account with that name."""
     own = await owner(deps.accounts, question.account)
-    answer = deps.sql.ask(
+    answer = deps.sql.query(
         question.statement, own, who=WHO, source=SOURCE, values=question.values, format=question.format
     )
-    found = await while_connected(request, answer)
-    return Response(found.body, media_type=found.media, headers={FORMAT_HEADER: found.format})
+    result = await while_connected(request, answer)
+    return Response(result.body, media_type=result.media, headers={FORMAT_HEADER: result.format})

@@ -87,8 +87,8 @@ _MISSING = re.compile(r"^Required keyword: '(\w+)' missing for <class '[^']*\.(\
 
 def unread(error: TokenError) -> str:
     """What stops the text from being read word by word: quotes or comments without an end."""
-    found = re.search(r"Missing (.{1,10}?) from (\d+):(\d+)", str(error.__cause__ or error))
-    where = f" at line {found[2]}, column {int(found[3]) + 1}: {found[1]} is missing" if found else ""
+    match = re.search(r"Missing (.{1,10}?) from (\d+):(\d+)", str(error.__cause__ or error))
+    where = f" at line {match[2]}, column {int(match[3]) + 1}: {match[1]} is missing" if match else ""
     return f"a text, a quoted name or a comment has no end{where}"
 
 

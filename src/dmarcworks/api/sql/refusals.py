@@ -1,4 +1,4 @@
-"""How a stranger's SQL is refused: what has no writer, in the original's words, with the nearest known name."""
+"""Errors for a user's SQL that has no writer: the original's text, with the nearest known name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HARMLESS = frozenset({"safe", "typed", "value_constructor", "nulls_first", "des
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
-    """What to add to an error about an unknown name: the near one, or nothing."""
+    """The suffix of an error about an unknown name: the nearest known one, or nothing."""
     known = sorted(set(names), key=str.lower)
     same = [near for near in known if near.lower() == name.lower()]
     near = same[:1] or difflib.get_close_matches(name[:100], known, 1, 0.6)
@@ -25,7 +25,7 @@ def suggest(name: str, names: Iterable[str]) -> str:
 
 
 def unsupported(node: object, what: str = "") -> QueryError:
-    """The refusal of a node that has no writer, in the original's words."""
+    """The error for a node that has no writer, with the original's text."""
     if not what:
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).upper()
         what = "CASE WHEN ..." if isinstance(node, exp.Case) else name

@@ -2,8 +2,8 @@
 
 The answer is the result in the statement's FORMAT (JSON by default), without an envelope. Values of parameters
 `{name:Type}` come as `param_name` in the address. A statement that is refused, by us or by the engine, is 422 with a
-sentence as plain text; 401, 403, 413, 429 and 503 carry `{"errors": [{"message"}]}`. The content type of a request says
-nothing (curl calls any body a form).
+sentence as plain text; 401, 403, 413, 429 and 503 carry `{"errors": [{"message"}]}`. The content type of a request is
+ignored (curl calls any body a form).
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ class SqlRoute(APIRoute):
 routes = APIRouter(route_class=SqlRoute, tags=["sql"])
 
 
-@routes.post(PATH, response_class=Response, summary="Ask by SQL", operation_id="sql_post")
+@routes.post(PATH, response_class=Response, summary="Run a SQL query", operation_id="sql_post")
 async def post(request: Request, account_id: str, token: ReadToken, deps: Dependencies) -> Response:
     """Run the statement in the body."""
     own = auth.require_account(token, account_id)
     return await _run(request, deps, token, own, await _body(request))
 
 
-@routes.get(PATH, response_class=Response, summary="Ask by SQL", operation_id="sql_get")
+@routes.get(PATH, response_class=Response, summary="Run a SQL query", operation_id="sql_get")
 async def get(request: Request, account_id: str, token: ReadToken, deps: Dependencies) -> Response:
     """Run the statement in the parameter `query`."""
     own = auth.require_account(token, account_id)
@@ -68,17 +68,17 @@ async def get(request: Request, account_id: str, token: ReadToken, deps: Depende
 
 async def _run(request: Request, deps: Deps, token: Token, account_id: str, text: str) -> Response:
     who = f"token {token.name or token.id}"
-    answer = deps.sql.ask(text, account_id, who=who, source="api", values=values(request), domains=token.domains)
+    answer = deps.sql.query(text, account_id, who=who, source="api", values=values(request), domains=token.domains)
     return answered(await while_connected(request, answer))
 
 
-def answered(found: Answer) -> Response:
-    """A result as it goes over HTTP."""
-    return Response(found.body, media_type=found.media, headers={"Cache-Control": "no-store"})
+def answered(result: Answer) -> Response:
+    """The HTTP response with a result."""
+    return Response(result.body, media_type=result.media, headers={"Cache-Control": "no-store"})
 
 
 def values(request: Request) -> dict[str, str]:
-    """The values of parameters in an address: `param_name=value`, the value as it stands."""
+    """The values of parameters in an address: `param_name=value`, the value as it is."""
     return {
         name.removeprefix(_PARAMETER): value
         for name, value in request.query_params.items()

@@ -1,8 +1,8 @@
-"""The desk where SQL is asked, by whomever: a token over HTTP, a person on the dashboard, the operator's command.
+"""The query service for SQL from a token over HTTP, a person on the dashboard or the operator's command.
 
-A text and an account in, the result's bytes out, or `QueryError` with a sentence for the person who asked. The engine
-runs read-only and bounded. An account's statements run one after the other, so that its neighbours' come in between;
-a few may wait, the next is refused (`TooManyStatementsError`). Each is noted in the query log, refused ones too.
+A text and an account in, the result's bytes out, or `QueryError` with a sentence for the user. The engine runs
+read-only and bounded. An account's statements run one at a time, so that other accounts are served in between; a few
+may wait, the next is refused (`TooManyStatementsError`). Each is noted in the query log, refused ones too.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from dmarcworks.errors import BoundError, DmarcworksError, QueryError
 from dmarcworks.settings import Settings
 
 WAITING = 8
-# Statements of all accounts that run side by side: fewer than the store answers, so that the dashboard's come through.
+# Concurrent statements of all accounts: fewer than the store runs, so that the dashboard's are still answered.
 AT_ONCE = 2
-# What the query log says of a statement whose client left before the answer.
+# The query log's error for a statement whose client disconnected before the response.
 CANCELLED = "cancelled: the client left before the answer"
 
 _MEDIA = dict(FORMATS.values())
-# Dates are UTC for everyone; integers are numbers in JSON; what the engine took for it is nobody's business.
+# Dates are UTC for everyone; integers are numbers in JSON; the engine's own statistics are not shown.
 _SETTINGS: dict[str, str | int] = {
     "session_timezone": "UTC",
     "output_format_json_quote_64bit_integers": 0,
     "output_format_json_escape_forward_slashes": 0,
     "output_format_write_statistics": 0,
-    # The wall is the only PREWHERE, and names mean what they mean where they stand.
+    # The restriction to the account is the only PREWHERE, and names are resolved in their own scope.
     "optimize_move_to_prewhere": 0,
     "enable_analyzer": 1,
-    # Sums that were made outside the wall answer nothing inside it.
+    # Projections were summed up without the restriction to the account, so they must not be used.
     "optimize_use_projections": 0,
 }
 _ROWS = re.compile(rb'"rows": (\d+)\s*}?\s*$')
@@ -66,12 +66,12 @@ class Answer:
 
 
 def query_bounds(settings: Settings) -> QueryBounds:
-    """What a stranger's statement may take."""
+    """The bounds of a user's statement."""
     return QueryBounds(seconds=settings.sql_seconds, rows=settings.sql_rows, memory=settings.sql_memory_bytes)
 
 
 class QueryService:
-    """Takes statements; `note` is told of each (it must not wait)."""
+    """Runs statements; `note` is called with each (it must not wait)."""
 
     def __init__(
         self,
@@ -84,16 +84,16 @@ class QueryService:
         self._queries = CheckedQueries(analytics)
         self._note = note
         self._clock = clock
-        self._turns = _Turns()
+        self._locks = _AccountLocks()
         self._places = asyncio.Semaphore(AT_ONCE)
         self.running = 0
 
     @property
     def waiting(self) -> int:
-        """Statements that wait for their turn."""
-        return self._turns.total - self.running
+        """Statements that wait."""
+        return self._locks.total - self.running
 
-    async def ask(
+    async def query(
         self,
         text: str,
         account_id: str,
@@ -113,7 +113,7 @@ class QueryService:
         started, begun = self._clock(), time.perf_counter()
         rows, error = 0, ""
         try:
-            async with self._turns.of(account_id):
+            async with self._locks.of(account_id):
                 statement = await compiled(text, account_id, format, domains, forced=forced)
                 async with self._places:
                     self.running += 1
@@ -135,37 +135,37 @@ class QueryService:
             self._note(LoggedQuery(account_id, who, source, text, started, ms, rows, error))
 
 
-class _Turns:
+class _AccountLocks:
     """One statement of an account at a time, a few more in its queue."""
 
     def __init__(self) -> None:
-        self._inside: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @property
     def total(self) -> int:
         """Statements of all accounts that run or wait."""
-        return self._inside.total()
+        return self._counts.total()
 
     @asynccontextmanager
     async def of(self, account_id: str) -> AsyncIterator[None]:
-        """The account's turn; `TooManyStatementsError` when `WAITING` of its statements are in already."""
-        if self._inside[account_id] >= WAITING:
+        """Wait for the account's lock; `TooManyStatementsError` when `WAITING` of its statements run or wait."""
+        if self._counts[account_id] >= WAITING:
             raise TooManyStatementsError(f"{WAITING} statements of this account wait already; send fewer at a time")
-        self._inside[account_id] += 1
+        self._counts[account_id] += 1
         try:
             async with self._locks[account_id]:
                 yield
         finally:
-            self._inside[account_id] -= 1
-            if not self._inside[account_id]:
-                del self._inside[account_id], self._locks[account_id]
+            self._counts[account_id] -= 1
+            if not self._counts[account_id]:
+                del self._counts[account_id], self._locks[account_id]
 
 
 async def compiled(
     text: str, account_id: str, format: str = "JSON", domains: Sequence[str] | None = None, *, forced: bool = False
 ) -> Statement:
-    """The statement as we write it, in the engine's words; `QueryError` with a text for the person who asked."""
+    """The statement as we write it, for the engine; `QueryError` with a text for the user."""
     # A text may be large and its parser is slow: neither may stall the mails that come in meanwhile.
     statement = await asyncio.to_thread(compile_sql, text, account_id, format, domains)
     return dataclasses.replace(statement, format=format) if forced else statement
@@ -174,7 +174,7 @@ async def compiled(
 async def run(
     statement: Statement, queries: CheckedQueries, bounds: QueryBounds, values: Mapping[str, str] | None = None
 ) -> bytes:
-    """The result of a statement, read-only and bounded; `QueryError` with a text for the person who asked."""
+    """The result of a statement, read-only and bounded; `QueryError` with a text for the user."""
     parameters = _bound(statement, values or {})
     limited = QueryBounds(bounds.seconds, bounds.rows, bounds.memory, {**bounds.extra, **_SETTINGS})
     try:
@@ -184,21 +184,21 @@ async def run(
 
 
 def _bound(statement: Statement, values: Mapping[str, str]) -> dict[str, str]:
-    """The values of the parameters that the statement names; what else was sent says nothing."""
+    """The values of the parameters that the statement names; other parameters are ignored."""
     missing = [name for name in statement.parameters if name not in values]
     if missing:
         raise QueryError(f"Input was invalid: parameter {missing[0]} has no value; send it as param_{missing[0]}")
     bound = {name: values[name] for name in statement.parameters}
     if sum(len(value) for value in bound.values()) > TEXT_BYTES:
-        raise BoundError(f"the query's parameters are longer than {TEXT_BYTES} letters")
+        raise BoundError(f"the query's parameters are longer than {TEXT_BYTES} characters")
     return bound
 
 
 def count_rows(body: bytes, format: str) -> int:
     """How many rows a result has, without reading its values."""
     if format in ("JSON", "JSONCompact"):
-        found = _ROWS.search(body[-64:])
-        return int(found[1]) if found else 0
+        match = _ROWS.search(body[-64:])
+        return int(match[1]) if match else 0
     if format == "Parquet":
         return int(pq.ParquetFile(io.BytesIO(body)).metadata.num_rows)
     if format == "Arrow":

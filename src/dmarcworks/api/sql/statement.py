@@ -1,4 +1,4 @@
-"""What the SQL API gives to the engine: a statement of our own, and the result's format."""
+"""What the SQL API passes to the engine: a statement of our own, and the result's format."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["Statement", "format_name"]
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What the engine runs: our SQL, the result's format, the names that stood in the text, the names of its
-    parameters, and the text itself, which errors speak of."""
+    """What the engine runs: our SQL, the result's format, the names in the user's text, the names of its parameters,
+    and that text itself, which errors refer to."""
 
     sql: str
     format: str

@@ -1,4 +1,4 @@
-"""Whole statements of a tenant, written anew for one account: SELECT, UNION, WITH, JOIN, and the wall at each table."""
+"""Whole statements of a user, rewritten for one account: SELECT, UNION, WITH, JOIN, each table restricted."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _RESERVED = frozenset({"account_id", *ASKED})
 
 
 class StatementWriter(Expressions):
-    """Writes a tree anew for one account, or for some of its `domains` (ids) only; the ids are checked by `allow`."""
+    """Rewrites a tree for one account, or for some of its `domains` (ids) only; the ids are checked by `allow`."""
 
     def __init__(self, account_id: str, domains: Sequence[str] | None = None) -> None:
         super().__init__()
         # The ids are 32 hex digits, nothing else (`compile_sql`).
-        self._wall = f"account_id = '{account_id}'"
+        self._own_rows = f"account_id = '{account_id}'"
         if domains is not None:
             listed = ", ".join(f"'{domain}'" for domain in domains)
-            self._wall += f" AND domain_id IN ({listed})" if listed else " AND false"
+            self._own_rows += f" AND domain_id IN ({listed})" if listed else " AND false"
         self._ctes: list[set[str]] = []
         self._names: dict[str, None] = {}
         self._tables = 0
@@ -38,7 +38,7 @@ class StatementWriter(Expressions):
     # Statements and clauses ---------------------------------------------------------------------------------------
 
     def statement(self, tree: exp.Expr, format: str) -> Statement:
-        """The whole statement; FORMAT may stand here only."""
+        """The whole statement; FORMAT is allowed only here."""
         while isinstance(tree, exp.Subquery):
             only(tree, "this")
             tree = tree.this
@@ -46,7 +46,7 @@ class StatementWriter(Expressions):
             raise unsupported(tree)
         form = tree.args.pop("format", None)
         name = form.name if isinstance(form, exp.Expr) else format
-        self._names = {found.name: None for found in tree.find_all(exp.Identifier)}
+        self._names = {identifier.name: None for identifier in tree.find_all(exp.Identifier)}
         return Statement(self._query(tree), format_name(name), tuple(self._names), tuple(self.parameters))
 
     def _query(self, node: exp.Expr) -> str:
@@ -79,9 +79,9 @@ class StatementWriter(Expressions):
             self._ctes.pop()
 
     def _branch(self, node: exp.Expr, named: str) -> str:
-        """A SELECT of a UNION in brackets; WITH stands before the whole union, the engine wants it in each."""
+        """A SELECT of a UNION in brackets; WITH is written before the whole union, the engine needs it in each."""
         query = self._query(node)
-        return f"({named} SELECT * FROM ({query}))" if named else f"({query})"  # noqa: S608 - written anew by us
+        return f"({named} SELECT * FROM ({query}))" if named else f"({query})"  # noqa: S608 - rewritten by us
 
     def _select(self, node: exp.Expr) -> str:
         if not isinstance(node, exp.Select):
@@ -114,7 +114,7 @@ class StatementWriter(Expressions):
             self._ctes.pop()
 
     def _hidden(self, node: exp.Select) -> str:
-        """What `*` leaves out: the computed columns that stand in `_source` only because they are named elsewhere."""
+        """What `*` leaves out: the computed columns that are in `_source` only because they are named elsewhere."""
         from_ = node.args.get("from_")
         table = ASKED.get(from_.this.name) if from_ and isinstance(from_.this, exp.Table) else None
         if table is None or node.args.get("joins"):
@@ -188,7 +188,7 @@ class StatementWriter(Expressions):
         if self._tables > REFERENCES:
             raise BoundError(f"the query names tables more than {REFERENCES} times")
         columns = ["*", *(alias.name for alias in ASKED[name].aliases if alias.name in self._names)]
-        return f"(SELECT {', '.join(columns)} FROM {name} PREWHERE {self._wall}) AS {shown}"  # noqa: S608
+        return f"(SELECT {', '.join(columns)} FROM {name} PREWHERE {self._own_rows}) AS {shown}"  # noqa: S608
 
     def _group(self, node: exp.Expr | None) -> str:
         if not node:

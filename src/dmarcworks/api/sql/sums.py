@@ -1,8 +1,8 @@
-"""Sums of a stranger's SQL, written so that they are exact or an error.
+"""Sums of a user's SQL, written so that they are exact or an error.
 
-The engine's sum of whole numbers goes on from 0 past the end of 64 bits, and any reporter may write counts that bring
-it there. So a sum is written beside the same sum in floating point, and raises when they are apart by what only a turn
-around the end makes (2^64; rounding stays far below 2^62). Averages are made in floating point from the start.
+The engine's sum of whole numbers wraps around at 64 bits, and a reporter may write counts that make it do so. So each
+sum is compared with the same sum in floating point, and raises when they differ by as much as only an overflow makes
+(2^64; rounding stays far below 2^62). Averages are computed in floating point from the start.
 In go texts that we wrote, out comes such a text.
 """
 
@@ -14,16 +14,16 @@ from dmarcworks.errors import QueryError
 
 __all__ = ["DEEPEST", "NAMES", "OVERFLOW", "TOO_LARGE", "checked"]
 
-# Each of these writes its argument several times, so they may not stand in one another at will.
+# Each of these writes its argument several times, so their nesting is bounded.
 DEEPEST = 2
 NAMES = frozenset({"sum", "sumif", "avg", "avgif", "avgweighted", "arraysum"})
 
-# How the engine's complaint is known again, and what is said instead.
+# The engine's error for an overflow, and the text that replaces it.
 OVERFLOW = "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"
 TOO_LARGE = "a sum is larger than 64 bits hold; sum(toFloat64(…)) gives it rounded"
 
-_TURN = 2**62
-_APART = "throwIf(ifNull(abs(toFloat64({exact}) - {rounded}), 0) > {turn})"
+_OVERFLOW_STEP = 2**62
+_CHECK = "throwIf(ifNull(abs(toFloat64({exact}) - {rounded}), 0) > {step})"
 
 
 def checked(name: str, arguments: Sequence[str], *, distinct: bool = False, over: str = "") -> str:
@@ -40,7 +40,7 @@ def checked(name: str, arguments: Sequence[str], *, distinct: bool = False, over
     if kind == "arraysum":
         rounded = f"arraySum(each_ -> toFloat64(each_), {', '.join(arguments)})"
     elif distinct:
-        # Numbers that differ may be one number in floating point: they are told apart before.
+        # Different numbers may be one number in floating point: they are made distinct before the conversion.
         values = f"groupUniqArray{'If' if kind == 'sumif' else ''}({', '.join(arguments)}){over}"
         rounded = f"arraySum(each_ -> toFloat64(each_), {values})"
-    return f"({exact} + {_APART.format(exact=exact, rounded=rounded, turn=_TURN)})"
+    return f"({exact} + {_CHECK.format(exact=exact, rounded=rounded, step=_OVERFLOW_STEP)})"

@@ -1,6 +1,6 @@
 """The pages, one module per subject, each with its `routes`.
 
-`install` puts them on an application; `not_found` answers what no route takes.
+`install` puts them on an application; `not_found` answers requests that no route matches.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from dmarcworks.dashboard.visit import visit_of
 
 __all__ = ["install"]
 
-# Addresses of machines: they get JSON where people get a page.
+# Paths for programs: they get JSON where people get a page.
 _MACHINES = ("/api/", "/client/", "/cdn-cgi/", "/internal/", "/healthz", "/readyz", "/metrics")
 MODULES = (static, session, domains, domain, reports, problems, audit, activity, routing, queues, sql, graphql)
 
@@ -48,7 +48,7 @@ def install(app: FastAPI, deps: Deps) -> None:
 
 
 async def not_found(request: Request, error: Exception) -> Response:
-    """A page for people, JSON for the addresses of machines."""
+    """A page for people, JSON on the paths for programs."""
     if request.url.path.startswith(_MACHINES):
         detail = getattr(error, "detail", "Not Found")
         return JSONResponse({"detail": detail}, getattr(error, "status_code", 404))

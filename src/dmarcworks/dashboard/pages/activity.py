@@ -1,4 +1,4 @@
-"""`/activity`: what became of the mails at the front door, over time and one by one."""
+"""`/activity`: the outcome of each mail that reached the SMTP listener, over time and one by one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`/domains/{name}`: is all well, four figures, the chart, the sources, the reports by day. And its lists of sources
 and records.
 
-`/live` is the same page's content again when something new came in, 204 when not: the page asks it and never reloads.
+`/live` returns the page's content when something new came in, else 204; the page polls it and never reloads.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ ORDERS = (
     "reporters",
     "last_day",
 )
-# What a page has seen: nothing yet, or the newest report's key, marked while its figures are on their way.
+# What a page has seen: nothing yet, or the newest report's key, marked until its figures are published.
 NOTHING, ON_ITS_WAY = "nothing", "-on-its-way"
 
 
@@ -162,14 +162,14 @@ async def records(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html:
 
 
 def _scope(days: Period, day: date | None = None) -> dict[str, Any]:
-    """The query that keeps a link inside the period that is looked at."""
+    """The query that keeps a link inside the selected period."""
     scope: dict[str, Any] = {"days": None if days.days == STANDARD else days.days, "until": days.until}
     return scope | ({"day": day} if day else {})
 
 
 async def _seen(deps: Deps, domain: Domain) -> str:
     """What changes when a report comes in, and again when its figures are there."""
-    # Asked once a second by every page that waits: a domain without reports costs one look into its own index.
+    # Every page that waits polls this once a second: a domain without reports costs one index look-up.
     if await deps.arrivals.last_report(domain.account_id, domain.id) is None:
         return NOTHING
     rows = await deps.arrivals.reports(domain.account_id, domain.id, limit=1)
@@ -212,7 +212,7 @@ async def _overview(deps: Deps, visit: Visit, domain: Domain, seen: str) -> dict
 
 
 async def _figures(deps: Deps, domain: Domain, days: Period, newest: date, now: Figures) -> dict[str, Any]:
-    """The figures of the period beside those of the one before, and what they amount to."""
+    """The figures of the period and of the one before, and the verdict on them."""
     account, before = domain.account_id, days.before
     then = await deps.questions.figures(account, domain.id, before.first, before.last)
     volumes = await deps.questions.volume_by_day(account, domain.id, days.first, days.last)

@@ -73,20 +73,20 @@ async def _page(
     account = visit.account_id
     every = await deps.accounts.domains(account)
     wanted = visit.query("q").strip().lower()
-    found = [domain for domain in every if wanted in domain.name]
+    matching = [domain for domain in every if wanted in domain.name]
     windows = await _windows(deps, account, deps.now().date()) if every else {}
     # Figures of a domain that was removed stay in the store, and out of this page.
     volumes = {domain.id: windows[domain.id] for domain in every if domain.id in windows}
     order = visit.query("order") if visit.query("order") in ORDERS else "messages"
     ascending = visit.query("dir", "asc" if order == "name" else "desc") == "asc"
-    _sort(found, volumes, order, ascending=ascending)
-    page, pages = visit.number("page", 1, 1, max(1, -(-len(found) // PAGE))), -(-len(found) // PAGE)
+    _sort(matching, volumes, order, ascending=ascending)
+    page, pages = visit.number("page", 1, 1, max(1, -(-len(matching) // PAGE))), -(-len(matching) // PAGE)
     return await html.page(
         visit,
         "domains.html",
         status,
-        lines=await _lines(deps, account, found[(page - 1) * PAGE : page * PAGE], volumes),
-        total=len(found),
+        lines=await _lines(deps, account, matching[(page - 1) * PAGE : page * PAGE], volumes),
+        total=len(matching),
         every=len(every),
         messages=sum(volume.messages for volume in volumes.values()),
         passed=sum(volume.passed for volume in volumes.values()),
@@ -101,7 +101,7 @@ async def _page(
 
 
 def _sort(domains: list[Domain], volumes: dict[str, Window], order: str, *, ascending: bool) -> None:
-    """Names ascend among equals; a domain without figures is last, whichever way the rest goes."""
+    """Domains with equal figures are sorted by name; a domain without figures is last in either direction."""
     if order == "name":
         domains.sort(key=lambda domain: domain.name, reverse=not ascending)
         return
@@ -117,10 +117,10 @@ async def _lines(deps: Deps, account: str, domains: list[Domain], volumes: dict[
 
 async def _windows(deps: Deps, account: str, today: date) -> dict[str, Window]:
     """By domain id; a domain whose reports are all older is absent."""
-    asked = await deps.questions.domains(
+    volumes = await deps.questions.domains(
         account, today - timedelta(days=STANDARD + USUAL_DELAY), today + timedelta(days=1)
     )
-    return {domain_id: window for domain_id, volume in asked.items() if (window := _window(volume, today))}
+    return {domain_id: window for domain_id, volume in volumes.items() if (window := _window(volume, today))}
 
 
 def _window(volume: DomainVolume, today: date) -> Window | None:

@@ -1,7 +1,7 @@
-"""`/graphql`: ask by GraphQL as who is logged in, see the answer, look the fields up.
+"""`/graphql`: run a GraphQL query as the user who is logged in, see the response, look up the fields.
 
-The form works without scripts; with them the answer comes as JSON into the same place. Asking needs the form's token
-like every form, and goes through the same desk as a token's query: the same walls, bounds and budget.
+The form works without scripts; with them the response comes as JSON into the same place. A query needs the form's
+CSRF token like every form. The query service is that of the API: the same tenant isolation, bounds and budget.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ routes = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 @routes.get("/graphql")
 async def show(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
-    """An example to begin with."""
+    """The page with an example query."""
     example = next((one for one in EXAMPLES if one.key == visit.query("example")), EXAMPLES[0])
     own = await deps.accounts.domains(visit.account_id)
     variables = example.variables(visit.account_id, own[0].id if own else "", deps.now().date())
@@ -51,15 +51,15 @@ async def ask(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
     key = f"user {visit.user.id}" if visit.user else ""
     try:
         variables = decoded(text) if text else {}
-        asked = deps.graphql.ask({"query": query, "variables": variables}, visit.account_id, key=key)
-        found = await while_connected(visit.request, asked)
+        running = deps.graphql.query({"query": query, "variables": variables}, visit.account_id, key=key)
+        response = await while_connected(visit.request, running)
     except Refusal as refusal:
-        said = str(refusal).replace("parsing body", "parsing variables")
-        found = deps.graphql.refused(said, refusal.path, refusal.status)
+        message = str(refusal).replace("parsing body", "parsing variables")
+        response = deps.graphql.refused(message, refusal.path, refusal.status)
     if "application/json" in visit.request.headers.get("accept", ""):
-        return found
-    answer = json.dumps(json.loads(bytes(found.body)), indent=_INDENT, ensure_ascii=False)
-    return await _page(html, visit, EXAMPLES[0], query, text, answer, found.status_code)
+        return response
+    answer = json.dumps(json.loads(bytes(response.body)), indent=_INDENT, ensure_ascii=False)
+    return await _page(html, visit, EXAMPLES[0], query, text, answer, response.status_code)
 
 
 async def _page(

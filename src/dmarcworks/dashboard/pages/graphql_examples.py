@@ -1,4 +1,4 @@
-"""Queries to begin with on the GraphQL page; each runs as it stands for who looks at it."""
+"""Example queries on the GraphQL page; each runs unchanged for the user who is logged in."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`/problems`: what could not be read or counted, why in words, the bytes as they came, and what to do about it.
 
-A problem's page tells what it is and offers three ways on: read it again (after a mend), adopt its report (once the
-domain that it is about was added), let it go (asked for once more). While its mail is being read the page waits.
+A problem's page describes it and offers three actions: reprocess it (after a fix), adopt its report (once the domain
+that it is about was added), discard it (after a confirmation). The page waits while the mail is being reprocessed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STATES = {
     "discarded": "Discarded",
     "other": "Other mail",
 }
-# Reasons that the steps after reading give; those of reading are explained beside it.
+# Reasons of the steps after reading; `reports` explains those of reading.
 STEPS = {
     "other_domain": "The report is about a domain other than that of its address",
     "other_policies": "Some policies of the TLS report are about another domain",
@@ -93,8 +93,8 @@ async def retry_all(visit: UserVisit, deps: Dependencies) -> Response:
     """Reprocess the mail of all open problems."""
     reason = visit.form.get("reason", "")[:64]
     done = await deps.problem_actions.retry_all(visit.account_id, reason, actor().name)
-    told = {"queued": done.mails, "skipped": len(done.skipped) or None}
-    return RedirectResponse(url("/problems", reason=reason, **told), 303)
+    outcome = {"queued": done.mails, "skipped": len(done.skipped) or None}
+    return RedirectResponse(url("/problems", reason=reason, **outcome), 303)
 
 
 @routes.post("/problems/discard-other")
@@ -109,7 +109,7 @@ async def discard_other(visit: UserVisit, deps: Dependencies) -> Response:
 async def show(problem: OwnProblem, visit: UserVisit, deps: Dependencies, html: Html) -> Response:
     """A problem, and what can be done about it."""
     domain = await deps.accounts.domain(visit.account_id, problem.domain_id)
-    found = await deps.listing.of_mail(visit.account_id, problem.mail_id, REPORTS)
+    reports = await deps.listing.of_mail(visit.account_id, problem.mail_id, REPORTS)
     return await html.page(
         visit,
         "problem.html",
@@ -117,7 +117,7 @@ async def show(problem: OwnProblem, visit: UserVisit, deps: Dependencies, html: 
         domain=domain,
         right=await deps.problem_actions.right_domain(problem),
         report=await _report(deps, problem),
-        found=found,
+        found=reports,
         mail=await deps.arrivals.mail(visit.account_id, problem.mail_id),
         head=await deps.objects.head(problem.object_key),
         words=reason_words,
@@ -157,7 +157,7 @@ async def discard(problem: OwnProblem, deps: Dependencies) -> Response:
 @routes.get("/problems/{id}/raw")
 async def raw(problem: OwnProblem, deps: Dependencies) -> Response:
     """Its mail, or the part that it is about."""
-    # The key leads to the whole mail or to the part; its own ending tells which it is.
+    # The key leads to the whole mail or to the part; its ending shows which.
     name = problem.object_key if problem.object_key.endswith(".eml") else problem.file_name or problem.object_key
     return await download(deps.objects, problem.object_key, name)
 

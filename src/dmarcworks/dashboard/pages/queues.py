@@ -1,4 +1,4 @@
-"""`/queues`: what waits in the queues of users' workers, and what a person does about what was given up.
+"""`/queues`: what waits in the queues of users' workers, and what a person does with dead-lettered messages.
 
 For the users of the operator's account only: the queues belong to the whole system, and their messages may hold any
 account's mail. To others it is 403.

@@ -118,7 +118,7 @@ async def raw(report: OwnReport, deps: Dependencies) -> Response:
 
 
 async def _page(deps: Deps, visit: Visit, domain_id: str | None) -> tuple[list[ReportRow], str]:
-    """A page of reports, newest first, and the mark from which the next goes on."""
+    """A page of reports, newest first, and the cursor of the next page."""
     day = parse_day(visit.query("day")) if domain_id else None
     rows = await deps.arrivals.reports(
         visit.account_id, domain_id, day=day, limit=PAGE + 1, before=_mark(visit.query("before"))

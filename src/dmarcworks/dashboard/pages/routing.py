@@ -94,16 +94,20 @@ async def remove_destination(
 async def link(secret: str, visit: AnyVisit, deps: Dependencies, html: Html) -> Response:
     """A destination's link: the page with the button."""
     # Opening the link changes nothing: mail scanners open every link. The button does.
-    found = await deps.routing.destinations.pending(secret)
-    return await html.page(visit, "routing_verify.html", 200 if found else 404, destination=found, done=False)
+    destination = await deps.routing.destinations.pending(secret)
+    return await html.page(
+        visit, "routing_verify.html", 200 if destination else 404, destination=destination, done=False
+    )
 
 
 @routes.post("/routing/verify/{secret}")
 async def verify(secret: str, visit: AnyVisit, deps: Dependencies, html: Html) -> Response:
     """The button: the destination is verified."""
-    found = await deps.routing.destinations.verify(secret)
+    destination = await deps.routing.destinations.verify(secret)
     deps.routing.routes.forget()
-    return await html.page(visit, "routing_verify.html", 200 if found else 404, destination=found, done=True)
+    return await html.page(
+        visit, "routing_verify.html", 200 if destination else 404, destination=destination, done=True
+    )
 
 
 async def _zone(deps: Deps, visit: Visit, address: str) -> Zone:
@@ -130,15 +134,15 @@ async def _page(
     html: Renderer, deps: Deps, visit: Visit, wrong: str = "", said: str = "", status: int = 200
 ) -> Response:
     held = [rule for rule in await deps.routing.routes.rules(account_id=visit.account_id) if rule.domain_id]
-    found = await deps.routing.destinations.destinations(visit.account_id)
+    destinations = await deps.routing.destinations.destinations(visit.account_id)
     return await html.page(
         visit,
         "routing.html",
         status,
         rules=held,
         objections=await deps.routing.routes.objections(held),
-        destinations=found,
-        verified={one.email for one in found if one.verified},
+        destinations=destinations,
+        verified={one.email for one in destinations if one.verified},
         domains=await deps.accounts.domains(visit.account_id),
         waiting=await deps.routing.outbound.mails(visit.account_id, limit=50),
         workers=deps.workers,

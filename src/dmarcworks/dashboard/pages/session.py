@@ -1,6 +1,6 @@
 """Log in, by password or by a one-time link; set a password; log out.
 
-A link's page shows a button: mail scanners open links, they do not press buttons, and only the press uses the link up.
+A link's page shows a button: mail scanners open links but do not press buttons, and only the button uses the link.
 Every failed login is recorded in the server log (`login failed`, or `login refused` beyond a limit) and, unless
 refused, in the audit log, with the address and the name as typed. Neither log ever contains a password or a link.
 """

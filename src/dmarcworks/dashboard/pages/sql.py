@@ -1,7 +1,8 @@
-"""`/sql`: an editor for one statement, its result as a table, a chart and CSV; saved queries, and what was asked last.
+"""`/sql`: an editor for one statement, its result as a table, a chart and CSV; saved and recent queries.
 
-Asked is through the desk of the SQL API: the same walls and bounds, for the account of who is logged in. All of it
-works without scripts; with them Ctrl+Enter runs, a click on a name writes it, and the chart is drawn.
+The query service is that of the SQL API: the same tenant isolation and bounds, for the account of the user who is
+logged in. All of it works without scripts; with them Ctrl+Enter runs, a click on a name writes it, and the chart is
+drawn.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ async def show(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
     """A saved or logged statement, or an example."""
     wanted = visit.query("saved")
     if wanted:
-        found = next((one for one in await deps.saved_queries.list(visit.account_id) if one.id == wanted), None)
-        if found is None:
+        saved = next((one for one in await deps.saved_queries.list(visit.account_id) if one.id == wanted), None)
+        if saved is None:
             raise NotFoundError("There is no such query, or it belongs to another account.")
-        return await _page(html, deps, visit, found.text, name=found.name)
+        return await _page(html, deps, visit, saved.text, name=saved.name)
     number = visit.query("asked")
     if number:
         known = number.isascii() and number.isdigit() and len(number) <= 18
@@ -125,8 +126,8 @@ async def _page(html: Renderer, deps: Deps, visit: Visit, text: str, status: int
 
 
 async def _result(deps: Deps, visit: Visit, text: str) -> Result:
-    asked = deps.sql.ask(text, visit.account_id, who=visit.email, source="page", format=FORMAT, forced=True)
-    return Result.of((await while_connected(visit.request, asked)).body)
+    running = deps.sql.query(text, visit.account_id, who=visit.email, source="page", format=FORMAT, forced=True)
+    return Result.of((await while_connected(visit.request, running)).body)
 
 
 def _text(visit: Visit) -> str:

@@ -1,4 +1,4 @@
-"""Statements to begin with on the SQL page, each a question that people ask of their reports."""
+"""Example statements on the SQL page, each for a common question about reports."""
 
 from __future__ import annotations
 

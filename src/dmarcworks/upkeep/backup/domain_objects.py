@@ -1,7 +1,7 @@
-"""Whose address is whose, noted in Objects too: `domains/<domain_id>.json`, so that they can bring the catalogue back.
+"""The domains and their rua addresses, copied to Objects as `domains/<domain_id>.json` to rebuild the catalogue from.
 
-A file per domain: account, name and rua address; `removed` once the domain is. Written by the server within a minute of
-a change, since adding a domain is rare and taking mail must not wait for it.
+A file per domain: account, name and rua address; `removed` once the domain is. The server writes it within a minute of
+a change, since adding a domain is rare and accepting mail must not wait for it.
 """
 
 from __future__ import annotations
@@ -32,12 +32,15 @@ class Noted:
     removed: bool = False
 
 
-async def note_domains(house: UpkeepContext, known: dict[str, Noted]) -> int:
-    """Write what is not noted yet; `known` is what is, filled at the first call. How many were written."""
+async def note_domains(context: UpkeepContext, known: dict[str, Noted]) -> int:
+    """Write the domains that are not noted yet; `known` holds those that are, filled at the first call.
+
+    Returns how many were written.
+    """
     if not known:
-        async for one in noted(house.stores.objects):
+        async for one in noted(context.stores.objects):
             known[one.domain_id] = one
-    accounts = {account.id: account.name for account in await house.stores.accounts.accounts()}
+    accounts = {account.id: account.name for account in await context.stores.accounts.accounts()}
     now = {
         domain.id: Noted(
             domain.id,
@@ -47,14 +50,14 @@ async def note_domains(house: UpkeepContext, known: dict[str, Noted]) -> int:
             accounts.get(domain.account_id, domain.account_id),
             domain.created.timestamp(),
         )
-        for domain in await house.stores.accounts.domains()
+        for domain in await context.stores.accounts.domains()
     }
     for domain_id, old in known.items():
         if domain_id not in now:
             now[domain_id] = Noted(**{**_fields(old), "removed": True})  # type: ignore[arg-type]
     new = [one for domain_id, one in now.items() if known.get(domain_id) != one]
     for one in new:
-        await house.stores.objects.put(f"{_PREFIX}{one.domain_id}.json", json.dumps(_fields(one)).encode())
+        await context.stores.objects.put(f"{_PREFIX}{one.domain_id}.json", json.dumps(_fields(one)).encode())
         known[one.domain_id] = one
     return len(new)
 

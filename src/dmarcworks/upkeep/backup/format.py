@@ -1,8 +1,8 @@
-"""The folder that a backup is: names, whole files, hashes.
+"""The format of a backup folder: names, whole files, hashes.
 
     backup.json              what it is, when, of which version, and the SHA-256 of every other file but the objects
-    catalogue/<table>.jsonl.gz   every table's rows as JSON lines (bytes as {"b64": …}), from one moment
-    objects/<key>            every object as it lies in the store
+    catalogue/<table>.jsonl.gz   every table's rows as JSON lines (bytes as {"b64": …}), from one snapshot
+    objects/<key>            every object as it is in the store
     objects.jsonl.gz         their keys, sizes and SHA-256
     rows/<table>-<n>.parquet the figures that the archive can no longer give, and a day's data points of workers
 
@@ -41,7 +41,7 @@ class BackupFolder:
         self.folder = folder
 
     def prepare(self) -> None:
-        """Make the folder, or take one that is a backup already; any other folder that is not empty is refused."""
+        """Make the folder, or use one that is a backup already; any other folder that is not empty is refused."""
         try:
             make_private(self.folder)
             names = {entry.name for entry in self.folder.iterdir()}
@@ -59,10 +59,10 @@ class BackupFolder:
         path = self.folder / name
         try:
             make_private(path.parent, below=self.folder)
-            beside = path.with_name(path.name + ".new")
-            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            partial = path.with_name(path.name + ".new")
+            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(data)
-            os.replace(beside, path)
+            os.replace(partial, path)
         except OSError as error:
             raise StoreError(f"backup {path}: {error.strerror}") from error
         return hashlib.sha256(data).hexdigest()
@@ -100,7 +100,7 @@ class BackupFolder:
         return head
 
     def known(self) -> dict[str, dict[str, Any]]:
-        """The objects that are here already, by key: from the last backup, and from one that was cut off."""
+        """The objects that are copied already, by key: from the last backup, and from an interrupted one."""
         entries: dict[str, dict[str, Any]] = {}
         listing = self.folder / LISTING
         if listing.exists():
@@ -110,22 +110,22 @@ class BackupFolder:
         for noted in (self.folder / PARTIAL).read_text().splitlines():
             try:
                 entry = json.loads(noted)
-            except ValueError:  # the last line of a run that was cut off
+            except ValueError:  # the last line of an interrupted run
                 continue
             entries[entry["key"]] = entry
         return entries
 
     def copied(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        """Note objects that are here now, for a run that is cut off."""
+        """Note objects that are copied now, in case this run is interrupted."""
         with open(self.folder / PARTIAL, "a") as file:
             file.writelines(json.dumps(entry) + "\n" for entry in entries)
 
     def object(self, key: str) -> Path:
-        """Where the object lies."""
+        """The path of the object's copy."""
         return self.folder.joinpath("objects", *object_keys.segments(key))
 
     def finish(self, head: Mapping[str, Any], listed: set[str]) -> None:
-        """Everything is on disk: write the head, and remove what is no part of this backup any more."""
+        """Everything is on disk: write the head, and delete what is no longer part of this backup."""
         for folder in ("objects", "rows", "catalogue"):
             for path in (self.folder / folder).rglob("*"):
                 name = str(path.relative_to(self.folder))

@@ -1,11 +1,11 @@
-"""The catalogue out of Objects alone: domains, then every raw mail read again, then attachments without a raw mail.
+"""Rebuild the catalogue from Objects alone: domains, then every raw mail, then attachments without a raw mail.
 
     domains/<id>.json               account, name and rua address
-    inbox/…/<mail>.<domain>.<ms>.eml    whose the mail is and when it came: put into the queue again, unless it is known
-    YYYY/M/<sha256>/<name>          an attachment whose raw mail is gone: the domain that it is about says whose it is
+    inbox/…/<mail>.<domain>.<ms>.eml    the mail's domain and time: queued again, unless the catalogue has it
+    YYYY/M/<sha256>/<name>          an attachment whose raw mail is gone: it belongs to the domain that it is about
 
 Reports get the keys that they had, so that rows that Analytics still holds are found and not counted twice. Users,
-tokens, senders' envelope addresses and what people did about problems are in no object: they are not brought back.
+tokens, senders' envelope addresses and what people did about problems are in no object: they are not restored.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from dmarcworks.upkeep.backup.domain_objects import Noted, noted
 from dmarcworks.upkeep.context import Events, UpkeepContext, progress
 from dmarcworks.upkeep.system import end_repair
 from dmarcworks.upkeep.verify.compare import Difference
-from dmarcworks.upkeep.verify.repair import mend
+from dmarcworks.upkeep.verify.repair import repair_all
 from dmarcworks.workers.system import consumer_of
 
 __all__ = ["recatalogue"]
@@ -42,17 +42,17 @@ _LISTED = 500
 _PAUSE_SECONDS = 0.2
 
 
-async def recatalogue(house: UpkeepContext) -> Events:
+async def recatalogue(context: UpkeepContext) -> Events:
     """Events: progress, `unplaced` objects, and the `result`."""
-    system = house.stores.system
+    system = context.stores.system
     if await system.id() is None:
         await system.begin_repair("replay --catalogue")
-    domains = {one.domain_id: one async for one in noted(house.stores.objects)}
-    added = await _domains(house, domains)
+    domains = {one.domain_id: one async for one in noted(context.stores.objects)}
+    added = await _domains(context, domains)
     yield progress("domains", len(domains), len(domains))
     mails = reports = unplaced = seen = 0
-    waiting = {item.mail_id for item in await house.waiting()}
-    async for info in _objects(house, "inbox/"):
+    waiting = {item.mail_id for item in await context.waiting()}
+    async for info in _objects(context, "inbox/"):
         named = read_inbox_key(info.key)
         domain = domains.get(named.domain_id) if named else None
         seen += 1
@@ -61,17 +61,17 @@ async def recatalogue(house: UpkeepContext) -> Events:
             yield {"event": "unplaced", "key": info.key}
         else:
             if named.mail_id not in waiting:
-                mails += await _mail(house, info, named.mail_id, domain, named.received)
+                mails += await _mail(context, info, named.mail_id, domain, named.received)
         if seen % _LISTED == 0:
             yield progress("raw mails", seen, seen)
-    async for left in _read(house):
+    async for left in _read(context):
         yield progress("reading", mails - left, mails)
     seen = 0
-    async for info in _objects(house, ""):
+    async for info in _objects(context, ""):
         if _ARCHIVED.fullmatch(info.key) is None:
             continue
         seen += 1
-        placed = await _attachment(house, info, domains)
+        placed = await _attachment(context, info, domains)
         if placed is None:
             unplaced += 1
             yield {"event": "unplaced", "key": info.key}
@@ -79,22 +79,22 @@ async def recatalogue(house: UpkeepContext) -> Events:
             reports += placed
         if seen % _LISTED == 0:
             yield progress("attachments", seen, seen)
-    await end_repair(house.stores, house.analytics)
+    await end_repair(context.stores, context.analytics)
     yield {"event": "result", "domains": added, "mails": mails, "reports": reports, "unplaced": unplaced}
 
 
-async def _objects(house: UpkeepContext, prefix: str) -> Any:
+async def _objects(context: UpkeepContext, prefix: str) -> Any:
     after = ""
-    while listed := await house.stores.objects.list(prefix=prefix, limit=_LISTED, start_after=after):
+    while listed := await context.stores.objects.list(prefix=prefix, limit=_LISTED, start_after=after):
         after = listed[-1].key
         for info in listed:
             yield info
 
 
-async def _domains(house: UpkeepContext, domains: Mapping[str, Noted]) -> int:
+async def _domains(context: UpkeepContext, domains: Mapping[str, Noted]) -> int:
     """Accounts and domains that are missing, with the ids and addresses that they had."""
     added = 0
-    async with house.stores.database.write() as connection:
+    async with context.stores.database.write() as connection:
         accounts = set((await connection.execute(select(tables.accounts.c.id))).scalars())
         there = set((await connection.execute(select(tables.domains.c.id))).scalars())
         for one in domains.values():
@@ -106,17 +106,17 @@ async def _domains(house: UpkeepContext, domains: Mapping[str, Noted]) -> int:
                 known = {"id": one.domain_id, "account_id": one.account_id, "name": one.name, "rua": one.rua}
                 await connection.execute(insert(tables.domains).values(**known, created=one.created))
                 added += 1
-    await house.stores.accounts.open_gates()
+    await context.stores.accounts.open_gates()
     return added
 
 
-async def _mail(house: UpkeepContext, info: ObjectInfo, mail_id: str, domain: Noted, received: float) -> int:
-    """Into the queue, as if it had just been accepted, unless the catalogue has it: 1 or 0."""
-    async with house.stores.database.read() as connection:
+async def _mail(context: UpkeepContext, info: ObjectInfo, mail_id: str, domain: Noted, received: float) -> int:
+    """Queue the mail as if it had just been accepted, unless the catalogue has it: 1 or 0."""
+    async with context.stores.database.read() as connection:
         statement = select(tables.mails.c.id).where(tables.mails.c.id == mail_id)
         if (await connection.execute(statement)).first() is not None:
             return 0
-    raw = await house.stores.objects.get(info.key)
+    raw = await context.stores.objects.get(info.key)
     if raw is None:
         return 0
     gate = Gate(domain.account_id, domain.domain_id, domain.name)
@@ -129,29 +129,29 @@ async def _mail(house: UpkeepContext, info: ObjectInfo, mail_id: str, domain: No
         object_key=info.key,
         again=True,
     )
-    await accept(item, None, objects=house.stores.objects, queue=house.stores.queue)
+    await accept(item, None, objects=context.stores.objects, queue=context.stores.queue)
     return 1
 
 
-async def _read(house: UpkeepContext) -> Any:
-    """Until everything that waits is read; how much is left. A server's own consumer may work beside this one."""
-    consumer = consumer_of(house.env, house.settings)
-    while left := len(await house.waiting()):
+async def _read(context: UpkeepContext) -> Any:
+    """Process the queue until it is empty; yields how much is left. A server's consumer may work at the same time."""
+    consumer = consumer_of(context.env, context.settings)
+    while left := len(await context.waiting()):
         yield left
         if not await consumer.once():
             await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def _attachment(house: UpkeepContext, info: ObjectInfo, domains: Mapping[str, Noted]) -> int | None:
-    """Note the reports of an attachment that no report has; how many, or None when nobody's domain is in it."""
-    async with house.stores.database.read() as connection:
+async def _attachment(context: UpkeepContext, info: ObjectInfo, domains: Mapping[str, Noted]) -> int | None:
+    """Note the reports of an attachment that no report has; how many, or None when it is about no known domain."""
+    async with context.stores.database.read() as connection:
         statement = select(tables.reports.c.key).where(tables.reports.c.object_key == info.key).limit(1)
         if (await connection.execute(statement)).first() is not None:
             return 0
-    content = await house.stores.objects.get(info.key)
+    content = await context.stores.objects.get(info.key)
     if content is None:
         return 0
-    items = await _items(house, content, info.key.rsplit("/", 1)[-1])
+    items = await _items(context, content, info.key.rsplit("/", 1)[-1])
     placed = 0
     for item in items:
         owner = _owner(item, domains)
@@ -160,18 +160,18 @@ async def _attachment(house: UpkeepContext, info: ObjectInfo, domains: Mapping[s
         gate = Gate(owner.account_id, owner.domain_id, owner.name)
         mail_id = hashlib.sha256(info.key.encode()).hexdigest()[:32]
         mail = new_item(gate, content, info.uploaded.astimezone(UTC), recipient=owner.rua, mail_id=mail_id)
-        recorded = await house.stores.arrivals.record_report(new_report(item, mail, info.key))
+        recorded = await context.stores.arrivals.record_report(new_report(item, mail, info.key))
         row = recorded.row
         missing = Difference("not_published", row.key, row.object_key, "", "", row.account_id, row.domain_id)
-        await mend(house, [missing])
+        await repair_all(context, [missing])
         placed += 1
     return placed or None
 
 
-async def _items(house: UpkeepContext, content: bytes, name: str) -> tuple[Item, ...]:
-    ((reading, _),) = await each(house.env.reader, [Source(content, FILE, name)])
+async def _items(context: UpkeepContext, content: bytes, name: str) -> tuple[Item, ...]:
+    ((reading, _),) = await each(context.env.reader, [Source(content, FILE, name)])
     if any(isinstance(item.report, FailureReport) for item in reading.items):
-        ((reading, _),) = await each(house.env.reader, [Source(content)])
+        ((reading, _),) = await each(context.env.reader, [Source(content)])
     return reading.items
 
 

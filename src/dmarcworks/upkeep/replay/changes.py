@@ -1,7 +1,7 @@
-"""What is different between the tables that are asked and a version of them: by domain, by report, by row.
+"""The differences between the active tables and a version of them: by domain, by report, by row.
 
 In: the version. Out: events, one per domain whose figures differ or not, and one per report that changed (the first
-thousand), with how many rows went and came; and their numbers.
+thousand), with how many rows were removed and added; and their numbers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Analytics with a gate before its inserts, so that a moment can be had in which nothing is published.
+"""Analytics with a gate before its inserts, so that publishing can be paused.
 
-Everything goes through to the store behind; an insert waits while somebody holds the gate, and whoever takes the gate
-waits for the inserts that run. Questions are answered all the while.
+Every call is passed to the store behind it. An insert waits while the gate is held, and the holder of the gate waits
+for the inserts that run. Queries are never held.
 """
 
 from __future__ import annotations
@@ -23,40 +23,40 @@ class PublishingGate:
 
     def __init__(self, inner: Analytics) -> None:
         self.inner = inner
-        self._turn = asyncio.Condition()
+        self._changed = asyncio.Condition()
         self._running = 0
         self._held = False
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """No insert of others runs inside this block; one holder at a time."""
-        async with self._turn:
-            await self._turn.wait_for(lambda: not self._held)
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._held)
             self._held = True
             try:
-                await self._turn.wait_for(lambda: not self._running)
+                await self._changed.wait_for(lambda: not self._running)
             except BaseException:
                 self._held = False
-                self._turn.notify_all()
+                self._changed.notify_all()
                 raise
         try:
             yield
         finally:
-            async with self._turn:
+            async with self._changed:
                 self._held = False
-                self._turn.notify_all()
+                self._changed.notify_all()
 
     async def insert(self, table: str, data: pa.Table) -> None:
         """Durably insert, once nobody holds the gate."""
-        async with self._turn:
-            await self._turn.wait_for(lambda: not self._held)
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._held)
             self._running += 1
         try:
             await self.inner.insert(table, data)
         finally:
-            async with self._turn:
+            async with self._changed:
                 self._running -= 1
-                self._turn.notify_all()
+                self._changed.notify_all()
 
     async def execute(self, statement: str) -> None:
         """Run DDL or another statement without a result (trusted text only)."""

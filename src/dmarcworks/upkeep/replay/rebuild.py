@@ -1,11 +1,11 @@
-"""Rebuild Analytics: read the archived reports again into a new version of the tables, show what changes, swap.
+"""Rebuild Analytics: reprocess the archived reports into a new version of the tables, show what changes, swap.
 
-    building   rows that the replay is not about are copied, the reports it is about are read again, in key order
+    building   rows that the replay is not about are copied, the reports it is about are reprocessed, in key order
     built      nothing more to read; what was published meanwhile is copied over just before the swap
-    swapping   publishing is held: the rest is copied, the tables are exchanged, the catalogue takes over what was read
+    swapping   publishing is held: the rest is copied, the tables are exchanged, the catalogue is updated
     swapped    the version holds the old rows, until `drop` or `back`
 
-Where it stands is in the catalogue: an end at any moment is only a pause. What cannot be read again keeps its rows.
+The catalogue holds the state, so an interrupted rebuild resumes. A report that cannot be reprocessed keeps its rows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from dmarcworks.upkeep import catalogue_pages
 from dmarcworks.upkeep.context import Event, Events, UpkeepContext, progress
 from dmarcworks.upkeep.replay import versions
 from dmarcworks.upkeep.replay.changes import changes
-from dmarcworks.upkeep.replay.reread import Gone, Renewed, all_domain_names, placed, reread_all
+from dmarcworks.upkeep.replay.reread import ChangedValues, NotInArchive, all_domain_names, placed, reread_all
 from dmarcworks.upkeep.replay.runs import UNFINISHED, Replay, Replays
 from dmarcworks.upkeep.replay.swap import back, catch_up, finish, swap
 from dmarcworks.upkeep.replay.versions import version_of
@@ -39,42 +39,42 @@ from dmarcworks.upkeep.verify.figures import held, literal
 __all__ = ["drop_old", "replay", "swap_back"]
 
 PAGE = 500
-# Past this many rows they leave at once, so that memory stays flat.
+# Beyond this many rows they are inserted at once, so that memory stays flat.
 INSERT_ROWS = 100_000
 _AT_ONCE = 50
 
 
 async def replay(
-    house: UpkeepContext, *, domain: str = "", since: str = "", keep_old: bool = False, only_build: bool = False
+    context: UpkeepContext, *, domain: str = "", since: str = "", keep_old: bool = False, only_build: bool = False
 ) -> Events:
     """Events: progress, `kept` reports, the differences (see `changes`), and the `result`."""
     started = time.monotonic()
-    replays = Replays(house.stores.database)
-    only = await house.domain(domain)
+    replays = Replays(context.stores.database)
+    only = await context.domain(domain)
     scope = ("" if only is None else only.id, _day(since))
-    await forget_lost(house, replays)
-    if cut_off := await finish(house, replays):
+    await forget_lost(context, replays)
+    if cut_off := await finish(context, replays):
         yield _result(cut_off[0], "swapped", 0, {"reports": 0, "shown": 0}, started)
         return
-    names = await all_domain_names(house)
-    now = await _begin(house, replays, scope, keep_old)
+    names = await all_domain_names(context)
+    now = await _begin(context, replays, scope, keep_old)
     kept = 0
     if now.state == "building":
-        async for event in _build(house, replays, now, names):
+        async for event in _build(context, replays, now, names):
             kept += event["event"] == "kept"
             yield event
         await replays.note(now.id, state="built")
         (now,) = (built for built in await replays.all("built") if built.id == now.id)
-    await catch_up(house, now)
+    await catch_up(context, now)
     result: Event = {}
-    async for event in changes(house.analytics, now.version, names):
+    async for event in changes(context.analytics, now.version, names):
         result = event
         yield event
     if not only_build:
         yield progress("swapping", 0, len(TABLES))
-        # Whoever asked for it may go away now: half a swap would have to wait for the next start.
-        await asyncio.shield(swap(house, replays, now))
-        await note_analytics(house.stores, house.analytics)
+        # The client may disconnect now: half a swap would have to wait for the next start.
+        await asyncio.shield(swap(context, replays, now))
+        await note_analytics(context.stores, context.analytics)
     yield _result(now, "built" if only_build else "swapped", kept, result, started)
 
 
@@ -91,33 +91,33 @@ def _result(now: Replay, state: str, kept: int, result: Event, started: float) -
     }
 
 
-async def swap_back(house: UpkeepContext) -> Events:
-    """Ask the rows before the last replay again; the version then holds the newer ones."""
-    replays = Replays(house.stores.database)
-    await forget_lost(house, replays)
-    await finish(house, replays)
+async def swap_back(context: UpkeepContext) -> Events:
+    """Go back to the rows from before the last replay; the version then holds the newer ones."""
+    replays = Replays(context.stores.database)
+    await forget_lost(context, replays)
+    await finish(context, replays)
     swapped = await replays.all("swapped")
     if not swapped:
         raise NotFoundError("there is no older version to go back to")
-    await back(house, replays, swapped[0])
+    await back(context, replays, swapped[0])
     yield {"event": "result", "state": "back", "version": swapped[0].version}
 
 
-async def drop_old(house: UpkeepContext) -> Events:
-    """Drop every version that is not asked: old ones, and what an unfinished replay has filled."""
-    replays = Replays(house.stores.database)
-    await finish(house, replays)
+async def drop_old(context: UpkeepContext) -> Events:
+    """Drop every inactive version: old ones, and what an unfinished replay has filled."""
+    replays = Replays(context.stores.database)
+    await finish(context, replays)
     old_runs = await replays.all("swapped", "back", *UNFINISHED)
     for number, old in enumerate(old_runs):
         yield progress("dropping", number, len(old_runs))
-        await versions.drop(house.analytics, old.version)
+        await versions.drop(context.analytics, old.version)
     await replays.forget([old.id for old in old_runs])
     yield {"event": "result", "state": "dropped", "versions": [old.version for old in old_runs]}
 
 
-async def forget_lost(house: UpkeepContext, replays: Replays) -> None:
-    """Versions that are gone (Analytics was lost) are none any more."""
-    there = await versions.uuids(house.analytics)
+async def forget_lost(context: UpkeepContext, replays: Replays) -> None:
+    """Forget versions whose tables no longer exist, since Analytics was lost."""
+    there = await versions.uuids(context.analytics)
     lost = [
         old.id
         for old in await replays.all("swapped", "back")
@@ -134,17 +134,17 @@ def _day(since: str) -> str:
         raise UsageError(f"{since!r} is no date like 2026-01-31") from None
 
 
-async def _begin(house: UpkeepContext, replays: Replays, scope: tuple[str, str], keep_old: bool) -> Replay:
+async def _begin(context: UpkeepContext, replays: Replays, scope: tuple[str, str], keep_old: bool) -> Replay:
     """The unfinished replay of this scope if its tables still fit, or a new one."""
     unfinished = await replays.all(*UNFINISHED)
     if unfinished:
         now = unfinished[0]
         if (now.domain_id, now.since) != scope:
             raise ConflictError(
-                "a replay of other reports was begun and not finished; give the same --domain and --since to go on with"
-                " it, or drop it with --drop-old"
+                "a replay of other reports was begun and not finished; give the same --domain and --since to resume it,"
+                " or drop it with --drop-old"
             )
-        if await _fits(house, now):
+        if await _fits(context, now):
             return now
         await replays.forget([now.id])
     elif (old := await replays.all("swapped", "back")) and not keep_old:
@@ -152,25 +152,25 @@ async def _begin(house: UpkeepContext, replays: Replays, scope: tuple[str, str],
             f"the version of {old[0].started:%Y-%m-%d %H:%M} UTC is still kept: drop it with --drop-old, go back to it"
             " with --back, or keep one more with --keep-old"
         )
-    total = await catalogue_pages.count(house.stores.database, tables.reports, *_where(*scope))
+    total = await catalogue_pages.count(context.stores.database, tables.reports, *_where(*scope))
     return await replays.begin(*scope, total)
 
 
-async def _fits(house: UpkeepContext, now: Replay) -> bool:
-    """Whether the version's tables are there, and are still like those that they are for."""
-    there = await versions.uuids(house.analytics)
+async def _fits(context: UpkeepContext, now: Replay) -> bool:
+    """Whether the version's tables exist, with the same columns as the active ones."""
+    there = await versions.uuids(context.analytics)
     for table in TABLES:
         known, name = now.tables.get(table), version_of(table, now.version)
         if known is None or there.get(name) != known["new"] or there.get(table) != known["old"]:
             return False
-        if await versions.shape(house.analytics, table) != await versions.shape(house.analytics, name):
+        if await versions.shape(context.analytics, table) != await versions.shape(context.analytics, name):
             return False
     return True
 
 
 def _where(domain_id: str, since: str) -> list[ColumnElement[bool]]:
     columns = tables.reports.c
-    # Rows of a report whose attachment retention took cannot be made anew: they are copied.
+    # Rows of a report whose attachment retention has deleted cannot be rebuilt: they are copied.
     kept = columns.rows_taken.is_(None) & columns.archive_taken.is_(None)
     where = [columns.state == "counted", columns.published.is_(True), kept]
     if domain_id:
@@ -180,20 +180,20 @@ def _where(domain_id: str, since: str) -> list[ColumnElement[bool]]:
     return where
 
 
-async def _build(house: UpkeepContext, replays: Replays, now: Replay, names: Mapping[str, str]) -> Events:
-    analytics = house.analytics
+async def _build(context: UpkeepContext, replays: Replays, now: Replay, names: Mapping[str, str]) -> Events:
+    analytics = context.analytics
     if not now.last_key:
-        # Nothing was noted yet: whatever is in the version's tables is half of something.
+        # Nothing was noted yet: whatever is in the version's tables is incomplete.
         await versions.create(analytics, now.version)
         there = await versions.uuids(analytics)
         ids = {table: {"old": there[table], "new": there[version_of(table, now.version)]} for table in TABLES}
         now = dataclasses.replace(now, tables=ids)
         await replays.note(now.id, tables=ids)
-        async for event in _copy_others(house, now):
+        async for event in _copy_others(context, now):
             yield event
     done, fresh = now.done, not now.last_key
     pages = catalogue_pages.pages(
-        house.stores.database,
+        context.stores.database,
         tables.reports,
         "key",
         *_where(now.domain_id, now.since),
@@ -204,16 +204,16 @@ async def _build(house: UpkeepContext, replays: Replays, now: Replay, names: Map
     async for page in pages:
         last = page[-1].key
         # What an earlier run wrote and did not note is there already; pages have moved if reports came in since.
-        present = set() if fresh else await _present(house, now, after, last)
-        changed: dict[str, tuple[Renewed, Renewed]] = {}
-        async for event in _page(house, now, [row for row in page if row.key not in present], names, changed):
+        present = set() if fresh else await _present(context, now, after, last)
+        changed: dict[str, tuple[ChangedValues, ChangedValues]] = {}
+        async for event in _page(context, now, [row for row in page if row.key not in present], names, changed):
             yield event
         done, after = done + len(page), last
         await replays.batch(now.id, last_key=last, done=done, changes=changed)
-        yield progress("reading again", done, max(done, now.total))
+        yield progress("reprocessing", done, max(done, now.total))
 
 
-async def _copy_others(house: UpkeepContext, now: Replay) -> Events:
+async def _copy_others(context: UpkeepContext, now: Replay) -> Events:
     """Rows that the replay is not about, partition by partition."""
     if not now.domain_id and not now.since:
         return
@@ -221,38 +221,38 @@ async def _copy_others(house: UpkeepContext, now: Replay) -> Events:
         ([f"domain_id = {literal(now.domain_id)}"] if now.domain_id else [])
         + ([f"day >= {literal(now.since)}"] if now.since else [])
     )
-    work = [(table, month) for table in TABLES for month in await versions.partitions(house.analytics, table)]
+    work = [(table, month) for table in TABLES for month in await versions.partitions(context.analytics, table)]
     for number, (table, month) in enumerate(work):
         yield progress("copying", number, len(work))
         names = versions.columns(table)
-        await house.analytics.execute(
+        await context.analytics.execute(
             f"INSERT INTO {version_of(table, now.version)} ({names}) SELECT {names} FROM {table}"  # noqa: S608 - ours
             f" WHERE toYYYYMM(day) = {month} AND NOT ({mine})"
         )
 
 
-async def _present(house: UpkeepContext, now: Replay, after: str, last: str) -> set[str]:
+async def _present(context: UpkeepContext, now: Replay, after: str, last: str) -> set[str]:
     keys: set[str] = set()
     for table in TABLES:
-        there = await held(house.analytics, version_of(table, now.version), after=after, last=last)
+        there = await held(context.analytics, version_of(table, now.version), after=after, last=last)
         keys.update(one.report_key for one in there)
     return keys
 
 
 async def _page(
-    house: UpkeepContext,
+    context: UpkeepContext,
     now: Replay,
     page: Sequence[Row[Any]],
     names: Mapping[str, str],
-    changed: dict[str, tuple[Renewed, Renewed]],
+    changed: dict[str, tuple[ChangedValues, ChangedValues]],
 ) -> Events:
     gathered: list[Placed[Any]] = []
     size = 0
     for start in range(0, len(page), _AT_ONCE):
         some = page[start : start + _AT_ONCE]
-        proofs = await AuthenticityCatalogue(house.stores.database).dmarc([row.mail_id for row in some])
-        for row, (got, after) in zip(some, await reread_all(house, some), strict=True):
-            if isinstance(got, Gone):
+        proofs = await AuthenticityCatalogue(context.stores.database).dmarc([row.mail_id for row in some])
+        for row, (got, after) in zip(some, await reread_all(context, some), strict=True):
+            if isinstance(got, NotInArchive):
                 yield {"event": "kept", "report": row.key, "key": row.object_key, "reason": str(got)}
                 continue
             if after:
@@ -262,11 +262,11 @@ async def _page(
             )
             size += row_count(got.report)
         if size >= INSERT_ROWS:
-            await _insert(house, now, gathered)
+            await _insert(context, now, gathered)
             gathered, size = [], 0
-    await _insert(house, now, gathered)
+    await _insert(context, now, gathered)
 
 
-async def _insert(house: UpkeepContext, now: Replay, gathered: Sequence[Placed[Any]]) -> None:
+async def _insert(context: UpkeepContext, now: Replay, gathered: Sequence[Placed[Any]]) -> None:
     for table, content in (await asyncio.to_thread(tables_of, gathered)).items():
-        await house.analytics.insert(version_of(table, now.version), content)
+        await context.analytics.insert(version_of(table, now.version), content)

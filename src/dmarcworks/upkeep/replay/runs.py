@@ -1,4 +1,4 @@
-"""The rebuilds that the catalogue knows: where each one is, so that it can go on after any end, and what it changed."""
+"""The rebuilds in the catalogue: the state of each, so that it can resume when interrupted, and what it changed."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Replays:
         return _replay(row)
 
     async def note(self, replay_id: int, **values: Any) -> None:
-        """It is further on: any of state, last_key, done, total, tables."""
+        """Update the rebuild: any of state, last_key, done, total, tables."""
         async with self._database.write() as connection:
             await self.note_in(connection, replay_id, **values)
 

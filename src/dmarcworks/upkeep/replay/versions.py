@@ -1,7 +1,7 @@
-"""Versions of the report tables: a second set beside the one that is asked, filled at leisure and swapped in one step.
+"""Versions of the report tables: a second set next to the active one, filled in the background and swapped in one step.
 
-A version is made `AS` the table it is for, so that columns, codecs and projections are the same ones. Which of two
-tables is which is told by the engine's UUID, so that a crash in the middle of a swap is understood afterwards.
+A version is made `AS` the table it is for, so that columns, codecs and projections are the same ones. The engine's UUID
+distinguishes the two tables, so that a swap that a crash interrupted can be finished.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def version_of(table: str, version: str) -> str:
 
 
 def columns(table: str) -> str:
-    """The stored columns of a table, in order, as they stand in a statement."""
+    """The stored columns of a table, in order and quoted, for a statement."""
     return ", ".join(f"`{column.name}`" for column in TABLES[table].columns)
 
 
@@ -44,11 +44,11 @@ async def uuids(analytics: Analytics) -> dict[str, str]:
 async def shape(analytics: Analytics, table: str) -> list[str]:
     """The table's columns and types, to compare two tables by."""
     answer = await analytics.query(
-        "SELECT concat(name, ' ', type) AS told FROM system.columns"
+        "SELECT concat(name, ' ', type) AS shape FROM system.columns"
         " WHERE database = currentDatabase() AND table = {table:String} ORDER BY position",
         {"table": table},
     )
-    return [row["told"] for row in map(json.loads, answer.splitlines())]
+    return [row["shape"] for row in map(json.loads, answer.splitlines())]
 
 
 async def create(analytics: Analytics, version: str) -> None:
@@ -65,7 +65,7 @@ async def drop(analytics: Analytics, version: str) -> None:
 
 
 async def exchange(analytics: Analytics, table: str, version: str) -> None:
-    """Swap the table and its version: whoever asks meets one or the other, whole."""
+    """Swap the table and its version atomically: a query sees one or the other."""
     await analytics.execute(f"EXCHANGE TABLES {table_name(table)} AND {version_of(table, version)}")
 
 

@@ -1,1 +1,1 @@
-"""Delete what is older than its account keeps it."""
+"""Delete data past its account's retention period."""

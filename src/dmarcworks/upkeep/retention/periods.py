@@ -1,11 +1,11 @@
-"""How long each account keeps each kind of thing: the settings' days, or its own.
+"""How long each account keeps each kind of data: the settings' days, or its own.
 
 raw_mails          raw mails once they are read and nothing of them is an open problem
 archived_reports   attachments of aggregate and TLS reports, as received
 records            their rows in Analytics, by the day that they are about
 failure_reports    failure reports: attachment, row, and the raw mail that quotes the message
 problems           problems, with the raw mails that no report was read from
-activity_log       lines about mails at the front door
+activity_log       lines about mails that reached the SMTP listener
 data_points        what workers of the operator's own wrote into Analytics
 """
 
@@ -28,7 +28,7 @@ MOST_DAYS = 36_500
 
 @dataclass(frozen=True, slots=True)
 class RetentionPeriod:
-    """How many days an account keeps a kind of thing, 0 for ever; `own` when it is not the setting."""
+    """How many days an account keeps a kind of data, 0 for ever; `own` when it is not the setting."""
 
     kind: str
     days: int

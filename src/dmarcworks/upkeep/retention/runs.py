@@ -1,4 +1,4 @@
-"""What retention took, run by run: noted as it goes, listed newest first, kept for 400 days."""
+"""What retention deleted, run by run: noted as it goes, listed newest first, kept for 400 days."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST = 1000
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """So many things of a kind, of so many bytes, older than `before` (a day or a moment, ISO 8601), went at `time`."""
+    """A deletion at `time`: so many things of a kind and bytes, older than `before` (a day or a moment, ISO 8601)."""
 
     time: datetime
     kind: str
@@ -37,7 +37,7 @@ class Runs:
         self._clock = clock
 
     async def note(self, account_id: str, kind: str, before: str, things: int, size: int) -> None:
-        """Something went now."""
+        """Note a deletion of now."""
         table, now = upkeep_tables.retention_runs, self._clock()
         values = {"time": now, "account_id": account_id, "kind": kind, "before": before, "things": things}
         async with self._database.write() as connection:

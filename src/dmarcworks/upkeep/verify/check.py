@@ -1,9 +1,8 @@
-"""Compare catalogue, Objects and Analytics and name every difference; with `repair`, mend what can be mended.
+"""Compare catalogue, Objects and Analytics and name every difference; with `repair`, repair what can be repaired.
 
 Reports are walked by key, a page at a time, so that memory stays flat: the page's archived attachments are hashed, and
-Analytics is asked for every row between its first and last key, also those that no report has. What seems different
-is looked at again, since mail is read meanwhile. Then come the raw mails that should be kept, and those that nobody
-knows.
+Analytics is queried for every row between its first and last key, also those that no report has. What seems different
+is compared again, since mail is read meanwhile. Then come the raw mails that should be kept, and orphaned mail.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ from dmarcworks.upkeep.replay.reread import digest_of
 from dmarcworks.upkeep.verify import figures
 from dmarcworks.upkeep.verify.compare import Difference, compare
 from dmarcworks.upkeep.verify.figures import KINDS, ReportFigures
-from dmarcworks.upkeep.verify.orphans import hand_in, unknown
-from dmarcworks.upkeep.verify.repair import mend
+from dmarcworks.upkeep.verify.orphans import orphaned_mails, requeue
+from dmarcworks.upkeep.verify.repair import repair_all
 
 __all__ = ["verify"]
 
@@ -38,10 +37,10 @@ _LOOKS = 3
 _PAUSE_SECONDS = 0.3
 
 
-async def verify(house: UpkeepContext, *, repair: bool = False, domain: str = "") -> Events:
+async def verify(context: UpkeepContext, *, repair: bool = False, domain: str = "") -> Events:
     """Events: progress, a `difference` each, and the `result` with what was compared."""
-    only = await house.domain(domain)
-    database = house.stores.database
+    only = await context.domain(domain)
+    database = context.stores.database
     where = _scope(tables.reports.c, only)
     counts = {
         "reports": await catalogue_pages.count(database, tables.reports, *where),
@@ -50,25 +49,25 @@ async def verify(house: UpkeepContext, *, repair: bool = False, domain: str = ""
         "problems": 0,
     }
     differing = repaired = done = 0
-    async for page, differences in _reports(house, only, where):
+    async for page, differences in _reports(context, only, where):
         done += len(page)
         counts["objects"] += len({row.object_key for row in page if row.archive_taken is None})
         if repair and differences:
-            differences = await mend(house, differences)
+            differences = await repair_all(context, differences)
         for difference in differences:
             differing, repaired = differing + 1, repaired + difference.repaired
             yield {"event": "difference", **dataclasses.asdict(difference)}
         yield progress("reports", done, counts["reports"])
-    async for what, size, differences in _mails(house, only):
+    async for what, size, differences in _mails(context, only):
         counts[what] += size
         for difference in differences:
             differing += 1
             yield {"event": "difference", **dataclasses.asdict(difference)}
         yield progress(what, counts[what], counts[what])
-    async for what, size, differences in unknown(house, only):
+    async for what, size, differences in orphaned_mails(context, only):
         counts[what] += size
         if repair:
-            differences = await hand_in(house, differences)
+            differences = await requeue(context, differences)
         for difference in differences:
             differing, repaired = differing + 1, repaired + difference.repaired
             yield {"event": "difference", **dataclasses.asdict(difference)}
@@ -87,33 +86,33 @@ def _scope(columns: Any, only: Domain | None) -> list[ColumnElement[bool]]:
 
 
 async def _reports(
-    house: UpkeepContext, only: Domain | None, where: Sequence[ColumnElement[bool]]
+    context: UpkeepContext, only: Domain | None, where: Sequence[ColumnElement[bool]]
 ) -> AsyncIterator[tuple[Sequence[Row[Any]], list[Difference]]]:
     """Each page of reports with what is different; the last one reaches to the end of all keys."""
     after = ""
-    pages = catalogue_pages.pages(house.stores.database, tables.reports, "key", *where, size=PAGE)
+    pages = catalogue_pages.pages(context.stores.database, tables.reports, "key", *where, size=PAGE)
     async for page in pages:
         last = page[-1].key if len(page) == PAGE else ""
-        yield page, await _page(house, only, page, after, last)
+        yield page, await _page(context, only, page, after, last)
         if not last:
             return
         after = last
-    yield (), await _page(house, only, (), after, "")
+    yield (), await _page(context, only, (), after, "")
 
 
 async def _page(
-    house: UpkeepContext, only: Domain | None, page: Sequence[Row[Any]], after: str, last: str
+    context: UpkeepContext, only: Domain | None, page: Sequence[Row[Any]], after: str, last: str
 ) -> list[Difference]:
-    differences = [difference for row, difference in await _objects(house, page) if difference is not None]
+    differences = [difference for row, difference in await _objects(context, page) if difference is not None]
     rows = {row.key: row for row in page}
     suspects: dict[str, list[Difference]] = {}
-    for look in range(_LOOKS):
-        if look:
+    for attempt in range(_LOOKS):
+        if attempt:
             await asyncio.sleep(_PAUSE_SECONDS)
-            rows |= await catalogue_pages.reports(house.stores.database, list(suspects))
-        held = await _held(house, only, after, last)
-        waiting = {item.mail_id for item in await house.waiting()}
-        keys: Iterable[str] = rows.keys() | held.keys() if not look else list(suspects)
+            rows |= await catalogue_pages.reports(context.stores.database, list(suspects))
+        held = await _held(context, only, after, last)
+        waiting = {item.mail_id for item in await context.waiting()}
+        keys: Iterable[str] = rows.keys() | held.keys() if not attempt else list(suspects)
         suspects = {key: _compared(key, rows.get(key), held.get(key, ()), waiting) for key in keys}
         suspects = {key: named for key, named in suspects.items() if named}
         if not suspects:
@@ -129,23 +128,23 @@ def _compared(
 
 
 async def _held(
-    house: UpkeepContext, only: Domain | None, after: str, last: str
+    context: UpkeepContext, only: Domain | None, after: str, last: str
 ) -> Mapping[str, list[tuple[str, ReportFigures]]]:
     by_key: dict[str, list[tuple[str, ReportFigures]]] = {}
     for table in KINDS.values():
-        for held in await figures.held(house.analytics, table, after=after, last=last, domain=only):
+        for held in await figures.held(context.analytics, table, after=after, last=last, domain=only):
             by_key.setdefault(held.report_key, []).append((table, held))
     return by_key
 
 
-async def _objects(house: UpkeepContext, page: Sequence[Row[Any]]) -> list[tuple[Row[Any], Difference | None]]:
+async def _objects(context: UpkeepContext, page: Sequence[Row[Any]]) -> list[tuple[Row[Any], Difference | None]]:
     """Every report's archived attachment is there and has the hash that its key promises."""
     kept = [row for row in page if row.archive_taken is None]
     states: dict[str, str | None] = {}
     keys = list(dict.fromkeys(row.object_key for row in kept))
     for start in range(0, len(keys), _AT_ONCE):
         some = keys[start : start + _AT_ONCE]
-        hashes = await asyncio.gather(*(_hash(house.stores.objects, key) for key in some))
+        hashes = await asyncio.gather(*(_hash(context.stores.objects, key) for key in some))
         states |= dict(zip(some, hashes, strict=True))
     return [(row, _object(row, states[row.object_key])) for row in kept]
 
@@ -167,35 +166,35 @@ def _sha(digest: str | None) -> str:
     return "nothing" if digest is None else f"sha256 {digest}"
 
 
-async def _mails(house: UpkeepContext, only: Domain | None) -> AsyncIterator[tuple[str, int, list[Difference]]]:
+async def _mails(context: UpkeepContext, only: Domain | None) -> AsyncIterator[tuple[str, int, list[Difference]]]:
     """Raw mails: of what was read, of what waits, and of open problems."""
-    database = house.stores.database
+    database = context.stores.database
     seen: set[str] = set()
     where = [tables.mails.c.raw_taken.is_(None), *_scope(tables.mails.c, only)]
-    waiting = {item.object_key: item for item in await house.waiting()}
+    waiting = {item.object_key: item for item in await context.waiting()}
     async for page in catalogue_pages.pages(database, tables.mails, "id", *where, size=PAGE):
-        # What is to be read once more may be replaced by its redacted form meanwhile.
+        # A mail that is to be reprocessed may be replaced by its redacted form meanwhile.
         named = [(row, None if row.object_key in waiting else row.sha256) for row in page]
-        yield "mails", len(page), await _raw(house, named)
+        yield "mails", len(page), await _raw(context, named)
         seen.update(row.object_key for row in page)
     left = [item for key, item in waiting.items() if key not in seen and _ours(item, only)]
-    yield "mails", len(left), await _raw(house, [(item, item.sha256) for item in left])
+    yield "mails", len(left), await _raw(context, [(item, item.sha256) for item in left])
     open_ones = [tables.problems.c.state == "open", *_scope(tables.problems.c, only)]
     async for page in catalogue_pages.pages(database, tables.problems, "id", *open_ones, size=PAGE):
-        # A problem that says that its mail is gone is known.
+        # A problem with the reason that its mail is missing is known.
         unseen = [row for row in page if row.object_key not in seen and row.reason != "raw_missing"]
-        yield "problems", len(page), await _raw(house, [(row, None) for row in unseen])
+        yield "problems", len(page), await _raw(context, [(row, None) for row in unseen])
 
 
 def _ours(item: MailItem, only: Domain | None) -> bool:
     return only is None or item.domain_id == only.id
 
 
-async def _raw(house: UpkeepContext, named: Sequence[tuple[Any, str | None]]) -> list[Difference]:
+async def _raw(context: UpkeepContext, named: Sequence[tuple[Any, str | None]]) -> list[Difference]:
     differences = []
     for start in range(0, len(named), _AT_ONCE):
         some = named[start : start + _AT_ONCE]
-        hashes = await asyncio.gather(*(_hash(house.stores.objects, row.object_key) for row, _ in some))
+        hashes = await asyncio.gather(*(_hash(context.stores.objects, row.object_key) for row, _ in some))
         for (row, expected), sha in zip(some, hashes, strict=True):
             if sha is None or (expected is not None and sha != expected):
                 kind = "raw_missing" if sha is None else "raw_changed"

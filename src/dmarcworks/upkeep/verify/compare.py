@@ -46,10 +46,10 @@ def compare(
     differences = []
     mine: ReportFigures | None = None
     for table, held in stored:
-        if row is not None and counted(row) and _at_home(row, table, held):
+        if row is not None and counted(row) and _in_own_table(row, table, held):
             mine = held
         else:
-            differences.append(_difference("rows_unknown", key, row, "no rows", _told(held), held, table))
+            differences.append(_difference("rows_unknown", key, row, "no rows", _figures_of(held), held, table))
     if row is None or waits or not counted(row):
         return differences
     table = KINDS[row.kind]
@@ -69,7 +69,7 @@ def compare(
     return differences
 
 
-def _at_home(row: Row[Any], table: str, held: ReportFigures) -> bool:
+def _in_own_table(row: Row[Any], table: str, held: ReportFigures) -> bool:
     return (held.account_id, held.domain_id, table) == (row.account_id, row.domain_id, KINDS.get(row.kind))
 
 
@@ -93,5 +93,5 @@ def _figures(rows: int, messages: int) -> str:
     return f"{rows} rows, {messages} messages"
 
 
-def _told(held: ReportFigures) -> str:
+def _figures_of(held: ReportFigures) -> str:
     return _figures(held.rows, held.messages)

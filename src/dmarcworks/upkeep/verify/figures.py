@@ -1,4 +1,4 @@
-"""What Analytics holds of each report, and how rows are taken out of it again.
+"""What Analytics holds of each report, and how its rows are deleted.
 
 In: a table and a range of report keys. Out: rows and sums by report. Keys, accounts and domains are bound or written
 as literals; a table is one of ours or a version of it.
@@ -90,7 +90,7 @@ async def held(
 
 
 async def remove(analytics: Analytics, table: str, places: Iterable[Place]) -> None:
-    """Take out every row of these reports; on disk when it returns."""
+    """Delete every row of these reports; on disk when it returns."""
     left: Sequence[Place] = sorted(set(places))
     while left:
         now, left = left[:_DELETED_AT_ONCE], left[_DELETED_AT_ONCE:]

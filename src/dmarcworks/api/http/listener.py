@@ -1,7 +1,7 @@
-"""Where HTTP connections come in: accepted one at a time, counted, refused with 503 before anything is made of them.
+"""The HTTP listener: connections are accepted one at a time, counted, and refused with 503 before any work for them.
 
-When all places are taken a connection that has been idle for a second gives its place up. When the system has no file
-descriptor left, accepting rests for a moment; the listener lives on.
+When all places are in use, a connection that has been idle for a second is closed for a new one. When the system has no
+file descriptor left, accepting pauses for a moment; the listener lives on.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import structlog
 
 from dmarcworks.api.http.admission import Admission, Refused
 from dmarcworks.api.http.bounds import HttpBounds
+from dmarcworks.api.http.closing_response import closing_response
 from dmarcworks.api.http.connection import HttpConnection
-from dmarcworks.api.http.last_words import last_words
 
-__all__ = ["Door"]
+__all__ = ["HttpListener"]
 
 log = structlog.get_logger("dmarcworks.http")
 
@@ -26,11 +26,11 @@ RETRY_SECONDS = 5
 _IDLE_SECONDS = 1.0
 _REST_SECONDS = 0.1
 _LOG_SECONDS = 10.0
-# Refused connections that may stand open for a moment, so that their clients can read why.
+# Refused connections that stay open for a moment, so that their clients can read why.
 _REFUSED, _REFUSED_SECONDS = 16, 1.0
 
 
-class Door:
+class HttpListener:
     """Accepts on one or several sockets: `run` until it is cancelled, then `close`."""
 
     def __init__(
@@ -113,7 +113,7 @@ class Door:
             accepted.setblocking(False)
             address = str(peer[0])
             refused = self._admission.enter(address)
-            if refused is not None and self._make_room(address, refused):
+            if refused is not None and self._free_place(address, refused):
                 refused = self._admission.enter(address)
             if refused is not None:
                 self._refuse(accepted, address, refused)
@@ -134,14 +134,14 @@ class Door:
             if not isinstance(error, OSError):
                 raise
 
-    def _make_room(self, address: str, refused: Refused) -> bool:
+    def _free_place(self, address: str, refused: Refused) -> bool:
         """End the connection that has been idle longest, if one has been for long enough."""
         now = asyncio.get_running_loop().time()
         for connection, since in self._idle.items():
             if now - since < _IDLE_SECONDS:
                 return False
             leaving = self._addresses[connection]
-            if connection.transport is not None and self._admission.makes_room(leaving, address, refused):
+            if connection.transport is not None and self._admission.frees_place(leaving, address, refused):
                 connection.evict()
                 self.lost(connection)
                 return True
@@ -151,7 +151,7 @@ class Door:
         self.ended(refused)
         self._warn("connection refused", {"peer": address, "bound": refused, "connections": self.total})
         with contextlib.suppress(OSError):
-            accepted.send(last_words(503, RETRY_SECONDS))
+            accepted.send(closing_response(503, RETRY_SECONDS))
             accepted.shutdown(socket.SHUT_WR)
         if len(self._refused) >= _REFUSED:
             accepted.close()

@@ -1,6 +1,6 @@
-"""One question → one statement to its store → rows; the only place where GraphQL meets a store.
+"""One node's query → one statement to its store → rows; the only place where GraphQL uses a store.
 
-An account's statements run one after the other, so that its neighbours' come in between.
+An account's statements run one at a time, so that other accounts are served in between.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ Rows = dict[str, list[Sequence[Any]]]
 
 
 class GraphqlStores:
-    """The two stores that nodes stand on."""
+    """The two stores that nodes are read from."""
 
     def __init__(self, analytics: Analytics, database: Database, bounds: QueryBounds) -> None:
         self._queries, self._database = CheckedQueries(analytics), database
-        # The result is bounded by the query's cost; the engine's own bound only has to lie above it.
+        # The result is bounded by the query's cost; the engine's own bound only has to be larger.
         extra = {**bounds.extra, **_SETTINGS}
         self._bounds = QueryBounds(bounds.seconds, max(bounds.rows, 200_000), bounds.memory, extra)
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def rows(self, question: CompiledQuery) -> Rows:
-        """Rows by zone ("" when zones are not asked apart), each in the order of `question.fields`."""
+        """Rows by zone ("" when the query is not split by zone), each in the order of `question.fields`."""
         if question.node.catalogue:
-            found = await self._catalogue(question)
+            rows = await self._catalogue(question)
         else:
-            async with self._turns[question.account_id]:
-                found = await self._report_rows(question)
+            async with self._locks[question.account_id]:
+                rows = await self._report_rows(question)
         by_zone: Rows = defaultdict(list)
-        for row in found:
+        for row in rows:
             by_zone[row[0]].append(row[1:])
         return by_zone
 
     def forget(self, account_id: str) -> None:
         """None of the account's queries is being answered."""
-        self._turns.pop(account_id, None)
+        self._locks.pop(account_id, None)
 
     async def _report_rows(self, question: CompiledQuery) -> list[Sequence[Any]]:
         sql, bound = statement(question, ClickHouse())
@@ -64,18 +64,18 @@ class GraphqlStores:
     async def _catalogue(self, question: CompiledQuery) -> list[Sequence[Any]]:
         async with self._database.read() as connection:
             sql, bound = statement(question, Relational(connection.dialect.name))
-            asked = text(sql).bindparams(*(bindparam(name, expanding=True) for name in bound.expanding))
-            return list((await connection.execute(asked, bound.values)).all())
+            query = text(sql).bindparams(*(bindparam(name, expanding=True) for name in bound.expanding))
+            return list((await connection.execute(query, bound.values)).all())
 
-    def _explained(self, said: str) -> Refusal:
-        if "TIMEOUT_EXCEEDED" in said:
+    def _explained(self, reason: str) -> Refusal:
+        if "TIMEOUT_EXCEEDED" in reason:
             return Refusal(f"query time range is too large: it took more than {self._bounds.seconds:g} seconds")
-        if "MEMORY_LIMIT_EXCEEDED" in said or "TOO_MANY_ROWS_OR_BYTES" in said:
+        if "MEMORY_LIMIT_EXCEEDED" in reason or "TOO_MANY_ROWS_OR_BYTES" in reason:
             return Refusal(f"query time range is too large: it needs more than {self._bounds.memory >> 20} MiB")
-        log.error("a node's statement was refused", said=said[:500])
+        log.error("a node's statement was refused", reason=reason[:500])
         return Refusal("unable to execute query, please try again later", status=503, wait=5)
 
 
 def _parsed(answer: bytes) -> list[Sequence[Any]]:
-    found: list[Sequence[Any]] = json.loads(b"[" + b",".join(answer.splitlines()) + b"]")
-    return found
+    rows: list[Sequence[Any]] = json.loads(b"[" + b",".join(answer.splitlines()) + b"]")
+    return rows

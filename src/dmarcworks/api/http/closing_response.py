@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http
 
-__all__ = ["last_words"]
+__all__ = ["closing_response"]
 
 _TEXTS = {
     400: "this is no HTTP request",
@@ -14,8 +14,8 @@ _TEXTS = {
 }
 
 
-def last_words(status: int, retry_after: int = 0) -> bytes:
-    """A whole answer after which the connection ends."""
+def closing_response(status: int, retry_after: int = 0) -> bytes:
+    """A whole response after which the connection ends."""
     text = f"{_TEXTS[status]}\n".encode()
     retry = f"retry-after: {retry_after}\r\n" if retry_after else ""
     head = (

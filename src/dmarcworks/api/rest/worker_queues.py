@@ -1,4 +1,4 @@
-"""/worker-queues: what waits in the queues of users' workers, what was given up. For admins of the operator."""
+"""/worker-queues: messages in the queues of users' workers, and dead-lettered ones. For the operator's admins."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from dmarcworks.api.rest.deps import Admin, Caller
-from dmarcworks.api.rest.letter_models import DeadOut, LetterOut, QueueOut
 from dmarcworks.api.rest.paging import Cursor, Page, after, mark
 from dmarcworks.api.rest.route import Route
 from dmarcworks.api.rest.tags import answer
+from dmarcworks.api.rest.worker_queue_models import DeadOut, LetterOut, QueueOut
 from dmarcworks.errors import DeniedError
 
 routes = APIRouter(prefix="/worker-queues", tags=["worker queues"], route_class=Route)
@@ -33,8 +33,8 @@ async def _operator(caller: Caller) -> None:
 async def index(request: Request, caller: Admin) -> Response:
     """Every queue that holds something, with how much is in which state."""
     await _operator(caller)
-    found = await caller.deps.dead_letters.stats()
-    items = [QueueOut.of(name, stats) for name, stats in found.items()]
+    queues = await caller.deps.dead_letters.stats()
+    items = [QueueOut.of(name, stats) for name, stats in queues.items()]
     return answer(request, Page[QueueOut](items=items, next=None))
 
 
@@ -43,18 +43,18 @@ async def index(request: Request, caller: Admin) -> Response:
     operation_id="list_dead_letters",
     response_model=Page[DeadOut],
     responses={400: {}},
-    summary="List what workers gave up",
+    summary="List dead-lettered messages",
 )
 async def dead(
     request: Request, caller: Admin, queue: Queue = "", limit: Most = 100, cursor: Cursor = None
 ) -> Response:
-    """Messages that were given up, newest first, without their bodies. What is seen to leaves the list."""
+    """Dead-lettered messages, newest first, without their bodies. Requeued and discarded ones leave the list."""
     await _operator(caller)
     before = after(_LIST, cursor, float, int)
-    found = await caller.deps.dead_letters.dead(queue, limit=limit + 1, before=before and (before[0], before[1]))
-    shown = found[:limit]
-    further = mark(_LIST, shown[-1].died.timestamp(), shown[-1].id) if len(found) > limit else None
-    return answer(request, Page[DeadOut](items=[DeadOut.of(one) for one in shown], next=further))
+    messages = await caller.deps.dead_letters.dead(queue, limit=limit + 1, before=before and (before[0], before[1]))
+    shown = messages[:limit]
+    further = mark(_LIST, shown[-1].died.timestamp(), shown[-1].id) if len(messages) > limit else None
+    return answer(request, Page[DeadOut](items=[DeadOut.of(message) for message in shown], next=further))
 
 
 @routes.get(
@@ -62,14 +62,18 @@ async def dead(
     operation_id="get_dead_letter",
     response_model=LetterOut,
     responses={404: {}},
-    summary="Show a message that was given up",
+    summary="Show a dead-lettered message",
 )
 async def show(request: Request, caller: Admin, message: Number) -> Response:
     """The message with its body."""
     await _operator(caller)
-    found = await caller.deps.dead_letters.one(message)
-    body = base64.b64encode(found.body).decode() if found.type == "bytes" else found.body.decode("utf-8", "replace")
-    return answer(request, LetterOut(**DeadOut.of(found).model_dump(), body=body))
+    dead_letter = await caller.deps.dead_letters.one(message)
+    body = (
+        base64.b64encode(dead_letter.body).decode()
+        if dead_letter.type == "bytes"
+        else dead_letter.body.decode("utf-8", "replace")
+    )
+    return answer(request, LetterOut(**DeadOut.of(dead_letter).model_dump(), body=body))
 
 
 @routes.post(
@@ -80,7 +84,7 @@ async def show(request: Request, caller: Admin, message: Number) -> Response:
     summary="Deliver a message again",
 )
 async def retry(request: Request, caller: Admin, message: Number) -> Response:
-    """Deliver it again with all its tries; the answer is as it was."""
+    """Requeue it with a fresh retry count; the response is the dead-lettered message."""
     await _operator(caller)
     return answer(request, DeadOut.of(await caller.deps.dead_letters.retry(message, account_id=caller.account_id)))
 
@@ -90,9 +94,9 @@ async def retry(request: Request, caller: Admin, message: Number) -> Response:
     operation_id="discard_dead_letter",
     response_model=DeadOut,
     responses={404: {}},
-    summary="Remove a message for good",
+    summary="Discard a message permanently",
 )
 async def discard(request: Request, caller: Admin, message: Number) -> Response:
-    """Remove it; the answer is what it was."""
+    """Delete it permanently; the response is the deleted message."""
     await _operator(caller)
     return answer(request, DeadOut.of(await caller.deps.dead_letters.discard(message, account_id=caller.account_id)))

@@ -1,4 +1,4 @@
-"""What the routes of workers' queues answer."""
+"""Models of the responses about workers' queues."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class QueueOut(BaseModel):
     queue: str = Field(description="Its name, which is its worker's.", examples=["jobs"])
     ready: int = Field(description="Messages that wait.", examples=[3])
     delayed: int = Field(description="Messages that wait for their time.", examples=[0])
-    leased: int = Field(description="Messages that the worker has in hand.", examples=[1])
-    dead: int = Field(description="Messages that were given up.", examples=[2])
-    oldest_seconds: float = Field(description="Age of the oldest that is not given up.", examples=[1.5])
+    leased: int = Field(description="Messages that the worker is processing.", examples=[1])
+    dead: int = Field(description="Dead-lettered messages.", examples=[2])
+    oldest_seconds: float = Field(description="Age of the oldest that is not dead-lettered.", examples=[1.5])
 
     @classmethod
     def of(cls, name: str, stats: QueueStats) -> QueueOut:
@@ -35,7 +35,7 @@ class QueueOut(BaseModel):
 
 
 class DeadOut(BaseModel):
-    """A message that was given up."""
+    """A dead-lettered message."""
 
     id: int = Field(description="Its number.", examples=[7])
     queue: str = Field(description="The queue that it is of.", examples=["jobs"])
@@ -44,20 +44,20 @@ class DeadOut(BaseModel):
     attempts: int = Field(description="How often it was delivered.", examples=[4])
     error: str = Field(description="The last error.", examples=["RuntimeError('no answer')"])
     sent: datetime = Field(description="When it was sent.", examples=[WHEN])
-    died: datetime = Field(description="When it was given up.", examples=[WHEN])
+    died: datetime = Field(description="When it was dead-lettered.", examples=[WHEN])
 
     @classmethod
-    def of(cls, letter: DeadLetter) -> DeadOut:
+    def of(cls, dead_letter: DeadLetter) -> DeadOut:
         """From the queue."""
         return cls(
-            id=letter.id,
-            queue=letter.queue,
-            type=letter.type,  # type: ignore[arg-type]  # checked where it was sent
-            size=len(letter.body),
-            attempts=letter.failures,
-            error=letter.error,
-            sent=letter.sent,
-            died=letter.died,
+            id=dead_letter.id,
+            queue=dead_letter.queue,
+            type=dead_letter.type,  # type: ignore[arg-type]  # checked where it was sent
+            size=len(dead_letter.body),
+            attempts=dead_letter.failures,
+            error=dead_letter.error,
+            sent=dead_letter.sent,
+            died=dead_letter.died,
         )
 
 
