@@ -51,7 +51,7 @@ def http_app(
     analytics: Analytics,
     public_url: str,
     secret: str = "",
-    house: UpkeepContext | None = None,
+    upkeep: UpkeepContext | None = None,
     metrics: Metrics | None = None,
     router: Router | None = None,
     shown: Certificate | None = None,
@@ -70,7 +70,7 @@ def http_app(
     deps = http_deps(settings, stores, analytics, public_url, waiting.full, router)
     metrics.statements(lambda: deps.sql.running, lambda: deps.sql.waiting)
     _install_apis(app, deps, app.state.limits)
-    app.include_router(internal_routes(secret, house))
+    app.include_router(internal_routes(secret, upkeep))
     app.add_exception_handler(DmarcworksError, _refused)
     pages.install(app, deps)
     return app
