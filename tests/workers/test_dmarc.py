@@ -424,3 +424,15 @@ async def test_a_rule_of_a_removed_domain_brings_nothing(house: House) -> None:
     await house.accounts.remove_domain(house.domain)
     assert (await by_rule(house, report_mail("1"), house.domain)).startswith("550 5.7.1")
     assert (await house.stats()).ready == 0
+
+
+async def test_a_rua_address_that_was_disabled_since_rcpt_accepts_nothing(house: House) -> None:
+    """Its domain is known from the answer at RCPT, and is no rule that would bring the mail in by another way."""
+    rua = house.domain.rua
+    await house.accounts.remove_domain(house.domain)
+    other = await house.add_domain("example.org")
+    message = Message(
+        "a@mail.example", rua, report_mail("1"), account_id=other.account_id, domain_id=other.id, rua=True
+    )
+    assert (await deliver(message, house.env)).startswith("550 5.7.1")
+    assert (await house.stats()).ready == 0

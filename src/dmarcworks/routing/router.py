@@ -16,6 +16,7 @@ import structlog
 from dmarcworks.catalogue.activity import Activity
 from dmarcworks.catalogue.route_store import Routes
 from dmarcworks.errors import DeniedError, DmarcworksError, RefusedError
+from dmarcworks.ingest.item import NO_DOMAIN
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing import rules
 from dmarcworks.routing.activity_line import activity_line
@@ -167,6 +168,7 @@ class Router:
                 helo=peer.helo,
                 account_id=account_id,
                 domain_id=domain_id,
+                rua=gate is not None and domain_id != NO_DOMAIN,
                 post=self._way,
             )
             routed = await self._act(match, message)

@@ -70,7 +70,8 @@ async def dead(message: BatchMessage, error: str, env: Env) -> None:
 
 async def _gate_of_rule(message: Message, env: Env) -> Gate | None:
     """Whose reports a routing rule brings: those of its account, for its domain unless a report names another."""
-    if not message.domain_id:
+    # A rua address whose gate is gone since RCPT accepts nothing: it was disabled or removed.
+    if not message.domain_id or message.rua:
         return None
     local, _, host = message.to.rpartition("@")
     if message.domain_id == NO_DOMAIN and local == POSTMASTER:

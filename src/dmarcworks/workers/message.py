@@ -144,7 +144,7 @@ class SentMail:
 
 class Message:
     """A mail on its way in. `from_` is "" for the null sender; `raw_size` in bytes; `account_id` and `domain_id` are
-    those of its rule."""
+    those of its rule, or of its address where `rua` is set."""
 
     def __init__(
         self,
@@ -156,6 +156,7 @@ class Message:
         helo: str = "",
         account_id: str = "",
         domain_id: str = "",
+        rua: bool = False,
         post: Post | None = None,
     ) -> None:
         self.from_ = from_
@@ -164,6 +165,7 @@ class Message:
         self.helo = helo
         self.account_id = account_id
         self.domain_id = domain_id
+        self.rua = rua
         self.raw_size = len(raw)
         self.raw = Raw(raw)
         self.data = raw
