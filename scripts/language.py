@@ -1,4 +1,4 @@
-"""Check the words of documents, pages, help texts and messages. Run: python scripts/language.py [--scope src] [--count]
+"""Check the words of documents, pages, source text and messages. Run: python scripts/language.py [--scope S] [--count]
 
 The words are in scripts/language.toml. Only prose is read: of Markdown what is not code or a link's target, of a
 template its text, of Python its docstrings, comments and string literals, of scripts and style sheets their comments
@@ -32,25 +32,19 @@ class Scope:
     name: str
     globs: tuple[str, ...]
     kinds: tuple[str, ...] = ("docstring", "comment", "string")
-    without: tuple[str, ...] = ()
 
 
-ADOPTED = (
-    Scope("docs", ("README.md", "HACKING.md", "docs/*.md", "docs/decisions/*.md")),
-    Scope("templates", ("src/dmarcworks/dashboard/templates/*.html",)),
-    Scope("static", ("src/dmarcworks/dashboard/static/*.js", "src/dmarcworks/dashboard/static/*.css")),
-    Scope("pages", ("src/dmarcworks/dashboard/**/*.py",), ("string",)),
-    Scope("cli", ("src/dmarcworks/cli/*.py",)),
-    Scope("settings", ("src/dmarcworks/settings/*.py", "src/dmarcworks/process/settings_table.py")),
-    Scope("bench", ("bench/*.py",), ("string",)),
-    Scope("examples", ("examples/*.py",)),
-)
-SRC = Scope(
-    "src",
-    ("src/**/*.py",),
-    without=("src/dmarcworks/cli/*", "src/dmarcworks/settings/*.py", "src/dmarcworks/process/settings_table.py"),
-)
-SCOPES = {scope.name: scope for scope in (*ADOPTED, SRC)}
+SCOPES = {
+    scope.name: scope
+    for scope in (
+        Scope("docs", ("README.md", "HACKING.md", "docs/*.md", "docs/decisions/*.md")),
+        Scope("templates", ("src/dmarcworks/dashboard/templates/*.html",)),
+        Scope("static", ("src/dmarcworks/dashboard/static/*.js", "src/dmarcworks/dashboard/static/*.css")),
+        Scope("src", ("src/**/*.py",)),
+        Scope("bench", ("bench/*.py",), ("string",)),
+        Scope("examples", ("examples/*.py",)),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -225,7 +219,7 @@ def files(scope: Scope, root: Path) -> Iterator[Path]:
     """The files of a scope, sorted."""
     for path in sorted({path for glob in scope.globs for path in root.glob(glob)}):
         name = path.relative_to(root).as_posix()
-        if not any(fnmatch(name, glob) for glob in scope.without) and "/vendor/" not in name:
+        if "/vendor/" not in name:
             yield path
 
 
@@ -242,19 +236,18 @@ def hits_of(scopes: list[Scope], root: Path = ROOT) -> Iterator[tuple[Scope, Hit
 def main(arguments: list[str] | None = None) -> int:
     """Print the hits, or with --count how many there are."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument(
-        "--scope", action="append", choices=[*SCOPES, "all"], help="default: every scope that has adopted the words"
-    )
+    parser.add_argument("--scope", action="append", choices=list(SCOPES), help="check only this; default: all")
     parser.add_argument("--count", action="store_true", help="print the number of hits by scope, kind and package")
     parser.add_argument("--root", type=Path, default=ROOT, help="check another working tree")
     options = parser.parse_args(arguments)
-    names = options.scope or [scope.name for scope in ADOPTED]
-    scopes = list(SCOPES.values()) if "all" in names else [SCOPES[name] for name in names]
+    scopes = [SCOPES[name] for name in options.scope or SCOPES]
     found = list(hits_of(scopes, options.root))
     if options.count:
         for (scope, kind), number in sorted(Counter((scope.name, hit.kind) for scope, hit in found).items()):
             print(f"{number:6}  {scope}: {kind}")
-        for package, number in sorted(Counter(_package(hit.path) for scope, hit in found if scope is SRC).items()):
+        for package, number in sorted(
+            Counter(_package(hit.path) for scope, hit in found if scope.name == "src").items()
+        ):
             print(f"{number:6}  src: {package}")
         print(f"{len(found):6}  in all")
     else:

@@ -33,7 +33,7 @@ def _found(path: str, source: str, kinds: tuple[str, ...] = ALL) -> list[tuple[i
 
 
 def test_the_tree_has_no_hit() -> None:
-    """What `make lint` runs: every scope that has adopted the words."""
+    """What `make lint` runs: every scope."""
     run = subprocess.run(
         [sys.executable, ROOT / "scripts" / "language.py"], capture_output=True, text=True, check=False
     )
@@ -116,6 +116,19 @@ def test_a_template_and_a_script_are_read_without_their_code() -> None:
     assert [words for _, words in _found("a.html", page)] == ["Ask", "Let it go", "asked"]
     assert _found("a.js", "const told = ask('a store is away'); // the door\n") == [(1, "is away"), (1, "door")]
     assert _found("a.css", ".house { color: red } /* the color of a home */\n") == [(1, "color"), (1, "home")]
+
+
+def test_the_source_is_checked_by_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Docstrings, comments and strings of every package, without --scope."""
+    package = tmp_path / "src" / "dmarcworks" / "reports"
+    package.mkdir(parents=True)
+    (package / "a.py").write_text('"""A report is built anew."""\n\n# A store is away.\nTEXT = "the report says"\n')
+    assert language.main(["--root", str(tmp_path)]) == 1
+    assert capsys.readouterr().out == (
+        "src/dmarcworks/reports/a.py:1: anew → again, rebuild\n"
+        "src/dmarcworks/reports/a.py:3: is away → be unavailable\n"
+        "src/dmarcworks/reports/a.py:4: says → show, state, return, print, report\n"
+    )
 
 
 @pytest.mark.parametrize(

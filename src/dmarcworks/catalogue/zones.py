@@ -97,7 +97,7 @@ class Zones:
     async def hosts(self) -> frozenset[str]:
         """The report host and every other host with an address for reports that some domain has or had.
 
-        Reporters go on sending to the address of a removed domain for as long as it stands in DNS.
+        Reporters keep sending to the address of a removed domain for as long as its DMARC record in DNS names it.
         """
         now = self._clock()
         if self._hosts is None or not 0 <= now - self._hosts[0] < _HOSTS_SECONDS:

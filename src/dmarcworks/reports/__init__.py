@@ -1,4 +1,5 @@
 """The pure core: bytes in, frozen values and named problems out; no I/O, settings, logging or clock.
 
-The front door is `read.py`. Refused by name: what is no report, hits a bound or cannot be trusted in a number.
+The entry point is `read.py`. Input that is no report, exceeds a bound or has unreliable numbers is refused; the
+problem names the reason.
 """

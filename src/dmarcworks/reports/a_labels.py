@@ -1,7 +1,7 @@
 """Internationalised domain names as A-labels, the form that DNS has (IDNA 2008, RFC 5891, after the mapping of UTS 46).
 
-The mapping lets a name be typed as people type it: capitals, full-width letters, 。 as a dot. `ß`, `ς` and the joiners
-are letters of their own; Python's own codec (IDNA 2003) replaces them and so names another domain. Pure.
+The mapping accepts names as people type them: capitals, full-width characters, 。 as a dot. `ß`, `ς` and the joiners
+are distinct characters here; Python's own codec (IDNA 2003) replaces them and so names another domain. Pure.
 """
 
 from __future__ import annotations

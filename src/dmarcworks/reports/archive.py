@@ -132,7 +132,7 @@ def _inflate(data: bytes, start: int, wbits: int, kind: str, step: int = CHUNK) 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveMember:
-    """A file in a zip archive: where its local header begins, and what the directory says of it."""
+    """A file in a zip archive: where its local header begins, and its entry in the central directory."""
 
     name: str
     offset: int
@@ -158,7 +158,7 @@ def has_directory(data: bytes) -> bool:
 
 
 def read_member(data: bytes, member: ArchiveMember) -> Iterator[bytes]:
-    """Inflate one file in chunks and check its sum; the sizes that headers state are not asked for deflate."""
+    """Inflate one file in chunks and verify its checksum; for deflate, the sizes stated in the headers are ignored."""
     if member.flags & _ENCRYPTED:
         raise Refused("zip_encrypted", "The file in the zip archive is encrypted.")
     if member.method not in (_STORED, _DEFLATED):

@@ -1,4 +1,4 @@
-"""The bounds of reading, as one value: an argument everywhere, a global nowhere (DESIGN §6)."""
+"""The bounds of reading, as one value: always passed as an argument, never a global (see docs/reading.md)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FIXED = ("json_depth", "json_bytes")
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one mail may ask for. Sizes in bytes; an error that hits one names it by its field."""
+    """The most that one mail may use. Sizes are in bytes; the error for an exceeded bound names its field."""
 
     mail_bytes: int = 25 * _MIB
     inflated_bytes: int = 256 * _MIB

@@ -1,8 +1,8 @@
-"""The charset that a stranger names → a text codec of ours that is linear in time, or none. Pure.
+"""A charset name from untrusted input → a text codec that runs in linear time, or none. Pure.
 
-A name is looked up in a fixed table and never handed to `codecs.lookup`, which imports modules by that name and keeps
-every name it was asked for. Not in the table: codecs that are no charset (hex, zip, rot13), those of domain names
-(punycode and idna take quadratic time), and those whose output may hold halves of characters (utf-7, unicode_escape).
+A name is looked up in a fixed table and never passed to `codecs.lookup`, which imports modules by that name and caches
+every name it receives. The table excludes codecs that are no charset (hex, zip, rot13), those of domain names (punycode
+and idna take quadratic time), and those whose output may contain halves of characters (utf-7, unicode_escape).
 """
 
 from __future__ import annotations

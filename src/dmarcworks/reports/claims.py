@@ -1,7 +1,7 @@
-"""Whether a part or file without a report is worth a word: what may be a report that is not read is never passed over.
+"""Whether a part or file without a report is worth a problem: a possible report that was not read is never ignored.
 
-In: name, declared type and first bytes. What by its bytes is something else (a picture, a document, prose, a signature)
-is other content; a name that promises a report makes a problem of it all the same.
+In: name, declared type and first bytes. If the bytes are something else (a picture, a document, prose, a signature),
+the part is other content; it still becomes a problem if its name promises a report.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NAMED = re.compile(
 _PROMISED = re.compile(r"\.(?:xml|json)(?:\.\w{1,8})?\s*$|\.(?:gz|gzip)\s*$|!.*!", re.IGNORECASE)
 _TYPED = re.compile(r"application/(?:tlsrpt|.*(?:zip|xml|json))|text/(?:xml|json)$")
 MAIL_NAME = re.compile(r"\.(?:eml|msg|mht)\s*$", re.IGNORECASE)
-# What people and mail programs put beside a report.
+# What people and mail programs attach in addition to a report.
 _BESIDE = re.compile(
     r"(?:text|image|audio|video|font|message|multipart)/|application/(?:pgp-|(?:x-)?pkcs7-signature|ics|pdf|rtf|msword"
     r"|vnd\.(?:ms-(?!tnef)|openxmlformats|oasis))"
@@ -84,7 +84,7 @@ def is_opaque(kind: str, name: str, head: bytes) -> bool:
 
 
 def is_office_document(data: bytes) -> bool:
-    """Whether a zip archive is a document or a program library, whose members are nobody's reports."""
+    """Whether a zip archive is a document or a program library, whose members are never reports."""
     return data.startswith(b"PK\x03\x04") and data[30:1024].startswith(_OFFICE)
 
 

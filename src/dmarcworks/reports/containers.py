@@ -24,7 +24,7 @@ _LONGEST_NAME = 4096
 
 def is_tar(data: bytes) -> bool:
     """Whether the bytes begin with a header of a tar archive, by its checksum."""
-    # Text is told apart at once: every header has NULs behind its numbers.
+    # The check for a NUL excludes text cheaply: every header has NULs after its numbers.
     return len(data) >= _BLOCK and data[0] != 0 and 0 in data[100:_BLOCK] and _sum_is_right(data[:_BLOCK])
 
 
@@ -57,7 +57,7 @@ def tar_files(data: bytes) -> Iterator[tuple[str, bytes]]:
         end = start + size
         kind = header[156:157]
         if kind in (b"x", b"g", b"L", b"K"):
-            # A pax header or a long name: it says something of the next file.
+            # A pax header or a long name describes the next file.
             long_name = _stated_name(kind, data[start : min(end, start + _LONGEST_NAME)]) or long_name
         elif kind in (b"0", b"\0", b"7"):
             if end > len(data):

@@ -1,4 +1,4 @@
-"""A mail (RFC 5322, MIME) → its parts, whatever their types and names say; content with the transfer encoding undone.
+"""A mail (RFC 5322, MIME) → all its parts, regardless of type and name, with the transfer encoding decoded.
 
 Parsed by fast-mail-parser, with the standard library's parser for what the first cannot read or reads badly. Both take
 quadratic time over hostile header fields and recurse over nested parts, so they get ordinary mails only (`ordinary`):
@@ -65,7 +65,7 @@ def slow_parts(raw: bytes, bounds: Bounds = Bounds()) -> MailPart:  # noqa: B008
         return tree(raw, bounds)
     # The standard library's parser is not written for hostile mails: LookupError, AttributeError and more are seen.
     except Exception as error:
-        raise Refused("unreadable_mail", f"The mail's parts cannot be told: {error!r:.100}") from None
+        raise Refused("unreadable_mail", f"The mail's parts cannot be determined: {error!r:.100}") from None
 
 
 def _fast(node: fast_mail_parser.PyLazyMimePart, number: str, depth: int) -> MailPart:

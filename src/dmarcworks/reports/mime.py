@@ -60,7 +60,7 @@ class _Node:
 
 
 def tree(raw: bytes, bounds: Bounds) -> MailPart:
-    """The mail's tree. Parts beyond `members` are left; those in a multipart deeper than `mime_depth` are not told."""
+    """The mail's tree. Parts beyond `members` are omitted, and a multipart deeper than `mime_depth` is not split."""
     raw = without_from(raw)
     if b"\n" not in raw:
         raw = raw.replace(b"\r", b"\n")
@@ -92,7 +92,7 @@ class _Build:
         self._over = over
         # The multiparts that are not closed yet, from the outermost on.
         self._open: list[_Node] = []
-        # What stands behind the hyphens of a boundary line: the multipart's level, and whether the line is its last.
+        # The text after the hyphens of a boundary line → the multipart's level, and whether the line closes it.
         self._known: dict[bytes, tuple[int, bool]] = {}
         self._leaves = self._nodes = 0
 

@@ -1,6 +1,6 @@
-"""What reading writes down on its way: tolerated oddities, refusals, and the work that one mail has used up.
+"""What reading records: tolerated oddities, refusals, and the work that one mail has used up.
 
-`Refused` ends the reading of one part and becomes a `Problem`; it never leaves this room.
+`Refused` ends the reading of one part and becomes a `Problem`; it is never raised outside this package.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.model import Problem, Warning
 
-# Beyond this many of one kind a report says only how many more there were.
+# Beyond this many warnings of one kind a report lists only the number of further ones.
 LISTED = 100
 _OVER = {
     "members": "There are more parts than",

@@ -1,4 +1,4 @@
-"""Any value of this room as dicts, lists and scalars, field by field in their order: what JSON can say. Pure."""
+"""Any value of this package as dicts, lists and scalars that JSON can represent, with fields in order. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The front door: a mail's or a file's bytes → every report in it and everything that could not be read, by name.
+"""The entry point: a mail's or a file's bytes → every report in it and everything that could not be read, by name.
 
-Neither function ever raises for what it is given. What a part is called or declared to be decides nothing but whether
-a part without a report is worth a word (a picture is not, a broken attachment called report.xml.gz is).
+Neither function ever raises, whatever its input. The name and declared type of a part only decide whether a part
+without a report becomes a problem (a picture does not, a broken attachment called report.xml.gz does).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def read_mail(raw: bytes, bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 -
         for again in (mail.slow_parts, mail.tree):
             if first.items and not first.problems:
                 break
-            # Where no mail lies in the mail, equal parts are read equally.
+            # If no part is itself a mail, equal parts give equal results, so the other parser adds nothing.
             if seen is None or seen != _contents(raw, bounds, again):
                 first = _other_parser(raw, bounds, first, unforeseen, again)
     if not first.items and not first.problems:
@@ -69,7 +69,7 @@ class _CountedParser:
 
 
 def _contents(raw: bytes, bounds: Bounds, parse: Reader) -> list[object] | None:
-    """All that reading takes from the parts of a mail; None where the parser cannot tell them."""
+    """Everything that reading uses of a mail's parts; None if the parser cannot determine them."""
     try:
         root = parse(raw, bounds)
         found: list[object] = [root.over]
@@ -105,7 +105,7 @@ def _guarded(read: Callable[[Work, list[Item]], None], bounds: Bounds) -> tuple[
         read(work, items)
     except Refused as refused:
         work.problem(refused.reason, "mail", refused.detail)
-    # The promise of this room: no bytes whatever make reading raise. The raw mail is kept, a person sees the reason.
+    # This package guarantees that no input makes reading raise. The raw mail is kept, and the problem shows the reason.
     except Exception as error:
         work.problem("internal", "mail", f"Reading failed: {type(error).__name__}: {error!s:.200}")
         return Reading((), tuple(work.problems)), True

@@ -1,9 +1,10 @@
-"""A mail with a failure report → the same mail without the message that it reports: no personal data is kept unasked.
+"""A mail with a failure report → the same mail without the reported message, to keep no personal data by default.
 
-In: a raw mail and "headers" (the reported message is cut to its headers) or "drop" (they go too; their hash stays, so
-that two reports stay two). The mail is built anew from its parts as the readers see them, so nothing hides between;
-parts that hold another report or could not be read stay byte for byte. Mails in mails and in archives are done alike.
-Twice is as good as once. None, never half a result, when a mail cannot be done without losing something of it.
+In: a raw mail and "headers" (the reported message is cut to its headers) or "drop" (the headers are removed too; their
+hash stays, so that two reports remain distinct). The mail is rebuilt from its parts as the readers see them, so nothing
+can hide between parts. Parts that contain another report or could not be read stay byte for byte. Mails in mails and in
+archives are redacted in the same way. Redaction is idempotent. If a mail cannot be redacted without losing other
+content, the result is None, never a partial mail.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class _Cut:
         self._parse = parse
 
     def rebuilt(self, raw: bytes, depth: int) -> bytes:
-        """The mail, built anew."""
+        """The mail, rebuilt from its parts."""
         Work(self._bounds).nest(depth)
         tree = self._parse(raw, self._bounds)
         items, _ = read._failure(raw, list(mail.leaves(tree)), "", Work(self._bounds))
@@ -144,7 +145,7 @@ class _Cut:
         )
 
     def _leaf(self, part: mail.MailPart, failing: bool, depth: int) -> tuple[str, bytes, bool]:
-        """The part's type and content, and whether it is lines of text that stand as they are."""
+        """The part's type and content, and whether it is lines of text that need no transfer encoding."""
         content, kind = part.read(), part.type
         feedback = kind == "message/feedback-report"
         if not failing:
@@ -167,7 +168,7 @@ class _Cut:
         if work.problems:
             claimed = sniff.look(content).kind == "mail"
             return kind, self._original(content) if claimed else content, False
-        # The notice for people stands first; a later text may be the message itself.
+        # The human-readable notice is the first part; a later text may be the reported message itself.
         if kind == "text/plain" and self._mode == HEADERS and part.number in ("1", "1.1"):
             return kind, self._text(content), True
         return kind, b"", False

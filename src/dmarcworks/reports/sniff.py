@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 LOOKED_AT = 64 * 1024
-# How much other text may stand before the XML (RFC 7489 knows none; gateways add lines).
+# The most other text before the XML (RFC 7489 allows none, but gateways add lines).
 _LEADING = 1024
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -23,14 +23,14 @@ _START = re.compile(r"<\?xml[\s?]|<!--|<!DOCTYPE|<(?:[A-Za-z_][\w.-]*:)?feedback
 _ENCODING = re.compile(r"<\?xml[^>]{0,200}?\bencoding\s*=\s*[\"']([A-Za-z0-9._:-]{1,40})[\"']")
 _ROOT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)")
 _FIELD = re.compile(r"[!-9;-~]{1,76}:")
-# How nearly every report begins; what it says is told without a look at the rest.
+# How nearly every report begins; for these the result is known without inspecting the rest.
 _USUAL = re.compile(rb"(?:<\?xml version=\"1\.0\"(?: encoding=\"((?:utf|UTF)-8)\")? ?\?>\s*+)?<feedback[\s>]")
 _SPACE = "\ufeff \t\r\n\0"
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The kind ("xml", "json", "mail", "ole", "empty", "other"), and for XML what stands before and in its root.
+    """The kind ("xml", "json", "mail", "ole", "empty", "other"), and for XML its prolog and root element.
 
     `skip` is the count of bytes before the XML, `leading` whether they are more than white space; `codec` is the
     encoding that the bytes themselves show (a mark or NULs), `declared` the one the declaration names.
@@ -50,7 +50,7 @@ _USUAL_UTF8 = Head("xml", root="feedback", declared="utf-8")
 
 
 def look(head: bytes) -> Head:
-    """Tell what begins with these bytes."""
+    """Detect the kind of content that begins with these bytes."""
     if (usual := _USUAL.match(head)) is not None:
         return _USUAL_UTF8 if usual.group(1) else _USUAL_PLAIN
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
@@ -89,7 +89,7 @@ def _text(head: bytes) -> tuple[str, str]:
 
 
 def _prolog(text: str, position: int) -> tuple[str, bool, int]:
-    """Root name, whether a DOCTYPE stands before it, and where the root begins."""
+    """Root name, whether a DOCTYPE precedes it, and where the root begins."""
     doctype = False
     while 0 <= position < len(text):
         position = text.find("<", position)

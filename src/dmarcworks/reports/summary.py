@@ -22,7 +22,7 @@ _MTA_TYPE = re.compile(r"\A[ \t]{0,10}[A-Za-z0-9-]{1,20}[ \t]{0,10};[ \t]{0,10}"
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What every kind of report has; "" where it does not say. `domains` are all that it is about."""
+    """The fields that every kind of report has; "" if the report omits one. `domains` are all its policy domains."""
 
     org_name: str
     org_email: str

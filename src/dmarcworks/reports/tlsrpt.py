@@ -153,7 +153,9 @@ def _dates(stated: Any, where: str, notes: Notes) -> tuple[int, int]:
     for name in ("start-datetime", "end-datetime"):
         value = _text(stated.get(name)) if isinstance(stated, dict) else None
         if value is None:
-            raise Refused("no_date_range", f"The report does not say which time it covers (date-range with {name}).")
+            raise Refused(
+                "no_date_range", f"The report does not state which period it covers (date-range with {name})."
+            )
         try:
             number, odd = _moment(value)
         except ValueError:

@@ -61,12 +61,12 @@ def undone(data: bytes, encoding: str) -> bytes:
 
 
 def base64(data: bytes) -> bytes:
-    """What the letters of the alphabet say; other bytes are passed over, and data may go on after its padding."""
+    """Decode base64 leniently: bytes outside the alphabet are ignored, and data may continue after padding."""
     text = data.rstrip(b"=\r\n\t ")
     if b"=" not in text:
         try:
             return binascii.a2b_base64(data)
-        except binascii.Error:  # a letter is missing or the padding is
+        except binascii.Error:  # a character or the padding is missing
             pass
     letters = data.translate(None, _OTHER)
     whole = letters.rstrip(b"=")
@@ -98,7 +98,7 @@ def _uudecoded(data: bytes) -> bytes:
         try:
             out += binascii.a2b_uu(line)
         except binascii.Error:
-            # Some senders pad lines; the first letter says how many bytes there are.
+            # Some senders pad lines; the first character gives the number of bytes.
             with contextlib.suppress(binascii.Error):
                 out += binascii.a2b_uu(line[: ((((line[0] - 32) & 63) * 4 + 5) // 3)])
     return bytes(out)

@@ -38,7 +38,7 @@ class Leaf:
 
 
 def label(name: str) -> str:
-    """A name as it may stand in a sentence: last path element, printable, bounded."""
+    """A name in a form that is safe inside a sentence: last path element, printable, bounded."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
     last = last[:_LABEL]
     if not last.isprintable():
@@ -59,7 +59,8 @@ def single(data: bytes, name: str, where: str, work: Work, depth: int) -> Leaf |
         members = 1
     else:
         return None
-    # What begins otherwise may be an archive again; what hits a bound is told there.
+    # Content that does not begin with "<" may be another archive, and content over a bound must be reported: `leaves`
+    # handles both.
     if content is None or not content.startswith(b"<") or depth >= work.bounds.nesting:
         return None
     if work.inflated + len(content) > work.bounds.inflated_bytes or work.members + members > work.bounds.members:
@@ -131,7 +132,7 @@ _EMPTY = {
 def _files(
     files: Iterator[tuple[str, bytes]], empty: str, where: str, work: Work, depth: int, notes: Notes
 ) -> Iterator[Leaf]:
-    """The files of a container that stand in it as they are; what is inside them is opened too."""
+    """The files of a container that stores them uncompressed; archives among them are opened too."""
     found = 0
     try:
         work.nest(depth)
@@ -163,7 +164,7 @@ def _reader(data: bytes, member: archive.ArchiveMember) -> Callable[[Notes], Ite
 
 
 def _beside(name: str) -> bool:
-    """Folders and what macOS puts beside the files."""
+    """Whether the name is a folder or metadata that macOS adds to an archive."""
     return name.endswith(("/", "\\")) or name.startswith("__MACOSX/") or name.rsplit("/", 1)[-1].startswith("._")
 
 

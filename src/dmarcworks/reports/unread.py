@@ -42,7 +42,7 @@ class UnreadFiles:
             work.problem(reason, leaf.where, detail)
         if not ignored:
             return
-        detail = f"Other files beside the report were ignored: {', '.join(ignored[:10])}."
+        detail = f"Other files next to the report were ignored: {', '.join(ignored[:10])}."
         for place in range(first, len(items)):
             item = items[place]
             notes = Notes()

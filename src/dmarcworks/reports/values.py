@@ -1,6 +1,6 @@
-"""Text from strangers → values: counts, instants, addresses, domain names, words. Pure; nothing is ever invented.
+"""Untrusted text → values: counts, instants, addresses, domain names, words. Pure; no value is ever made up.
 
-A value that cannot be told is None or `ValueError`; the caller names it.
+If a value cannot be determined, the result is None or a `ValueError`; the caller names the field.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def address(text: str) -> tuple[str, bool]:
 
 
 def _encoded(name: str) -> str:
-    """The form that DNS has of a name that IDNA 2008 refuses: emoji are registered all the same."""
+    """The DNS form of a name that IDNA 2008 rejects, such as one with an emoji; such names are registered anyway."""
     labels = name.replace("。", ".").split(".")
     return ".".join(x if x.isascii() else "xn--" + x.encode("punycode").decode("ascii") for x in labels)
 

@@ -202,7 +202,7 @@ class Router:
         if isinstance(action, rules.Reject):
             return Routed(action.status, "rejected", action.status)
         if isinstance(action, rules.Forward):
-            # No rule forwards mail to postmaster but the setting: that mail is accepted whatever the setting says.
+            # Mail to postmaster is forwarded by a setting, not by a rule; it is accepted regardless of that setting.
             kept = None if match.rule is not None else _KEPT
             return await self._leave(message.forward(action.destination), message, kept)
         if isinstance(action, rules.Return):

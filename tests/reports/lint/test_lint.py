@@ -427,10 +427,10 @@ def test_the_letter_goes_to_the_reporter_and_names_report_and_departures() -> No
     assert contact(found) == "dmarc@reporter.example"
     assert letter(found) == (
         "To: dmarc@reporter.example\n"
-        "Subject: Your DMARC aggregate report r-1: 1 departure from RFC 7489\n\nHello,\n\n"
+        "Subject: Your DMARC aggregate report r-1: 1 deviation from RFC 7489\n\nHello,\n\n"
         "thank you for sending reports. We received this DMARC aggregate report from you:\n\n"
         "  Report id:     r-1\n  Reporter:      Reporter\n  Policy domain: example.com\n"
-        "  Period:        1790035200 to 1790121599\n\nIt departs from the standard as follows:\n\n"
+        "  Period:        1790035200 to 1790121599\n\nIt deviates from the standard as follows:\n\n"
         "1. RFC 7489 Appendix C, error\n   at:     /feedback/record[1]/row/count, line 22\n"
         '   found:  count "two"\n   should: a whole number of messages\n\n'
         "Could you look into it?\n\nKind regards\n"

@@ -1,7 +1,7 @@
 """XML bytes → a `Document`: the tally of its records, and the tree without them; by lxml, strictly, without entities.
 
-Streams of any length in flat memory, small documents at once. `Broken` says that the XML is not well-formed (the caller
-may mend it); refused by name: a DOCTYPE, more depth or records than the bounds.
+Streams of any length are parsed in constant memory, small documents at once. `Broken` means that the XML is not
+well-formed; the caller may repair it. A DOCTYPE, and more depth or records than the bounds allow, are refused by name.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Broken(Exception):
 
 @dataclass(slots=True)
 class Document:
-    """A document that was parsed: the records' tally, and what is left of its tree or the texts that stood there."""
+    """A parsed document: the tally of its records, and the rest of its tree or the texts from around the records."""
 
     tally: Tally
     root: etree._Element | None = None
@@ -53,7 +53,7 @@ _SAFE: dict[str, Any] = {
 
 
 def stream(chunks: Iterable[bytes], where: str, bounds: Bounds, notes: Notes, encoding: str | None = None) -> Document:
-    """Parse a stream; records go into the tally as they end, and their elements are let go."""
+    """Parse a stream; each record is added to the tally when it ends, and its element is then removed."""
     parser = etree.XMLPullParser(("end",), tag=("{*}record", "{*}feedback"), encoding=encoding, **_SAFE)
     tally = Tally(where, bounds, notes)
     names = Names()
@@ -75,7 +75,7 @@ def stream(chunks: Iterable[bytes], where: str, bounds: Bounds, notes: Notes, en
                     if element is root or in_extension(element, root):
                         continue
                     record.read(element, names.of(element), tally, bounds.xml_depth)
-                    # What stands before it goes now; the parser may still be writing behind it.
+                    # Only the elements before this one are removed: the parser may still append its tail text.
                     others.let_go(element)
                     last = element
                 beside += 0 if tally.seen > before else len(piece)
@@ -94,14 +94,14 @@ def stream(chunks: Iterable[bytes], where: str, bounds: Bounds, notes: Notes, en
 
 
 class _Beside:
-    """What stands beside the records: a few elements are kept, the rest is let go and counted."""
+    """The elements outside the records: a few are kept, the rest are removed and counted."""
 
     def __init__(self) -> None:
         self._kept: tuple[etree._Element, ...] = ()
         self._others = 0
 
     def let_go(self, element: etree._Element) -> None:
-        """Remove what stands before a record but for the elements that say what the report is about."""
+        """Remove the elements before a record, except those that describe the report."""
         before = element.getprevious()
         while before is not None and before not in self._kept:
             further = before.getprevious()

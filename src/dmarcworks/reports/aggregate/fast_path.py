@@ -24,10 +24,10 @@ from dmarcworks.reports.notes import Notes
 from dmarcworks.reports.sniff import Head
 from dmarcworks.reports.unpack import Leaf
 
-# How much may stand before the first record, after the last one, and in a record.
+# The most text before the first record, after the last one, and in a single record.
 _AROUND = 64 * 1024
 _PIECE = 256 * 1024
-# As deep as a usual report is; under a bound below that the general reader tells what hits it.
+# The depth of a usual report. If the bound is lower, the general reader finds and reports what exceeds it.
 _DEPTH = 6
 _CONTROLS = bytes(n for n in range(32) if n not in (9, 10, 13))
 # A plain IPv4 address and a plain count have groups of their own, so that nobody has to look at them again.
@@ -41,7 +41,7 @@ _RECORD = re.compile(
 )
 _END = "</record>"
 
-# What a record says behind its count, over all reports: it depends on that text alone.
+# The parsed part of a record after its count, shared by all reports: it depends on that text alone.
 _MADE: ParseCache[Said] = ParseCache()
 
 

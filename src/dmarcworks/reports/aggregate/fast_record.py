@@ -1,4 +1,4 @@
-"""The texts of a usual record behind its count, taken out by patterns; equal ones of one report are read once.
+"""The texts of a usual record after its count, extracted by patterns; equal ones in one report are parsed once.
 
 In: the text between `</count>` and `</record>`. Out: the same texts as `record.read` finds; `Unusual` for other forms.
 """
@@ -104,7 +104,7 @@ class RecordTexts:
 
     @staticmethod
     def _start(text: str) -> int:
-        """Where the first element begins; white space stands before it."""
+        """Where the first element begins, after any white space."""
         return len(text) - len(text.lstrip(" \t\n"))
 
 

@@ -1,7 +1,8 @@
-"""What stands in a report around its records (RFC 7489 Appendix C, RFC 9990): metadata, policy, version, as texts.
+"""The parts of a report around its records (RFC 7489 Appendix C, RFC 9990): metadata, policy, version, as texts.
 
-Out of a document's tree, tolerant in the way that the records are; or out of the text itself where that is as usual as
-can be (`usual`; a property test holds both equal). Texts are trimmed, empty ones absent, of several the first.
+They are read from the document's tree, as tolerantly as the records; or, for the most common form, from the text itself
+(`usual`; a property test checks that both agree). Texts are trimmed, empty ones are absent; of several, the first
+counts.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dmarcworks.reports.model import Policy
 from dmarcworks.reports.notes import Notes
 
 _LEAVES = r"(?:<([A-Za-z_]\w*+)>[^<>]*+</\{n}>\s*+)"
-# Declarations and root tags that mean nothing beside what they say; others are for the parser.
+# XML declarations and root tags that do not affect how the rest is read; any other is left to the parser.
 _OPENING = (
     r"(?:<\?xml version=(?:\"1\.0\"|'1\.0')(?: encoding=(?:\"(?:utf|UTF)-8\"|'(?:utf|UTF)-8'))? ?\?>\s*+)?"
     r"<feedback(?: xmlns=\"(?:urn:ietf:params:xml:ns:dmarc-2\.0|http://dmarc\.org/dmarc-xml/0\.[12])\""
@@ -49,14 +50,14 @@ _POLICY_END = "</policy_published>"
 _TAIL = re.compile(r"\s*+</feedback>\s*+", re.ASCII)
 _LEAF = re.compile(r"<([A-Za-z_]\w*+)>([^<>]*+)</\1>", re.ASCII)
 _DATES, _DATES_END = "<date_range>", "</date_range>"
-# The texts of a published policy and what they say, if it is nothing odd.
+# The texts of a published policy and the `Policy` that they state, if nothing in it is odd.
 _PUBLISHED: ParseCache[tuple[dict[str, str], Policy | None]] = ParseCache(entries=1024)
 
 
 @dataclass(slots=True)
 class ReportMetadata:
-    """The texts by name. `dates` are those of date_range; `root` is the tree that they came out of, if one was made;
-    `policy` is what `published` says, if that is known already.
+    """The texts by name. `dates` are those of date_range; `root` is the tree that they were read from, if there is one;
+    `policy` is the value of `published`, if it is already known.
     """
 
     stated: dict[str, str]
@@ -100,7 +101,7 @@ def usual(head: str, tail: str) -> ReportMetadata | None:
 
 
 def _in_order(found: re.Match[str], text: str) -> ReportMetadata | None:
-    """Of the parts as the schema orders them, and what stands in the policy."""
+    """The metadata from parts in the order of the schema; `text` is the content of the policy."""
     known = _PUBLISHED.get(text)
     if known is None:
         if _POLICY.fullmatch(text) is None:
@@ -139,7 +140,7 @@ def of_tree(root: etree._Element, notes: Notes, where: str, bound: int) -> Repor
     """Out of a tree; `bound` is the XML depth allowed."""
     metadata = _one(root, "report_metadata", notes, where)
     policy = _one(root, "policy_published", notes, where)
-    # A reporter may have put it beside the metadata; it is the same statement.
+    # Some reporters put date_range next to report_metadata instead of inside it; it means the same.
     dates = _find(root if metadata is None else metadata, "date_range")
     if dates is None:
         dates = _find(root, "date_range")

@@ -1,8 +1,8 @@
-"""Text that was read before → what it says: the same reporter says the same of the same domain every day.
+"""A cache from text to its parsed value: a reporter sends the same text for the same domain every day.
 
-Only what depends on the text alone may be kept here (no place, note or bound). Bounded in entries and characters, so
-that strangers cannot fill the memory; the oldest half goes when it is full. Safe among threads: each step is one
-operation on a dict, and whatever is lost in a race is only read again.
+Only values that depend on the text alone may be cached (no place, note or bound). The cache is bounded in entries and
+characters, so that hostile reports cannot fill the memory; when it is full, the oldest half is dropped. It is
+thread-safe: each step is one operation on a dict, and an entry lost in a race is only parsed once more.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ParseCache(Generic[_Value]):
         return len(self._young) + len(self._old)
 
     def get(self, text: str) -> _Value | None:
-        """What the text says, if it is known."""
+        """The cached value of the text, or None."""
         found = self._young.get(text)
         if found is None and (found := self._old.get(text)) is not None:
             self.put(text, found)

@@ -1,8 +1,8 @@
-"""XML → `AggregateReport` (drafts, RFC 7489 Appendix C, RFC 9990), as a stream: a record is read and let go.
+"""XML → `AggregateReport` (drafts, RFC 7489 Appendix C, RFC 9990), as a stream: each record is read, then released.
 
-First as it stands; then decoded with replacements; then mended (`mend.py`); each repair is noted with the report.
-Refused by name: DOCTYPE at sight, truncated or broken XML, no date range, no policy domain, more records or depth than
-the bounds.
+The file is tried unchanged, then decoded with replacements, then repaired (`recovery.py`); the report notes each
+repair. Refused by name: any DOCTYPE, truncated or broken XML, no date range, no policy domain, more records or depth
+than the bounds allow.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dmarcworks.reports.notes import Notes, Refused, Work
 from dmarcworks.reports.sniff import Head
 from dmarcworks.reports.unpack import Leaf
 
-# A broken report is mended as a whole text; larger ones are only decoded anew.
+# A broken report up to this size is repaired as one text; a larger one is only decoded with replacements.
 MENDED = 8 * 1024 * 1024
 # Recovery takes a tree of the whole text.
 RECOVERED = 1024 * 1024
@@ -70,7 +70,7 @@ def _begin(leaf: Leaf, head: Head) -> Notes:
 
 
 def _again(leaf: Leaf, head: Head, work: Work, first: Broken) -> list[tuple[AggregateReport, str, str]]:
-    """The second and third try: decoded with replacements, then mended."""
+    """The second and third attempts: decoded with replacements, then repaired."""
     digest = hashlib.sha256()
     notes = _begin(leaf, head)
     pieces: list[str] = []
@@ -87,7 +87,7 @@ def _again(leaf: Leaf, head: Head, work: Work, first: Broken) -> list[tuple[Aggr
             chunks = (piece.encode() for piece in recovery.decoded(leaf.open(), head, leaf.where, Notes()))
             return [(_finish(stream(chunks, leaf.where, work.bounds, notes, "utf-8"), leaf, sha, work), sha, sha)]
         except Broken as broken:
-            raise Refused("xml_broken", f"The XML is broken ({broken}) and too large to be mended.") from None
+            raise Refused("xml_broken", f"The XML is broken ({broken}) and too large to be repaired.") from None
     parts = recovery.documents("".join(pieces), leaf.where, notes)
     if "<!doctype" in parts.outside.lower():
         raise Refused("doctype", "The report has a DOCTYPE; it was not read.")
@@ -113,7 +113,9 @@ def _again(leaf: Leaf, head: Head, work: Work, first: Broken) -> list[tuple[Aggr
                 break
     if parts.unfinished:
         work.problem(
-            "xml_truncated", leaf.where, "Beside what was read stands a piece of a report that does not begin or end."
+            "xml_truncated",
+            leaf.where,
+            "The file also contains an incomplete report, which lacks its beginning or its end.",
         )
     return found
 
@@ -142,7 +144,7 @@ def _mended(part: str, where: str, bounds: Bounds, notes: Notes) -> Document:
     if document.tally.seen != stated:
         raise Refused(
             "records_unclear",
-            f"The XML is broken: {stated} records begin, {document.tally.seen} could be told apart.",
+            f"The XML is broken: {stated} records begin, but {document.tally.seen} could be read.",
         )
     return document
 
@@ -186,12 +188,12 @@ def _finish(document: Document, leaf: Leaf, digest: str, work: Work) -> Aggregat
     domain = around.policy.domain if around.policy else values.domain(published.get("domain", ""))
     if not domain:
         _check_case(around.root)
-        raise Refused("no_policy_domain", "The report does not say which domain it is about (policy_published/domain).")
+        raise Refused("no_policy_domain", "The report does not state its policy domain (policy_published/domain).")
     if not tally.seen:
         _check_case(around.root)
         notes.add("no_records", where, "The report has no record.")
     elif tally.empty and not tally.counts:
-        notes.add("no_mail_seen", where, "The report says that its reporter saw no mail: no address, a count of 0.")
+        notes.add("no_mail_seen", where, "The report states that its reporter saw no mail: no address, a count of 0.")
     if "p" not in published:
         notes.add("no_p", where, "The published policy has no p.")
     report_id = stated.get("report_id", "")
@@ -233,7 +235,9 @@ def _dates(around: ReportMetadata, notes: Notes, where: str) -> tuple[int, int]:
     texts = around.dates
     if "begin" not in texts or "end" not in texts:
         _check_case(around.root)
-        raise Refused("no_date_range", "The report does not say which time it covers (date_range with begin and end).")
+        raise Refused(
+            "no_date_range", "The report does not state which period it covers (date_range with begin and end)."
+        )
     found: list[int] = []
     for name in ("begin", "end"):
         try:
@@ -249,7 +253,7 @@ def _dates(around: ReportMetadata, notes: Notes, where: str) -> tuple[int, int]:
 
 
 def _check_case(root: etree._Element | None) -> None:
-    """Something needed is missing: perhaps it is there in upper case, which mending reads."""
+    """Raise `Broken` if an element name is in upper case: the missing element may be one that only the repair reads."""
     for element in () if root is None else root.iter():
         name = local(element)
         if name != name.lower() and name.lower() in recovery.WORDS:

@@ -1,7 +1,7 @@
 """The records of an aggregate report (RFC 7489 Appendix C, RFC 9990): values, and the column-wise list of them.
 
-Nearly all records of a report say the same beside address and count, so `Records` keeps those two as columns and what
-else is said as shared values: a `Record` is made when it is asked for, and rows for Analytics need none at all.
+Nearly all records of a report differ only in address and count, so `Records` keeps those two as columns and the other
+fields as shared values. A `Record` is created only on access; the rows for Analytics do not need one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["DkimResult", "Reason", "Record", "Records", "Said", "SpfResult"]
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why the receiver did not do what the policy asks (policy override, RFC 7489 §7.2)."""
+    """Why the receiver did not apply the published policy (policy override, RFC 7489 §7.2)."""
 
     type: str | None
     comment: str | None
@@ -59,7 +59,7 @@ class Record:
     spf: tuple[SpfResult, ...]
 
 
-# What a record says beside its address and count, in the order of `Record`.
+# The fields of a record except its address and count, in the order of `Record`.
 Said = tuple[
     str | None,
     str | None,

@@ -1,7 +1,7 @@
-"""Broken XML text → text that a strict parser may read, without changing what the report says.
+"""Broken XML text → text that a strict parser may read, without changing the report's content.
 
 In: a file's chunks or text. Out: decoded text, the documents in it, escaped markup. Nothing is guessed: a document
-without its closing tag is none, and the caller compares how many records begin with how many were read.
+without its closing tag does not count, and the caller compares how many records begin with how many were read.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _NOT_XML[0] = ""
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """The closed documents of a text, what stands around them, and whether a piece of a report stands there too."""
+    """The complete documents of a text, the text around them, and whether that text contains an incomplete report."""
 
     documents: tuple[str, ...]
     outside: str

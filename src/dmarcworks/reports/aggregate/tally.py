@@ -17,7 +17,7 @@ __all__ = ["SHARED", "Results", "Tally"]
 Results = tuple[tuple[str | None, ...], ...]
 # Equal texts of one report are one object, up to so many different ones.
 SHARED = 65_536
-# What reporters write for a result, and what it says (OpenDMARC "unknown", docomo "hardfail").
+# Non-standard words that reporters write for a result, and what they mean (OpenDMARC "unknown", docomo "hardfail").
 _RESULTS = {"hardfail": "fail", "unknown": "temperror"}
 _ALIGNED = {"pass": "pass", "fail": "fail"}
 # The words of RFC 7489 Appendix C and RFC 9990 Appendix A.
@@ -114,7 +114,7 @@ class Tally:
     def aligned(self, found: str | None, what: str) -> str | None:
         """pass, fail or None; any other word is no pass."""
         if not found:
-            self.notes.add("alignment_absent", self.place(), f"The record does not say whether {what} was aligned.")
+            self.notes.add("alignment_absent", self.place(), f"The record does not state whether {what} was aligned.")
             return None
         known = _ALIGNED.get(found) or _ALIGNED.get(found.lower())
         if known is None:
@@ -182,7 +182,7 @@ class Tally:
         return known
 
     def reasons(self, raw: Results) -> tuple[Reason, ...]:
-        """Override reasons out of (type, comment); one that says nothing is none (kddi.com sends them)."""
+        """Override reasons from (type, comment) pairs; empty ones are skipped (kddi.com sends them)."""
         known = self._reasons.get(raw)
         if known is None:
             known = tuple(Reason(self.word(kind), comment or None) for kind, comment in raw if kind or comment)

@@ -1,1 +1,1 @@
-"""Each way in which a report departs from RFC 7489, RFC 9990 or RFC 8460."""
+"""Each deviation of a report from RFC 7489, RFC 9990 or RFC 8460."""

@@ -1,7 +1,7 @@
 """An aggregate report's XML against RFC 7489 Appendix C, or RFC 9990 Appendix A where it claims to be one.
 
-In: the document's bytes. Out: an `Outline` of what it says, and findings with XPath and line. A DOCTYPE is a finding
-and nothing behind it is parsed. A document without a namespace is taken as RFC 7489 means it and is no departure.
+In: the document's bytes. Out: an `Outline` of its content, and findings with XPath and line. A DOCTYPE is a finding
+and nothing after it is parsed. A document without a namespace is checked against RFC 7489; that is no deviation.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ OLD = "http://dmarc.org/dmarc-xml/0.1"
 _ONLY_NEW = ("testing", "discovery_method", "generator", "extension")
 _DEPTH = 50
 _LISTED_ERRORS = 5
-# RFC 7489 asks for a unique identifier and says nothing of its form.
+# RFC 7489 requires a unique identifier and does not define its form.
 _REPORT_ID_CLAUSE = "RFC 9990, section “Definition of Report-ID”"
 _REPORT_ID = re.compile(r"<?[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,500}(?:@[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,255})?>?")
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What the document says of itself, as text; "" where it says nothing."""
+    """The document's description of the report, as text; "" for what is absent."""
 
     standard: str
     reporter: str
@@ -98,7 +98,7 @@ def _parsed(data: bytes, findings: Findings) -> etree._Element | None:
 
 
 def _line(element: etree._Element) -> int | None:
-    # The stubs say that there is one always or never.
+    # The type stubs do not declare that the line may be None.
     return cast(int | None, element.sourceline)
 
 

@@ -155,7 +155,7 @@ def _is_feedback(head: bytes, root: str) -> bool:
 
 
 def _damaged(work: Work) -> Iterator[Linted]:
-    """What could not be unpacked is a departure too."""
+    """A container that cannot be unpacked is a deviation too."""
     nothing = Outline("RFC 1952", "", "", "", "", "", "")
     for problem in work.problems:
         finding = Finding("RFC 1952", problem.where, None, problem.detail, "a whole archive", "error")
@@ -163,7 +163,7 @@ def _damaged(work: Work) -> Iterator[Linted]:
 
 
 def _clause(outline: Outline) -> str:
-    """Where the standard says how a report is mailed."""
+    """The clause of the standard that defines how a report is mailed."""
     return {"RFC 7489": "RFC 7489 §7.2.1.1", "RFC 9990": "RFC 9990, section “Email”"}.get(
         outline.standard, "RFC 8460 §5.3"
     )
@@ -228,14 +228,14 @@ def contact(linted: Linted) -> str | None:
 
 
 def letter(linted: Linted) -> str:
-    """A mail to the reporter: To, Subject, and a text that names the report and each departure."""
+    """A mail to the reporter: To, Subject, and a text that names the report and each deviation."""
     outline = linted.outline
     kind = {"aggregate": "DMARC aggregate report", "tls": "SMTP TLS report"}.get(linted.kind, "report")
     report_id = _line(outline.report_id) or "(it has no report id)"
     number = len(linted.findings)
     lines = [
         f"To: {contact(linted) or '(the report states no mail address)'}",
-        f"Subject: Your {kind} {report_id}: {number} departure{'s' if number > 1 else ''} from {outline.standard}",
+        f"Subject: Your {kind} {report_id}: {number} deviation{'s' if number > 1 else ''} from {outline.standard}",
         "",
         "Hello,",
         "",
@@ -246,7 +246,7 @@ def letter(linted: Linted) -> str:
         f"  Policy domain: {_line(outline.domain) or '-'}",
         f"  Period:        {_line(outline.begin) or '-'} to {_line(outline.end) or '-'}",
         "",
-        "It departs from the standard as follows:",
+        "It deviates from the standard as follows:",
         "",
     ]
     for place, finding in enumerate(linted.findings, start=1):

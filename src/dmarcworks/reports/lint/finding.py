@@ -1,6 +1,6 @@
-"""What lint finds: one departure from a standard, and a collector that says a repeated one once.
+"""What lint finds: one deviation from a standard, and a collector that lists repeated ones once.
 
-Out: `Finding` values. Severity "error" is what may make a reader lose or misread figures, "warning" all else.
+Out: `Finding` values. Severity "error" means that a reader may lose or misread figures; everything else is a "warning".
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _MOST = 200
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A departure from a clause: its first place (path or header; line where known), what, and how often."""
+    """A deviation from a clause: its first place (path or header; line where known), what it is, and how often."""
 
     clause: str
     where: str
@@ -26,7 +26,7 @@ class Finding:
 
 
 class Findings:
-    """Collects departures; equal ones (clause, what was found and should be) become one with a count."""
+    """Collects deviations; equal ones (clause, actual and expected value) become one with a count."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str, str], Finding] = {}
@@ -35,7 +35,7 @@ class Findings:
     def add(
         self, clause: str, where: str, found: str, should: str, severity: str = "error", line: int | None = None
     ) -> None:
-        """Note a departure."""
+        """Add a deviation."""
         key = (clause, found, should)
         first = self._seen.get(key)
         if first is None and len(self._seen) >= _MOST:
@@ -46,15 +46,15 @@ class Findings:
             self._seen[key] = replace(first, times=first.times + 1)
 
     def all(self) -> tuple[Finding, ...]:
-        """The departures, errors first, each kind in the order in which it was first seen."""
+        """The deviations, errors first, each kind in the order in which it was first seen."""
         found = sorted(self._seen.values(), key=lambda finding: finding.severity != "error")
         if self._more:
             clause = found[-1].clause
-            found.append(Finding(clause, "/", None, f"{self._more} more departures", "none", "warning"))
+            found.append(Finding(clause, "/", None, f"{self._more} more deviations", "none", "warning"))
         return tuple(found)
 
 
 def shown(text: str) -> str:
-    """A stranger's text as it may stand in a sentence: printable, short, in quotes."""
+    """Untrusted text in a form that is safe inside a sentence: printable, short, in quotes."""
     clean = "".join(c if c.isprintable() else "�" for c in text[:_SHOWN])
     return f'"{clean}{"…" if len(text) > _SHOWN else ""}"'

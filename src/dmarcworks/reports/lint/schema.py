@@ -22,7 +22,7 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What may stand in an element, in which order, and whether elements of other namespaces may."""
+    """The child elements allowed in an element, their order, and whether elements of other namespaces are allowed."""
 
     children: Mapping[str, Child]
     ordered: bool = True

@@ -136,7 +136,7 @@ class _Check:
         self._findings.add(_CLAUSE, where, found, should, severity)
 
     def members(self, document: dict[str, Any], where: str, known: tuple[str, ...]) -> None:
-        """Members that the standard does not know (it asks readers to pass over them)."""
+        """Warn about members that the standard does not define (it requires readers to ignore them)."""
         for name in document:
             if name not in known:
                 self.value(f"{where}/…", f"the member {shown(name)}", "one of " + ", ".join(known), "warning")
@@ -144,7 +144,7 @@ class _Check:
     def text(
         self, document: dict[str, Any], name: str, where: str, required: bool = True, severity: str = "error"
     ) -> str:
-        """A string member that says something."""
+        """A string member that is not blank."""
         found = document.get(name)
         if isinstance(found, str) and found.strip():
             return found
