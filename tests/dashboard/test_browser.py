@@ -98,8 +98,8 @@ async def test_without_javascript_everything_is_there(house: House, browser: Bro
     """Login, figures, chart and table work as plain pages; a bar of the chart leads to its day."""
     page, complaints = await logged_in(house, browser, address, java_script_enabled=False)
     await page.goto(f"{address}/domains/example.com")
-    assert await page.locator("#chart svg a").count() == 29
-    await page.locator("#chart svg a").last.click()
+    assert await page.locator("#chart svg.broad a").count() == 29
+    await page.locator("#chart svg.broad a").last.click()
     await page.wait_for_url("**/sources?day=2026-11-23")
     assert complaints == []
     await page.context.close()

@@ -111,7 +111,13 @@ def test_the_chart_has_a_bar_per_day_with_a_report_and_a_gap_for_the_rest() -> N
         first,
         first + timedelta(days=2),
     )
-    svg = charts.chart_svg(series, lambda day: f"/x?day={day}&y=<")
+    broad, slim, _ = charts.chart_svg(series, lambda day: f"/x?day={day}&y=<").split("</svg>")
+    assert re.findall(r'class="(\w+ \w+)" viewBox="([\d ]+)"', broad + slim) == [
+        ("bars broad", "0 0 1128 240"),
+        ("bars slim", "0 0 334 200"),
+    ]
+    assert [int(value.replace(",", "")) for value in re.findall(r">([\d,]+)</text>", slim)] == [0, 3, 6, 9, 12]
+    svg = broad
     assert svg.count("<a href=") == 2
     assert svg.count('class="pass"') == 2
     assert svg.count('class="fail"') == 1
