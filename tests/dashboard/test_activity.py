@@ -62,7 +62,7 @@ def figures(text: str) -> list[str]:
         ("?q=x.example", ["7", "1", "1", "1"], 1),
         ("?q=nobody", ["7", "1", "1", "1"], 0),
         ("?since=2026-11-24T12:54:00Z&until=2026-11-24T12:55:00Z", ["1", "0", "0", "0"], 1),
-        ("?span=nonsense&outcome=nonsense&since=x&until=y&before=-1", ["7", "1", "1", "1"], 7),
+        ("?span=&outcome=nonsense&since=&until=&before=-1", ["7", "1", "1", "1"], 7),
     ],
 )
 async def test_figures_and_list_agree_with_the_log(
@@ -75,6 +75,25 @@ async def test_figures_and_list_agree_with_the_log(
     assert page.text.count('class="row" href="/activity/') == listed
     assert "the neighbour" not in page.text
     assert EVIL not in page.text
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("span=3d", "span must be one of 30m, 6h, 24h, 7d, 30d"),
+        ("since=x&until=2026-11-24T12:55:00Z", "since must be a time like 2026-11-24T12:00:00Z, not &#39;x&#39;"),
+        ("until=2026-11-24T12:55:00Z", "since must be a time like 2026-11-24T12:00:00Z, not &#39;&#39;"),
+        (
+            "since=2026-11-24T12:55:00Z&until=2026-11-24T12:54:00Z",
+            "since must lie before until, by at most 366 days",
+        ),
+    ],
+)
+async def test_an_invalid_range_is_refused(client: httpx.AsyncClient, query: str, text: str) -> None:
+    """Never another range than the one that was asked for."""
+    page = await client.get(f"/activity?{query}")
+    assert page.status_code == 400
+    assert text in page.text
 
 
 async def test_a_line_tells_all_of_a_mail(house: House, filled: House, client: httpx.AsyncClient) -> None:

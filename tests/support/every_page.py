@@ -88,6 +88,11 @@ async def every_page(house: House) -> AsyncIterator[dict[str, str]]:
     ]
     yield {**dict.fromkeys(paths, OWNER), **dict.fromkeys(operated, "a@example.com"), **dict.fromkeys(opened, "")}
     await queues.discard()
+    await house.mailroom.destinations.remove(await _account(house), "me@example.org")
+    domain = await house.accounts.domain(await _account(house), "shop.example")
+    assert domain is not None
+    for rule in await house.mailroom.routes.rules(account_id=await _account(house)):
+        await house.mailroom.routes.remove(zone_of(domain), rule.id)
 
 
 async def _account(house: House) -> str:
@@ -124,9 +129,12 @@ async def _reports(house: House) -> list[str]:
     base = "/domains/shop.example"
     return [
         "/", "/?order=pass&dir=asc", "/?q=nothing", "/password", "/logout", "/audit", "/sql", "/graphql",
-        "/graphql?example=failures", "/reports", f"/reports/{keys[0]}", f"/reports/{keys[0]}?page=2", f"/reports/{keys[-1]}",
-        *(f"/reports/{key}" for key in kinds), "/problems", "/problems?state=closed", f"/problems/{problem.id}", f"/problems/{problem.id}/discard",
-        "/domains/waiting.example", "/domains/only-tls.example", base, f"{base}?days=7", f"{base}/setup",
+        "/graphql?example=failures", "/reports", f"/reports/{keys[0]}", f"/reports/{keys[0]}?page=2",
+        f"/reports/{keys[-1]}",
+        *(f"/reports/{key}" for key in kinds), "/problems", "/problems?state=closed",
+        f"/problems/{problem.id}", f"/problems/{problem.id}/discard",
+        "/domains/waiting.example", "/domains/only-tls.example/setup", "/domains/only-tls.example",
+        base, f"{base}?days=7", f"{base}/setup",
         f"{base}/sources", f"{base}/sources?result=fail", f"{base}/sources?page=2", f"{base}/records",
         f"{base}/records?source=203.0.113.5", f"{base}/reports", f"{base}/reports?day=2026-11-23",
     ]  # fmt: skip

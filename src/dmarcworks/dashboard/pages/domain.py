@@ -14,21 +14,24 @@ from fastapi import APIRouter, Depends
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
-from dmarcworks.analytics.questions.volume import Figures
+from dmarcworks.analytics.questions.all import Figures, PublishedPolicy, SourcePage
 from dmarcworks.api.deps import Dependencies, Deps
 from dmarcworks.catalogue import setup_records
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.dashboard import charts, format
 from dmarcworks.dashboard.links import url
+from dmarcworks.dashboard.other_kinds import other_kinds
 from dmarcworks.dashboard.page_route import PageRoute
 from dmarcworks.dashboard.period import STANDARD, Period, parse_day, period
 from dmarcworks.dashboard.renderer import Html
 from dmarcworks.dashboard.sql_result import script_json
-from dmarcworks.dashboard.verdict import verdict
+from dmarcworks.dashboard.verdict import Failing, verdict
 from dmarcworks.dashboard.visit import UserVisit, Visit
 from dmarcworks.errors import NotFoundError
+from dmarcworks.reports.model import FailureReport, TlsReport
 
 TOP_SOURCES = 10
+OTHER_KINDS = (TlsReport.kind, FailureReport.kind)
 PAGE = 100
 RESULTS = {
     "pass": "that passed",
@@ -85,9 +88,8 @@ async def live(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: Ht
 @routes.get("/domains/{name}/setup")
 async def setup(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: Html) -> Response:
     """The DNS records that it needs."""
-    return await html.page(
-        visit, "setup.html", domain=domain, records=setup_records.records(domain.name, domain.rua, deps.hostname)
-    )
+    newest = await deps.arrivals.newest_day(domain.account_id, domain.id)
+    return await html.page(visit, "setup.html", domain=domain, newest=newest, **await _records(deps, domain, newest))
 
 
 @routes.get("/domains/{name}/sources")
@@ -111,9 +113,18 @@ async def sources(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html:
         descending=not ascending,
         result=result,
     )
+    # With a result the count is that of such messages; the verdict on an address is about all its messages.
+    matching = {row.source_ip: row.messages for row in found.rows}
+    if result and found.rows:
+        whole = await deps.questions.sources(
+            domain.account_id, domain.id, first, last, limit=PAGE, addresses=list(matching)
+        )
+        by_address = {row.source_ip: row for row in whole.rows}
+        found = SourcePage(tuple(by_address[address] for address in matching if address in by_address), found.total)
     return await html.page(
         visit,
         "sources.html",
+        matching=matching,
         domain=domain,
         period=days,
         day=day,
@@ -158,6 +169,27 @@ async def records(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html:
     )
 
 
+async def _policy(deps: Deps, domain: Domain, newest: date | None) -> PublishedPolicy | None:
+    """The domain's own policy as the newest reports found it published."""
+    if newest is None:
+        return None
+    found = await deps.questions.published_policies(
+        domain.account_id, domain.id, newest, newest, policy_domain=domain.name
+    )
+    return found[0] if found else None
+
+
+async def _records(deps: Deps, domain: Domain, newest: date | None) -> dict[str, Any]:
+    """The records to publish, with the policy that is in force, so that publishing them does not weaken it."""
+    policy = await _policy(deps, domain, newest)
+    tags = policy.tags if policy else "p=none"
+    return {
+        "policy": policy,
+        "records": setup_records.records(domain.name, domain.rua, deps.hostname, tags),
+        "ruf": setup_records.failure_tag(domain.rua),
+    }
+
+
 def _scope(days: Period, day: date | None = None) -> dict[str, Any]:
     """The query that keeps a link inside the period that is looked at."""
     scope: dict[str, Any] = {"days": None if days.days == STANDARD else days.days, "until": days.until}
@@ -176,8 +208,11 @@ async def _seen(deps: Deps, domain: Domain) -> str:
 async def _period(deps: Deps, visit: Visit, domain: Domain) -> tuple[Period, date | None]:
     """The period that the visitor requests, and the newest day that a report is about."""
     newest = await deps.arrivals.newest_day(domain.account_id, domain.id)
-    days = visit.number("days", STANDARD, 1, 1000)
-    return period(days, parse_day(visit.query("until")), newest, deps.now().date()), newest
+    if newest is None:
+        # Without aggregate reports the other kinds decide what there is to see.
+        others = await deps.arrivals.newest_day(domain.account_id, domain.id, OTHER_KINDS)
+        return period(visit.query, others, deps.now().date()), None
+    return period(visit.query, newest, deps.now().date()), newest
 
 
 async def _overview(deps: Deps, visit: Visit, domain: Domain, seen: str) -> dict[str, Any]:
@@ -185,34 +220,40 @@ async def _overview(deps: Deps, visit: Visit, domain: Domain, seen: str) -> dict
     days, newest = await _period(deps, visit, domain)
     values: dict[str, Any] = {
         "domain": domain,
-        "records": setup_records.records(domain.name, domain.rua, deps.hostname),
+        **await _records(deps, domain, newest),
         "seen": seen,
         "soon": seen == NOTHING or seen.endswith(ON_ITS_WAY),
         "last_report": last_report,
         "period": days,
         "newest": newest,
         "scope": _scope(days),
-        "days_asked": visit.number("days", STANDARD, 1, 1000),
-        "until_asked": visit.query("until"),
+        "asked": {name: visit.query(name) for name in ("days", "first", "last", "until")},
+        "standard": STANDARD,
     }
     if last_report is None:
         return values | {"state": "waiting"}
+    values["others"] = await other_kinds(deps.questions, domain.account_id, domain.id, days.first, days.last)
     if newest is None:
-        return values | {"state": "uncounted"}
+        return values | {"state": "others" if await _any_others(deps, domain) else "uncounted"}
     now = await deps.questions.figures(domain.account_id, domain.id, days.first, days.last)
     if not now.messages and seen.endswith(ON_ITS_WAY):
         return values | {"state": "counting"}
     return values | await _figures(deps, domain, days, newest, now)
 
 
+async def _any_others(deps: Deps, domain: Domain) -> bool:
+    return await deps.arrivals.newest_day(domain.account_id, domain.id, OTHER_KINDS) is not None
+
+
 async def _figures(deps: Deps, domain: Domain, days: Period, newest: date, now: Figures) -> dict[str, Any]:
     """The figures of the period beside those of the one before, and what they amount to."""
-    account, before = domain.account_id, days.before
-    then = await deps.questions.figures(account, domain.id, before.first, before.last)
+    account, before, comparable = domain.account_id, days.before, days.compared(newest)
+    then = await deps.questions.figures(account, domain.id, comparable.first, comparable.last)
     volumes = await deps.questions.volume_by_day(account, domain.id, days.first, days.last)
     earlier = await deps.questions.volume_by_day(account, domain.id, before.first, before.last)
     top = await deps.questions.sources(account, domain.id, days.first, days.last, limit=TOP_SOURCES)
     failing = await deps.questions.sources(account, domain.id, days.first, days.last, limit=1, result="fail")
+    policy = await _policy(deps, domain, newest)
     known = (len(volumes), len(earlier))
     return {
         "state": "figures",
@@ -225,9 +266,12 @@ async def _figures(deps: Deps, domain: Domain, days: Period, newest: date, now: 
         "verdict": verdict(
             now,
             then,
-            failing.rows[0] if failing.rows else None,
-            newest if days.until is None or days.last == newest else None,
+            Failing(failing.rows[0], failing.total, max(volumes, key=lambda volume: volume.failed))
+            if failing.rows
+            else None,
+            newest if days.until is None or days.moved else None,
             deps.now().date(),
+            (policy.p or "") if policy else "",
         ),
         **_chart(domain, days, charts.bars(volumes, earlier, days.first, days.last)),
         "sources": top,
