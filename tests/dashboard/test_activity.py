@@ -85,7 +85,7 @@ async def test_figures_and_list_agree_with_the_log(
         ("until=2026-11-24T12:55:00Z", "since must be a time like 2026-11-24T12:00:00Z, not &#39;&#39;"),
         (
             "since=2026-11-24T12:55:00Z&until=2026-11-24T12:54:00Z",
-            "since must lie before until, by at most 366 days",
+            "since must be earlier than until, by at most 366 days",
         ),
     ],
 )

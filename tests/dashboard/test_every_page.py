@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,7 +16,7 @@ from starlette.routing import Match
 
 from dmarcworks.dashboard.page_route import PageRoute
 from tests.dashboard.test_browser import CHROMIUM, address, browser  # noqa: F401 - fixtures
-from tests.support.every_page import every_page
+from tests.support.every_page import OWNER, every_page
 from tests.support.pages import House
 from tests.support.system import skip
 
@@ -142,3 +143,64 @@ async def test_every_page_has_one_heading_a_way_past_the_menu_and_a_title(house:
         assert page.count("<h1") == 1, path
         assert page.index('<a class="skip" href="#content">Skip to content</a>') < page.index("<header>"), path
         assert page.count('id="content"') == 1, path
+
+
+async def words(house: House, path: str) -> str:
+    """The text of a page of the account that has everything, spaces folded."""
+    async with await house.logged_in(OWNER) as client:
+        answer = await client.get(path)
+    assert answer.status_code == 200
+    plain = re.sub(r"<script.*?</script>|<svg.*?</svg>", " ", answer.text, flags=re.S)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", plain))
+
+
+async def test_a_domain_with_tls_reports_only_is_not_empty(house: House, visits: dict[str, str]) -> None:
+    """The front page and the domain's page show that they came, and their sums."""
+    assert "only-tls.example 1 TLS report: 7 sessions, 2 failed" in await words(house, "/")
+    page = await words(house, "/domains/only-tls.example")
+    assert "No DMARC aggregate report yet; 1 TLS report in these days." in page
+    assert "TLS reports 1 report · 7 sessions, 2 failed" in page
+    assert "only-tls.example sts 5 2 1" in page
+    assert "_smtp._tls.only-tls.example" in page
+    assert "TLS reports 1 report · 7 sessions, 2 failed" in await words(house, "/domains/shop.example")
+    page = await words(house, "/domains/shop.example?last=2026-09-30")
+    assert "Failure reports 1 report about 1 message" in page
+    assert "192.0.2.1 1 1 dmarc" in page
+
+
+async def test_a_sender_that_mostly_passes_is_not_said_to_fail(house: House, visits: dict[str, str]) -> None:
+    """Among the failing sources the count is of the failed messages, the verdict of all: 56 of 2,576, 97.8 % pass."""
+    page = await words(house, "/domains/shop.example/sources?result=fail")
+    row = page[page.index("203.0.113.5 ") :]
+    assert re.match(
+        r"203\.0\.113\.5 seen by 1 reporter 56 of 2,576 97\.8 % 97\.8 % 56 0 0 22 Nov 2026 97\.8 % pass", row
+    )
+    assert re.search(r"192\.0\.2\.3 seen by 1 reporter 3 0 % 0 % 3 0 3 23 Nov 2026 fails", page)
+
+
+async def test_the_policy_in_force_is_shown_and_kept(house: House, visits: dict[str, str]) -> None:
+    """On the report's page as reported; the record to publish does not weaken it, nor does the verdict advise to."""
+    page = await words(house, "/domains/strict.example/setup")
+    assert "v=DMARC1; p=reject; sp=quarantine; aspf=s; rua=mailto:" in page
+    assert "The newest reports found p=reject; sp=quarantine; aspf=s published for strict.example" in page
+    assert re.search(r"add ruf=mailto:[0-9a-f]{32}@reports\.example\.net to the DMARC record", page)
+    page = await words(house, "/domains/strict.example")
+    assert "if not, your policy p=reject already applies to its messages." in page
+    (key,) = re.findall(r"/reports/([0-9a-f]{64})", await raw(house, "/domains/strict.example/reports"))
+    assert "Published policy p=reject sp=quarantine · np=– · pct=100 adkim=r · aspf=s" in await words(
+        house, f"/reports/{key}"
+    )
+    assert "v=DMARC1; p=none; rua=mailto:" in await words(house, "/domains/shop.example/setup")
+
+
+async def raw(house: House, path: str) -> str:
+    async with await house.logged_in(OWNER) as client:
+        return (await client.get(path)).text
+
+
+async def test_the_verdict_names_every_failure(house: House, visits: dict[str, str]) -> None:
+    """Those of the worst address, those of the others, and the day with most of them."""
+    page = await words(house, "/domains/shop.example")
+    failed = sum(n for n in range(1, 130) if n % 3 == 0)
+    assert f"192.0.2.129 sent 129 of them, 43 other addresses sent {failed + 56 - 129:,}." in page
+    assert f"Most failed on 23 Nov 2026: {failed:,}." in page

@@ -116,7 +116,7 @@ def test_the_sentence_says_only_what_the_figures_say() -> None:
     strict = verdict(figures(1000, 20), figures(1000, 10), worst("192.0.2.7", 20), yesterday, TODAY, "reject")
     assert strict.next == (
         "192.0.2.7 sent all of them. If a sender is yours, have it sign with DKIM using your domain; if not, your"
-        " policy p=reject already asks receivers to reject its messages."
+        " policy p=reject already applies to its messages."
     )
     assert (strict.link, strict.source_ip) == ("source", "192.0.2.7")
     fell = verdict(figures(1000, 300), figures(1000, 10), worst("192.0.2.7", 300), yesterday, TODAY)

@@ -105,6 +105,10 @@ async def _reports(house: House) -> list[str]:
     await house.accounts.add_domain("waiting.example", ACCOUNT)
     only_tls = await house.accounts.add_domain("only-tls.example", ACCOUNT)
     await note(house, only_tls, tls_about("only-tls.example", TODAY - timedelta(days=1)))
+    strict = await house.accounts.add_domain("strict.example", ACCOUNT)
+    report = aggregate(TODAY - timedelta(days=1), "google.com", [record("192.0.2.9", 3, "fail")], "strict.example")
+    policy = dataclasses.replace(report.policy, p="reject", sp="quarantine", aspf="s")
+    await house.report(strict, dataclasses.replace(report, policy=policy))
     shop = await house.accounts.add_domain("shop.example", ACCOUNT)
     records = [record(f"192.0.2.{n}", n, "pass" if n % 3 else "fail", disposition="reject") for n in range(1, 130)]
     keys = []
@@ -133,7 +137,7 @@ async def _reports(house: House) -> list[str]:
         f"/reports/{keys[-1]}",
         *(f"/reports/{key}" for key in kinds), "/problems", "/problems?state=closed",
         f"/problems/{problem.id}", f"/problems/{problem.id}/discard",
-        "/domains/waiting.example", "/domains/only-tls.example/setup", "/domains/only-tls.example",
+        "/domains/waiting.example", "/domains/strict.example", "/domains/only-tls.example/setup", "/domains/only-tls.example",
         base, f"{base}?days=7", f"{base}/setup",
         f"{base}/sources", f"{base}/sources?result=fail", f"{base}/sources?page=2", f"{base}/records",
         f"{base}/records?source=203.0.113.5", f"{base}/reports", f"{base}/reports?day=2026-11-23",

@@ -100,7 +100,7 @@ def _advice(policy: str) -> str:
     """What to do; never advice against the policy that is in force."""
     sign = "If a sender is yours, have it sign with DKIM using your domain; if not,"
     if policy in ("quarantine", "reject"):
-        return f"{sign} your policy p={policy} already asks receivers to {policy} its messages."
+        return f"{sign} your policy p={policy} already applies to its messages."
     return f"{sign} a policy of quarantine or reject stops it."
 
 

@@ -84,7 +84,7 @@ def _range(visit: Visit, now: datetime) -> tuple[datetime, datetime, int, str]:
     if visit.query("since") or visit.query("until"):
         first, last = _moment(visit.query("since"), "since"), _moment(visit.query("until"), "until")
         if not timedelta() < last - first <= _LONGEST:
-            raise UsageError("since must lie before until, by at most 366 days")
+            raise UsageError("since must be earlier than until, by at most 366 days")
         return first, last, mail_timeline.step_for(last - first), ""
     wanted = visit.query("span") or STANDARD
     span = next((span for span in mail_timeline.SPANS if span.key == wanted), None)
