@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncIterator
 from html.parser import HTMLParser
@@ -20,6 +21,7 @@ from tests.support.every_page import OWNER, every_page
 from tests.support.pages import House
 from tests.support.system import skip
 
+SHOTS = os.environ.get("DMARCWORKS_TEST_SHOTS", "")
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 # Files and fragments: no pages.
 NO_PAGES = ("/raw", "/live", "/static/{name:path}")
@@ -78,6 +80,9 @@ async def test_axe_finds_nothing(
             await context.add_cookies([{"name": "dmarcworks_session", "value": session, "url": address}])
         for path in (path for path, owner in visits.items() if owner == who):
             await page.goto(address + path)
+            if SHOTS:
+                name = f"{scheme}-{width}{path.replace('/', '_').replace('?', '+')[:60]}.png"
+                await page.screenshot(path=Path(SHOTS) / name, full_page=True)
             await page.evaluate(axe)
             if violations := await page.evaluate(RUN):
                 found[path] = violations
