@@ -62,7 +62,7 @@ def figures(text: str) -> list[str]:
         ("?q=x.example", ["7", "1", "1", "1"], 1),
         ("?q=nobody", ["7", "1", "1", "1"], 0),
         ("?since=2026-11-24T12:54:00Z&until=2026-11-24T12:55:00Z", ["1", "0", "0", "0"], 1),
-        ("?span=nonsense&outcome=nonsense&since=x&until=y&before=-1", ["7", "1", "1", "1"], 7),
+        ("?span=&outcome=nonsense&since=&until=&before=-1", ["7", "1", "1", "1"], 7),
     ],
 )
 async def test_figures_and_list_agree_with_the_log(
@@ -77,14 +77,37 @@ async def test_figures_and_list_agree_with_the_log(
     assert EVIL not in page.text
 
 
-async def test_a_line_tells_all_of_a_mail(filled: House, client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("span=3d", "span must be one of 30m, 6h, 24h, 7d, 30d"),
+        ("since=x&until=2026-11-24T12:55:00Z", "since must be a time like 2026-11-24T12:00:00Z, not &#39;x&#39;"),
+        ("until=2026-11-24T12:55:00Z", "since must be a time like 2026-11-24T12:00:00Z, not &#39;&#39;"),
+        (
+            "since=2026-11-24T12:55:00Z&until=2026-11-24T12:54:00Z",
+            "since must be earlier than until, by at most 366 days",
+        ),
+    ],
+)
+async def test_an_invalid_range_is_refused(client: httpx.AsyncClient, query: str, text: str) -> None:
+    """Never another range than the one that was asked for."""
+    page = await client.get(f"/activity?{query}")
+    assert page.status_code == 400
+    assert text in page.text
+
+
+async def test_a_line_tells_all_of_a_mail(house: House, filled: House, client: httpx.AsyncClient) -> None:
     """The detail says answer, reason and checks, with strangers' text as text; a neighbour's line is not there."""
-    page = await client.get("/activity/6")
+    mine, other = [(await house.accounts.account_by_name(name)).id for name in ("default", "neighbour")]
+    (rejected,) = await house.mailroom.activity.lines(mine, outcome="rejected")
+    (theirs,) = await house.mailroom.activity.lines(other)
+    page = await client.get(f"/activity/{rejected.id}")
     assert page.status_code == 200
+    assert page.text.count("550") == 1
     for text in ("550", "TLSv1.3", "No &lt;script&gt;", "The mail was rejected.", "192.0.2.9", "2.0 kB"):
         assert text in page.text
     assert EVIL not in page.text
-    assert [(await client.get(f"/activity/{wrong}")).status_code for wrong in ("8", "99999", "x", "9" * 30)] == [
+    assert [(await client.get(f"/activity/{wrong}")).status_code for wrong in (theirs.id, "99999", "x", "9" * 30)] == [
         404
     ] * 4
 
@@ -117,7 +140,17 @@ async def test_bars_are_links_with_their_numbers() -> None:
     """Height says the count, the title the words, nothing stands where nothing came."""
     start = datetime(2026, 11, 24, tzinfo=UTC)
     buckets = [Bucket(start, {}), Bucket(start + timedelta(hours=1), {"handled": 3, "replied": 1, "failed": 4})]
-    svg = str(mail_timeline.bars(buckets, 3600, lambda bucket: f"/x?a={bucket.start:%H}&b=<"))
+    both = str(mail_timeline.bars(buckets, 3600, lambda bucket: f"/x?a={bucket.start:%H}&b=<"))
+    svg, slim, _ = both.split("</svg>")
+    assert re.findall(r'text-anchor="(?:end|middle)">([^<]*)</text>', slim) == [
+        "0",
+        "2",
+        "4",
+        "6",
+        "8",
+        "00:00",
+        "01:00",
+    ]
     assert svg.count("<a ") == 1
     assert '<a href="/x?a=01&amp;b=&lt;"><title>01:00, 24 Nov: 8 mails: 4 accepted, 4 deferred</title>' in svg
     assert re.findall(r'class="(pass|fail)" x="[\d.]+" y="([\d.]+)" width="[\d.]+" height="([\d.]+)"', svg) == [

@@ -28,7 +28,7 @@ async def problem(house: House) -> AsyncIterator[ProblemRow]:
         account_id=domain.account_id,
         domain_id=domain.id,
         mail_id="p",
-        reason="no_report",
+        reason="other_xml",
         where=EVIL,
         detail=f"detail {EVIL}",
         object_key="inbox/2026/11/24/p.eml",
@@ -108,16 +108,16 @@ async def test_what_cannot_be_adopted_is_said(client: httpx.AsyncClient, problem
 
 async def test_all_of_a_reason_are_read_again(house: House, client: httpx.AsyncClient, problem: ProblemRow) -> None:
     """The list filters by reason; its button takes those up and tells how many."""
-    page = (await client.get("/problems?reason=no_report")).text
+    page = (await client.get("/problems?reason=other_xml")).text
     assert f'href="/problems/{problem.id}"' in page
     assert "A reason from later</b>" not in page
     csrf = await token(client, "/problems")
-    answer = await client.post("/problems/retry", data={"csrf": csrf, "reason": "no_report"})
-    assert answer.headers["location"] == "/problems?reason=no_report&queued=1"
+    answer = await client.post("/problems/retry", data={"csrf": csrf, "reason": "other_xml"})
+    assert answer.headers["location"] == "/problems?reason=other_xml&queued=1"
     assert "1 mail is queued for reprocessing" in (await client.get(answer.headers["location"])).text
     await house.objects.delete(problem.object_key)
     await house.problems.reopen_mail("p")
-    answer = await client.post("/problems/retry", data={"csrf": csrf, "reason": "no_report"})
+    answer = await client.post("/problems/retry", data={"csrf": csrf, "reason": "other_xml"})
     assert (
         "1 cannot be reprocessed: the mail or its domain no longer exists."
         in (await client.get(answer.headers["location"])).text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -12,8 +13,8 @@ from dmarcworks.analytics.questions.all import DayVolume, Figures, SourceVolume
 from dmarcworks.api.limits import Tries
 from dmarcworks.dashboard import axis, charts, format
 from dmarcworks.dashboard.pages.raw import plain_name
-from dmarcworks.dashboard.period import Period, parse_day, period
-from dmarcworks.dashboard.verdict import verdict
+from dmarcworks.dashboard.period import Period, period
+from dmarcworks.dashboard.verdict import Failing, verdict
 
 TODAY = date(2026, 11, 24)
 
@@ -60,25 +61,43 @@ def test_times_are_as_people_write_them() -> None:
     assert format.unix(1_700_000_000_000) is None
 
 
-def test_the_period_ends_where_reports_can_be_expected() -> None:
-    """The newest day when it is recent; two days ago when it is silent; the newest when all are older."""
-    assert period(30, None, TODAY - timedelta(days=1), TODAY) == Period(date(2026, 10, 25), date(2026, 11, 23))
-    assert period(30, None, TODAY, TODAY).last == TODAY
-    assert period(7, None, TODAY - timedelta(days=5), TODAY).last == date(2026, 11, 22)
-    old = period(7, None, date(2013, 2, 3), TODAY)
-    assert old == Period(date(2013, 1, 28), date(2013, 2, 3), date(2013, 2, 3))
+def asked(**query: str) -> Callable[[str], str]:
+    return lambda name: query.get(name, "")
+
+
+def test_the_period_ends_today_unless_no_report_is_about_it() -> None:
+    """The last 30 days include today; when all reports are older it ends with the newest, and says that it moved."""
+    usual = period(asked(), TODAY - timedelta(days=1), TODAY)
+    assert usual == Period(date(2026, 10, 26), date(2026, 11, 24))
+    assert period(asked(), None, TODAY) == usual
+    old = period(asked(days="7"), date(2013, 2, 3), TODAY)
+    assert old == Period(date(2013, 1, 28), date(2013, 2, 3), date(2013, 2, 3), moved=True)
     assert old.before == Period(date(2013, 1, 21), date(2013, 1, 27), date(2013, 1, 27))
-    assert period(7, date(1, 1, 1), None, TODAY).before.first.year == 1970
-    assert parse_day("2026-13-01") is None
-    assert parse_day("20261101") is None
+    exact = period(asked(days="7", last="2026-11-24"), date(2013, 2, 3), TODAY)
+    assert exact == Period(date(2026, 11, 18), date(2026, 11, 24))
+    assert period(asked(until="2026-11-12"), TODAY, TODAY) == Period(
+        date(2026, 10, 14), date(2026, 11, 12), date(2026, 11, 12)
+    )
+
+
+def test_a_period_is_compared_with_as_many_days_as_reports_can_be_there_for() -> None:
+    """Yesterday's reports may be on their way: 28 days are compared with 28; a longer silence counts as one."""
+    usual = period(asked(), TODAY, TODAY)
+    assert usual.compared(TODAY).first == date(2026, 9, 26)
+    assert usual.compared(TODAY - timedelta(days=1)).first == date(2026, 9, 27)
+    assert usual.compared(TODAY - timedelta(days=9)).first == date(2026, 9, 28)
+    assert {usual.compared(TODAY - timedelta(days=back)).last for back in (0, 1, 9)} == {date(2026, 10, 25)}
+    one = period(asked(days="1"), TODAY, TODAY)
+    assert one.compared(TODAY - timedelta(days=1)) == Period(*[TODAY - timedelta(days=1)] * 3)
 
 
 def figures(messages: int, failed: int) -> Figures:
     return Figures(messages, messages - failed, failed, 0, 0, 0, 0, 3, 4, 2)
 
 
-def worst(ip: str, failed: int) -> SourceVolume:
-    return SourceVolume(ip, failed, 0, 0, 0, 0, 0, 1, TODAY, TODAY)
+def worst(ip: str, failed: int, addresses: int = 1, peak: int = 0) -> Failing:
+    day = DayVolume(date(2026, 11, 22), peak, 0, peak, 0, 0, 1) if peak else None
+    return Failing(SourceVolume(ip, failed, 0, 0, 0, 0, 0, 1, TODAY, TODAY), addresses, day)
 
 
 def test_the_sentence_says_only_what_the_figures_say() -> None:
@@ -87,14 +106,26 @@ def test_the_sentence_says_only_what_the_figures_say() -> None:
     well = verdict(figures(100, 0), figures(0, 0), None, yesterday, TODAY)
     assert (well.tone, well.headline) == ("ok", "All 100 messages passed DMARC.")
     assert well.next == "No action is needed. 2 reporters saw 3 sending addresses."
-    some = verdict(figures(1000, 20), figures(1000, 10), worst("192.0.2.7", 15), yesterday, TODAY)
+    some = verdict(figures(1000, 20), figures(1000, 10), worst("192.0.2.7", 15, 3, 12), yesterday, TODAY)
     assert (some.tone, some.headline) == ("warn", "20 of 1,000 messages failed DMARC (2.0 %).")
-    assert some.next.startswith("192.0.2.7 sent 15 of them.")
+    assert some.next == (
+        "192.0.2.7 sent 15 of them, 2 other addresses sent 5. Most failed on 22 Nov 2026: 12. If a sender is yours,"
+        " have it sign with DKIM using your domain; if not, a policy of quarantine or reject stops it."
+    )
+    assert (some.link, some.source_ip) == ("sources", "")
+    strict = verdict(figures(1000, 20), figures(1000, 10), worst("192.0.2.7", 20), yesterday, TODAY, "reject")
+    assert strict.next == (
+        "192.0.2.7 sent all of them. If a sender is yours, have it sign with DKIM using your domain; if not, your"
+        " policy p=reject already applies to its messages."
+    )
+    assert (strict.link, strict.source_ip) == ("source", "192.0.2.7")
     fell = verdict(figures(1000, 300), figures(1000, 10), worst("192.0.2.7", 300), yesterday, TODAY)
     assert fell.tone == "bad"
     assert fell.headline.endswith(" It was 1.0 % in the previous period.")
     silent = verdict(figures(1000, 0), figures(0, 0), None, TODAY - timedelta(days=9), TODAY)
     assert silent.headline == "No report about the last 9 days."
+    worse = verdict(figures(1000, 20), figures(0, 0), worst("192.0.2.7", 20), TODAY - timedelta(days=9), TODAY)
+    assert worse.next.endswith("still names this system. 20 of 1,000 messages failed DMARC (2.0 %).")
     assert verdict(figures(0, 0), figures(0, 0), None, None, TODAY).headline == "No messages in this period."
 
 
@@ -111,7 +142,13 @@ def test_the_chart_has_a_bar_per_day_with_a_report_and_a_gap_for_the_rest() -> N
         first,
         first + timedelta(days=2),
     )
-    svg = charts.chart_svg(series, lambda day: f"/x?day={day}&y=<")
+    broad, slim, _ = charts.chart_svg(series, lambda day: f"/x?day={day}&y=<").split("</svg>")
+    assert re.findall(r'class="(\w+ \w+)" viewBox="([\d ]+)"', broad + slim) == [
+        ("bars broad", "0 0 1128 240"),
+        ("bars slim", "0 0 334 200"),
+    ]
+    assert [int(value.replace(",", "")) for value in re.findall(r">([\d,]+)</text>", slim)] == [0, 3, 6, 9, 12]
+    svg = broad
     assert svg.count("<a href=") == 2
     assert svg.count('class="pass"') == 2
     assert svg.count('class="fail"') == 1
@@ -130,7 +167,9 @@ def test_T17_the_days_of_a_report_over_several_days_are_shaded() -> None:
     series = charts.bars([volume(first + timedelta(days=1), 8, 2)], [], first, first + timedelta(days=5), long)
     assert [bar.shaded for bar in series] == [True, True, True, True, False, False]
     assert [bar.covers for bar in series] == [1, 3, 1, 1, 1, 1]
-    assert str(charts.chart_svg(series, str)).count('class="covered"') == 4
+    frames = str(charts.chart_svg(series, str)).split("</svg>")[:2]
+    heights = [re.findall(r'class="covered"[^>]* height="([0-9.]+)"', frame) for frame in frames]
+    assert heights == [["208.0"] * 4, ["168.0"] * 4]
     assert charts.chart_data(series, str)["covers"] == [1, 3, 1, 1, 1, 1]
 
 

@@ -79,7 +79,7 @@ async def test_every_state_is_told(client: httpx.AsyncClient, queues: SqlQueue) 
     }
     assert rows == {
         "mine": [
-            '1<span class="kind narrow">1 delayed</span>',
+            '1 <span class="kind narrow">1 delayed</span>',
             "1",
             "1",
             '<span class="tag bad">2</span>',

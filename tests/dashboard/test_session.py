@@ -97,7 +97,38 @@ async def test_a_link_is_used_up_by_the_button_and_not_by_looking(house: House) 
     async with house.client("192.0.2.15") as client:
         again = await client.post(f"/login/{secret}")
         assert again.status_code == 410
-        assert "This link has been used or has expired" in again.text
+        assert "This link is not valid" in again.text
+
+
+async def test_a_link_that_does_not_work_says_so_when_it_is_opened(house: House) -> None:
+    """Used, expired or invented: 410 at once, without a button; it is no failed login."""
+    used, late = await house.accounts.login_link("a@example.com"), await house.accounts.login_link("a@example.com")
+    assert await house.accounts.redeem(used) is not None
+    async with house.client("192.0.2.16") as client:
+        assert (await client.get(f"/login/{late}")).status_code == 200
+        house.clock.now += 24 * 3600 + 1
+        for secret in (used, late, "invented"):
+            page = await client.get(f"/login/{secret}")
+            assert page.status_code == 410
+            assert "It has been used, has expired, or was never issued." in page.text
+            assert "<button" not in page.text
+        house.clock.now -= 24 * 3600 + 1
+
+
+async def test_logging_out_by_an_address_asks_first(house: House) -> None:
+    """GET /logout shows a form and ends nothing; without a session it leads to the login."""
+    async with await house.logged_in("a@example.com") as client:
+        page = await client.get("/logout")
+        assert page.status_code == 200
+        assert "Log out?" in page.text
+        assert "You are logged in as a@example.com." in page.text
+        assert (await client.get("/")).status_code == 200
+        csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', page.text)
+        assert csrf is not None
+        assert (await client.post("/logout", data={"csrf": csrf[1]})).headers["location"] == "/login"
+        assert (await client.get("/")).status_code == 303
+        again = await client.get("/logout")
+        assert (again.status_code, again.headers["location"]) == (303, "/login")
 
 
 async def test_a_new_password_ends_other_sessions_and_begins_one(house: House) -> None:

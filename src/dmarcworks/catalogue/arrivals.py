@@ -259,15 +259,17 @@ class Arrivals:
             longest[day] = max(longest.get(day, 0), days_covered(row.begin, row.end))
         return longest
 
-    async def newest_day(self, account_id: str, domain_id: str) -> date | None:
-        """The newest UTC day that a counted aggregate report is about; None when there is none."""
+    async def newest_day(
+        self, account_id: str, domain_id: str, kinds: Sequence[str] = (AggregateReport.kind,)
+    ) -> date | None:
+        """The newest UTC day that a counted report of these kinds is about; None when there is none."""
         table = tables.reports
         tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
         statement = select(func.max(table.c.day)).where(
             table.c.account_id == account_id,
             table.c.domain_id == domain_id,
             table.c.state == "counted",
-            table.c.kind == AggregateReport.kind,
+            table.c.kind.in_(kinds),
             table.c.day <= tomorrow,
         )
         async with self._database.read() as connection:

@@ -1,6 +1,7 @@
 """The DNS records that make reports arrive: from a domain, its rua address and our host name. Pure.
 
-RFC 9989 §4.7 (the `_dmarc` record), RFC 9990 "Verifying External Destinations" (the `_report._dmarc` record).
+RFC 9989 §4.7 (the `_dmarc` record), RFC 9990 "Verifying External Destinations" (the `_report._dmarc` record),
+RFC 8460 §3 (the `_smtp._tls` record), RFC 9991 (failure reports).
 """
 
 from __future__ import annotations
@@ -15,13 +16,34 @@ class DnsRecord:
     name: str
     type: str
     value: str
+    purpose: str = ""
 
 
-def records(domain: str, rua: str, hostname: str) -> list[DnsRecord]:
-    """What to publish: the domain's DMARC record, the report host's MX, and its statement that it accepts such
-    reports."""
+def records(domain: str, rua: str, hostname: str, policy: str = "p=none") -> list[DnsRecord]:
+    """What to publish; `policy` is the domain's DMARC policy as tags, so that the record does not weaken it."""
     return [
-        DnsRecord(f"_dmarc.{domain}", "TXT", f"v=DMARC1; p=none; rua=mailto:{rua}"),
-        DnsRecord(hostname, "MX", f"10 {hostname}"),
-        DnsRecord(f"*._report._dmarc.{hostname}", "TXT", "v=DMARC1"),
+        DnsRecord(
+            f"_dmarc.{domain}",
+            "TXT",
+            f"v=DMARC1; {policy}; rua=mailto:{rua}",
+            "requests DMARC reports about this domain",
+        ),
+        DnsRecord(hostname, "MX", f"10 {hostname}", "routes report mail here (needed once)"),
+        DnsRecord(
+            f"*._report._dmarc.{hostname}",
+            "TXT",
+            "v=DMARC1",
+            "authorises this host to receive reports for other domains (needed once)",
+        ),
+        DnsRecord(
+            f"_smtp._tls.{domain}",
+            "TXT",
+            f"v=TLSRPTv1; rua=mailto:{rua}",
+            "requests reports about TLS on the way to this domain's mail servers",
+        ),
     ]
+
+
+def failure_tag(rua: str) -> str:
+    """The tag to add to the DMARC record for reports about single messages that failed, where they are wished."""
+    return f"ruf=mailto:{rua}"

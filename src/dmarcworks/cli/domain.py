@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from dmarcworks.catalogue.accounts import Domain
-from dmarcworks.catalogue.setup_records import records
+from dmarcworks.catalogue.setup_records import failure_tag, records
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.errors import NotFoundError
@@ -41,7 +41,10 @@ def _show(result: dict[str, Any], heading: str) -> None:
     print("Publish these records:\n")
     for record in result["records"]:
         print(f"  {record['name']}  {record['type']}  {record['value']}")
-    print("\nIf the domain already has a DMARC record, keep its policy and add the address to its rua list.")
+    print("\nIf the domain already has a DMARC or TLS-RPT record, keep it and add the address to its rua list.")
+    print(
+        f"For failure reports (about single messages, optional) add to the DMARC record: {failure_tag(result['rua'])}"
+    )
 
 
 @app.command()

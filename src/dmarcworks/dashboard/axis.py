@@ -1,21 +1,21 @@
 """The axes of a bar chart as SVG: frame, grid, ticks and labels, written once for every chart. Pure.
 
-Bars start at zero; the value axis has four quiet lines, the other one about six labels, however many bars there are.
+Bars start at zero; the value axis has four quiet lines, the other one a few labels, however many bars there are.
+A chart is drawn twice, broad and slim: the style sheet shows the one whose text is legible at the width of the window.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from dmarcworks.dashboard.format import number
 
-__all__ = ["BarAxes", "ceiling", "rect"]
+__all__ = ["BarAxes", "ceiling", "drawn", "rect"]
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 1128, 240, 56, 24, 8
-_PLOT = _HEIGHT - _BOTTOM - _TOP
-_LINES, _LABELS = 4, 6
+_LEFT, _BOTTOM, _TOP, _LINES = 56, 24, 8, 4
 # The least value at the top of an axis, so that its four lines are whole numbers.
 _LEAST = 4
 
@@ -38,19 +38,39 @@ def rect(kind: str, x: float, y: float, width: float, height: float) -> Markup:
 
 
 @dataclass(frozen=True, slots=True)
+class _Frame:
+    kind: str
+    width: int
+    height: int
+    labels: int
+
+    @property
+    def plot(self) -> int:
+        return self.height - _BOTTOM - _TOP
+
+
+_BROAD = _Frame("broad", 1128, 240, 6)
+# The width of a card on a phone of 390 px, so that the text keeps its size there.
+_SLIM = _Frame("slim", 334, 200, 3)
+
+
+@dataclass(frozen=True, slots=True)
 class BarAxes:
     """The axes of `bars` bars; `top` is the value at the upper end."""
 
     bars: int
     top: int
-
-    base = _HEIGHT - _BOTTOM
-    """The y coordinate of zero."""
+    frame: _Frame = _BROAD
 
     @classmethod
     def holding(cls, bars: int, *values: int) -> BarAxes:
         """The axes that hold the values."""
         return cls(bars, ceiling(max([_LEAST, *values])))
+
+    @property
+    def base(self) -> int:
+        """The y coordinate of zero."""
+        return self.frame.height - _BOTTOM
 
     @property
     def width(self) -> float:
@@ -60,7 +80,7 @@ class BarAxes:
     @property
     def scale(self) -> float:
         """The height of one."""
-        return _PLOT / self.top
+        return self.frame.plot / self.top
 
     def left(self, index: int) -> float:
         """Where a bar begins."""
@@ -68,37 +88,43 @@ class BarAxes:
 
     def point(self, index: int, value: float) -> str:
         """The place of a value over the middle of a bar, for a line."""
-        return f"{_LEFT + self._slot * (index + 0.5):.1f},{_TOP + _PLOT - _PLOT * value / self.top:.1f}"
+        return f"{_LEFT + self._slot * (index + 0.5):.1f},{self.base - value * self.scale:.1f}"
 
     def shade(self, index: int) -> Markup:
         """A quiet ground behind a bar, over the whole height of the plot."""
-        return rect("covered", _LEFT + self._slot * index, _TOP, self._slot, _PLOT)
+        return rect("covered", _LEFT + self._slot * index, _TOP, self._slot, self.frame.plot)
 
     def opening(self, description: str) -> Markup:
         """The start of the SVG: its frame, the grid and the value at each line."""
         parts = [
-            Markup('<svg class="bars" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
-                _WIDTH, _HEIGHT, description
+            # A group, not an image: the bars in it are links.
+            Markup('<svg class="bars {}" viewBox="0 0 {} {}" role="group" aria-label="{}">').format(
+                self.frame.kind, self.frame.width, self.frame.height, description
             )
         ]
         for line in range(_LINES + 1):
-            y = _TOP + _PLOT - _PLOT * line / _LINES
+            y = self.base - self.frame.plot * line / _LINES
             parts.append(
                 Markup(
                     '<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
                     '<text x="{}" y="{:.1f}" text-anchor="end">{}</text>'
-                ).format(_LEFT, _WIDTH, y, y, _LEFT - 8, y + 4, number(self.top * line // _LINES))
+                ).format(_LEFT, self.frame.width, y, y, _LEFT - 8, y + 4, number(self.top * line // _LINES))
             )
         return Markup("").join(parts)
 
     def label(self, index: int, text: str) -> Markup:
         """The text under a bar; nothing under most, so that labels do not overlap."""
-        if index % max(1, round(self.bars / _LABELS)):
+        if index % max(1, round(self.bars / self.frame.labels)):
             return Markup("")
         return Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
-            self.left(index) + self.width / 2, _HEIGHT - 4, text
+            self.left(index) + self.width / 2, self.frame.height - 4, text
         )
 
     @property
     def _slot(self) -> float:
-        return (_WIDTH - _LEFT) / max(1, self.bars)
+        return (self.frame.width - _LEFT) / max(1, self.bars)
+
+
+def drawn(axes: BarAxes, draw: Callable[[BarAxes], Markup]) -> Markup:
+    """The chart for a broad window and the one for a slim window."""
+    return draw(axes) + draw(BarAxes(axes.bars, axes.top, _SLIM))

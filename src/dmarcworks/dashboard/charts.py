@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from markupsafe import Markup, escape
 
 from dmarcworks.analytics.questions.all import DayVolume
-from dmarcworks.dashboard.axis import BarAxes, rect
+from dmarcworks.dashboard.axis import BarAxes, drawn, rect
 from dmarcworks.dashboard.format import day as day_text
 from dmarcworks.dashboard.format import days_between, number, short_day
 
@@ -72,7 +73,10 @@ def chart_data(series: Sequence[DayBar], link: Callable[[date], str]) -> dict[st
 
 def chart_svg(series: Sequence[DayBar], link: Callable[[date], str]) -> Markup:
     """The same chart as an SVG, which the page shows until the browser's chart replaces it."""
-    axes = _axes(series)
+    return drawn(_axes(series), partial(_chart, series, link))
+
+
+def _chart(series: Sequence[DayBar], link: Callable[[date], str], axes: BarAxes) -> Markup:
     parts = [axes.opening("Messages per day by result; the table below has the same numbers")]
     for index, bar in enumerate(series):
         if bar.shaded:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from markupsafe import Markup
 
 from dmarcworks.catalogue.activity import Bucket
-from dmarcworks.dashboard.axis import BarAxes, rect
+from dmarcworks.dashboard.axis import BarAxes, drawn, rect
 from dmarcworks.dashboard.format import number, plural, short_day
 
 # From the axis upwards: class of the bar, its word, the outcomes in it.
@@ -58,6 +59,10 @@ def clock(moment: datetime, step: int) -> str:
 def bars(buckets: Sequence[Bucket], step: int, link: Callable[[Bucket], str]) -> Markup:
     """The chart; the table below it shows the same numbers."""
     axes = BarAxes.holding(len(buckets), *(bucket.received for bucket in buckets))
+    return drawn(axes, partial(_chart, buckets, step, link))
+
+
+def _chart(buckets: Sequence[Bucket], step: int, link: Callable[[Bucket], str], axes: BarAxes) -> Markup:
     parts = [axes.opening("Mail over time by outcome; the table below has the same numbers")]
     for index, bucket in enumerate(buckets):
         if bucket.received:

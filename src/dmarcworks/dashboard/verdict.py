@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from dmarcworks.analytics.questions.all import Figures, SourceVolume
+from dmarcworks.analytics.questions.all import DayVolume, Figures, SourceVolume
 from dmarcworks.dashboard.format import day as day_text
 from dmarcworks.dashboard.format import number, percent, plural
 
@@ -28,15 +28,26 @@ class Verdict:
     source_ip: str = ""
 
 
-def verdict(now: Figures, before: Figures, worst: SourceVolume | None, newest: date | None, today: date) -> Verdict:
-    """The most important fact about the period."""
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """Who sent the messages that failed: the address with most of them, how many addresses, and the worst day."""
+
+    worst: SourceVolume
+    addresses: int
+    peak: DayVolume | None = None
+
+
+def verdict(
+    now: Figures, before: Figures, failing: Failing | None, newest: date | None, today: date, policy: str = ""
+) -> Verdict:
+    """The most important fact about the period; `policy` is the domain's `p` as reports found it published."""
     silent = (today - newest).days if newest is not None else 0
     if newest is not None and silent > SILENT_DAYS:
         return Verdict(
             "warn",
             f"No report about the last {silent:,} days.",
             f"The newest is about {day_text(newest)}. If the domain still sends mail, check that its DMARC record "
-            "still names this system.",
+            "still names this system." + (f" {_headline(now)}" if now.failed else ""),
             "setup",
         )
     if not now.messages:
@@ -50,25 +61,47 @@ def verdict(now: Figures, before: Figures, worst: SourceVolume | None, newest: d
             f"No action is needed. {plural(now.reporters, 'reporter')} saw {_sources(now)}.",
             "sources",
         )
-    headline = (
-        f"{number(now.failed)} of {number(now.messages)} messages failed DMARC ({percent(now.failed, now.messages)})."
-    )
+    headline = _headline(now)
     tone = "warn"
     if before.messages and 100 * (before.passed / before.messages - now.passed / now.messages) >= _FALL_POINTS:
         tone = "bad"
         headline += f" It was {percent(before.failed, before.messages)} in the previous period."
-    if worst is None:
+    if failing is None:
         return Verdict(tone, headline, "See which addresses sent them.", "sources")
-    failed = worst.messages
-    part = "all of them" if failed == now.failed else f"{number(failed)} of them"
-    return Verdict(
-        tone,
-        headline,
-        f"{worst.source_ip} sent {part}. If it is yours, have it sign with DKIM using your domain; if not, a policy of "
-        "quarantine or reject stops it.",
-        "source",
-        worst.source_ip,
+    told = f"{_senders(now, failing)}{_peak(now, failing)} {_advice(policy)}"
+    if failing.addresses > 1:
+        return Verdict(tone, headline, told, "sources")
+    return Verdict(tone, headline, told, "source", failing.worst.source_ip)
+
+
+def _headline(now: Figures) -> str:
+    return (
+        f"{number(now.failed)} of {number(now.messages)} messages failed DMARC ({percent(now.failed, now.messages)})."
     )
+
+
+def _senders(now: Figures, failing: Failing) -> str:
+    """Names every failure: those of the worst address, and those of the others."""
+    failed, address = failing.worst.messages, failing.worst.source_ip
+    if failed == now.failed:
+        return f"{address} sent all of them."
+    others = plural(failing.addresses - 1, "other address", "other addresses")
+    return f"{address} sent {number(failed)} of them, {others} sent {number(now.failed - failed)}."
+
+
+def _peak(now: Figures, failing: Failing) -> str:
+    """The day with most failures, when they are of several days."""
+    if failing.peak is None or failing.peak.failed == now.failed:
+        return ""
+    return f" Most failed on {day_text(failing.peak.day)}: {number(failing.peak.failed)}."
+
+
+def _advice(policy: str) -> str:
+    """What to do; never advice against the policy that is in force."""
+    sign = "If a sender is yours, have it sign with DKIM using your domain; if not,"
+    if policy in ("quarantine", "reject"):
+        return f"{sign} your policy p={policy} already applies to its messages."
+    return f"{sign} a policy of quarantine or reject stops it."
 
 
 def _sources(now: Figures) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -118,6 +119,26 @@ async def test_the_figures_equal_the_reports(house: House) -> None:
     assert [(s["sender"], s["messages"], s["failed"], s["sources"]) for s in senders] == [("", 12, 0, 2)]
     reporters = (await house.get("read", "/domains/two.example/reporters", params=period))["items"]
     assert reporters == [{"org_name": "mail.example", "reports": 3, "messages": 12, "passed": 12}]
+
+
+async def test_a_range_of_days_is_what_was_asked_for(house: House) -> None:
+    """The last N days end today, as on the pages; an invalid range is an error, never another range."""
+    path = "/domains/two.example/figures"
+
+    async def asked(**query: str) -> tuple[str, str]:
+        answer = await house.get("read", path, params=query)
+        return answer["first"], answer["last"]
+
+    today = datetime.now(UTC).date()
+    assert await asked() == (str(today - timedelta(days=29)), str(today))
+    assert await asked(days="365") == (str(today - timedelta(days=364)), str(today))
+    assert await asked(days="7", last="2026-11-23") == ("2026-11-17", "2026-11-23")
+    assert await asked(first="2026-11-01") == ("2026-11-01", str(max(today, date(2026, 11, 1))))
+    reversed_ = "first=2026-11-02&last=2026-11-01"
+    for query in ("days=0", "days=3661", "days=x", "first="):
+        assert (await house.ask("read", "GET", f"{path}?{query}")).status_code == 422, query
+    for query in ("days=7&first=2026-11-01", reversed_):
+        assert (await house.ask("read", "GET", f"{path}?{query}")).status_code == 400, query
 
 
 async def test_an_answer_that_is_known_is_not_sent_again(house: House) -> None:

@@ -9,7 +9,13 @@ queries are grouped by subject in the modules of this package; dashboard, REST a
 from __future__ import annotations
 
 from dmarcworks.analytics.questions.failures import FailureDay, FailureQuestions, FailureSource
-from dmarcworks.analytics.questions.policy import DispositionVolume, PolicyEffect, PolicyQuestions, ReasonVolume
+from dmarcworks.analytics.questions.policy import (
+    DispositionVolume,
+    PolicyEffect,
+    PolicyQuestions,
+    PublishedPolicy,
+    ReasonVolume,
+)
 from dmarcworks.analytics.questions.reports import FailureRow, KindQuestions, TlsPage, TlsPolicyRow
 from dmarcworks.analytics.questions.scope import Counted, Domains, Slice, SlicePage
 from dmarcworks.analytics.questions.senders import SelectorVolume, SenderQuestions, SenderVolume
@@ -47,6 +53,7 @@ __all__ = [
     "FailureSource",
     "Figures",
     "PolicyEffect",
+    "PublishedPolicy",
     "Questions",
     "ReasonVolume",
     "RecordPage",

@@ -51,6 +51,15 @@ class FailureQuestions(QueryRunner):
         )
         return tuple(FailureDay(day(row["day"]), int(row["reports"]), int(row["incidents_"])) for row in rows)
 
+    async def failures_by_domain(self, account_id: str, first: date, last: date) -> dict[str, int]:
+        """Failure reports by domain id; domains without one are absent."""
+        scope = Scope.of(account_id, None, first, last)
+        rows = await self._ask(
+            f"SELECT domain_id, count() AS reports FROM failure_reports WHERE {scope.where} GROUP BY domain_id",
+            scope.parameters,
+        )
+        return {row["domain_id"]: int(row["reports"]) for row in rows}
+
     async def failures_by_source(
         self, account_id: str, domain_id: Domains, first: date, last: date, *, limit: int = 100
     ) -> tuple[FailureSource, ...]:

@@ -43,6 +43,37 @@ class PolicyEffect(Counted):
     last_day: date
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedPolicy:
+    """A policy as a reporter found it published; None where the report does not name a tag."""
+
+    domain: str
+    p: str | None
+    sp: str | None
+    np: str | None
+    adkim: str | None
+    aspf: str | None
+    pct: int | None
+
+    @property
+    def tags(self) -> str:
+        """The policy as tags of a DMARC record: p first, others where they differ from their defaults.
+
+        Reporters are strangers: a value that DMARC does not know is left out, so that no record is made of their text.
+        """
+        p = self.p if self.p in _POLICIES else "none"
+        tags = [f"p={p}"]
+        # Receivers fill in sp from p: it says nothing of its own then.
+        tags += [f"{name}={value}" for name, value in (("sp", self.sp), ("np", self.np)) if value in _POLICIES - {p}]
+        tags += [f"{name}=s" for name, value in (("adkim", self.adkim), ("aspf", self.aspf)) if value == "s"]
+        if self.pct is not None and 0 <= self.pct < 100:
+            tags.append(f"pct={self.pct}")
+        return "; ".join(tags)
+
+
+_POLICIES = {"none", "quarantine", "reject"}
+_TAGS = "p, sp, np, adkim, aspf"
+
 _THROUGH = "sumIf(toUInt128(count), dmarc = 'fail' AND ifNull(disposition, 'none') NOT IN ('quarantine', 'reject'))"
 
 
@@ -61,6 +92,29 @@ class PolicyQuestions(QueryRunner):
             scope.parameters,
         )
         return tuple(DispositionVolume(row["done"], int(row["messages"]), int(row["passed"])) for row in rows)
+
+    async def published_policies(
+        self,
+        account_id: str,
+        domain_id: Domains,
+        first: date,
+        last: date,
+        *,
+        report_key: str | None = None,
+        policy_domain: str | None = None,
+    ) -> tuple[PublishedPolicy, ...]:
+        """The policies that reports found published, the newest and most often reported first; ten at most."""
+        scope = Scope.of(account_id, domain_id, first, last)
+        for name, value in (("report_key", report_key), ("policy_domain", policy_domain)):
+            if value is not None:
+                scope = scope.narrowed(f"{name} = {{{name}:String}}", **{name: value})
+        rows = await self._ask(
+            f"SELECT policy_domain AS domain, {_TAGS}, pct, max(day) AS newest, uniqExact(report_key) AS reports"
+            f" FROM dmarc_reports WHERE {scope.where} GROUP BY domain, {_TAGS}, pct"
+            f" ORDER BY newest DESC, reports DESC, domain, {_TAGS}, pct LIMIT 10",
+            scope.parameters,
+        )
+        return tuple(PublishedPolicy(**{name: row[name] for name in PublishedPolicy.__slots__}) for row in rows)
 
     async def reasons(
         self, account_id: str, domain_id: Domains, first: date, last: date, *, limit: int = 100

@@ -114,8 +114,11 @@ class SourceQuestions(QueryRunner):
         descending: bool = True,
         day: date | None = None,
         result: str | None = None,
+        addresses: Sequence[str] | None = None,
     ) -> SourcePage:
         """Source addresses of a period, or of one `day`; with a `result` (a key of `RESULTS`) only such messages.
+
+        `addresses` narrows to these.
 
         `order` is one of `ORDERS`; equal ones are in address order. `UsageError` for another order or result.
         """
@@ -128,6 +131,8 @@ class SourceQuestions(QueryRunner):
             if result not in RESULTS:
                 raise UsageError(f"there is no result {result!r}; choose one of {', '.join(RESULTS)}")
             scope = scope.narrowed(RESULTS[result])
+        if addresses is not None:
+            scope = scope.narrowed("source_ip IN {addresses:Array(String)}", addresses=list(addresses))
         column = order + "_" if order in ("dkim_aligned", "spf_aligned") else order
         arranged = f"ORDER BY {column} {'DESC' if descending else 'ASC'}, source_ip"
         rows = await self._ask(

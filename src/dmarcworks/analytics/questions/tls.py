@@ -68,6 +68,19 @@ class TlsQuestions(QueryRunner):
             TlsDay(day(row["day"]), int(row["successful"]), int(row["failed"]), int(row["reports"])) for row in rows
         )
 
+    async def tls_by_domain(self, account_id: str, first: date, last: date) -> dict[str, tuple[int, int, int]]:
+        """By domain id: reports, sessions, and those of the sessions that failed; domains without one are absent."""
+        scope = Scope.of(account_id, None, first, last)
+        rows = await self._ask(
+            f"SELECT domain_id, {_SESSIONS}, uniqExact(report_key) AS reports FROM tls_reports WHERE {scope.where}"
+            " GROUP BY domain_id",
+            scope.parameters,
+        )
+        return {
+            row["domain_id"]: (int(row["reports"]), int(row["successful"]) + int(row["failed"]), int(row["failed"]))
+            for row in rows
+        }
+
     async def tls_by_policy(
         self, account_id: str, domain_id: Domains, first: date, last: date, *, limit: int = 100
     ) -> tuple[TlsPolicyVolume, ...]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from dmarcworks.analytics.period import range_of
 from dmarcworks.api.rest.deps import Reader
 from dmarcworks.api.rest.paging import Cursor, Limit, Page, after, mark
-from dmarcworks.api.rest.params import Day, DomainRef, days
+from dmarcworks.api.rest.params import Day, Days, DomainRef
 from dmarcworks.api.rest.route import Route
 from dmarcworks.api.rest.tags import answer
 
 routes = APIRouter(prefix="/domains/{domain}", tags=["figures"], route_class=Route)
 
-DAYS = 30
 _LARGEST_OFFSET = 1_000_000
 Order = Annotated[Literal["messages", "passed", "source_ip", "last_day"], Query(description="Largest or latest first.")]
 
@@ -91,14 +91,12 @@ class ReporterOut(BaseModel):
     passed: int = Field(description="Those that passed DMARC.", examples=[1900])
 
 
-def period(first: date | None, last: date | None) -> tuple[date, date]:
-    """The days of the period; by default the last 30."""
-    until = last or (
-        first + timedelta(days=DAYS - 1) if first and first <= date(9999, 1, 1) else datetime.now(UTC).date()
-    )
-    since = first or (until - timedelta(days=DAYS - 1) if until >= date(1, 3, 1) else date.min)
-    days(since, until)
-    return since, until
+def period(first: Day = None, last: Day = None, days: Days = None) -> tuple[date, date]:
+    """The days of the period; by default the last 30 up to and including today."""
+    return range_of(days, first, last, datetime.now(UTC).date())
+
+
+Span = Annotated[tuple[date, date], Depends(period)]
 
 
 def _same(model: type[BaseModel], row: object) -> dict[str, Any]:
@@ -112,12 +110,11 @@ def _same(model: type[BaseModel], row: object) -> dict[str, Any]:
     responses={400: {}, 404: {}},
     summary="A period's figures",
 )
-async def figures(request: Request, caller: Reader, domain: DomainRef, first: Day = None, last: Day = None) -> Response:
+async def figures(request: Request, caller: Reader, domain: DomainRef, span: Span) -> Response:
     """Sums over a period; by default the last 30 days."""
     for_domain = await caller.domain(domain)
-    since, until = period(first, last)
-    row = await caller.deps.questions.figures(caller.account_id, for_domain.id, since, until)
-    return answer(request, FiguresOut(first=since, last=until, **_same(FiguresOut, row)))
+    row = await caller.deps.questions.figures(caller.account_id, for_domain.id, *span)
+    return answer(request, FiguresOut(first=span[0], last=span[1], **_same(FiguresOut, row)))
 
 
 @routes.get(
@@ -127,10 +124,10 @@ async def figures(request: Request, caller: Reader, domain: DomainRef, first: Da
     responses={400: {}, 404: {}},
     summary="Figures by day",
 )
-async def by_day(request: Request, caller: Reader, domain: DomainRef, first: Day = None, last: Day = None) -> Response:
+async def by_day(request: Request, caller: Reader, domain: DomainRef, span: Span) -> Response:
     """A line for each day with a report, in day order; by default the last 30 days."""
     for_domain = await caller.domain(domain)
-    rows = await caller.deps.questions.volume_by_day(caller.account_id, for_domain.id, *period(first, last))
+    rows = await caller.deps.questions.volume_by_day(caller.account_id, for_domain.id, *span)
     return answer(request, Page[DayOut](items=[DayOut(**_same(DayOut, row)) for row in rows], next=None))
 
 
@@ -145,19 +142,17 @@ async def sources(
     request: Request,
     caller: Reader,
     domain: DomainRef,
-    first: Day = None,
-    last: Day = None,
+    span: Span,
     order: Order = "messages",
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
     """The addresses that sent in the domain's name; by default in the last 30 days, most messages first."""
     for_domain = await caller.domain(domain)
-    since, until = period(first, last)
     place = after("sources", cursor, int, str)
     offset = 0 if place is None or place[1] != order else min(max(0, place[0]), _LARGEST_OFFSET)
     page = await caller.deps.questions.sources(
-        caller.account_id, for_domain.id, since, until, limit=limit, offset=offset, order=order
+        caller.account_id, for_domain.id, *span, limit=limit, offset=offset, order=order
     )
     next_ = mark("sources", offset + limit, order) if offset + limit < page.total else None
     return answer(request, Page[SourceOut](items=[SourceOut(**_same(SourceOut, row)) for row in page.rows], next=next_))
@@ -171,12 +166,15 @@ async def sources(
     summary="Figures by sending service",
 )
 async def senders(
-    request: Request, caller: Reader, domain: DomainRef, first: Day = None, last: Day = None, limit: Limit = 100
+    request: Request,
+    caller: Reader,
+    domain: DomainRef,
+    span: Span,
+    limit: Limit = 100,
 ) -> Response:
     """The services that sent in the domain's name, most messages first; by default in the last 30 days."""
     for_domain = await caller.domain(domain)
-    since, until = period(first, last)
-    rows = await caller.deps.questions.senders(caller.account_id, for_domain.id, since, until, limit=limit)
+    rows = await caller.deps.questions.senders(caller.account_id, for_domain.id, *span, limit=limit)
     return answer(request, Page[SenderOut](items=[SenderOut(**_same(SenderOut, row)) for row in rows], next=None))
 
 
@@ -188,11 +186,14 @@ async def senders(
     summary="Figures by reporter",
 )
 async def reporters(
-    request: Request, caller: Reader, domain: DomainRef, first: Day = None, last: Day = None, limit: Limit = 100
+    request: Request,
+    caller: Reader,
+    domain: DomainRef,
+    span: Span,
+    limit: Limit = 100,
 ) -> Response:
     """The reporters of the most messages; by default in the last 30 days."""
     for_domain = await caller.domain(domain)
-    since, until = period(first, last)
-    rows = await caller.deps.questions.reporters(caller.account_id, for_domain.id, since, until, limit=limit)
+    rows = await caller.deps.questions.reporters(caller.account_id, for_domain.id, *span, limit=limit)
     items = [ReporterOut(**_same(ReporterOut, row)) for row in rows]
     return answer(request, Page[ReporterOut](items=items, next=None))

@@ -7,9 +7,10 @@ from typing import Annotated
 
 from fastapi import Path, Query
 
+from dmarcworks.analytics.period import LONGEST
 from dmarcworks.errors import UsageError
 
-__all__ = ["Day", "DomainFilter", "DomainRef", "Id", "Key", "days"]
+__all__ = ["Day", "Days", "DomainFilter", "DomainRef", "Id", "Key", "days"]
 
 _NAME = r"^[A-Za-z0-9._-]{1,253}$"
 
@@ -20,6 +21,14 @@ DomainFilter = Annotated[
     str | None, Query(pattern=_NAME, description="Only this domain, by name (A-labels) or id; else all.")
 ]
 Day = Annotated[date | None, Query(description="A UTC day, YYYY-MM-DD, inclusive.")]
+Days = Annotated[
+    int | None,
+    Query(
+        ge=1,
+        le=LONGEST,
+        description="So many UTC days up to and including `last` (default: today). Excludes `first`.",
+    ),
+]
 
 
 def days(first: date | None, last: date | None) -> None:

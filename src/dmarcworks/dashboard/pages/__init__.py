@@ -24,6 +24,7 @@ from dmarcworks.dashboard.pages import (
     reports,
     routing,
     session,
+    sources,
     sql,
     static,
 )
@@ -34,7 +35,7 @@ __all__ = ["install"]
 
 # Paths for programs: they get JSON where people get a page.
 _MACHINES = ("/api/", "/client/", "/cdn-cgi/", "/internal/", "/healthz", "/readyz", "/metrics")
-MODULES = (static, session, domains, domain, reports, problems, audit, activity, routing, queues, sql, graphql)
+MODULES = (static, session, domains, domain, sources, reports, problems, audit, activity, routing, queues, sql, graphql)
 
 
 def install(app: FastAPI, deps: Deps) -> None:

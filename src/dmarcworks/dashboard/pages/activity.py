@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from dmarcworks.dashboard.links import url
 from dmarcworks.dashboard.page_route import PageRoute
 from dmarcworks.dashboard.renderer import Html
 from dmarcworks.dashboard.visit import UserVisit, Visit
-from dmarcworks.errors import NotFoundError
+from dmarcworks.errors import NotFoundError, UsageError
 
 PAGE = 100
 STANDARD = "24h"
@@ -80,12 +81,15 @@ async def show(line_id: Annotated[str, Path(alias="id")], visit: UserVisit, deps
 
 def _range(visit: Visit, now: datetime) -> tuple[datetime, datetime, int, str]:
     """First and last moment, seconds per bar, and the preset's key ("" for a range of one's own)."""
-    first, last = _moment(visit.query("since")), _moment(visit.query("until"))
-    if first and last and timedelta() < last - first <= _LONGEST:
+    if visit.query("since") or visit.query("until"):
+        first, last = _moment(visit.query("since"), "since"), _moment(visit.query("until"), "until")
+        if not timedelta() < last - first <= _LONGEST:
+            raise UsageError("since must be earlier than until, by at most 366 days")
         return first, last, mail_timeline.step_for(last - first), ""
-    wanted = visit.query("span", STANDARD)
+    wanted = visit.query("span") or STANDARD
     span = next((span for span in mail_timeline.SPANS if span.key == wanted), None)
-    span = span or next(span for span in mail_timeline.SPANS if span.key == STANDARD)
+    if span is None:
+        raise UsageError(f"span must be one of {', '.join(span.key for span in mail_timeline.SPANS)}")
     # Steps begin on the round minute, hour or day; the last one is under way.
     end = datetime.fromtimestamp((int(now.timestamp()) // span.step + 1) * span.step, UTC)
     return end - span.length, end, span.step, span.key
@@ -99,10 +103,10 @@ def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _moment(text: str) -> datetime | None:
-    try:
+def _moment(text: str, name: str) -> datetime:
+    with suppress(ValueError):
         read = datetime.fromisoformat(text) if len(text) == 20 else None
         # A year that no arithmetic holds is no time either.
-        return read.astimezone(UTC) if read is not None and 1971 < read.year < 9000 else None
-    except ValueError:
-        return None
+        if read is not None and 1971 < read.year < 9000:
+            return read.astimezone(UTC)
+    raise UsageError(f"{name} must be a time like 2026-11-24T12:00:00Z, not {text[:40]!r}")

@@ -1,5 +1,4 @@
-"""`/domains/{name}`: is all well, four figures, the chart, the sources, the reports by day. And its lists of sources
-and records.
+"""`/domains/{name}`: is all well, four figures, the chart, the sources, the reports by day. And its DNS records.
 
 `/live` returns the page's content when something new came in, else 204; the page polls it and never reloads.
 """
@@ -14,42 +13,27 @@ from fastapi import APIRouter, Depends
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
-from dmarcworks.analytics.questions.volume import Figures
+from dmarcworks.analytics.questions.all import Figures, PublishedPolicy
 from dmarcworks.api.deps import Dependencies, Deps
 from dmarcworks.catalogue import setup_records
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.problems import OTHER
 from dmarcworks.dashboard import charts, format
 from dmarcworks.dashboard.links import url
+from dmarcworks.dashboard.other_kinds import other_kinds
 from dmarcworks.dashboard.page_route import PageRoute
-from dmarcworks.dashboard.period import STANDARD, Period, parse_day, period
+from dmarcworks.dashboard.period import STANDARD, Period, period
 from dmarcworks.dashboard.renderer import Html
 from dmarcworks.dashboard.sql_result import script_json
-from dmarcworks.dashboard.verdict import verdict
+from dmarcworks.dashboard.verdict import Failing, verdict
 from dmarcworks.dashboard.visit import UserVisit, Visit
 from dmarcworks.errors import NotFoundError
+from dmarcworks.reports.model import FailureReport, TlsReport
 
 TOP_SOURCES = 10
 # Notices that a report was too large to be sent, the newest.
 NOTICES = 3
-PAGE = 100
-RESULTS = {
-    "pass": "that passed",
-    "fail": "that failed",
-    "quarantine": "that were quarantined",
-    "reject": "that were rejected",
-}
-ORDERS = (
-    "source_ip",
-    "messages",
-    "failed",
-    "dkim_aligned",
-    "spf_aligned",
-    "quarantined",
-    "rejected",
-    "reporters",
-    "last_day",
-)
+OTHER_KINDS = (TlsReport.kind, FailureReport.kind)
 # What a page has seen: nothing yet, or the newest report's key, marked until its figures are published.
 NOTHING, ON_ITS_WAY = "nothing", "-on-its-way"
 
@@ -88,80 +72,32 @@ async def live(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: Ht
 @routes.get("/domains/{name}/setup")
 async def setup(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: Html) -> Response:
     """The DNS records that it needs."""
-    return await html.page(
-        visit, "setup.html", domain=domain, records=setup_records.records(domain.name, domain.rua, deps.hostname)
+    newest = await deps.arrivals.newest_day(domain.account_id, domain.id)
+    return await html.page(visit, "setup.html", domain=domain, newest=newest, **await _records(deps, domain, newest))
+
+
+async def _policy(deps: Deps, domain: Domain, newest: date | None) -> PublishedPolicy | None:
+    """The domain's own policy as the newest reports found it published."""
+    if newest is None:
+        return None
+    found = await deps.questions.published_policies(
+        domain.account_id, domain.id, newest, newest, policy_domain=domain.name
     )
+    return found[0] if found else None
 
 
-@routes.get("/domains/{name}/sources")
-async def sources(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: Html) -> Response:
-    """The addresses that send as the domain."""
-    days, _ = await _period(deps, visit, domain)
-    order = visit.query("order") if visit.query("order") in ORDERS else "messages"
-    ascending = visit.query("dir", "asc" if order == "source_ip" else "desc") == "asc"
-    result = visit.query("result") if visit.query("result") in RESULTS else None
-    day = parse_day(visit.query("day"))
-    first, last = (day, day) if day else (days.first, days.last)
-    page = visit.number("page", 1, 1, 1_000_000)
-    found = await deps.questions.sources(
-        domain.account_id,
-        domain.id,
-        first,
-        last,
-        limit=PAGE,
-        offset=(page - 1) * PAGE,
-        order=order,
-        descending=not ascending,
-        result=result,
-    )
-    return await html.page(
-        visit,
-        "sources.html",
-        domain=domain,
-        period=days,
-        day=day,
-        result=result,
-        results=RESULTS,
-        found=found,
-        page=page,
-        pages=-(-found.total // PAGE),
-        order=order,
-        ascending=ascending,
-        scope=_scope(days, day),
-    )
+async def _records(deps: Deps, domain: Domain, newest: date | None) -> dict[str, Any]:
+    """The records to publish, with the policy that is in force, so that publishing them does not weaken it."""
+    policy = await _policy(deps, domain, newest)
+    tags = policy.tags if policy else "p=none"
+    return {
+        "policy": policy,
+        "records": setup_records.records(domain.name, domain.rua, deps.hostname, tags),
+        "ruf": setup_records.failure_tag(domain.rua),
+    }
 
 
-@routes.get("/domains/{name}/records")
-async def records(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: Html) -> Response:
-    """The reports' records, of one source or of all."""
-    days, _ = await _period(deps, visit, domain)
-    day = parse_day(visit.query("day"))
-    source = visit.query("source")
-    page = visit.number("page", 1, 1, 1_000_000)
-    found = await deps.questions.records(
-        domain.account_id,
-        domain_id=domain.id,
-        source_ip=source or None,
-        first=day or days.first,
-        last=day or days.last,
-        limit=PAGE,
-        offset=(page - 1) * PAGE,
-    )
-    return await html.page(
-        visit,
-        "records.html",
-        domain=domain,
-        period=days,
-        day=day,
-        source=source,
-        found=found,
-        page=page,
-        pages=-(-found.total // PAGE),
-        scope=_scope(days, day),
-    )
-
-
-def _scope(days: Period, day: date | None = None) -> dict[str, Any]:
+def scope_of(days: Period, day: date | None = None) -> dict[str, Any]:
     """The query that keeps a link inside the selected period."""
     scope: dict[str, Any] = {"days": None if days.days == STANDARD else days.days, "until": days.until}
     return scope | ({"day": day} if day else {})
@@ -176,49 +112,58 @@ async def _seen(deps: Deps, domain: Domain) -> str:
     return f"{rows[0].key[:16]}{'' if rows[0].published else ON_ITS_WAY}" if rows else NOTHING
 
 
-async def _period(deps: Deps, visit: Visit, domain: Domain) -> tuple[Period, date | None]:
+async def requested_period(deps: Deps, visit: Visit, domain: Domain) -> tuple[Period, date | None]:
     """The period that the visitor requests, and the newest day that a report is about."""
     newest = await deps.arrivals.newest_day(domain.account_id, domain.id)
-    days = visit.number("days", STANDARD, 1, 1000)
-    return period(days, parse_day(visit.query("until")), newest, deps.now().date()), newest
+    if newest is None:
+        # Without aggregate reports the other kinds decide what there is to see.
+        others = await deps.arrivals.newest_day(domain.account_id, domain.id, OTHER_KINDS)
+        return period(visit.query, others, deps.now().date()), None
+    return period(visit.query, newest, deps.now().date()), newest
 
 
 async def _overview(deps: Deps, visit: Visit, domain: Domain, seen: str) -> dict[str, Any]:
     account = domain.account_id
     last_report = await deps.arrivals.last_report(account, domain.id)
-    days, newest = await _period(deps, visit, domain)
+    days, newest = await requested_period(deps, visit, domain)
     notices = await deps.problems.list(account, OTHER, NOTICES, reason="report_too_large", domain_id=domain.id)
     values: dict[str, Any] = {
         "domain": domain,
         "notices": notices,
-        "records": setup_records.records(domain.name, domain.rua, deps.hostname),
+        **await _records(deps, domain, newest),
         "seen": seen,
         "soon": seen == NOTHING or seen.endswith(ON_ITS_WAY),
         "last_report": last_report,
         "period": days,
         "newest": newest,
-        "scope": _scope(days),
-        "days_asked": visit.number("days", STANDARD, 1, 1000),
-        "until_asked": visit.query("until"),
+        "scope": scope_of(days),
+        "asked": {name: visit.query(name) for name in ("days", "first", "last", "until")},
+        "standard": STANDARD,
     }
     if last_report is None:
         return values | {"state": "waiting"}
+    values["others"] = await other_kinds(deps.questions, domain.account_id, domain.id, days.first, days.last)
     if newest is None:
-        return values | {"state": "uncounted"}
+        return values | {"state": "others" if await _any_others(deps, domain) else "uncounted"}
     now = await deps.questions.figures(domain.account_id, domain.id, days.first, days.last)
     if not now.messages and seen.endswith(ON_ITS_WAY):
         return values | {"state": "counting"}
     return values | await _figures(deps, domain, days, newest, now)
 
 
+async def _any_others(deps: Deps, domain: Domain) -> bool:
+    return await deps.arrivals.newest_day(domain.account_id, domain.id, OTHER_KINDS) is not None
+
+
 async def _figures(deps: Deps, domain: Domain, days: Period, newest: date, now: Figures) -> dict[str, Any]:
     """The figures of the period and of the one before, and the verdict on them."""
-    account, before = domain.account_id, days.before
-    then = await deps.questions.figures(account, domain.id, before.first, before.last)
+    account, before, comparable = domain.account_id, days.before, days.compared(newest)
+    then = await deps.questions.figures(account, domain.id, comparable.first, comparable.last)
     volumes = await deps.questions.volume_by_day(account, domain.id, days.first, days.last)
     earlier = await deps.questions.volume_by_day(account, domain.id, before.first, before.last)
     top = await deps.questions.sources(account, domain.id, days.first, days.last, limit=TOP_SOURCES)
     failing = await deps.questions.sources(account, domain.id, days.first, days.last, limit=1, result="fail")
+    policy = await _policy(deps, domain, newest)
     known = (len(volumes), len(earlier))
     long = await deps.arrivals.long_reports(account, domain.id, days.first, days.last)
     return {
@@ -232,9 +177,12 @@ async def _figures(deps: Deps, domain: Domain, days: Period, newest: date, now: 
         "verdict": verdict(
             now,
             then,
-            failing.rows[0] if failing.rows else None,
-            newest if days.until is None or days.last == newest else None,
+            Failing(failing.rows[0], failing.total, max(volumes, key=lambda volume: volume.failed))
+            if failing.rows
+            else None,
+            newest if days.until is None or days.moved else None,
             deps.now().date(),
+            (policy.p or "") if policy else "",
         ),
         **_chart(domain, days, charts.bars(volumes, earlier, days.first, days.last, long)),
         "sources": top,
@@ -247,7 +195,7 @@ def _chart(domain: Domain, days: Period, series: Sequence[charts.DayBar]) -> dic
     """The chart as a picture and as data for the browser; each bar links to the sources of its day."""
 
     def link(day: date) -> str:
-        return url(f"/domains/{domain.name}/sources", **_scope(days, day))
+        return url(f"/domains/{domain.name}/sources", **scope_of(days, day))
 
     data = script_json(charts.chart_data(series, link))
     return {

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from fastapi import APIRouter
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
+from dmarcworks.analytics.period import STANDARD, last_days
 from dmarcworks.analytics.questions.all import DomainVolume
 from dmarcworks.api.deps import Dependencies, Deps
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.dashboard import charts, format
+from dmarcworks.dashboard.other_kinds import DomainSums, sums_by_domain
 from dmarcworks.dashboard.page_route import PageRoute
-from dmarcworks.dashboard.period import STANDARD, USUAL_DELAY, period
 from dmarcworks.dashboard.renderer import Html, Renderer
 from dmarcworks.dashboard.visit import UserVisit, Visit
 from dmarcworks.errors import ConflictError, UsageError
@@ -40,6 +41,7 @@ class DomainLine:
     volume: Window | None
     last: datetime | None
     problems: int
+    others: DomainSums
 
 
 routes = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -97,6 +99,7 @@ async def _page(
         q=visit.query("q"),
         wrong=wrong,
         typed=typed,
+        span=last_days(STANDARD, deps.now().date()),
     )
 
 
@@ -112,28 +115,25 @@ def _sort(domains: list[Domain], volumes: dict[str, Window], order: str, *, asce
 async def _lines(deps: Deps, account: str, domains: list[Domain], volumes: dict[str, Window]) -> list[DomainLine]:
     counts = await deps.problems.counts(account)
     last = await deps.arrivals.last_reports(account, [domain.id for domain in domains])
-    return [DomainLine(item, volumes.get(item.id), last.get(item.id), counts.get(item.id, 0)) for item in domains]
+    others = await sums_by_domain(deps.questions, account, *last_days(STANDARD, deps.now().date()))
+    return [
+        DomainLine(
+            item, volumes.get(item.id), last.get(item.id), counts.get(item.id, 0), others.get(item.id, DomainSums())
+        )
+        for item in domains
+    ]
 
 
 async def _windows(deps: Deps, account: str, today: date) -> dict[str, Window]:
     """By domain id; a domain whose reports are all older is absent."""
-    volumes = await deps.questions.domains(
-        account, today - timedelta(days=STANDARD + USUAL_DELAY), today + timedelta(days=1)
-    )
-    return {domain_id: window for domain_id, volume in volumes.items() if (window := _window(volume, today))}
+    first, last = last_days(STANDARD, today)
+    volumes = await deps.questions.domains(account, first, last)
+    return {domain_id: _window(volume, first, last) for domain_id, volume in volumes.items()}
 
 
-def _window(volume: DomainVolume, today: date) -> Window | None:
-    days = period(STANDARD, None, volume.last_day, today)
-    if days.until is not None:
-        return None
-    daily = [one for one in volume.daily if days.first <= one[0] <= days.last]
-    label = f"Messages per day, {format.day(days.first)} to {format.day(days.last)}"
-    return Window(
-        messages=sum(messages for _, messages, _ in daily),
-        passed=sum(passed for _, _, passed in daily),
-        spark=charts.sparkline(daily, days.first, days.last, label),
-    )
+def _window(volume: DomainVolume, first: date, last: date) -> Window:
+    label = f"Messages per day, {format.day(first)} to {format.day(last)}"
+    return Window(volume.messages, volume.passed, charts.sparkline(volume.daily, first, last, label))
 
 
 def _rank(order: str, volume: Window | None) -> float:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
+
+from dmarcworks.analytics.period import STANDARD, last_days
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class GraphqlExample:
 
 
 def _zone(account: str, zone: str, today: date) -> dict[str, Any]:
-    return {"zone": zone, "since": (today - timedelta(days=30)).isoformat()}
+    return {"zone": zone, "since": last_days(STANDARD, today)[0].isoformat()}
 
 
 def _account(account: str, zone: str, today: date) -> dict[str, Any]:
@@ -52,7 +54,7 @@ EXAMPLES = (
         """query Days($zone: String!, $since: Date!) {
   viewer {
     zones(filter: {zoneTag: $zone}) {
-      dmarcReportsSourcesAdaptiveGroups(limit: 31, filter: {date_geq: $since}, orderBy: [datetimeDay_DESC]) {
+      dmarcReportsSourcesAdaptiveGroups(limit: 30, filter: {date_geq: $since}, orderBy: [datetimeDay_DESC]) {
         dimensions { datetimeDay }
         sum { totalMatchingMessages dmarc dmarcFail }
         avg { dmarc }

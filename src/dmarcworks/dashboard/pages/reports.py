@@ -78,7 +78,7 @@ async def one(report: OwnReport, visit: UserVisit, deps: Dependencies, html: Htm
     """A report with its records."""
     page = visit.number("page", 1, 1, 100_000)
     found: RecordPage | TlsPage = TlsPage((), 0)
-    failure = None
+    failure, policy = None, None
     day = day_of(report.begin)
     if report.kind == TlsReport.kind:
         found = await deps.questions.tls_policies(
@@ -87,6 +87,10 @@ async def one(report: OwnReport, visit: UserVisit, deps: Dependencies, html: Htm
     elif report.kind == FailureReport.kind:
         failure = await deps.questions.failure(report.account_id, report.domain_id, day, report.key)
     else:
+        policies = await deps.questions.published_policies(
+            report.account_id, report.domain_id, day, day, report_key=report.key
+        )
+        policy = policies[0] if policies else None
         found = await deps.questions.records(
             report.account_id,
             report_key=report.key,
@@ -104,6 +108,7 @@ async def one(report: OwnReport, visit: UserVisit, deps: Dependencies, html: Htm
         domain=await deps.accounts.domain(visit.account_id, report.domain_id),
         found=found,
         failure=failure,
+        policy=policy,
         page=page,
         pages=-(-found.total // PAGE),
         head=head,

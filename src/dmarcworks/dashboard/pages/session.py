@@ -88,9 +88,11 @@ async def check(visit: AnyVisit, deps: Dependencies, html: Html, limits: Limits)
 
 
 @routes.get("/login/{secret}")
-async def link(secret: str, visit: AnyVisit, html: Html) -> Response:
-    """A login link: the page with the button."""
-    return await html.page(visit, "link.html", secret=secret, used=False)
+async def link(secret: str, visit: AnyVisit, deps: Dependencies, html: Html) -> Response:
+    """A login link: the page with the button, or 410 when the link is used, expired or unknown."""
+    # Only looked up: mail scanners open links, and that must neither use one up nor count as a failed login.
+    works = await deps.accounts.link_works(secret)
+    return await html.page(visit, "link.html", 200 if works else 410, secret=secret, used=not works)
 
 
 @routes.post("/login/{secret}")
@@ -131,6 +133,12 @@ async def set_password(visit: UserVisit, deps: Dependencies, html: Html) -> Resp
         except BusyError as error:
             return _busy(html, visit, visit.user.email, error)
     return await html.page(visit, "password.html", 400, least=PASSWORD_MINIMUM, wrong=wrong)
+
+
+@routes.get("/logout")
+async def confirm_logout(visit: AnyVisit, html: Html) -> Response:
+    """Ask before logging out: a link or an image on another site must not end a session."""
+    return RedirectResponse("/login", 303) if visit.user is None else await html.page(visit, "logout.html")
 
 
 @routes.post("/logout")

@@ -18,7 +18,7 @@ EXAMPLES = (
     SqlExample(
         "days",
         "By day",
-        "SELECT day, dmarc, sum(count) AS messages\nFROM dmarc_reports\nWHERE day >= today() - INTERVAL 30 DAY\n"
+        "SELECT day, dmarc, sum(count) AS messages\nFROM dmarc_reports\nWHERE day > today() - INTERVAL 30 DAY\n"
         "GROUP BY day, dmarc\nORDER BY day",
     ),
     SqlExample(

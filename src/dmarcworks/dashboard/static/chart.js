@@ -44,7 +44,7 @@
       },
       xAxis: {
         type: "category", data: data.labels, axisTick: { show: false }, axisLine: { lineStyle: { color: colour("line") } },
-        axisLabel: { color: colour("soft"), hideOverlap: true, interval: Math.max(0, Math.round(data.days.length / 6) - 1) },
+        axisLabel: { color: colour("soft"), hideOverlap: true, interval: Math.max(0, Math.round(data.days.length / (place.clientWidth < 500 ? 3 : 6)) - 1) },
       },
       yAxis: {
         type: "value", min: 0, max: data.top, interval: data.top / 4, axisLabel: { color: colour("soft"), formatter: number },

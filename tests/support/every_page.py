@@ -1,0 +1,167 @@
+"""An account that has something to show on every page, and the address of each of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+
+from dmarcworks.analytics.rows import Report, rows_of, summary
+from dmarcworks.bindings.contracts import OutgoingMessage, Settlement
+from dmarcworks.bindings.sqlite_stores import SqliteQueue
+from dmarcworks.catalogue.accounts import Domain
+from dmarcworks.catalogue.activity import ActivityLine
+from dmarcworks.catalogue.arrivals import NewReport
+from dmarcworks.catalogue.audit import Actor, acting
+from dmarcworks.catalogue.routes import zone_of
+from dmarcworks.reports import read
+from dmarcworks.reports.model import TlsReport
+from tests.support.failures import arf, tls
+from tests.support.pages import NOW, TODAY, House, aggregate, record
+
+OWNER = "every@example.org"
+ACCOUNT = "every"
+
+
+async def note(house: House, domain: Domain, report: Report) -> str:
+    """Note and publish a report of any kind as the worker does; its key."""
+    received: datetime = NOW - timedelta(hours=1)
+    digest = f"{abs(hash(repr((domain.id, report)))):064x}"
+    short = summary(report, received=received, digest=digest)
+    noted = await house.arrivals.record_report(
+        NewReport(
+            account_id=domain.account_id, domain_id=domain.id, kind=report.kind, org_name=short.org_name,
+            org_email=short.org_email, policy_domain=domain.name, report_id=short.report_id, begin=short.begin,
+            end=short.end, received=received, records=short.records, messages=short.messages, content=digest,
+            object_key=f"2026/11/{digest}/x", file_name="x", mail_id=digest[:32], where="part 1",
+        )
+    )  # fmt: skip
+    row = noted.row
+    name, table = rows_of(
+        report, account_id=row.account_id, domain_id=row.domain_id, domain=domain.name, received=received,
+        report_key=row.key, object_key=row.object_key, report_id=row.report_id,
+    )  # fmt: skip
+    await house.analytics.insert(name, table)
+    await house.arrivals.mark_published([row.key])
+    return row.key
+
+
+def parsed(data: bytes) -> Report:
+    """The one report in a mail or file."""
+    (item,) = read.read_bytes(data).items
+    return item.report
+
+
+def tls_about(domain: str, day: date, report_id: str = "t-1") -> TlsReport:
+    """A TLS report about a whole UTC day: 5 sessions that worked and 2 that failed."""
+    report = parsed(tls(report_id, domains=(domain,)))
+    assert isinstance(report, TlsReport)
+    begin = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+    return dataclasses.replace(report, begin=begin, end=begin + 86_399)
+
+
+@asynccontextmanager
+async def every_page(house: House) -> AsyncIterator[dict[str, str]]:
+    """Each page's address, with whose it is: `OWNER`, "a@example.com" (who operates the system) or "" (nobody's)."""
+    paths = await _reports(house) + await _mail(house)
+    queues = SqliteQueue(house.stores.database, house.clock)
+    await queues.send("mine", [OutgoingMessage("text", b"a body")])
+    (letter,) = await queues.receive("mine", limit=1, lease=60)
+    await queues.settle([Settlement(letter, error="ValueError('bug')", dead=True)])
+    operated = [
+        "/queues",
+        "/queues?queue=mine",
+        "/queues/discard",
+        f"/queues/{letter.id}",
+        f"/queues/{letter.id}/discard",
+    ]
+    link, _ = await house.accounts.login_link(OWNER), await house.accounts.login_link("a@example.com")
+    _, secret = await house.mailroom.destinations.add(await _account(house), "me@example.org")
+    opened = [
+        "/login",
+        f"/login/{link}",
+        "/login/used",
+        f"/routing/verify/{secret}",
+        "/routing/verify/used",
+        "/nothing",
+    ]
+    yield {**dict.fromkeys(paths, OWNER), **dict.fromkeys(operated, "a@example.com"), **dict.fromkeys(opened, "")}
+    await queues.discard()
+    await house.mailroom.destinations.remove(await _account(house), "me@example.org")
+    domain = await house.accounts.domain(await _account(house), "shop.example")
+    assert domain is not None
+    for rule in await house.mailroom.routes.rules(account_id=await _account(house)):
+        await house.mailroom.routes.remove(zone_of(domain), rule.id)
+
+
+async def _account(house: House) -> str:
+    return (await house.accounts.account_by_name(ACCOUNT)).id
+
+
+async def _reports(house: House) -> list[str]:
+    await house.accounts.account_by_name(ACCOUNT, create=True)
+    await house.accounts.add_user(OWNER, ACCOUNT)
+    await house.accounts.add_domain("waiting.example", ACCOUNT)
+    only_tls = await house.accounts.add_domain("only-tls.example", ACCOUNT)
+    await note(house, only_tls, tls_about("only-tls.example", TODAY - timedelta(days=1)))
+    strict = await house.accounts.add_domain("strict.example", ACCOUNT)
+    report = aggregate(TODAY - timedelta(days=1), "google.com", [record("192.0.2.9", 3, "fail")], "strict.example")
+    policy = dataclasses.replace(report.policy, p="reject", sp="quarantine", aspf="s")
+    await house.report(strict, dataclasses.replace(report, policy=policy))
+    shop = await house.accounts.add_domain("shop.example", ACCOUNT)
+    records = [record(f"192.0.2.{n}", n, "pass" if n % 3 else "fail", disposition="reject") for n in range(1, 130)]
+    keys = []
+    for back in range(1, 40):
+        mixed = [record("203.0.113.5", 90, "pass"), record("203.0.113.5", 2, "fail")]
+        report = aggregate(TODAY - timedelta(days=back), "google.com", records if back == 1 else mixed, "shop.example")
+        keys.append(await house.report(shop, report, warnings=[{"code": "odd", "where": "record 1", "detail": "odd"}]))
+    foreign = aggregate(TODAY, "google.com", records[:1], "else.example")
+    keys.append(await house.report(shop, foreign, state="foreign", publish=False))
+    kinds = [
+        await note(house, shop, tls_about("shop.example", TODAY)),
+        await note(house, shop, parsed(arf(domain="shop.example"))),
+    ]
+    await house.objects.put("inbox/2026/11/24/every.eml", b"From: x\r\n\r\nraw mail")
+    for reason in ("not_xml", "empty"):
+        await house.problems.add(
+            account_id=shop.account_id, domain_id=shop.id, mail_id=f"every {reason}", reason=reason,
+            where="part 2 > report.zip > a.xml", detail="line 1: no", object_key="inbox/2026/11/24/every.eml",
+            file_name="a.zip",
+        )  # fmt: skip
+    (problem, *_) = await house.problems.list(shop.account_id)
+    base = "/domains/shop.example"
+    return [
+        "/", "/?order=pass&dir=asc", "/?q=nothing", "/password", "/logout", "/audit", "/sql", "/graphql",
+        "/graphql?example=failures", "/reports", f"/reports/{keys[0]}", f"/reports/{keys[0]}?page=2",
+        f"/reports/{keys[-1]}",
+        *(f"/reports/{key}" for key in kinds), "/problems", "/problems?state=closed",
+        f"/problems/{problem.id}", f"/problems/{problem.id}/discard",
+        "/domains/waiting.example", "/domains/strict.example", "/domains/only-tls.example/setup",
+        "/domains/only-tls.example",
+        base, f"{base}?days=7", f"{base}/setup",
+        f"{base}/sources", f"{base}/sources?result=fail", f"{base}/sources?page=2", f"{base}/records",
+        f"{base}/records?source=203.0.113.5", f"{base}/reports", f"{base}/reports?day=2026-11-23",
+    ]  # fmt: skip
+
+
+async def _mail(house: House) -> list[str]:
+    mine = await _account(house)
+    activity = house.mailroom.activity
+    for minutes, outcome in ((5, "handled"), (7, "forwarded"), (8, "dropped"), (9, "rejected"), (10, "failed")):
+        activity.note(
+            ActivityLine(
+                time=NOW - timedelta(minutes=minutes), sender="noreply@google.com", recipient="0f@reports.example.net",
+                peer="192.0.2.9", size=2048, rule="rua address", action="worker dmarc", outcome=outcome,
+                status={"rejected": "550", "failed": "451"}.get(outcome, "250"), account_id=mine,
+                subject="Report domain: shop.example", error="" if outcome == "handled" else "a reason",
+                tls="TLSv1.3", dmarc="pass",
+            )
+        )  # fmt: skip
+    await activity.flush()
+    (line, *_) = await activity.lines(mine, limit=1)
+    domain = await house.accounts.domain(mine, "shop.example")
+    assert domain is not None
+    with acting(Actor("user", OWNER, "192.0.2.1")):
+        await house.mailroom.routes.add(zone_of(domain), "info@shop.example", "reject", "no")
+    return ["/activity", "/activity?span=30d&outcome=handled", f"/activity/{line.id}", "/routing"]
