@@ -1,4 +1,4 @@
-"""What TLS reports and failure reports say about a domain in a period: sums, and the rows that matter most."""
+"""The TLS reports and failure reports about a domain in a period: sums, and the rows that matter most."""
 
 from __future__ import annotations
 

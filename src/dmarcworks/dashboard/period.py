@@ -1,7 +1,7 @@
 """Which days a page is about, and the days before them that its figures are compared with. Pure.
 
-The range is that of `analytics/period.py`. When no end was asked for and no report is about those days, the page shows
-as many days up to the newest one that a report is about, and says so: old reports are seen too.
+The range is that of `analytics/period.py`. When no end is requested and no report is about those days, the page shows
+as many days up to the newest one that a report is about, and states this: old reports are seen too.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Period:
 
 
 def period(query: Callable[[str], str], newest: date | None, today: date) -> Period:
-    """The period that a page's address asks for: `days`, `first`, `last` (or `until`). `UsageError` if invalid."""
+    """The period that a page's address names: `days`, `first`, `last` (or `until`). `UsageError` if invalid."""
     first = parse_day(query("first"), "first")
     last = parse_day(query("last"), "last") or parse_day(query("until"), "until")
     days = parse_count(query("days"))

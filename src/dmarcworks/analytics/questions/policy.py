@@ -63,7 +63,7 @@ class PublishedPolicy:
         """
         p = self.p if self.p in _POLICIES else "none"
         tags = [f"p={p}"]
-        # Receivers fill in sp from p: it says nothing of its own then.
+        # Receivers fill in sp from p: it has no meaning of its own then.
         tags += [f"{name}={value}" for name, value in (("sp", self.sp), ("np", self.np)) if value in _POLICIES - {p}]
         tags += [f"{name}=s" for name, value in (("adkim", self.adkim), ("aspf", self.aspf)) if value == "s"]
         if self.pct is not None and 0 <= self.pct < 100:

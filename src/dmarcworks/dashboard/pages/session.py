@@ -137,7 +137,7 @@ async def set_password(visit: UserVisit, deps: Dependencies, html: Html) -> Resp
 
 @routes.get("/logout")
 async def confirm_logout(visit: AnyVisit, html: Html) -> Response:
-    """Ask before logging out: a link or an image on another site must not end a session."""
+    """Request a confirmation before the logout: a link or an image on another site must not end a session."""
     return RedirectResponse("/login", 303) if visit.user is None else await html.page(visit, "logout.html")
 
 
