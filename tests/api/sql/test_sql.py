@@ -202,10 +202,14 @@ async def test_bounds_are_held_and_said(house: Any) -> None:
     assert (await _data(house, "SELECT 1 AS still_well")) == [{"still_well": 1}]
 
 
+def _envelope(code: int, message: str) -> dict[str, Any]:
+    return {"success": False, "errors": [{"code": code, "message": message}], "messages": [], "result": None}
+
+
 async def test_a_text_that_is_too_long_is_413(house: Any) -> None:
     answer = await house.mine.ask("SELECT '" + "x" * TEXT_BYTES + "'")
     assert answer.status_code == 413
-    assert answer.json() == {"errors": [{"message": f"the query is longer than {TEXT_BYTES} bytes"}]}
+    assert answer.json() == _envelope(1004, f"the query is longer than {TEXT_BYTES} bytes")
 
 
 async def test_get_with_the_query_in_the_address(house: Any) -> None:
@@ -230,7 +234,7 @@ async def test_a_store_that_is_away_is_503_with_retry_after(house: Any) -> None:
 
     answer = await _ask(house, _app(house, Away()))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-    assert answer.json() == {"errors": [{"message": "the store is away; try again"}]}
+    assert answer.json() == _envelope(10503, "the store is away; try again")
 
 
 async def test_an_accounts_statements_take_turns_and_few_may_wait(house: Any) -> None:
