@@ -45,8 +45,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml package-lock.json scripts/a
 	$(BIN)/python scripts/assets.py
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.lock $(VENV)/.installed
+$(VENV)/.dev: requirements-dev.lock package-lock.json scripts/assets.py $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	$(BIN)/python scripts/assets.py --dev
 	@touch $@
 
 # Written for every platform and without the name of a package host.
