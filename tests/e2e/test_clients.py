@@ -155,3 +155,27 @@ def test_gql_validates_with_the_schema(busy: System) -> None:
     with Client(transport=transport, fetch_schema_from_transport=True) as session:
         for query in example_queries(busy):
             assert session.execute(GraphQLRequest(query["query"], variable_values=query["variables"]))["viewer"]
+
+
+def test_routing_that_a_client_disabled_is_shown_by_commands(busy: System) -> None:
+    """`email_routing.disable` by the SDK: `route list` says so, `route domain enable` enables it again."""
+    client, zone = sdk(busy), busy.zone  # type: ignore[attr-defined]
+    with pytest.deprecated_call():  # by the SDK, not by the platform
+        off = client.email_routing.disable(zone_id=zone)
+    assert off is not None
+    assert off.enabled is False
+    listed = busy.cli("route", "list").stdout
+    assert "has no effect: routing is disabled for example.com." in listed
+    enable = "dmarcworks route domain enable example.com"
+    assert f"Routing is disabled for example.com. To enable it: `{enable}`." in listed
+    assert busy.json("route", "domain", "list") == [{"domain": "example.com", "enabled": False}]
+    done = busy.cli("route", "domain", "enable", "example.com")
+    assert done.stdout == "routing is enabled for example.com\n"
+    settings = client.email_routing.get(zone_id=zone)
+    assert settings is not None
+    assert settings.enabled is True
+    assert settings.created is not None
+    assert settings.modified is not None
+    assert settings.created <= settings.modified
+    assert "disabled for" not in busy.cli("route", "list").stdout
+    assert busy.cli("route", "domain", "disable", "nowhere.example").returncode != 0

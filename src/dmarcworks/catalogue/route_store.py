@@ -155,13 +155,6 @@ class Routes(RouteLookup):
         created, modified = (datetime.fromtimestamp(moment, UTC) for moment in (row.created, row.modified))
         return RoutingSwitch(bool(row.enabled), created, modified)
 
-    async def switched_off(self) -> frozenset[str]:
-        """The ids of all domains whose routing is off."""
-        table = mail_tables.routing_zones
-        statement = select(table.c.domain_id).where(table.c.enabled.is_(False))
-        async with self._database.read() as connection:
-            return frozenset((await connection.execute(statement)).scalars())
-
     async def enable(self, zone: Zone, enabled: bool) -> None:
         """Turn routing on or off for the zone; its rules stay. Its rua address is not concerned."""
         table, now = mail_tables.routing_zones, self._clock()
