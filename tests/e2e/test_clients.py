@@ -179,3 +179,14 @@ def test_routing_that_a_client_disabled_is_shown_by_commands(busy: System) -> No
     assert settings.created <= settings.modified
     assert "disabled for" not in busy.cli("route", "list").stdout
     assert busy.cli("route", "domain", "disable", "nowhere.example").returncode != 0
+
+
+def test_linters_and_a_generator_take_the_openapi_document(busy: System, tmp_path: Path) -> None:
+    """Redocly and Spectral have nothing to say; openapi-typescript knows every operation."""
+    document = json.loads(busy.get("/api/v1/openapi.json")[1])
+    file = tmp_path / "openapi.json"
+    file.write_text(json.dumps(document))
+    found = node("openapi_check.mjs", str(file))
+    assert (found["redocly"], found["spectral"]) == ([], [])
+    named = {operation["operationId"] for path in document["paths"].values() for operation in path.values()}
+    assert sorted(found["operations"]) == sorted(named)

@@ -100,7 +100,11 @@ def _document(app: FastAPI) -> dict[str, Any]:
         description=app.description,
         routes=app.routes,
         servers=[{"url": PREFIX}],
+        contact={"name": "The operator of this server"},
+        license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
     )
+    used = {tag for path in schema["paths"].values() for operation in path.values() for tag in operation["tags"]}
+    schema["tags"] = [{"name": tag} for tag in sorted(used)]
     schemas = schema["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
