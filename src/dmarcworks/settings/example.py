@@ -21,7 +21,7 @@ _HEAD = """\
 # The file is used when DMARCWORKS_CONFIG names it; a DMARCWORKS_… variable of the environment takes precedence.
 # `dmarcworks settings` prints the values in effect and their sources.
 """
-# A table is more than one line: its example stands here, beside its kind.
+# A table is more than one line: its example is kept here, one for each kind.
 _TABLES = {
     "mailboxes": [
         "[[mailbox]]",
