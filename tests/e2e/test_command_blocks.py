@@ -170,7 +170,7 @@ def files(folder: Path) -> None:
     (folder / "report.xml.gz").write_bytes(gzip.compress(document("page"), mtime=0))
     (folder / "reports" / "one.xml").write_bytes(document("one"))
     (folder / "mail.eml").write_bytes(mail(("r.xml", document("page"))))
-    (folder / "report.eml").write_bytes(mail(("r.xml", document("page"))))
+    (folder / "report.eml").write_bytes(b"Message-ID: <1@mail.example>\r\n" + mail(("r.xml", document("page"))))
     (folder / "question.sql").write_text("SELECT count() AS n FROM dmarc_reports")
     for box in (mailbox.mbox(folder / "archive.mbox"), mailbox.Maildir(folder / "Maildir")):
         box.add(report_mail("boxed"))
