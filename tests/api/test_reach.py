@@ -38,6 +38,14 @@ REACH: dict[str, str] = {
     "POST /client/v4/graphql": "rows",
     "GET /client/v4/zones/{zone}/email/security/dmarc-reports": "domain",
     "PATCH /client/v4/zones/{zone}/email/security/dmarc-reports": "domain",
+    "GET /client/v4/zones/{zone}/email/auth/dmarc-reports": "domain",
+    "PATCH /client/v4/zones/{zone}/email/auth/dmarc-reports": "domain",
+    "GET /client/v4/user/tokens/verify": "own",
+    "GET /client/v4/accounts": "own",
+    "GET /client/v4/accounts/{account}": "own",
+    "GET /client/v4/accounts/{account}/tokens/verify": "own",
+    "GET /client/v4/zones": "rows",
+    "GET /client/v4/zones/{zone}": "domain",
     "GET /client/v4/zones/{zone}/email/routing": "domain",
     "POST /client/v4/zones/{zone}/email/routing/enable": "domain",
     "POST /client/v4/zones/{zone}/email/routing/disable": "domain",
@@ -115,6 +123,7 @@ BODIES: dict[str, Any] = {
     "PATCH /api/v1/domains/{domain}": {"enabled": True},
     "PATCH /api/v1/rua-addresses/{address}": {"enabled": True},
     "PATCH /client/v4/zones/{zone}/email/security/dmarc-reports": {"enabled": True},
+    "PATCH /client/v4/zones/{zone}/email/auth/dmarc-reports": {"enabled": True},
 }
 
 
@@ -243,6 +252,8 @@ async def test_rows_are_those_of_its_domains(house: House) -> None:
         query = {"query": "{viewer{zones(limit:10){zoneTag} accounts(limit:10){domains(limit:100){name}}}}"}
         answer = await client.post("/client/v4/graphql", json=query)
         assert "two.example" not in answer.text
+        zones = (await client.get("/client/v4/zones")).json()["result"]
+        assert [zone["name"] for zone in zones] == ["one.example"]
         assert house.domains["two.example"].id not in answer.text
     for path in ("/domains", "/rua-addresses", "/reports", "/uploads", "/problems", "/activity", "/exports/records"):
         text = (await house.ask("limited", "GET", path)).text

@@ -95,3 +95,26 @@ async def test_a_rule_without_effect_says_why(house: House, client: httpx.AsyncC
     await rules.remove(Zone(other.account_id, "", HOST), host.id)
     await rules.remove(zone_of(other), made.id)
     await accounts.remove_domain(nearer)
+
+
+async def test_routing_that_was_disabled_is_shown_and_enabled(house: House, client: httpx.AsyncClient) -> None:
+    """Disabled by another way in, as a client of the API does: the page says so, its button enables it."""
+    routes = house.mailroom.routes
+    mine = (await house.accounts.account_by_name("default")).id
+    domain = next(one for one in await house.accounts.domains(mine) if one.name == "example.com")
+    csrf = await token(client)
+    made = await routes.add(zone_of(domain), "off@example.com", "drop")
+    await routes.enable(zone_of(domain), False)
+    page = (await client.get("/routing")).text
+    assert "Routing is disabled for example.com." in page
+    assert "No effect: routing is disabled for example.com." in page
+    async with await house.logged_in("b@example.org") as neighbour:
+        theirs = await token(neighbour) if 'name="csrf"' in (await neighbour.get("/routing")).text else csrf
+        form = {"csrf": theirs, "do": "enable"}
+        assert (await neighbour.post(f"/routing/domains/{domain.id}", data=form)).status_code == 404
+    assert not (await routes.switch(zone_of(domain))).enabled
+    form = {"csrf": csrf, "do": "enable"}
+    assert (await client.post(f"/routing/domains/{domain.id}", data=form)).status_code == 303
+    assert (await routes.switch(zone_of(domain))).enabled
+    assert "Routing is disabled" not in (await client.get("/routing")).text
+    await routes.remove(zone_of(domain), made.id)

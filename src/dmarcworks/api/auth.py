@@ -155,8 +155,3 @@ def refusal(error: DmarcworksError) -> JSONResponse:
     busy = isinstance(error, BusyError)
     text = "the store is unavailable; try again" if status in (500, 503) and not busy else str(error)
     return JSONResponse({"errors": [{"message": text}]}, status, headers)
-
-
-def too_many(text: str) -> JSONResponse:
-    """The response to a program that sends too many requests (RFC 6585 §4)."""
-    return JSONResponse({"errors": [{"message": text}]}, 429, {"Retry-After": "1"})

@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import StaticPool
 
 from dmarcworks.bindings.sqlite_connection import PROMISES, SqliteConnection, begin_writing
+from dmarcworks.bindings.sqlite_log import IDLE_SECONDS, LogTruncation
 from dmarcworks.bindings.upgrade import upgrade
 from dmarcworks.errors import LostStoreError, StoreError
 
@@ -38,7 +39,7 @@ _T = TypeVar("_T")
 class SqliteDatabase:
     """One SQLite file. A `write` must not be opened inside another `write` of the same task: it waits for itself."""
 
-    def __init__(self, path: Path, *, busy: float = BUSY_SECONDS) -> None:
+    def __init__(self, path: Path, *, busy: float = BUSY_SECONDS, idle: float = IDLE_SECONDS) -> None:
         self.path = path
         self._busy = busy
         self._lock = asyncio.Lock()
@@ -54,6 +55,7 @@ class SqliteDatabase:
         self._stepping = ThreadPoolExecutor(1, thread_name_prefix="sqlite-step")
         self._asking = SqliteConnection(path, busy, writer=False)
         self._keeping = SqliteConnection(path, busy, writer=True)
+        self._log = LogTruncation(path, self._keeping.truncate_log, idle)
         self._pings = 0
         self._inode: int | None = None
 
@@ -109,13 +111,17 @@ class SqliteDatabase:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction: commits durably at the end of the block, rolls back on any error."""
-        async with self._lock, self._transaction(self._writer) as connection:
-            yield connection
+        async with self._lock:
+            async with self._transaction(self._writer) as connection:
+                yield connection
+            self._log.wrote()
 
     async def step(self, work: Callable[[Connection], _T]) -> _T:
         """A transaction like that of `write` in one trip to a thread; `work` touches nothing but the connection."""
         async with self._lock:
-            return await asyncio.get_running_loop().run_in_executor(self._stepping, self._step, work)
+            result = await asyncio.get_running_loop().run_in_executor(self._stepping, self._step, work)
+            self._log.wrote()
+            return result
 
     def _step(self, work: Callable[[Connection], _T]) -> _T:
         with self._translated():
@@ -138,7 +144,9 @@ class SqliteDatabase:
         """A small write in one step: a transaction like that of `write`."""
         async with self._lock:
             self._same_file()
-            return await self._keeping.run(work)
+            result = await self._keeping.run(work)
+            self._log.wrote()
+            return result
 
     @asynccontextmanager
     async def _transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
@@ -210,6 +218,7 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         """Give back connections and files; what another process holds is left alone."""
+        self._log.close()
         async with self._lock:
             await self._asking.close()
             await self._keeping.close()

@@ -11,7 +11,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -69,6 +69,10 @@ class SqliteConnection:
         """Do the work in one transaction: committed durably when it returns, rolled back on any error."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._step, work)
 
+    def truncate_log(self) -> Future[bool]:
+        """Write the log into the file and empty it; False when another connection was in the way."""
+        return self._thread.submit(self._truncate_log)
+
     async def close(self) -> None:
         """Give back the connection and the thread."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._drop)
@@ -94,6 +98,13 @@ class SqliteConnection:
         except sqlite3.Error as error:
             self._drop()
             raise StoreError(f"database {self._path}: {error}") from error
+
+    def _truncate_log(self) -> bool:
+        try:
+            busy, _, _ = (self._connection or self._open()).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError:  # a lock, or the disk
+            return False
+        return not busy
 
     def _open(self) -> sqlite3.Connection:
         # Made by the database's migration; a file made here would have the wrong mode and no tables.

@@ -84,7 +84,18 @@ class RouteLookup:
         """Why rules have no effect, by their ids; rules that have one are absent."""
         view = await self.zones.view({rule.domain for rule in rules})
         reasons = {rule.id: view.objection(rule.account_id, rule.domain_id, rule.domain) for rule in rules}
+        off = await self.switched_off()
+        for rule in rules:
+            if rule.domain_id in off:
+                reasons[rule.id] = reasons[rule.id] or f"routing is disabled for {rule.domain}"
         return {rule_id: reason for rule_id, reason in reasons.items() if reason}
+
+    async def switched_off(self) -> frozenset[str]:
+        """The ids of all domains whose routing is off."""
+        table = mail_tables.routing_zones
+        statement = select(table.c.domain_id).where(table.c.enabled.is_(False))
+        async with self._database.read() as connection:
+            return frozenset((await connection.execute(statement)).scalars())
 
     def forget(self) -> None:
         """Read the rules again at the next look-up: something that they depend on has changed."""

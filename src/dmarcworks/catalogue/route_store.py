@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
@@ -21,6 +22,15 @@ from dmarcworks.errors import BoundError, DeniedError, NotFoundError
 
 RULES = 200
 _CHECKED = ("address", "action", "value", "name", "priority")
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingSwitch:
+    """Whether a zone's rules are in effect, and when that was first and last set (None when never)."""
+
+    enabled: bool
+    created: datetime | None = None
+    modified: datetime | None = None
 
 
 class Routes(RouteLookup):
@@ -135,13 +145,16 @@ class Routes(RouteLookup):
             await self._note(connection, "route.catch-all", row)
         return self._changed(row)
 
-    async def enabled(self, zone: Zone) -> bool:
-        """Whether routing is on for the zone."""
+    async def switch(self, zone: Zone) -> RoutingSwitch:
+        """Whether routing is on for the zone, and when that was set; on when it was never set."""
         table = mail_tables.routing_zones
-        statement = select(table.c.enabled).where(table.c.domain_id == zone.domain_id)
+        statement = select(table).where(table.c.domain_id == zone.domain_id)
         async with self._database.read() as connection:
-            enabled = (await connection.execute(statement)).scalar_one_or_none()
-        return enabled is None or bool(enabled)
+            row = (await connection.execute(statement)).first()
+        if row is None:
+            return RoutingSwitch(True)
+        created, modified = (datetime.fromtimestamp(moment, UTC) for moment in (row.created, row.modified))
+        return RoutingSwitch(bool(row.enabled), created, modified)
 
     async def enable(self, zone: Zone, enabled: bool) -> None:
         """Turn routing on or off for the zone; its rules stay. Its rua address is not concerned."""

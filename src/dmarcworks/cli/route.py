@@ -12,6 +12,7 @@ import typer
 from dmarcworks.catalogue.destinations import Destination
 from dmarcworks.catalogue.routes import DROP, FORWARD, REJECT, WORKER, RoutingRule, Zone, plain_address
 from dmarcworks.catalogue.stores import Stores
+from dmarcworks.cli import route_domain
 from dmarcworks.cli.common import dashboard_address, print_json, print_table, with_stores
 from dmarcworks.errors import DeniedError, NotFoundError, UsageError
 from dmarcworks.settings import Settings
@@ -25,6 +26,7 @@ destination = typer.Typer(
     help="Manage the addresses that mail may be forwarded to.", no_args_is_help=True, add_completion=False
 )
 app.add_typer(destination, name="destination")
+app.add_typer(route_domain.app, name="domain")
 
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 _ACCOUNT = typer.Option("default", "--account", help="The account.")
@@ -105,14 +107,16 @@ def list_(
 ) -> None:
     """List rules, the catch-all of a domain last."""
 
-    async def work(stores: Stores, settings: Settings) -> tuple[list[RoutingRule], set[str], dict[str, str]]:
+    async def work(stores: Stores, settings: Settings) -> tuple[list[RoutingRule], set[str], dict[str, str], list[str]]:
         owner = None if account is None else (await stores.accounts.account_by_name(account)).id
         rules = await stores.mailroom.routes.rules(account_id=owner)
         wanted = [rule for rule in rules if domain is None or rule.domain == domain.strip().lower()]
         waiting = {rule.id for rule in wanted if not await _goes(rule, stores)}
-        return wanted, waiting, await stores.mailroom.routes.objections(wanted)
+        switched_off = await stores.mailroom.routes.switched_off()
+        off = [one.name for one in await stores.accounts.domains(owner) if one.id in switched_off]
+        return wanted, waiting, await stores.mailroom.routes.objections(wanted), off
 
-    rules, waiting, objections = with_stores(work)
+    rules, waiting, objections, off = with_stores(work)
     if as_json:
         print_json(rules)
         return
@@ -130,6 +134,8 @@ def list_(
     print_table(["rule", "address", "goes to", "state", "name"], rows, empty)
     for rule_id, reason in objections.items():
         print(f"Rule {rule_id[:8]} has no effect: {reason}.")
+    for name in off:
+        print(f"Routing is disabled for {name}. To enable it: `dmarcworks route domain enable {name}`.")
 
 
 def _state(rule: RoutingRule, waiting: Collection[str], objections: Mapping[str, str]) -> str:

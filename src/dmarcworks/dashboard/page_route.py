@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from dmarcworks.api import auth
+from dmarcworks.dashboard.compression import compressed
 from dmarcworks.dashboard.renderer import Renderer
 from dmarcworks.dashboard.visit import LoginRequiredError, Visit, visit_of
 from dmarcworks.errors import DmarcworksError
@@ -89,7 +90,7 @@ async def answered(request: Request, page: Callable[[Request], Awaitable[Respons
         response = html.error(_visitor(request), 500)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    return response
+    return compressed(request, response)
 
 
 def _visitor(request: Request) -> Visit:

@@ -13,8 +13,9 @@ from starlette.responses import HTMLResponse
 from dmarcworks.api.deps import Deps
 from dmarcworks.dashboard import charts, format
 from dmarcworks.dashboard.assets import Assets
+from dmarcworks.dashboard.form_token import form_token
 from dmarcworks.dashboard.links import url
-from dmarcworks.dashboard.visit import Visit, csrf
+from dmarcworks.dashboard.visit import Visit
 
 __all__ = ["Html", "Renderer"]
 
@@ -72,7 +73,7 @@ class Renderer:
     def render(self, visit: Visit, template: str, **values: Any) -> str:
         """The template's text."""
         return self._templates.get_template(template).render(
-            user=visit.user, csrf=csrf(visit.secret), path=visit.request.url.path, now=self._deps.now(), **values
+            user=visit.user, csrf=form_token(visit.secret), path=visit.request.url.path, now=self._deps.now(), **values
         )
 
     def error(self, visit: Visit, status: int, text: str = "") -> HTMLResponse:

@@ -6,8 +6,6 @@ Without a session a `UserVisit` raises `LoginRequiredError`, which the page's ro
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -21,9 +19,10 @@ from dmarcworks.api import auth
 from dmarcworks.api.deps import Dependencies, Deps
 from dmarcworks.catalogue.accounts import User
 from dmarcworks.catalogue.audit import Actor, act
+from dmarcworks.dashboard.form_token import is_form_token
 from dmarcworks.errors import DeniedError
 
-__all__ = ["AnyVisit", "LoginRequiredError", "UserVisit", "Visit", "csrf", "visit_of"]
+__all__ = ["AnyVisit", "LoginRequiredError", "UserVisit", "Visit", "visit_of"]
 
 FORM_BYTES = 16 * 1024
 
@@ -80,7 +79,7 @@ async def visit_of(request: Request, deps: Dependencies) -> Visit:
         form = await _form(request)
         if user is not None:
             act(Actor("user", user.email, auth.address(request)))
-        if user is not None and not hmac.compare_digest(form.get("csrf", "").encode(), csrf(secret).encode()):
+        if user is not None and not is_form_token(form.get("csrf", ""), secret):
             raise HTTPException(403)
     visit = Visit(request, user, secret, form)
     request.state.visit = visit
@@ -97,11 +96,6 @@ async def _signed_in(visit: AnyVisit) -> Visit:
 
 
 UserVisit = Annotated[Visit, Depends(_signed_in)]
-
-
-def csrf(secret: str) -> str:
-    """The token that a session's forms carry; without a session none is needed."""
-    return hmac.new(secret.encode(), b"dmarcworks form", hashlib.sha256).hexdigest() if secret else ""
 
 
 def _require_same_site(request: Request, deps: Deps) -> None:

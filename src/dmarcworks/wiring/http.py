@@ -13,12 +13,13 @@ from starlette.routing import Mount
 from dmarcworks.analytics.questions.all import Questions
 from dmarcworks.api import auth
 from dmarcworks.api.client import ClientMiddleware
-from dmarcworks.api.compat import email_routing, inject, zones
+from dmarcworks.api.compat import accounts, addresses, email_routing, inject, zones
 from dmarcworks.api.compat.mail import mail_injection
 from dmarcworks.api.deps import Deps
 from dmarcworks.api.first_login import FirstLogin
 from dmarcworks.api.graphql import router as graphql
 from dmarcworks.api.graphql.service import graphql_service
+from dmarcworks.api.head import HeadMiddleware
 from dmarcworks.api.internal import internal_routes
 from dmarcworks.api.limits import Limits
 from dmarcworks.api.monitoring import install_monitoring, monitored_system
@@ -59,6 +60,7 @@ def http_app(
     """APIs, monitoring, dashboard; `secret` opens /internal/ to this machine's commands."""
     # Starlette's own redirects to a path without its slash would name the host that the client wrote.
     app = FastAPI(title="dmarcworks", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(ClientMiddleware, trusted=settings.proxies)
     app.state.limits = Limits(
         time.monotonic, requests=settings.api_requests_per_minute, failures=settings.api_failures_per_minute
@@ -125,10 +127,10 @@ def _install_apis(app: FastAPI, deps: Deps, limits: Limits) -> None:
     app.state.deps = deps
     app.include_router(sql.routes)
     app.include_router(graphql.routes)
-    app.include_router(email_routing.routes)
+    for module in (accounts, zones, email_routing, addresses):
+        app.include_router(module.routes)
     if deps.injection is not None:
         app.include_router(inject.routes)
-    app.include_router(zones.routes)
     mount = Mount(PREFIX, api(deps, limits))
     # A path with a line break is odd, but it is still below PREFIX and is answered there.
     mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)

@@ -15,7 +15,7 @@ from dmarcworks.analytics.schema import DMARC_REPORTS
 from dmarcworks.api.sql import route
 from dmarcworks.api.sql.allow import TEXT_BYTES
 from dmarcworks.api.sql.internal_route import owner
-from dmarcworks.api.sql.service import QueryService
+from dmarcworks.api.sql.service import QueryService, count_rows
 from dmarcworks.bindings.contracts import QueryBounds
 from dmarcworks.errors import StoreError
 from tests.support.http_deps import app_with
@@ -204,10 +204,14 @@ async def test_bounds_are_held_and_said(house: Any) -> None:
     assert (await _data(house, "SELECT 1 AS still_well")) == [{"still_well": 1}]
 
 
+def _envelope(code: int, message: str) -> dict[str, Any]:
+    return {"success": False, "errors": [{"code": code, "message": message}], "messages": [], "result": None}
+
+
 async def test_a_text_that_is_too_long_is_413(house: Any) -> None:
     answer = await house.mine.ask("SELECT '" + "x" * TEXT_BYTES + "'")
     assert answer.status_code == 413
-    assert answer.json() == {"errors": [{"message": f"the query is longer than {TEXT_BYTES} bytes"}]}
+    assert answer.json() == _envelope(1004, f"the query is longer than {TEXT_BYTES} bytes")
 
 
 async def test_get_with_the_query_in_the_address(house: Any) -> None:
@@ -232,7 +236,7 @@ async def test_a_store_that_is_away_is_503_with_retry_after(house: Any) -> None:
 
     answer = await _ask(house, _app(house, Away()))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-    assert answer.json() == {"errors": [{"message": "the store is unavailable; try again"}]}
+    assert answer.json() == _envelope(10503, "the store is unavailable; try again")
 
 
 async def test_an_accounts_statements_take_turns_and_few_may_wait(house: Any) -> None:
@@ -289,3 +293,36 @@ async def test_answers_are_json_that_any_client_reads(house: Any) -> None:
     answer = await house.mine.ask("SELECT org_name, object_key FROM dmarc_reports LIMIT 1")
     assert json.loads(answer.content)["data"] == [{"org_name": "7", "object_key": "o-7"}]
     assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "length('ü')", "LENGTH( 'x' )", "SUM(double8)", "count(*)", "count( DISTINCT blob1 )", "1+1", "-double8",
+        "toStartOfWeek(timestamp)", "quantileWeighted(0.5, double8, toUInt32(double8))", "[1,2][1]", "if(1, 'a', 'b')",
+        "position('b' IN 'abc')", "'it''s `quoted` \\\\ text'", "toUInt8(1) IN (1, 2)", "(SELECT max(double8) FROM dmarc_reports)",
+    ],
+)  # fmt: skip
+async def test_a_column_is_named_as_it_was_asked(house: Any, item: str) -> None:
+    """What we make of a function does not show in the result; an alias and a plain column keep their own names."""
+    grouped = " GROUP BY blob1, timestamp, double8" if any(name in item for name in ("-", "Week")) else ""
+    answer = await house.mine.ask(f"SELECT {item} FROM dmarc_reports{grouped} LIMIT 1")
+    assert answer.status_code == 200, answer.text
+    assert [column["name"] for column in answer.json()["meta"]] == [item]
+
+
+async def test_spaces_and_comments_between_words_become_one_space(house: Any) -> None:
+    answer = await house.mine.ask(
+        "SELECT max( /* a */ double8\n  +   1 ) , double8 AS x FROM dmarc_reports GROUP BY x LIMIT 1"
+    )
+    assert [column["name"] for column in answer.json()["meta"]] == ["max( double8 + 1 )", "x"]
+    nested = await house.mine.ask("SELECT `max(double8)` + 1 AS m FROM (SELECT max(double8) FROM dmarc_reports)")
+    assert nested.status_code == 200, nested.text
+
+
+@pytest.mark.parametrize("form", ["JSON", "JSONCompact"])
+async def test_the_log_counts_rows_under_a_limit(house: Any, form: str) -> None:
+    statement = f"SELECT blob1, count() AS n FROM dmarc_reports GROUP BY blob1 LIMIT 1 FORMAT {form}"
+    body = (await house.mine.ask(statement)).content
+    assert b"rows_before_limit_at_least" in body
+    assert count_rows(body, form) == 1

@@ -81,7 +81,9 @@ async def test_tokens_open_their_own_account_only(house: Any) -> None:
         await house.mine.ask(statement, account_id=account) for account in (theirs, nobody, theirs.upper(), "x'")
     ]
     assert [answer.status_code for answer in answers] == [403] * 4
-    assert {answer.text for answer in answers} == {'{"errors":[{"message":"not authorized for that account"}]}'}
+    assert {answer.text for answer in answers} == {
+        '{"success":false,"errors":[{"code":10000,"message":"not authorized for that account"}],"messages":[],"result":null}'
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """`POST /client/v4/graphql`: a bearer token with read scope, a JSON body of query, variables and operationName.
 
-The response always has `data` and `errors`: one is null. 401 without a valid token, 403 for what another account has,
-413 for too large a body, 429 when the token's budget is spent, 503 when a store is unavailable, 400 for a wrong query.
+The response always has `data` and `errors`: one is null. To a client whose `Accept` names
+`application/graphql-response+json` it is of that type and the null member is left out, as its specification requires.
+401 without a valid token, 403 for what another account has, 413 for too large a body, 429 when the token's budget is
+spent, 503 when a store is unavailable, 400 for a wrong query.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from fastapi.routing import APIRoute
 
 from dmarcworks.api.deps import Dependencies, Deps, ReadToken
 from dmarcworks.api.graphql import limits
+from dmarcworks.api.graphql.media import in_accepted_form
 from dmarcworks.api.graphql.refusal import Refusal
 from dmarcworks.api.graphql.service import decoded
 from dmarcworks.api.leaving import while_connected
@@ -34,11 +37,12 @@ class GraphqlRoute(APIRoute):
         async def handler(request: Request) -> Response:
             deps: Deps = request.app.state.deps
             try:
-                return await inner(request)
+                response = await inner(request)
             except Refusal as refusal:
-                return deps.graphql.refused(str(refusal), refusal.path, refusal.status)
+                response = deps.graphql.refused(str(refusal), refusal.path, refusal.status)
             except DmarcworksError as error:
-                return deps.graphql.failed(error)
+                response = deps.graphql.failed(error)
+            return in_accepted_form(response, request.headers.getlist("accept"))
 
         return handler
 

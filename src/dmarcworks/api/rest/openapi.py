@@ -50,6 +50,21 @@ Send a token as `Authorization: Bearer <token>`. Lists come in pages: send `next
 `application/problem+json`. What belongs to another account, or to a domain that the token is not for, is 404.
 Responses have an `ETag`; `If-None-Match` saves downloading it again, `If-Match` saves a write from undoing another's.
 A write with an `Idempotency-Key` is done once, however often it is sent within 24 hours."""
+_TAGS = {
+    "accounts": "The token's own account.",
+    "domains": "Policy domains, their rua addresses and the DNS records to publish.",
+    "figures": "Totals of a domain by day, source, sender and reporter.",
+    "users": "Who may log in.",
+    "tokens": "API tokens.",
+    "reports": "Reports received, with their records and raw files.",
+    "uploads": "Uploads of reports and their outcome.",
+    "problems": "Mail that could not be parsed or counted.",
+    "exports": "All rows as CSV, JSON lines or Parquet.",
+    "activity": "The outcome of each mail received.",
+    "audit": "Who changed what.",
+    "sql": "The log of SQL statements.",
+    "worker queues": "Queues of workers and dead-lettered messages.",
+}
 _ALWAYS = {
     401: "No token, or none that is known",
     403: "The token's scope or reach is too small",
@@ -100,7 +115,10 @@ def _document(app: FastAPI) -> dict[str, Any]:
         description=app.description,
         routes=app.routes,
         servers=[{"url": PREFIX}],
+        contact={"name": "The operator of this server"},
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
+    schema["tags"] = [{"name": name, "description": text} for name, text in _TAGS.items()]
     schemas = schema["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)

@@ -18,7 +18,7 @@ from sqlglot.tokenizer_core import Token
 
 from dmarcworks.analytics.schema import ASKED
 from dmarcworks.api.sql.expressions import DEPTH
-from dmarcworks.api.sql.reading import parsed, syntax_error, tokens_of, unread
+from dmarcworks.api.sql.reading import Words, parsed, syntax_error, tokens_of, unread
 from dmarcworks.api.sql.statement import Statement, format_name
 from dmarcworks.api.sql.statement_writer import StatementWriter
 from dmarcworks.errors import BoundError, DeniedError, QueryError
@@ -43,7 +43,8 @@ def compile_sql(text: str, account_id: str, format: str = "JSON", domains: Seque
         tokens = tokens_of(text)
         if tokens[0].text.upper() == "SHOW":
             return _show(tokens, format)
-        return replace(StatementWriter(account_id, domains).statement(parsed(tokens, text), format), text=text)
+        writer = StatementWriter(account_id, domains, Words(tokens, text))
+        return replace(writer.statement(parsed(tokens, text), format), text=text)
     except TokenError as error:
         raise QueryError(f"Input was invalid: {unread(error)}") from None
     except ParseError as error:

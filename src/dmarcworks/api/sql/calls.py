@@ -28,8 +28,7 @@ class Calls(ABC):
     """Writes calls; a subclass knows how to write the expressions inside them."""
 
     def __init__(self) -> None:
-        self._sums = self._nested_sums = 0
-        self._plain = False
+        self._nested_sums = 0
 
     @abstractmethod
     def expression(self, node: exp.Expr) -> str:
@@ -84,12 +83,11 @@ class Calls(ABC):
         if len(arguments) == 1 and isinstance(arguments[0], exp.Star) and name.lower() == "count":
             only(arguments[0])
             return f"{name}(){over}"
-        if name.lower() in sums.NAMES and not self._plain:
+        if name.lower() in sums.NAMES:
             return self._sum(name, arguments, bool(distinct), over)
         return f"{RENAMED.get(name, name)}({distinct}{self._list(arguments)}){over}"
 
     def _sum(self, name: str, arguments: list[exp.Expr], distinct: bool, over: str) -> str:
-        self._sums += 1
         self._nested_sums += 1
         if self._nested_sums > sums.DEEPEST:
             raise QueryError(f"Input was invalid: sums are nested more than {sums.DEEPEST} deep")

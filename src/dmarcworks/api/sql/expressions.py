@@ -15,6 +15,7 @@ from sqlglot import exp
 
 from dmarcworks.api.sql.calls import INTEGER, Calls
 from dmarcworks.api.sql.functions import TYPES, UNITS
+from dmarcworks.api.sql.reading import Words
 from dmarcworks.api.sql.refusals import only, unsupported
 from dmarcworks.errors import QueryError
 
@@ -23,7 +24,7 @@ __all__ = ["DEPTH", "INTEGER", "Expressions"]
 DEPTH = 60
 
 _NUMBER = re.compile(r"[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,4})?")
-_QUOTED = re.compile(r"`(\w+)`")
+_LONG_NAME = 200
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _BINARY: dict[type[exp.Expr], str] = {
     exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%", exp.EQ: "=", exp.NEQ: "!=", exp.GT: ">",
@@ -38,8 +39,9 @@ def _string(text: str) -> str:
 class Expressions(Calls):
     """Writes expressions; a subclass knows how to write the queries inside them."""
 
-    def __init__(self) -> None:
+    def __init__(self, words: Words) -> None:
         super().__init__()
+        self.words = words
         self.depth = 0
         self.hidden = ""
         self.parameters: dict[str, None] = {}
@@ -88,17 +90,15 @@ class Expressions(Calls):
             only(node, "this", "table")
             only(node.this)
             return f"{self.name(node.table)}.*{self.hidden}"
-        before = self._sums
         text = self.expression(node)
-        if self._sums == before or isinstance(node, exp.Alias) or node.find(exp.Query):
+        if isinstance(node, exp.Alias | exp.Column):
             return text
-        # The column is named after the user's expression, not after our rewriting of it.
-        self._plain = True
-        try:
-            name = _QUOTED.sub(r"\1", self.expression(node))
-            return f"{text} AS {self.name(name)}"
-        finally:
-            self._plain = False
+        # The column is named after the user's expression, not after our rewriting of it. A name that holds a long query
+        # would make the statement grow with every level of nesting.
+        if self.words.length(node) > _LONG_NAME and node.find(exp.Query):
+            return text
+        name = self.words.of(node)
+        return f"{text} AS {self.name(name)}" if name else text
 
     def name(self, name: str) -> str:
         if not name:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from sqlglot import exp
@@ -12,7 +13,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from dmarcworks.errors import BoundError, QueryError
 
-__all__ = ["TenantDialect", "parsed", "syntax_error", "tokens_of", "unread"]
+__all__ = ["TenantDialect", "Words", "parsed", "syntax_error", "tokens_of", "unread"]
 
 TOKENS = 20_000
 BRACKETS = 32
@@ -20,6 +21,7 @@ BRACKETS = 32
 # level of them in one another multiplies its time.
 TYPES = 5
 
+_SPAN = "dmarcworks_span"
 _OPEN = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
 _CLOSE = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
 
@@ -38,6 +40,41 @@ class TenantDialect(ClickHouse):
         NO_PAREN_FUNCTION_PARSERS = {  # noqa: RUF012
             name: parser for name, parser in ClickHouse.Parser.NO_PAREN_FUNCTION_PARSERS.items() if name == "CASE"
         }
+
+        def _parse_projections(self) -> tuple[list[exp.Expr], list[exp.Expr] | None]:
+            """The items of a SELECT; each notes which words of the text it was read from."""
+
+            def item() -> exp.Expr | None:
+                start = self._index
+                node: exp.Expr | None = self._parse_expression()
+                if node is not None:
+                    node.meta[_SPAN] = (start, self._index)
+                return node
+
+            return self._parse_csv(item), None
+
+
+class Words:
+    """A statement's words as they were written."""
+
+    def __init__(self, tokens: Sequence[Token], text: str) -> None:
+        self._tokens, self._text = tokens, text
+
+    def of(self, item: exp.Expr) -> str:
+        """The text of an item of a SELECT, with one space where there was any, or a comment; empty when unknown."""
+        start, end = item.meta.get(_SPAN, (0, 0))
+        parts: list[str] = []
+        for index in range(start, min(end, len(self._tokens))):
+            token = self._tokens[index]
+            if parts and token.start > self._tokens[index - 1].end + 1:
+                parts.append(" ")
+            parts.append(self._text[token.start : token.end + 1])
+        return "".join(parts)
+
+    def length(self, item: exp.Expr) -> int:
+        """About how many characters that are, without reading them."""
+        start, end = item.meta.get(_SPAN, (0, 0))
+        return self._tokens[end - 1].end - self._tokens[start].start if 0 <= start < end <= len(self._tokens) else 0
 
 
 def tokens_of(text: str) -> list[Token]:

@@ -2,8 +2,8 @@
 
 The answer is the result in the statement's FORMAT (JSON by default), without an envelope. Values of parameters
 `{name:Type}` come as `param_name` in the address. A statement that is refused, by us or by the engine, is 422 with a
-sentence as plain text; 401, 403, 413, 429 and 503 carry `{"errors": [{"message"}]}`. The content type of a request is
-ignored (curl calls any body a form).
+sentence as plain text; 401, 403, 413, 429 and 503 have the envelope of all errors under /client/v4. The content type
+of a request is ignored (curl calls any body a form).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute
 
 from dmarcworks.api import auth
+from dmarcworks.api.compat.envelope import failed, refused
 from dmarcworks.api.deps import Dependencies, Deps, ReadToken
 from dmarcworks.api.leaving import while_connected
 from dmarcworks.api.sql.allow import TEXT_BYTES
@@ -42,9 +43,9 @@ class SqlRoute(APIRoute):
             except QueryError as error:
                 return PlainTextResponse(str(error) + "\n", 422)
             except TooManyStatementsError as error:
-                return auth.too_many(str(error))
+                return failed(429, str(error), {"Retry-After": "1"})
             except DmarcworksError as error:
-                return auth.refusal(error)
+                return refused(error)
 
         return handler
 

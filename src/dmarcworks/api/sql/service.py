@@ -48,7 +48,8 @@ _SETTINGS: dict[str, str | int] = {
     # Projections were summed up without the restriction to the account, so they must not be used.
     "optimize_use_projections": 0,
 }
-_ROWS = re.compile(rb'"rows": (\d+)\s*}?\s*$')
+# With LIMIT the engine adds how many rows there were before it.
+_ROWS = re.compile(rb'"rows": (\d+)(?:,\s*"rows_before_limit_at_least": \d+)?\s*}?\s*$')
 
 
 class TooManyStatementsError(DmarcworksError):
@@ -197,7 +198,7 @@ def _bound(statement: Statement, values: Mapping[str, str]) -> dict[str, str]:
 def count_rows(body: bytes, format: str) -> int:
     """How many rows a result has, without reading its values."""
     if format in ("JSON", "JSONCompact"):
-        match = _ROWS.search(body[-64:])
+        match = _ROWS.search(body[-160:])
         return int(match[1]) if match else 0
     if format == "Parquet":
         return int(pq.ParquetFile(io.BytesIO(body)).metadata.num_rows)

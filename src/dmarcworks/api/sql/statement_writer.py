@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from dmarcworks.analytics.schema import ASKED
 from dmarcworks.api.sql.expressions import INTEGER, Expressions
+from dmarcworks.api.sql.reading import Words
 from dmarcworks.api.sql.refusals import only, suggest, unsupported
 from dmarcworks.api.sql.statement import Statement, format_name
 from dmarcworks.errors import BoundError, QueryError
@@ -24,8 +25,8 @@ _RESERVED = frozenset({"account_id", *ASKED})
 class StatementWriter(Expressions):
     """Rewrites a tree for one account, or for some of its `domains` (ids) only; the ids are checked by `allow`."""
 
-    def __init__(self, account_id: str, domains: Sequence[str] | None = None) -> None:
-        super().__init__()
+    def __init__(self, account_id: str, domains: Sequence[str] | None, words: Words) -> None:
+        super().__init__(words)
         # The ids are 32 hex digits, nothing else (`compile_sql`).
         self._own_rows = f"account_id = '{account_id}'"
         if domains is not None:

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Match
 
+from dmarcworks.api.compat.envelope import PREFIX, http_error
 from dmarcworks.api.deps import Deps, deps_of
 from dmarcworks.dashboard.links import inside
 from dmarcworks.dashboard.page_route import answered
@@ -46,16 +48,31 @@ def install(app: FastAPI, deps: Deps) -> None:
     for module in MODULES:
         app.include_router(module.routes)
     app.add_exception_handler(404, not_found)
+    app.add_exception_handler(405, wrong_method)
 
 
 async def not_found(request: Request, error: Exception) -> Response:
     """A page for people, JSON on the paths for programs."""
+    if _is_compat(request):
+        return http_error(request, HTTPException(getattr(error, "status_code", 404)))
     if request.url.path.startswith(_MACHINES):
         detail = getattr(error, "detail", "Not Found")
         return JSONResponse({"detail": detail}, getattr(error, "status_code", 404))
     if shorter := without_slash(request):
         return RedirectResponse(shorter, 307)
     return await answered(request, _missing)
+
+
+async def wrong_method(request: Request, error: Exception) -> Response:
+    """405 in the envelope of the original's paths; elsewhere as plain as it comes."""
+    assert isinstance(error, HTTPException)
+    if _is_compat(request):
+        return http_error(request, error)
+    return JSONResponse({"detail": error.detail}, 405, error.headers)
+
+
+def _is_compat(request: Request) -> bool:
+    return request.url.path == PREFIX or request.url.path.startswith(f"{PREFIX}/")
 
 
 async def _missing(request: Request) -> Response:

@@ -67,6 +67,16 @@ async def change(
     return RedirectResponse("/routing", 303)
 
 
+@routes.post("/routing/domains/{id}")
+async def switch(domain_id: Annotated[str, Path(alias="id")], visit: UserVisit, deps: Dependencies) -> Response:
+    """Enable or disable routing for a domain."""
+    domain = await deps.accounts.domain(visit.account_id, domain_id)
+    if domain is None:
+        raise NotFoundError("There is no such domain, or it belongs to another account.")
+    await deps.routing.routes.enable(zone_of(domain), visit.form.get("do") == "enable")
+    return RedirectResponse("/routing", 303)
+
+
 @routes.post("/routing/destinations")
 async def add_destination(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
     """Add a destination and mail its verification link."""
@@ -135,6 +145,8 @@ async def _page(
 ) -> Response:
     held = [rule for rule in await deps.routing.routes.rules(account_id=visit.account_id) if rule.domain_id]
     destinations = await deps.routing.destinations.destinations(visit.account_id)
+    domains = await deps.accounts.domains(visit.account_id)
+    off = await deps.routing.routes.switched_off()
     return await html.page(
         visit,
         "routing.html",
@@ -143,7 +155,8 @@ async def _page(
         objections=await deps.routing.routes.objections(held),
         destinations=destinations,
         verified={one.email for one in destinations if one.verified},
-        domains=await deps.accounts.domains(visit.account_id),
+        domains=domains,
+        switched_off=[domain for domain in domains if domain.id in off],
         waiting=await deps.routing.outbound.mails(visit.account_id, limit=50),
         workers=deps.workers,
         can_send=deps.send_link is not None,

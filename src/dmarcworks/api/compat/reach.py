@@ -1,0 +1,46 @@
+"""Which zones and accounts a token reaches under /client/v4. A zone is one of our domains, its id the domain's."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from dmarcworks.api import auth
+from dmarcworks.api.deps import Dependencies, Deps, ReadToken, WriteToken
+from dmarcworks.catalogue.accounts import Domain, Token
+from dmarcworks.errors import NotFoundError
+
+__all__ = ["ReadableAccount", "ReadableZone", "WritableAccount", "WritableZone"]
+
+
+async def _zone(zone: str, token: Token, deps: Deps) -> Domain:
+    """The domain with that id; a zone of another account, or one that the token is not for, does not exist."""
+    domain = await deps.accounts.domain(token.account_id, zone) if zone.isascii() and zone.isalnum() else None
+    if domain is None or domain.id != zone or not token.sees(domain.id):
+        raise NotFoundError("there is no such zone")
+    return domain
+
+
+async def _readable_zone(zone: str, token: ReadToken, deps: Dependencies) -> Domain:
+    return await _zone(zone, token, deps)
+
+
+async def _writable_zone(zone: str, token: WriteToken, deps: Dependencies) -> Domain:
+    return await _zone(zone, token, deps)
+
+
+async def _readable_account(account: str, token: ReadToken) -> str:
+    auth.require_account(token, account)
+    return auth.require_whole(token).account_id
+
+
+async def _writable_account(account: str, token: WriteToken) -> str:
+    auth.require_account(token, account)
+    return auth.require_whole(token).account_id
+
+
+ReadableZone = Annotated[Domain, Depends(_readable_zone)]
+WritableZone = Annotated[Domain, Depends(_writable_zone)]
+ReadableAccount = Annotated[str, Depends(_readable_account)]
+WritableAccount = Annotated[str, Depends(_writable_account)]
