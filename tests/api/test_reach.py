@@ -80,6 +80,7 @@ REACH: dict[str, str] = {
     "GET /api/v1/problems": "rows",
     "GET /api/v1/problems/{problem}": "domain",
     "GET /api/v1/problems/{problem}/raw": "domain",
+    "POST /api/v1/problems/discard-other": "rows",
     "POST /api/v1/problems/{problem}/retry": "domain",
     "POST /api/v1/problems/{problem}/discard": "domain",
     "POST /api/v1/problems/{problem}/adopt": "domain",
