@@ -31,7 +31,7 @@ TLS = (
 
 
 async def filled(home: Home) -> list[dict[str, str]]:
-    """Four aggregate reports, a TLS and a failure report, and a mail without any; the aggregate ones as noted."""
+    """Four aggregate reports, a TLS and a failure report, and a mail with a broken one; the aggregate ones as noted."""
     domain = await home.domain()
     await home.mail(
         domain,
@@ -40,7 +40,7 @@ async def filled(home: Home) -> list[dict[str, str]]:
         mail(("two.xml", document("r2")), ("three.xml.gz", gzip.compress(document("r3"), mtime=0))),
         mail(("tls.json", TLS)),
         FAILURE,
-        b"Subject: x\r\n\r\nnothing\r\n",
+        b"Subject: x\r\nContent-Type: text/xml\r\n\r\n<feedback><report_metadata>nothing\r\n",
     )  # fmt: skip
     rows = home.sql(
         "SELECT key, report_id, object_key, mail_id FROM reports WHERE kind = 'aggregate' ORDER BY report_id"
@@ -49,7 +49,7 @@ async def filled(home: Home) -> list[dict[str, str]]:
 
 
 async def test_a_whole_system_has_no_difference(home: Home) -> None:
-    """Every kind of report, a shared mail and a mail without a report: everything is compared, nothing differs."""
+    """Every kind of report, a shared mail and a broken report: everything is compared, nothing differs."""
     await filled(home)
     assert await home.do("verify") == [
         {
