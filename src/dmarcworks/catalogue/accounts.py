@@ -56,7 +56,7 @@ class Accounts(Tokens, Domains, Logins):
         self.zones = Zones(database, hostname, operator_account, clock=clock)
         self._database = database
         self._kv = kv
-        self._hostname = hostname
+        self.hostname = hostname
         self._clock = clock
         self._passwords = Passwords()
 

@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.catalogue import tables
+from dmarcworks.catalogue import addresses, tables
 from dmarcworks.catalogue.names import chain, reserved
 
 __all__ = ["OwnedDomain", "View", "Zones"]
@@ -89,11 +89,8 @@ class Zones:
         """The report host and every other host with an address for reports that some domain still has."""
         now = self._clock()
         if self._hosts is None or not 0 <= now - self._hosts[0] < _HOSTS_SECONDS:
-            # The local part always has 32 characters; to look for the @ instead would take ten times as long.
-            rest = func.substr(tables.domains.c.rua, 33)
             async with self._database.read() as connection:
-                addresses = (await connection.execute(select(rest).distinct())).scalars()
-            names = {address.rpartition("@")[2].rstrip(".") for address in addresses}
+                names = await addresses.hosts(connection)
             self._hosts = now, frozenset({self._hostname, *names} - {""})
         return self._hosts[1]
 
@@ -115,8 +112,9 @@ class Zones:
 
     async def report_address(self, address: str) -> bool | None:
         """Whether an address for reports takes mail now; None when no domain has this address."""
-        statement = select(tables.domains.c.enabled).where(tables.domains.c.rua == address)
         async with self._database.read() as connection:
+            domain_id = await addresses.owner(connection, address)
+            statement = select(tables.domains.c.enabled).where(tables.domains.c.id == domain_id)
             enabled = (await connection.execute(statement)).scalar_one_or_none()
         return None if enabled is None else bool(enabled)
 

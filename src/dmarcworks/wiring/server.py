@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -37,11 +37,12 @@ from dmarcworks.process.supervisor import BackgroundTask, OnFailure, Supervisor
 from dmarcworks.routing.smtp import Certificate, SmtpServer
 from dmarcworks.routing.smtp.processes import Processes
 from dmarcworks.routing.smtp.setup import certificate, listeners, smtp_server
-from dmarcworks.settings import Settings
+from dmarcworks.settings import Settings, shared_settings
 from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.upkeep.replay.publishing_gate import PublishingGate
 from dmarcworks.upkeep.scheduler import end_swap, note_forever, retain_forever
 from dmarcworks.upkeep.system import settle_analytics
+from dmarcworks.wiring.hostname import host_notices
 from dmarcworks.wiring.http import http_app
 from dmarcworks.wiring.routing import Routing, routing
 from dmarcworks.workers.consumer import Consumer
@@ -70,6 +71,7 @@ class OpenedServer:
     certificate: Certificate | None = None
     http: Web | None = None
     monitoring: Web | None = None
+    notices: Sequence[str] = ()
 
     @property
     def public_url(self) -> str:
@@ -146,6 +148,7 @@ async def serve(
     smtp = settings.smtp_connections if "smtp" in roles and settings.smtp_processes == 1 else 0
     shares = descriptors.granted(smtp, settings.http_connections if "web" in roles else 0)
     # Processes that accept mail for this one have descriptors of their own.
+    configured = settings
     settings = settings.model_copy(update={"smtp_connections": shares.smtp}) if shares.smtp else settings
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -155,7 +158,7 @@ async def serve(
         await supervisor.start(background_tasks(server, operator_secret))
         first_login = FirstLogin(settings.home)
         running = await _running(server, first_login)
-        announcement = announced(settings.home / RUNNING, running, operator_secret)
+        announcement = announced(settings.home / RUNNING, running, operator_secret, shared_settings(configured))
         with announcement if server.http is not None else contextlib.nullcontext():
             started(running)
             if server.http is not None:
@@ -184,6 +187,7 @@ async def opened_server(
             await reader.start()
         prove = await stack.enter_async_context(opened_authenticator(settings, stores, metrics))
         env = environment(settings, stores, gate, metrics, prove, reader)
+        change = await stores.accounts.settle_hostname()
         await stores.accounts.open_gates()
         await review(stores.database, stores.mailroom.routes)
         scheduler = BatchScheduler()
@@ -191,6 +195,7 @@ async def opened_server(
         mail = await stack.enter_async_context(routing(settings, stores, env, metrics))
         upkeep = UpkeepContext(settings, stores, env, gate)
         server = OpenedServer(settings, roles, stores, analytics, metrics, upkeep, mail, consumers)
+        server.notices = await host_notices(stores.accounts, change)
         if "smtp" in roles:
             _add_smtp(server, stack)
         _add_http(server, stack, shares)
@@ -245,7 +250,7 @@ async def _running(server: OpenedServer, first_login: FirstLogin) -> Running:
     """What the started server tells; the first login link where there is no user yet."""
     smtp = server.smtp.listening[0].name if server.smtp else ""
     if (web := server.http) is None:
-        return Running(smtp, "", server.public_url, None)
+        return Running(smtp, "", server.public_url, None, notices=tuple(server.notices))
     if not await server.stores.accounts.link_works(first_login.secret()):
         first_login.remove()
     login = await server.stores.accounts.first_user()
@@ -256,4 +261,5 @@ async def _running(server: OpenedServer, first_login: FirstLogin) -> Running:
         login=None if login is None else f"/login/{login}",
         commands=web.commands,
         login_file=first_login.path if first_login.secret() else None,
+        notices=tuple(server.notices),
     )
