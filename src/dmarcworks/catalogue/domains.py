@@ -19,7 +19,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import KV, Database
-from dmarcworks.catalogue import addresses, audit, names, tables, zone_rules
+from dmarcworks.catalogue import addresses, audit, names, tables, tokens, zone_rules
 from dmarcworks.catalogue.addresses import HostChange
 from dmarcworks.catalogue.names import normal_domain
 from dmarcworks.catalogue.zones import OwnedDomain, Zones
@@ -251,6 +251,7 @@ class Domains:
             earlier = tables.rua_addresses
             await connection.execute(delete(earlier).where(earlier.c.domain_id == domain.id))
             gone = await connection.execute(delete(tables.domains).where(tables.domains.c.id == domain.id))
+            await tokens.forget_domain(connection, domain.account_id, domain.id)
             if gone.rowcount:
                 values = {"id": domain.id, "account_id": domain.account_id, "name": domain.name}
                 await connection.execute(insert(tables.removed_domains).values(**values, removed=self._clock()))

@@ -5,18 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from dmarcworks.catalogue.accounts import Account, Domain, normal_domain
 from dmarcworks.catalogue.addresses import host_of
-from dmarcworks.catalogue.arrivals import Received
 from dmarcworks.catalogue.setup_records import DnsRecord, host_records, records
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.errors import ConflictError, DeniedError, NotFoundError, UsageError
 from dmarcworks.settings import Settings
+
+# Imported when a domain is shown: a list does not need it.
+if TYPE_CHECKING:
+    from dmarcworks.catalogue.arrivals import Received
 
 app = typer.Typer(help="Manage the domains that receive reports.", no_args_is_help=True, add_completion=False)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")

@@ -79,7 +79,7 @@ def this_command(home: Path) -> str:
     """The start of a command line that works from any directory: absolute paths, and the data directory's name."""
     called = Path(sys.argv[0])
     if called.name != "dmarcworks" or not called.exists():
-        # Started as a module: the script lies beside the interpreter.
+        # Started as a module: the script is in the directory of the interpreter.
         called = Path(sys.executable).with_name("dmarcworks")
     program = shlex.quote(str(called.absolute())) if called.exists() else "dmarcworks"
     return f"DMARCWORKS_HOME={shlex.quote(str(home.resolve()))} {program}"

@@ -16,8 +16,8 @@ from dmarcworks.upkeep.system import TOLERATED, settle_analytics
 
 __all__ = ["opened_upkeep"]
 
-# The jobs that may create the data directory.
-CREATING = ("restore",)
+# The jobs that may create the data directory; "" is the caller that opens a system of its own.
+CREATING = ("", "restore")
 
 
 @asynccontextmanager
