@@ -202,6 +202,12 @@ class Arrivals:
             sightings = (await connection.execute(counted)).scalar_one()
         return None if row is None else report_row(row, duplicates=max(0, sightings - 1))
 
+    async def last_mail(self) -> datetime | None:
+        """When the newest mail was accepted, of any account; None when there is none."""
+        async with self._database.read() as connection:
+            newest = (await connection.execute(select(func.max(tables.mails.c.received)))).scalar_one()
+        return None if newest is None else datetime.fromtimestamp(newest, UTC)
+
     async def received(self, account_id: str, domain_id: str) -> Received:
         """Whether the domain's reports arrive: how many, how many lately, and when the last one did."""
         table = tables.reports

@@ -169,6 +169,30 @@ def show(name: str = typer.Argument(help="The domain or its id."), as_json: bool
     print_json(result) if as_json else _show(result, result["domain"])
 
 
+@app.command()
+def figures(
+    name: str = typer.Argument(help="The domain or its id."),
+    first: str = typer.Option("", "--first", help="First UTC day, YYYY-MM-DD; default: the last 30 days."),
+    last: str = typer.Option("", "--last", help="Last UTC day, inclusive."),
+    by_day: bool = typer.Option(False, "--days", help="A line for each day instead of the sums."),
+    as_json: bool = _JSON,
+) -> None:
+    """Print a domain's figures over a period, with the filters of the REST API."""
+    from dmarcworks.cli.rest import account_of, value
+
+    account_id, domain_id = account_of(name, "")
+    period: dict[str, str | int | None] = {"first": first, "last": last}
+    result = value(f"/domains/{domain_id}/{'days' if by_day else 'figures'}", account_id, period)
+    rows = result["items"] if by_day else [result]
+    if as_json:
+        print_json(rows if by_day else result)
+    elif by_day:
+        columns = ["day", "messages", "passed", "failed", "quarantined", "rejected", "reports"]
+        print_table(columns, [tuple(row[column] for column in columns) for row in rows], "No reports in this period.")
+    else:
+        print_table(["figure", name], [(key.replace("_", " "), one) for key, one in result.items()], "")
+
+
 @app.command("list")
 def list_(
     account: str | None = typer.Option(None, "--account", help="Only this account's domains."), as_json: bool = _JSON

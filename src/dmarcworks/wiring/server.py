@@ -26,7 +26,8 @@ from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Analytics
 from dmarcworks.catalogue.logins import LOGIN_LINK_SECONDS
 from dmarcworks.catalogue.review import review
-from dmarcworks.catalogue.stores import RUNNING, Stores, opened
+from dmarcworks.catalogue.stores import RUNNING, Stores, opened, running_server
+from dmarcworks.errors import ConflictError
 from dmarcworks.ingest.batching import BatchScheduler
 from dmarcworks.ingest.setup import environment, inbox, isolated_reader, opened_authenticator
 from dmarcworks.process import descriptors
@@ -153,6 +154,11 @@ async def serve(
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if "web" in roles and (other := running_server(settings)) is not None:
+        raise ConflictError(
+            f"a server (process {other['pid']}) is already running on the data directory {settings.home.resolve()};"
+            " stop it first, or name another directory with DMARCWORKS_HOME"
+        )
     async with opened_server(settings, roles, shares, accept_loss) as server, Supervisor() as supervisor:
         operator_secret = secrets.token_urlsafe(32)
         await supervisor.start(background_tasks(server, operator_secret))
