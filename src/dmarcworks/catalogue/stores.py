@@ -159,7 +159,10 @@ def running_server(settings: Settings) -> dict[str, object] | None:
     """Where the running server of this home is, or None when none runs."""
     try:
         server: dict[str, object] = json.loads((settings.home / RUNNING).read_text())
-        os.kill(int(str(server["pid"])), 0)
+        pid = int(str(server["pid"]))
+        if pid == os.getpid():  # in a container a new process has the number of the one that was killed
+            return None
+        os.kill(pid, 0)
     except (OSError, ValueError, KeyError):
         return None
     return server

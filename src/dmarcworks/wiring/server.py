@@ -11,7 +11,7 @@ import contextlib
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,7 +27,7 @@ from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Analytics
 from dmarcworks.catalogue.logins import LOGIN_LINK_SECONDS
 from dmarcworks.catalogue.review import review
 from dmarcworks.catalogue.stores import RUNNING, Stores, opened, running_server
-from dmarcworks.errors import ConflictError
+from dmarcworks.errors import ConflictError, StoreError
 from dmarcworks.ingest.batching import BatchScheduler
 from dmarcworks.ingest.setup import environment, inbox, isolated_reader, opened_authenticator
 from dmarcworks.process import descriptors
@@ -154,11 +154,6 @@ async def serve(
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    if "web" in roles and (other := running_server(settings)) is not None:
-        raise ConflictError(
-            f"a server (process {other['pid']}) is already running on the data directory {settings.home.resolve()};"
-            " stop it first, or name another directory with DMARCWORKS_HOME"
-        )
     async with opened_server(settings, roles, shares, accept_loss) as server, Supervisor() as supervisor:
         operator_secret = secrets.token_urlsafe(32)
         await supervisor.start(background_tasks(server, operator_secret))
@@ -208,10 +203,23 @@ async def opened_server(
         yield server
 
 
-def _analytics(settings: Settings, roles: Collection[str]) -> AbstractAsyncContextManager[Analytics]:
-    if _has_analytics(roles):
-        return opened_analytics(settings)
-    return contextlib.nullcontext(bindings.absent_analytics())
+@asynccontextmanager
+async def _analytics(settings: Settings, roles: Collection[str]) -> AsyncIterator[Analytics]:
+    if not _has_analytics(roles):
+        yield bindings.absent_analytics()
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            analytics = await stack.enter_async_context(opened_analytics(settings))
+        except StoreError:
+            # The engine's lock decides, not the file: a server that was killed leaves its file behind.
+            if (other := running_server(settings)) is None:
+                raise
+            raise ConflictError(
+                f"a server (process {other['pid']}) is already running on the data directory {settings.home.resolve()};"
+                " stop it first, or name another directory with DMARCWORKS_HOME"
+            ) from None
+        yield analytics
 
 
 def _has_analytics(roles: Collection[str]) -> bool:
