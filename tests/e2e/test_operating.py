@@ -94,7 +94,7 @@ def test_what_serve_prints_works_from_any_directory(system: System, tmp_path: Pa
 def test_a_commands_environment_cannot_disagree(system: System) -> None:
     """The running server's host name and store count; without a server the name that the last one had."""
     environment = {name: value for name, value in system.environment.items() if not name.startswith("DMARCWORKS_")}
-    environment |= {"DMARCWORKS_HOME": str(system.home), "DMARCWORKS_DATABASE_URL": "sqlite:////nonexistent/other.db"}
+    environment |= {"DMARCWORKS_HOME": str(system.home)}
     for hostname in ("mx.wrong.example", ""):
         given = {"DMARCWORKS_HOSTNAME": hostname} if hostname else {}
         done = subprocess.run(
@@ -106,8 +106,19 @@ def test_a_commands_environment_cannot_disagree(system: System) -> None:
         )
         assert f"  {HOST}  MX  10 {HOST}\n" in done.stdout
         assert "wrong" not in done.stdout
+    wrong = subprocess.run(
+        [*COMMAND, "domain", "list"],
+        env={**environment, "DMARCWORKS_DATABASE_URL": "sqlite:////nonexistent/other.db"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr == (
+        f"dmarcworks: the server of {system.home} uses sqlite:///{system.home}/dmarcworks.db;"
+        " DMARCWORKS_DATABASE_URL must name the same store\n"
+    )
     assert system.stop() == 0
-    del environment["DMARCWORKS_DATABASE_URL"]
     added = subprocess.run(
         [*COMMAND, "domain", "add", "later.example", "--json"],
         env=environment,
@@ -129,21 +140,6 @@ def test_a_second_server_says_so_in_one_sentence(system: System) -> None:
         f"dmarcworks: a server (process {system.process.pid}) is already running on the data directory"
         f" {system.home}; stop it first, or name another directory with DMARCWORKS_HOME\n"
     )
-
-
-def login(system: System, email: str, password: str) -> int:
-    """The status of a log-in by password; 303 is a success."""
-
-    class Stay(urllib.request.HTTPRedirectHandler):
-        def redirect_request(self, *_: object) -> None:
-            return None
-
-    data = f"email={email}&password={password}".encode()
-    request = urllib.request.Request(f"{system.http}/login", data=data, headers={"Origin": system.http})
-    try:
-        return int(urllib.request.build_opener(Stay).open(request, timeout=30).status)
-    except urllib.error.HTTPError as error:
-        return error.code
 
 
 def test_users_are_disabled_reset_and_removed(system: System) -> None:

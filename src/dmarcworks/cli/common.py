@@ -46,7 +46,7 @@ def _shared() -> tuple[Settings, bool]:
     running = running_server(settings)
     if running is None:
         return settings, "hostname" in sources
-    return with_shared(settings, running.get("settings")), True
+    return with_shared(settings, sources, running.get("settings")), True
 
 
 def dashboard_address(settings: Settings) -> str:

@@ -6,6 +6,7 @@ store. Secrets are not shared; where the server has one, the command must have t
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from dmarcworks.errors import SettingsError
@@ -16,6 +17,7 @@ __all__ = ["shared_settings", "with_shared"]
 
 # Each process has its own.
 _OWN = ("home", "log_format", "log_level", "mailboxes")
+_ALWAYS = ("hostname", "public_url", "operator_account")
 _STORES = ("database_url", "objects_url", "analytics_url")
 
 
@@ -27,16 +29,26 @@ def shared_settings(settings: Settings) -> dict[str, Any]:
     return {"values": {name: value for name, value in values.items() if name not in hidden}, "hidden": hidden}
 
 
-def with_shared(settings: Settings, shared: object) -> Settings:
-    """A command's settings with those of the running server; `SettingsError` when it cannot reach the same store."""
+def with_shared(settings: Settings, sources: Collection[str], shared: object) -> Settings:
+    """A command's settings with those of the running server; `sources` are the names that were set for the command.
+
+    The server's host name, public address and operator account always count. `SettingsError` when a store that was set
+    for the command is not the server's.
+    """
     if not isinstance(shared, dict):  # a server of a version that shares none
         return settings
-    hidden = shared.get("hidden", {})
-    for name in _STORES:
-        if name in hidden and shown_value(name, getattr(settings, name)) != hidden[name]:
-            variable = f"DMARCWORKS_{name.upper()}"
-            raise SettingsError(
-                f"the server of {settings.home.resolve()} uses {hidden[name]}; set {variable} to the same store"
-            )
     known = {name: value for name, value in shared.get("values", {}).items() if name in Settings.model_fields}
-    return settings.model_copy(update=known)
+    theirs = {**known, **{name: url for name, url in shared.get("hidden", {}).items() if name in _STORES}}
+    server = settings.model_copy(update=theirs)
+    for name, ours, served in zip(_STORES, _urls(settings), _urls(server), strict=True):
+        if (name in sources or name not in known) and shown_value("_url", ours) != shown_value("_url", served):
+            raise SettingsError(
+                f"the server of {settings.home.resolve()} uses {shown_value('_url', served)};"
+                f" DMARCWORKS_{name.upper()} must name the same store"
+            )
+    taken = {name: value for name, value in known.items() if name in _ALWAYS or name not in sources}
+    return settings.model_copy(update=taken)
+
+
+def _urls(settings: Settings) -> tuple[str, str, str]:
+    return settings.database, settings.objects, settings.analytics
