@@ -135,8 +135,9 @@ def test_a_second_server_says_so_in_one_sentence(system: System) -> None:
     assert system.process is not None
     done = subprocess.run([*COMMAND, "serve"], env=system.environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1:] == done.stderr.splitlines()
-    assert done.stderr == (
+    # Besides the server's log, whose lines are JSON here.
+    said = [line for line in done.stderr.splitlines(keepends=True) if not line.startswith("{")]
+    assert "".join(said) == (
         f"dmarcworks: a server (process {system.process.pid}) is already running on the data directory"
         f" {system.home}; stop it first, or name another directory with DMARCWORKS_HOME\n"
     )
@@ -159,7 +160,7 @@ def test_users_are_disabled_reset_and_removed(system: System) -> None:
     assert system.json("user", "remove", "ann@example.com", "--yes")["email"] == "ann@example.com"
     assert system.cli("user", "remove", "ann@example.com", "--yes").returncode == 1
     actions = [row["action"] for row in system.json("audit", "--action", "user") if row["target"] == "ann@example.com"]
-    assert actions == ["user.remove", "user.reset", "user.enable", "user.disable", "user.add"]
+    assert actions == ["user.remove", "user.reset", "user.enable", "user.disable", "user.login-link", "user.add"]
 
 
 def test_a_rotated_token_has_a_new_secret_only(system: System) -> None:
@@ -257,7 +258,6 @@ def test_commands_answer_like_rest_with_and_without_a_server(system: System) -> 
         assert system.json(*command) == answers[-1], command
     assert answers[1]["messages"] == 15
     assert [row["report_id"] for row in answers[-1]] == ["q1"]
-    assert [row["source_ip"] for row in system.json("sources", "asked.example", "--first", "2026-01-01")][:1]
     assert len(system.json("reports", "--domain", "asked.example", "--limit", "2")) == 2
     assert system.cli("reports", "--domain", "nowhere.example").returncode == 1
     wrong = system.cli("domain", "figures", "asked.example", "--first", "2026-02-01", "--last", "2026-01-01")

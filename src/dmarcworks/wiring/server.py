@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import structlog
 from starlette.types import ASGIApp
@@ -27,7 +29,7 @@ from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Analytics
 from dmarcworks.catalogue.logins import LOGIN_LINK_SECONDS
 from dmarcworks.catalogue.review import review
 from dmarcworks.catalogue.stores import RUNNING, Stores, opened, running_server
-from dmarcworks.errors import ConflictError, StoreError
+from dmarcworks.errors import ConflictError
 from dmarcworks.ingest.batching import BatchScheduler
 from dmarcworks.ingest.setup import environment, inbox, isolated_reader, opened_authenticator
 from dmarcworks.process import descriptors
@@ -209,17 +211,28 @@ async def _analytics(settings: Settings, roles: Collection[str]) -> AsyncIterato
         yield bindings.absent_analytics()
         return
     async with AsyncExitStack() as stack:
-        try:
-            analytics = await stack.enter_async_context(opened_analytics(settings))
-        except StoreError:
-            # The engine's lock decides, not the file: a server that was killed leaves its file behind.
-            if (other := running_server(settings)) is None:
-                raise
+        # The engine's lock decides, not the file: a server that was killed leaves its file behind.
+        if _locked(settings) and (other := running_server(settings)) is not None:
             raise ConflictError(
                 f"a server (process {other['pid']}) is already running on the data directory {settings.home.resolve()};"
                 " stop it first, or name another directory with DMARCWORKS_HOME"
-            ) from None
-        yield analytics
+            )
+        yield await stack.enter_async_context(opened_analytics(settings))
+
+
+def _locked(settings: Settings) -> bool:
+    """Whether another process has the embedded analytics store open. Looked at before, since the engine would print."""
+    url = settings.analytics
+    if not url.startswith("chdb://"):
+        return False
+    try:
+        with open(Path(url.removeprefix("chdb://")) / "status", "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # not there yet, or not to be read: the engine says what is wrong
+        return False
+    return False
 
 
 def _has_analytics(roles: Collection[str]) -> bool:
