@@ -20,8 +20,17 @@ class DnsRecord:
 def records(domain: str, rua: str, hostname: str) -> list[DnsRecord]:
     """What to publish: the domain's DMARC record, the report host's MX, and its statement that it accepts such
     reports."""
+    return [policy_record(domain, rua), *host_records(hostname)]
+
+
+def policy_record(domain: str, rua: str) -> DnsRecord:
+    """The domain's DMARC record, for a domain that has none yet."""
+    return DnsRecord(f"_dmarc.{domain}", "TXT", f"v=DMARC1; p=none; rua=mailto:{rua}")
+
+
+def host_records(hostname: str) -> list[DnsRecord]:
+    """The records of the report host: its MX, and that it accepts reports about other domains."""
     return [
-        DnsRecord(f"_dmarc.{domain}", "TXT", f"v=DMARC1; p=none; rua=mailto:{rua}"),
         DnsRecord(hostname, "MX", f"10 {hostname}"),
         DnsRecord(f"*._report._dmarc.{hostname}", "TXT", "v=DMARC1"),
     ]

@@ -129,7 +129,8 @@ def _install_apis(app: FastAPI, deps: Deps, limits: Limits) -> None:
     if deps.injection is not None:
         app.include_router(inject.routes)
     app.include_router(zones.routes)
-    mount = Mount(PREFIX, api(deps, limits))
+    app.state.rest = rest = api(deps, limits)
+    mount = Mount(PREFIX, rest)
     # A path with a line break is odd, but it is still below PREFIX and is answered there.
     mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
     app.router.routes.append(mount)
