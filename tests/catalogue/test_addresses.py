@@ -6,7 +6,7 @@ import pytest
 
 from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.addresses import HostChange
-from dmarcworks.errors import ConflictError, NotFoundError
+from dmarcworks.errors import ConflictError, DeniedError, NotFoundError
 from tests.support.catalogue import Catalogue
 
 
@@ -54,6 +54,27 @@ async def test_each_name_leaves_an_address(catalogue: Catalogue) -> None:
     await accounts.remove_domain(left)
     assert await catalogue.kv.get(f"dmarc:{local}@c.example") is None
     assert await accounts.zones.report_address(f"{local}@c.example") is None
+
+
+async def test_a_host_of_earlier_addresses_stays_reserved(catalogue: Catalogue) -> None:
+    """When the address was removed, or its domain: reporters may go on sending there, and no tenant receives it."""
+    domain = await catalogue.accounts.add_domain("victim.example", "victim")
+    local = domain.rua.partition("@")[0]
+    for hostname in ("b.example", "c.example", "d.example"):
+        await named(catalogue, hostname).settle_hostname()
+    accounts = named(catalogue, "d.example")
+    await accounts.remove_address(f"{local}@b.example")
+    before = {"reports.example.net", "b.example", "c.example", "d.example"}
+    assert await named(catalogue, "d.example").zones.hosts() == before
+    await accounts.remove_domain(domain)
+    renamed = named(catalogue, "e.example")
+    assert await renamed.settle_hostname() is None
+    assert await renamed.zones.hosts() == {*before, "e.example"}
+    for name in sorted(before):
+        with pytest.raises(ConflictError, match="in use or reserved"):
+            await renamed.add_domain(name, "attacker")
+        with pytest.raises(DeniedError, match="report host"):
+            await renamed.add_domain(name, "attacker", operator=True)
 
 
 async def test_a_domain_added_again_has_its_id(catalogue: Catalogue) -> None:

@@ -1,7 +1,7 @@
 """The rua addresses of domains: the current one at the report host, and earlier ones at names that it had before.
 
-When the host's name changes, each domain gets the same local part at the new name. The address of before goes on
-accepting mail, because reporters use it until the domain's record is changed and has expired from their caches.
+When the host's name changes, each domain gets the same local part at the new name. The address of before still
+accepts mail, because reporters use it until the domain's record is changed and has expired from their caches.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.catalogue import tables
 
-__all__ = ["HostChange", "earlier", "elsewhere", "host_of", "hosts", "move", "owner"]
+__all__ = ["HostChange", "earlier", "elsewhere", "host_of", "hosts", "move", "of_domain", "owner"]
 
 _DOMAINS, _EARLIER = tables.domains, tables.rua_addresses
 
@@ -52,6 +52,13 @@ async def earlier(connection: AsyncConnection, domain_ids: Collection[str] | Non
     for row in (await connection.execute(statement)).all():
         addresses[row.domain_id] = (*addresses.get(row.domain_id, ()), row.address)
     return addresses
+
+
+async def of_domain(connection: AsyncConnection, domain_id: str) -> set[str]:
+    """Every address of the domain, current and earlier."""
+    current = select(_DOMAINS.c.rua).where(_DOMAINS.c.id == domain_id)
+    before = select(_EARLIER.c.address).where(_EARLIER.c.domain_id == domain_id)
+    return {*(await connection.execute(current)).scalars(), *(await connection.execute(before)).scalars()}
 
 
 async def owner(connection: AsyncConnection, address: str) -> str | None:

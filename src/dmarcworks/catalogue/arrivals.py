@@ -19,7 +19,7 @@ from dmarcworks.bindings.bulk_insert import add
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import tables
 from dmarcworks.catalogue.recording import Recorded, adopt, pieces, record
-from dmarcworks.catalogue.reports import NewReport, ReportRow, report_row
+from dmarcworks.catalogue.reports import NewReport, Received, ReportRow, report_row
 from dmarcworks.reports.days import LONG, day_of, days_covered
 from dmarcworks.reports.model import AggregateReport
 
@@ -56,15 +56,6 @@ class ReportDay:
     day: date
     reports: int
     messages: int
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """Reports of a domain that came in, of any kind; `last` is None when there are none."""
-
-    total: int
-    last_7_days: int
-    last: datetime | None
 
 
 class Arrivals:

@@ -171,8 +171,7 @@ class Domains:
     async def _close_gate(self, domain: Domain) -> set[str]:
         """Refuse mail for the domain's addresses, which are returned."""
         async with self._database.read() as connection:
-            before = (await addresses.earlier(connection, [domain.id])).get(domain.id, ())
-        closed = {domain.rua, *domain.earlier, *before}
+            closed = {domain.rua, *domain.earlier, *await addresses.of_domain(connection, domain.id)}
         for address in closed:
             await self._kv.delete(f"dmarc:{address}")
         return closed
@@ -180,7 +179,7 @@ class Domains:
     async def settle_hostname(self) -> HostChange | None:
         """At the start of a server: every domain gets its address at the host's current name; what changed, or None.
 
-        The addresses of before go on accepting mail.
+        The addresses of before still accept mail.
         """
         async with self._database.read() as connection:
             elsewhere = await addresses.elsewhere(connection, self.hostname)

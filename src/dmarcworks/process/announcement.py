@@ -33,7 +33,7 @@ class Running:
 def announced(path: Path, running: Running, secret: str, settings: Mapping[str, str]) -> Iterator[None]:
     """Keep the file while the block runs: where the server is, and the secret that lets its owner's commands in.
 
-    `settings` are those that commands must share with the server, whatever their own environment says.
+    `settings` are those that commands must share with the server, whatever their own environment is.
     """
     told = {"pid": os.getpid(), "http": running.http, "smtp": running.smtp, "secret": secret}
     told |= {"commands": running.commands, "settings": dict(settings)}

@@ -1,4 +1,4 @@
-"""What a server tells its operator at the start about the name of the report host: which records must be published."""
+"""What a server reports to its operator at the start about the report host's name: which records to publish."""
 
 from __future__ import annotations
 

@@ -230,7 +230,7 @@ def _locked(settings: Settings) -> bool:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:  # not there yet, or not to be read: the engine says what is wrong
+    except OSError:  # not there yet, or not to be read: the engine reports what is wrong
         return False
     return False
 
