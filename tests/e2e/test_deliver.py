@@ -97,7 +97,8 @@ def test_several_recipients(system: System, rua: str) -> None:
 def test_a_mail_waits_for_the_server(tmp_path: Path) -> None:
     """Without a running server it is kept all the same, and the next start reads it."""
     system = System(tmp_path / "home")
-    rua = system.json("domain", "add", "example.com")["rua"]
+    system.add_domains("example.com")
+    rua = system.rua["example.com"]
     assert pipe(system, report_mail("early"), "--to", rua) == (0, "")
     token = system.json("token", "create")
     system.token, system.account_id = token["token"], token["account_id"]

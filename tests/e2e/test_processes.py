@@ -160,7 +160,8 @@ def test_none_outlives_the_server(pair: System) -> None:
 def test_roles_part_the_work(tmp_path: Path) -> None:
     """One process only takes mail, another reads it and answers; together they do what one does."""
     home = System(tmp_path / "home")
-    rua = home.json("domain", "add", "example.com")["rua"]
+    home.add_domains("example.com")
+    rua = home.rua["example.com"]
     taker = System(tmp_path / "taker", {"DMARCWORKS_HOME": str(home.home)})
     with taker.log.open("wb") as log, taker.output.open("wb") as out:
         door = subprocess.Popen([*COMMAND, "serve", "--roles", "smtp"], env=taker.environment, stdout=out, stderr=log)
@@ -197,7 +198,8 @@ def test_a_process_that_only_takes_mail_can_be_watched(tmp_path: Path) -> None:
     """With a port for it: health, readiness and exact counters of both its processes, and nothing else."""
     port = free_port()
     system = System(tmp_path / "home", {"DMARCWORKS_METRICS_PORT": str(port), "DMARCWORKS_SMTP_PROCESSES": "2"})
-    rua = system.json("domain", "add", "example.com")["rua"]
+    system.add_domains("example.com")
+    rua = system.rua["example.com"]
     with system.log.open("wb") as log, system.output.open("wb") as out:
         door = subprocess.Popen([*COMMAND, "serve", "--roles", "smtp"], env=system.environment, stdout=out, stderr=log)
     try:

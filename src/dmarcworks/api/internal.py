@@ -6,6 +6,7 @@ import os
 
 from fastapi import APIRouter, Depends
 
+from dmarcworks.api import internal_rest
 from dmarcworks.api.operator import operator
 from dmarcworks.api.sql import internal_route
 from dmarcworks.upkeep import jobs
@@ -21,6 +22,7 @@ def internal_routes(secret: str, context: UpkeepContext | None) -> APIRouter:
     internal = APIRouter(prefix="/internal", include_in_schema=False, dependencies=[Depends(operator(secret))])
     internal.include_router(routes)
     internal.include_router(internal_route.routes)
+    internal.include_router(internal_rest.routes)
     if context is not None:
         internal.include_router(jobs.router(context))
     return internal

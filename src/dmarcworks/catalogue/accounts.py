@@ -56,7 +56,7 @@ class Accounts(Tokens, Domains, Logins):
         self.zones = Zones(database, kv, hostname, operator_account, clock=clock)
         self._database = database
         self._kv = kv
-        self._hostname = hostname
+        self.hostname = hostname
         self._clock = clock
         self._passwords = Passwords()
 
@@ -160,6 +160,8 @@ class Accounts(Tokens, Domains, Logins):
         user = await self.user(email)
         if user is None:
             raise NotFoundError(f"there is no user {email}; `dmarcworks user list` names them")
+        if not user.enabled:
+            raise ConflictError(f"{email} is disabled; `dmarcworks user enable {email}` lets them log in again")
         async with self._database.write() as connection:
             await audit.note(connection, self._clock(), "user.login-link", email, account_id=user.account_id)
             return await self._secret(connection, "login", user.id, LOGIN_LINK_SECONDS)

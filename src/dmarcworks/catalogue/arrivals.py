@@ -19,11 +19,11 @@ from dmarcworks.bindings.bulk_insert import add
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import tables
 from dmarcworks.catalogue.recording import Recorded, adopt, pieces, record
-from dmarcworks.catalogue.reports import NewReport, ReportRow, report_row
+from dmarcworks.catalogue.reports import NewReport, Received, ReportRow, report_row
 from dmarcworks.reports.days import LONG, day_of, days_covered
 from dmarcworks.reports.model import AggregateReport
 
-__all__ = ["Arrivals", "MailRow", "NewReport", "Recorded", "ReportDay", "ReportRow", "report_row"]
+__all__ = ["Arrivals", "MailRow", "NewReport", "Received", "Recorded", "ReportDay", "ReportRow", "report_row"]
 
 # How often a transaction is tried again when another process writes the same rows at the same moment.
 _RACES = 5
@@ -193,6 +193,24 @@ class Arrivals:
             row = (await connection.execute(statement)).first()
             sightings = (await connection.execute(counted)).scalar_one()
         return None if row is None else report_row(row, duplicates=max(0, sightings - 1))
+
+    async def last_mail(self) -> datetime | None:
+        """When the newest mail was accepted, of any account; None when there is none."""
+        async with self._database.read() as connection:
+            newest = (await connection.execute(select(func.max(tables.mails.c.received)))).scalar_one()
+        return None if newest is None else datetime.fromtimestamp(newest, UTC)
+
+    async def received(self, account_id: str, domain_id: str) -> Received:
+        """Whether the domain's reports arrive: how many, how many lately, and when the last one did."""
+        table = tables.reports
+        mine = (table.c.account_id == account_id) & (table.c.domain_id == domain_id)
+        week = datetime.now(UTC).timestamp() - 7 * 86_400
+        statement = select(func.count(), func.max(table.c.received)).where(mine)
+        lately = select(func.count()).select_from(table).where(mine, table.c.received >= week)
+        async with self._database.read() as connection:
+            total, newest = (await connection.execute(statement)).one()
+            last_7_days = (await connection.execute(lately)).scalar_one()
+        return Received(total, last_7_days, None if newest is None else datetime.fromtimestamp(newest, UTC))
 
     async def last_report(self, account_id: str, domain_id: str) -> datetime | None:
         """When the domain's newest report came in; None when none has."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets as randomness
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,7 +41,7 @@ _LINK, _USED_LINK, _SESSION, _FAMILIAR = "login", "login-used", "session", "fami
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person who may log in; `has_password` is False until they set one."""
+    """A person who may log in while `enabled`; `has_password` is False until they set one."""
 
     id: str
     account_id: str
@@ -49,6 +49,7 @@ class User:
     role: str
     created: datetime
     has_password: bool
+    enabled: bool = True
 
 
 class Logins:
@@ -74,6 +75,30 @@ class Logins:
             await audit.note(connection, self._clock(), "user.password", row.email, account_id=row.account_id)
             await connection.execute(delete(tables.secrets).where(tables.secrets.c.user_id == user_id))
 
+    async def enable_user(self, user: User, enabled: bool) -> User:
+        """Let a user log in, or not: sessions and links of a disabled user end at once, the password stays."""
+        table = tables.users
+        async with self._database.write() as connection:
+            now = self._clock()
+            disabled = None if enabled else now
+            changed = table.c.disabled.is_not(None) if enabled else table.c.disabled.is_(None)
+            statement = update(table).where(table.c.id == user.id, changed).values(disabled=disabled)
+            if not enabled:
+                await connection.execute(delete(tables.secrets).where(tables.secrets.c.user_id == user.id))
+            if (await connection.execute(statement)).rowcount:
+                action = "user.enable" if enabled else "user.disable"
+                await audit.note(connection, now, action, user.email, account_id=user.account_id)
+        return replace(user, enabled=enabled)
+
+    async def reset_user(self, user: User) -> str:
+        """Forget the password and end sessions and links; the secret of a new one-time login link."""
+        table = tables.users
+        async with self._database.write() as connection:
+            await connection.execute(update(table).where(table.c.id == user.id).values(password=None))
+            await connection.execute(delete(tables.secrets).where(tables.secrets.c.user_id == user.id))
+            await audit.note(connection, self._clock(), "user.reset", user.email, account_id=user.account_id)
+            return await self._secret(connection, _LINK, user.id, LOGIN_LINK_SECONDS)
+
     async def check_password(self, email: str, password: str) -> User | None:
         """The user when address and password are right. Takes as long when there is no such user.
 
@@ -83,7 +108,7 @@ class Logins:
             statement = select(tables.users).where(tables.users.c.email == tables.storable(email))
             row = (await connection.execute(statement)).first()
         right = await self._passwords.verify(None if row is None else row.password, password)
-        return user_of(row) if right and row is not None else None
+        return user_of(row) if right and row is not None and row.disabled is None else None
 
     async def familiar(self, email: str, network: str) -> bool:
         """Whether the user logged in from that network in the last 90 days."""
@@ -158,7 +183,7 @@ class Logins:
             statement = update(table).where(good).values(kind=_USED_LINK).returning(table.c.user_id)
             user_id = (await connection.execute(statement)).scalar_one_or_none()
             row = (await connection.execute(select(tables.users).where(tables.users.c.id == user_id))).first()
-        return None if row is None else user_of(row)
+        return None if row is None or row.disabled is not None else user_of(row)
 
     async def link_works(self, secret: str) -> bool:
         """Whether a login link can still be used."""
@@ -204,6 +229,7 @@ class Logins:
                 tables.secrets.c.hash == secret_hash(secret),
                 tables.secrets.c.kind == kind,
                 tables.secrets.c.expires > self._clock(),
+                tables.users.c.disabled.is_(None),
             )
         )
         row = (await connection.execute(statement)).first()
@@ -213,7 +239,7 @@ class Logins:
 def user_of(row: Row[Any]) -> User:
     """A row of the table of users."""
     created = datetime.fromtimestamp(row.created, UTC)
-    return User(row.id, row.account_id, row.email, row.role, created, row.password is not None)
+    return User(row.id, row.account_id, row.email, row.role, created, row.password is not None, row.disabled is None)
 
 
 def _familiar_hash(email: str, network: str) -> str:

@@ -16,7 +16,16 @@ from sqlalchemy.engine import Row
 
 from dmarcworks.reports.days import days_covered
 
-__all__ = ["NewReport", "ReportRow", "report_row"]
+__all__ = ["NewReport", "Received", "ReportRow", "report_row"]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Reports of a domain that came in, of any kind; `last` is None when there are none."""
+
+    total: int
+    last_7_days: int
+    last: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

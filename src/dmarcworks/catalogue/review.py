@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.catalogue import audit, mail_tables, tables
+from dmarcworks.catalogue import addresses, audit, mail_tables
 from dmarcworks.catalogue.route_store import Routes
 from dmarcworks.catalogue.routes import RoutingRule
 from dmarcworks.catalogue.zones import View
@@ -58,8 +58,7 @@ async def review(database: Database, routes: Routes, *, clock: Callable[[], floa
     rules = await routes.rules()
     async with database.read() as connection:
         named = {rule.address for rule in rules if rule.address}
-        addresses = (await connection.execute(select(tables.domains.c.rua))).scalars() if named else ()
-        report_addresses = frozenset(named.intersection(addresses))
+        report_addresses = frozenset([one for one in named if await addresses.owner(connection, one) is not None])
     # The list of public suffixes is read here, so that no mail waits for it.
     ineffective = await asyncio.to_thread(lambda: list(findings(rules, view, report_addresses)))
     barred = await asyncio.to_thread(lambda: [(held, view.barred(held)) for held in view.held.values()])

@@ -22,24 +22,32 @@ class DnsRecord:
 def records(domain: str, rua: str, hostname: str, policy: str = "p=none") -> list[DnsRecord]:
     """What to publish; `policy` is the domain's DMARC policy as tags, so that the record does not weaken it."""
     return [
+        policy_record(domain, rua, policy),
+        *host_records(hostname),
         DnsRecord(
-            f"_dmarc.{domain}",
+            f"_smtp._tls.{domain}",
             "TXT",
-            f"v=DMARC1; {policy}; rua=mailto:{rua}",
-            "requests DMARC reports about this domain",
+            f"v=TLSRPTv1; rua=mailto:{rua}",
+            "requests reports about TLS on the way to this domain's mail servers",
         ),
+    ]
+
+
+def policy_record(domain: str, rua: str, policy: str = "p=none") -> DnsRecord:
+    """The domain's DMARC record, with these tags as its policy."""
+    value = f"v=DMARC1; {policy}; rua=mailto:{rua}"
+    return DnsRecord(f"_dmarc.{domain}", "TXT", value, "requests DMARC reports about this domain")
+
+
+def host_records(hostname: str) -> list[DnsRecord]:
+    """The records of the report host: its MX, and that it accepts reports about other domains."""
+    return [
         DnsRecord(hostname, "MX", f"10 {hostname}", "routes report mail here (needed once)"),
         DnsRecord(
             f"*._report._dmarc.{hostname}",
             "TXT",
             "v=DMARC1",
             "authorises this host to receive reports for other domains (needed once)",
-        ),
-        DnsRecord(
-            f"_smtp._tls.{domain}",
-            "TXT",
-            f"v=TLSRPTv1; rua=mailto:{rua}",
-            "requests reports about TLS on the way to this domain's mail servers",
         ),
     ]
 

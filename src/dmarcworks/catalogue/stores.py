@@ -19,8 +19,9 @@ from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.contracts import KV, Database, DeadLetters, Leases, Objects, Queue
 from dmarcworks.bindings.private import make_private, tighten
 from dmarcworks.catalogue.accounts import Accounts
+from dmarcworks.catalogue.domains import HOSTNAME
 from dmarcworks.catalogue.system import System
-from dmarcworks.errors import SettingsError
+from dmarcworks.errors import NotFoundError, SettingsError
 from dmarcworks.process.settings_table import shown_url
 from dmarcworks.settings import Settings
 
@@ -102,17 +103,26 @@ class Stores:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, *, tolerated: Collection[str] = (), accept_loss: bool = False
+    settings: Settings,
+    *,
+    tolerated: Collection[str] = (),
+    accept_loss: bool = False,
+    create: bool = True,
+    recorded_hostname: bool = False,
 ) -> AsyncIterator[Stores]:
     """Database, KV, queue and objects, migrated and ready; closed in reverse.
 
     `LostStoreError` when one of them has lost its content, unless the caller repairs that (`tolerated`) or the operator
-    accepts the loss (`accept_loss`).
+    accepts the loss (`accept_loss`). Without `create` a data directory that does not exist is a `NotFoundError`. With
+    `recorded_hostname` the name that the last server had takes precedence over the setting.
     """
-    try:
-        make_private(settings.home)
-    except OSError as error:
-        raise SettingsError(f"DMARCWORKS_HOME={settings.home} cannot be made: {error.strerror}") from None
+    if create:
+        try:
+            make_private(settings.home)
+        except OSError as error:
+            raise SettingsError(f"DMARCWORKS_HOME={settings.home} cannot be made: {error.strerror}") from None
+    elif missing := _missing(settings):
+        raise NotFoundError(missing)
     # A command that has set up no log prints its result alone.
     open_to_others = tighten(settings.home, _OURS)
     if open_to_others and (structlog := sys.modules.get("structlog")) and structlog.is_configured():
@@ -127,18 +137,32 @@ async def opened(
         kv, queue = bindings.open_kv(database), bindings.open_queue(database)
         system = System(database, kv, objects, (shown_url(settings.database), shown_url(settings.objects)))
         await system.settle(tolerated, accept=accept_loss)
-        hostname = settings.hostname.lower().rstrip(".")
+        hostname = (recorded_hostname and await kv.get(HOSTNAME)) or settings.hostname.lower().rstrip(".")
         accounts = Accounts(database, kv, hostname, operator_account=settings.operator_account)
         stores = Stores(database, kv, queue, objects, accounts, queue, queue, system, settings.query_log_days)
         stack.push_async_callback(stores.close)
         yield stores
 
 
+def _missing(settings: Settings) -> str:
+    """Which data directory was looked for in vain, and how to name it; "" when it is there."""
+    home = settings.home.resolve()
+    stores = [(settings.database_url, "dmarcworks.db"), (settings.objects_url, "objects")]
+    embedded = [home / name for url, name in stores if not url]
+    if not embedded or any(path.exists() for path in embedded):
+        return ""
+    what = f"{home} contains no data of dmarcworks" if home.exists() else f"there is no data directory {home}"
+    return f"{what}; name it with DMARCWORKS_HOME=/path (`dmarcworks serve` prints the path and creates a new one)"
+
+
 def running_server(settings: Settings) -> dict[str, object] | None:
     """Where the running server of this data directory is, or None when none runs."""
     try:
         server: dict[str, object] = json.loads((settings.home / RUNNING).read_text())
-        os.kill(int(str(server["pid"])), 0)
+        pid = int(str(server["pid"]))
+        if pid == os.getpid():  # in a container a new process has the number of the one that was killed
+            return None
+        os.kill(pid, 0)
     except (OSError, ValueError, KeyError):
         return None
     return server

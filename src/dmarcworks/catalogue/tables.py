@@ -50,6 +50,27 @@ domains = Table(
     Index("domains_account", "account_id"),
 )
 
+# Addresses at earlier names of the report host: they accept mail until they, or their domain, are removed.
+rua_addresses = Table(
+    "rua_addresses",
+    metadata,
+    Column("address", String(320), primary_key=True),
+    Column("domain_id", String(32), ForeignKey("domains.id"), nullable=False),
+    Column("replaced", Float, nullable=False),
+    Index("rua_addresses_domain", "domain_id"),
+)
+
+# A domain that its account adds again gets its id back, and with it its reports and figures.
+removed_domains = Table(
+    "removed_domains",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", String(32), ForeignKey("accounts.id"), nullable=False),
+    Column("name", String(253), nullable=False),
+    Column("removed", Float, nullable=False),
+    Index("removed_domains_name", "account_id", "name"),
+)
+
 users = Table(
     "users",
     metadata,
@@ -59,6 +80,8 @@ users = Table(
     Column("role", String(16), nullable=False),
     Column("password", String(255)),
     Column("created", Float, nullable=False),
+    # When the user was disabled; NULL: they may log in.
+    Column("disabled", Float),
 )
 
 tokens = Table(

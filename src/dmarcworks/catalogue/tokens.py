@@ -25,7 +25,7 @@ from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import audit, tables
 from dmarcworks.errors import NotFoundError, StoreError, UsageError
 
-__all__ = ["SCOPES", "Token", "Tokens", "secret_hash"]
+__all__ = ["SCOPES", "Token", "Tokens", "forget_domain", "secret_hash"]
 
 SCOPES = ("read", "write", "admin")
 TOKEN_DOMAINS = 1000
@@ -139,6 +139,20 @@ class Tokens:
         async with self._database.read() as connection:
             return [_token(row) for row in (await connection.execute(statement)).all()]
 
+    async def rotate_token(self, token_id: str, account_id: str | None = None) -> tuple[str, Token] | None:
+        """Give a token a new secret; the old one ends at once. Everything else of it stays. None: there is no such."""
+        table, secret = tables.tokens, "dw_" + randomness.token_urlsafe(32)
+        statement = update(table).where(table.c.id == token_id).values(hash=secret_hash(secret), last_used=None)
+        if account_id is not None:
+            statement = statement.where(table.c.account_id == account_id)
+        async with self._database.write() as connection:
+            row = (await connection.execute(statement.returning(table))).first()
+            if row is None:
+                return None
+            detail, account = {"name": row.name, "scope": row.scope}, row.account_id
+            await audit.note(connection, self._clock(), "token.rotate", token_id, account_id=account, detail=detail)
+        return secret, _token(row)
+
     async def revoke_token(self, token_id: str, account_id: str | None = None) -> bool:
         """End a token at once; False when there is none with that id (in the account, when one is named)."""
         statement = delete(tables.tokens).where(tables.tokens.c.id == token_id)
@@ -151,6 +165,15 @@ class Tokens:
                 account = row.account_id
                 await audit.note(connection, self._clock(), "token.revoke", token_id, account_id=account, detail=detail)
         return row is not None
+
+
+async def forget_domain(connection: AsyncConnection, account_id: str, domain_id: str) -> None:
+    """Take a removed domain out of the account's limited tokens: they do not see it when it is added again."""
+    table = tables.tokens
+    mine = (table.c.account_id == account_id) & table.c.domains.contains(domain_id, autoescape=True)
+    for row in (await connection.execute(select(table.c.id, table.c.domains).where(mine))).all():
+        left = json.dumps([one for one in json.loads(row.domains) if one != domain_id])
+        await connection.execute(update(table).where(table.c.id == row.id).values(domains=left))
 
 
 async def _domain_ids(connection: AsyncConnection, account_id: str, wanted: Sequence[str]) -> tuple[str, ...]:

@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import KV, Database
-from dmarcworks.catalogue import tables
+from dmarcworks.catalogue import addresses, tables
 from dmarcworks.catalogue.names import chain, reserved
 
 __all__ = ["OwnedDomain", "View", "Zones"]
@@ -101,11 +101,8 @@ class Zones:
         """
         now = self._clock()
         if self._hosts is None or not 0 <= now - self._hosts[0] < _HOSTS_SECONDS:
-            # The local part always has 32 characters; to look for the @ instead would take ten times as long.
-            rest = func.substr(tables.domains.c.rua, 33)
             async with self._database.read() as connection:
-                addresses = (await connection.execute(select(rest).distinct())).scalars()
-            names = {_host(address) for address in addresses}
+                names = await addresses.hosts(connection)
             used = await self._kv.list(prefix=_USED)
             names |= {key.name.removeprefix(_USED) for key in used.keys}
             self._hosts = now, frozenset({self._hostname, *names} - {""})
@@ -113,7 +110,7 @@ class Zones:
 
     async def keep_host(self, rua: str) -> None:
         """The host of an address that is about to be removed stays the operator's."""
-        if host := _host(rua):
+        if host := addresses.host_of(rua):
             await self._kv.put(_USED + host, "", create_only=True)
 
     async def view(self, mail_domains: Iterable[str], connection: AsyncConnection | None = None) -> View:
@@ -134,8 +131,9 @@ class Zones:
 
     async def report_address(self, address: str) -> bool | None:
         """Whether an address for reports accepts mail now; None when no domain has this address."""
-        statement = select(tables.domains.c.enabled).where(tables.domains.c.rua == address)
         async with self._database.read() as connection:
+            domain_id = await addresses.owner(connection, address)
+            statement = select(tables.domains.c.enabled).where(tables.domains.c.id == domain_id)
             enabled = (await connection.execute(statement)).scalar_one_or_none()
         return None if enabled is None else bool(enabled)
 
@@ -146,10 +144,6 @@ class Zones:
             rows = (await connection.execute(_HELD.where(mine))).all()
             held.update((row.name, OwnedDomain(*row)) for row in rows)
         return held
-
-
-def _host(rua: str) -> str:
-    return rua.rpartition("@")[2].rstrip(".")
 
 
 _HELD = select(

@@ -21,6 +21,7 @@ from dmarcworks.process import garbage
 # Name → its line in the help. A module with an `app` is a group; otherwise a function has the command's name.
 COMMANDS = {
     "serve": "Run SMTP, the worker and the dashboard until SIGTERM or Ctrl-C.",
+    "status": "Print the state of the system: stores, queue, mail, problems, certificate, disk.",
     "demo": "Run the system in a temporary directory with 90 days of sample reports.",
     "domain": "Manage the domains that receive reports.",
     "route": "Manage mail routing rules: worker, forward, drop or reject.",
@@ -29,6 +30,8 @@ COMMANDS = {
     "user": "Manage the users of the dashboard.",
     "audit": "List changes: who changed what, when and from where.",
     "sql": "Run a SQL query.",
+    "sources": "List the addresses that sent mail in a domain's name.",
+    "reports": "List the reports that came in.",
     "problems": "List and resolve problems: mail that could not be parsed or counted.",
     "replay": "Rebuild the figures from the archived reports.",
     "backup": "Copy catalogue and objects into a folder, while the system runs.",

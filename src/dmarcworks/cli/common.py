@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dmarcworks.settings import Settings, load
+from dmarcworks.settings import Settings, load, with_shared
 
 # Imported when a command opens the stores: `settings` and its like do not.
 if TYPE_CHECKING:
@@ -23,14 +23,30 @@ def with_stores(work: Callable[[Stores, Settings], Awaitable[Result]]) -> Result
     from dmarcworks.catalogue.audit import act, command
     from dmarcworks.catalogue.stores import opened
 
-    settings, _ = load()
+    settings, named = _shared()
     act(command())
 
     async def run() -> Result:
-        async with opened(settings) as stores:
-            return await work(stores, settings)
+        async with opened(settings, create=False, recorded_hostname=not named) as stores:
+            return await work(stores, settings.model_copy(update={"hostname": stores.accounts.hostname}))
 
     return asyncio.run(run())
+
+
+def command_settings() -> Settings:
+    """The settings of a command: those of the running server of the data directory come before its own."""
+    return _shared()[0]
+
+
+def _shared() -> tuple[Settings, bool]:
+    """The settings, and whether the host name is the running server's or was set for the command."""
+    from dmarcworks.catalogue.stores import running_server
+
+    settings, sources = load()
+    running = running_server(settings)
+    if running is None:
+        return settings, "hostname" in sources
+    return with_shared(settings, sources, running.get("settings")), True
 
 
 def dashboard_address(settings: Settings) -> str:

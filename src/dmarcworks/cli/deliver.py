@@ -15,7 +15,7 @@ import typer
 
 from dmarcworks.bindings.open import absent_analytics
 from dmarcworks.catalogue.stores import opened
-from dmarcworks.cli.common import print_json
+from dmarcworks.cli.common import command_settings, print_json
 from dmarcworks.errors import DmarcworksError
 from dmarcworks.ingest.backpressure import FULL
 from dmarcworks.ingest.setup import environment
@@ -24,7 +24,7 @@ from dmarcworks.process.metrics import Metrics
 from dmarcworks.process.supervisor import Supervisor
 from dmarcworks.routing.smtp import Peer
 from dmarcworks.routing.smtp.grammar import mail_address
-from dmarcworks.settings import Settings, load
+from dmarcworks.settings import Settings
 from dmarcworks.wiring.routing import routing
 
 OK, USAGE, DATA_ERROR, NO_USER, TRY_LATER, NO_PERMISSION = 0, 64, 65, 67, 75, 77
@@ -47,7 +47,7 @@ def deliver(
     if envelope_from is None:
         _end(DATA_ERROR, f"5.1.7 --from {sender!r} is not a mail address")
     try:
-        settings, _ = load()
+        settings = command_settings()
         logs.setup(settings.log_format, "warning" if settings.log_level == "info" else settings.log_level)
         raw = _read(settings.mail_bytes)
         if not raw:
@@ -84,7 +84,7 @@ def status_of(reply: str) -> int:
 
 async def _deliver(settings: Settings, sender: str, to: list[str], raw: bytes) -> dict[str, str]:
     metrics = Metrics()
-    async with opened(settings) as stores:
+    async with opened(settings, create=False) as stores:
         env = environment(settings, stores, absent_analytics(), metrics)
         async with routing(settings, stores, env, metrics) as mail, Supervisor() as supervisor:
             await supervisor.start(mail.background_tasks())

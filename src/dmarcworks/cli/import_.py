@@ -11,9 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dmarcworks.catalogue.audit import act, command
-from dmarcworks.cli.common import print_json
+from dmarcworks.cli.common import command_settings, print_json
 from dmarcworks.process import logs
-from dmarcworks.settings import load
 from dmarcworks.sources.files import count
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def import_(
     # It imports the engine and the web libraries, which take seconds that --help need not wait for.
     from dmarcworks.cli.import_run import run
 
-    settings, _ = load()
+    settings = command_settings()
     logs.setup("text", "error")
     act(command())
     total = count(paths)

@@ -52,7 +52,7 @@ class Counts:
 async def run(settings: Settings, paths: Sequence[str], name: str, account: str, progress: Progress) -> Counts:
     """Import the paths for the domain `name`, or "" for each report's own policy domain (of `account`, or of all)."""
     counts = Counts()
-    async with opened(settings) as stores, _reader(settings, stores) as read:
+    async with opened(settings, create=False) as stores, _reader(settings, stores) as read:
         domains, only = await _domains(stores, name, account)
         intake = Intake(stores, settings.mail_bytes)
         listing = Listing(stores.database)

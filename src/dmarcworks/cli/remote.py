@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from dmarcworks.catalogue.stores import running_server
-from dmarcworks.errors import DmarcworksError, NotFoundError, QueryError, StoreError
+from dmarcworks.errors import DmarcworksError, NotFoundError, QueryError, StoreError, UsageError
 from dmarcworks.settings import Settings
 
 
@@ -33,7 +33,7 @@ class Server:
                 answer = client.request(method, path, **options)
         except httpx.HTTPError as error:
             raise _unavailable(self.url, error) from None
-        _raise(answer)
+        require_success(answer)
         return answer
 
     @contextmanager
@@ -43,7 +43,7 @@ class Server:
             with self._client() as client, client.stream(method, path, **options) as answer:
                 if answer.status_code >= 400:
                     answer.read()
-                _raise(answer)
+                require_success(answer)
                 yield (json.loads(line) for line in answer.iter_lines() if line)
         except httpx.HTTPError as error:
             raise _unavailable(self.url, error) from None
@@ -68,12 +68,19 @@ def _unavailable(url: str, error: Exception) -> StoreError:
     return StoreError(f"the running server at {url} does not answer: {error or type(error).__name__}")
 
 
-def _raise(answer: httpx.Response) -> None:
+def require_success(answer: httpx.Response) -> None:
+    """Raise the error of a response of 400 and more, with its text."""
     if answer.status_code < 400:
         return
     try:
-        text = "; ".join(str(entry["message"]) for entry in answer.json()["errors"])
+        body = answer.json()
+        text = "; ".join(
+            f"{entry['where']}: {entry['message']}" if "where" in entry else str(entry["message"])
+            for entry in body["errors"]
+        ) or str(body["detail"])
     except (ValueError, KeyError, TypeError):
         text = answer.text.strip()[:500] or f"the server answered {answer.status_code}"
-    kinds: dict[int, type[DmarcworksError]] = {404: NotFoundError, 503: StoreError}
+    kinds: dict[int, type[DmarcworksError]] = {400: UsageError, 404: NotFoundError, 503: StoreError}
+    if answer.headers.get("content-type", "").startswith("application/problem+json"):
+        kinds[422] = UsageError
     raise kinds.get(answer.status_code, QueryError)(text)

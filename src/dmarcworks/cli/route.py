@@ -28,6 +28,7 @@ destination = typer.Typer(
 app.add_typer(destination, name="destination")
 app.add_typer(route_domain.app, name="domain")
 
+_RULE = typer.Argument(help="The rule's id, or the beginning of it.")
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 _ACCOUNT = typer.Option("default", "--account", help="The account.")
 _WORKER = typer.Option(None, "--worker", help="Pass the mail to this worker.")
@@ -145,7 +146,7 @@ def _state(rule: RoutingRule, waiting: Collection[str], objections: Mapping[str,
 
 
 @app.command()
-def remove(rule: str = typer.Argument(help="The rule's id, or the beginning of it.")) -> None:
+def remove(rule: str = _RULE, as_json: bool = _JSON) -> None:
     """Remove a rule."""
 
     async def work(stores: Stores, _: Settings) -> RoutingRule:
@@ -153,19 +154,19 @@ def remove(rule: str = typer.Argument(help="The rule's id, or the beginning of i
         return await stores.mailroom.routes.remove(_of(existing), existing.id)
 
     removed = with_stores(work)
-    print(f"removed the rule for {removed.address or 'all other addresses'}")
+    print_json(removed) if as_json else print(f"removed the rule for {removed.address or 'all other addresses'}")
 
 
 @app.command()
-def enable(rule: str = typer.Argument(help="The rule's id, or the beginning of it.")) -> None:
+def enable(rule: str = _RULE, as_json: bool = _JSON) -> None:
     """Enable a rule."""
-    _switch(rule, True)
+    _switch(rule, True, as_json)
 
 
 @app.command()
-def disable(rule: str = typer.Argument(help="The rule's id, or the beginning of it.")) -> None:
+def disable(rule: str = _RULE, as_json: bool = _JSON) -> None:
     """Disable a rule."""
-    _switch(rule, False)
+    _switch(rule, False, as_json)
 
 
 @destination.command("add")
@@ -209,14 +210,17 @@ def destination_list(
 
 
 @destination.command("remove")
-def destination_remove(email: str = typer.Argument(help="The address."), account: str = _ACCOUNT) -> None:
+def destination_remove(
+    email: str = typer.Argument(help="The address."), account: str = _ACCOUNT, as_json: bool = _JSON
+) -> None:
     """Remove a destination: rules that forward to it have no effect."""
 
     async def work(stores: Stores, _: Settings) -> Destination:
         owner = await stores.accounts.account_by_name(account)
         return await stores.mailroom.destinations.remove(owner.id, email)
 
-    print(f"{with_stores(work).email} is removed")
+    gone = with_stores(work)
+    print_json(gone) if as_json else print(f"{gone.email} is removed")
 
 
 def _action(worker: str | None, forward: str | None, drop: bool, reject: str | None) -> tuple[str, str]:
@@ -269,12 +273,15 @@ def _of(rule: RoutingRule) -> Zone:
     return Zone(rule.account_id, rule.domain_id, rule.domain)
 
 
-def _switch(rule_id: str, enabled: bool) -> None:
+def _switch(rule_id: str, enabled: bool, as_json: bool) -> None:
     async def work(stores: Stores, _: Settings) -> RoutingRule:
         existing = await _find(rule_id, stores)
         return await stores.mailroom.routes.change(_of(existing), existing.id, enabled=enabled)
 
     rule = with_stores(work)
+    if as_json:
+        print_json(rule)
+        return
     print(f"the rule for {rule.address or 'all other addresses'} is {'enabled' if rule.enabled else 'disabled'}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from collections.abc import Collection
 from functools import partial
@@ -60,15 +61,28 @@ def announce(home: Path, running: Running) -> None:
     lines = ["", "  dmarcworks is up." + (f" Dashboard: {running.public_url}" if running.http else "")]
     if running.smtp:
         lines.append(f"  Report mail: SMTP on {running.smtp}")
+    lines.append(f"  Data directory: {home.resolve()}")
     if running.login:
         lines += ["", f"  {first_login(home, running)}"]
     elif running.login_file:
         lines += ["", f"  First login (once): {running.login_file} holds the link"]
     elif running.http:
-        lines += ["  Log in with your password, or create a link: dmarcworks user link <your address>"]
-    lines += ["", "  Next: dmarcworks domain add example.com", ""]
+        lines += [f"  Log in with your password, or create a link: {this_command(home)} user link <your address>"]
+    if running.notices:
+        lines += ["", *(f"  {line}" for line in running.notices)]
+    lines += ["", f"  Next: {this_command(home)} domain add example.com", ""]
     print("\n".join(lines), flush=True)
     sys.stdout.flush()
+
+
+def this_command(home: Path) -> str:
+    """The start of a command line that works from any directory: absolute paths, and the data directory's name."""
+    called = Path(sys.argv[0])
+    if called.name != "dmarcworks" or not called.exists():
+        # Started as a module: the script is in the directory of the interpreter.
+        called = Path(sys.executable).with_name("dmarcworks")
+    program = shlex.quote(str(called.absolute())) if called.exists() else "dmarcworks"
+    return f"DMARCWORKS_HOME={shlex.quote(str(home.resolve()))} {program}"
 
 
 def first_login(home: Path, running: Running) -> str:
@@ -82,4 +96,6 @@ def first_login(home: Path, running: Running) -> str:
     file = FirstLogin(home)
     if file.write(link):
         return f"First login (once, within 24 hours): {file.path} holds the link"
-    return f"First login: {file.path} cannot be written; create a link with: dmarcworks user link {FIRST_USER}"
+    return (
+        f"First login: {file.path} cannot be written; create a link with: {this_command(home)} user link {FIRST_USER}"
+    )

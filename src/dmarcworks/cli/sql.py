@@ -15,9 +15,9 @@ import typer
 
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli import remote
-from dmarcworks.cli.common import print_json, print_table, with_stores
+from dmarcworks.cli.common import command_settings, print_json, print_table, with_stores
 from dmarcworks.errors import UsageError
-from dmarcworks.settings import Settings, load
+from dmarcworks.settings import Settings
 
 if TYPE_CHECKING:
     from dmarcworks.catalogue.queries import LogLine
@@ -47,7 +47,7 @@ def sql(
         raise UsageError("--json and --format exclude each other; use one")
     wanted = "JSON" if as_json else format
     terminal = sys.stdout.isatty()
-    settings, _ = load()
+    settings = command_settings()
     server = remote.server(settings)
     values = dict(map(_value, param))
     chosen = wanted or (TABLE if terminal else "TabSeparated")
@@ -95,7 +95,7 @@ async def _query_store(
     from dmarcworks.api.sql.service import QueryService, query_bounds
     from dmarcworks.catalogue.stores import opened
 
-    async with opened(settings) as stores:
+    async with opened(settings, create=False) as stores:
         own = await owner(stores.accounts, account)
         async with opened_analytics(settings) as analytics:
             service = QueryService(analytics, query_bounds(settings), stores.queries.note)

@@ -16,6 +16,7 @@ from dmarcworks.settings import Settings
 
 app = typer.Typer(help="Manage API tokens.", no_args_is_help=True, add_completion=False)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
+_ID = typer.Argument(help="The token's id, as `token list` prints it.")
 _SPAN = re.compile(r"([1-9]\d{0,4})([hdw])")
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -68,17 +69,38 @@ def create(
         secret, token = await stores.accounts.create_token(owner.id, scope, name, domains=domain or None, expires=ends)
         return secret, _document(token, await _names(stores))
 
-    secret, document = with_stores(work)
+    _print_secret(*with_stores(work), as_json)
+
+
+@app.command()
+def rotate(token_id: str = _ID, as_json: bool = _JSON) -> None:
+    """Give a token a new secret, which is shown once. The old secret stops working immediately."""
+
+    async def work(stores: Stores, settings: Settings) -> tuple[str, dict[str, Any]]:
+        rotated = await stores.accounts.rotate_token(token_id)
+        if rotated is None:
+            raise _unknown(token_id)
+        return rotated[0], _document(rotated[1], await _names(stores))
+
+    _print_secret(*with_stores(work), as_json)
+
+
+def _print_secret(secret: str, token: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        print_json({"token": secret, **document})
-    else:
-        print(f"token       {secret}")
-        print(f"account id  {document['account_id']}")
-        print(f"scope       {document['scope']}")
-        if document["domains"] is not None:
-            print(f"domains     {', '.join(document['domains'])}")
-        print(f"expires     {f'{ends:%Y-%m-%d %H:%M} UTC' if ends else 'never'}")
-        print("\nStore it safely: it is not shown again. Send it as `Authorization: Bearer <token>`.")
+        print_json({"token": secret, **token})
+        return
+    ends = token["expires"]
+    print(f"token       {secret}")
+    print(f"account id  {token['account_id']}")
+    print(f"scope       {token['scope']}")
+    if token["domains"] is not None:
+        print(f"domains     {', '.join(token['domains'])}")
+    print(f"expires     {f'{ends:%Y-%m-%d %H:%M} UTC' if ends else 'never'}")
+    print("\nStore it safely: it is not shown again. Send it as `Authorization: Bearer <token>`.")
+
+
+def _unknown(token_id: str) -> NotFoundError:
+    return NotFoundError(f"there is no token {token_id}; `dmarcworks token list` lists the tokens")
 
 
 @app.command("list")
@@ -105,12 +127,12 @@ def list_(as_json: bool = _JSON) -> None:
 
 
 @app.command()
-def revoke(token_id: str = typer.Argument(help="The token's id, as `token list` prints it.")) -> None:
+def revoke(token_id: str = _ID, as_json: bool = _JSON) -> None:
     """Revoke a token. It takes effect immediately."""
 
     async def work(stores: Stores, settings: Settings) -> bool:
         return await stores.accounts.revoke_token(token_id)
 
     if not with_stores(work):
-        raise NotFoundError(f"there is no token {token_id}; `dmarcworks token list` lists the tokens")
-    print(f"Revoked {token_id}.")
+        raise _unknown(token_id)
+    print_json({"id": token_id, "revoked": True}) if as_json else print(f"Revoked {token_id}.")

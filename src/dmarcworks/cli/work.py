@@ -18,10 +18,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from dmarcworks import errors
+from dmarcworks.cli.common import command_settings
 from dmarcworks.cli.remote import server
 from dmarcworks.errors import DmarcworksError
 from dmarcworks.process import logs
-from dmarcworks.settings import Settings, load
+from dmarcworks.settings import Settings
 
 __all__ = ["Event", "run"]
 
@@ -31,7 +32,7 @@ _LINE_EVERY_SECONDS = 5.0
 
 def run(job: str, parameters: Mapping[str, Any], seen: Callable[[Event], None], *, quiet: bool = False) -> Event:
     """Run it to its end and return its result; every event other than progress is also passed to `seen`."""
-    settings, _ = load()
+    settings = command_settings()
     result: Event = {}
     with _shown(quiet) as bar:
 

@@ -16,12 +16,18 @@ from dmarcworks.upkeep.system import TOLERATED, settle_analytics
 
 __all__ = ["opened_upkeep"]
 
+# The jobs that may create the data directory; "" is the caller that opens a system of its own.
+CREATING = ("", "restore")
+
 
 @asynccontextmanager
 async def opened_upkeep(settings: Settings, job: str = "") -> AsyncIterator[UpkeepContext]:
     """Every store for a job of upkeep, when no server runs; a loss that the job repairs is tolerated."""
     tolerated = TOLERATED.get(job, ())
-    async with opened(settings, tolerated=tolerated) as stores, opened_analytics(settings) as analytics:
+    async with (
+        opened(settings, tolerated=tolerated, create=job in CREATING) as stores,
+        opened_analytics(settings) as analytics,
+    ):
         await settle_analytics(stores, analytics, shown_url(settings.analytics), tolerated)
         gate = PublishingGate(analytics)
         yield UpkeepContext(settings, stores, environment(settings, stores, gate), gate)

@@ -131,7 +131,8 @@ def _install_apis(app: FastAPI, deps: Deps, limits: Limits) -> None:
         app.include_router(module.routes)
     if deps.injection is not None:
         app.include_router(inject.routes)
-    mount = Mount(PREFIX, api(deps, limits))
+    app.state.rest = rest = api(deps, limits)
+    mount = Mount(PREFIX, rest)
     # A path with a line break is odd, but it is still below PREFIX and is answered there.
     mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
     app.router.routes.append(mount)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import structlog
 from starlette.types import ASGIApp
@@ -26,7 +28,8 @@ from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Analytics
 from dmarcworks.catalogue.logins import LOGIN_LINK_SECONDS
 from dmarcworks.catalogue.review import review
-from dmarcworks.catalogue.stores import RUNNING, Stores, opened
+from dmarcworks.catalogue.stores import RUNNING, Stores, opened, running_server
+from dmarcworks.errors import ConflictError
 from dmarcworks.ingest.batching import BatchScheduler
 from dmarcworks.ingest.setup import environment, inbox, isolated_reader, opened_authenticator
 from dmarcworks.process import descriptors
@@ -37,11 +40,12 @@ from dmarcworks.process.supervisor import BackgroundTask, OnFailure, Supervisor
 from dmarcworks.routing.smtp import Certificate, SmtpServer
 from dmarcworks.routing.smtp.processes import Processes
 from dmarcworks.routing.smtp.setup import certificate, listeners, smtp_server
-from dmarcworks.settings import Settings
+from dmarcworks.settings import Settings, shared_settings
 from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.upkeep.replay.publishing_gate import PublishingGate
 from dmarcworks.upkeep.scheduler import end_swap, note_forever, retain_forever
 from dmarcworks.upkeep.system import settle_analytics
+from dmarcworks.wiring.hostname import host_notices
 from dmarcworks.wiring.http import http_app
 from dmarcworks.wiring.routing import Routing, routing
 from dmarcworks.workers.consumer import Consumer
@@ -70,6 +74,7 @@ class OpenedServer:
     certificate: Certificate | None = None
     http: Web | None = None
     monitoring: Web | None = None
+    notices: Sequence[str] = ()
 
     @property
     def public_url(self) -> str:
@@ -146,6 +151,7 @@ async def serve(
     smtp = settings.smtp_connections if "smtp" in roles and settings.smtp_processes == 1 else 0
     shares = descriptors.granted(smtp, settings.http_connections if "web" in roles else 0)
     # Processes that accept mail for this one have descriptors of their own.
+    configured = settings
     settings = settings.model_copy(update={"smtp_connections": shares.smtp}) if shares.smtp else settings
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -155,7 +161,7 @@ async def serve(
         await supervisor.start(background_tasks(server, operator_secret))
         first_login = FirstLogin(settings.home)
         running = await _running(server, first_login)
-        announcement = announced(settings.home / RUNNING, running, operator_secret)
+        announcement = announced(settings.home / RUNNING, running, operator_secret, shared_settings(configured))
         with announcement if server.http is not None else contextlib.nullcontext():
             started(running)
             if server.http is not None:
@@ -184,6 +190,7 @@ async def opened_server(
             await reader.start()
         prove = await stack.enter_async_context(opened_authenticator(settings, stores, metrics))
         env = environment(settings, stores, gate, metrics, prove, reader)
+        change = await stores.accounts.settle_hostname()
         await stores.accounts.open_gates()
         await review(stores.database, stores.mailroom.routes)
         scheduler = BatchScheduler()
@@ -191,16 +198,41 @@ async def opened_server(
         mail = await stack.enter_async_context(routing(settings, stores, env, metrics))
         upkeep = UpkeepContext(settings, stores, env, gate)
         server = OpenedServer(settings, roles, stores, analytics, metrics, upkeep, mail, consumers)
+        server.notices = await host_notices(stores.accounts, change)
         if "smtp" in roles:
             _add_smtp(server, stack)
         _add_http(server, stack, shares)
         yield server
 
 
-def _analytics(settings: Settings, roles: Collection[str]) -> AbstractAsyncContextManager[Analytics]:
-    if _has_analytics(roles):
-        return opened_analytics(settings)
-    return contextlib.nullcontext(bindings.absent_analytics())
+@asynccontextmanager
+async def _analytics(settings: Settings, roles: Collection[str]) -> AsyncIterator[Analytics]:
+    if not _has_analytics(roles):
+        yield bindings.absent_analytics()
+        return
+    async with AsyncExitStack() as stack:
+        # The engine's lock decides, not the file: a server that was killed leaves its file behind.
+        if _locked(settings) and (other := running_server(settings)) is not None:
+            raise ConflictError(
+                f"a server (process {other['pid']}) is already running on the data directory {settings.home.resolve()};"
+                " stop it first, or name another directory with DMARCWORKS_HOME"
+            )
+        yield await stack.enter_async_context(opened_analytics(settings))
+
+
+def _locked(settings: Settings) -> bool:
+    """Whether another process has the embedded analytics store open. Looked at before, since the engine would print."""
+    url = settings.analytics
+    if not url.startswith("chdb://"):
+        return False
+    try:
+        with open(Path(url.removeprefix("chdb://")) / "status", "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # not there yet, or not to be read: the engine reports what is wrong
+        return False
+    return False
 
 
 def _has_analytics(roles: Collection[str]) -> bool:
@@ -245,7 +277,7 @@ async def _running(server: OpenedServer, first_login: FirstLogin) -> Running:
     """What the started server prints; the first login link where there is no user yet."""
     smtp = server.smtp.listening[0].name if server.smtp else ""
     if (web := server.http) is None:
-        return Running(smtp, "", server.public_url, None)
+        return Running(smtp, "", server.public_url, None, notices=tuple(server.notices))
     if not await server.stores.accounts.link_works(first_login.secret()):
         first_login.remove()
     login = await server.stores.accounts.first_user()
@@ -256,4 +288,5 @@ async def _running(server: OpenedServer, first_login: FirstLogin) -> Running:
         login=None if login is None else f"/login/{login}",
         commands=web.commands,
         login_file=first_login.path if first_login.secret() else None,
+        notices=tuple(server.notices),
     )

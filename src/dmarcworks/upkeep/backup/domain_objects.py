@@ -30,6 +30,8 @@ class Noted:
     account: str
     created: float
     removed: bool = False
+    # Addresses at names that the report host had before.
+    earlier: tuple[str, ...] = ()
 
 
 async def note_domains(context: UpkeepContext, known: dict[str, Noted]) -> int:
@@ -49,6 +51,7 @@ async def note_domains(context: UpkeepContext, known: dict[str, Noted]) -> int:
             domain.account_id,
             accounts.get(domain.account_id, domain.account_id),
             domain.created.timestamp(),
+            earlier=domain.earlier,
         )
         for domain in await context.stores.accounts.domains()
     }
@@ -70,7 +73,8 @@ async def noted(objects: Objects) -> AsyncIterator[Noted]:
         for info in listed:
             content = await objects.get(info.key)
             if content is not None:
-                yield Noted(**json.loads(content))
+                fields = json.loads(content)
+                yield Noted(**{**fields, "earlier": tuple(fields.get("earlier", ()))})
 
 
 def _fields(one: Noted) -> dict[str, object]:

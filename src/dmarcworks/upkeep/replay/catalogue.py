@@ -97,15 +97,23 @@ async def _domains(context: UpkeepContext, domains: Mapping[str, Noted]) -> int:
     async with context.stores.database.write() as connection:
         accounts = set((await connection.execute(select(tables.accounts.c.id))).scalars())
         there = set((await connection.execute(select(tables.domains.c.id))).scalars())
+        gone = set((await connection.execute(select(tables.removed_domains.c.id))).scalars())
         for one in domains.values():
             if one.account_id not in accounts:
                 values = {"id": one.account_id, "name": one.account, "created": one.created}
                 await connection.execute(insert(tables.accounts).values(**values))
                 accounts.add(one.account_id)
-            if one.domain_id not in there and not one.removed:
-                known = {"id": one.domain_id, "account_id": one.account_id, "name": one.name, "rua": one.rua}
-                await connection.execute(insert(tables.domains).values(**known, created=one.created))
-                added += 1
+            if one.domain_id in there or one.domain_id in gone:
+                continue
+            known = {"id": one.domain_id, "account_id": one.account_id, "name": one.name}
+            if one.removed:
+                await connection.execute(insert(tables.removed_domains).values(**known, removed=one.created))
+                continue
+            await connection.execute(insert(tables.domains).values(**known, rua=one.rua, created=one.created))
+            for address in one.earlier:
+                values = {"address": address, "domain_id": one.domain_id, "replaced": one.created}
+                await connection.execute(insert(tables.rua_addresses).values(**values))
+            added += 1
     await context.stores.accounts.open_gates()
     return added
 
