@@ -114,6 +114,7 @@ REACH: dict[str, str] = {
     "GET /api/v1/openapi.json": "open",
     "GET /internal/ping": "machine",
     "POST /internal/sql": "machine",
+    "GET /internal/rest/{path:path}": "machine",
 }
 # Bodies that are well formed, so that it is the token that is refused.
 BODIES: dict[str, Any] = {
