@@ -206,9 +206,10 @@ async def filled(house: House, name: str, domain: str) -> str:
         "user_id": "0" * 32,
         "token_id": "0" * 32,
         "kind": "records",
+        "path": "api/v1/domains",
         "address": found.rua if "rua-addresses" in name else "me@example.org",
     }
-    return name.partition(" ")[2].format_map(values)
+    return name.partition(" ")[2].replace(":path}", "}").format_map(values)
 
 
 @pytest.mark.parametrize("who", ["limited", "limited admin"])
