@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -28,6 +29,8 @@ from tests.support.system import System, wait_for
 
 # Seconds of an answer, and times as long as an ordinary mail takes by itself.
 ANSWER, TIMES = 0.5, 5.0
+# A disk that pauses for half a second delays whichever mail it meets; what a mail does to the next it does each time.
+TRIES = 3
 # A machine that also runs other work answers later, whoever is asked: a process that does nothing but answer is asked
 # in turn, and what it took at most around a probe is no fault of the server's.
 AROUND = 1.0
@@ -157,7 +160,16 @@ def test_adversarial_mails_hold_up_nobody(system: System, tmp_path: Path) -> Non
         for probe, began, seconds in excess([(name, began, seconds) for name, began, seconds in waits])
         if seconds > ANSWER
     ]
-    late = {name: round(seconds, 2) for name, seconds in measured.items() if seconds > TIMES * alone}
+    late: dict[str, list[float]] = {}
+    further = itertools.count(1000)
+    for name in (name for name, seconds in measured.items() if seconds > TIMES * alone):
+        again = [measured[name]]
+        while len(again) < TRIES and min(again) > TIMES * alone:
+            system.send(rua, adversarial.mail(name, rua))
+            again.append(counted(system, next(further)))
+            system.settle(600)
+        if min(again) > TIMES * alone:
+            late[name] = [round(seconds, 2) for seconds in again]
     longest = {probe: round(max(wait[2] for wait in waits if wait[0] == probe), 2) for probe in PROBES}
     told = f"{len(waits)} probes, longest {longest} s; an ordinary mail alone {alone:.2f} s"
     print(told, {name: round(seconds, 2) for name, seconds in measured.items()})

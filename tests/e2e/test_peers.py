@@ -48,7 +48,13 @@ def doors(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[Do
         },
     )
     system.start()
-    listening = [line for line in system.log.read_text().splitlines() if '"event": "listening"' in line]
+
+    def listeners() -> list[str]:
+        lines = [line for line in system.log.read_text().splitlines() if '"event": "listening"' in line]
+        return lines if len(lines) == 4 else []
+
+    # The log is written a moment after what it reports.
+    listening = wait_for(listeners, "all listeners in the log")
     found = [int(line.split('"address": "127.0.0.1:')[1].split('"')[0].split("/")[0]) for line in listening[:3]]
     system.ports = dict(zip(PORTS, found, strict=True))
     system.authority, system.socket = folder / "authority.pem", folder / "lmtp.sock"
