@@ -17,7 +17,7 @@ from dmarcworks.enrich.senders.base_domains import NO_BASE_DOMAINS, BaseDomains
 from dmarcworks.enrich.senders.index import SenderIndex
 from dmarcworks.enrich.senders.load import sender_index
 from dmarcworks.enrich.senders.model import Evidence, Identification, OwnSender, SendingService
-from dmarcworks.enrich.senders.names import ip_address, name_of, selector_of
+from dmarcworks.enrich.senders.names import ip_address, is_for_visitors, name_of, selector_of
 from dmarcworks.enrich.senders.own import OwnIndex
 from dmarcworks.enrich.senders.reasons import passed, shown, unused
 
@@ -103,7 +103,7 @@ class SenderIdentifier:
         address = ip_address(evidence.ip)
         if address is not None and (block := index.blocks.find(address)) is not None:
             yield _clue(EvidenceKind.block, block, f"address {address} is in a block that {block.name} publishes")
-        if evidence.ptr_confirmed and (host := name_of(evidence.ptr)):
+        if evidence.ptr_confirmed and (host := name_of(evidence.ptr)) and not is_for_visitors(host):
             if (service := index.ptr.find(host)) is not None:
                 yield _clue(EvidenceKind.ptr, service, f"PTR {shown(host)} confirmed")
             if (base := self._base_domains.find(host)) is not None:

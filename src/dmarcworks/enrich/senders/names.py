@@ -11,7 +11,7 @@ import re
 
 from dmarcworks.reports.a_labels import a_labels
 
-__all__ = ["IpAddress", "ip_address", "name_of", "selector_of"]
+__all__ = ["IpAddress", "ip_address", "is_for_visitors", "name_of", "selector_of"]
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -19,6 +19,12 @@ _LONGEST = 253
 _LABELS = r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})"
 _NAME = re.compile(_LABELS + "+")
 _SELECTOR = re.compile(_LABELS + "*")
+# Words in the names of machines that are not a service's mail hosts: access lines of customers, visitors, crawlers.
+_VISITORS = frozenset(
+    "adsl bot cablemodem crawl crawler dhcp dialup dialin dorm dsl dyn dynamic dynamicip guest guests hotspot ppp pppoe proxy"
+    " residential spider vdsl visitor vpn wifi wireless wlan".split()
+)
+_WORDS = re.compile(r"[a-z]+")
 # Longer text is no address in any spelling.
 _LONGEST_ADDRESS = 45
 
@@ -57,6 +63,12 @@ def ip_address(text: str | None) -> IpAddress | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def is_for_visitors(host: str) -> bool:
+    """Whether a host name, in the form of `name_of`, says that the machine is a customer's line, a visitor's or a
+    crawler: `client-7.dyn.example.net`, `proxy-203-0-113-9.example.com`. Such a machine's mail is not the service's."""
+    return not _VISITORS.isdisjoint(_WORDS.findall(host))
 
 
 def _mapped_only_foreign(text: str, mapped: str) -> bool:

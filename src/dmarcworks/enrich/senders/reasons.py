@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dmarcworks.enrich.senders.model import Evidence, Signature
-from dmarcworks.enrich.senders.names import ip_address, name_of
+from dmarcworks.enrich.senders.names import ip_address, is_for_visitors, name_of
 
 __all__ = ["passed", "shown", "unused"]
 
@@ -62,8 +62,11 @@ def _envelope(domain: str, result: str) -> str:
 
 
 def _host(ptr: str, confirmed: bool) -> str:
-    if name_of(ptr) is None:
+    host = name_of(ptr)
+    if host is None:
         return f"PTR {shown(ptr)} is not a host name"
     if not confirmed:
         return f"PTR {shown(ptr)} is not confirmed and names nobody"
+    if is_for_visitors(host):
+        return f"PTR {shown(ptr)} is the name of a customer's line, a visitor or a crawler and names nobody"
     return f"PTR {shown(ptr)} confirmed, but it belongs to no known service"
