@@ -21,8 +21,35 @@ _NAME = re.compile(_LABELS + "+")
 _SELECTOR = re.compile(_LABELS + "*")
 # Words in the names of machines that are not a service's mail hosts: access lines of customers, visitors, crawlers.
 _VISITORS = frozenset(
-    "adsl bot cablemodem crawl crawler dhcp dialup dialin dorm dsl dyn dynamic dynamicip guest guests hotspot ppp pppoe proxy"
-    " residential spider vdsl visitor vpn wifi wireless wlan".split()
+    {
+        "adsl",
+        "bot",
+        "cablemodem",
+        "crawl",
+        "crawler",
+        "dhcp",
+        "dialin",
+        "dialup",
+        "dorm",
+        "dsl",
+        "dyn",
+        "dynamic",
+        "dynamicip",
+        "guest",
+        "guests",
+        "hotspot",
+        "ppp",
+        "pppoe",
+        "proxy",
+        "residential",
+        "spider",
+        "vdsl",
+        "visitor",
+        "vpn",
+        "wifi",
+        "wireless",
+        "wlan",
+    }
 )
 _WORDS = re.compile(r"[a-z]+")
 # Longer text is no address in any spelling.
