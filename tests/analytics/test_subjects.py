@@ -289,7 +289,7 @@ async def test_every_aggregate_question_is_exact(analytics: Analytics, domains: 
     seen = await ask.source_seen(account, domains, "192.0.2.1")
     assert seen == (Seen(*days_of(mine).values(), sum(row.count for row in mine)) if mine else None)
     change = await ask.change(*scope)
-    assert change.now == figures
+    assert change.current == figures
     assert (
         change.before.messages == sums(inside(rows, domains, FIRST - timedelta(27), FIRST - timedelta(1)))["messages"]
     )

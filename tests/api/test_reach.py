@@ -189,8 +189,8 @@ async def filled(house: House, name: str, domain: str) -> str:
     lines = (await house.get("write", "/activity", params={"q": f"reach@{domain}"}))["activity"]
     if not lines:
         told = (datetime.now(UTC), f"reach@{domain}", "b@x.example", "192.0.2.1", 9, "", "dmarc", "handled", "250")
-        house.stores.mailroom.activity.note(ActivityLine(*told, found.account_id, found.id))
-        await house.stores.mailroom.activity.flush()
+        house.stores.routing.activity.note(ActivityLine(*told, found.account_id, found.id))
+        await house.stores.routing.activity.flush()
         lines = (await house.get("write", "/activity", params={"q": f"reach@{domain}"}))["activity"]
     values = {
         "account": found.account_id,

@@ -190,13 +190,13 @@ async def test_every_connection_keeps_the_promises(database: Database) -> None:
     assert stat.S_IMODE(database.path.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("way", ["step", "keep"])
-async def test_a_small_write_waits_for_another_process_too(database: Database, way: str) -> None:
+@pytest.mark.parametrize("method", ["step", "keep"])
+async def test_a_small_write_waits_for_another_process_too(database: Database, method: str) -> None:
     """The same for what every mail writes, in both its ways, and the next write works."""
     assert isinstance(database, SqliteDatabase)
 
     async def small(key: bytes) -> None:
-        if way == "step":
+        if method == "step":
             await database.step(lambda connection: connection.execute(PUT, {"key": key, "value": b""}))
         else:
             await database.keep(lambda connection: connection.execute(str(PUT), {"key": key, "value": b""}))

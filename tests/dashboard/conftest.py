@@ -20,7 +20,7 @@ from dmarcworks.bindings.sqlite_stores import SqliteQueue
 from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit
-from dmarcworks.catalogue.dead_letters import Letters, operates
+from dmarcworks.catalogue.dead_letters import DeadLetterActions, operates
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.problems import Problems
 from dmarcworks.catalogue.queries import SavedQueries
@@ -48,7 +48,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     queue = open_queue(database)
     system = System(database, open_kv(database), objects, ("database", "objects"))
     stores = Stores(database, open_kv(database), queue, objects, accounts, queue, queue, system, 1, clock)
-    mailroom = stores.mailroom
+    routing = stores.routing
     deps = partial_deps(
         accounts=accounts,
         arrivals=arrivals,
@@ -62,8 +62,10 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         graphql=GraphqlService(analytics, database, accounts, sql=QueryBounds(), clock=clock),
         saved_queries=SavedQueries(database, clock=clock),
         query_log=stores.queries,
-        routing=mailroom,
-        dead_letters=Letters(SqliteQueue(database, clock), SqliteQueue(database, clock), Audit(database, clock=clock)),
+        routing=routing,
+        dead_letters=DeadLetterActions(
+            SqliteQueue(database, clock), SqliteQueue(database, clock), Audit(database, clock=clock)
+        ),
         is_operator=partial(operates, accounts, "default"),
         workers=("dmarc", "mine"),
         hostname=HOST,
@@ -71,7 +73,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         clock=clock,
     )
     pages.install(app, deps)
-    made = House(app, clock, accounts, arrivals, problems, objects, analytics, mailroom, stores)
+    made = House(app, clock, accounts, arrivals, problems, objects, analytics, routing, stores)
     await fill(made)
     yield made
     await stores.queries.close()

@@ -39,7 +39,7 @@ def line(account_id: str, minutes: float, outcome: str, **fields: str) -> Activi
 async def filled(house: House) -> House:
     mine = (await house.accounts.account_by_name("default")).id
     other = (await house.accounts.account_by_name("neighbour")).id
-    activity = house.mailroom.activity
+    activity = house.routing.activity
     for minutes, outcome in ((5, "handled"), (6, "handled"), (7, "forwarded"), (8, "dropped"), (90, "handled")):
         activity.note(line(mine, minutes, outcome))
     activity.note(line(mine, 9, "rejected", error=f"No {EVIL}", subject=EVIL, sender=f"{EVIL}@x.example"))
@@ -99,8 +99,8 @@ async def test_an_invalid_range_is_refused(client: httpx.AsyncClient, query: str
 async def test_a_line_tells_all_of_a_mail(house: House, filled: House, client: httpx.AsyncClient) -> None:
     """The detail says answer, reason and checks, with strangers' text as text; a neighbour's line is not there."""
     mine, other = [(await house.accounts.account_by_name(name)).id for name in ("default", "neighbour")]
-    (rejected,) = await house.mailroom.activity.lines(mine, outcome="rejected")
-    (theirs,) = await house.mailroom.activity.lines(other)
+    (rejected,) = await house.routing.activity.lines(mine, outcome="rejected")
+    (theirs,) = await house.routing.activity.lines(other)
     page = await client.get(f"/activity/{rejected.id}")
     assert page.status_code == 200
     assert re.findall(r"<td[^>]*>(?:<[^>]+>)*550\b", page.text)[1:] == []

@@ -30,7 +30,7 @@ async def test_a_rule_is_made_switched_and_removed(house: House, client: httpx.A
     assert "info@example.com" in page
     assert "*@example.com" in page
     assert EVIL not in page
-    rules = house.mailroom.routes
+    rules = house.routing.routes
     mine = (await house.accounts.account_by_name("default")).id
     first, everything = await rules.rules(account_id=mine)
     assert (first.action, everything.action, everything.address) == ("reject", "drop", "")
@@ -57,25 +57,25 @@ async def test_without_a_relay_no_link_is_promised(house: House, client: httpx.A
     assert "DMARCWORKS_RELAY_URL" in (await client.get("/routing")).text
     answer = await client.post("/routing/destinations", data={"csrf": csrf, "email": "me@example.org"})
     assert answer.status_code == 400
-    assert (await house.mailroom.destinations.destinations()) == []
+    assert (await house.routing.destinations.destinations()) == []
 
 
 async def test_a_link_is_opened_by_its_button(house: House) -> None:
     """Without a login; looking at it proves nothing, pressing does, once."""
     mine = (await house.accounts.account_by_name("default")).id
-    made, secret = await house.mailroom.destinations.add(mine, "me@example.org")
+    made, secret = await house.routing.destinations.add(mine, "me@example.org")
     async with house.client() as browser:
         assert "Forward mail to me@example.org?" in (await browser.get(f"/routing/verify/{secret}")).text
-        assert not await house.mailroom.destinations.verified(mine, "me@example.org")
+        assert not await house.routing.destinations.verified(mine, "me@example.org")
         assert "is verified" in (await browser.post(f"/routing/verify/{secret}")).text
-        assert await house.mailroom.destinations.verified(mine, "me@example.org")
+        assert await house.routing.destinations.verified(mine, "me@example.org")
         assert (await browser.get(f"/routing/verify/{secret}")).status_code == 404
-    await house.mailroom.destinations.remove(mine, made.id)
+    await house.routing.destinations.remove(mine, made.id)
 
 
 async def test_a_rule_without_effect_says_why(house: House, client: httpx.AsyncClient) -> None:
     """Its owner reads the reason, may turn it off and not on again; a rule on the report host is the operator's."""
-    rules, accounts = house.mailroom.routes, house.accounts
+    rules, accounts = house.routing.routes, house.accounts
     other = await accounts.domain(None, "other.example")
     assert other is not None
     made = await rules.add(zone_of(other), "x@sub.other.example", "drop")
@@ -99,7 +99,7 @@ async def test_a_rule_without_effect_says_why(house: House, client: httpx.AsyncC
 
 async def test_routing_that_was_disabled_is_shown_and_enabled(house: House, client: httpx.AsyncClient) -> None:
     """Disabled by another way in, as a client of the API does: the page says so, its button enables it."""
-    routes = house.mailroom.routes
+    routes = house.routing.routes
     mine = (await house.accounts.account_by_name("default")).id
     domain = next(one for one in await house.accounts.domains(mine) if one.name == "example.com")
     csrf = await token(client)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dmarcworks.ingest import steps, take
+from dmarcworks.ingest import processing, steps
 from tests.support.mails import document, mail, report_mail
 from tests.support.worker_house import House
 
@@ -68,7 +68,7 @@ async def test_nor_when_many_records_are(
     house: House, groups: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Records count by themselves; one mail beyond the bound goes alone."""
-    monkeypatch.setattr(take, "PUBLISH_ROWS", 4)
+    monkeypatch.setattr(processing, "PUBLISH_ROWS", 4)
     for number in range(2):
         assert await house.mail(many(f"m{number}", 3)) == ACCEPTED
     for name in ("one", "two", "three"):
@@ -82,7 +82,7 @@ async def test_a_failure_is_that_of_the_mails_at_hand(
     house: House, groups: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error while the first mails are noted: they go one by one; those that wait for their turn are not touched."""
-    monkeypatch.setattr(take, "PUBLISH_ROWS", 4)
+    monkeypatch.setattr(processing, "PUBLISH_ROWS", 4)
     for name in ("one", "two", "three"):
         assert await house.mail(report_mail(name)) == ACCEPTED
     house.analytics.before["insert"] = [RuntimeError("once")]

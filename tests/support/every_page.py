@@ -77,7 +77,7 @@ async def every_page(house: House) -> AsyncIterator[dict[str, str]]:
         f"/queues/{letter.id}/discard",
     ]
     link, _ = await house.accounts.login_link(OWNER), await house.accounts.login_link("a@example.com")
-    _, secret = await house.mailroom.destinations.add(await _account(house), "me@example.org")
+    _, secret = await house.routing.destinations.add(await _account(house), "me@example.org")
     opened = [
         "/login",
         f"/login/{link}",
@@ -88,11 +88,11 @@ async def every_page(house: House) -> AsyncIterator[dict[str, str]]:
     ]
     yield {**dict.fromkeys(paths, OWNER), **dict.fromkeys(operated, "a@example.com"), **dict.fromkeys(opened, "")}
     await queues.discard()
-    await house.mailroom.destinations.remove(await _account(house), "me@example.org")
+    await house.routing.destinations.remove(await _account(house), "me@example.org")
     domain = await house.accounts.domain(await _account(house), "shop.example")
     assert domain is not None
-    for rule in await house.mailroom.routes.rules(account_id=await _account(house)):
-        await house.mailroom.routes.remove(zone_of(domain), rule.id)
+    for rule in await house.routing.routes.rules(account_id=await _account(house)):
+        await house.routing.routes.remove(zone_of(domain), rule.id)
 
 
 async def _account(house: House) -> str:
@@ -147,7 +147,7 @@ async def _reports(house: House) -> list[str]:
 
 async def _mail(house: House) -> list[str]:
     mine = await _account(house)
-    activity = house.mailroom.activity
+    activity = house.routing.activity
     for minutes, outcome in ((5, "handled"), (7, "forwarded"), (8, "dropped"), (9, "rejected"), (10, "failed")):
         activity.note(
             ActivityLine(
@@ -163,5 +163,5 @@ async def _mail(house: House) -> list[str]:
     domain = await house.accounts.domain(mine, "shop.example")
     assert domain is not None
     with acting(Actor("user", OWNER, "192.0.2.1")):
-        await house.mailroom.routes.add(zone_of(domain), "info@shop.example", "reject", "no")
+        await house.routing.routes.add(zone_of(domain), "info@shop.example", "reject", "no")
     return ["/activity", "/activity?span=30d&outcome=handled", f"/activity/{line.id}", "/routing"]

@@ -83,7 +83,7 @@ class House:
     problems: Problems
     objects: Objects
     analytics: Analytics
-    mailroom: RoutingCatalogue
+    routing: RoutingCatalogue
     stores: Stores
     email: str = ""
     password: str = "correct horse battery"

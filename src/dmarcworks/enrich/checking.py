@@ -120,17 +120,17 @@ class Checker:
         self, facts: Facts, envelope: str, deadline: float
     ) -> tuple[DmarcPolicy | None, list[bool | None], bool | None]:
         """The author's policy, and for each signature and the envelope's domain whether it is aligned."""
-        author, asked = facts.author, _Known()
+        author, known = facts.author, _Known()
         nobody: list[bool | None] = [False] * len(facts.signatures)
         if not author:
             return None, nobody, False
-        policy = await self._replayed(lambda finder: finder.policy(author), asked, deadline)
+        policy = await self._replayed(lambda finder: finder.policy(author), known, deadline)
         if policy is None:
             return None, nobody, False
 
         async def aligned(domain: str, strict: bool) -> bool | None:
             try:
-                return await self._replayed(lambda finder: finder.aligned(author, domain, strict), asked, deadline)
+                return await self._replayed(lambda finder: finder.aligned(author, domain, strict), known, deadline)
             except NoAnswerError:
                 return None
 

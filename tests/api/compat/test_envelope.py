@@ -22,7 +22,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
     """With 23 rules, every second enabled, a catch-all, and three destinations of which one is verified."""
     async with built(tmp_path_factory.mktemp("compat") / "home") as made:
         zone = zone_of(made.domains[ONE])
-        routes, destinations = made.stores.mailroom.routes, made.stores.mailroom.destinations
+        routes, destinations = made.stores.routing.routes, made.stores.routing.destinations
         for n in range(23):
             await routes.add(zone, f"a{n:02}@{ONE}", "drop", enabled=n % 2 == 0)
         for email, verified in (("a@x.example", False), ("b@x.example", True), ("c@x.example", False)):

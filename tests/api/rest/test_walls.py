@@ -159,7 +159,7 @@ async def test_a_token_of_one_domain_sees_that_only(house: House, who: str) -> N
 
 async def test_the_activity_log_has_the_same_walls(house: House) -> None:
     """A token of one domain sees that domain's mails only, as lines, one by one and in the sums."""
-    activity = house.stores.mailroom.activity
+    activity = house.stores.routing.activity
     now = datetime.now(UTC)
     for name in ("one.example", "two.example", ""):
         domain = house.domains.get(name)

@@ -22,7 +22,7 @@ async def dead(house: House) -> AsyncIterator[dict[str, int]]:
     await queues.settle([Settlement(message, error="RuntimeError('x')", dead=True) for message in taken])
     await queues.send("jobs", [OutgoingMessage("text", b"waits")])
     yield {message.type: message.id for message in taken}
-    await house.stores.letters.discard()
+    await house.stores.dead_letters.discard()
     await queues.settle(
         [Settlement(message, done=True) for message in await queues.receive("jobs", limit=100, lease=60)]
     )
@@ -53,7 +53,7 @@ async def test_pages_of_dead_letters(house: House, dead: dict[str, int]) -> None
         await queues.send("jobs", [OutgoingMessage("json", str(n).encode())] * 2)
         taken = await queues.receive("jobs", limit=100, lease=60)
         await queues.settle([Settlement(message, error="x", dead=True) for message in taken])
-    expected = [letter.id for letter in await house.stores.letters.dead()]
+    expected = [letter.id for letter in await house.stores.dead_letters.dead()]
     assert len(expected) == 9  # with the one that waited
     found: list[int] = []
     cursor = ""

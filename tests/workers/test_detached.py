@@ -97,7 +97,7 @@ async def test_its_lease_is_renewed(house: House) -> None:
     slow.go.set()
     await wait_until(lambda: empty(house), "the queue empty")
     assert await house.total() == (1, 2, 5)
-    await house.consumer._asides.finish(0)
+    await house.consumer._detached_messages.finish(0)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ async def test_only_so_many_are_aside(house: House, monkeypatch: pytest.MonkeyPa
     """More than there may be aside wait in the queue, as no failure."""
     slow = Slow()
     house.replace(isolated=slow)
-    monkeypatch.setattr("dmarcworks.workers.aside._MOST", 1)
+    monkeypatch.setattr("dmarcworks.workers.detached._MOST", 1)
     for name in ("one", "two"):
         assert await house.mail(large(name)) == ACCEPTED
     assert await house.turn() == 2
