@@ -26,23 +26,8 @@ from dmarcworks.bindings.tables import kv
 from dmarcworks.bindings.tables import metadata as ours
 from dmarcworks.catalogue.mail_tables import metadata as catalogue
 from dmarcworks.errors import SettingsError, StoreError
+from tests.support.database import HEAD, PUT, count, put
 from tests.support.postgres import fill
-
-VERSIONS = Path(__file__).parents[2] / "src" / "dmarcworks" / "bindings" / "migrations" / "versions"
-HEAD = max(path.name.partition("_")[0] for path in VERSIONS.glob("0*.py"))
-
-PUT = text("INSERT INTO kv (key, value) VALUES (:key, :value)")
-COUNT = text("SELECT count(*) FROM kv")
-
-
-async def count(database: Database) -> int:
-    async with database.read() as connection:
-        return int((await connection.execute(COUNT)).scalar_one())
-
-
-async def put(database: Database, key: bytes, value: bytes = b"") -> None:
-    async with database.write() as connection:
-        await connection.execute(PUT, {"key": key, "value": value})
 
 
 async def test_the_migrated_schema_is_the_one_that_the_code_means(any_database: Database) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tests.e2e.test_activity import metric
-from tests.e2e.test_routing import add, mail, send
+from tests.support.routing_mail import add, mail, metric, send
 from tests.support.system import COMMAND, System, wait_for
 
 WORKER = """

@@ -16,8 +16,8 @@ from dmarcworks.enrich.facts import Facts
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.process.isolated import IsolatedPool
 from dmarcworks.routing.delivery.signing import Signer
-from tests.enrich.dkim.test_dkim import KEY, PLAIN, chained, results, signed
 from tests.support import adversarial
+from tests.support.dkim_samples import KEY, PLAIN, chained, results, signed
 from tests.support.outside import Names, answering
 
 

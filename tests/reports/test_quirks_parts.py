@@ -21,7 +21,7 @@ from dmarcworks.reports.model import Reading
 from dmarcworks.reports.notes import Refused
 from dmarcworks.reports.problems import OTHER_MAIL
 from dmarcworks.reports.read import read_bytes, read_mail
-from tests.reports.test_quirks_threads import case
+from tests.support.cases import case
 from tests.support.report_samples import TEXT, attachment, codes, counts, gz, mail, one, record, xml, zipped
 
 GOOD = attachment(gz(xml(record(12))))

@@ -23,8 +23,8 @@ from dmarcworks.workers.consumer import Consumer, QueuePolicy
 from dmarcworks.workers.environment import QueueBinding, environment
 from dmarcworks.workers.isolated import IsolatedWorker
 from dmarcworks.workers.points import DataPointOwner
+from tests.support.harness import Clock
 from tests.support.waiting import wait_until
-from tests.support.worker_house import Clock
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 Handler = Callable[[Any, Any, Any], Any]

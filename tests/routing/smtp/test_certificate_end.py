@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from dmarcworks.errors import SettingsError
 from dmarcworks.routing.smtp import Certificate
-from tests.routing.smtp.test_tls import Files
+from tests.support.certificates import Files
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from dmarcworks.errors import SettingsError
 from dmarcworks.routing.smtp import Certificate, Listener, SmtpServer
 from dmarcworks.routing.smtp.proxy import ProxyError, parse_v1, parse_v2
-from tests.support.smtp_client import Client, House, Start
+from tests.support.smtp_client import Client, SmtpBackend, Start
 
 DOOR = Listener("127.0.0.1", proxy=True)
 MAIL = b"Subject: report\r\n\r\nHello\r\n"
@@ -55,7 +55,7 @@ async def knock(server: SmtpServer, header: bytes, *, pieces: int = 1 << 20) -> 
 )
 @pytest.mark.parametrize("pieces", [1 << 20, 3])
 async def test_the_client_is_the_one_that_the_header_names(
-    start: Start, house: House, header: bytes, client: str, pieces: int
+    start: Start, backend: SmtpBackend, header: bytes, client: str, pieces: int
 ) -> None:
     """Version 1 and 2, both families, cut as may be; a header without a client leaves the balancer's own address."""
     server = await start(DOOR, proxies=["127.0.0.0/8"])
@@ -64,7 +64,7 @@ async def test_the_client_is_the_one_that_the_header_names(
     await visitor.up_to_data()
     await visitor.send(MAIL + b".\r\n")
     assert await visitor.reply() == "250 2.0.0 Accepted"
-    assert house.taken[0][3].address == client
+    assert backend.accepted[0][3].address == client
 
 
 async def test_the_limit_per_address_counts_the_real_client(start: Start) -> None:
@@ -78,7 +78,7 @@ async def test_the_limit_per_address_counts_the_real_client(start: Start) -> Non
 
 
 @pytest.mark.parametrize("header", [b"PROXY TCP4 192.0.2.7 198.51.100.1 40000 25\r\n", b"EHLO mail.example\r\n"])
-async def test_who_is_no_balancer_is_not_served(start: Start, house: House, header: bytes) -> None:
+async def test_who_is_no_balancer_is_not_served(start: Start, backend: SmtpBackend, header: bytes) -> None:
     """Another network cannot claim to be somebody else, and cannot come in by this door at all."""
     visitor = await knock(await start(DOOR, proxies=["192.0.2.0/24", "2001:db8::/32"]), header)
     with pytest.raises((ConnectionError, AssertionError)):
@@ -95,7 +95,7 @@ async def test_a_balancer_without_a_header_is_not_served(start: Start, first: by
     assert (await (await knock(server, v2("192.0.2.1"))).reply())[:3] == "220"
 
 
-async def test_tls_behind_a_balancer(start: Start, house: House, tmp_path: Path) -> None:
+async def test_tls_behind_a_balancer(start: Start, backend: SmtpBackend, tmp_path: Path) -> None:
     """The header comes in clear, then the handshake: not a byte of it is lost."""
     authority = trustme.CA()
     issued = authority.issue_cert("reports.example.net")
@@ -110,7 +110,7 @@ async def test_tls_behind_a_balancer(start: Start, house: House, tmp_path: Path)
     await visitor.up_to_data()
     await visitor.send(MAIL + b".\r\n")
     assert await visitor.reply() == "250 2.0.0 Accepted"
-    assert (house.taken[0][3].address, house.taken[0][3].tls) == ("192.0.2.7", "TLSv1.3")
+    assert (backend.accepted[0][3].address, backend.accepted[0][3].tls) == ("192.0.2.7", "TLSv1.3")
 
 
 async def test_a_proxy_door_needs_networks(start: Start) -> None:
