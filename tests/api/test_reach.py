@@ -237,7 +237,7 @@ async def test_another_domain_is_not_there(harness: Harness, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, reach in REACH.items() if reach == "machine"])
-async def test_commands_have_a_door_of_their_own(harness: Harness, name: str) -> None:
+async def test_commands_have_an_entrance_of_their_own(harness: Harness, name: str) -> None:
     answer = await ask(harness, "limited admin", name, await filled(harness, name, "one.example"))
     assert answer.status_code == 401, answer.text
 

@@ -47,7 +47,7 @@ def on_disk(harness: Harness, text: bytes) -> list[str]:
     return sorted(str(path.relative_to(harness.path)) for path in files if text in path.read_bytes())
 
 
-async def test_a_tls_report_goes_the_whole_way(harness: Harness) -> None:
+async def test_a_tls_report_is_processed_end_to_end(harness: Harness) -> None:
     """Its row in the catalogue, its policies in tls_reports, and not one message more in the figures."""
     await harness.mail(tls_mail(domains=("example.com", "mail.example.com")))
     await harness.mail(report_mail("1"))
@@ -72,7 +72,7 @@ async def test_a_tls_report_goes_the_whole_way(harness: Harness) -> None:
     assert await harness.problem_reasons() == []
 
 
-async def test_a_failure_report_goes_the_whole_way(harness: Harness) -> None:
+async def test_a_failure_report_is_processed_end_to_end(harness: Harness) -> None:
     """Who, about what and when stand in the catalogue and in failure_reports; it is no DMARC figure."""
     await harness.mail(arf())
     await harness.settle()
@@ -206,7 +206,7 @@ async def test_under_another_setting_a_failure_report_stays_the_same_one(harness
     assert (found.duplicates, await count(harness, "failure_reports")) == (2, 1)
 
 
-async def test_what_could_not_be_read_beside_a_failure_report_is_kept(harness: Harness) -> None:
+async def test_what_could_not_be_read_next_to_a_failure_report_is_kept(harness: Harness) -> None:
     """The body goes, the broken neighbour stays byte for byte under its problem."""
     broken = b"--=_r\r\nContent-Type: application/zip; name=x.zip\r\n\r\nno zip at all\r\n"
     await harness.mail(arf(extra=broken))

@@ -125,7 +125,7 @@ async def test_what_fails_is_tried_again(harness: Harness, error: Exception, fai
     assert await harness.total() == (1, 2, 5)
 
 
-async def test_the_end_of_the_process_hands_it_back(harness: Harness) -> None:
+async def test_the_end_of_the_process_returns_it(harness: Harness) -> None:
     """At once, and as no failure."""
     slow = Slow()
     harness.replace(isolated=slow)
@@ -138,11 +138,11 @@ async def test_the_end_of_the_process_hands_it_back(harness: Harness) -> None:
     assert (message.failures, message.deliveries) == (0, 2)
 
 
-async def test_a_suspect_is_read_beside_others_and_counted_alone(harness: Harness) -> None:
+async def test_a_suspect_is_read_next_to_others_and_counted_alone(harness: Harness) -> None:
     """What may have ended a process before cannot do so in reading; after that it is with nothing else in hand."""
-    slow, turns = Slow(), BatchScheduler()
+    slow, order = Slow(), BatchScheduler()
     harness.replace(isolated=slow)
-    harness.consumer = system_consumer(harness.env, scheduler=turns)
+    harness.consumer = system_consumer(harness.env, scheduler=order)
     assert await harness.mail(large("one")) == ACCEPTED
     assert len(await harness.env.queue.receive(SYSTEM_QUEUE, lease=10)) == 1
     harness.clock.now += 11
@@ -151,17 +151,17 @@ async def test_a_suspect_is_read_beside_others_and_counted_alone(harness: Harnes
     assert await harness.mail(report_mail("two")) == ACCEPTED
     assert await harness.process_batch() == 1
     assert (await harness.total())[0] == 1
-    turns.begin()
+    order.begin()
     slow.go.set()
-    await wait_until(turns.receiving.locked, "the large mail waiting for its batch")
+    await wait_until(order.receiving.locked, "the large mail waiting for its batch")
     assert (await harness.total())[0] == 1
-    turns.end()
+    order.end()
     await wait_until(lambda: empty(harness), "the queue empty")
     assert (await harness.total())[0] == 2
-    assert not turns.receiving.locked()
+    assert not order.receiving.locked()
 
 
-async def test_only_so_many_are_aside(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_so_many_are_detached(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than there may be aside wait in the queue, as no failure."""
     slow = Slow()
     harness.replace(isolated=slow)

@@ -266,7 +266,7 @@ async def test_a_bound_is_a_problem_that_names_it(harness: Harness) -> None:
     assert "10,000" in problem.detail or "10000" in problem.detail
 
 
-async def test_a_retry_by_a_person_counts_nothing_twice_and_closes_what_is_mended(harness: Harness) -> None:
+async def test_a_retry_by_a_person_counts_nothing_twice_and_closes_what_is_repaired(harness: Harness) -> None:
     """The rows went in, then the mail was given up: reading it again finds them, and its old problems close."""
     await harness.mail(report_mail("1"))
     (item,) = await harness.env.queue.receive(SYSTEM_QUEUE, limit=1, lease=600)

@@ -189,7 +189,7 @@ async def test_a_problem_is_taken_up_again(harness: Harness) -> None:
     assert (await changes(harness, "problem.retry"))[0][1] == str(problem["id"])
 
 
-async def test_a_problem_is_let_go(harness: Harness) -> None:
+async def test_a_problem_is_discarded(harness: Harness) -> None:
     """It is open no longer, its mail stays, the log tells who did it."""
     (problem,) = (await harness.upload("write", "one.example", b"<feedback><gone/></feedback>"))["problems"]
     gone = await harness.request("write", "POST", f"/problems/{problem['id']}/discard")

@@ -216,7 +216,7 @@ async def test_a_store_that_is_away_is_503_with_retry_after(tenants: Any) -> Non
     assert answer.json() == _envelope(10503, "the store is unavailable; try again")
 
 
-async def test_an_accounts_statements_take_turns_and_few_may_wait(tenants: Any) -> None:
+async def test_an_accounts_statements_run_one_at_a_time_and_few_may_wait(tenants: Any) -> None:
     class Slow:
         gate = asyncio.Event()
         inside = most = 0

@@ -107,7 +107,7 @@ async def test_policies_of_another_domain_stay_uncounted(harness: Harness) -> No
     assert await harness.kinds() == []
 
 
-async def test_rows_that_differ_are_shown_and_mended_and_can_be_taken_back(harness: Harness) -> None:
+async def test_rows_that_differ_are_shown_and_repaired_and_can_be_taken_back(harness: Harness) -> None:
     """The changed report is named with its rows; --back asks the old rows again; --drop-old ends that."""
     reports = await filled(harness)
     before = await harness.sums()

@@ -29,7 +29,7 @@ async def test_a_whole_system_has_no_difference(harness: Harness) -> None:
     ]
 
 
-async def test_a_flipped_byte_and_a_missing_object_are_named_and_mended(harness: Harness) -> None:
+async def test_a_flipped_byte_and_a_missing_object_are_named_and_repaired(harness: Harness) -> None:
     """By kind, report, key and both hashes; the raw mails bring the very bytes back."""
     reports = await filled(harness)
     changed, missing = harness.object(reports[0]["object"]), harness.object(reports[3]["object"])
@@ -49,7 +49,7 @@ async def test_a_flipped_byte_and_a_missing_object_are_named_and_mended(harness:
     assert await harness.kinds() == []
 
 
-async def test_figures_that_differ_are_named_and_mended(harness: Harness) -> None:
+async def test_figures_that_differ_are_named_and_repaired(harness: Harness) -> None:
     """A missing row, a row too many, a report twice, rows of no report, a wrong sum, a report that is not published."""
     reports = await filled(harness)
     before = await harness.sums()
@@ -91,7 +91,7 @@ async def test_figures_that_differ_are_named_and_mended(harness: Harness) -> Non
     assert await harness.sums() == before
 
 
-async def test_what_cannot_be_mended_stays_named(harness: Harness) -> None:
+async def test_what_cannot_be_repaired_stays_named(harness: Harness) -> None:
     """Raw mail and archive gone: no row is taken out, both are still named after a repair."""
     reports = await filled(harness)
     raw = dict(harness.sql("SELECT id, object_key FROM mails"))

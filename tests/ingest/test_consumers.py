@@ -52,9 +52,11 @@ class Held:
         raise AssertionError("nothing is given up here")
 
 
-def held_consumer(harness: Harness, worker: Held, turns: BatchScheduler, size: int, helps: bool = False) -> Consumer:
+def held_consumer(
+    harness: Harness, worker: Held, scheduler: BatchScheduler, size: int, helps: bool = False
+) -> Consumer:
     bound = BoundWorker(SYSTEM_QUEUE, worker, harness.env, dead=worker.dead)
-    return system_consumer(harness.env, bound, scheduler=turns, helps=helps, max_batch_size=size)
+    return system_consumer(harness.env, bound, scheduler=scheduler, helps=helps, max_batch_size=size)
 
 
 class CountedLock(asyncio.Lock):
@@ -69,8 +71,8 @@ class CountedLock(asyncio.Lock):
 
 async def test_who_helps_begins_when_more_waits_than_a_batch_holds(harness: Harness) -> None:
     """Two batches are in hand while there is a backlog; without one the helper rests."""
-    worker, turns = Held(), BatchScheduler()
-    pair = [held_consumer(harness, worker, turns, 2, helps) for helps in (False, True)]
+    worker, scheduler = Held(), BatchScheduler()
+    pair = [held_consumer(harness, worker, scheduler, 2, helps) for helps in (False, True)]
     for n in range(3):
         await harness.send({"n": n})
     running = [asyncio.create_task(one.run()) for one in pair]
@@ -90,15 +92,15 @@ async def test_who_helps_begins_when_more_waits_than_a_batch_holds(harness: Harn
 
 async def test_what_may_have_ended_a_process_is_worked_on_alone(harness: Harness) -> None:
     """A suspect waits for the batch that is in hand, and no other begins beside it."""
-    worker, turns = Held(), BatchScheduler()
+    worker, scheduler = Held(), BatchScheduler()
     await harness.send({"n": 0})
     (lost,) = await harness.env.queue.receive(SYSTEM_QUEUE, limit=1, lease=60)
     harness.clock.now += 61  # its lease ran out: it may have killed who held it
     for n in (1, 2):
         await harness.send({"n": n})
-    first, second, third = (held_consumer(harness, worker, turns, 1) for _ in range(3))
-    turns.begin()  # a batch of somebody else
-    turns.receiving = lock = CountedLock()
+    first, second, third = (held_consumer(harness, worker, scheduler, 1) for _ in range(3))
+    scheduler.begin()  # a batch of somebody else
+    scheduler.receiving = lock = CountedLock()
     tasks = [asyncio.create_task(one.once()) for one in (first, second, third)]
 
     async def suspect_leased() -> bool:
@@ -106,7 +108,7 @@ async def test_what_may_have_ended_a_process_is_worked_on_alone(harness: Harness
 
     await wait_until(suspect_leased, "the suspect fetched and both others at the lock")
     assert worker.batches == []
-    turns.end()
+    scheduler.end()
     await wait_until(lambda: worker.batches, "the suspect in hand")
     assert lock.locked()  # so that no other is fetched
     assert worker.batches == [[json.loads(lost.body)["n"]]]
@@ -132,8 +134,8 @@ async def test_a_report_in_two_batches_at_once_counts_once(harness: Harness) -> 
             return slowly if name == "insert" else getattr(harness.analytics, name)
 
     harness.replace(analytics=Slow())
-    turns = BatchScheduler()
-    pair = [system_consumer(harness.env, scheduler=turns, max_batch_size=1) for _ in range(2)]
+    scheduler = BatchScheduler()
+    pair = [system_consumer(harness.env, scheduler=scheduler, max_batch_size=1) for _ in range(2)]
     assert await asyncio.gather(*(one.once() for one in pair)) == [1, 1]
     assert await harness.total() == (1, 2, 5)
     assert begun == ["dmarc_reports"]
@@ -141,10 +143,10 @@ async def test_a_report_in_two_batches_at_once_counts_once(harness: Harness) -> 
 
 async def test_the_size_of_a_batch_follows_the_work(harness: Harness) -> None:
     """A consumer asks for what the pace allows, and tells how long it took."""
-    worker, turns = Held(), BatchScheduler()
+    worker, scheduler = Held(), BatchScheduler()
     worker.go.set()
     for n in range(103):
         await harness.send({"n": n})
-    one = held_consumer(harness, worker, turns, 1000)
+    one = held_consumer(harness, worker, scheduler, 1000)
     assert [await one.once() for _ in range(3)] == [100, 3, 0]
-    assert turns.size(1000) == 200
+    assert scheduler.size(1000) == 200
