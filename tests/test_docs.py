@@ -81,7 +81,5 @@ def test_the_architecture_pages_describe_the_tree(page: str) -> None:
 
 def test_what_the_tree_has_not_is_found() -> None:
     """The check itself: a file, a name in a file, a class and a target that do not exist."""
-    text = (
-        "`ingest/nothing.py` `ingest/item.py: Nothing` `ingest/item.py: MailItem` `NoSuchName` `make nothing` `ingest/`"
-    )
+    text = "`ingest/nothing.py` `ingest/item.py: Nothing` `ingest/item.py: MailItem` `NoSuchName` `make nothing`"
     assert _unknown(text, ROOT) == ["make nothing", "ingest/nothing.py", "ingest/item.py: Nothing", "NoSuchName"]
