@@ -37,7 +37,7 @@ def deliver(
     sender: str = typer.Option("", "--from", help="The envelope sender; empty for the null sender."),
     as_json: bool = typer.Option(False, "--json", help="Print each recipient's reply as JSON."),
 ) -> None:
-    """Accept one mail on stdin and store it durably. The exit status suits a mail server's pipe."""
+    """Accept one mail on stdin and store it durably. Its exit statuses are those of sysexits."""
     if not to or not all(address.strip() for address in to):
         _end(USAGE, "5.5.4 give a recipient with --to")
     recipients = [(address, mail_address(address.strip())) for address in to]

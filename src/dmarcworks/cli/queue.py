@@ -76,7 +76,7 @@ def show(
     raw: bool = typer.Option(False, "--raw", help="Write the body's bytes to standard output instead."),
     as_json: bool = _JSON,
 ) -> None:
-    """Show one dead-lettered message with its whole body."""
+    """Show one dead-lettered message with its complete body."""
 
     async def work(stores: Stores, _: Settings) -> DeadLetter:
         return await _dead_letters(stores).one(message_id)
