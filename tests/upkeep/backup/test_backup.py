@@ -67,7 +67,7 @@ async def test_a_round_trip_brings_everything_back(harness: Harness, tmp_path: P
     before = await content(harness)
     # The engine serves one folder at a time.
     await harness.analytics.close()
-    async with opened_upkeep(Settings(harness=tmp_path / "other", hostname=HOST)) as context:
+    async with opened_upkeep(Settings(home=tmp_path / "other", hostname=HOST)) as context:
         other = Harness(tmp_path / "other", context)
         (result,) = await other.do("restore", folder=str(tmp_path / "backup"))
         assert (result["left"], result["kept"]) == (0, 0)
@@ -93,7 +93,7 @@ async def test_rows_that_the_archive_can_no_longer_give_come_back_too(harness: H
     before = await harness.sums()
     assert [row[2] for row in before] == [8, 2]
     await harness.analytics.close()
-    async with opened_upkeep(Settings(harness=tmp_path / "other", hostname=HOST)) as context:
+    async with opened_upkeep(Settings(home=tmp_path / "other", hostname=HOST)) as context:
         other = Harness(tmp_path / "other", context)
         assert (await other.do("restore", folder=str(tmp_path / "backup")))[-1]["left"] == 0
         assert await other.sums() == before

@@ -52,14 +52,14 @@ async def fill(harness: Harness) -> None:
 async def test_a_round_trip_brings_everything_back(server: PostgresServer, tmp_path: Path, source: str) -> None:
     """Every table and sum is the same, the waiting mail is read, and new rows get numbers that nobody has."""
     url = await fresh(server.url) if source == "postgresql" else ""
-    async with opened_upkeep(Settings(harness=tmp_path / "one", hostname=HOST, database_url=url)) as context:
+    async with opened_upkeep(Settings(home=tmp_path / "one", hostname=HOST, database_url=url)) as context:
         one = Harness(tmp_path / "one", context)
         await fill(one)
         (result,) = await one.do("backup", folder=str(tmp_path / "backup"))
         assert (result["reports"], result["damaged"]) == (3, 0)
         before, sums = await rows(context), await one.sums()
     assert sum(row[3] for row in sums) == 15
-    target = Settings(harness=tmp_path / "two", hostname=HOST, database_url=await fresh(server.url))
+    target = Settings(home=tmp_path / "two", hostname=HOST, database_url=await fresh(server.url))
     async with opened_upkeep(target) as context:
         two = Harness(tmp_path / "two", context)
         (result,) = await two.do("restore", folder=str(tmp_path / "backup"))
