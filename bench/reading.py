@@ -284,14 +284,14 @@ def main() -> int:
                     written[1] += messages
                 # Warm for the peer is the second pass; the huge one needs that pass too.
                 # A pass of ours is short: more of them, so that one disturbance is not half of the median.
-                turns = [
+                rounds = [
                     (
                         child(Path(sys.executable), "ours", folder, (passes + 1) * (1 if mails == 1 else 5)),
                         child(python, "peer", folder, passes + 1),
                     )
                     for _ in range(rounds)
                 ]
-                mine, theirs = middle([turn[0] for turn in turns]), middle([turn[1] for turn in turns])
+                mine, theirs = middle([turn[0] for turn in rounds]), middle([turn[1] for turn in rounds])
                 for who, result in (("ours", mine), ("parsedmarc", theirs)):
                     if not result["failed"] and [result["records"], result["messages"]] != written:
                         print(f"{name} {packing}: {who} read {result}, written {written}", file=sys.stderr)

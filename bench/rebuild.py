@@ -44,19 +44,19 @@ def one(dice: random.Random, number: int, domain: str) -> bytes:
     return mail((f"r{number}.xml.gz", gzip.compress(text, mtime=0)))
 
 
-async def sums(house: UpkeepContext) -> list[dict[str, Any]]:
+async def sums(system: UpkeepContext) -> list[dict[str, Any]]:
     """Reports, records and messages by domain and day."""
-    answer = await house.analytics.query(
+    answer = await system.analytics.query(
         "SELECT domain, day, uniqExact(report_key) AS reports, count() AS records, sum(count) AS messages"
         " FROM dmarc_reports GROUP BY domain, day ORDER BY domain, day"
     )
     return [json.loads(line) for line in answer.splitlines()]
 
 
-async def job(house: UpkeepContext, name: str) -> tuple[dict[str, Any], float]:
+async def job(system: UpkeepContext, name: str) -> tuple[dict[str, Any], float]:
     """A job's result and its seconds."""
     started = time.perf_counter()
-    events = [event async for event in jobs.run(house, name, {})]
+    events = [event async for event in jobs.run(system, name, {})]
     return events[-1], time.perf_counter() - started
 
 
@@ -65,30 +65,30 @@ async def main(reports: int) -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     dice = random.Random(1)
     with tempfile.TemporaryDirectory() as folder:
-        async with opened_upkeep(Settings(home=Path(folder), hostname="reports.example.net")) as house:
-            domains = [await house.stores.accounts.add_domain(f"d{n}.example") for n in range(DOMAINS)]
+        async with opened_upkeep(Settings(home=Path(folder), hostname="reports.example.net")) as system:
+            domains = [await system.stores.accounts.add_domain(f"d{n}.example") for n in range(DOMAINS)]
             started = time.perf_counter()
             for start in range(0, reports, 100):
                 numbers = range(start, min(start + 100, reports))
                 taken = [(domains[n % DOMAINS].rua, one(dice, n, domains[n % DOMAINS].name)) for n in numbers]
                 messages = [Message("dmarc@mail.example", rua, raw) for rua, raw in taken]
-                await asyncio.gather(*(runtime.deliver(dmarc, message, house.env) for message in messages))
-            consumer = runtime.Consumer(dmarc, house.env, batch=100)
+                await asyncio.gather(*(runtime.deliver(dmarc, message, system.env) for message in messages))
+            consumer = runtime.Consumer(dmarc, system.env, batch=100)
             while await consumer.once():
                 pass
             filled = time.perf_counter() - started
-            before = await sums(house)
+            before = await sums(system)
             found = {name: sum(int(row[name]) for row in before) for name in ("reports", "records", "messages")}
             print(f"filled with {found} in {filled:.1f} s: {len(before)} sums by domain and day")
             for table in ("dmarc_reports", "tls_reports", "failure_reports"):
-                await house.analytics.execute(f"TRUNCATE TABLE {table}")
-            assert await sums(house) == []
-            result, seconds = await job(house, "replay")
-            same = await sums(house) == before
+                await system.analytics.execute(f"TRUNCATE TABLE {table}")
+            assert await sums(system) == []
+            result, seconds = await job(system, "replay")
+            same = await sums(system) == before
             rate = result["reports"] / seconds
             print(f"rebuilt from {result['reports']} archived reports in {seconds:.1f} s ({rate:.0f} a second)")
             print(f"sums by domain and day: {'all the same' if same else 'DIFFERENT'}")
-            result, seconds = await job(house, "verify")
+            result, seconds = await job(system, "verify")
             print(f"verify: {result['compared']}, {result['differences']} differences, {seconds:.1f} s")
     return 0 if same and not result["differences"] else 1
 

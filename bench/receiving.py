@@ -142,7 +142,7 @@ def client(port: int, rua: str, seconds: float) -> float:
     return float(told["rate"])
 
 
-def yardstick(way: str, folder: str) -> None:
+def baseline(way: str, folder: str) -> None:
     """Bare aiosmtpd: a file and an fsync per mail, nothing else."""
     from aiosmtpd.smtp import SMTP
 
@@ -321,8 +321,8 @@ def main() -> int:
         port, rua, seconds = options.client
         print(json.dumps(uvloop.run(send(int(port), rua, float(seconds)))))
         return 0
-    if options.yardstick:
-        yardstick(*options.yardstick)
+    if options.baseline:
+        baseline(*options.baseline)
         return 0
     sources = bool(shutil.which("smtp-source") and shutil.which("smtp-sink"))
 

@@ -60,7 +60,7 @@ def _attached(data: bytes) -> bytes:
     )
 
 
-WAYS: tuple[Callable[[bytes], Reading], ...] = (
+CHECKS: tuple[Callable[[bytes], Reading], ...] = (
     lambda data: read_bytes(data, "", BOUNDS),
     lambda data: read_mail(data, BOUNDS),
     lambda data: read_bytes(_gz(data), "a.xml.gz", BOUNDS),
@@ -71,7 +71,7 @@ WAYS: tuple[Callable[[bytes], Reading], ...] = (
 
 def check(data: bytes) -> Reading:
     """Read one input in its way; AssertionError names the property that does not hold."""
-    way = WAYS[data[0] % len(WAYS)] if data else WAYS[0]
+    way = CHECKS[data[0] % len(CHECKS)] if data else CHECKS[0]
     content = data[1 : 1 + LONGEST]
     reading = way(content)
     hold(reading)

@@ -2,7 +2,8 @@
 
 The words are in scripts/language.toml. Only prose is read: of Markdown what is not code or a link's target, of a
 template its text, of Python its docstrings, comments and string literals, of scripts and style sheets their comments
-and strings. The exit status is 1 when there is a hit.
+and strings. Of Python also the names that a file defines (its own, classes, functions, arguments, variables) are
+checked against the words that no name may have. The exit status is 1 when there is a hit.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class Scope:
     name: str
     globs: tuple[str, ...]
     kinds: tuple[str, ...] = ("docstring", "comment", "string")
+    # Which list of words no name may have; "" when names are not checked.
+    names: str = ""
 
 
 SCOPES = {
@@ -40,9 +43,11 @@ SCOPES = {
         Scope("docs", ("README.md", "HACKING.md", "docs/*.md", "docs/decisions/*.md")),
         Scope("templates", ("src/dmarcworks/dashboard/templates/*.html",)),
         Scope("static", ("src/dmarcworks/dashboard/static/*.js", "src/dmarcworks/dashboard/static/*.css")),
-        Scope("src", ("src/**/*.py",)),
-        Scope("bench", ("bench/*.py",), ("string",)),
-        Scope("examples", ("examples/*.py",)),
+        Scope("src", ("src/**/*.py",), names="source"),
+        Scope("bench", ("bench/*.py",), ("string",), names="tests"),
+        Scope("examples", ("examples/*.py",), names="source"),
+        Scope("scripts", ("scripts/*.py", "fuzz/*.py"), (), names="tests"),
+        Scope("tests", ("tests/**/*.py",), (), names="tests"),
     )
 }
 
@@ -61,6 +66,17 @@ class Excuse:
 
     path: str
     find: re.Pattern[str]
+
+
+@dataclass(frozen=True)
+class NameRules:
+    """The words that no name may have, by list, with what to use instead; and the names that may have them."""
+
+    words: dict[str, dict[str, str]]
+    whole: dict[str, dict[str, str]]
+    # Finds a word of the list anywhere in a text: a file without one need not be parsed.
+    anywhere: dict[str, re.Pattern[str]]
+    allowed: list[tuple[str, re.Pattern[str]]]
 
 
 @dataclass(frozen=True)
@@ -84,6 +100,18 @@ def load(path: Path = RULES) -> tuple[list[Rule], list[Excuse]]:
     return rules, [Excuse(row["path"], _pattern(row["find"])) for row in data["exception"]]
 
 
+def load_names(path: Path = RULES) -> NameRules:
+    """The rules for names: the list "source" holds that of "tests" too."""
+    data = tomllib.loads(path.read_text())["names"]
+    words = {"tests": dict(data["everywhere"]), "source": data["everywhere"] | data["source"]}
+    whole = {"tests": {}, "source": dict(data["whole"])}
+    anywhere = {
+        which: re.compile(rf"(?<![a-z])(?:{'|'.join([*words[which], *whole[which]])})(?![a-z])", re.IGNORECASE)
+        for which in words
+    }
+    return NameRules(words, whole, anywhere, [(row["path"], re.compile(row["name"])) for row in data["allowed"]])
+
+
 def _pattern(find: str, *, exact: bool = False) -> re.Pattern[str]:
     return re.compile(find.replace(" ", r"\s+"), 0 if exact else re.IGNORECASE)
 
@@ -105,6 +133,41 @@ def check(path: str, source: str, rules: list[Rule], excuses: list[Excuse], kind
                 words = " ".join(found.group().split())
                 hits.append((start, Hit(path, prose.count("\n", 0, start) + 1, kind, words, rule.use)))
     return [hit for _, hit in sorted(hits, key=lambda pair: pair[0])]
+
+
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
+
+
+def defined_names(path: str, source: str) -> Iterator[tuple[int, str, str]]:
+    """Every name that a Python file defines: line, what it is, the name. The file's own comes first."""
+    yield 1, "file", path.rsplit("/", 1)[-1].removesuffix(".py")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ClassDef):
+            yield node.lineno, "class", node.name
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.lineno, "function", node.name
+        elif isinstance(node, ast.arg):
+            yield node.lineno, "argument", node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, "variable", node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, "attribute", node.attr
+
+
+def check_names(path: str, source: str, rules: NameRules, which: str) -> list[Hit]:
+    """The names that a Python file defines with a word of the list; each name once, where it is first."""
+    hits: dict[str, Hit] = {}
+    if rules.anywhere[which].search(path) is None and rules.anywhere[which].search(source) is None:
+        return []
+    for line, kind, name in defined_names(path, source):
+        if name in hits:
+            continue
+        use = rules.whole[which].get(name.strip("_"), "")
+        for word in _WORD.findall(name):
+            use = use or rules.words[which].get(word.lower(), "")
+        if use and not any(fnmatch(path, glob) and pattern.fullmatch(name) for glob, pattern in rules.allowed):
+            hits[name] = Hit(path, line, "name", f"the {kind} {name}", use)
+    return sorted(hits.values(), key=lambda hit: hit.line)
 
 
 def texts(path: str, source: str) -> Iterator[tuple[str, str]]:
@@ -226,11 +289,16 @@ def files(scope: Scope, root: Path) -> Iterator[Path]:
 def hits_of(scopes: list[Scope], root: Path = ROOT) -> Iterator[tuple[Scope, Hit]]:
     """Every hit of some scopes, by file and line."""
     rules, excuses = load()
+    name_rules = load_names()
     for scope in scopes:
         for path in files(scope, root):
-            name = path.relative_to(root).as_posix()
-            for hit in check(name, path.read_text(), rules, excuses, scope.kinds):
-                yield scope, hit
+            name, source = path.relative_to(root).as_posix(), path.read_text()
+            if scope.kinds:
+                for hit in check(name, source, rules, excuses, scope.kinds):
+                    yield scope, hit
+            if scope.names:
+                for hit in check_names(name, source, name_rules, scope.names):
+                    yield scope, hit
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -44,3 +44,42 @@ def test_the_operating_page_names_every_command_group() -> None:
     assert len(commands) >= 8
     pages = "".join(page.read_text() for page in [ROOT / "README.md", *ROOT.glob("docs/*.md"), ROOT / "CHANGELOG.md"])
     assert [name for name in commands if f"`{name}`" not in pages and f"dmarcworks {name}" not in pages] == []
+
+
+_DESCRIBED = ("HACKING.md", "docs/architecture.md")
+
+
+def _unknown(text: str, root: Path) -> list[str]:
+    """Paths and names in a page's code spans, and targets of make, that the tree does not have."""
+    package = root / "src" / "dmarcworks"
+    code = "\n".join(
+        path.read_text() for folder in (package, root / "tests" / "support") for path in folder.rglob("*.py")
+    )
+    words = set(re.findall(r"\w+", code))
+    targets = set(re.findall(r"^([a-z]+):", (root / "Makefile").read_text(), re.MULTILINE))
+    missing = [
+        f"make {name}" for name in re.findall(r"(?:^    |`)make ([a-z]+)", text, re.MULTILINE) if name not in targets
+    ]
+    for span in re.findall(r"`([^`\n]+)`", text):
+        path = re.fullmatch(r"([\w.][\w.-]*(?:/[\w.-]+)*/?)(?:: (\w+)(?:\(\))?)?", span)
+        if path and ("/" in path[1] or path[1].endswith((".py", ".toml"))):
+            places = [place / path[1] for place in (root, package) if (place / path[1]).exists()]
+            places += [] if "/" in path[1] else [*root.glob(f"src/**/{path[1]}"), *root.glob(f"tests/**/{path[1]}")]
+            defined = rf"^(?:async def |def |class )?{path[2]}\b" if path[2] else ""
+            if not any(not defined or re.search(defined, place.read_text(), re.MULTILINE) for place in places):
+                missing.append(span)
+        elif re.fullmatch(r"[A-Z]\w+|[a-z]+_[a-z_]+", span) and span not in words and span not in code:
+            missing.append(span)
+    return missing
+
+
+@pytest.mark.parametrize("page", _DESCRIBED)
+def test_the_architecture_pages_describe_the_tree(page: str) -> None:
+    """Every path, every name and every target that they mention exists."""
+    assert _unknown((ROOT / page).read_text(), ROOT) == []
+
+
+def test_what_the_tree_has_not_is_found() -> None:
+    """The check itself: a file, a name in a file, a class and a target that do not exist."""
+    text = "`ingest/nothing.py` `ingest/item.py: Nothing` `ingest/item.py: MailItem` `NoSuchName` `make nothing`"
+    assert _unknown(text, ROOT) == ["make nothing", "ingest/nothing.py", "ingest/item.py: Nothing", "NoSuchName"]

@@ -145,3 +145,38 @@ def test_the_source_is_checked_by_default(tmp_path: Path, capsys: pytest.Capture
 def test_terms_of_the_field_are_no_hits(text: str) -> None:
     """Exceptions are few: terms of RFCs, texts that clients compare."""
     assert _found("docs/page.md", text) == []
+
+
+NAMES = '''class SetAside:
+    """A class, a function, an argument, a variable and an attribute."""
+
+    def hands(self, door, dead_letter, *, turnstile):
+        for found in door:
+            self.house = found
+
+
+def letters_of(found_reports): ...
+'''
+
+
+def test_names_are_checked_by_their_parts(tmp_path: Path) -> None:
+    """What a file defines, not what it uses; the source has more such words than the tests; each name counts once."""
+    rules = language.load_names()
+
+    def hits(path: str, which: str) -> list[tuple[int, str]]:
+        return [(hit.line, hit.words) for hit in language.check_names(path, NAMES, rules, which)]
+
+    tests = [(1, "the class SetAside"), (4, "the function hands"), (4, "the argument door"), (6, "the attribute house")]
+    assert hits("tests/api/test_a.py", "tests") == tests
+    assert hits("tests/api/test_shelf.py", "tests") == [(1, "the file test_shelf"), *tests]
+    more = [(5, "the variable found"), (9, "the function letters_of")]
+    assert sorted(hits("src/dmarcworks/api/a.py", "source")) == sorted([*tests, *more])
+    assert language.check_names("src/dmarcworks/settings/definitions.py", "home = 1\n", rules, "source") == []
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.py").write_text("def told() -> None: ...\n")
+    run = [sys.executable, ROOT / "scripts" / "language.py", "--root", tmp_path]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == (
+        "src/a.py:1: the function told → what it is: status, settings, detail\n",
+        1,
+    )

@@ -20,7 +20,11 @@ def imported(text: str) -> list[str]:
         if isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
             modules.append(module)
-            modules += [f"{module}.{name.name}" for name in node.names if name.name == "conftest"]
+            modules += [
+                f"{module}.{name.name}"
+                for name in node.names
+                if name.name == "conftest" or name.name.startswith("test_")
+            ]
         elif isinstance(node, ast.Import):
             modules += [name.name for name in node.names]
     return modules
@@ -37,6 +41,8 @@ def faults(root: Path) -> list[str]:
                 wrong.append(f"{name}: a relative import")
             elif module.split(".")[-1] == "conftest":
                 wrong.append(f"{name}: imports a conftest")
+            elif module.startswith("tests.") and any(part.startswith("test_") for part in module.split(".")):
+                wrong.append(f"{name}: imports the test module {module}; shared code belongs in tests/support")
             elif module in helpers or module.startswith("support"):
                 wrong.append(f"{name}: imports {module} not as tests.support")
     return wrong
@@ -90,9 +96,17 @@ def test_a_conftest_holds_fixtures_only() -> None:
         ("from mails import mail", "imports mails not as tests.support"),
         ("def test():\n    import mails", "imports mails not as tests.support"),
         ("from support.mails import mail", "imports support.mails not as tests.support"),
+        (
+            "from tests.api.test_limits import Clock",
+            "imports the test module tests.api.test_limits; shared code belongs in tests/support",
+        ),
+        (
+            "from tests.reports import test_fuzz",
+            "imports the test module tests.reports.test_fuzz; shared code belongs in tests/support",
+        ),
     ],
 )
-def test_each_wrong_way_is_found(tmp_path: Path, line: str, fault: str) -> None:
+def test_each_wrong_import_is_found(tmp_path: Path, line: str, fault: str) -> None:
     """The check itself: it fails for each other way, and not for the right one."""
     (tmp_path / "support").mkdir()
     (tmp_path / "support" / "mails.py").write_text("")

@@ -11,8 +11,7 @@ import pytest
 from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions.all import Questions
 from dmarcworks.bindings.contracts import Analytics
-from tests.analytics.test_schema import RECORD, REPORT
-from tests.analytics.test_subjects import FORCED, NEVER
+from tests.support.analytics_samples import FORCED, NEVER, RECORD, REPORT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

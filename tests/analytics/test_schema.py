@@ -15,31 +15,12 @@ import pytest
 from dmarcworks.analytics import schema
 from dmarcworks.bindings.contracts import Analytics, QueryBounds
 from dmarcworks.errors import UsageError
-from dmarcworks.reports.model import AggregateReport, DkimResult, Policy, Reason, Record, SpfResult
+from dmarcworks.reports.model import AggregateReport
+from tests.support.analytics_samples import BARE, POLICY, RECORD, REPORT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 RECEIVED = datetime(2026, 3, 4, 5, 6, 7, 890_000, tzinfo=UTC)
-POLICY = Policy(
-    domain="mail.example.com", adkim="s", aspf="r", p="reject", sp="quarantine", np=None, fo="1", pct=50,
-    testing=None, discovery_method=None,
-)  # fmt: skip
-RECORD = Record(
-    source_ip="192.0.2.7", count=12, disposition="quarantine", dkim_aligned="pass", spf_aligned="fail",
-    reasons=(Reason("mailing_list", "a list"), Reason("other", None)), header_from="example.com",
-    envelope_from="bounce.example.com", envelope_to="example.net",
-    dkim=(DkimResult("example.com", "s1", "pass", None), DkimResult("example.org", None, "fail", "bad sig")),
-    spf=(SpfResult("bounce.example.com", "mfrom", "softfail", None),),
-)  # fmt: skip
-BARE = Record(
-    source_ip="not an address", count=3, disposition=None, dkim_aligned=None, spf_aligned=None, reasons=(),
-    header_from=None, envelope_from=None, envelope_to="", dkim=(), spf=(),
-)  # fmt: skip
-REPORT = AggregateReport(
-    org_name="Größe & Söhne", email="dmarc@example.net", extra_contact_info=None, report_id="a-b-c/é 1",
-    begin=1_772_582_400, end=1_772_668_799, version="1.0", generator=None, errors=('no "key"',), policy=POLICY,
-    records=(RECORD, BARE), warnings=(),
-)  # fmt: skip
 NUMBERS = QueryBounds(extra={"output_format_json_quote_64bit_integers": 0})
 
 

@@ -26,8 +26,8 @@ from dmarcworks.analytics.questions.all import (
     TlsFailureVolume,
     TlsPolicyVolume,
 )
-from dmarcworks.analytics.questions.execute import OWN
-from dmarcworks.bindings.contracts import Analytics, QueryBounds
+from dmarcworks.bindings.contracts import Analytics
+from tests.support.analytics_samples import FORCED, NEVER
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -289,14 +289,10 @@ async def test_every_aggregate_question_is_exact(analytics: Analytics, domains: 
     seen = await ask.source_seen(account, domains, "192.0.2.1")
     assert seen == (Seen(*days_of(mine).values(), sum(row.count for row in mine)) if mine else None)
     change = await ask.change(*scope)
-    assert change.now == figures
+    assert change.current == figures
     assert (
         change.before.messages == sums(inside(rows, domains, FIRST - timedelta(27), FIRST - timedelta(1)))["messages"]
     )
-
-
-FORCED = QueryBounds(OWN.seconds, OWN.rows, OWN.memory, {**OWN.extra, "force_optimize_projection": 1})
-NEVER = QueryBounds(OWN.seconds, OWN.rows, OWN.memory, {**OWN.extra, "optimize_use_projections": 0})
 
 
 async def both(analytics: Analytics, account: str) -> None:

@@ -27,7 +27,7 @@ class Clock:
 
 
 @pytest.fixture
-async def door(tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Accounts, Clock]]:
+async def limited_app(tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Accounts, Clock]]:
     database = open_database(f"sqlite:///{tmp_path}/dmarcworks.db")
     await database.migrate()
     accounts = Accounts(database, open_kv(database), "reports.example")
@@ -51,9 +51,9 @@ async def ask(client: httpx.AsyncClient, secret: str) -> tuple[int, str | None]:
     return answer.status_code, answer.headers.get("retry-after")
 
 
-async def test_a_token_that_asks_too_often_waits(door: tuple[httpx.AsyncClient, Accounts, Clock]) -> None:
+async def test_a_token_that_asks_too_often_waits(limited_app: tuple[httpx.AsyncClient, Accounts, Clock]) -> None:
     """The sixth in a minute is 429 with the seconds to wait; then it goes on; another token is not held up."""
-    client, accounts, clock = door
+    client, accounts, clock = limited_app
     account = await accounts.account_by_name("default", create=True)
     one, _ = await accounts.create_token(account.id)
     two, _ = await accounts.create_token(account.id)
@@ -63,9 +63,9 @@ async def test_a_token_that_asks_too_often_waits(door: tuple[httpx.AsyncClient, 
     assert [await ask(client, one) for _ in range(2)] == [(200, None), (429, "12")]
 
 
-async def test_an_address_that_guesses_is_refused(door: tuple[httpx.AsyncClient, Accounts, Clock]) -> None:
+async def test_an_address_that_guesses_is_refused(limited_app: tuple[httpx.AsyncClient, Accounts, Clock]) -> None:
     """After three unknown tokens even a right one must wait, but not one that was good from there before."""
-    client, accounts, clock = door
+    client, accounts, clock = limited_app
     account = await accounts.account_by_name("default", create=True)
     known, _ = await accounts.create_token(account.id)
     fresh, token = await accounts.create_token(account.id)

@@ -17,7 +17,8 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from dmarcworks.api.compat import inject
 from dmarcworks.catalogue.activity import ActivityLine
-from tests.support.rest import House, built
+from tests.support.harness import Harness
+from tests.support.rest import built
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -130,7 +131,7 @@ BODIES: dict[str, Any] = {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+async def harness(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Harness]:
     """Its own, apart from tests/api/rest: every route is called here, also those that change things."""
     async with built(tmp_path_factory.mktemp("reach") / "home") as made:
         yield made
@@ -153,9 +154,9 @@ def walk(routes: list[BaseRoute], prefix: str = "") -> Iterator[tuple[str, BaseR
             yield f"{method} {prefix}{route.path}", route
 
 
-def registered(house: House) -> dict[str, BaseRoute]:
+def registered(harness: Harness) -> dict[str, BaseRoute]:
     # The application of these tests accepts no mail, so this route is added by hand.
-    return dict(walk([*house.app.routes, *inject.routes.routes]))
+    return dict(walk([*harness.app.routes, *inject.routes.routes]))
 
 
 def page(route: BaseRoute) -> bool:
@@ -164,34 +165,34 @@ def page(route: BaseRoute) -> bool:
     return getattr(endpoint, "__module__", "").startswith("dmarcworks.dashboard")
 
 
-async def test_every_route_is_classified(house: House) -> None:
+async def test_every_route_is_classified(harness: Harness) -> None:
     """What is registered and what the table names are the same."""
-    found = {name for name, route in registered(house).items() if not page(route)}
+    found = {name for name, route in registered(harness).items() if not page(route)}
     assert found - set(REACH) == set(), "say in REACH what a token of some domains gets there"
     assert set(REACH) - found == set(), "these are no routes any more"
 
 
-async def ask(house: House, who: str, name: str, path: str) -> httpx.Response:
+async def ask(harness: Harness, who: str, name: str, path: str) -> httpx.Response:
     method = name.partition(" ")[0]
-    transport = httpx.ASGITransport(house.app, raise_app_exceptions=False, client=("192.0.2.1", 1))
-    headers = {"Authorization": f"Bearer {house.secrets[who]}"}
+    transport = httpx.ASGITransport(harness.app, raise_app_exceptions=False, client=("192.0.2.1", 1))
+    headers = {"Authorization": f"Bearer {harness.secrets[who]}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://x", headers=headers) as client:
         return await client.request(method, path, json=BODIES.get(name))
 
 
-async def filled(house: House, name: str, domain: str) -> str:
+async def filled(harness: Harness, name: str, domain: str) -> str:
     """The route's path with one domain's own things."""
-    found = house.domains[domain]
-    (report, *_) = (await house.get("write", "/reports", params={"domain": domain, "report_id": "r1"}))["items"]
-    problems = (await house.get("write", "/problems", params={"domain": domain}))["items"]
+    found = harness.domains[domain]
+    (report, *_) = (await harness.get("write", "/reports", params={"domain": domain, "report_id": "r1"}))["items"]
+    problems = (await harness.get("write", "/problems", params={"domain": domain}))["items"]
     if not problems:
-        problems = (await house.upload("write", domain, b"<feedback/>"))["problems"]
-    lines = (await house.get("write", "/activity", params={"q": f"reach@{domain}"}))["activity"]
+        problems = (await harness.upload("write", domain, b"<feedback/>"))["problems"]
+    lines = (await harness.get("write", "/activity", params={"q": f"reach@{domain}"}))["activity"]
     if not lines:
         told = (datetime.now(UTC), f"reach@{domain}", "b@x.example", "192.0.2.1", 9, "", "dmarc", "handled", "250")
-        house.stores.mailroom.activity.note(ActivityLine(*told, found.account_id, found.id))
-        await house.stores.mailroom.activity.flush()
-        lines = (await house.get("write", "/activity", params={"q": f"reach@{domain}"}))["activity"]
+        harness.stores.routing.activity.note(ActivityLine(*told, found.account_id, found.id))
+        await harness.stores.routing.activity.flush()
+        lines = (await harness.get("write", "/activity", params={"q": f"reach@{domain}"}))["activity"]
     values = {
         "account": found.account_id,
         "account_id": found.account_id,
@@ -214,51 +215,51 @@ async def filled(house: House, name: str, domain: str) -> str:
 
 @pytest.mark.parametrize("who", ["limited", "limited admin"])
 @pytest.mark.parametrize("name", [name for name, reach in REACH.items() if reach == "whole"])
-async def test_what_concerns_the_account_is_refused(house: House, who: str, name: str) -> None:
+async def test_what_concerns_the_account_is_refused(harness: Harness, who: str, name: str) -> None:
     """403, by path and by token alone, whether or not the thing exists."""
     if name == "POST /cdn-cgi/handler/email":
         return  # tests/routing/test_walls.py: it needs a router
-    answer = await ask(house, who, name, await filled(house, name, "one.example"))
+    answer = await ask(harness, who, name, await filled(harness, name, "one.example"))
     assert answer.status_code == 403, answer.text
 
 
 @pytest.mark.parametrize("name", [name for name, reach in REACH.items() if reach == "domain"])
-async def test_another_domain_is_not_there(house: House, name: str) -> None:
+async def test_another_domain_is_not_there(harness: Harness, name: str) -> None:
     """404 for a domain of the same account that the token is not for; its own is another answer, never 403."""
     if name == "POST /api/v1/reports":
-        answer = await house.ask("limited", "POST", "/reports?domain=two.example", content=b"x")
+        answer = await harness.request("limited", "POST", "/reports?domain=two.example", content=b"x")
         assert answer.status_code == 404
         return
-    answer = await ask(house, "limited admin", name, await filled(house, name, "two.example"))
+    answer = await ask(harness, "limited admin", name, await filled(harness, name, "two.example"))
     assert answer.status_code == 404, answer.text
-    own = await ask(house, "limited admin", name, await filled(house, name, "one.example"))
+    own = await ask(harness, "limited admin", name, await filled(harness, name, "one.example"))
     assert own.status_code in (200, 202, 400, 404, 409), own.text
 
 
 @pytest.mark.parametrize("name", [name for name, reach in REACH.items() if reach == "machine"])
-async def test_commands_have_a_door_of_their_own(house: House, name: str) -> None:
-    answer = await ask(house, "limited admin", name, await filled(house, name, "one.example"))
+async def test_commands_have_an_entrance_of_their_own(harness: Harness, name: str) -> None:
+    answer = await ask(harness, "limited admin", name, await filled(harness, name, "one.example"))
     assert answer.status_code == 401, answer.text
 
 
-async def test_rows_are_those_of_its_domains(house: House) -> None:
+async def test_rows_are_those_of_its_domains(harness: Harness) -> None:
     """SQL, GraphQL and every list: nothing of the account's other domain is in them."""
-    mine = house.domains["one.example"].account_id
-    transport = httpx.ASGITransport(house.app, raise_app_exceptions=False)
-    headers = {"Authorization": f"Bearer {house.secrets['limited']}"}
+    mine = harness.domains["one.example"].account_id
+    transport = httpx.ASGITransport(harness.app, raise_app_exceptions=False)
+    headers = {"Authorization": f"Bearer {harness.secrets['limited']}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://x", headers=headers) as client:
         for table in ("dmarc_reports", "tls_reports", "failure_reports", "data_points"):
             statement = f"SELECT domain_id, count() AS n FROM {table} GROUP BY domain_id"
             answer = await client.post(f"/client/v4/accounts/{mine}/analytics_engine/sql", content=statement)
             assert answer.status_code == 200, answer.text
-            assert {row["domain_id"] for row in answer.json()["data"]} <= {house.domains["one.example"].id}
+            assert {row["domain_id"] for row in answer.json()["data"]} <= {harness.domains["one.example"].id}
         query = {"query": "{viewer{zones(limit:10){zoneTag} accounts(limit:10){domains(limit:100){name}}}}"}
         answer = await client.post("/client/v4/graphql", json=query)
         assert "two.example" not in answer.text
         zones = (await client.get("/client/v4/zones")).json()["result"]
         assert [zone["name"] for zone in zones] == ["one.example"]
-        assert house.domains["two.example"].id not in answer.text
+        assert harness.domains["two.example"].id not in answer.text
     for path in ("/domains", "/rua-addresses", "/reports", "/uploads", "/problems", "/activity", "/exports/records"):
-        text = (await house.ask("limited", "GET", path)).text
+        text = (await harness.request("limited", "GET", path)).text
         assert "two.example" not in text, path
-        assert house.domains["two.example"].id not in text, path
+        assert harness.domains["two.example"].id not in text, path

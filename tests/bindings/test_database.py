@@ -26,23 +26,8 @@ from dmarcworks.bindings.tables import kv
 from dmarcworks.bindings.tables import metadata as ours
 from dmarcworks.catalogue.mail_tables import metadata as catalogue
 from dmarcworks.errors import SettingsError, StoreError
+from tests.support.database import HEAD, PUT, count, put
 from tests.support.postgres import fill
-
-VERSIONS = Path(__file__).parents[2] / "src" / "dmarcworks" / "bindings" / "migrations" / "versions"
-HEAD = max(path.name.partition("_")[0] for path in VERSIONS.glob("0*.py"))
-
-PUT = text("INSERT INTO kv (key, value) VALUES (:key, :value)")
-COUNT = text("SELECT count(*) FROM kv")
-
-
-async def count(database: Database) -> int:
-    async with database.read() as connection:
-        return int((await connection.execute(COUNT)).scalar_one())
-
-
-async def put(database: Database, key: bytes, value: bytes = b"") -> None:
-    async with database.write() as connection:
-        await connection.execute(PUT, {"key": key, "value": value})
 
 
 async def test_the_migrated_schema_is_the_one_that_the_code_means(any_database: Database) -> None:
@@ -190,13 +175,13 @@ async def test_every_connection_keeps_the_promises(database: Database) -> None:
     assert stat.S_IMODE(database.path.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("way", ["step", "keep"])
-async def test_a_small_write_waits_for_another_process_too(database: Database, way: str) -> None:
+@pytest.mark.parametrize("method", ["step", "keep"])
+async def test_a_small_write_waits_for_another_process_too(database: Database, method: str) -> None:
     """The same for what every mail writes, in both its ways, and the next write works."""
     assert isinstance(database, SqliteDatabase)
 
     async def small(key: bytes) -> None:
-        if way == "step":
+        if method == "step":
             await database.step(lambda connection: connection.execute(PUT, {"key": key, "value": b""}))
         else:
             await database.keep(lambda connection: connection.execute(str(PUT), {"key": key, "value": b""}))

@@ -12,11 +12,7 @@ from dmarcworks.bindings.open import open_kv
 from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.errors import BoundError, StoreError, UsageError
 from tests.support.postgres import Clock
-
-
-def new_kv(database: Database, clock: Clock) -> KV:
-    """The implementation that `open_kv` chooses for the database, on the test's clock."""
-    return type(open_kv(database))(database, clock)  # type: ignore[call-arg]
+from tests.support.queues import new_kv
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from dmarcworks.bindings.open import open_database
 from dmarcworks.errors import SettingsError, StoreError
-from tests.bindings.test_database import HEAD, count, put
+from tests.support.database import HEAD, count, put
 from tests.support.postgres import PostgresServer, fresh
 from tests.support.waiting import wait_until
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dmarcworks.bindings.private import tighten
-from tests.cli.test_retry import run
+from tests.support.commands import run
 
 
 @pytest.fixture(autouse=True)

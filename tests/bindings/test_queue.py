@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -22,32 +21,16 @@ from dmarcworks.bindings.contracts import (
     QueueStats,
     Settlement,
 )
-from dmarcworks.bindings.open import open_database, open_queue
+from dmarcworks.bindings.open import open_database
 from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.errors import BoundError
 from tests.support.postgres import Clock, fresh
-
-NAME = "mails"
-
-
-def new_queue(database: Database, clock: Clock) -> SqlQueue:
-    """The implementation that `open_queue` chooses for the database, on the test's clock."""
-    return type(open_queue(database))(database, clock)  # type: ignore[arg-type]
+from tests.support.queues import NAME, bodies, new_queue, send
 
 
 @pytest.fixture
 def queue(any_database: Database, clock: Clock) -> SqlQueue:
     return new_queue(any_database, clock)
-
-
-async def send(queue: SqlQueue, body: Any, delay: float = 0.0, name: str = NAME) -> int:
-    """Send one JSON message; its id."""
-    (number,) = await queue.send(name, [OutgoingMessage("json", json.dumps(body).encode(), delay)])
-    return number
-
-
-def bodies(messages: Sequence[LeasedMessage]) -> list[Any]:
-    return [json.loads(message.body) for message in messages]
 
 
 async def done(queue: SqlQueue, messages: Sequence[LeasedMessage]) -> None:

@@ -9,9 +9,8 @@ from dmarcworks.bindings.contracts import Database, TableCopies
 from dmarcworks.bindings.open import open_table_copies
 from dmarcworks.catalogue import tables
 from dmarcworks.catalogue.mail_tables import metadata
-from tests.bindings.test_kv import new_kv
-from tests.bindings.test_queue import NAME, bodies, new_queue, send
 from tests.support.postgres import Clock
+from tests.support.queues import NAME, bodies, new_kv, new_queue, send
 
 
 @pytest.fixture

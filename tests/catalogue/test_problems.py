@@ -95,7 +95,7 @@ async def test_open_problems_are_counted_by_domain_of_one_account(catalogue: Cat
     assert await catalogue.problems.counts("a" * 32) == {"d" * 32: 1, "e" * 32: 1}
 
 
-async def test_what_was_let_go_stays_so(catalogue: Catalogue) -> None:
+async def test_what_was_discarded_stays_so(catalogue: Catalogue) -> None:
     """Found again by another read it is no open problem; who and when is kept, in the audit log too."""
     number = await add(catalogue)
     row = await catalogue.problems.get(None, number)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_retry import run
+from tests.support.commands import run
 from tests.support.rest import aggregate
 
 

@@ -4,33 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE
 from dmarcworks.catalogue.stores import opened
 from dmarcworks.settings import load
-
-
-def prepared(home: Path) -> Path:
-    """A data directory with its stores, as the first start of a server leaves it."""
-    settings, _ = load({"DMARCWORKS_HOME": str(home), "DMARCWORKS_HOSTNAME": "reports.example.net"})
-
-    async def make() -> None:
-        async with opened(settings):
-            pass
-
-    if not (home / "dmarcworks.db").exists():
-        asyncio.run(make())
-    return home
-
-
-def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from dmarcworks.cli import main; main()", *arguments]
-    environ = {**os.environ, "DMARCWORKS_HOME": str(prepared(home)), "DMARCWORKS_HOSTNAME": "reports.example.net"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environ)
+from tests.support.commands import run
 
 
 def test_retry_queues_the_mail_once_and_names_what_is_missing(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_retry import prepared
+from tests.support.commands import prepared
 
 HEAVY = ("chdb", "pyarrow", "fastapi", "starlette", "uvicorn", "alembic", "structlog", "dns", "cryptography", "lxml")
 HEAVY += ("graphql", "sqlglot", "httpx", "idna", "publicsuffixlist", "pygments", "prometheus_client", "jinja2")

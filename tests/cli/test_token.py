@@ -10,7 +10,7 @@ import pytest
 
 from dmarcworks.cli.token import expiry
 from dmarcworks.errors import UsageError
-from tests.cli.test_retry import run
+from tests.support.commands import run
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -1,87 +1,69 @@
-"""The pages over a real catalogue, archive and engine: an account with data, a neighbour, a clock that is moved."""
+"""The pages of a test system: an account with data, a neighbour, a clock that is moved."""
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+import socket
 from collections.abc import AsyncIterator
-from functools import partial
 
 import httpx
 import pytest
 import pytest_asyncio
+import uvicorn
 from fastapi import FastAPI
+from playwright.async_api import Browser, async_playwright
 
-from dmarcworks.analytics import schema
-from dmarcworks.analytics.questions.all import Questions
 from dmarcworks.api.graphql.service import GraphqlService
-from dmarcworks.api.sql.service import QueryService
 from dmarcworks.bindings.contracts import QueryBounds
-from dmarcworks.bindings.open import open_analytics, open_database, open_kv, open_objects, open_queue
-from dmarcworks.bindings.sqlite_stores import SqliteQueue
-from dmarcworks.catalogue.accounts import Accounts
-from dmarcworks.catalogue.arrivals import Arrivals
-from dmarcworks.catalogue.audit import Audit
-from dmarcworks.catalogue.dead_letters import Letters, operates
-from dmarcworks.catalogue.listing import Listing
-from dmarcworks.catalogue.problems import Problems
-from dmarcworks.catalogue.queries import SavedQueries
-from dmarcworks.catalogue.stores import Stores
-from dmarcworks.catalogue.system import System
 from dmarcworks.dashboard import pages
-from dmarcworks.ingest.retry import ProblemResolver
-from tests.support.http_deps import partial_deps
-from tests.support.pages import HOST, Clock, House, fill
+from dmarcworks.dashboard.assets import FOLDER
+from dmarcworks.ingest.backpressure import never_full
+from dmarcworks.wiring.http import http_deps
+from tests.support.browser import ARGUMENTS, CHROMIUM
+from tests.support.harness import Clock, Harness, opened_harness
+from tests.support.pages import NOW, fill
+from tests.support.waiting import wait_until
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    home = tmp_path_factory.mktemp("dashboard")
-    database = open_database(f"sqlite:///{home / 'catalogue.db'}")
-    await database.migrate()
-    objects = open_objects(f"file://{home / 'objects'}")
-    analytics = open_analytics(f"chdb://{home / 'analytics'}")
-    await schema.migrate(analytics)
-    clock = Clock()
-    accounts = Accounts(database, open_kv(database), HOST, clock=clock)
-    arrivals, problems = Arrivals(database), Problems(database, clock=clock)
-    app = FastAPI(openapi_url=None)
-    questions = Questions(analytics)
-    queue = open_queue(database)
-    system = System(database, open_kv(database), objects, ("database", "objects"))
-    stores = Stores(database, open_kv(database), queue, objects, accounts, queue, queue, system, 1, clock)
-    mailroom = stores.mailroom
-    deps = partial_deps(
-        accounts=accounts,
-        arrivals=arrivals,
-        problems=problems,
-        problem_actions=ProblemResolver(stores),
-        listing=Listing(database),
-        questions=questions,
-        objects=objects,
-        audit=Audit(database, clock=clock),
-        sql=QueryService(analytics, QueryBounds(), stores.queries.note),
-        graphql=GraphqlService(analytics, database, accounts, sql=QueryBounds(), clock=clock),
-        saved_queries=SavedQueries(database, clock=clock),
-        query_log=stores.queries,
-        routing=mailroom,
-        dead_letters=Letters(SqliteQueue(database, clock), SqliteQueue(database, clock), Audit(database, clock=clock)),
-        is_operator=partial(operates, accounts, "default"),
-        workers=("dmarc", "mine"),
-        hostname=HOST,
-        public_url="http://127.0.0.1",
-        clock=clock,
-    )
-    pages.install(app, deps)
-    made = House(app, clock, accounts, arrivals, problems, objects, analytics, mailroom, stores)
-    await fill(made)
-    yield made
-    await stores.queries.close()
-    await analytics.close()
-    await objects.close()
-    await database.close()
+async def harness(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Harness]:
+    clock = Clock(NOW.timestamp())
+    async with opened_harness(tmp_path_factory.mktemp("dashboard"), clock=clock) as opened:
+        deps = http_deps(opened.settings, opened.stores, opened.analytics, "http://127.0.0.1", never_full, None)
+        graphql = GraphqlService(
+            opened.analytics, opened.stores.database, opened.accounts, sql=QueryBounds(), clock=clock
+        )
+        deps = dataclasses.replace(deps, clock=clock, workers=("dmarc", "mine"), graphql=graphql)
+        opened.app = FastAPI(openapi_url=None)
+        pages.install(opened.app, deps)
+        await fill(opened)
+        yield opened
 
 
 @pytest_asyncio.fixture(loop_scope="package")
-async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
+async def client(harness: Harness) -> AsyncIterator[httpx.AsyncClient]:
     """The browser of the account with data."""
-    async with await house.logged_in("a@example.com") as browser:
+    async with await harness.logged_in("a@example.com") as browser:
         yield browser
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def address(harness: Harness) -> AsyncIterator[str]:
+    """The application on a free port."""
+    assert (FOLDER / "vendor" / "echarts.min.js").exists(), "run scripts/assets.py first"
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(harness.app, log_level="warning", lifespan="off"))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    await wait_until(lambda: server.started, "the server up")
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    await task
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        await started.close()

@@ -11,7 +11,8 @@ import pytest_asyncio
 
 from dmarcworks.catalogue.activity import ActivityLine, Bucket
 from dmarcworks.dashboard import mail_timeline
-from tests.support.pages import EVIL, NOW, House
+from tests.support.harness import Harness
+from tests.support.pages import EVIL, NOW
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -36,17 +37,17 @@ def line(account_id: str, minutes: float, outcome: str, **fields: str) -> Activi
 
 
 @pytest_asyncio.fixture(loop_scope="package", scope="module")
-async def filled(house: House) -> House:
-    mine = (await house.accounts.account_by_name("default")).id
-    other = (await house.accounts.account_by_name("neighbour")).id
-    activity = house.mailroom.activity
+async def filled(harness: Harness) -> Harness:
+    mine = (await harness.accounts.account_by_name("default")).id
+    other = (await harness.accounts.account_by_name("neighbour")).id
+    activity = harness.routing.activity
     for minutes, outcome in ((5, "handled"), (6, "handled"), (7, "forwarded"), (8, "dropped"), (90, "handled")):
         activity.note(line(mine, minutes, outcome))
     activity.note(line(mine, 9, "rejected", error=f"No {EVIL}", subject=EVIL, sender=f"{EVIL}@x.example"))
     activity.note(line(mine, 10, "failed", error="ValueError('bug')"))
     activity.note(line(other, 5, "handled", subject="the neighbour's"))
     await activity.flush()
-    return house
+    return harness
 
 
 def figures(text: str) -> list[str]:
@@ -66,7 +67,7 @@ def figures(text: str) -> list[str]:
     ],
 )
 async def test_figures_and_list_agree_with_the_log(
-    filled: House, client: httpx.AsyncClient, query: str, counted: list[str], listed: int
+    filled: Harness, client: httpx.AsyncClient, query: str, counted: list[str], listed: int
 ) -> None:
     """Each figure counts its outcome in the period; the list shows its lines; odd parameters mean the default."""
     page = await client.get(f"/activity{query}")
@@ -96,11 +97,11 @@ async def test_an_invalid_range_is_refused(client: httpx.AsyncClient, query: str
     assert text in page.text
 
 
-async def test_a_line_tells_all_of_a_mail(house: House, filled: House, client: httpx.AsyncClient) -> None:
+async def test_a_line_tells_all_of_a_mail(harness: Harness, filled: Harness, client: httpx.AsyncClient) -> None:
     """The detail says answer, reason and checks, with strangers' text as text; a neighbour's line is not there."""
-    mine, other = [(await house.accounts.account_by_name(name)).id for name in ("default", "neighbour")]
-    (rejected,) = await house.mailroom.activity.lines(mine, outcome="rejected")
-    (theirs,) = await house.mailroom.activity.lines(other)
+    mine, other = [(await harness.accounts.account_by_name(name)).id for name in ("default", "neighbour")]
+    (rejected,) = await harness.routing.activity.lines(mine, outcome="rejected")
+    (theirs,) = await harness.routing.activity.lines(other)
     page = await client.get(f"/activity/{rejected.id}")
     assert page.status_code == 200
     assert re.findall(r"<td[^>]*>(?:<[^>]+>)*550\b", page.text)[1:] == []
@@ -112,10 +113,10 @@ async def test_a_line_tells_all_of_a_mail(house: House, filled: House, client: h
     ] * 4
 
 
-async def test_an_empty_log_says_what_will_be_here(house: House) -> None:
+async def test_an_empty_log_says_what_will_be_here(harness: Harness) -> None:
     """Somebody without a mail sees a sentence and a way on, no zeros."""
-    await house.accounts.add_user("c@example.org", "empty")
-    async with await house.logged_in("c@example.org") as browser:
+    await harness.accounts.add_user("c@example.org", "empty")
+    async with await harness.logged_in("c@example.org") as browser:
         page = await browser.get("/activity")
     assert "No mail received yet." in page.text
     assert figures(page.text) == []

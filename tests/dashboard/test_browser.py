@@ -2,77 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import socket
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
-import uvicorn
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, expect
 
 from dmarcworks.bindings.contracts import OutgoingMessage, Settlement
 from dmarcworks.bindings.sqlite_stores import SqliteQueue
-from dmarcworks.dashboard.assets import FOLDER
-from tests.support.pages import TODAY, House, aggregate, record
-from tests.support.waiting import wait_until
+from tests.support.browser import CHROMIUM, logged_in
+from tests.support.harness import Harness
+from tests.support.pages import TODAY, aggregate, record
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 pytestmark = [
     pytest.mark.asyncio(loop_scope="package"),
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="no chromium here (CHROMIUM names one)"),
 ]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="package")
-async def address(house: House) -> AsyncIterator[str]:
-    """The application on a free port."""
-    assert (FOLDER / "vendor" / "echarts.min.js").exists(), "run scripts/assets.py first"
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(house.app, log_level="warning", lifespan="off"))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    await wait_until(lambda: server.started, "the server up")
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    await task
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="package")
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        await started.close()
-
-
-async def logged_in(house: House, browser: Browser, address: str, **options: object) -> tuple[Page, list[str]]:
-    """A page after a login by link, and what the browser complains about from now on."""
-    context = await browser.new_context(**options)  # type: ignore[arg-type]
-    page = await context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("dialog", lambda dialog: complaints.append(dialog.message))
-    await page.goto(f"{address}/login/{await house.accounts.login_link('a@example.com')}")
-    await page.get_by_role("button", name="Log in").click()
-    await page.wait_for_url("**/password")
-    return page, complaints
-
-
-async def test_the_chart_is_drawn_and_nothing_is_refused(house: House, browser: Browser, address: str) -> None:
+async def test_the_chart_is_drawn_and_nothing_is_refused(harness: Harness, browser: Browser, address: str) -> None:
     """The canvas replaces the SVG, `t` opens the table, and no page makes the browser complain."""
-    page, complaints = await logged_in(house, browser, address)
+    page, complaints = await logged_in(harness, browser, address)
     await page.goto(f"{address}/domains/example.com")
     await page.wait_for_selector("#chart canvas")
     assert await page.locator("#chart svg").count() == 0
@@ -96,9 +46,9 @@ async def test_the_chart_is_drawn_and_nothing_is_refused(house: House, browser: 
     await page.context.close()
 
 
-async def test_without_javascript_everything_is_there(house: House, browser: Browser, address: str) -> None:
+async def test_without_javascript_everything_is_there(harness: Harness, browser: Browser, address: str) -> None:
     """Login, figures, chart and table work as plain pages; a bar of the chart leads to its day."""
-    page, complaints = await logged_in(house, browser, address, java_script_enabled=False)
+    page, complaints = await logged_in(harness, browser, address, java_script_enabled=False)
     await page.goto(f"{address}/domains/example.com")
     assert await page.locator("#chart svg.broad a").count() == 28
     await page.locator("#chart svg.broad a").last.click()
@@ -108,30 +58,30 @@ async def test_without_javascript_everything_is_there(house: House, browser: Bro
 
 
 async def test_the_first_report_shows_by_itself_within_two_seconds(
-    house: House, browser: Browser, address: str
+    harness: Harness, browser: Browser, address: str
 ) -> None:
     """An open page of a new domain changes without a reload when the first report is counted, chart included."""
-    domain = await house.accounts.add_domain("live.example")
-    page, complaints = await logged_in(house, browser, address)
+    domain = await harness.accounts.add_domain("live.example")
+    page, complaints = await logged_in(harness, browser, address)
     await page.goto(f"{address}/domains/live.example")
     await page.get_by_text("Waiting for the first report.").wait_for()
     await page.evaluate("window.mark = 'not reloaded'")
     report = aggregate(TODAY - timedelta(days=1), "first.org", [record("192.0.2.7", 5, "pass")], "live.example")
-    await house.report(domain, report, received=datetime.fromtimestamp(house.clock(), UTC))
+    await harness.report(domain, report, received=datetime.fromtimestamp(harness.clock(), UTC))
     await page.get_by_text("All 5 messages passed DMARC.").wait_for(timeout=2000)
     await page.wait_for_selector("#chart canvas", timeout=1000)
     assert await page.evaluate("window.mark") == "not reloaded"
     assert complaints == []
     await page.context.close()
-    await house.accounts.remove_domain(domain)
+    await harness.accounts.remove_domain(domain)
 
 
-async def test_no_page_is_wider_than_a_phone(house: House, browser: Browser, address: str) -> None:
+async def test_no_page_is_wider_than_a_phone(harness: Harness, browser: Browser, address: str) -> None:
     """At 360 px nothing has to be scrolled sideways."""
-    page, _ = await logged_in(house, browser, address, viewport={"width": 360, "height": 740})
-    found = await house.arrivals.reports((await house.accounts.account_by_name("default")).id, limit=1)
+    page, _ = await logged_in(harness, browser, address, viewport={"width": 360, "height": 740})
+    found = await harness.arrivals.reports((await harness.accounts.account_by_name("default")).id, limit=1)
     paths = ["/", "/reports", "/problems", "/graphql", "/password", "/domains/example.com", f"/reports/{found[0].key}"]
-    queues = SqliteQueue(house.stores.database, house.clock)
+    queues = SqliteQueue(harness.stores.database, harness.clock)
     await queues.send("mine", [OutgoingMessage("text", b"x" * 5000)])
     taken = await queues.receive("mine", limit=1, lease=60)
     await queues.settle([Settlement(taken[0], error="x" * 1000, dead=True)])
@@ -145,9 +95,9 @@ async def test_no_page_is_wider_than_a_phone(house: House, browser: Browser, add
     await page.context.close()
 
 
-async def test_graphql_answers_in_place(house: House, browser: Browser, address: str) -> None:
+async def test_graphql_answers_in_place(harness: Harness, browser: Browser, address: str) -> None:
     """Ctrl+Enter asks, the answer stands beside the question to its last digit, a mistake is said."""
-    page, complaints = await logged_in(house, browser, address)
+    page, complaints = await logged_in(harness, browser, address)
     await page.goto(f"{address}/graphql")
     await page.get_by_label("Query").press("Control+Enter")
     await expect(page.locator("#took")).to_contain_text("200")

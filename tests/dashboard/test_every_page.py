@@ -16,9 +16,9 @@ from playwright.async_api import Browser
 from starlette.routing import Match
 
 from dmarcworks.dashboard.page_route import PageRoute
-from tests.dashboard.test_browser import CHROMIUM, address, browser  # noqa: F401 - fixtures
+from tests.support.browser import CHROMIUM
 from tests.support.every_page import OWNER, every_page
-from tests.support.pages import House
+from tests.support.harness import Harness
 from tests.support.system import skip
 
 SHOTS = os.environ.get("DMARCWORKS_TEST_SHOTS", "")
@@ -34,24 +34,24 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
-async def visits(house: House) -> AsyncIterator[dict[str, str]]:
-    async with every_page(house) as paths:
+async def visits(harness: Harness) -> AsyncIterator[dict[str, str]]:
+    async with every_page(harness) as paths:
         yield paths
 
 
-async def test_every_page_is_among_them(house: House, visits: dict[str, str]) -> None:
+async def test_every_page_is_among_them(harness: Harness, visits: dict[str, str]) -> None:
     """A page that is added must be added to the list too."""
     plain = [path.partition("?")[0] for path in visits]
     missing = [
         route.path
-        for route in _routes(house)
+        for route in _routes(harness)
         if not any(route.matches({"type": "http", "path": path, "method": "GET"})[0] is Match.FULL for path in plain)
     ]
     assert missing == []
 
 
-def _routes(house: House) -> list[APIRoute]:
-    pages = [route for route in house.app.routes if isinstance(route, PageRoute)]
+def _routes(harness: Harness) -> list[APIRoute]:
+    pages = [route for route in harness.app.routes if isinstance(route, PageRoute)]
     return [route for route in pages if "GET" in route.methods and not route.path.endswith(NO_PAGES)]
 
 
@@ -59,9 +59,9 @@ def _routes(house: House) -> list[APIRoute]:
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing(
-    house: House,
-    browser: Browser,  # noqa: F811
-    address: str,  # noqa: F811
+    harness: Harness,
+    browser: Browser,
+    address: str,
     visits: dict[str, str],
     scheme: str,
     width: int,
@@ -74,9 +74,9 @@ async def test_axe_finds_nothing(
         context = await browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
         page = await context.new_page()
         if who:
-            user = await house.accounts.user(who)
+            user = await harness.accounts.user(who)
             assert user is not None
-            session = await house.accounts.start_session(user.id)
+            session = await harness.accounts.start_session(user.id)
             await context.add_cookies([{"name": "dmarcworks_session", "value": session, "url": address}])
         for path in (path for path, owner in visits.items() if owner == who):
             await page.goto(address + path)
@@ -126,11 +126,11 @@ def _word(letter: str) -> bool:
     return letter.isalnum() or letter in "%–@<\"'"
 
 
-async def test_neighbouring_labels_do_not_run_together(house: House, visits: dict[str, str]) -> None:
+async def test_neighbouring_labels_do_not_run_together(harness: Harness, visits: dict[str, str]) -> None:
     """A text browser shows a space between two elements of a line, because the page has one."""
     found: dict[str, list[str]] = {}
     for path, who in visits.items():
-        client: httpx.AsyncClient = await house.logged_in(who) if who else house.client()
+        client: httpx.AsyncClient = await harness.logged_in(who) if who else harness.client()
         async with client:
             parser = _Joined()
             parser.feed((await client.get(path)).text)
@@ -139,10 +139,12 @@ async def test_neighbouring_labels_do_not_run_together(house: House, visits: dic
     assert found == {}
 
 
-async def test_every_page_has_one_heading_a_way_past_the_menu_and_a_title(house: House, visits: dict[str, str]) -> None:
+async def test_every_page_has_one_heading_a_way_past_the_menu_and_a_title(
+    harness: Harness, visits: dict[str, str]
+) -> None:
     """The first link leads to the content."""
     for path, who in visits.items():
-        client = await house.logged_in(who) if who else house.client()
+        client = await harness.logged_in(who) if who else harness.client()
         async with client:
             page = (await client.get(path)).text
         assert page.count("<h1") == 1, path
@@ -150,32 +152,32 @@ async def test_every_page_has_one_heading_a_way_past_the_menu_and_a_title(house:
         assert page.count('id="content"') == 1, path
 
 
-async def words(house: House, path: str) -> str:
+async def words(harness: Harness, path: str) -> str:
     """The text of a page of the account that has everything, spaces folded."""
-    async with await house.logged_in(OWNER) as client:
+    async with await harness.logged_in(OWNER) as client:
         answer = await client.get(path)
     assert answer.status_code == 200
     plain = re.sub(r"<script.*?</script>|<svg.*?</svg>", " ", answer.text, flags=re.S)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", plain))
 
 
-async def test_a_domain_with_tls_reports_only_is_not_empty(house: House, visits: dict[str, str]) -> None:
+async def test_a_domain_with_tls_reports_only_is_not_empty(harness: Harness, visits: dict[str, str]) -> None:
     """The front page and the domain's page show that they came, and their sums."""
-    assert "only-tls.example 1 TLS report: 7 sessions, 2 failed" in await words(house, "/")
-    page = await words(house, "/domains/only-tls.example")
+    assert "only-tls.example 1 TLS report: 7 sessions, 2 failed" in await words(harness, "/")
+    page = await words(harness, "/domains/only-tls.example")
     assert "No DMARC aggregate report yet; 1 TLS report in these days." in page
     assert "TLS reports 1 report · 7 sessions, 2 failed" in page
     assert "only-tls.example sts 5 2 1" in page
     assert "_smtp._tls.only-tls.example" in page
-    assert "TLS reports 1 report · 7 sessions, 2 failed" in await words(house, "/domains/shop.example")
-    page = await words(house, "/domains/shop.example?last=2026-09-30")
+    assert "TLS reports 1 report · 7 sessions, 2 failed" in await words(harness, "/domains/shop.example")
+    page = await words(harness, "/domains/shop.example?last=2026-09-30")
     assert "Failure reports 1 report about 1 message" in page
     assert "192.0.2.1 1 1 dmarc" in page
 
 
-async def test_a_sender_that_mostly_passes_is_not_said_to_fail(house: House, visits: dict[str, str]) -> None:
+async def test_a_sender_that_mostly_passes_is_not_said_to_fail(harness: Harness, visits: dict[str, str]) -> None:
     """Among the failing sources the count is of the failed messages, the verdict of all: 56 of 2,576, 97.8 % pass."""
-    page = await words(house, "/domains/shop.example/sources?result=fail")
+    page = await words(harness, "/domains/shop.example/sources?result=fail")
     row = page[page.index("203.0.113.5 ") :]
     assert re.match(
         r"203\.0\.113\.5 seen by 1 reporter 56 of 2,576 97\.8 % 97\.8 % 56 0 0 22 Nov 2026 97\.8 % pass", row
@@ -183,29 +185,29 @@ async def test_a_sender_that_mostly_passes_is_not_said_to_fail(house: House, vis
     assert re.search(r"192\.0\.2\.3 seen by 1 reporter 3 0 % 0 % 3 0 3 23 Nov 2026 fails", page)
 
 
-async def test_the_policy_in_force_is_shown_and_kept(house: House, visits: dict[str, str]) -> None:
+async def test_the_policy_in_force_is_shown_and_kept(harness: Harness, visits: dict[str, str]) -> None:
     """On the report's page as reported; the record to publish does not weaken it, nor does the verdict advise to."""
-    page = await words(house, "/domains/strict.example/setup")
+    page = await words(harness, "/domains/strict.example/setup")
     assert "v=DMARC1; p=reject; sp=quarantine; aspf=s; rua=mailto:" in page
     assert "The newest reports found p=reject; sp=quarantine; aspf=s published for strict.example" in page
     assert re.search(r"add ruf=mailto:[0-9a-f]{32}@reports\.example\.net to the DMARC record", page)
-    page = await words(house, "/domains/strict.example")
+    page = await words(harness, "/domains/strict.example")
     assert "if not, your policy p=reject already applies to its messages." in page
-    (key,) = re.findall(r"/reports/([0-9a-f]{64})", await raw(house, "/domains/strict.example/reports"))
+    (key,) = re.findall(r"/reports/([0-9a-f]{64})", await raw(harness, "/domains/strict.example/reports"))
     assert "Published policy p=reject sp=quarantine · np=– · pct=100 adkim=r · aspf=s" in await words(
-        house, f"/reports/{key}"
+        harness, f"/reports/{key}"
     )
-    assert "v=DMARC1; p=none; rua=mailto:" in await words(house, "/domains/shop.example/setup")
+    assert "v=DMARC1; p=none; rua=mailto:" in await words(harness, "/domains/shop.example/setup")
 
 
-async def raw(house: House, path: str) -> str:
-    async with await house.logged_in(OWNER) as client:
+async def raw(harness: Harness, path: str) -> str:
+    async with await harness.logged_in(OWNER) as client:
         return (await client.get(path)).text
 
 
-async def test_the_verdict_names_every_failure(house: House, visits: dict[str, str]) -> None:
+async def test_the_verdict_names_every_failure(harness: Harness, visits: dict[str, str]) -> None:
     """Those of the worst address, those of the others, and the day with most of them."""
-    page = await words(house, "/domains/shop.example")
+    page = await words(harness, "/domains/shop.example")
     failed = sum(n for n in range(1, 130) if n % 3 == 0)
     assert f"192.0.2.129 sent 129 of them, 43 other addresses sent {failed + 56 - 129:,}." in page
     assert f"Most failed on 23 Nov 2026: {failed:,}." in page

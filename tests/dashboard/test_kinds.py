@@ -13,21 +13,22 @@ from dmarcworks.catalogue.arrivals import NewReport
 from dmarcworks.reports import read
 from dmarcworks.reports.model import FailureReport, TlsFailure, TlsPolicy, TlsReport
 from tests.support.failures import arf, tls
+from tests.support.harness import Harness
 from tests.support.mails import document
-from tests.support.pages import EVIL, NOW, House
+from tests.support.pages import EVIL, NOW
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 SAFE = "&lt;script&gt;alert(1)&lt;/script&gt;"
 
 
-async def put(house: House, report: Report, state: str = "counted") -> str:
+async def put(harness: Harness, report: Report, state: str = "counted") -> str:
     """Note and publish a report about example.com as the worker does; its key."""
-    domain = await house.accounts.domain(None, "example.com")
+    domain = await harness.accounts.domain(None, "example.com")
     assert domain is not None
     received: datetime = NOW - timedelta(hours=1)
     digest = f"{abs(hash(repr(report))):064x}"
     short = summary(report, received=received, digest=digest)
-    noted = await house.arrivals.record_report(
+    noted = await harness.arrivals.record_report(
         NewReport(
             account_id=domain.account_id, domain_id=domain.id, kind=report.kind, org_name=short.org_name,
             org_email=short.org_email, policy_domain="example.com", report_id=short.report_id, begin=short.begin,
@@ -41,8 +42,8 @@ async def put(house: House, report: Report, state: str = "counted") -> str:
             report, account_id=row.account_id, domain_id=row.domain_id, domain=domain.name, received=received,
             report_key=row.key, object_key=row.object_key, report_id=row.report_id,
         )  # fmt: skip
-        await house.analytics.insert(name, table)
-        await house.arrivals.mark_published([row.key])
+        await harness.analytics.insert(name, table)
+        await harness.arrivals.mark_published([row.key])
     return row.key
 
 
@@ -51,9 +52,9 @@ def one(data: bytes) -> Report:
     return item.report
 
 
-async def test_a_tls_report_shows_its_policies_and_failures(house: House, client: httpx.AsyncClient) -> None:
+async def test_a_tls_report_shows_its_policies_and_failures(harness: Harness, client: httpx.AsyncClient) -> None:
     report = one(tls(domains=("example.com", "mail.example.com")))
-    page = await client.get(f"/reports/{await put(house, report)}")
+    page = await client.get(f"/reports/{await put(harness, report)}")
     assert page.status_code == 200
     for text in ("SMTP TLS report: 14 sessions under 2 policies about example.com", "mode: testing", "mail.example.com",
                  "certificate-expired", "mx1.example.com", "Failures for example.com"):  # fmt: skip
@@ -61,8 +62,8 @@ async def test_a_tls_report_shows_its_policies_and_failures(house: House, client
     assert "messages in" not in page.text
 
 
-async def test_a_failure_report_shows_its_fields(house: House, client: httpx.AsyncClient) -> None:
-    key = await put(house, one(arf()))
+async def test_a_failure_report_shows_its_fields(harness: Harness, client: httpx.AsyncClient) -> None:
+    key = await put(harness, one(arf()))
     page = await client.get(f"/reports/{key}")
     assert page.status_code == 200
     for text in ("DMARC failure report about one message from example.com", "192.0.2.1", "private subject 1", "reject",
@@ -70,11 +71,11 @@ async def test_a_failure_report_shows_its_fields(house: House, client: httpx.Asy
         assert text in page.text
     listed = await client.get("/domains/example.com/reports")
     assert "DMARC failure" in listed.text
-    other = await house.logged_in("b@example.org")
+    other = await harness.logged_in("b@example.org")
     assert (await other.get(f"/reports/{key}")).status_code == 404
 
 
-async def test_a_strangers_text_is_text(house: House, client: httpx.AsyncClient) -> None:
+async def test_a_strangers_text_is_text(harness: Harness, client: httpx.AsyncClient) -> None:
     """Markup in any field stands on the page as it is written and is never markup; absent values are dashes."""
     evil = TlsFailure(EVIL, EVIL, EVIL, EVIL, EVIL, None, EVIL, EVIL)
     policies = (
@@ -89,26 +90,28 @@ async def test_a_strangers_text_is_text(house: House, client: httpx.AsyncClient)
         failure, **texts, original_rcpt_to=(EVIL,), dkim_domain=EVIL, dkim_selector=EVIL, spf_dns=EVIL, incidents=2**63
     )
     for found, shown in ((report, 12), (hostile, 15)):
-        page = await client.get(f"/reports/{await put(house, found)}")
+        page = await client.get(f"/reports/{await put(harness, found)}")
         assert page.status_code == 200
         assert EVIL not in page.text
         assert page.text.count(SAFE) >= shown
         assert "9,223,372,036,854,775,808" in page.text
 
 
-async def test_a_report_that_is_in_no_table_has_a_page(house: House, client: httpx.AsyncClient) -> None:
+async def test_a_report_that_is_in_no_table_has_a_page(harness: Harness, client: httpx.AsyncClient) -> None:
     """Foreign ones are in no table, and a TLS report may name no policy: the page says so and nothing breaks."""
     empty = TlsReport("Mail Y", None, "none", 1_795_000_000, 1_795_000_001, (), ())
-    assert "The report contains no policy." in (await client.get(f"/reports/{await put(house, empty)}")).text
+    assert "The report contains no policy." in (await client.get(f"/reports/{await put(harness, empty)}")).text
     for report in (one(tls("f-1")), one(arf(7))):
-        page = await client.get(f"/reports/{await put(house, report, state='foreign')}")
+        page = await client.get(f"/reports/{await put(harness, report, state='foreign')}")
         assert (page.status_code, "Not counted: the report is about another domain." in page.text) == (200, True)
 
 
-async def test_T17_a_report_over_several_days_says_how_many_it_covers(house: House, client: httpx.AsyncClient) -> None:
+async def test_T17_a_report_over_several_days_says_how_many_it_covers(
+    harness: Harness, client: httpx.AsyncClient
+) -> None:
     report = dataclasses.replace(one(document("long")), begin=1_790_035_200, end=1_790_035_200 + 7 * 86_400 - 1)
-    page = (await client.get(f"/reports/{await put(house, report, 'foreign')}")).text
+    page = (await client.get(f"/reports/{await put(harness, report, 'foreign')}")).text
     assert "covers 7 days; counted on the first" in page
     assert "covers 7 days" in (await client.get("/reports")).text
     short = dataclasses.replace(report, report_id="short", end=1_790_035_200 + 86_399)
-    assert "covers" not in (await client.get(f"/reports/{await put(house, short, 'foreign')}")).text
+    assert "covers" not in (await client.get(f"/reports/{await put(harness, short, 'foreign')}")).text

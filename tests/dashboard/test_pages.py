@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from dmarcworks.catalogue.audit import Actor, acting
-from tests.support.pages import EVIL, HOST, TODAY, House, aggregate, record
+from tests.support.harness import Harness
+from tests.support.pages import EVIL, HOST, TODAY, aggregate, record
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -166,12 +167,12 @@ async def test_problems_say_why_in_words_and_give_the_raw_mail(client: httpx.Asy
     assert raw.headers["content-disposition"] == 'attachment; filename="mail.eml"'
 
 
-async def test_another_accounts_things_are_not_found(house: House, client: httpx.AsyncClient) -> None:
+async def test_another_accounts_things_are_not_found(harness: Harness, client: httpx.AsyncClient) -> None:
     """A neighbour's domain, report and problem answer 404, in the words of what never existed."""
-    neighbour = await house.accounts.user("b@example.org")
+    neighbour = await harness.accounts.user("b@example.org")
     assert neighbour is not None
-    theirs = (await house.arrivals.reports(neighbour.account_id))[0].key
-    problem = (await house.problems.list(neighbour.account_id))[0].id
+    theirs = (await harness.arrivals.reports(neighbour.account_id))[0].key
+    problem = (await harness.problems.list(neighbour.account_id))[0].id
     paths = [f"/domains/other.example{end}" for end in ("", "/live", "/setup", "/sources", "/records", "/reports")]
     paths += [f"/reports/{theirs}", f"/reports/{theirs}/raw", f"/problems/{problem}/raw", "/problems/x/raw"]
     paths += [f"/problems/{problem}", f"/problems/{problem}/discard"]
@@ -184,14 +185,14 @@ async def test_another_accounts_things_are_not_found(house: House, client: httpx
 
 
 async def test_a_new_domain_shows_its_records_and_changes_live_when_the_first_report_comes(
-    house: House, client: httpx.AsyncClient
+    harness: Harness, client: httpx.AsyncClient
 ) -> None:
     """Empty says what to publish; /live is 204 until something came, then it is the page's content."""
     csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', (await client.get("/")).text)
     assert csrf is not None
     added = await client.post("/domains", data={"name": "New.Example.NET.", "csrf": csrf[1]})
     assert (added.status_code, added.headers["location"]) == (303, "/domains/new.example.net")
-    domain = await house.accounts.domain(None, "new.example.net")
+    domain = await harness.accounts.domain(None, "new.example.net")
     assert domain is not None
     answer = await client.get("/domains/new.example.net")
     assert "Waiting for the first report." in answer.text
@@ -204,19 +205,19 @@ async def test_a_new_domain_shows_its_records_and_changes_live_when_the_first_re
     assert (await client.get(path)).status_code == 204
 
     report = aggregate(TODAY - timedelta(days=1), "first.org", [record("192.0.2.7", 5, "pass")], "new.example.net")
-    received = datetime.fromtimestamp(house.clock(), UTC)
-    key = await house.report(domain, report, publish=False, received=received)
+    received = datetime.fromtimestamp(harness.clock(), UTC)
+    key = await harness.report(domain, report, publish=False, received=received)
     noted = await client.get(path)
     assert noted.status_code == 200
     assert "A report was received and is being counted." in noted.text
-    await house.publish([(domain, report, key)])
+    await harness.publish([(domain, report, key)])
     again = re.search(r'hx-get="([^"]+)"', noted.text)
     assert again is not None
     there = await client.get(again[1].replace("&amp;", "&"))
     assert there.status_code == 200
     assert "All 5 messages passed DMARC." in there.text
     assert there.text.startswith("<main")
-    await house.accounts.remove_domain(domain)
+    await harness.accounts.remove_domain(domain)
 
 
 async def test_adding_says_what_is_wrong(client: httpx.AsyncClient) -> None:
@@ -232,17 +233,17 @@ async def test_adding_says_what_is_wrong(client: httpx.AsyncClient) -> None:
     assert "neighbour" not in taken.text
 
 
-async def test_old_reports_are_shown_with_their_days(house: House, client: httpx.AsyncClient) -> None:
+async def test_old_reports_are_shown_with_their_days(harness: Harness, client: httpx.AsyncClient) -> None:
     """When all reports are old, the page shows the days up to the newest and says that it is silent since."""
-    domain = await house.accounts.add_domain("old.example")
-    await house.report(domain, aggregate(date(2019, 3, 4), None, [record("192.0.2.1", 3, "pass")], "old.example"))
+    domain = await harness.accounts.add_domain("old.example")
+    await harness.report(domain, aggregate(date(2019, 3, 4), None, [record("192.0.2.1", 3, "pass")], "old.example"))
     page = await text(client, "/domains/old.example")
     assert "3 Feb 2019 to 4 Mar 2019" in page
     assert "Showing the 30 days up to 4 Mar 2019" in page
     assert "The newest is about 4 Mar 2019." in page
     assert "Messages 3 none in the previous period" in page
     assert "no report about the last 30 days" in await text(client, "/")
-    await house.accounts.remove_domain(domain)
+    await harness.accounts.remove_domain(domain)
 
 
 async def test_an_unknown_address_is_a_page_for_people_and_json_for_machines(client: httpx.AsyncClient) -> None:
@@ -253,29 +254,29 @@ async def test_an_unknown_address_is_a_page_for_people_and_json_for_machines(cli
     assert (await client.get("/api/v1/nothing")).json() == {"detail": "Not Found"}
 
 
-async def test_an_error_of_a_store_shows_no_inner_text(house: House, client: httpx.AsyncClient) -> None:
+async def test_an_error_of_a_store_shows_no_inner_text(harness: Harness, client: httpx.AsyncClient) -> None:
     """What went wrong inside stands in the log, not on the page."""
-    found = await house.arrivals.reports((await house.accounts.account_by_name("default")).id, limit=1)
-    await house.objects.delete(found[0].object_key)
+    found = await harness.arrivals.reports((await harness.accounts.account_by_name("default")).id, limit=1)
+    await harness.objects.delete(found[0].object_key)
     answer = await client.get(f"/reports/{found[0].key}/raw")
     assert answer.status_code == 404
     assert "The archive no longer contains this file; its figures are kept." in answer.text
 
 
-async def test_changes_are_shown_to_their_account_only(house: House, client: httpx.AsyncClient) -> None:
+async def test_changes_are_shown_to_their_account_only(harness: Harness, client: httpx.AsyncClient) -> None:
     """Who changed what, a token by its name; a stranger's text is only text; the neighbour's changes are not there."""
-    mine = await house.accounts.account_by_name("default")
-    theirs = await house.accounts.account_by_name("neighbour")
+    mine = await harness.accounts.account_by_name("default")
+    theirs = await harness.accounts.account_by_name("neighbour")
     with acting(Actor("user", EVIL, "192.0.2.7")):
-        secret, token = await house.accounts.create_token(mine.id, "read", "nightly")
-        await house.accounts.create_token(theirs.id, "read", "not yours")
+        secret, token = await harness.accounts.create_token(mine.id, "read", "nightly")
+        await harness.accounts.create_token(theirs.id, "read", "not yours")
     with acting(Actor("token", token.id)):
-        await house.accounts.revoke_token(token.id)
+        await harness.accounts.revoke_token(token.id)
     answer = await client.get("/audit")
     assert EVIL not in answer.text
     assert secret not in answer.text
     page = await text(client, "/audit")
     assert f"Token revoked {token.id}" in page
     assert f"Token created {token.id} &lt;script&gt;alert(1)&lt;/script&gt; user 192.0.2.7" in page
-    rows = await house.accounts.tokens(theirs.id)
+    rows = await harness.accounts.tokens(theirs.id)
     assert rows[0].id not in page

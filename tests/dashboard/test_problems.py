@@ -12,19 +12,20 @@ import pytest_asyncio
 
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE
 from dmarcworks.catalogue.problems import ProblemRow
-from tests.support.pages import EVIL, House
+from tests.support.harness import Harness
+from tests.support.pages import EVIL
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 @pytest_asyncio.fixture(loop_scope="package")
-async def problem(house: House) -> AsyncIterator[ProblemRow]:
+async def problem(harness: Harness) -> AsyncIterator[ProblemRow]:
     """A problem of the account; gone from its list afterwards."""
-    user = await house.accounts.user("a@example.com")
+    user = await harness.accounts.user("a@example.com")
     assert user is not None
-    domain = (await house.accounts.domains(user.account_id))[0]
-    await house.objects.put("inbox/2026/11/24/p.eml", b"raw")
-    number = await house.problems.add(
+    domain = (await harness.accounts.domains(user.account_id))[0]
+    await harness.objects.put("inbox/2026/11/24/p.eml", b"raw")
+    number = await harness.problems.add(
         account_id=domain.account_id,
         domain_id=domain.id,
         mail_id="p",
@@ -33,10 +34,10 @@ async def problem(house: House) -> AsyncIterator[ProblemRow]:
         detail=f"detail {EVIL}",
         object_key="inbox/2026/11/24/p.eml",
     )
-    row = await house.problems.get(None, number)
+    row = await harness.problems.get(None, number)
     assert row is not None
     yield row
-    await house.problems.close(number)
+    await harness.problems.close(number)
 
 
 async def token(client: httpx.AsyncClient, path: str) -> str:
@@ -54,7 +55,7 @@ async def test_a_problem_has_a_page(client: httpx.AsyncClient, problem: ProblemR
     assert "Reprocess" in page
 
 
-async def test_a_click_queues_the_mail_once(house: House, client: httpx.AsyncClient, problem: ProblemRow) -> None:
+async def test_a_click_queues_the_mail_once(harness: Harness, client: httpx.AsyncClient, problem: ProblemRow) -> None:
     """It is being read again, said so, with who asked; the mail is in the queue with its own id."""
     path = f"/problems/{problem.id}"
     answer = await client.post(f"{path}/retry", data={"csrf": await token(client, path)})
@@ -63,13 +64,13 @@ async def test_a_click_queues_the_mail_once(house: House, client: httpx.AsyncCli
     assert "Its mail is being reprocessed." in page
     assert "a@example.com" in page
     assert "Reprocess</button>" not in page
-    queued = [json.loads(message.body) for message in await house.stores.queue.receive(SYSTEM_QUEUE, limit=100)]
+    queued = [json.loads(message.body) for message in await harness.stores.queue.receive(SYSTEM_QUEUE, limit=100)]
     assert [(body["mail_id"], body["again"]) for body in queued if body["mail_id"] == "p"] == [("p", True)]
     refused = await client.post(f"{path}/discard", data={"csrf": await token(client, "/problems")})
     assert refused.status_code == 409
 
 
-async def test_discarding_asks_first(house: House, client: httpx.AsyncClient, problem: ProblemRow) -> None:
+async def test_discarding_asks_first(harness: Harness, client: httpx.AsyncClient, problem: ProblemRow) -> None:
     """The link leads to a page that asks; the form keeps row and raw mail."""
     path = f"/problems/{problem.id}/discard"
     assert "Discard problem" in (await client.get(path)).text
@@ -85,15 +86,15 @@ async def test_discarding_asks_first(house: House, client: httpx.AsyncClient, pr
 
 @pytest.mark.parametrize("act", ["retry", "adopt", "discard"])
 async def test_without_the_forms_token_or_by_another_account_nothing_changes(
-    house: House, client: httpx.AsyncClient, problem: ProblemRow, act: str
+    harness: Harness, client: httpx.AsyncClient, problem: ProblemRow, act: str
 ) -> None:
     """403 without the token; 404 for whoever is not its owner."""
     assert (await client.post(f"/problems/{problem.id}/{act}", data={"csrf": "x"})).status_code == 403
-    async with await house.logged_in("b@example.org") as neighbour:
+    async with await harness.logged_in("b@example.org") as neighbour:
         csrf = await token(neighbour, "/problems")
         answer = await neighbour.post(f"/problems/{problem.id}/{act}", data={"csrf": csrf})
     assert answer.status_code == 404
-    row = await house.problems.get(None, problem.id)
+    row = await harness.problems.get(None, problem.id)
     assert row is not None
     assert row.state == "open"
 
@@ -106,7 +107,7 @@ async def test_what_cannot_be_adopted_is_said(client: httpx.AsyncClient, problem
     assert "is not about a report of another domain" in answer.text
 
 
-async def test_all_of_a_reason_are_read_again(house: House, client: httpx.AsyncClient, problem: ProblemRow) -> None:
+async def test_all_of_a_reason_are_read_again(harness: Harness, client: httpx.AsyncClient, problem: ProblemRow) -> None:
     """The list filters by reason; its button takes those up and tells how many."""
     page = (await client.get("/problems?reason=other_xml")).text
     assert f'href="/problems/{problem.id}"' in page
@@ -115,8 +116,8 @@ async def test_all_of_a_reason_are_read_again(house: House, client: httpx.AsyncC
     answer = await client.post("/problems/retry", data={"csrf": csrf, "reason": "other_xml"})
     assert answer.headers["location"] == "/problems?reason=other_xml&queued=1"
     assert "1 mail is queued for reprocessing" in (await client.get(answer.headers["location"])).text
-    await house.objects.delete(problem.object_key)
-    await house.problems.reopen_mail("p")
+    await harness.objects.delete(problem.object_key)
+    await harness.problems.reopen_mail("p")
     answer = await client.post("/problems/retry", data={"csrf": csrf, "reason": "other_xml"})
     assert (
         "1 cannot be reprocessed: the mail or its domain no longer exists."
@@ -124,12 +125,12 @@ async def test_all_of_a_reason_are_read_again(house: House, client: httpx.AsyncC
     )
 
 
-async def test_T12_other_mail_has_a_list_of_its_own(house: House, client: httpx.AsyncClient) -> None:
+async def test_T12_other_mail_has_a_list_of_its_own(harness: Harness, client: httpx.AsyncClient) -> None:
     """Not among the open problems; a notice that a report was too large is on its domain's page; all can be let go."""
-    domain = await house.accounts.domain(None, "example.com")
+    domain = await harness.accounts.domain(None, "example.com")
     assert domain is not None
     numbers = [
-        await house.problems.add(
+        await harness.problems.add(
             account_id=domain.account_id, domain_id=domain.id, mail_id=f"o-{reason}", reason=reason, where="mail",
             detail=f"big.example: {reason} {EVIL}", object_key="inbox/2026/11/24/p.eml", state="other",
         )

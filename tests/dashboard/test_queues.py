@@ -13,16 +13,17 @@ from dmarcworks.bindings.contracts import SYSTEM_QUEUE, OutgoingMessage, Settlem
 from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.bindings.sqlite_stores import SqliteQueue
 from dmarcworks.dashboard.format import duration
-from tests.support.pages import EVIL, House
+from tests.support.harness import Harness
+from tests.support.pages import EVIL
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 EMPTY = "The queues are empty."
 
 
 @pytest_asyncio.fixture(loop_scope="package")
-async def queues(house: House) -> AsyncIterator[SqlQueue]:
+async def queues(harness: Harness) -> AsyncIterator[SqlQueue]:
     """Queue "mine": one of each state, two given up (JSON and bytes); "old": one given up, and no worker."""
-    made = SqliteQueue(house.stores.database, house.clock)
+    made = SqliteQueue(harness.stores.database, harness.clock)
     await made.send(
         "mine", [OutgoingMessage("json", f'{{"subject": "{EVIL}"}}'.encode()), OutgoingMessage("bytes", b"\x00\xff")]
     )
@@ -31,16 +32,16 @@ async def queues(house: House) -> AsyncIterator[SqlQueue]:
     await die(made, "old", "gone")
     await made.send("mine", [OutgoingMessage("text", b"in hand")])
     await made.receive("mine", limit=1, lease=600)
-    house.clock.now += 90
+    harness.clock.now += 90
     await made.send("mine", [OutgoingMessage("text", b"waits"), OutgoingMessage("text", b"later", delay=300)])
     yield made
-    house.clock.now -= 90
+    harness.clock.now -= 90
     await made.discard()
     for name in ("mine", "old"):
-        house.clock.now += 1000
+        harness.clock.now += 1000
         while messages := await made.receive(name, limit=100, lease=60):
             await made.settle([Settlement(message, done=True) for message in messages])
-        house.clock.now -= 1000
+        harness.clock.now -= 1000
     # The system's own queue holds what the tests of problems reprocess.
     assert set(await made.stats()) <= {SYSTEM_QUEUE}
 
@@ -113,7 +114,7 @@ async def test_one_is_shown_whole(client: httpx.AsyncClient, queues: SqlQueue) -
         assert (await client.get(f"/queues/{wrong}")).status_code == 404
 
 
-async def test_one_is_delivered_again(house: House, client: httpx.AsyncClient, queues: SqlQueue) -> None:
+async def test_one_is_delivered_again(harness: Harness, client: httpx.AsyncClient, queues: SqlQueue) -> None:
     """It is ready with all its tries, the page says so, and the audit log has the line; a second click is 404."""
     known = await ids(queues)
     path = f"/queues/{known['old text']}/retry"
@@ -121,7 +122,7 @@ async def test_one_is_delivered_again(house: House, client: httpx.AsyncClient, q
     assert (answer.status_code, answer.headers["location"]) == (303, "/queues?again=1")
     assert "1 message requeued with a fresh retry count." in (await client.get("/queues?again=1")).text
     assert (await queues.stats())["old"].ready == 1
-    (line,) = await house.stores.audit.list(action="worker_queue", limit=1)
+    (line,) = await harness.stores.audit.list(action="worker_queue", limit=1)
     assert (line.action, line.target, line.actor, line.name) == (
         "worker_queue.retry",
         str(known["old text"]),
@@ -133,7 +134,7 @@ async def test_one_is_delivered_again(house: House, client: httpx.AsyncClient, q
     assert (again.status_code, "it was handled already" in again.text) == (404, True)
 
 
-async def test_removing_asks_first(house: House, client: httpx.AsyncClient, queues: SqlQueue) -> None:
+async def test_removing_asks_first(harness: Harness, client: httpx.AsyncClient, queues: SqlQueue) -> None:
     """The link asks and removes nothing; the button removes this one, and the log has the line."""
     known = await ids(queues)
     path = f"/queues/{known['mine bytes']}/discard"
@@ -145,7 +146,7 @@ async def test_removing_asks_first(house: House, client: httpx.AsyncClient, queu
     assert "1 message deleted permanently." in (await client.get("/queues?gone=1")).text
     del known["mine bytes"]
     assert await ids(queues) == known
-    (line,) = await house.stores.audit.list(action="worker_queue", limit=1)
+    (line,) = await harness.stores.audit.list(action="worker_queue", limit=1)
     assert (line.action, line.name) == ("worker_queue.discard", "a@example.com")
 
 
@@ -161,13 +162,15 @@ async def test_all_of_a_queue_at_once(client: httpx.AsyncClient, queues: SqlQueu
     assert await ids(queues) == {}
 
 
-async def test_others_see_nothing_and_change_nothing(house: House, client: httpx.AsyncClient, queues: SqlQueue) -> None:
+async def test_others_see_nothing_and_change_nothing(
+    harness: Harness, client: httpx.AsyncClient, queues: SqlQueue
+) -> None:
     """Another account's user: 403 and no link; without the form's token: 403; logged out: to the login."""
     known = await ids(queues)
     number = known["mine json"]
     gets = ["/queues", "/queues/discard", f"/queues/{number}", f"/queues/{number}/raw", f"/queues/{number}/discard"]
     posts = ["/queues/retry", "/queues/discard", f"/queues/{number}/retry", f"/queues/{number}/discard"]
-    async with await house.logged_in("b@example.org") as neighbour:
+    async with await harness.logged_in("b@example.org") as neighbour:
         found = re.search(r'name="csrf" value="([^"]+)"', (await neighbour.get("/problems")).text)
         assert found
         for path in gets:
@@ -179,7 +182,7 @@ async def test_others_see_nothing_and_change_nothing(house: House, client: httpx
         assert "/queues" not in (await neighbour.get("/activity")).text
     for path in posts:
         assert (await client.post(path, data={"csrf": "x"})).status_code == 403
-    async with house.client() as stranger:
+    async with harness.client() as stranger:
         assert (await stranger.get("/queues")).headers["location"] == "/login?next=%2Fqueues"
     assert await ids(queues) == known
 

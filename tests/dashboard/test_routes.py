@@ -9,7 +9,7 @@ from starlette.responses import Response
 from dmarcworks.api.deps import Dependencies
 from dmarcworks.dashboard import pages
 from dmarcworks.dashboard.page_route import PageRoute
-from tests.support.pages import House
+from tests.support.harness import Harness
 
 OPEN = {
     "GET /login",
@@ -52,10 +52,10 @@ def test_the_routes_are_those_of_the_product() -> None:
 
 @pytest.mark.asyncio(loop_scope="package")
 @pytest.mark.parametrize("name", sorted(routes()))
-async def test_only_listed_pages_are_open_to_all(house: House, name: str) -> None:
+async def test_only_listed_pages_are_open_to_all(harness: Harness, name: str) -> None:
     """All others lead a visitor without a session to the login."""
     method, path = name.split(" ")
-    async with house.client("192.0.2.222") as browser:
+    async with harness.client("192.0.2.222") as browser:
         answer = await browser.request(method, path.format_map(FILLED))
     to_login = answer.status_code == 303 and answer.headers["location"].startswith("/login")
     assert to_login == (name not in OPEN), answer.text

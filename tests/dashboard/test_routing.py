@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from dmarcworks.catalogue.routes import Zone, zone_of
-from tests.support.pages import EVIL, HOST, House
+from tests.support.harness import Harness
+from tests.support.pages import EVIL, HOST
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -19,7 +20,7 @@ async def token(client: httpx.AsyncClient) -> str:
     return found[1]
 
 
-async def test_a_rule_is_made_switched_and_removed(house: House, client: httpx.AsyncClient) -> None:
+async def test_a_rule_is_made_switched_and_removed(harness: Harness, client: httpx.AsyncClient) -> None:
     """By the form: an address, a catch-all; what is wrong is said beside what was typed."""
     csrf = await token(client)
     form = {"csrf": csrf, "address": "info@example.com", "goes": "reject", "reason": EVIL, "name": EVIL}
@@ -30,8 +31,8 @@ async def test_a_rule_is_made_switched_and_removed(house: House, client: httpx.A
     assert "info@example.com" in page
     assert "*@example.com" in page
     assert EVIL not in page
-    rules = house.mailroom.routes
-    mine = (await house.accounts.account_by_name("default")).id
+    rules = harness.routing.routes
+    mine = (await harness.accounts.account_by_name("default")).id
     first, everything = await rules.rules(account_id=mine)
     assert (first.action, everything.action, everything.address) == ("reject", "drop", "")
     for typed in ("info@elsewhere.example", "nonsense", "x@example.com"):
@@ -41,7 +42,7 @@ async def test_a_rule_is_made_switched_and_removed(house: House, client: httpx.A
         assert f'value="{typed}"' in answer.text
     await client.post(f"/routing/rules/{first.id}", data={"csrf": csrf, "do": "disable"})
     assert not (await rules.rules(account_id=mine))[0].enabled
-    async with await house.logged_in("b@example.org") as neighbour:
+    async with await harness.logged_in("b@example.org") as neighbour:
         theirs = await token(neighbour) if 'name="csrf"' in (await neighbour.get("/routing")).text else csrf
         answer = await neighbour.post(f"/routing/rules/{first.id}", data={"csrf": theirs, "do": "remove"})
         assert answer.status_code == 404
@@ -51,37 +52,37 @@ async def test_a_rule_is_made_switched_and_removed(house: House, client: httpx.A
     assert await rules.rules(account_id=mine) == []
 
 
-async def test_without_a_relay_no_link_is_promised(house: House, client: httpx.AsyncClient) -> None:
+async def test_without_a_relay_no_link_is_promised(harness: Harness, client: httpx.AsyncClient) -> None:
     """The page says what is missing instead of a form that cannot work."""
     csrf = await token(client)
     assert "DMARCWORKS_RELAY_URL" in (await client.get("/routing")).text
     answer = await client.post("/routing/destinations", data={"csrf": csrf, "email": "me@example.org"})
     assert answer.status_code == 400
-    assert (await house.mailroom.destinations.destinations()) == []
+    assert (await harness.routing.destinations.destinations()) == []
 
 
-async def test_a_link_is_opened_by_its_button(house: House) -> None:
+async def test_a_link_is_opened_by_its_button(harness: Harness) -> None:
     """Without a login; looking at it proves nothing, pressing does, once."""
-    mine = (await house.accounts.account_by_name("default")).id
-    made, secret = await house.mailroom.destinations.add(mine, "me@example.org")
-    async with house.client() as browser:
+    mine = (await harness.accounts.account_by_name("default")).id
+    made, secret = await harness.routing.destinations.add(mine, "me@example.org")
+    async with harness.client() as browser:
         assert "Forward mail to me@example.org?" in (await browser.get(f"/routing/verify/{secret}")).text
-        assert not await house.mailroom.destinations.verified(mine, "me@example.org")
+        assert not await harness.routing.destinations.verified(mine, "me@example.org")
         assert "is verified" in (await browser.post(f"/routing/verify/{secret}")).text
-        assert await house.mailroom.destinations.verified(mine, "me@example.org")
+        assert await harness.routing.destinations.verified(mine, "me@example.org")
         assert (await browser.get(f"/routing/verify/{secret}")).status_code == 404
-    await house.mailroom.destinations.remove(mine, made.id)
+    await harness.routing.destinations.remove(mine, made.id)
 
 
-async def test_a_rule_without_effect_says_why(house: House, client: httpx.AsyncClient) -> None:
+async def test_a_rule_without_effect_says_why(harness: Harness, client: httpx.AsyncClient) -> None:
     """Its owner reads the reason, may turn it off and not on again; a rule on the report host is the operator's."""
-    rules, accounts = house.mailroom.routes, house.accounts
+    rules, accounts = harness.routing.routes, harness.accounts
     other = await accounts.domain(None, "other.example")
     assert other is not None
     made = await rules.add(zone_of(other), "x@sub.other.example", "drop")
     nearer = await accounts.add_domain("sub.other.example", "default", operator=True)
     why = "another domain than other.example is responsible for addresses at sub.other.example"
-    async with await house.logged_in("b@example.org") as neighbour:
+    async with await harness.logged_in("b@example.org") as neighbour:
         csrf = await token(neighbour)
         page = (await neighbour.get("/routing")).text
         assert f"No effect: {why}." in page
@@ -97,18 +98,18 @@ async def test_a_rule_without_effect_says_why(house: House, client: httpx.AsyncC
     await accounts.remove_domain(nearer)
 
 
-async def test_routing_that_was_disabled_is_shown_and_enabled(house: House, client: httpx.AsyncClient) -> None:
+async def test_routing_that_was_disabled_is_shown_and_enabled(harness: Harness, client: httpx.AsyncClient) -> None:
     """Disabled by another way in, as a client of the API does: the page says so, its button enables it."""
-    routes = house.mailroom.routes
-    mine = (await house.accounts.account_by_name("default")).id
-    domain = next(one for one in await house.accounts.domains(mine) if one.name == "example.com")
+    routes = harness.routing.routes
+    mine = (await harness.accounts.account_by_name("default")).id
+    domain = next(one for one in await harness.accounts.domains(mine) if one.name == "example.com")
     csrf = await token(client)
     made = await routes.add(zone_of(domain), "off@example.com", "drop")
     await routes.enable(zone_of(domain), False)
     page = (await client.get("/routing")).text
     assert "Routing is disabled for example.com." in page
     assert "No effect: routing is disabled for example.com." in page
-    async with await house.logged_in("b@example.org") as neighbour:
+    async with await harness.logged_in("b@example.org") as neighbour:
         theirs = await token(neighbour) if 'name="csrf"' in (await neighbour.get("/routing")).text else csrf
         form = {"csrf": theirs, "do": "enable"}
         assert (await neighbour.post(f"/routing/domains/{domain.id}", data=form)).status_code == 404

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser
 
-from tests.dashboard.test_browser import CHROMIUM, address, browser, logged_in  # noqa: F401 - fixtures
-from tests.support.pages import House
+from tests.support.browser import CHROMIUM, logged_in
+from tests.support.harness import Harness
 
 SHOTS = os.environ.get("DMARCWORKS_TEST_SHOTS", "")
 pytestmark = [
@@ -20,8 +20,8 @@ THOUSAND = """SELECT d.day AS day, d.source_ip AS source, d.header_from AS heade
 d.count AS messages FROM dmarc_reports AS d JOIN dmarc_reports AS e ON d.domain = e.domain ORDER BY day LIMIT 1200"""
 
 
-async def test_ctrl_enter_runs_and_the_chart_is_drawn(house: House, browser: Browser, address: str) -> None:  # noqa: F811
-    page, complaints = await logged_in(house, browser, address)
+async def test_ctrl_enter_runs_and_the_chart_is_drawn(harness: Harness, browser: Browser, address: str) -> None:
+    page, complaints = await logged_in(harness, browser, address)
     await page.goto(f"{address}/sql")
     await page.keyboard.press("Tab")
     await page.focus("#text")
@@ -49,8 +49,8 @@ async def test_ctrl_enter_runs_and_the_chart_is_drawn(house: House, browser: Bro
     await page.context.close()
 
 
-async def test_it_works_without_scripts(house: House, browser: Browser, address: str) -> None:  # noqa: F811
-    page, _ = await logged_in(house, browser, address, java_script_enabled=False)
+async def test_it_works_without_scripts(harness: Harness, browser: Browser, address: str) -> None:
+    page, _ = await logged_in(harness, browser, address, java_script_enabled=False)
     await page.goto(f"{address}/sql?example=reporters")
     await page.click("#run")
     assert await page.locator("#result tbody tr").count() > 0
@@ -60,13 +60,13 @@ async def test_it_works_without_scripts(house: House, browser: Browser, address:
 @pytest.mark.parametrize("width", [1280, 360])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_no_state_is_wider_than_the_screen(
-    house: House,
-    browser: Browser,  # noqa: F811
-    address: str,  # noqa: F811
+    harness: Harness,
+    browser: Browser,
+    address: str,
     width: int,
     scheme: str,
 ) -> None:
-    page, _ = await logged_in(house, browser, address, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page, _ = await logged_in(harness, browser, address, viewport={"width": width, "height": 900}, color_scheme=scheme)
     for name, text in (
         ("chart", "SELECT day, dmarc, sum(count) AS messages FROM dmarc_reports GROUP BY day, dmarc ORDER BY day"),
         ("empty", "SELECT * FROM tls_reports"),

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from dmarcworks.dashboard.sql_result import SHOWN, Result, cell, chart, csv_of, script_json
-from tests.support.pages import House
+from tests.support.harness import Harness
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -28,16 +28,16 @@ async def form(client: httpx.AsyncClient) -> dict[str, str]:
     return {"csrf": found[1]}
 
 
-async def test_a_statement_is_answered_in_the_page(house: House) -> None:
-    async with await house.logged_in("a@example.com") as client:
+async def test_a_statement_is_answered_in_the_page(harness: Harness) -> None:
+    async with await harness.logged_in("a@example.com") as client:
         hidden = await form(client)
         text = "SELECT day, dmarc, sum(count) AS messages\r\nFROM dmarc_reports GROUP BY day, dmarc ORDER BY day"
         page = await client.post("/sql", data={**hidden, "text": text})
         assert page.status_code == 200
-        direct = await house.analytics.query(
+        direct = await harness.analytics.query(
             "SELECT day, dmarc, sum(count) AS messages FROM dmarc_reports WHERE account_id = {a:String}"
             " GROUP BY day, dmarc ORDER BY day",
-            {"a": (await house.accounts.account_by_name("default")).id},
+            {"a": (await harness.accounts.account_by_name("default")).id},
             format="JSONCompactEachRow",
         )
         rows = [json.loads(line) for line in direct.splitlines()]
@@ -51,8 +51,8 @@ async def test_a_statement_is_answered_in_the_page(house: House) -> None:
         assert [one["name"] for one in drawn["series"]] == list(dict.fromkeys(row[1] for row in rows))
 
 
-async def test_a_neighbours_rows_are_not_there(house: House) -> None:
-    async with await house.logged_in("b@example.org") as client:
+async def test_a_neighbours_rows_are_not_there(harness: Harness) -> None:
+    async with await harness.logged_in("b@example.org") as client:
         hidden = await form(client)
         page = await client.post("/sql", data={**hidden, "text": "SELECT DISTINCT domain FROM dmarc_reports"})
         assert "other.example" in page.text
@@ -62,8 +62,8 @@ async def test_a_neighbours_rows_are_not_there(house: House) -> None:
         assert "unknown table: system.tables" in page.text
 
 
-async def test_strangers_text_is_text_everywhere(house: House) -> None:
-    async with await house.logged_in("a@example.com") as client:
+async def test_strangers_text_is_text_everywhere(harness: Harness) -> None:
+    async with await harness.logged_in("a@example.com") as client:
         hidden = await form(client)
         text = f"SELECT '{EVIL}' AS `{EVIL}`, 1 AS n UNION ALL SELECT '</textarea>{EVIL}', 2"
         page = await client.post("/sql", data={**hidden, "text": text, "name": EVIL})
@@ -76,8 +76,8 @@ async def test_strangers_text_is_text_everywhere(house: House) -> None:
         assert 'role="alert"' in wrong.text
 
 
-async def test_the_csv_has_every_row_and_no_formula(house: House) -> None:
-    async with await house.logged_in("a@example.com") as client:
+async def test_the_csv_has_every_row_and_no_formula(harness: Harness) -> None:
+    async with await harness.logged_in("a@example.com") as client:
         hidden = await form(client)
         statement = "SELECT '=1+1' AS a, -1 AS n, NULL AS x UNION ALL SELECT '\"q\",\nz', 2, NULL FORMAT Arrow"
         answer = await client.post("/sql/csv", data={**hidden, "text": statement})
@@ -89,8 +89,8 @@ async def test_the_csv_has_every_row_and_no_formula(house: House) -> None:
         assert (await client.post("/sql/csv", data={**hidden, "text": "SELECT"})).status_code == 422
 
 
-async def test_saved_queries_stay_in_the_account(house: House) -> None:
-    async with await house.logged_in("a@example.com") as client, await house.logged_in("b@example.org") as other:
+async def test_saved_queries_stay_in_the_account(harness: Harness) -> None:
+    async with await harness.logged_in("a@example.com") as client, await harness.logged_in("b@example.org") as other:
         hidden = await form(client)
         kept = await client.post("/sql/saved", data={**hidden, "text": "SELECT 41 + 1", "name": f"Mine {EVIL}"})
         assert kept.status_code == 303
@@ -108,9 +108,9 @@ async def test_saved_queries_stay_in_the_account(house: House) -> None:
         assert (nameless.status_code, "Not saved: give the query a name" in nameless.text) == (400, True)
 
 
-async def test_what_was_asked_last_is_loaded_by_a_click(house: House) -> None:
+async def test_what_was_asked_last_is_loaded_by_a_click(harness: Harness) -> None:
     """Newest first, each statement once, refused ones too, as text; another account's are not there."""
-    async with await house.logged_in("a@example.com") as client, await house.logged_in("b@example.org") as other:
+    async with await harness.logged_in("a@example.com") as client, await harness.logged_in("b@example.org") as other:
         hidden = await form(client)
         first, evil = "SELECT 4711 AS a", f"SELECT '\"><img src=x onerror=alert(1)></textarea>{EVIL}' AS `{EVIL}`"
         for text in (first, evil, "SELECT nope FROM dmarc_reports", first):
@@ -142,11 +142,11 @@ async def test_what_was_asked_last_is_loaded_by_a_click(house: House) -> None:
         assert long[:4000] + "</textarea>" in html.unescape(cut.text)
 
 
-async def test_a_form_without_its_token_runs_nothing(house: House) -> None:
-    async with await house.logged_in("a@example.com") as client:
+async def test_a_form_without_its_token_runs_nothing(harness: Harness) -> None:
+    async with await harness.logged_in("a@example.com") as client:
         for path in ("/sql", "/sql/csv", "/sql/saved", f"/sql/saved/{'0' * 32}/remove"):
             assert (await client.post(path, data={"text": "SELECT 1", "name": "x"})).status_code == 403
-    async with house.client() as nobody:
+    async with harness.client() as nobody:
         assert (await nobody.get("/sql")).headers["location"] == "/login?next=%2Fsql"
 
 

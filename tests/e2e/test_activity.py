@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import urllib.error
 import urllib.request
 from typing import Any
 
 from tests.support.mails import report_mail
+from tests.support.routing_mail import metric
 from tests.support.system import System, wait_for
 
 
@@ -20,14 +20,6 @@ def ask(system: System, path: str, token: str | None = None) -> tuple[int, Any]:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
-
-
-def metric(system: System, name: str) -> float:
-    status, text = system.get("/metrics")
-    assert status == 200
-    found = re.search(rf"^{re.escape(name)} ([\d.e+-]+)$", text, re.MULTILINE)
-    assert found, f"no {name} in {text}"
-    return float(found[1])
 
 
 def test_each_mail_is_a_line_and_a_number(system: System) -> None:

@@ -34,7 +34,7 @@ def rcpt(system: System, to: str) -> tuple[int, bytes]:
         return client.rcpt(to)
 
 
-def test_a_store_that_is_away_holds_the_queue_and_a_full_inbox_the_door(system: System) -> None:
+def test_a_store_that_is_away_holds_the_queue_and_a_full_inbox_refuses_mail(system: System) -> None:
     """Mails are taken while nothing can be published; the fourth hears 451 4.3.1; later all count once."""
     rua = system.rua["example.com"]
     assert system.send(rua, report_mail("2")) == [(250, "")]

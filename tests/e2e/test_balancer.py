@@ -71,39 +71,40 @@ def balanced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Balanced]:
         assert system.stop() == 0
 
 
-def connected(balanced: Balanced, way: str) -> smtplib.SMTP:
+def connected(balanced: Balanced, listener: str) -> smtplib.SMTP:
     """A client that HAProxy lets through; it starts beside us and may not listen yet."""
     context = ssl.create_default_context()
     balanced.authority.configure_trust(context)
     context.check_hostname = False
-    source = ("::1" if way == "second" else "127.0.0.9", 0)
-    host = "::1" if way == "second" else "127.0.0.1"
+    source = ("::1" if listener == "second" else "127.0.0.9", 0)
+    host = "::1" if listener == "second" else "127.0.0.1"
 
     def attempt() -> smtplib.SMTP | None:
         try:
-            if way == "tls":
+            if listener == "tls":
                 return smtplib.SMTP_SSL(
-                    host, balanced.ports[way], "mail.example", timeout=30, source_address=source, context=context
+                    host, balanced.ports[listener], "mail.example", timeout=30, source_address=source, context=context
                 )
-            return smtplib.SMTP(host, balanced.ports[way], "mail.example", timeout=30, source_address=source)
+            return smtplib.SMTP(host, balanced.ports[listener], "mail.example", timeout=30, source_address=source)
         except (OSError, smtplib.SMTPException):
             return None
 
     client: smtplib.SMTP = wait_for(attempt, "let through")
-    if way == "second":
+    if listener == "second":
         client.starttls(context=context)
     return client
 
 
 @pytest.mark.parametrize(
-    ("way", "peer", "tls"), [("first", "127.0.0.9", ""), ("second", "::1", "TLSv1.3"), ("tls", "127.0.0.9", "TLSv1.3")]
+    ("listener", "peer", "tls"),
+    [("first", "127.0.0.9", ""), ("second", "::1", "TLSv1.3"), ("tls", "127.0.0.9", "TLSv1.3")],
 )
-def test_the_real_client_is_noted(balanced: Balanced, way: str, peer: str, tls: str) -> None:
+def test_the_real_client_is_noted(balanced: Balanced, listener: str, peer: str, tls: str) -> None:
     """A report comes through and is counted; the log has the client's own address and its TLS, not the balancer's."""
-    system, domain = balanced.system, f"{way}.example"
+    system, domain = balanced.system, f"{listener}.example"
     rua = system.add_domain(domain)["rua"]
-    with connected(balanced, way) as client:
-        client.sendmail("dmarc@mail.example", [rua], report_mail(way, domain=domain))
+    with connected(balanced, listener) as client:
+        client.sendmail("dmarc@mail.example", [rua], report_mail(listener, domain=domain))
     wait_for(lambda: system.total(domain) == 5, "counted")
     statement = f"SELECT peer, tls, status FROM activity WHERE recipient = '{rua}'"
     (line,) = wait_for(lambda: system.rows(statement), "noted")

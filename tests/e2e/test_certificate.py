@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.e2e.test_activity import metric
+from tests.support.routing_mail import metric
 from tests.support.system import HOST, System
 
 FIGURE = "dmarcworks_tls_certificate_expiry_seconds"

@@ -73,7 +73,7 @@ def secret(system: System) -> str:
     return str(json.loads((system.home / "running.json").read_text())["secret"])
 
 
-def doors(system: System, headers: dict[str, str], url: str = "", source: str = "127.0.0.1") -> tuple[int, int]:
+def listeners(system: System, headers: dict[str, str], url: str = "", source: str = "127.0.0.1") -> tuple[int, int]:
     """What the two local doors answer: 400 (no such recipient) and 200 when they are open."""
     inject = call(url or system.http, "POST", INJECT, MAIL, headers, source=source)
     operator = {"Authorization": f"Bearer {secret(system)}", **headers}
@@ -84,7 +84,7 @@ def doors(system: System, headers: dict[str, str], url: str = "", source: str = 
 def test_no_header_of_a_proxy_may_be_there(system: System, name: str) -> None:
     """A proxy on this machine speaks for somebody else, whatever it writes: also an empty or a loopback address."""
     for value in ("", "127.0.0.1", "203.0.113.5"):
-        assert doors(system, {name: value}) == (401, 401)
+        assert listeners(system, {name: value}) == (401, 401)
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ def test_no_header_of_a_proxy_may_be_there(system: System, name: str) -> None:
 )
 def test_a_name_that_leads_here_is_not_local(system: System, host: str) -> None:
     """A web page whose own DNS name was pointed at 127.0.0.1 (DNS rebinding) has that name as `Host`."""
-    assert doors(system, {"Host": host}) == (401, 401)
-    assert doors(system, {"Host": f"{host}:8080"}) == (401, 401)
+    assert listeners(system, {"Host": host}) == (401, 401)
+    assert listeners(system, {"Host": f"{host}:8080"}) == (401, 401)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.8.7:1", "[::1]", "[::1]:8080", "localhost", "LOCALHOST:80"])
 def test_a_loopback_host_is_local(system: System, host: str) -> None:
     """Any loopback address, with any port: there may be a forwarded port in between."""
-    assert doors(system, {"Host": host}) == (400, 200)
+    assert listeners(system, {"Host": host}) == (400, 200)
 
 
 def test_a_page_in_a_browser_is_not_local(system: System) -> None:
@@ -145,8 +145,8 @@ def test_the_machines_other_addresses_are_not_local(tmp_path: Path) -> None:
     system.start()
     try:
         port = system.http.rpartition(":")[2]
-        assert doors(system, {}, f"http://{address}:{port}", address) == (401, 401)
-        assert doors(system, {"Host": "127.0.0.1"}, f"http://{address}:{port}", address) == (401, 401)
+        assert listeners(system, {}, f"http://{address}:{port}", address) == (401, 401)
+        assert listeners(system, {"Host": "127.0.0.1"}, f"http://{address}:{port}", address) == (401, 401)
     finally:
         system.stop()
 

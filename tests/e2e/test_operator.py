@@ -25,7 +25,7 @@ def ping(system: System, secret: str | None) -> int:
         return error.code
 
 
-def test_the_operators_door_opens_to_the_homes_owner_only(system: System) -> None:
+def test_the_operators_route_is_for_the_owner_of_the_data_directory_only(system: System) -> None:
     """The file is the owner's alone; no secret, a token's and a wrong one are 401; the log never holds it."""
     path = system.home / "running.json"
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support import poisonous
 from tests.support.mails import report_mail
-from tests.support.poisonous import DEADLY, ENDLESS, MORTAL
+from tests.support.poisonous import DEADLY, ENDLESS, KILLABLE
 from tests.support.system import System, wait_for
 
 COMMAND = [sys.executable, poisonous.__file__]
@@ -100,13 +100,13 @@ def test_a_read_that_never_ends_is_stopped_and_its_neighbours_are_read(system: S
     system.start()
     system.add_domains("example.com")
     rua = system.rua["example.com"]
-    mails = [report_mail("one"), marked(ENDLESS, "long"), marked(MORTAL, "end"), report_mail("two")]
+    mails = [report_mail("one"), marked(ENDLESS, "long"), marked(KILLABLE, "end"), report_mail("two")]
     assert system.send(rua, *mails) == [(250, "")] * 4
     wait_for(lambda: system.total() == 10, "neighbours read", 60)
     wait_for(lambda: len(system.problems()) == 2, "two problems", 60)
-    mortal, endless = sorted(system.problems(), key=lambda problem: problem["detail"])
-    assert [problem["reason"] for problem in (mortal, endless)] == ["reading_stopped"] * 2
-    assert mortal["detail"] == "Reading this mail was stopped: it ended its process."
+    killable, endless = sorted(system.problems(), key=lambda problem: problem["detail"])
+    assert [problem["reason"] for problem in (killable, endless)] == ["reading_stopped"] * 2
+    assert killable["detail"] == "Reading this mail was stopped: it ended its process."
     assert endless["detail"] == (
         "Reading this mail was stopped: it used more than 3 s of processor time. The limit is the setting "
         "DMARCWORKS_READ_CPU_SECONDS; raise it and retry, or discard the mail."

@@ -49,7 +49,7 @@ def open_problem(page: Page, system: System, words: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(words)
 
 
-def test_a_dead_letter_is_read_by_one_click_after_a_mend(system: System, page: Page, bug: Path) -> None:
+def test_a_dead_letter_is_read_by_one_click_after_a_repair(system: System, page: Page, bug: Path) -> None:
     """Its reason stands on the page; before the mend a click changes nothing, after it the report is counted."""
     rua = system.rua["example.com"]
     raw = BROKEN + b"\r\n" + report_mail("broken")
@@ -77,7 +77,7 @@ def test_a_dead_letter_is_read_by_one_click_after_a_mend(system: System, page: P
     expect(page.locator("main")).to_contain_text("Problem reprocessed")
 
 
-def test_a_problem_is_let_go_only_after_a_question(system: System, page: Page) -> None:
+def test_a_problem_is_discarded_only_after_a_question(system: System, page: Page) -> None:
     """The dialog asks; no changes nothing; yes takes it off the list and keeps row and mail, with who and when."""
     rua = system.rua["example.com"]
     broken = b"Subject: hello\r\nContent-Type: application/gzip\r\n\r\nNo report.\r\n"

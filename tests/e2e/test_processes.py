@@ -162,13 +162,15 @@ def test_roles_part_the_work(tmp_path: Path) -> None:
     home = System(tmp_path / "home")
     home.add_domains("example.com")
     rua = home.rua["example.com"]
-    taker = System(tmp_path / "taker", {"DMARCWORKS_HOME": str(home.home)})
-    with taker.log.open("wb") as log, taker.output.open("wb") as out:
-        door = subprocess.Popen([*COMMAND, "serve", "--roles", "smtp"], env=taker.environment, stdout=out, stderr=log)
+    receiver = System(tmp_path / "taker", {"DMARCWORKS_HOME": str(home.home)})
+    with receiver.log.open("wb") as log, receiver.output.open("wb") as out:
+        listener = subprocess.Popen(
+            [*COMMAND, "serve", "--roles", "smtp"], env=receiver.environment, stdout=out, stderr=log
+        )
     try:
-        wait_for(lambda: "SMTP on" in taker.output.read_text(), "up")
-        assert "Dashboard" not in taker.output.read_text()
-        host, _, port = taker.output.read_text().split("SMTP on ")[1].split()[0].rpartition(":")
+        wait_for(lambda: "SMTP on" in receiver.output.read_text(), "up")
+        assert "Dashboard" not in receiver.output.read_text()
+        host, _, port = receiver.output.read_text().split("SMTP on ")[1].split()[0].rpartition(":")
         assert not (home.home / "running.json").exists()
         with smtplib.SMTP(host, int(port), "mail.example") as client:
             client.sendmail("a@mail.example", [rua], report_mail("early"))
@@ -190,8 +192,8 @@ def test_roles_part_the_work(tmp_path: Path) -> None:
             reader.terminate()
             assert reader.wait(15) == 0
     finally:
-        door.terminate()
-        assert door.wait(15) == 0
+        listener.terminate()
+        assert listener.wait(15) == 0
 
 
 def test_a_process_that_only_takes_mail_can_be_watched(tmp_path: Path) -> None:
@@ -201,7 +203,9 @@ def test_a_process_that_only_takes_mail_can_be_watched(tmp_path: Path) -> None:
     system.add_domains("example.com")
     rua = system.rua["example.com"]
     with system.log.open("wb") as log, system.output.open("wb") as out:
-        door = subprocess.Popen([*COMMAND, "serve", "--roles", "smtp"], env=system.environment, stdout=out, stderr=log)
+        listener = subprocess.Popen(
+            [*COMMAND, "serve", "--roles", "smtp"], env=system.environment, stdout=out, stderr=log
+        )
     try:
         wait_for(lambda: "SMTP on" in system.output.read_text(), "up")
         host, _, smtp = system.output.read_text().split("SMTP on ")[1].split()[0].rpartition(":")
@@ -219,8 +223,8 @@ def test_a_process_that_only_takes_mail_can_be_watched(tmp_path: Path) -> None:
         said = f"HTTP cannot listen on 127.0.0.1:{port}: Address already in use; see DMARCWORKS_METRICS_PORT"
         assert (done.returncode, said in done.stderr) == (2, True)
     finally:
-        door.terminate()
-        assert door.wait(15) == 0
+        listener.terminate()
+        assert listener.wait(15) == 0
 
 
 @pytest.mark.parametrize("roles", ["", "smtp,other"])

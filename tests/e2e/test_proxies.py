@@ -137,7 +137,7 @@ def test_the_real_client_counts_behind_a_proxy(behind: Behind) -> None:
     assert peers(behind.system, name) == [one, one, other]
 
 
-def test_the_local_doors_are_closed_behind_a_proxy(behind: Behind) -> None:
+def test_the_local_listeners_are_closed_behind_a_proxy(behind: Behind) -> None:
     """The proxy is on this machine and its client too: it is a stranger all the same."""
     path = "/cdn-cgi/handler/email?from=a@example.org&to=b@example.org"
     for headers in ({}, {"Host": "127.0.0.1"}):

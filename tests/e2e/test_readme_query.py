@@ -12,8 +12,8 @@ import xml.etree.ElementTree as ET
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.api.sql.test_sql import README_QUERY
 from tests.support.mails import mail
+from tests.support.readme_query import README_QUERY
 from tests.support.system import System, skip
 
 BEGIN = 1_790_553_600

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import smtplib
 import sqlite3
 import urllib.request
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.outside import Names, Sink, answering, listening
+from tests.support.routing_mail import add, mail, send
 from tests.support.system import System, wait_for
 
 WORKERS = """
@@ -112,29 +112,6 @@ def routed(tmp_path_factory: pytest.TempPathFactory, sink: Sink, names: Names) -
     yield running
     if running.alive:
         running.stop()
-
-
-def add(system: System, address: str, *action: str) -> Any:
-    return system.json("route", "add", address, *action)
-
-
-def mail(subject: str, do: str = "", domain: str = "sender.example", more: str = "") -> bytes:
-    return (
-        f"From: Somebody <who@{domain}>\r\nTo: w@example.com\r\nSubject: {subject}\r\n{more}"
-        f"Message-ID: <{subject.replace(' ', '-')}@{domain}>\r\nX-Do: {do}\r\n\r\nHello\r\n"
-    ).encode()
-
-
-def send(system: System, to: str, raw: bytes, sender: str = "who@sender.example") -> tuple[int, str]:
-    with smtplib.SMTP(*system.smtp, local_hostname="mail.sender.example", timeout=30) as client:
-        try:
-            client.sendmail(sender, [to], raw)
-        except smtplib.SMTPRecipientsRefused as refused:
-            code, words = refused.recipients[to]
-            return code, words.decode()
-        except smtplib.SMTPResponseException as refused:
-            return refused.smtp_code, refused.smtp_error.decode()
-    return 250, ""
 
 
 def line(system: System, before: int) -> dict[str, Any]:

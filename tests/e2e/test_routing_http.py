@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 import urllib.error
@@ -15,6 +14,7 @@ import pytest
 
 from tests.support.mails import report_mail
 from tests.support.outside import Sink, listening
+from tests.support.routing_mail import ask
 from tests.support.system import System, wait_for
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -43,22 +43,6 @@ def routed(tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator[Sys
     running.writer = running.json("token", "create", "--scope", "write")["token"]  # type: ignore[attr-defined]
     yield running
     running.stop()
-
-
-def ask(system: System, method: str, path: str, body: Any = None, token: str | None = "") -> tuple[int, Any]:
-    """One request; the token that may write unless told."""
-    headers = {} if token is None else {"Authorization": f"Bearer {token or system.writer}"}  # type: ignore[attr-defined]
-    data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(system.http + path, data=data, headers=headers, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            status, text = answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        status, text = error.code, error.read().decode()
-    try:
-        return status, json.loads(text)
-    except ValueError:
-        return status, text
 
 
 def rule(address: str, action: str, *value: str, **more: Any) -> dict[str, Any]:

@@ -14,9 +14,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.e2e.test_routing_http import ask
 from tests.support.outside import Names, Sink, answering, listening
 from tests.support.peers import Postfix, open_folder, postfix
+from tests.support.routing_mail import ask
 from tests.support.system import HOST, System, wait_for
 from tests.support.verifiers import Found, by_opendkim, by_perl
 

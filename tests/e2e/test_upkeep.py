@@ -28,9 +28,9 @@ def test_verify_finds_and_mends_with_and_without_a_server(system: System) -> Non
     (key,) = (row["object_key"] for row in system.rows("SELECT object_key FROM reports LIMIT 1"))
     path = system.home / "objects" / key
     path.write_bytes(b"\x1f" + path.read_bytes())
-    beside = system.cli("verify", "--json")
-    assert beside.returncode == 1
-    assert [found["kind"] for found in json.loads(beside.stdout)["differences"]] == ["object_changed"]
+    neighbour = system.cli("verify", "--json")
+    assert neighbour.returncode == 1
+    assert [found["kind"] for found in json.loads(neighbour.stdout)["differences"]] == ["object_changed"]
     shown = system.cli("verify")
     assert shown.returncode == 1
     assert "object_changed report " in shown.stdout
@@ -38,7 +38,7 @@ def test_verify_finds_and_mends_with_and_without_a_server(system: System) -> Non
     assert f"reports: {REPORTS} of {REPORTS}" in shown.stderr
     assert system.stop() == 0
     alone = system.cli("verify", "--json")
-    assert (alone.returncode, json.loads(alone.stdout)) == (1, json.loads(beside.stdout))
+    assert (alone.returncode, json.loads(alone.stdout)) == (1, json.loads(neighbour.stdout))
     system.start()
     assert system.json("verify", "--repair")["repaired"] == 1
     assert system.json("verify") == whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.e2e.test_routing import add, mail, send
+from tests.support.routing_mail import add, mail, send
 from tests.support.system import System, wait_for
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

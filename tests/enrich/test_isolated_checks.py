@@ -16,8 +16,8 @@ from dmarcworks.enrich.facts import Facts
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.process.isolated import IsolatedPool
 from dmarcworks.routing.delivery.signing import Signer
-from tests.enrich.dkim.test_dkim import KEY, PLAIN, chained, results, signed
 from tests.support import adversarial
+from tests.support.dkim_samples import KEY, PLAIN, chained, results, signed
 from tests.support.outside import Names, answering
 
 
@@ -86,18 +86,18 @@ async def test_a_check_that_is_killed_is_not_checked_and_its_neighbours_are() ->
 async def test_the_loop_goes_on_while_a_large_mail_is_checked(pool: IsolatedPool) -> None:
     """The caller's own processor time for 25 MB is that of passing the bytes on."""
     raw = adversarial.mail("blanks_25_MB")
-    turns = 0
+    order = 0
 
     async def count() -> None:
-        nonlocal turns
+        nonlocal order
         while True:
             await asyncio.sleep(0)
-            turns += 1
+            order += 1
 
     counting = asyncio.create_task(count())
     await pool.run(("facts", raw, 1.8e9))
     counting.cancel()
-    assert turns > 100
+    assert order > 100
 
 
 @pytest.mark.parametrize("unit", [b" ", b"\t", b"word \t"])

@@ -19,8 +19,8 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.support.killable import KillableServer, Senders
 from tests.support.load import parcels
-from tests.support.mortal import Crowd, Mortal
 from tests.support.system import wait_for
 from tests.support.verdict import Verdict, judge
 
@@ -38,11 +38,11 @@ def run(
 ) -> tuple[Verdict, Counter[str]]:
     """Send so many mails while the server is killed so often; the verdict, and the tries' outcomes."""
     dice = random.Random(seed)
-    system = Mortal(home, dict(SETTINGS))
+    system = KillableServer(home, dict(SETTINGS))
     system.start()
     try:
         system.add_domains(DOMAIN)
-        crowd = Crowd(system, system.rua[DOMAIN], parcels(mails, seed), seed=seed)
+        crowd = Senders(system, system.rua[DOMAIN], parcels(mails, seed), seed=seed)
         for number in range(kills):
             system.prepare()
             # What is left is spread over the lives that are left.
@@ -74,14 +74,14 @@ def run(
         system.end()
 
 
-def _live(crowd: Crowd, dice: random.Random) -> None:
+def _live(crowd: Senders, dice: random.Random) -> None:
     """A life: from a moment to what it takes to read what came in."""
     until = time.monotonic() + dice.choice((dice.uniform(0.0, 0.3), dice.uniform(0.1, 1.0), dice.uniform(0.5, 2.0)))
     while time.monotonic() < until:
         time.sleep(0.005)
 
 
-def _amid(crowd: Crowd, dice: random.Random) -> None:
+def _amid(crowd: Senders, dice: random.Random) -> None:
     """A short life: until a mail is on its way, and some milliseconds more."""
     until = time.monotonic() + 2.0
     while not crowd.sending and time.monotonic() < until:

@@ -9,8 +9,8 @@ import pytest
 
 from dmarcworks.process import clock as clock_module
 from dmarcworks.process import failpoints
+from tests.support.killable import KillableServer, Senders
 from tests.support.load import parcels
-from tests.support.mortal import Crowd, Mortal
 from tests.support.system import wait_for
 from tests.support.verdict import judge
 
@@ -26,9 +26,9 @@ def clock(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def system(tmp_path: Path, clock: Path) -> Iterator[Mortal]:
+def system(tmp_path: Path, clock: Path) -> Iterator[KillableServer]:
     settings = {clock_module.VARIABLE: str(clock), "DMARCWORKS_QUEUE_LEASE_SECONDS": "3600"}
-    running = Mortal(tmp_path / "home", settings)
+    running = KillableServer(tmp_path / "home", settings)
     running.start()
     running.add_domains("example.com")
     yield running
@@ -43,9 +43,9 @@ def set_clock(clock: Path, seconds: int) -> None:
 
 
 @pytest.mark.parametrize("hours", [-5, 5])
-def test_a_jump_under_load(system: Mortal, clock: Path, hours: int) -> None:
+def test_a_jump_under_load(system: KillableServer, clock: Path, hours: int) -> None:
     """While mails come in and are read."""
-    crowd = Crowd(system, system.rua["example.com"], parcels(60))
+    crowd = Senders(system, system.rua["example.com"], parcels(60))
     crowd.release(30)
     wait_for(lambda: crowd.idle or (len(crowd.tries()) and crowd.tries()["250"] >= 10), "some taken")
     set_clock(clock, hours * HOURS)
@@ -56,12 +56,12 @@ def test_a_jump_under_load(system: Mortal, clock: Path, hours: int) -> None:
     judge(system, crowd.stories.values()).check()
 
 
-def test_a_jump_back_while_a_store_is_away(system: Mortal, clock: Path) -> None:
+def test_a_jump_back_while_a_store_is_away(system: KillableServer, clock: Path) -> None:
     """Mails that wait for another try, and mails whose reader died, do not wait for the clock to catch up."""
     system.kill()
     system.settings[failpoints.VARIABLE] = "insert.before:1-3:error"
     system.start()
-    crowd = Crowd(system, system.rua["example.com"], parcels(30))
+    crowd = Senders(system, system.rua["example.com"], parcels(30))
     crowd.release(1 << 30)
     crowd.finish_when_sent(60)
     wait_for(lambda: "failpoint insert.before" in system.log.read_text(), "failed")
@@ -70,14 +70,14 @@ def test_a_jump_back_while_a_store_is_away(system: Mortal, clock: Path) -> None:
     judge(system, crowd.stories.values()).check()
 
 
-def test_a_clock_set_back_between_two_lives(system: Mortal, clock: Path) -> None:
+def test_a_clock_set_back_between_two_lives(system: KillableServer, clock: Path) -> None:
     """Killed with the clock ahead, started with it right: what was taken then is read now."""
     set_clock(clock, 5 * HOURS)
     system.kill()
     system.settings[failpoints.VARIABLE] = "read.done"
     system.start()
     system.settings[failpoints.VARIABLE] = ""
-    crowd = Crowd(system, system.rua["example.com"], parcels(30))
+    crowd = Senders(system, system.rua["example.com"], parcels(30))
     crowd.release(1 << 30)
     wait_for(lambda: not system.alive, "dead")
     crowd.hold()

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support.disks import Disks
+from tests.support.killable import KillableServer, Senders
 from tests.support.load import parcels
-from tests.support.mortal import Crowd, Mortal
 from tests.support.system import skip, wait_for
 from tests.support.verdict import judge
 
@@ -31,9 +31,9 @@ def disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disks]:
 
 
 @pytest.fixture
-def system(disks: Disks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
+def system(disks: Disks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KillableServer]:
     settings = {**disks.urls(), "DMARCWORKS_SMTP_CONNECTIONS_PER_ADDRESS": "100"}
-    running = Mortal(tmp_path_factory.mktemp("disks-home") / "home", settings)
+    running = KillableServer(tmp_path_factory.mktemp("disks-home") / "home", settings)
     running.start()
     running.add_domains("example.com")
     yield running
@@ -49,10 +49,10 @@ def trouble(disks: Disks, name: str, how: str) -> tuple[Callable[[], None], Call
 
 # A disk with a file that is open for writing cannot become read-only, and the database always is.
 @pytest.mark.parametrize(("store", "how"), [("objects", "full"), ("objects", "read-only"), ("database", "full")])
-def test_a_disk_that_mail_is_taken_to(system: Mortal, disks: Disks, store: str, how: str) -> None:
+def test_a_disk_that_mail_is_taken_to(system: KillableServer, disks: Disks, store: str, how: str) -> None:
     """Nothing can be kept: every sender hears 4xx, the process lives, and once it can be kept all is counted once."""
-    crowd = Crowd(system, system.rua["example.com"], parcels(120), connections=CONNECTIONS)
-    spoil, mend = trouble(disks, store, how)
+    crowd = Senders(system, system.rua["example.com"], parcels(120), connections=CONNECTIONS)
+    spoil, repair = trouble(disks, store, how)
     crowd.release(50)
     wait_for(lambda: crowd.idle, "sent")
     assert set(crowd.tries()) == {"250"}
@@ -74,7 +74,7 @@ def test_a_disk_that_mail_is_taken_to(system: Mortal, disks: Disks, store: str, 
     assert system.alive
     assert system.get("/readyz")[0] == 503
 
-    mend()
+    repair()
     wait_for(lambda: system.get("/readyz")[0] == 200, "ready")
     crowd.release(1 << 30)
     crowd.finish_when_sent(90)
@@ -83,10 +83,10 @@ def test_a_disk_that_mail_is_taken_to(system: Mortal, disks: Disks, store: str, 
     judge(system, crowd.stories.values()).check()
 
 
-def test_a_full_disk_of_the_figures(system: Mortal, disks: Disks) -> None:
+def test_a_full_disk_of_the_figures(system: KillableServer, disks: Disks) -> None:
     """Nothing can be counted for a while: mail is taken all the same, waits, and is counted once."""
-    crowd = Crowd(system, system.rua["example.com"], parcels(60), connections=CONNECTIONS)
-    spoil, mend = trouble(disks, "analytics", "full")
+    crowd = Senders(system, system.rua["example.com"], parcels(60), connections=CONNECTIONS)
+    spoil, repair = trouble(disks, "analytics", "full")
     crowd.release(20)
     wait_for(lambda: crowd.idle, "sent")
     spoil()
@@ -95,6 +95,6 @@ def test_a_full_disk_of_the_figures(system: Mortal, disks: Disks) -> None:
     assert set(crowd.tries()) == {"250"}
     wait_for(lambda: "mails wait for a store" in system.log.read_text(), "told in the log")
     assert system.alive
-    mend()
+    repair()
     system.settle(120)
     judge(system, crowd.stories.values()).check()

@@ -15,8 +15,8 @@ from contextlib import closing
 import pytest
 
 from dmarcworks.process import failpoints
+from tests.support.killable import KillableServer, Senders, Story
 from tests.support.load import KINDS, Parcel, parcels
-from tests.support.mortal import Crowd, Mortal, Story
 from tests.support.system import wait_for
 from tests.support.verdict import judge
 
@@ -28,7 +28,7 @@ SINGLE = ("objects.written", "objects.named", "accept.put", "accept.sent")
 class Times:
     """One system for all steps, and everything that was ever sent to it."""
 
-    def __init__(self, system: Mortal) -> None:
+    def __init__(self, system: KillableServer) -> None:
         self.system = system
         self.stories: list[Story] = []
         self._waiting = parcels(len(KINDS) * (len(failpoints.NAMES) + 2))
@@ -38,9 +38,9 @@ class Times:
         mine, self._waiting = self._waiting[: len(KINDS)], self._waiting[len(KINDS) :]
         return mine
 
-    def crowd(self) -> Crowd:
+    def crowd(self) -> Senders:
         """Senders of these."""
-        crowd = Crowd(self.system, self.system.rua[DOMAIN], self.parcels(), connections=4)
+        crowd = Senders(self.system, self.system.rua[DOMAIN], self.parcels(), connections=4)
         self.stories += crowd.stories.values()
         crowd.release(1 << 30)
         return crowd
@@ -63,7 +63,7 @@ class Times:
 
 @pytest.fixture(scope="module")
 def times(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Times]:
-    system = Mortal(tmp_path_factory.mktemp("steps") / "home")
+    system = KillableServer(tmp_path_factory.mktemp("steps") / "home")
     system.start()
     system.add_domains(DOMAIN)
     yield Times(system)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.long import run
+from tests.support.killable import KillableServer, Senders
 from tests.support.load import KINDS, Counted, parcels
-from tests.support.mortal import Crowd, Mortal
 from tests.support.verdict import judge
 
 
@@ -27,17 +27,17 @@ def test_ten_kills_lose_nothing_and_count_nothing_twice(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def system(tmp_path: Path) -> Mortal:
-    made = Mortal(tmp_path / "home")
+def system(tmp_path: Path) -> KillableServer:
+    made = KillableServer(tmp_path / "home")
     made.start()
     made.add_domains("example.com")
     return made
 
 
-def test_the_harness_sees_what_it_looks_for(system: Mortal) -> None:
+def test_the_harness_sees_what_it_looks_for(system: KillableServer) -> None:
     """Without a kill the verdict is clean; told of one mail more, one sum more or one report less, it says so."""
     try:
-        crowd = Crowd(system, system.rua["example.com"], parcels(len(KINDS)))
+        crowd = Senders(system, system.rua["example.com"], parcels(len(KINDS)))
         crowd.release(1000)
         crowd.finish_when_sent()
         system.settle()

@@ -70,9 +70,9 @@ def test_a_name_is_a_name(name: str) -> None:
 @settings(deadline=None)
 def test_what_is_put_before_a_forwarded_mail(to: str, peer: str, helo: str, value: str) -> None:
     """X- fields of a worker, the mark of forwarding, Received."""
-    way = cast("Any", SimpleNamespace(_clock=NOW.timestamp, _hostname="here.example"))
+    deliverer = cast("Any", SimpleNamespace(_clock=NOW.timestamp, _hostname="here.example"))
     message = Message("a@b.example", to, b"Subject: x\r\n\r\nx\r\n", peer=peer, helo=helo)
-    made = Deliverer._traced(way, message, "1" * 32, {"X-Seen": value})
+    made = Deliverer._traced(deliverer, message, "1" * 32, {"X-Seen": value})
     assert made.endswith(b"Subject: x\r\n\r\nx\r\n")
     head = made.removesuffix(b"Subject: x\r\n\r\nx\r\n")
     assert names(head) == ["X-Seen", "X-Dmarcworks-Forwarded-For", "Received"]
@@ -124,10 +124,10 @@ async def test_the_link_of_a_destination(email: str) -> None:
     async def send(account: str, to: str, raw: bytes) -> None:
         sent.append(raw)
 
-    router = cast("Any", SimpleNamespace(way=SimpleNamespace(send=send), hostname="here.example"))
-    way = link_sender(router, "https://here.example")
-    assert way is not None
-    await way(Destination("1", "a", email, None, NOW, NOW), "secret")
+    router = cast("Any", SimpleNamespace(outgoing_mail=SimpleNamespace(send=send), hostname="here.example"))
+    send_link = link_sender(router, "https://here.example")
+    assert send_link is not None
+    await send_link(Destination("1", "a", email, None, NOW, NOW), "secret")
     head = sent[0].partition(b"\r\n\r\n")[0] + b"\r\n"
     assert names(head) == [
         "From",

@@ -70,7 +70,7 @@ async def test_a_queue_that_is_away_is_not_full() -> None:
     """Its own refusal is what the sender hears; the figures are told as unknown."""
     asked = inbox(Counted([StoreError("away")]), Clock())
     assert await asked.full() == ""
-    told = await asked.told()
+    told = await asked.status()
     assert told == {
         "state": "unknown: the queue does not answer",
         "bounds": {"items": 3, "free_share": 0.0},
@@ -80,7 +80,7 @@ async def test_a_queue_that_is_away_is_not_full() -> None:
 @pytest.mark.parametrize(("waiting", "state"), [(2, "ok"), (3, "full: 3 mails wait to be read (inbox_items = 3)")])
 async def test_what_is_told(waiting: int, state: str) -> None:
     """State, waiting, the oldest one's age, bounds."""
-    told = await inbox(Counted([QueueStats(waiting, 0, 0, 1, 7.25)]), Clock()).told()
+    told = await inbox(Counted([QueueStats(waiting, 0, 0, 1, 7.25)]), Clock()).status()
     assert told == {
         "state": state,
         "waiting": waiting,

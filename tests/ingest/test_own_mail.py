@@ -112,10 +112,10 @@ async def test_the_verification_mail() -> None:
     async def send(account: str, to: str, raw: bytes) -> None:
         sent.append(raw)
 
-    router = cast("Any", SimpleNamespace(way=SimpleNamespace(send=send), hostname="here.example"))
-    way = link_sender(router, "https://dmarc.here.example")
-    assert way is not None
-    await way(Destination("1", "a", "person@else.example", None, NOW, NOW), "s3cret")
+    router = cast("Any", SimpleNamespace(outgoing_mail=SimpleNamespace(send=send), hostname="here.example"))
+    send_link = link_sender(router, "https://dmarc.here.example")
+    assert send_link is not None
+    await send_link(Destination("1", "a", "person@else.example", None, NOW, NOW), "s3cret")
     mail = message_from_bytes(sent[0], policy=SMTP)
     assert (mail["From"], mail["To"], mail["Subject"], mail["Auto-Submitted"]) == (
         "dmarcworks <postmaster@here.example>",

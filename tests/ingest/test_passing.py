@@ -52,7 +52,7 @@ def test_what_is_shared_crosses_once() -> None:
     # The attachment once, and beside it address, count and a number for each record.
     assert sum(sizes) < len(done.reading.items[0].part.content) + 50_000 * 40
     (item,) = crossed(done).reading.items
-    assert len({id(said) for said in item.report.records.said}) == 2  # type: ignore[union-attr]
+    assert len({id(said) for said in item.report.records.contents}) == 2  # type: ignore[union-attr]
     many = tuple(done.reading.items) * 500
     contents = [piece for piece in pieces(Read(done.reading.__class__(many, ()))) if piece[0] == "content"]
     assert len(contents) == 1

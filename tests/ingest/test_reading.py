@@ -110,6 +110,6 @@ async def test_mails_cross_in_groups_and_the_guilty_one_is_known_in_any_of_them(
 async def test_a_turn_ends_after_some_time(reader: Isolated, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mails that take long, each within its limit, do not add up to a turn that is killed."""
     work = read_child.reader(BOUNDS, "headers")
-    monkeypatch.setattr(read_child, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(read_child, "GROUP_SECONDS", 0.0)
     sources = [Source(report_mail(str(number))) for number in range(5)]
     assert len(list(work((sources, (100, 100, 1))))) == 1

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.failures import arf, tls, tls_mail
+from tests.support.harness import Harness
 from tests.support.mails import document, mail, report_mail
-from tests.support.worker_house import House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 CASES = Path(__file__).parents[3] / "shared" / "cases"
@@ -26,11 +26,11 @@ def plain(data: bytes, name: str = "r.xml") -> bytes:
     )
 
 
-async def tls_rows(house: House) -> list[tuple[str, int]]:
+async def tls_rows(harness: Harness) -> list[tuple[str, int]]:
     what = (
         "SELECT policy_domain, toInt64(successful_sessions) AS n FROM tls_reports WHERE domain_id = {domain_id:String}"
     )
-    answer = await house.env.analytics.query(f"{what} ORDER BY record_index", {"domain_id": house.domain.id})
+    answer = await harness.env.analytics.query(f"{what} ORDER BY record_index", {"domain_id": harness.domain.id})
     return [(row["policy_domain"], int(row["n"])) for row in map(json.loads, answer.splitlines())]
 
 
@@ -47,100 +47,100 @@ async def tls_rows(house: House) -> list[tuple[str, int]]:
     ids=["CRLF", "blank lines behind", "white space at line ends", "a Maildir's", "gzip with CRLF", "gzip"],
 )
 @pytest.mark.parametrize("turned", [False, True])
-async def test_T2_one_report_in_two_transports_is_counted_once(house: House, second: bytes, turned: bool) -> None:
+async def test_T2_one_report_in_two_transports_is_counted_once(harness: Harness, second: bytes, turned: bool) -> None:
     both = [plain(LF), second]
     for raw in reversed(both) if turned else both:
-        await house.mail(raw)
-        await house.settle()
-    assert await house.total() == (1, 2, 5)
-    (row,) = await house.env.arrivals.reports(house.domain.account_id)
-    stored = await house.env.arrivals.report(house.domain.account_id, row.key)
+        await harness.mail(raw)
+        await harness.settle()
+    assert await harness.total() == (1, 2, 5)
+    (row,) = await harness.env.arrivals.reports(harness.domain.account_id)
+    stored = await harness.env.arrivals.report(harness.domain.account_id, row.key)
     assert stored is not None
     assert stored.duplicates == 1
     assert not [warning for warning in row.warnings if warning["code"] == "same_identity_other_content"]
 
 
-async def test_T2_as_text_and_compressed_in_one_mail(house: House) -> None:
-    await house.mail(mail(("r.xml", LF.replace(b"\n", b"\r\n")), ("report.xml.gz", LF)))
-    await house.settle()
-    assert await house.total() == (1, 2, 5)
+async def test_T2_as_text_and_compressed_in_one_mail(harness: Harness) -> None:
+    await harness.mail(mail(("r.xml", LF.replace(b"\n", b"\r\n")), ("report.xml.gz", LF)))
+    await harness.settle()
+    assert await harness.total() == (1, 2, 5)
 
 
-async def test_T2_other_content_is_another_report(house: House) -> None:
-    await house.mail(plain(LF))
-    await house.mail(plain(LF.replace(b"<count>", b"<count>1", 1)))
-    await house.settle()
-    assert (await house.total())[0] == 2
+async def test_T2_other_content_is_another_report(harness: Harness) -> None:
+    await harness.mail(plain(LF))
+    await harness.mail(plain(LF.replace(b"<count>", b"<count>1", 1)))
+    await harness.settle()
+    assert (await harness.total())[0] == 2
 
 
-async def test_T2_tls_and_failure_reports_too(house: House) -> None:
+async def test_T2_tls_and_failure_reports_too(harness: Harness) -> None:
     document_ = json.dumps(json.loads(tls()), indent=1).encode()
-    await house.mail(mail(("t.json", document_)))
-    await house.mail(mail(("t.json", document_.replace(b"\n", b"\r\n"))))
-    await house.mail(arf(1))
-    await house.mail(arf(1).replace(b"\r\n", b"\n"))
-    await house.settle()
-    kinds = sorted(row.kind for row in await house.env.arrivals.reports(house.domain.account_id))
+    await harness.mail(mail(("t.json", document_)))
+    await harness.mail(mail(("t.json", document_.replace(b"\n", b"\r\n"))))
+    await harness.mail(arf(1))
+    await harness.mail(arf(1).replace(b"\r\n", b"\n"))
+    await harness.settle()
+    kinds = sorted(row.kind for row in await harness.env.arrivals.reports(harness.domain.account_id))
     assert kinds == ["failure", "tls"]
 
 
-async def test_T2_the_cases(house: House) -> None:
+async def test_T2_the_cases(harness: Harness) -> None:
     if not CASES.exists():
         pytest.skip(f"the shared cases are not at {CASES}")
     for name in ("dup-a-smtp-crlf.eml", "dup-b-maildir-lf.eml"):
-        await house.mail((CASES / name).read_bytes())
-        await house.settle()
-    assert await house.total() == (1, 1, 40)
+        await harness.mail((CASES / name).read_bytes())
+        await harness.settle()
+    assert await harness.total() == (1, 1, 40)
 
 
-async def test_T5_a_null_report_has_no_row(house: House) -> None:
+async def test_T5_a_null_report_has_no_row(harness: Harness) -> None:
     text = document("r-9")
     begin, end = text.index(b"<record>"), text.rindex(b"</record>")
     null = (
         b"<record><row><source_ip></source_ip><count>0</count><policy_evaluated><disposition></disposition>"
         b"</policy_evaluated></row><identifiers><header_from></header_from></identifiers><auth_results/>"
     )
-    await house.mail(plain(text[:begin] + null + text[end:]))
-    await house.settle()
-    assert await house.total() == (0, 0, 0)
-    (row,) = await house.env.arrivals.reports(house.domain.account_id)
+    await harness.mail(plain(text[:begin] + null + text[end:]))
+    await harness.settle()
+    assert await harness.total() == (0, 0, 0)
+    (row,) = await harness.env.arrivals.reports(harness.domain.account_id)
     assert (row.records, row.messages, row.state) == (0, 0, "counted")
     assert [warning["code"] for warning in row.warnings if warning["code"] == "no_mail_seen"] == ["no_mail_seen"]
 
 
-async def test_T10_policies_of_another_domain_are_listed_and_not_counted(house: House) -> None:
-    await house.mail(tls_mail(domains=("example.com", "other.example", "mail.example.com")))
-    await house.settle()
-    assert await tls_rows(house) == [("example.com", 5), ("mail.example.com", 5)]
-    (row,) = await house.env.arrivals.reports(house.domain.account_id)
+async def test_T10_policies_of_another_domain_are_listed_and_not_counted(harness: Harness) -> None:
+    await harness.mail(tls_mail(domains=("example.com", "other.example", "mail.example.com")))
+    await harness.settle()
+    assert await tls_rows(harness) == [("example.com", 5), ("mail.example.com", 5)]
+    (row,) = await harness.env.arrivals.reports(harness.domain.account_id)
     assert (row.state, row.policy_domain, row.records, row.messages) == ("counted", "example.com", 2, 14)
-    (problem,) = await house.env.problems.list(house.domain.account_id)
+    (problem,) = await harness.env.problems.list(harness.domain.account_id)
     assert problem.reason == "other_policies"
     assert "other.example" in problem.detail
 
 
-async def test_T10_the_order_of_the_policies_does_not_matter(house: House) -> None:
-    await house.mail(tls_mail(domains=("other.example", "example.com")))
-    await house.settle()
-    assert await tls_rows(house) == [("example.com", 5)]
-    assert await house.problems() == ["other_policies"]
+async def test_T10_the_order_of_the_policies_does_not_matter(harness: Harness) -> None:
+    await harness.mail(tls_mail(domains=("other.example", "example.com")))
+    await harness.settle()
+    assert await tls_rows(harness) == [("example.com", 5)]
+    assert await harness.problem_reasons() == ["other_policies"]
 
 
-async def test_T10_a_report_about_others_only_is_foreign(house: House) -> None:
-    await house.mail(tls_mail(domains=("other.example", "another.example")))
-    await house.settle()
-    assert await tls_rows(house) == []
-    assert await house.problems() == ["other_domain"]
+async def test_T10_a_report_about_others_only_is_foreign(harness: Harness) -> None:
+    await harness.mail(tls_mail(domains=("other.example", "another.example")))
+    await harness.settle()
+    assert await tls_rows(harness) == []
+    assert await harness.problem_reasons() == ["other_domain"]
 
 
-async def test_T12_other_mail_is_no_open_problem(house: House) -> None:
+async def test_T12_other_mail_is_no_open_problem(harness: Harness) -> None:
     head = b"From: a@b.example\r\nMIME-Version: 1.0\r\n"
-    await house.mail(head + b"Subject: Cheap\r\n\r\nBuy now.\r\n")
-    await house.mail(head + b"Auto-Submitted: auto-replied\r\nSubject: Away\r\n\r\nI am away.\r\n")
-    await house.mail(head + b"\r\nReport-Domain: example.com\r\nReport-ID: 7\r\nReport-Size: 33554432\r\n")
-    await house.mail(report_mail("r-1").replace(b"H4sI", b"H4sJ", 1))
-    await house.settle()
-    problems, account = house.env.problems, house.domain.account_id
+    await harness.mail(head + b"Subject: Cheap\r\n\r\nBuy now.\r\n")
+    await harness.mail(head + b"Auto-Submitted: auto-replied\r\nSubject: Away\r\n\r\nI am away.\r\n")
+    await harness.mail(head + b"\r\nReport-Domain: example.com\r\nReport-ID: 7\r\nReport-Size: 33554432\r\n")
+    await harness.mail(report_mail("r-1").replace(b"H4sI", b"H4sJ", 1))
+    await harness.settle()
+    problems, account = harness.env.problems, harness.domain.account_id
     assert [row.reason for row in await problems.list(account)] == ["gzip_corrupt"]
     assert await problems.count(account) == 1
     other = await problems.list(account, state="other")

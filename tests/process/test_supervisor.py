@@ -166,7 +166,7 @@ async def test_a_task_that_fails_is_run_again_after_a_growing_pause(journal: Jou
     assert journal.lines == ["one start", "one runs", "one drain", "one stop", "one returns"]
 
 
-async def test_the_pause_begins_anew_after_a_healthy_run() -> None:
+async def test_the_pause_begins_again_after_a_healthy_run() -> None:
     """Each call of the clock is a minute later, so every run counts as healthy."""
     run, _, well = failing(3, lambda: StoreError("away"))
     minutes = iter(range(0, 6000, 60))

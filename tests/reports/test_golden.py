@@ -33,7 +33,7 @@ def test_the_corpus_is_what_the_script_writes() -> None:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=_IDS)
-def test_a_sample_is_read_as_the_json_beside_it_says(sample: Sample) -> None:
+def test_a_sample_is_read_as_the_json_next_to_it_states(sample: Sample) -> None:
     """Every value, warning and problem is the expected one."""
     path = CORPUS / sample.name
     found = corpus.expected(corpus.read(sample.name, path.read_bytes()))

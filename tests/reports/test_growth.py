@@ -41,7 +41,7 @@ def _redacted(raw: bytes) -> None:
     redact(raw, KEEP_HEADERS)
 
 
-WAYS: dict[str, tuple[dict[str, hostile.Kind], Callable[[bytes], object]]] = {
+CASES: dict[str, tuple[dict[str, hostile.Kind], Callable[[bytes], object]]] = {
     "read headers": (hostile.HEADERS, read_mail),
     "read parts": (hostile.PARTS, read_mail),
     "read failures": (hostile.FAILURES, read_mail),
@@ -54,10 +54,10 @@ WAYS: dict[str, tuple[dict[str, hostile.Kind], Callable[[bytes], object]]] = {
 }
 
 
-def measure(way: str) -> None:
+def measure(case: str) -> None:
     """In a child: processor time of each kind at both sizes, a line of JSON each; ended by the kernel when it hangs."""
     resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
-    kinds, work = WAYS[way]
+    kinds, work = CASES[case]
     for name, kind in kinds.items():
         print(json.dumps([name, 0, 0]), flush=True)
         small, large = (_least(work, kind(size)) for size in (_SMALL, _SMALL * _TIMES))
@@ -75,17 +75,17 @@ def _least(work: Callable[[bytes], object], data: bytes) -> float:
     return least
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_four_times_the_bytes_take_about_four_times_as_long(way: str) -> None:
+@pytest.mark.parametrize("case", CASES)
+def test_four_times_the_bytes_take_about_four_times_as_long(case: str) -> None:
     """400 kB and 1.6 MB of each kind; the child is ended by its limit of processor time should it hang."""
     root = Path(__file__).parents[2]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join((str(root / "src"), str(root)))}
-    code = f"from tests.reports.test_growth import measure; measure({way!r})"
+    code = f"from tests.reports.test_growth import measure; measure({case!r})"
     done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, (lines[-1:], done.stderr[-500:])
     found = {name: (small, large) for name, small, large in lines}
-    assert list(found) == list(WAYS[way][0])
+    assert list(found) == list(CASES[case][0])
     assert {name: times for name, times in found.items() if times[1] > max(_FLOOR, times[0]) * _MOST} == {}
 
 

@@ -146,7 +146,7 @@ _PART = b"Content-Type: application/gzip; name=a.xml.gz\nContent-Transfer-Encodi
     gzip.compress(document(), mtime=0)
 )
 _DEEP = b"".join(b"Content-Type: multipart/mixed; boundary=n%d\n\n--n%d\n" % (n, n) for n in range(10_000))
-BESIDE = {
+EXTRA_PART = {
     "header_bytes": (b"Subject: " + b"=?" * 500_000 + b"\n", b""),
     "header_fields": (b"a: b\n" * 100_000, b""),
     "header_parameters": (b"", b"Content-Type: text/plain" + b";\r\n a=b" * 5_000 + b"\n\nx\n"),
@@ -155,8 +155,8 @@ BESIDE = {
 }
 
 
-def _beside(reason: str) -> bytes:
-    head, part = BESIDE[reason]
+def _with_extra_part(reason: str) -> bytes:
+    head, part = EXTRA_PART[reason]
     return (
         head
         + b"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=outer\n\n--outer\n"
@@ -169,10 +169,10 @@ def _beside(reason: str) -> bytes:
     )
 
 
-@pytest.mark.parametrize("reason", BESIDE)
-def test_reports_beside_what_exceeds_a_bound_are_read(reason: str) -> None:
+@pytest.mark.parametrize("reason", EXTRA_PART)
+def test_reports_next_to_what_exceeds_a_bound_are_read(reason: str) -> None:
     """Before and behind a hostile part; the problem names the bound and its setting."""
-    reading = read_mail(_beside(reason))
+    reading = read_mail(_with_extra_part(reason))
     assert [item.report.messages for item in reading.items] == [5, 5]  # type: ignore[union-attr]
     assert [problem.reason for problem in reading.problems] == [reason]
     value = getattr(BOUNDS, reason)
@@ -193,7 +193,7 @@ def test_fifty_arc_sets_of_two_thousand_bytes_are_no_problem() -> None:
 def test_the_command_reads_the_report_and_lists_the_problem(reason: str, tmp_path: Path) -> None:
     """`dmarcworks parse` on a megabyte of `=?` and on 10,000 nested multiparts, which ended the process once."""
     path = tmp_path / "a.eml"
-    path.write_bytes(_beside(reason))
+    path.write_bytes(_with_extra_part(reason))
     command = [sys.executable, "-c", "from dmarcworks.cli import main; main()", "parse", str(path), "--format", "jsonl"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1, done.stderr

@@ -34,8 +34,10 @@ def _patterns() -> list[tuple[str, Pattern, set[str]]]:
         source = inspect.getsource(module)
         for name, value in vars(module).items():
             if isinstance(value, re.Pattern):
-                ways = set(re.findall(rf"\b{name}\.(match|fullmatch|search|sub|subn|split|finditer|findall)\b", source))
-                found.append((f"{info.name.removeprefix('dmarcworks.reports.')}.{name}", value, ways))
+                methods = set(
+                    re.findall(rf"\b{name}\.(match|fullmatch|search|sub|subn|split|finditer|findall)\b", source)
+                )
+                found.append((f"{info.name.removeprefix('dmarcworks.reports.')}.{name}", value, methods))
     return found
 
 
@@ -65,11 +67,11 @@ def _in_time(work: str, argument: str) -> bool:
 
 def run_patterns(module: str) -> None:
     """Every pattern of a module over every pumped text."""
-    for name, pattern, ways in _patterns():
+    for name, pattern, methods in _patterns():
         if name.rpartition(".")[0] == module:
             for piece in _PUMPED.split():
                 for before in ("", "application/", "<?xml "):
-                    _search(pattern, ways, before + _pumped(piece) + "!\n")
+                    _search(pattern, methods, before + _pumped(piece) + "!\n")
 
 
 def _pumped(piece: str) -> str:
@@ -77,11 +79,11 @@ def _pumped(piece: str) -> str:
     return unit * (_LENGTH // len(unit))
 
 
-def _search(pattern: Pattern, ways: set[str], text: str) -> None:
+def _search(pattern: Pattern, methods: set[str], text: str) -> None:
     subject = text.encode() if isinstance(pattern.pattern, bytes) else text
-    for way in ways:
-        if way in ("match", "fullmatch", "search"):
-            getattr(pattern, way)(subject)
+    for method in methods:
+        if method in ("match", "fullmatch", "search"):
+            getattr(pattern, method)(subject)
         else:
             for _ in pattern.finditer(subject):  # type: ignore[arg-type]
                 pass
@@ -117,7 +119,7 @@ _ALL = _patterns()
 def test_the_patterns_are_found() -> None:
     """The room has patterns, and each is used."""
     assert len(_ALL) > 20
-    assert [name for name, _, ways in _ALL if not ways] == []
+    assert [name for name, _, methods in _ALL if not methods] == []
 
 
 def test_a_pattern_that_is_not_linear_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:

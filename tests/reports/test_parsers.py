@@ -18,7 +18,7 @@ BROKEN = HEAD + b"\r\n<feedback><report_metadata></feedback>\r\n"
 
 
 @pytest.fixture
-def turns(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def rounds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One for each time that a whole mail is read."""
     counted: list[int] = []
     whole = read._guarded
@@ -39,12 +39,12 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ],
     ids=["a broken report", "no report"],
 )
-def test_equal_parts_are_read_once(turns: list[int], raw: bytes, reasons: list[str]) -> None:
+def test_equal_parts_are_read_once(rounds: list[int], raw: bytes, reasons: list[str]) -> None:
     assert [problem.reason for problem in read.read_mail(raw).problems] == reasons
-    assert len(turns) == 1
+    assert len(rounds) == 1
 
 
-def test_other_parts_are_read_again(turns: list[int]) -> None:
+def test_other_parts_are_read_again(rounds: list[int]) -> None:
     """A comment behind the encoding: two parsers leave the part as it is, the third decodes it and is asked alone."""
     encoded = base64.b64encode(b"<feedback><report_metadata></feedback>")
     raw = HEAD + b"Content-Transfer-Encoding: base64 (sic)\r\n\r\n" + encoded + b"\r\n"
@@ -52,7 +52,7 @@ def test_other_parts_are_read_again(turns: list[int]) -> None:
     begins = [part.read()[:1] for parse in parsers for part in mail.leaves(parse(raw, Bounds()))]
     assert begins == [b"P", b"P", b"<"]
     read.read_mail(raw)
-    assert len(turns) == 2
+    assert len(rounds) == 2
 
 
 def test_nothing_is_read_differently(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from dmarcworks.reports.copies import quoted_copy
 from dmarcworks.reports.model import FailureReport
 from dmarcworks.reports.read import read_mail
 from dmarcworks.reports.redact import redact
-from tests.reports.test_quirks_threads import CASES, case
+from tests.support.cases import CASES, case
 from tests.support.failures import SECRET
 from tests.support.report_samples import one_failure
 

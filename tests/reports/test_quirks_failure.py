@@ -170,7 +170,7 @@ def test_F10_a_failure_report_about_a_failure_report_is_one_report() -> None:
     assert found.header_from == "reporter.example"
 
 
-def test_an_aggregate_report_beside_a_failure_report_is_read_too() -> None:
+def test_an_aggregate_report_next_to_a_failure_report_is_read_too() -> None:
     reading = read_mail(arf(FIELDS, part("message/rfc822", MESSAGE), attachment(gz(xml(record(7))))))
     assert [item.report.kind for item in reading.items] == ["failure", "aggregate"]
     assert counts(reading.items[1]) == [7]

@@ -21,7 +21,7 @@ from dmarcworks.reports.model import Reading
 from dmarcworks.reports.notes import Refused
 from dmarcworks.reports.problems import OTHER_MAIL
 from dmarcworks.reports.read import read_bytes, read_mail
-from tests.reports.test_quirks_threads import case
+from tests.support.cases import case
 from tests.support.report_samples import TEXT, attachment, codes, counts, gz, mail, one, record, xml, zipped
 
 GOOD = attachment(gz(xml(record(12))))
@@ -96,7 +96,7 @@ def test_T3_the_cases() -> None:
 @pytest.mark.parametrize("kind", ["application/octet-stream", "application/x-whatever", "application/ms-tnef"])
 @pytest.mark.parametrize("name", ["", "report.bin", "report"])
 @pytest.mark.parametrize("packed", PACKED)
-def test_T3_a_compressed_part_beside_a_good_one_is_read(packed: str, name: str, kind: str) -> None:
+def test_T3_a_compressed_part_next_to_a_good_one_is_read(packed: str, name: str, kind: str) -> None:
     reading = read_mail(mail(TEXT, GOOD, attachment(PACKED[packed], name, kind)))
     assert found(reading) == ([[12], [7]], [])
 
@@ -326,7 +326,7 @@ NOISE = [
 
 @pytest.mark.parametrize("packed", ["zip", "tar", "tar.gz", "tnef"])
 @pytest.mark.parametrize("noise", NOISE, ids=lambda noise: str(noise[0]))
-def test_T14_a_file_beside_the_report_is_ignored_with_a_note(noise: tuple[str, bytes], packed: str) -> None:
+def test_T14_a_file_next_to_the_report_is_ignored_with_a_note(noise: tuple[str, bytes], packed: str) -> None:
     files = (noise, ("a.xml", REPORT), ("z.txt", b"The end"))
     data = {"zip": zipped, "tar": tar, "tar.gz": lambda *files: gz(tar(*files)), "tnef": tnef}[packed](*files)
     for reading in (read_bytes(data, "r.bin"), read_mail(mail(TEXT, attachment(data, "r.zip", "application/zip")))):
@@ -336,7 +336,7 @@ def test_T14_a_file_beside_the_report_is_ignored_with_a_note(noise: tuple[str, b
         assert "z.txt (text)" in report.warnings[-1].detail
 
 
-def test_T14_a_broken_report_beside_a_good_one_is_a_problem() -> None:
+def test_T14_a_broken_report_next_to_a_good_one_is_a_problem() -> None:
     reading = read_bytes(zipped(("a.xml", REPORT), ("b.xml", b"unused"), ("c.xml.gz", b"unused")), "r.zip")
     assert found(reading) == ([[7]], ["not_xml", "not_xml"])
 

@@ -7,7 +7,6 @@ import gzip
 import pytest
 
 from dmarcworks.reports.read import read_bytes, read_mail
-from tests.reports.test_quirks_tls import report, tls
 from tests.support.report_samples import (
     DECLARATION,
     METADATA,
@@ -29,6 +28,7 @@ from tests.support.report_samples import (
     xml,
     zipped,
 )
+from tests.support.tls_samples import report, tls
 
 
 def test_S1_two_attachments_are_two_reports() -> None:

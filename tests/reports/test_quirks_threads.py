@@ -6,24 +6,14 @@ The names of the tests are those of the table's rows.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dmarcworks.reports.model import AggregateReport, Reading, TlsReport
-from dmarcworks.reports.read import read_bytes, read_mail
+from dmarcworks.reports.model import AggregateReport, TlsReport
+from dmarcworks.reports.read import read_bytes
+from tests.support.cases import case
 from tests.support.report_samples import EVALUATED, METADATA, codes, one, read_one, record, xml
-
-CASES = Path(__file__).parents[3] / "shared" / "cases"
-
-
-def case(name: str) -> Reading:
-    """What is read of a shared case; skipped where the cases are not."""
-    path = CASES / name
-    if not path.exists():
-        pytest.skip(f"the shared cases are not at {CASES}")
-    return read_mail(path.read_bytes()) if name.endswith(".eml") else read_bytes(path.read_bytes(), name)
 
 
 def dated(begin: str, end: str) -> AggregateReport:

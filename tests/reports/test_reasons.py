@@ -7,14 +7,14 @@ from pathlib import Path
 
 from dmarcworks.reports.model import REASONS
 
-ROOM = Path(__file__).parents[2] / "src" / "dmarcworks" / "reports"
+REPORTS = Path(__file__).parents[2] / "src" / "dmarcworks" / "reports"
 
 
 def test_every_reason_is_explained_and_given() -> None:
     """The codes in the source of `mail → values` are the codes of the table."""
     pages = [
         path
-        for path in ROOM.rglob("*.py")
+        for path in REPORTS.rglob("*.py")
         if path.name not in ("problems.py", "redact.py") and path.parent.name != "lint"
     ]
     source = "\n".join(path.read_text() for path in pages)

@@ -134,26 +134,26 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
                 mine = await stores.accounts.add_domain("attacker.test", "attacker")
                 made.own, made.account_id = mine, mine.account_id
                 made.secret, _ = await stores.accounts.create_token(mine.account_id, "admin")
-                await stores.mailroom.destinations.add(mine.account_id, LOOT, verified=True)
+                await stores.routing.destinations.add(mine.account_id, LOOT, verified=True)
                 yield made
 
 
 async def _victim(world: World, aged: Domain) -> None:
-    stores, routes = world.stores, world.stores.mailroom.routes
+    stores, routes = world.stores, world.stores.routing.routes
     domain = await stores.accounts.add_domain("victim.example", "victim")
     deep = await stores.accounts.add_domain("deep.parent.example", "victim")
     off = await stores.accounts.add_domain("off.example", "victim")
     await stores.accounts.enable_domain(off, False)
     account = domain.account_id
     for email in ("inbox@victim-corp.example", "rest@victim-corp.example"):
-        await stores.mailroom.destinations.add(account, email, verified=True)
+        await stores.routing.destinations.add(account, email, verified=True)
     zone, inbox = zone_of(domain), "inbox@victim-corp.example"
     named = await routes.add(zone, "info@victim.example", "forward", inbox)
     await routes.add(zone, "x@sub.victim.example", "forward", inbox)
     await routes.add(zone_of(deep), "me@deep.parent.example", "forward", inbox)
     await routes.set_catch_all(zone, "forward", "rest@victim-corp.example")
     operator = await stores.accounts.account_by_name("ops", create=True)
-    await stores.mailroom.destinations.add(operator.id, "ops@ops.example", verified=True)
+    await stores.routing.destinations.add(operator.id, "ops@ops.example", verified=True)
     await routes.add(Zone(operator.id, "", HOST), f"postmaster@{HOST}", "forward", "ops@ops.example")
     await routes.set_catch_all(Zone(operator.id, "", HOST), "forward", "ops@ops.example")
     world.ids = {"zone": domain.id, "rule": named.id, "account": account, "off": off.rua, "rua": domain.rua}
@@ -317,7 +317,7 @@ async def test_no_action_gets_or_stops_anothers_mail(world: World, name: str) ->
     """After it, and after all before it, mail to each address goes where it went; the attacker gets nothing."""
     world.sink.taken.clear()
     await ACTIONS[name](world)
-    world.stores.mailroom.routes.forget()
+    world.stores.routing.routes.forget()
     wrong = []
     for address, (outcome, to) in world.addresses.items():
         world.sink.taken.clear()

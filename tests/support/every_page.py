@@ -18,18 +18,19 @@ from dmarcworks.catalogue.routes import zone_of
 from dmarcworks.reports import read
 from dmarcworks.reports.model import TlsReport
 from tests.support.failures import arf, tls
-from tests.support.pages import NOW, TODAY, House, aggregate, record
+from tests.support.harness import Harness
+from tests.support.pages import NOW, TODAY, aggregate, record
 
 OWNER = "every@example.org"
 ACCOUNT = "every"
 
 
-async def note(house: House, domain: Domain, report: Report) -> str:
+async def note(harness: Harness, domain: Domain, report: Report) -> str:
     """Note and publish a report of any kind as the worker does; its key."""
     received: datetime = NOW - timedelta(hours=1)
     digest = f"{abs(hash(repr((domain.id, report)))):064x}"
     short = summary(report, received=received, digest=digest)
-    noted = await house.arrivals.record_report(
+    noted = await harness.arrivals.record_report(
         NewReport(
             account_id=domain.account_id, domain_id=domain.id, kind=report.kind, org_name=short.org_name,
             org_email=short.org_email, policy_domain=domain.name, report_id=short.report_id, begin=short.begin,
@@ -42,8 +43,8 @@ async def note(house: House, domain: Domain, report: Report) -> str:
         report, account_id=row.account_id, domain_id=row.domain_id, domain=domain.name, received=received,
         report_key=row.key, object_key=row.object_key, report_id=row.report_id,
     )  # fmt: skip
-    await house.analytics.insert(name, table)
-    await house.arrivals.mark_published([row.key])
+    await harness.analytics.insert(name, table)
+    await harness.arrivals.mark_published([row.key])
     return row.key
 
 
@@ -62,10 +63,10 @@ def tls_about(domain: str, day: date, report_id: str = "t-1") -> TlsReport:
 
 
 @asynccontextmanager
-async def every_page(house: House) -> AsyncIterator[dict[str, str]]:
+async def every_page(harness: Harness) -> AsyncIterator[dict[str, str]]:
     """Each page's address, with whose it is: `OWNER`, "a@example.com" (who operates the system) or "" (nobody's)."""
-    paths = await _reports(house) + await _mail(house)
-    queues = SqliteQueue(house.stores.database, house.clock)
+    paths = await _reports(harness) + await _mail(harness)
+    queues = SqliteQueue(harness.stores.database, harness.clock)
     await queues.send("mine", [OutgoingMessage("text", b"a body")])
     (letter,) = await queues.receive("mine", limit=1, lease=60)
     await queues.settle([Settlement(letter, error="ValueError('bug')", dead=True)])
@@ -76,8 +77,8 @@ async def every_page(house: House) -> AsyncIterator[dict[str, str]]:
         f"/queues/{letter.id}",
         f"/queues/{letter.id}/discard",
     ]
-    link, _ = await house.accounts.login_link(OWNER), await house.accounts.login_link("a@example.com")
-    _, secret = await house.mailroom.destinations.add(await _account(house), "me@example.org")
+    link, _ = await harness.accounts.login_link(OWNER), await harness.accounts.login_link("a@example.com")
+    _, secret = await harness.routing.destinations.add(await _account(harness), "me@example.org")
     opened = [
         "/login",
         f"/login/{link}",
@@ -88,48 +89,50 @@ async def every_page(house: House) -> AsyncIterator[dict[str, str]]:
     ]
     yield {**dict.fromkeys(paths, OWNER), **dict.fromkeys(operated, "a@example.com"), **dict.fromkeys(opened, "")}
     await queues.discard()
-    await house.mailroom.destinations.remove(await _account(house), "me@example.org")
-    domain = await house.accounts.domain(await _account(house), "shop.example")
+    await harness.routing.destinations.remove(await _account(harness), "me@example.org")
+    domain = await harness.accounts.domain(await _account(harness), "shop.example")
     assert domain is not None
-    for rule in await house.mailroom.routes.rules(account_id=await _account(house)):
-        await house.mailroom.routes.remove(zone_of(domain), rule.id)
+    for rule in await harness.routing.routes.rules(account_id=await _account(harness)):
+        await harness.routing.routes.remove(zone_of(domain), rule.id)
 
 
-async def _account(house: House) -> str:
-    return (await house.accounts.account_by_name(ACCOUNT)).id
+async def _account(harness: Harness) -> str:
+    return (await harness.accounts.account_by_name(ACCOUNT)).id
 
 
-async def _reports(house: House) -> list[str]:
-    await house.accounts.account_by_name(ACCOUNT, create=True)
-    await house.accounts.add_user(OWNER, ACCOUNT)
-    await house.accounts.add_domain("waiting.example", ACCOUNT)
-    only_tls = await house.accounts.add_domain("only-tls.example", ACCOUNT)
-    await note(house, only_tls, tls_about("only-tls.example", TODAY - timedelta(days=1)))
-    strict = await house.accounts.add_domain("strict.example", ACCOUNT)
+async def _reports(harness: Harness) -> list[str]:
+    await harness.accounts.account_by_name(ACCOUNT, create=True)
+    await harness.accounts.add_user(OWNER, ACCOUNT)
+    await harness.accounts.add_domain("waiting.example", ACCOUNT)
+    only_tls = await harness.accounts.add_domain("only-tls.example", ACCOUNT)
+    await note(harness, only_tls, tls_about("only-tls.example", TODAY - timedelta(days=1)))
+    strict = await harness.accounts.add_domain("strict.example", ACCOUNT)
     report = aggregate(TODAY - timedelta(days=1), "google.com", [record("192.0.2.9", 3, "fail")], "strict.example")
     policy = dataclasses.replace(report.policy, p="reject", sp="quarantine", aspf="s")
-    await house.report(strict, dataclasses.replace(report, policy=policy))
-    shop = await house.accounts.add_domain("shop.example", ACCOUNT)
+    await harness.report(strict, dataclasses.replace(report, policy=policy))
+    shop = await harness.accounts.add_domain("shop.example", ACCOUNT)
     records = [record(f"192.0.2.{n}", n, "pass" if n % 3 else "fail", disposition="reject") for n in range(1, 130)]
     keys = []
     for back in range(1, 40):
         mixed = [record("203.0.113.5", 90, "pass"), record("203.0.113.5", 2, "fail")]
         report = aggregate(TODAY - timedelta(days=back), "google.com", records if back == 1 else mixed, "shop.example")
-        keys.append(await house.report(shop, report, warnings=[{"code": "odd", "where": "record 1", "detail": "odd"}]))
+        keys.append(
+            await harness.report(shop, report, warnings=[{"code": "odd", "where": "record 1", "detail": "odd"}])
+        )
     foreign = aggregate(TODAY, "google.com", records[:1], "else.example")
-    keys.append(await house.report(shop, foreign, state="foreign", publish=False))
+    keys.append(await harness.report(shop, foreign, state="foreign", publish=False))
     kinds = [
-        await note(house, shop, tls_about("shop.example", TODAY)),
-        await note(house, shop, parsed(arf(domain="shop.example"))),
+        await note(harness, shop, tls_about("shop.example", TODAY)),
+        await note(harness, shop, parsed(arf(domain="shop.example"))),
     ]
-    await house.objects.put("inbox/2026/11/24/every.eml", b"From: x\r\n\r\nraw mail")
+    await harness.objects.put("inbox/2026/11/24/every.eml", b"From: x\r\n\r\nraw mail")
     for reason in ("not_xml", "empty"):
-        await house.problems.add(
+        await harness.problems.add(
             account_id=shop.account_id, domain_id=shop.id, mail_id=f"every {reason}", reason=reason,
             where="part 2 > report.zip > a.xml", detail="line 1: no", object_key="inbox/2026/11/24/every.eml",
             file_name="a.zip",
         )  # fmt: skip
-    (problem, *_) = await house.problems.list(shop.account_id)
+    (problem, *_) = await harness.problems.list(shop.account_id)
     base = "/domains/shop.example"
     return [
         "/", "/?order=pass&dir=asc", "/?q=nothing", "/password", "/logout", "/audit", "/sql", "/graphql",
@@ -145,9 +148,9 @@ async def _reports(house: House) -> list[str]:
     ]  # fmt: skip
 
 
-async def _mail(house: House) -> list[str]:
-    mine = await _account(house)
-    activity = house.mailroom.activity
+async def _mail(harness: Harness) -> list[str]:
+    mine = await _account(harness)
+    activity = harness.routing.activity
     for minutes, outcome in ((5, "handled"), (7, "forwarded"), (8, "dropped"), (9, "rejected"), (10, "failed")):
         activity.note(
             ActivityLine(
@@ -160,8 +163,8 @@ async def _mail(house: House) -> list[str]:
         )  # fmt: skip
     await activity.flush()
     (line, *_) = await activity.lines(mine, limit=1)
-    domain = await house.accounts.domain(mine, "shop.example")
+    domain = await harness.accounts.domain(mine, "shop.example")
     assert domain is not None
     with acting(Actor("user", OWNER, "192.0.2.1")):
-        await house.mailroom.routes.add(zone_of(domain), "info@shop.example", "reject", "no")
+        await harness.routing.routes.add(zone_of(domain), "info@shop.example", "reject", "no")
     return ["/activity", "/activity?span=30d&outcome=handled", f"/activity/{line.id}", "/routing"]

@@ -142,7 +142,7 @@ def postfix(
     (folder / "queue").chmod(0o755)
     (folder / "main.cf").write_text(MAIN.format(folder=folder, authority=authority, routing=routing))
     (folder / "master.cf").write_text(MASTER.format(port=port))
-    (folder / "transport").write_text("".join(f"{to} {way}\n" for to, way in transports.items()))
+    (folder / "transport").write_text("".join(f"{to} {transport}\n" for to, transport in transports.items()))
     (folder / "tls").write_text("".join(f"{hop} {policy}\n" for hop, policy in policies.items()))
     command = [program("postfix"), "-c", str(folder)]
     subprocess.run([*command, "start"], check=True, capture_output=True, timeout=60)

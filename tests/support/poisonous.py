@@ -15,13 +15,13 @@ from typing import Any
 from dmarcworks.ingest import read_child
 from dmarcworks.ingest import read_source as read
 
-DEADLY, MORTAL, ENDLESS, BROKEN = b"X-Test: deadly", b"X-Test: mortal", b"X-Test: endless", b"X-Test: broken"
+DEADLY, KILLABLE, ENDLESS, BROKEN = b"X-Test: deadly", b"X-Test: mortal", b"X-Test: endless", b"X-Test: broken"
 _sound = read.read_mail
 
 
 def read_mail(raw: bytes, *rest: Any, **options: Any) -> Any:
     """The real reading, but for some marks."""
-    if MORTAL in raw:
+    if KILLABLE in raw:
         os.kill(os.getpid(), signal.SIGKILL)
     while ENDLESS in raw:
         pass

@@ -6,25 +6,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import httpx
-from fastapi import FastAPI
-
-from dmarcworks.analytics.setup import opened_analytics
-from dmarcworks.bindings.contracts import Analytics
-from dmarcworks.catalogue.accounts import Domain
-from dmarcworks.catalogue.stores import Stores, opened
-from dmarcworks.ingest.setup import environment
-from dmarcworks.settings import Settings, load
 from dmarcworks.wiring.http import http_app
-from dmarcworks.workers.consumer import Consumer
-from tests.support.ingesting import system_consumer
+from tests.support.harness import HOST, Harness, opened_harness
 
-CORPUS = Path(__file__).parents[2] / "corpus"
-HOST = "reports.example.net"
 BEGIN = 1_795_392_000
 
 
@@ -45,56 +31,13 @@ def aggregate(domain: str, report_id: str, *, org: str = "mail.example", count: 
     ).encode()
 
 
-@dataclass
-class House:
-    """The whole system but its sockets."""
-
-    settings: Settings
-    stores: Stores
-    analytics: Analytics
-    app: FastAPI
-    consumer: Consumer
-    domains: dict[str, Domain] = field(default_factory=dict)
-    secrets: dict[str, str] = field(default_factory=dict)
-
-    async def settle(self) -> None:
-        """Read whatever waits."""
-        while await self.consumer.once():
-            pass
-
-    async def ask(self, who: str, method: str, path: str, **options: Any) -> httpx.Response:
-        """A request with that party's token."""
-        headers = {"Authorization": f"Bearer {self.secrets[who]}", **options.pop("headers", {})}
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://x/api/v1") as client:
-            return await client.request(method, path, headers=headers, **options)
-
-    async def get(self, who: str, path: str, **options: Any) -> Any:
-        """The JSON of a GET that goes well."""
-        answer = await self.ask(who, "GET", path, **options)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    async def upload(self, who: str, domain: str, data: bytes, name: str = "") -> dict[str, Any]:
-        """Upload and read; the upload's status."""
-        answer = await self.ask(who, "POST", "/reports", params={"domain": domain, "name": name}, content=data)
-        assert answer.status_code == 202, answer.text
-        await self.settle()
-        status: dict[str, Any] = await self.get(who, f"/uploads/{answer.json()['mail_id']}")
-        return status
-
-
 @asynccontextmanager
-async def built(home: Path) -> AsyncIterator[House]:
+async def built(path: Path) -> AsyncIterator[Harness]:
     """Account "mine", the operator's, with one.example and two.example, account "theirs" with their.example."""
-    settings, _ = load(
-        {"DMARCWORKS_HOME": str(home), "DMARCWORKS_HOSTNAME": HOST, "DMARCWORKS_OPERATOR_ACCOUNT": "mine"}
-    )
-    async with opened(settings) as stores, opened_analytics(settings) as analytics:
-        app = http_app(settings, stores, analytics, f"https://{HOST}")
-        made = House(settings, stores, analytics, app, system_consumer(environment(settings, stores, analytics)))
+    async with opened_harness(path, operator_account="mine") as made:
+        made.app = http_app(made.settings, made.stores, made.analytics, f"https://{HOST}")
         for name, account in (("one.example", "mine"), ("two.example", "mine"), ("their.example", "theirs")):
-            made.domains[name] = await stores.accounts.add_domain(name, account)
+            await made.add_domain(name, account)
         mine, theirs = (made.domains[name].account_id for name in ("one.example", "their.example"))
         for who, account_id, scope, domains in (
             ("read", mine, "read", None),
@@ -104,7 +47,7 @@ async def built(home: Path) -> AsyncIterator[House]:
             ("limited admin", mine, "admin", ["one.example"]),
             ("theirs", theirs, "admin", None),
         ):
-            made.secrets[who], _ = await stores.accounts.create_token(account_id, scope, who, domains=domains)
+            made.secrets[who], _ = await made.accounts.create_token(account_id, scope, who, domains=domains)
         for who, name in (("write", "one.example"), ("write", "two.example"), ("theirs", "their.example")):
             for n in range(3):
                 status = await made.upload(who, name, aggregate(name, f"r{n}", count=n + 1), f"r{n}.xml")

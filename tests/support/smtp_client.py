@@ -15,11 +15,11 @@ BOUNDS = SmtpBounds(
 
 
 @dataclass
-class House:
+class SmtpBackend:
     """What stands behind the door: addresses that exist, mails that were taken, and what is said to each."""
 
     addresses: set[str] = field(default_factory=lambda: {RUA})
-    taken: list[tuple[str, str, bytes, Peer]] = field(default_factory=list)
+    accepted: list[tuple[str, str, bytes, Peer]] = field(default_factory=list)
     reply: str = "250 2.0.0 Accepted"
     gate: asyncio.Event | None = None
     entered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -32,7 +32,7 @@ class House:
         if self.gate is not None:
             await self.gate.wait()
         if self.reply.startswith("2"):
-            self.taken.append((sender, to, raw, peer))
+            self.accepted.append((sender, to, raw, peer))
         return self.reply
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.killable import Story
 from tests.support.load import AGGREGATE, FAILURE, TLS, Counted, number_of
-from tests.support.mortal import Story
 from tests.support.system import System
 
 _ASK = {

@@ -1,4 +1,4 @@
-"""A whole system's stores on a home of its own, worked by hand: mails in, the queue turned, figures out."""
+"""A test system over a data directory of its own: mails in, batches processed, figures out."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dmarcworks.settings import Settings
-from dmarcworks.upkeep.setup import opened_upkeep
-from tests.support.upkeep import HOST, Home
+from tests.support.harness import Harness, opened_harness
 
 
 @pytest.fixture
-async def home(tmp_path: Path) -> AsyncIterator[Home]:
-    settings = Settings(home=tmp_path / "home", hostname=HOST)
-    async with opened_upkeep(settings) as house:
-        yield Home(tmp_path / "home", house)
+async def harness(tmp_path: Path) -> AsyncIterator[Harness]:
+    async with opened_harness(tmp_path / "home") as opened:
+        yield opened

@@ -1,4 +1,4 @@
-"""The DMARC worker over real embedded stores; `Tap` stands in the way of one of them when a test wants a crash."""
+"""The DMARC worker over real embedded stores; a `Tap` makes calls of one of them fail when a test wants a crash."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from dmarcworks.bindings.contracts import Analytics
-from tests.support.worker_house import House, migrated_analytics, opened_house
+from tests.support.harness import Clock, Harness, migrated_analytics, opened_harness
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
@@ -19,6 +19,7 @@ async def analytics(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[A
 
 
 @pytest_asyncio.fixture(loop_scope="package")
-async def house(analytics: Analytics, tmp_path: Path) -> AsyncIterator[House]:
-    async with opened_house(analytics, tmp_path) as opened:
+async def harness(analytics: Analytics, tmp_path: Path) -> AsyncIterator[Harness]:
+    async with opened_harness(tmp_path, analytics=analytics, clock=Clock(), tapped=True) as opened:
+        await opened.add_domain("example.com")
         yield opened

@@ -23,8 +23,8 @@ from dmarcworks.workers.consumer import Consumer, QueuePolicy
 from dmarcworks.workers.environment import QueueBinding, environment
 from dmarcworks.workers.isolated import IsolatedWorker
 from dmarcworks.workers.points import DataPointOwner
+from tests.support.harness import Clock
 from tests.support.waiting import wait_until
-from tests.support.worker_house import Clock
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 Handler = Callable[[Any, Any, Any], Any]
@@ -301,7 +301,7 @@ async def test_a_batch_gathers(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
     assert bench.seen == [(4, 0), (1, 0)]
 
 
-async def test_a_stop_hands_back_what_is_not_done(bench: Bench) -> None:
+async def test_a_stop_returns_what_is_not_done(bench: Bench) -> None:
     """The batch at hand comes again at the next start, with all its tries."""
     entered = asyncio.Event()
     here = asyncio.get_running_loop()

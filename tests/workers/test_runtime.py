@@ -20,9 +20,9 @@ from dmarcworks.workers.bound import BoundWorker
 from dmarcworks.workers.consumer import Consumer, backoff
 from dmarcworks.workers.context import Context
 from dmarcworks.workers.message import Message
+from tests.support.harness import Harness
 from tests.support.ingesting import system_consumer
 from tests.support.waiting import wait_until
-from tests.support.worker_house import House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 TO = "ab@reports.example.net"
@@ -83,9 +83,9 @@ async def test_what_a_worker_does_becomes_a_reply(worker: Worker, reply: str) ->
     assert (await bound.deliver(Message("", TO, b"x"))).reply == reply
 
 
-def consumer(worker: Worker, house: House) -> Consumer:
-    bound = BoundWorker(SYSTEM_QUEUE, worker, house.env, dead=worker.dead)
-    return system_consumer(house.env, bound, max_batch_size=10, max_retries=1)
+def consumer(worker: Worker, harness: Harness) -> Consumer:
+    bound = BoundWorker(SYSTEM_QUEUE, worker, harness.env, dead=worker.dead)
+    return system_consumer(harness.env, bound, max_batch_size=10, max_retries=1)
 
 
 async def test_the_first_word_on_an_item_counts() -> None:
@@ -96,41 +96,41 @@ async def test_the_first_word_on_an_item_counts() -> None:
     assert message.decision == Decision(True)
 
 
-async def test_a_failed_batch_comes_again(house: House) -> None:
+async def test_a_failed_batch_comes_again(harness: Harness) -> None:
     """A queue() that raises loses nothing; the next try does the work."""
     worker = Worker(queue_faults=[RuntimeError("bug")])
-    turning = consumer(worker, house)
+    turning = consumer(worker, harness)
     for n in range(3):
-        await house.send({"n": n})
+        await harness.send({"n": n})
     assert await turning.once() == 3
-    house.clock.now += 600
+    harness.clock.now += 600
     assert await turning.once() == 3
     assert sorted(worker.seen) == [0, 1, 2]
-    assert (await house.stats()).dead == 0
+    assert (await harness.stats()).dead == 0
 
 
-async def test_what_is_given_up_is_told_and_kept(house: House) -> None:
+async def test_what_is_given_up_is_told_and_kept(harness: Harness) -> None:
     """After its retries an item is a dead letter; a dead() that fails buries it all the same."""
     worker = Worker(dead_faults=[KeyError("no such field")])
-    turning = consumer(worker, house)
-    await house.send({"n": 1, "bad": True})
-    await house.send({"n": 2, "bad": True})
-    await house.send({"n": 3})
+    turning = consumer(worker, harness)
+    await harness.send({"n": 1, "bad": True})
+    await harness.send({"n": 2, "bad": True})
+    await harness.send({"n": 3})
     for _ in range(2):
         await turning.once()
-        house.clock.now += 600
+        harness.clock.now += 600
     assert worker.buried == [2]
     assert worker.seen == [3]
-    stats = await house.stats()
+    stats = await harness.stats()
     assert (stats.ready, stats.delayed, stats.leased, stats.dead) == (0, 0, 0, 2)
 
 
-async def test_a_running_consumer_survives_everything(house: House) -> None:
+async def test_a_running_consumer_survives_everything(harness: Harness) -> None:
     """A store that is away, a driver's surprise: reading goes on and the trouble is told while it lasts."""
     worker = Worker()
-    turning = consumer(worker, house)
-    house.queue.before["receive"] = [StoreError("away"), RuntimeError("surprise")]
-    await house.send({"n": 7})
+    turning = consumer(worker, harness)
+    harness.queue.before["receive"] = [StoreError("away"), RuntimeError("surprise")]
+    await harness.send({"n": 7})
     running = asyncio.create_task(turning.run())
     troubles = set()
 
@@ -146,7 +146,7 @@ async def test_a_running_consumer_survives_everything(house: House) -> None:
     assert turning.trouble == ""
 
 
-async def test_stop_finishes_the_batch_at_hand(house: House) -> None:
+async def test_stop_finishes_the_batch_at_hand(harness: Harness) -> None:
     """What is in work is finished and acknowledged before stop returns."""
     entered, leave = asyncio.Event(), asyncio.Event()
 
@@ -157,8 +157,8 @@ async def test_stop_finishes_the_batch_at_hand(house: House) -> None:
             await super().queue(batch, env, ctx)
 
     worker = Slow()
-    turning = consumer(worker, house)
-    await house.send({"n": 1})
+    turning = consumer(worker, harness)
+    await harness.send({"n": 1})
     running = asyncio.create_task(turning.run())
     await asyncio.wait_for(entered.wait(), 5)
     stopping = asyncio.create_task(turning.stop())
@@ -167,25 +167,25 @@ async def test_stop_finishes_the_batch_at_hand(house: House) -> None:
     await asyncio.wait_for(stopping, 5)
     assert running.done()
     assert worker.seen == [1]
-    stats = await house.stats()
+    stats = await harness.stats()
     assert (stats.ready, stats.leased) == (0, 0)
 
 
-async def test_an_item_that_is_sent_wakes_the_consumer(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_item_that_is_sent_wakes_the_consumer(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """No polling interval stands between the 250 and the reading: this one is an hour."""
     monkeypatch.setattr(consumers, "_LOOK_SECONDS", 3600.0)
-    resting, real = asyncio.Event(), house.queue._inner.wait
+    resting, real = asyncio.Event(), harness.queue._inner.wait
 
     async def wait(*args: Any) -> None:
         resting.set()
         await real(*args)
 
-    monkeypatch.setattr(house.queue._inner, "wait", wait)
+    monkeypatch.setattr(harness.queue._inner, "wait", wait)
     worker = Worker()
-    turning = consumer(worker, house)
+    turning = consumer(worker, harness)
     running = asyncio.create_task(turning.run())
     await asyncio.wait_for(resting.wait(), 10)
-    await house.send({"n": 1})
+    await harness.send({"n": 1})
     await wait_until(lambda: worker.seen, "the item read")
     await turning.stop()
     assert running.done()

@@ -10,8 +10,8 @@ import pytest
 from dmarcworks.bindings.contracts import LeasedMessage
 from dmarcworks.errors import StoreError
 from dmarcworks.ingest.batching import BatchScheduler
-from dmarcworks.workers.aside import Asides
 from dmarcworks.workers.batch import BatchMessage, Decision
+from dmarcworks.workers.detached import DetachedMessages
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -34,8 +34,8 @@ async def test_what_is_worked_on_apart_may_wait(raised: Exception | None, waits:
         told.append(message.decision)
         done.set()
 
-    asides = Asides(None, 300.0, BatchScheduler(), lambda message: None, settle)
-    message = BatchMessage(LeasedMessage(1, "dmarc", "json", b"{}", NOW, 1), asides)
+    detached = DetachedMessages(None, 300.0, BatchScheduler(), lambda message: None, settle)
+    message = BatchMessage(LeasedMessage(1, "dmarc", "json", b"{}", NOW, 1), detached)
 
     async def prepare(own: BatchMessage) -> BatchMessage:
         return own
@@ -46,7 +46,7 @@ async def test_what_is_worked_on_apart_may_wait(raised: Exception | None, waits:
         if raised is not None:
             raise raised
 
-    assert message.aside(prepare, work)
+    assert message.detach(prepare, work)
     assert message.decision is None
     await asyncio.wait_for(done.wait(), 5)
     assert told == [settled]

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from dmarcworks.analytics.arrays import Array, made, packed
 from dmarcworks.analytics.tables import Table
 
-__all__ = ["HEAD_CHARACTERS", "filled", "heads", "indexes", "places", "structs", "taken"]
+__all__ = ["HEAD_CHARACTERS", "filled", "heads", "indexes", "places", "selected", "structs"]
 
 HEAD_CHARACTERS = 2048
 # Rows of a chunk of a column that holds one value throughout.
@@ -40,7 +40,7 @@ def filled(
         if values is None or column.name in columns or values.count(None) == len(values):
             continue
         once[column.name] = made(values, column.arrow)
-    given = {**(_repeated(once, size) if len(sizes) == 1 else taken(once, _owners(sizes))), **columns}
+    given = {**(_repeated(once, size) if len(sizes) == 1 else selected(once, _owners(sizes))), **columns}
     arrays = [
         _same(_nulls(min(size, _CHUNK), column.arrow), size) if (values := given.get(column.name)) is None else values
         for column in table.columns
@@ -49,7 +49,7 @@ def filled(
 
 
 def _owners(sizes: Sequence[int]) -> Array:
-    """Which report each row belongs to; `taken` with it repeats each report's values."""
+    """Which report each row belongs to; `selected` with it repeats each report's values."""
     return packed(array("i", chain.from_iterable(map(repeat, count(), sizes))), pa.int32())
 
 
@@ -61,7 +61,7 @@ def indexes(sizes: Sequence[int]) -> Array:
 def _repeated(columns: Mapping[str, Array], size: int) -> dict[str, Any]:
     """The columns' one value in so many rows; a large report's head, which every row repeats, is in memory once."""
     first = packed(array("i", bytes(4 * min(size, _CHUNK))), pa.int32())
-    return {name: _same(values, size) for name, values in taken(columns, first).items()}
+    return {name: _same(values, size) for name, values in selected(columns, first).items()}
 
 
 def _nulls(size: int, kind: Any) -> Array:
@@ -77,7 +77,7 @@ def _same(chunk: Array, size: int) -> Any:
     return pa.chunked_array([chunk] * whole + ([chunk[:rest]] if rest else []))
 
 
-def taken(columns: Mapping[str, Array], places: Array) -> dict[str, Array]:
+def selected(columns: Mapping[str, Array], places: Array) -> dict[str, Array]:
     """The columns' values at these places, all in one call, which costs hardly more than one column does."""
     if not columns:
         return {}

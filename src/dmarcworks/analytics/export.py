@@ -89,7 +89,7 @@ async def blocks(
     async for span in _spans(analytics, table, wanted):
         place = _START
         while True:
-            answer = await _ask(analytics, table, wanted, names, "ArrowStream", span, place)
+            answer = await _query(analytics, table, wanted, names, "ArrowStream", span, place)
             with pa.ipc.open_stream(pa.BufferReader(answer)) as reader:
                 block = reader.read_all().cast(schema(table, flat=flat))
             if block.num_rows:
@@ -105,7 +105,7 @@ async def lines(analytics: Analytics, table: Table, wanted: ExportRequest) -> As
     async for span in _spans(analytics, table, wanted):
         place = _START
         while True:
-            answer = await _ask(analytics, table, wanted, names, "JSONEachRow", span, place)
+            answer = await _query(analytics, table, wanted, names, "JSONEachRow", span, place)
             if answer:
                 yield answer
             if span.rows <= BLOCK or answer.count(b"\n") < BLOCK:
@@ -164,7 +164,7 @@ def _joined(days: Sequence[_Span]) -> Iterator[_Span]:
         yield span
 
 
-async def _ask(
+async def _query(
     analytics: Analytics, table: Table, wanted: ExportRequest, names: str, form: str, span: _Span, place: _Place
 ) -> bytes:
     parameters = {

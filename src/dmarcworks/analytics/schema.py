@@ -18,17 +18,17 @@ from typing import Any, Generic, Protocol, TypeVar
 import pyarrow as pa
 
 from dmarcworks.analytics.arrays import Array, counts, texts
-from dmarcworks.analytics.columns import filled, heads, indexes, places, structs, taken
+from dmarcworks.analytics.columns import filled, heads, indexes, places, selected, structs
 from dmarcworks.analytics.system import SYSTEM
 from dmarcworks.analytics.tables import (
     ADDRESS,
-    ASKED,
     DAILY,
     DATA_POINTS,
     DMARC_REPORTS,
     FAILURE_REPORTS,
     GATHER,
     NOBODY,
+    QUERYABLE_TABLES,
     QUIET,
     REBUILD,
     TABLES,
@@ -36,13 +36,12 @@ from dmarcworks.analytics.tables import (
 )
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.errors import UsageError
-from dmarcworks.reports.aggregate.records import Record, Records, Said
+from dmarcworks.reports.aggregate.records import Record, RecordContent, Records
 from dmarcworks.reports.days import FIRST_DAY, LAST_DAY, day_of
 from dmarcworks.reports.model import AggregateReport
 
 __all__ = [
     "ADDRESS",
-    "ASKED",
     "DAILY",
     "DATA_POINTS",
     "DMARC_REPORTS",
@@ -50,6 +49,7 @@ __all__ = [
     "FIRST_DAY",
     "GATHER",
     "LAST_DAY",
+    "QUERYABLE_TABLES",
     "QUIET",
     "REBUILD",
     "TABLES",
@@ -67,8 +67,8 @@ HEAD_ERRORS = 20
 _Report = TypeVar("_Report")
 _HEAD_POLICY = ("p", "sp", "np", "adkim", "aspf", "fo", "testing", "discovery_method")
 _STRUCTS = ("reasons", "dkim", "spf")
-# The columns for what records state in addition to address and count, by their place in `Said`.
-_SAID = {field.name: place for place, field in enumerate(fields(Record)[2:])}
+# The columns for what records state in addition to address and count, by their place in `RecordContent`.
+_CONTENT = {field.name: place for place, field in enumerate(fields(Record)[2:])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +122,12 @@ _MIGRATIONS = (
             f"DROP TABLE {_NEW_POINTS.name} SYNC",
         ),
     ),
-    _Migration(5, "quiet months in one part", tuple(f"ALTER TABLE {name} MODIFY SETTING {QUIET}" for name in ASKED)),
-    _Migration(6, "ten parts in a merge", tuple(f"ALTER TABLE {name} MODIFY SETTING {GATHER}" for name in ASKED)),
+    _Migration(
+        5, "quiet months in one part", tuple(f"ALTER TABLE {name} MODIFY SETTING {QUIET}" for name in QUERYABLE_TABLES)
+    ),
+    _Migration(
+        6, "ten parts in a merge", tuple(f"ALTER TABLE {name} MODIFY SETTING {GATHER}" for name in QUERYABLE_TABLES)
+    ),
     # Existing data is repacked when its part is merged.
     _Migration(7, "addresses quick to read", (f"ALTER TABLE {DMARC_REPORTS.name} MODIFY COLUMN {ADDRESS.ddl()}",)),
     _Migration(8, "identity of the system", (SYSTEM,)),
@@ -237,17 +241,17 @@ def dmarc_rows(placed: Sequence[Placed[AggregateReport]]) -> pa.Table:
     sizes = [len(records) for records in lists]
     # Most records repeat the values of others: each set of values becomes columns once and is repeated as often as
     # needed.
-    said, where = places(chain.from_iterable(records.said for records in lists))
+    contents, where = places(chain.from_iterable(records.contents for records in lists))
     columns: dict[str, Array] = {
         "record_index": indexes(sizes),
         "source_ip": texts(list(chain.from_iterable(records.source_ips for records in lists))),
         "count": counts(list(chain.from_iterable(records.counts for records in lists))),
     }
-    once = {"dmarc": texts([_dmarc(one) for one in said])}
-    for name, place in _SAID.items():
-        values = [one[place] for one in said]
+    once = {"dmarc": texts([_dmarc(one) for one in contents])}
+    for name, place in _CONTENT.items():
+        values = [one[place] for one in contents]
         once[name] = structs(DMARC_REPORTS, name, values) if name in _STRUCTS else texts(values)
-    columns.update(taken(once, where))
+    columns.update(selected(once, where))
     reports = [one.report for one in placed]
     policies = [report.policy for report in reports]
     constants: dict[str, Sequence[Any]] = {
@@ -269,5 +273,5 @@ def dmarc_rows(placed: Sequence[Placed[AggregateReport]]) -> pa.Table:
     return filled(DMARC_REPORTS, sizes, constants, columns)
 
 
-def _dmarc(said: Said) -> str:
-    return "pass" if "pass" in said[1:3] else "fail"
+def _dmarc(content: RecordContent) -> str:
+    return "pass" if "pass" in content[1:3] else "fail"

@@ -286,4 +286,4 @@ DATA_POINTS = Table(
 
 # The tables of reports, and all that SQL may name.
 TABLES = {table.name: table for table in (DMARC_REPORTS, TLS_REPORTS, FAILURE_REPORTS)}
-ASKED = {**TABLES, DATA_POINTS.name: DATA_POINTS}
+QUERYABLE_TABLES = {**TABLES, DATA_POINTS.name: DATA_POINTS}

@@ -23,7 +23,7 @@ from dmarcworks.bindings.contracts import Analytics, Objects
 from dmarcworks.catalogue.accounts import Accounts, Domain, Token
 from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit
-from dmarcworks.catalogue.dead_letters import Letters
+from dmarcworks.catalogue.dead_letters import DeadLetterActions
 from dmarcworks.catalogue.destinations import Destination
 from dmarcworks.catalogue.idempotency import Idempotency
 from dmarcworks.catalogue.listing import Listing
@@ -68,7 +68,7 @@ class Deps:
     problems: Problems
     problem_actions: ProblemActions
     routing: RoutingCatalogue
-    dead_letters: Letters
+    dead_letters: DeadLetterActions
     audit: Audit
     query_log: QueryLog
     saved_queries: SavedQueries

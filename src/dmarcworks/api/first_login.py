@@ -21,8 +21,8 @@ _BYTES = 4096
 class FirstLogin:
     """The file; none of its methods raises when there is none."""
 
-    def __init__(self, home: Path) -> None:
-        self.path = home.resolve() / FILE
+    def __init__(self, data_directory: Path) -> None:
+        self.path = data_directory.resolve() / FILE
 
     def write(self, link: str) -> bool:
         """Make the file; False when it cannot be made (another one is in its place, the disk is full)."""

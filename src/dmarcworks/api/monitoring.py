@@ -51,9 +51,9 @@ def monitored_system(
         checks=checks,
         queue=stores.queue,
         problems=stores.problems,
-        outbound=stores.mailroom.outbound.count,
-        inbox=waiting.told,
-        certificate=shown.told if shown else None,
+        outbound=stores.routing.outbound.count,
+        inbox=waiting.status,
+        certificate=shown.status if shown else None,
     )
 
 

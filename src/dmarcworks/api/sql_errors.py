@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from dmarcworks.analytics.schema import ASKED
+from dmarcworks.analytics.schema import QUERYABLE_TABLES
 from dmarcworks.api.sql import sums
 from dmarcworks.api.sql.allow import Statement
 from dmarcworks.api.sql.refusals import suggest
@@ -19,7 +19,7 @@ __all__ = ["explain"]
 
 _COLUMNS = tuple(
     name
-    for table in ASKED.values()
+    for table in QUERYABLE_TABLES.values()
     for name in (*(column.name for column in table.columns), *(alias.name for alias in table.aliases))
 )
 _IDENTIFIER = re.compile(r"(?:[Ii]dentifier|column) [`']([^`']{1,200})[`']")

@@ -86,11 +86,11 @@ class ChdbAnalytics:
         if data.num_rows == 0:
             return
         # Reports leave a third of the columns empty: one that is NULL throughout is left to the engine to fill in.
-        said = [name for name in names if data[name].null_count < data.num_rows] or names
-        columns = ", ".join(f"`{name}`" for name in said)
+        present = [name for name in names if data[name].null_count < data.num_rows] or names
+        columns = ", ".join(f"`{name}`" for name in present)
         # Names only, and checked ones: the values go as the table that they are.
         statement = f"INSERT INTO {table} ({columns}) SETTINGS {_ONE_BLOCK} SELECT {columns} FROM Python(table)"  # noqa: S608
-        await self._run(self._writers, lambda: self._engine.insert(statement, data.select(said)))
+        await self._run(self._writers, lambda: self._engine.insert(statement, data.select(present)))
 
     async def query(
         self,

@@ -106,7 +106,7 @@ class FolderObjects:
 
     async def get(self, key: str) -> bytes | None:
         """The bytes, or None when absent."""
-        content = await self._getting.ask(object_keys.segments(key))
+        content = await self._getting.call(object_keys.segments(key))
         if isinstance(content, OSError):
             raise self._refusal(key, content) from content
         return content
@@ -231,8 +231,8 @@ def _walk(folder: int, path: str, prefix: bytes, after: bytes) -> Iterator[Objec
         entries = sorted((_sort_key(path, entry), entry.is_dir(follow_symlinks=False)) for entry in scan)
     for key, is_folder in entries:
         if is_folder:
-            beside = not key.startswith(prefix) and not prefix.startswith(key)
-            if beside or (key < after and not after.startswith(key)) or key == object_keys.RESERVED.encode() + b"/":
+            unrelated = not key.startswith(prefix) and not prefix.startswith(key)
+            if unrelated or (key < after and not after.startswith(key)) or key == object_keys.RESERVED.encode() + b"/":
                 continue
             with suppress(FileNotFoundError):
                 below = os.open(os.fsdecode(key[len(path.encode()) : -1]), FOLDER, dir_fd=folder)

@@ -28,10 +28,10 @@ class GroupedCalls(Generic[_Ask, _Answer]):
         self._waiting: list[tuple[_Ask, asyncio.Future[_Answer]]] = []
         self._running: asyncio.Task[None] | None = None
 
-    async def ask(self, asked: _Ask) -> _Answer:
+    async def call(self, request: _Ask) -> _Answer:
         """Wait for the group's turn; the own answer."""
         future: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((asked, future))
+        self._waiting.append((request, future))
         if self._running is None or self._running.done():
             # A task of its own: a caller that is cancelled must not take the others of its group with it.
             self._running = asyncio.create_task(self._run(), name=self._name)
@@ -41,7 +41,7 @@ class GroupedCalls(Generic[_Ask, _Answer]):
         while self._waiting:
             group, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
             try:
-                answers = await self._work([asked for asked, _ in group])
+                answers = await self._work([request for request, _ in group])
             except asyncio.CancelledError:
                 for _, future in group + self._waiting:
                     future.cancel()

@@ -42,7 +42,7 @@ class SqlKV:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
-        self._asking: GroupedCalls[bytes, Entry] = GroupedCalls(self._look_up, "KV look-up")
+        self._lookups: GroupedCalls[bytes, Entry] = GroupedCalls(self._look_up, "KV look-up")
 
     async def get(self, key: str) -> str | None:
         """The value, or None when absent or expired."""
@@ -50,11 +50,11 @@ class SqlKV:
 
     async def get_with_metadata(self, key: str) -> tuple[str | None, Mapping[str, Any] | None]:
         """The value and the metadata it was put with."""
-        return await self._asking.ask(_key(key))
+        return await self._lookups.call(_key(key))
 
     async def _look_up(self, names: list[bytes]) -> list[Entry]:
-        found = await self._values(set(names))
-        return [found.get(name, (None, None)) for name in names]
+        values = await self._values(set(names))
+        return [values.get(name, (None, None)) for name in names]
 
     async def _values(self, names: set[bytes]) -> dict[bytes, Entry]:
         statement = select(kv.c.key, kv.c.value, kv.c.metadata).where(kv.c.key.in_(names), self._alive())

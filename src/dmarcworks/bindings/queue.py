@@ -24,10 +24,10 @@ from dmarcworks.bindings.contracts import (
     OutgoingMessage,
     Settlement,
 )
+from dmarcworks.bindings.dead_letters import SqlDeadLetters
 from dmarcworks.bindings.groups import GroupedCalls
 from dmarcworks.bindings.queue_clock import QueueClock
 from dmarcworks.bindings.queue_leasing import is_ready, lease_messages
-from dmarcworks.bindings.queue_letters import SqlDeadLetters
 from dmarcworks.bindings.queue_view import SqlQueueView
 from dmarcworks.bindings.tables import queue_messages as table
 from dmarcworks.errors import BoundError
@@ -51,7 +51,7 @@ class SqlQueue(SqlQueueView, SqlDeadLetters):
         rows = [_row(queue, message, now) for message in messages]
         if not rows:
             return ()
-        ids = await self._sending.ask(rows)
+        ids = await self._sending.call(rows)
         self._wake(queue)
         return ids
 
@@ -173,11 +173,11 @@ class SqlQueue(SqlQueueView, SqlDeadLetters):
 
 def shares(groups: Sequence[Sequence[object]], ids: Sequence[int]) -> list[Sequence[int]]:
     """The ids of each group, whose rows were inserted one after the other."""
-    found, start = [], 0
+    parts, start = [], 0
     for group in groups:
-        found.append(ids[start : start + len(group)])
+        parts.append(ids[start : start + len(group)])
         start += len(group)
-    return found
+    return parts
 
 
 def _row(queue: str, message: OutgoingMessage, now: float) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class SqliteDatabase:
             waiting=True,
         )
         self._stepping = ThreadPoolExecutor(1, thread_name_prefix="sqlite-step")
-        self._asking = SqliteConnection(path, busy, writer=False)
+        self._reading = SqliteConnection(path, busy, writer=False)
         self._keeping = SqliteConnection(path, busy, writer=True)
         self._log = LogTruncation(path, self._keeping.truncate_log, idle)
         self._pings = 0
@@ -135,10 +135,10 @@ class SqliteDatabase:
                         connection.invalidate()
                     raise
 
-    async def ask(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    async def read_step(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """A small read in one step, for what every mail reads."""
         self._same_file()
-        return await self._asking.run(work)
+        return await self._reading.run(work)
 
     async def keep(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """A small write in one step: a transaction like that of `write`."""
@@ -220,7 +220,7 @@ class SqliteDatabase:
         """Give back connections and files; what another process holds is left alone."""
         self._log.close()
         async with self._lock:
-            await self._asking.close()
+            await self._reading.close()
             await self._keeping.close()
             try:
                 await self._readers.dispose()

@@ -28,7 +28,7 @@ class SqliteKV(SqlKV):
         self._sqlite = database
 
     async def _values(self, names: set[bytes]) -> dict[bytes, Entry]:
-        rows = await self._sqlite.ask(lambda connection: _values_of(connection, names, self._clock()))
+        rows = await self._sqlite.read_step(lambda connection: _values_of(connection, names, self._clock()))
         return {key: (value.decode(), metadata_of(noted)) for key, value, noted in rows}
 
 

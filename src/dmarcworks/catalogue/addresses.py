@@ -65,8 +65,8 @@ async def owner(connection: AsyncConnection, address: str) -> str | None:
     """The id of the domain that has this address, current or earlier."""
     current = select(_DOMAINS.c.id).where(_DOMAINS.c.rua == address)
     before = select(_EARLIER.c.domain_id).where(_EARLIER.c.address == address)
-    found = (await connection.execute(current)).scalar_one_or_none()
-    return found or (await connection.execute(before)).scalar_one_or_none()
+    current_owner = (await connection.execute(current)).scalar_one_or_none()
+    return current_owner or (await connection.execute(before)).scalar_one_or_none()
 
 
 async def elsewhere(connection: AsyncConnection, hostname: str) -> bool:

@@ -13,7 +13,7 @@ from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.audit import Audit
 from dmarcworks.errors import NotFoundError
 
-__all__ = ["Letters", "excerpt", "operates"]
+__all__ = ["DeadLetterActions", "excerpt", "operates"]
 
 _LARGEST_ID = 2**63 - 1
 # A queue ("" for all) and a message (None for all of it) → how many there were.
@@ -21,7 +21,7 @@ _Act = Callable[[str, int | None], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Letters:
+class DeadLetterActions:
     """`account_id` of a change: the account whose audit log also shows it, next to the system's own; None for a
     command."""
 
@@ -42,10 +42,10 @@ class Letters:
 
     async def one(self, message_id: int) -> DeadLetter:
         """The one with this number; `NotFoundError` when it is none, or none any more."""
-        letters = await self.dead_letters.dead(message_id=message_id) if 0 < message_id <= _LARGEST_ID else ()
-        if not letters:
+        matching = await self.dead_letters.dead(message_id=message_id) if 0 < message_id <= _LARGEST_ID else ()
+        if not matching:
             raise _gone(message_id)
-        return letters[0]
+        return matching[0]
 
     async def retry(self, message_id: int, *, account_id: str | None = None) -> DeadLetter:
         """Deliver one again with all its tries; what it was. `NotFoundError` as for `one`."""
@@ -64,11 +64,11 @@ class Letters:
         return await self._all_by("discard", self.dead_letters.discard, queue, account_id)
 
     async def _one_by(self, action: str, act: _Act, message_id: int, account_id: str | None) -> DeadLetter:
-        letter = await self.one(message_id)
+        dead_letter = await self.one(message_id)
         if not await act("", message_id):
             raise _gone(message_id)
         await self._note(action, str(message_id), 1, account_id)
-        return letter
+        return dead_letter
 
     async def _all_by(self, action: str, act: _Act, queue: str, account_id: str | None) -> int:
         done = await act(queue, None)
@@ -84,12 +84,12 @@ def _gone(message_id: int) -> NotFoundError:
     return NotFoundError(f"no dead letter {message_id}: none has this id, or it was handled already")
 
 
-def excerpt(letter: DeadLetter, characters: int) -> tuple[str, bool]:
+def excerpt(dead_letter: DeadLetter, characters: int) -> tuple[str, bool]:
     """The beginning of a body for a person, and whether more follows; of bytes only how many they are."""
-    if letter.type == "bytes":
-        return f"{len(letter.body):,} bytes", False
+    if dead_letter.type == "bytes":
+        return f"{len(dead_letter.body):,} bytes", False
     # A character has at most four bytes, so this holds one more than is shown if there is one.
-    text = letter.body[: 4 * (characters + 1)].decode("utf-8", "replace")
+    text = dead_letter.body[: 4 * (characters + 1)].decode("utf-8", "replace")
     shown = "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text[:characters])
     return shown, len(text) > characters
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -62,7 +63,7 @@ class _Owner(Protocol):
     def name(self) -> str: ...
 
 
-class Domains:
+class Domains(ABC):
     """The domains of `Accounts`, with their KV gate."""
 
     zones: Zones
@@ -71,9 +72,9 @@ class Domains:
     hostname: str
     _clock: Callable[[], float]
 
+    @abstractmethod
     async def _account(self, connection: AsyncConnection, name: str) -> _Owner:
         """The account of that name, made when it is absent: `Accounts` has it."""
-        raise NotImplementedError
 
     async def add_domain(
         self, name: str, account: str = "default", *, operator: bool = False, public_suffix: bool = False

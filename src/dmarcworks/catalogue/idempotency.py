@@ -20,7 +20,7 @@ from dmarcworks.catalogue import api_tables
 __all__ = ["KEPT_SECONDS", "Begun", "Idempotency"]
 
 KEPT_SECONDS = 24 * 3600.0
-TAKEN_OVER_SECONDS = 60.0
+TAKEOVER_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Idempotency:
                     return Begun("other")
                 if row.status is not None:
                     return Begun("done", row.status, json.loads(row.headers), bytes(row.body))
-                if row.created > now - TAKEN_OVER_SECONDS:
+                if row.created > now - TAKEOVER_SECONDS:
                     return Begun("running")
                 await connection.execute(update(table).where(here).values(created=now))
                 return Begun("new")

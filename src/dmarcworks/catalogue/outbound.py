@@ -63,14 +63,14 @@ class Outbound:
         async with self._database.read() as connection:
             if (await connection.execute(due)).first() is None:
                 return None
-        taken = (
+        lease_next = (
             update(table)
             .where(table.c.id == due.scalar_subquery())
             .values(ready=now + lease, attempts=table.c.attempts + 1)
             .returning(table)
         )
         async with self._database.write() as connection:
-            row = (await connection.execute(taken)).first()
+            row = (await connection.execute(lease_next)).first()
         return None if row is None else _waiting(row)
 
     async def done(self, row_id: int) -> None:

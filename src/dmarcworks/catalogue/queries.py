@@ -33,8 +33,8 @@ GATHER_SECONDS = 1.0
 PRUNE_SECONDS = 3600.0
 LOOKED_AT = 200
 SAVED_EACH = 200
-NAME_LETTERS = 100
-TEXT_LETTERS = 16_000
+NAME_CHARACTERS = 100
+TEXT_CHARACTERS = 16_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,11 @@ class QueryLog:
         self._writing: asyncio.Task[None] | None = None
         self._pruned = float("-inf")
 
-    def note(self, asked: LoggedQuery) -> None:
+    def note(self, query: LoggedQuery) -> None:
         """Take a line; it is in the database about a second later."""
         if self._days <= 0:
             return
-        self._gathered.append(asked)
+        self._gathered.append(query)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().create_task(self._later(), name="query log")
 
@@ -180,8 +180,8 @@ class SavedQueries:
         name, text = tables.storable(" ".join(name.split())), tables.storable(text.strip())
         if not name or not text:
             raise UsageError("give the query a name and a text")
-        if len(name) > NAME_LETTERS or len(text) > TEXT_LETTERS:
-            raise BoundError(f"a name has at most {NAME_LETTERS} characters and a saved query {TEXT_LETTERS}")
+        if len(name) > NAME_CHARACTERS or len(text) > TEXT_CHARACTERS:
+            raise BoundError(f"a name has at most {NAME_CHARACTERS} characters and a saved query {TEXT_CHARACTERS}")
         table = api_tables.saved_queries
         values = {"text": text, "author": author, "changed": self._clock()}
         async with self._database.write() as connection:

@@ -81,5 +81,5 @@ async def _apply(database: Database, finding: IneffectiveRule, now: float) -> No
         await connection.execute(update(table).where(table.c.id == rule.id).values(**changes, modified=now))
         action = "route.move" if finding.moves else "route.disable"
         await audit.note(connection, now, action, target, account_id=rule.account_id, detail=detail)
-    said = "a routing rule moved to the nearer domain" if finding.moves else "a routing rule was disabled"
-    log.warning(said, rule=rule.id, address=target, account=rule.account_id, reason=finding.reason)
+    event = "a routing rule moved to the nearer domain" if finding.moves else "a routing rule was disabled"
+    log.warning(event, rule=rule.id, address=target, account=rule.account_id, reason=finding.reason)

@@ -40,7 +40,7 @@ class RouteLookup:
         cached = self._cache.get(mail_domain)
         if cached is not None and now - cached[0] < FRESH_SECONDS:
             return cached[1]
-        return await self._reads.ask(mail_domain)
+        return await self._reads.call(mail_domain)
 
     async def _look_up(self, domains: list[str]) -> list[tuple[RoutingRule, ...]]:
         """Many connections look up rules at the same moment, mostly of one domain: each domain is read once."""

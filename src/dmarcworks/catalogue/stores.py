@@ -47,7 +47,7 @@ class Stores:
     queue: Queue
     objects: Objects
     accounts: Accounts
-    letters: DeadLetters
+    dead_letters: DeadLetters
     leases: Leases
     system: System
     query_log_days: int
@@ -89,7 +89,7 @@ class Stores:
         return SavedQueries(self.database, clock=self.clock)
 
     @cached_property
-    def mailroom(self) -> RoutingCatalogue:
+    def routing(self) -> RoutingCatalogue:
         """Rules, destinations and the log of mail routing."""
         from dmarcworks.catalogue.routing import RoutingCatalogue
 
@@ -146,12 +146,16 @@ async def opened(
 
 def _missing(settings: Settings) -> str:
     """Which data directory was looked for in vain, and how to name it; "" when it is there."""
-    home = settings.home.resolve()
+    data_directory = settings.home.resolve()
     stores = [(settings.database_url, "dmarcworks.db"), (settings.objects_url, "objects")]
-    embedded = [home / name for url, name in stores if not url]
+    embedded = [data_directory / name for url, name in stores if not url]
     if not embedded or any(path.exists() for path in embedded):
         return ""
-    what = f"{home} contains no data of dmarcworks" if home.exists() else f"there is no data directory {home}"
+    what = (
+        f"{data_directory} contains no data of dmarcworks"
+        if data_directory.exists()
+        else f"there is no data directory {data_directory}"
+    )
     return f"{what}; name it with DMARCWORKS_HOME=/path (`dmarcworks serve` prints the path and creates a new one)"
 
 

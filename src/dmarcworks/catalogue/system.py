@@ -66,13 +66,13 @@ class System:
         if not tolerated:
             await self.claim()
 
-    async def claim(self, *, replace: bool = False, known: str | None = None) -> str:
+    async def claim(self, *, replace: bool = False, identity: str | None = None) -> str:
         """Write the id into database and objects where it is missing; the id. `replace`: also over another one.
 
-        `known` is the id in the analytics store, for a system whose other stores have none.
+        `identity` is the id in the analytics store, for a system whose other stores have none.
         """
         theirs = await self._in_objects()
-        ours = await self.id() or await self._insert(theirs or known or secrets.token_hex(16))
+        ours = await self.id() or await self._insert(theirs or identity or secrets.token_hex(16))
         # Nothing is written at an ordinary start, which must succeed on a full disk too.
         if theirs is None or (replace and theirs != ours):
             await self.objects.put(_OBJECT, f"{ours}\n".encode(), create_only=not replace)
@@ -90,9 +90,9 @@ class System:
         """The same in the transaction that replaces every table."""
         await replacement.put(_REPAIR, command)
 
-    async def end_repair(self, *, replace: bool = False, known: str | None = None) -> None:
+    async def end_repair(self, *, replace: bool = False, identity: str | None = None) -> None:
         """The database is whole again: write the id where it is missing."""
-        await self.claim(replace=replace, known=known)
+        await self.claim(replace=replace, identity=identity)
         await self.kv.delete(_REPAIR)
 
     async def sure(self) -> None:

@@ -16,7 +16,7 @@ def backup(
 ) -> None:
     """Copy the catalogue and every object into a folder. Repeated on the same folder, it copies only what is new.
 
-    A running server does the work, and writes the folder as its own user. Exit status 1 when an object is damaged.
+    A running server does the work; the files in the folder belong to its user. Exit status 1 when an object is damaged.
     """
     damaged: list[str] = []
 

@@ -37,11 +37,11 @@ def deliver(
     sender: str = typer.Option("", "--from", help="The envelope sender; empty for the null sender."),
     as_json: bool = typer.Option(False, "--json", help="Print each recipient's reply as JSON."),
 ) -> None:
-    """Accept one mail on stdin and store it durably. The exit status suits a mail server's pipe."""
+    """Accept one mail on stdin and store it durably. Its exit statuses are those of sysexits."""
     if not to or not all(address.strip() for address in to):
         _end(USAGE, "5.5.4 give a recipient with --to")
     recipients = [(address, mail_address(address.strip())) for address in to]
-    if wrong := [address for address, known in recipients if not known]:
+    if wrong := [address for address, accepted in recipients if not accepted]:
         _end(NO_USER, f"5.1.3 {wrong[0]!r} is not a mail address")
     envelope_from = _envelope_from(sender)
     if envelope_from is None:
@@ -54,9 +54,8 @@ def deliver(
             _end(DATA_ERROR, "5.6.0 there is no mail on standard input")
         if len(raw) > settings.mail_bytes:
             _end(DATA_ERROR, f"5.3.4 the mail is larger than {settings.mail_bytes} bytes (DMARCWORKS_MAIL_BYTES)")
-        replies = asyncio.run(
-            _deliver(settings, envelope_from, list(dict.fromkeys(known for _, known in recipients if known)), raw)
-        )
+        accepted_recipients = list(dict.fromkeys(accepted for _, accepted in recipients if accepted))
+        replies = asyncio.run(_deliver(settings, envelope_from, accepted_recipients, raw))
     except DmarcworksError as error:  # wrong settings too: the mail must wait until they are corrected
         _end(TRY_LATER, f"4.3.0 {error}")
     except OSError as error:

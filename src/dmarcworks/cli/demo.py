@@ -34,23 +34,23 @@ Mail = tuple[str, bytes]
 
 def demo(
     days: int = typer.Option(90, "--days", min=1, max=730, help="Days of reports, up to yesterday."),
-    home: Path | None = typer.Option(
+    data_directory: Path | None = typer.Option(
         None, "--home", help="An empty folder to use and keep, instead of a temporary one."
     ),
 ) -> None:
     """Run the system in a temporary directory with sample reports; Ctrl-C stops it and removes the directory."""
     _end_on_sigterm()
-    with _home(home) as folder:
+    with _demo_directory(data_directory) as folder:
         settings = demo_settings(folder)
         logs.setup(settings.log_format, settings.log_level)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_run(settings, days))
 
 
-def demo_settings(home: Path) -> Settings:
+def demo_settings(data_directory: Path) -> Settings:
     """The user's settings, except for the stores: those are always in the demo's folder, never the user's real ones."""
     settings, sources = load()
-    changes: dict[str, object] = {"home": home, "database_url": "", "objects_url": "", "analytics_url": ""}
+    changes: dict[str, object] = {"home": data_directory, "database_url": "", "objects_url": "", "analytics_url": ""}
     quiet = {
         "smtp_port": 0,
         "http_port": 0,
@@ -63,7 +63,7 @@ def demo_settings(home: Path) -> Settings:
 
 
 @contextlib.contextmanager
-def _home(wanted: Path | None) -> Iterator[Path]:
+def _demo_directory(wanted: Path | None) -> Iterator[Path]:
     if wanted is None:
         with tempfile.TemporaryDirectory(prefix="dmarcworks-demo-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
@@ -120,7 +120,7 @@ async def _fill(running: Running, stores: Stores, rua: str, last: date, days: in
         if not stop.is_set():
             console.print(f"  Sending stopped: {error}", style="red", markup=False, highlight=False)
     if not stop.is_set():
-        print("\n".join(_told(running, rua, len(mails))), flush=True)
+        print("\n".join(_instructions(running, rua, len(mails))), flush=True)
 
 
 def _mails(rua: str, last: date, days: int) -> list[Mail]:
@@ -166,7 +166,7 @@ async def _drained(queue: Queue) -> None:
         await asyncio.sleep(0.1)
 
 
-def _told(running: Running, rua: str, mails: int) -> list[str]:
+def _instructions(running: Running, rua: str, mails: int) -> list[str]:
     login = f"{running.public_url}{running.login}" if running.login else running.public_url
     return [
         "",

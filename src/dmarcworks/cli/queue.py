@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from dmarcworks.bindings.contracts import DeadLetter, QueueStats
-from dmarcworks.catalogue.dead_letters import Letters, excerpt
+from dmarcworks.catalogue.dead_letters import DeadLetterActions, excerpt
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.errors import UsageError
@@ -76,7 +76,7 @@ def show(
     raw: bool = typer.Option(False, "--raw", help="Write the body's bytes to standard output instead."),
     as_json: bool = _JSON,
 ) -> None:
-    """Show one dead-lettered message with its whole body."""
+    """Show one dead-lettered message with its complete body."""
 
     async def work(stores: Stores, _: Settings) -> DeadLetter:
         return await _dead_letters(stores).one(message_id)
@@ -141,8 +141,8 @@ def discard(
     print_json({"messages": done}) if as_json else print(f"{_count(done)} deleted")
 
 
-def _dead_letters(stores: Stores) -> Letters:
-    return Letters(stores.queue, stores.letters, stores.audit)
+def _dead_letters(stores: Stores) -> DeadLetterActions:
+    return DeadLetterActions(stores.queue, stores.dead_letters, stores.audit)
 
 
 def _one_or_all(message_id: int, every: bool, queue: str) -> None:

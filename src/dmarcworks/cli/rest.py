@@ -28,10 +28,10 @@ def account_of(domain: str, account: str) -> tuple[str, str]:
     async def work(stores: Stores, settings: Settings) -> tuple[str, str]:
         if not domain:
             return (await stores.accounts.account_by_name(account)).id, ""
-        found = await stores.accounts.domain(None, domain)
-        if found is None:
+        domain_row = await stores.accounts.domain(None, domain)
+        if domain_row is None:
             raise NotFoundError(f"there is no domain {domain}; `dmarcworks domain list` lists the domains")
-        return found.account_id, found.id
+        return domain_row.account_id, domain_row.id
 
     return with_stores(work)
 

@@ -58,7 +58,7 @@ def add(
     async def work(stores: Stores, settings: Settings) -> tuple[RoutingRule, bool]:
         zone = await _zone(plain_address(address).rpartition("@")[2], account, stores, settings)
         _known(action, value, settings)
-        made = await stores.mailroom.routes.add(
+        made = await stores.routing.routes.add(
             zone, address, action, value, name=name, enabled=not disabled, priority=priority
         )
         return made, await _goes(made, stores)
@@ -85,7 +85,7 @@ def catch_all(
     async def work(stores: Stores, settings: Settings) -> tuple[RoutingRule, bool]:
         zone = await _zone(domain.strip().lower(), account, stores, settings)
         _known(action, value, settings)
-        made = await stores.mailroom.routes.set_catch_all(zone, action, value, enabled=not off)
+        made = await stores.routing.routes.set_catch_all(zone, action, value, enabled=not off)
         return made, await _goes(made, stores)
 
     rule, goes = with_stores(work)
@@ -110,12 +110,12 @@ def list_(
 
     async def work(stores: Stores, settings: Settings) -> tuple[list[RoutingRule], set[str], dict[str, str], list[str]]:
         owner = None if account is None else (await stores.accounts.account_by_name(account)).id
-        rules = await stores.mailroom.routes.rules(account_id=owner)
+        rules = await stores.routing.routes.rules(account_id=owner)
         wanted = [rule for rule in rules if domain is None or rule.domain == domain.strip().lower()]
         waiting = {rule.id for rule in wanted if not await _goes(rule, stores)}
-        switched_off = await stores.mailroom.routes.switched_off()
+        switched_off = await stores.routing.routes.switched_off()
         off = [one.name for one in await stores.accounts.domains(owner) if one.id in switched_off]
-        return wanted, waiting, await stores.mailroom.routes.objections(wanted), off
+        return wanted, waiting, await stores.routing.routes.objections(wanted), off
 
     rules, waiting, objections, off = with_stores(work)
     if as_json:
@@ -151,7 +151,7 @@ def remove(rule: str = _RULE, as_json: bool = _JSON) -> None:
 
     async def work(stores: Stores, _: Settings) -> RoutingRule:
         existing = await _find(rule, stores)
-        return await stores.mailroom.routes.remove(_of(existing), existing.id)
+        return await stores.routing.routes.remove(_of(existing), existing.id)
 
     removed = with_stores(work)
     print_json(removed) if as_json else print(f"removed the rule for {removed.address or 'all other addresses'}")
@@ -180,7 +180,7 @@ def destination_add(
 
     async def work(stores: Stores, settings: Settings) -> tuple[Destination, str]:
         owner = await stores.accounts.account_by_name(account, create=True)
-        made, secret = await stores.mailroom.destinations.add(owner.id, email, verified=trust)
+        made, secret = await stores.routing.destinations.add(owner.id, email, verified=trust)
         return made, "" if trust else f"{dashboard_address(settings)}/routing/verify/{secret}"
 
     made, link = with_stores(work)
@@ -199,7 +199,7 @@ def destination_list(
 
     async def work(stores: Stores, _: Settings) -> list[Destination]:
         owner = None if account is None else (await stores.accounts.account_by_name(account)).id
-        return await stores.mailroom.destinations.destinations(owner)
+        return await stores.routing.destinations.destinations(owner)
 
     destinations = with_stores(work)
     if as_json:
@@ -217,7 +217,7 @@ def destination_remove(
 
     async def work(stores: Stores, _: Settings) -> Destination:
         owner = await stores.accounts.account_by_name(account)
-        return await stores.mailroom.destinations.remove(owner.id, email)
+        return await stores.routing.destinations.remove(owner.id, email)
 
     gone = with_stores(work)
     print_json(gone) if as_json else print(f"{gone.email} is removed")
@@ -253,7 +253,7 @@ async def _zone(domain: str, account: str, stores: Stores, settings: Settings) -
 
 async def _goes(rule: RoutingRule, stores: Stores) -> bool:
     """Whether the rule can take effect: a destination must be verified."""
-    return rule.action != FORWARD or await stores.mailroom.destinations.verified(rule.account_id, rule.value)
+    return rule.action != FORWARD or await stores.routing.destinations.verified(rule.account_id, rule.value)
 
 
 def _warn(rule: RoutingRule, goes: bool) -> None:
@@ -263,7 +263,7 @@ def _warn(rule: RoutingRule, goes: bool) -> None:
 
 
 async def _find(rule_id: str, stores: Stores) -> RoutingRule:
-    rules = [rule for rule in await stores.mailroom.routes.rules() if rule_id and rule.id.startswith(rule_id)]
+    rules = [rule for rule in await stores.routing.routes.rules() if rule_id and rule.id.startswith(rule_id)]
     if len(rules) != 1:
         raise NotFoundError(f"there is no rule {rule_id}" if not rules else f"{len(rules)} rules begin with {rule_id}")
     return rules[0]
@@ -276,7 +276,7 @@ def _of(rule: RoutingRule) -> Zone:
 def _switch(rule_id: str, enabled: bool, as_json: bool) -> None:
     async def work(stores: Stores, _: Settings) -> RoutingRule:
         existing = await _find(rule_id, stores)
-        return await stores.mailroom.routes.change(_of(existing), existing.id, enabled=enabled)
+        return await stores.routing.routes.change(_of(existing), existing.id, enabled=enabled)
 
     rule = with_stores(work)
     if as_json:

@@ -32,7 +32,7 @@ def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON for mac
     """List domains and whether their routing is enabled."""
 
     async def work(stores: Stores, _: Settings) -> list[dict[str, object]]:
-        off = await stores.mailroom.routes.switched_off()
+        off = await stores.routing.routes.switched_off()
         return [{"domain": one.name, "enabled": one.id not in off} for one in await stores.accounts.domains()]
 
     domains = with_stores(work)
@@ -50,7 +50,7 @@ def _switch(name: str, enabled: bool) -> None:
         for domain in await stores.accounts.domains():
             if domain.name == wanted:
                 zone = Zone(domain.account_id, domain.id, domain.name)
-                await stores.mailroom.routes.enable(zone, enabled)
+                await stores.routing.routes.enable(zone, enabled)
                 return zone
         raise NotFoundError(f"{wanted} is not a domain of this system; `dmarcworks route domain list` lists them")
 

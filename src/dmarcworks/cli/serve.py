@@ -56,36 +56,38 @@ async def _run(settings: Settings, roles: Collection[str], accept_loss: bool) ->
     await threads.leave(pool)
 
 
-def announce(home: Path, running: Running) -> None:
+def announce(data_directory: Path, running: Running) -> None:
     """Print the addresses for the user, and the first login link: itself on a terminal, else the path of its file."""
     lines = ["", "  dmarcworks is up." + (f" Dashboard: {running.public_url}" if running.http else "")]
     if running.smtp:
         lines.append(f"  Report mail: SMTP on {running.smtp}")
-    lines.append(f"  Data directory: {home.resolve()}")
+    lines.append(f"  Data directory: {data_directory.resolve()}")
     if running.login:
-        lines += ["", f"  {first_login(home, running)}"]
+        lines += ["", f"  {first_login(data_directory, running)}"]
     elif running.login_file:
         lines += ["", f"  First login (once): {running.login_file} holds the link"]
     elif running.http:
-        lines += [f"  Log in with your password, or create a link: {this_command(home)} user link <your address>"]
+        lines += [
+            f"  Log in with your password, or create a link: {this_command(data_directory)} user link <your address>"
+        ]
     if running.notices:
         lines += ["", *(f"  {line}" for line in running.notices)]
-    lines += ["", f"  Next: {this_command(home)} domain add example.com", ""]
+    lines += ["", f"  Next: {this_command(data_directory)} domain add example.com", ""]
     print("\n".join(lines), flush=True)
     sys.stdout.flush()
 
 
-def this_command(home: Path) -> str:
+def this_command(data_directory: Path) -> str:
     """The start of a command line that works from any directory: absolute paths, and the data directory's name."""
     called = Path(sys.argv[0])
     if called.name != "dmarcworks" or not called.exists():
         # Started as a module: the script is in the directory of the interpreter.
         called = Path(sys.executable).with_name("dmarcworks")
     program = shlex.quote(str(called.absolute())) if called.exists() else "dmarcworks"
-    return f"DMARCWORKS_HOME={shlex.quote(str(home.resolve()))} {program}"
+    return f"DMARCWORKS_HOME={shlex.quote(str(data_directory.resolve()))} {program}"
 
 
-def first_login(home: Path, running: Running) -> str:
+def first_login(data_directory: Path, running: Running) -> str:
     """The sentence that leads to the first login.
 
     Standard output that is not a terminal may be a journal, which others can read: the link is then written to a file.
@@ -93,9 +95,8 @@ def first_login(home: Path, running: Running) -> str:
     link = f"{running.public_url}{running.login}"
     if sys.stdout.isatty():
         return f"First login (once, within 24 hours): {link}"
-    file = FirstLogin(home)
+    file = FirstLogin(data_directory)
     if file.write(link):
         return f"First login (once, within 24 hours): {file.path} holds the link"
-    return (
-        f"First login: {file.path} cannot be written; create a link with: {this_command(home)} user link {FIRST_USER}"
-    )
+    command = f"{this_command(data_directory)} user link {FIRST_USER}"
+    return f"First login: {file.path} cannot be written; create a link with: {command}"

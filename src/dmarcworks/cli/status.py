@@ -73,7 +73,7 @@ def _certificate(settings: Settings, ready: Mapping[str, Any] | None) -> dict[st
     from dmarcworks.routing.smtp.setup import certificate
 
     configured = certificate(settings)
-    return None if configured is None else dict(configured.told())
+    return None if configured is None else dict(configured.status())
 
 
 def _urls(settings: Settings) -> dict[str, str]:

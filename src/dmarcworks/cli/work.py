@@ -82,7 +82,7 @@ class _Bar:
     def __init__(self) -> None:
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._told = 0.0
+        self._printed_at = 0.0
         self._last = ""
         if sys.stderr.isatty():
             columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -103,8 +103,8 @@ class _Bar:
         """Show the progress of a step."""
         if self._bar is None:
             now = time.monotonic()
-            if step != self._last or now - self._told >= _LINE_EVERY_SECONDS:
-                self._last, self._told = step, now
+            if step != self._last or now - self._printed_at >= _LINE_EVERY_SECONDS:
+                self._last, self._printed_at = step, now
                 print(f"{step}: {done} of {total}", file=sys.stderr, flush=True)
             return
         if step not in self._tasks:

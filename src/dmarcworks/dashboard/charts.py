@@ -47,9 +47,11 @@ def bars(
     shaded = {day for begin, number in long.items() for day in days_between(begin, begin + timedelta(days=number - 1))}
     days = days_between(first, last)
     shift = timedelta(days=len(days))
-    now = {volume.day: volume for volume in volumes}
-    then = {volume.day: volume.messages for volume in before}
-    return tuple(DayBar(day, now.get(day), then.get(day - shift), long.get(day, 1), day in shaded) for day in days)
+    current = {volume.day: volume for volume in volumes}
+    previous = {volume.day: volume.messages for volume in before}
+    return tuple(
+        DayBar(day, current.get(day), previous.get(day - shift), long.get(day, 1), day in shaded) for day in days
+    )
 
 
 def chart_data(series: Sequence[DayBar], link: Callable[[date], str]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def percent(part: int, whole: int) -> str:
     return f"{tenths // 10}.{tenths % 10} %"
 
 
-def change(now: int, before: int, days: tuple[int, int] = (1, 1)) -> str:
+def change(current: int, before: int, days: tuple[int, int] = (1, 1)) -> str:
     """How a count changed from the previous period, in words.
 
     `days` are the days with reports, now and before: with less than half of them before, no percentage is honest.
@@ -40,20 +40,20 @@ def change(now: int, before: int, days: tuple[int, int] = (1, 1)) -> str:
     if before and days[1] * 2 < days[0]:
         return f"the previous period has reports about only {plural(days[1], 'day')}"
     if not before:
-        return "none in the previous period" if now else "none in either period"
-    share = (now - before) * 100 / before
-    if now == before:
+        return "none in the previous period" if current else "none in either period"
+    share = (current - before) * 100 / before
+    if current == before:
         return "unchanged from the previous period"
     if abs(share) >= 1000:
-        return f"{'+' if now > before else '−'}{abs(now - before):,} from the previous period"
-    return f"{'+' if now > before else '−'}{abs(share):.1f} % from the previous period"
+        return f"{'+' if current > before else '−'}{abs(current - before):,} from the previous period"
+    return f"{'+' if current > before else '−'}{abs(share):.1f} % from the previous period"
 
 
-def points(now: tuple[int, int], before: tuple[int, int]) -> str:
+def points(current: tuple[int, int], before: tuple[int, int]) -> str:
     """How a rate, given as (part, whole), changed in percentage points."""
-    if not now[1] or not before[1]:
-        return "none in the previous period" if now[1] else UNKNOWN
-    delta = 100 * now[0] / now[1] - 100 * before[0] / before[1]
+    if not current[1] or not before[1]:
+        return "none in the previous period" if current[1] else UNKNOWN
+    delta = 100 * current[0] / current[1] - 100 * before[0] / before[1]
     if abs(delta) < 0.05:
         return "unchanged from the previous period"
     return f"{'+' if delta > 0 else '−'}{abs(delta):.1f} points"

@@ -47,8 +47,8 @@ SPANS = (
 
 def step_for(length: timedelta) -> int:
     """Seconds per bar of a range that is no preset: that of the least preset that holds it, else about 30 bars."""
-    known = next((span.step for span in SPANS if length <= span.length), None)
-    return known or -(-int(length.total_seconds()) // 30 // 86_400) * 86_400 or 86_400
+    step = next((span.step for span in SPANS if length <= span.length), None)
+    return step or -(-int(length.total_seconds()) // 30 // 86_400) * 86_400 or 86_400
 
 
 def clock(moment: datetime, step: int) -> str:

@@ -19,7 +19,7 @@ from dmarcworks.api.spreadsheet import harmless
 SHOWN = 1_000
 SERIES = 6
 TIMES, TEXTS = 400, 40
-CELL_LETTERS = 500
+CELL_CHARACTERS = 500
 _WRAPPED = re.compile(r"^(?:LowCardinality|Nullable)\((.*)\)$")
 _NUMBER = re.compile(r"^(?:U?Int\d+|Float\d+|Decimal.*)$")
 _DIGITS = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
@@ -57,7 +57,7 @@ class Result:
 def cell(value: Any) -> str:
     """A value as text, long ones cut; lists as JSON."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= CELL_LETTERS else text[:CELL_LETTERS] + "…"
+    return text if len(text) <= CELL_CHARACTERS else text[:CELL_CHARACTERS] + "…"
 
 
 def csv_of(result: Result) -> str:

@@ -38,7 +38,7 @@ class Failing:
 
 
 def verdict(
-    now: Figures, before: Figures, failing: Failing | None, newest: date | None, today: date, policy: str = ""
+    current: Figures, before: Figures, failing: Failing | None, newest: date | None, today: date, policy: str = ""
 ) -> Verdict:
     """The most important fact about the period; `policy` is the domain's `p` as reports found it published."""
     silent = (today - newest).days if newest is not None else 0
@@ -47,51 +47,50 @@ def verdict(
             "warn",
             f"No report about the last {silent:,} days.",
             f"The newest is about {day_text(newest)}. If the domain still sends mail, check that its DMARC record "
-            "still names this system." + (f" {_headline(now)}" if now.failed else ""),
+            "still names this system." + (f" {_headline(current)}" if current.failed else ""),
             "setup",
         )
-    if not now.messages:
+    if not current.messages:
         return Verdict("warn", "No messages in this period.", "Choose a longer period, or wait for the next reports.")
-    if not now.failed:
+    if not current.failed:
         return Verdict(
             "ok",
-            f"All {number(now.messages)} messages passed DMARC."
-            if now.messages > 1
+            f"All {number(current.messages)} messages passed DMARC."
+            if current.messages > 1
             else "The only message passed DMARC.",
-            f"No action is needed. {plural(now.reporters, 'reporter')} saw {_sources(now)}.",
+            f"No action is needed. {plural(current.reporters, 'reporter')} saw {_sources(current)}.",
             "sources",
         )
-    headline = _headline(now)
+    headline = _headline(current)
     tone = "warn"
-    if before.messages and 100 * (before.passed / before.messages - now.passed / now.messages) >= _FALL_POINTS:
+    if before.messages and 100 * (before.passed / before.messages - current.passed / current.messages) >= _FALL_POINTS:
         tone = "bad"
         headline += f" It was {percent(before.failed, before.messages)} in the previous period."
     if failing is None:
         return Verdict(tone, headline, "See which addresses sent them.", "sources")
-    told = f"{_senders(now, failing)}{_peak(now, failing)} {_advice(policy)}"
+    explanation = f"{_senders(current, failing)}{_peak(current, failing)} {_advice(policy)}"
     if failing.addresses > 1:
-        return Verdict(tone, headline, told, "sources")
-    return Verdict(tone, headline, told, "source", failing.worst.source_ip)
+        return Verdict(tone, headline, explanation, "sources")
+    return Verdict(tone, headline, explanation, "source", failing.worst.source_ip)
 
 
-def _headline(now: Figures) -> str:
-    return (
-        f"{number(now.failed)} of {number(now.messages)} messages failed DMARC ({percent(now.failed, now.messages)})."
-    )
+def _headline(current: Figures) -> str:
+    share = percent(current.failed, current.messages)
+    return f"{number(current.failed)} of {number(current.messages)} messages failed DMARC ({share})."
 
 
-def _senders(now: Figures, failing: Failing) -> str:
+def _senders(current: Figures, failing: Failing) -> str:
     """Names every failure: those of the worst address, and those of the others."""
     failed, address = failing.worst.messages, failing.worst.source_ip
-    if failed == now.failed:
+    if failed == current.failed:
         return f"{address} sent all of them."
     others = plural(failing.addresses - 1, "other address", "other addresses")
-    return f"{address} sent {number(failed)} of them, {others} sent {number(now.failed - failed)}."
+    return f"{address} sent {number(failed)} of them, {others} sent {number(current.failed - failed)}."
 
 
-def _peak(now: Figures, failing: Failing) -> str:
+def _peak(current: Figures, failing: Failing) -> str:
     """The day with most failures, when they are of several days."""
-    if failing.peak is None or failing.peak.failed == now.failed:
+    if failing.peak is None or failing.peak.failed == current.failed:
         return ""
     return f" Most failed on {day_text(failing.peak.day)}: {number(failing.peak.failed)}."
 
@@ -104,5 +103,5 @@ def _advice(policy: str) -> str:
     return f"{sign} a policy of quarantine or reject stops it."
 
 
-def _sources(now: Figures) -> str:
-    return plural(now.sources, "sending address", "sending addresses")
+def _sources(current: Figures) -> str:
+    return plural(current.sources, "sending address", "sending addresses")

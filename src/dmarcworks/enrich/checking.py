@@ -92,7 +92,7 @@ class Checker:
             policy, by_dkim, by_spf = await self._alignment(facts, envelope, deadline)
         except NoAnswerError:
             await asyncio.wait(everything, timeout=self._patience)
-            return _found(facts, envelope, _now(spf), [_now(key) for key in keys], _now(chain), UNABLE, "")
+            return _result(facts, envelope, _now(spf), [_now(key) for key in keys], _now(chain), UNABLE, "")
         relevant = [
             task for task, aligned in zip([spf, *keys], [by_spf, *by_dkim], strict=True) if aligned is not False
         ]
@@ -102,7 +102,7 @@ class Checker:
         results = [_now(task) for task in (spf, *keys)]
         identifiers = [Identifier(*one) for one in zip(results, [by_spf, *by_dkim], strict=True)]
         dmarc = dmarc_result(facts.author, policy, identifiers)
-        return _found(facts, envelope, results[0], results[1:], _now(chain), dmarc, policy.action if policy else "")
+        return _result(facts, envelope, results[0], results[1:], _now(chain), dmarc, policy.action if policy else "")
 
     def _begin(self, work: Coroutine[Any, Any, str]) -> asyncio.Task[str]:
         """A task that may outlive its mail: its answer is useful for the next one."""
@@ -120,17 +120,17 @@ class Checker:
         self, facts: Facts, envelope: str, deadline: float
     ) -> tuple[DmarcPolicy | None, list[bool | None], bool | None]:
         """The author's policy, and for each signature and the envelope's domain whether it is aligned."""
-        author, asked = facts.author, _Known()
+        author, known = facts.author, _Known()
         nobody: list[bool | None] = [False] * len(facts.signatures)
         if not author:
             return None, nobody, False
-        policy = await self._replayed(lambda finder: finder.policy(author), asked, deadline)
+        policy = await self._replayed(lambda finder: finder.policy(author), known, deadline)
         if policy is None:
             return None, nobody, False
 
         async def aligned(domain: str, strict: bool) -> bool | None:
             try:
-                return await self._replayed(lambda finder: finder.aligned(author, domain, strict), asked, deadline)
+                return await self._replayed(lambda finder: finder.aligned(author, domain, strict), known, deadline)
             except NoAnswerError:
                 return None
 
@@ -228,7 +228,7 @@ def _now(task: asyncio.Task[str]) -> str:
     return task.result() if task.done() else UNABLE
 
 
-def _found(
+def _result(
     facts: Facts, envelope: str, spf: str, keys: Sequence[str], chain: str, dmarc: str, action: str
 ) -> Authenticity:
     signatures = tuple(

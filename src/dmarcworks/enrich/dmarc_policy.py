@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _QUESTIONS = 8
-Ask = Callable[[str, str, float], list[Any]]
+DnsQuery = Callable[[str, str, float], list[Any]]
 """Name, type and deadline → the records."""
 
 
@@ -27,7 +27,7 @@ class DmarcPolicy:
 class PolicyFinder:
     """Queries each record once; `deadline` in seconds of time.monotonic."""
 
-    def __init__(self, resolver: Ask, deadline: float) -> None:
+    def __init__(self, resolver: DnsQuery, deadline: float) -> None:
         self._resolver = resolver
         self._deadline = deadline
         self._records: dict[str, dict[str, str] | None] = {}
@@ -90,8 +90,8 @@ def _tags(text: str) -> dict[str, str] | None:
 
 
 def _policy(tags: dict[str, str], wanted: str) -> DmarcPolicy:
-    asked = tags.get(wanted, tags.get("p", "none")).lower()
-    action = asked if asked in ("none", "quarantine", "reject") else "none"
+    requested = tags.get(wanted, tags.get("p", "none")).lower()
+    action = requested if requested in ("none", "quarantine", "reject") else "none"
     if tags.get("t", "n").lower() == "y":
         action = {"reject": "quarantine", "quarantine": "none"}.get(action, action)
     return DmarcPolicy(action, tags.get("adkim", "r").lower() == "s", tags.get("aspf", "r").lower() == "s")

@@ -113,13 +113,13 @@ class Dns:
         self._sockets.close()
 
     async def _find(self, key: tuple[str, str], name: str, kind: str) -> _Answer:
-        answer, keep = await self._asked(name, kind)
+        answer, keep = await self._looked_up(name, kind)
         cached = self._known.get(key)
         if cached is not None and cached[1] is asyncio.current_task():
             self._known[key] = (self._clock() + keep, cached[1])
         return answer
 
-    async def _asked(self, name: str, kind: str) -> tuple[_Answer, float]:
+    async def _looked_up(self, name: str, kind: str) -> tuple[_Answer, float]:
         """The answer and for how many seconds it holds."""
         ascii_name = a_labels(name)
         if ascii_name is None:

@@ -56,15 +56,15 @@ class ReportAuthenticator:
     async def prove(self, mails: Sequence[PipelineMail]) -> None:
         """Find out, note it, and apply the mode."""
         # Uploaded and imported mail came by no conversation, so there is no client to check.
-        asked = [mail for mail in mails if mail.raw and mail.reading.items and mail.item.helo is not None]
-        if not asked or self.mode == OFF:
+        unchecked = [mail for mail in mails if mail.raw and mail.reading.items and mail.item.helo is not None]
+        if not unchecked or self.mode == OFF:
             return
-        results = [UNKNOWN] * len(asked) if self.clock() < self._paused else await self._all(asked)
+        results = [UNKNOWN] * len(unchecked) if self.clock() < self._paused else await self._all(unchecked)
         if all(one.temporary for one in results) and self.clock() >= self._paused and not await self.checker.alive():
             # No stranger has a part in that question: it is DNS itself that is unavailable.
             log.warning("DNS gives no answers, so report mails are not checked for a while", mails=len(results))
             self._paused = self.clock() + _PAUSE
-        verdicts = [self._judged(mail, one) for mail, one in zip(asked, results, strict=True)]
+        verdicts = [self._judged(mail, one) for mail, one in zip(unchecked, results, strict=True)]
         await self.proofs.record([proof for proof in verdicts if proof is not None])
 
     def _judged(self, mail: PipelineMail, checked: Authenticity) -> AuthenticityRow | None:
@@ -100,12 +100,12 @@ class ReportAuthenticator:
     async def _all(self, mails: Sequence[PipelineMail]) -> list[Authenticity]:
         """Of each mail, concurrently. Reporters alternate, so that one with many mails does not come before others;
         where mails can wait, those that could not be begun in time do."""
-        turns: dict[tuple[str, str], int] = {}
+        mails_by_reporter: dict[tuple[str, str], int] = {}
         order: list[tuple[int, int]] = []
         for place, mail in enumerate(mails):
             reporter = (mail.item.sender.rpartition("@")[2], mail.item.peer)
-            turns[reporter] = turns.get(reporter, 0) + 1
-            order.append((turns[reporter], place))
+            mails_by_reporter[reporter] = mails_by_reporter.get(reporter, 0) + 1
+            order.append((mails_by_reporter[reporter], place))
         results = [UNKNOWN] * len(mails)
         limit = asyncio.Semaphore(_AT_ONCE)
         latest = time.monotonic() + self.seconds
@@ -113,7 +113,7 @@ class ReportAuthenticator:
         async def one(place: int) -> None:
             async with limit:
                 if self.mode == ACCEPT or time.monotonic() < latest:
-                    results[place] = await self.checker.check(_asked(mails[place]))
+                    results[place] = await self.checker.check(_mail_to_check(mails[place]))
 
         await asyncio.gather(*(one(place) for _, place in sorted(order)))
         return results
@@ -129,20 +129,22 @@ class ReportAuthenticator:
         if self.mode == ACCEPT:
             return
         if checked.from_domain:
-            told = f"The mail claims to be from {checked.from_domain} and does not pass DMARC (SPF {checked.spf}, "
-            told += f"DKIM {checked.dkim}). "
+            detail = f"The mail claims to be from {checked.from_domain} and does not pass DMARC (SPF {checked.spf}, "
+            detail += f"DKIM {checked.dkim}). "
         else:
-            told = "The mail does not have exactly one author's domain in one From field, so DMARC cannot be checked. "
+            detail = (
+                "The mail does not have exactly one author's domain in one From field, so DMARC cannot be checked. "
+            )
         if self.mode == QUARANTINE:
             mail.quarantined = True
-            told += "Its reports are kept and not counted; retry counts them without a check."
-            mail.reading = replace(mail.reading, problems=(*mail.reading.problems, _problem(told)))
+            detail += "Its reports are kept and not counted; retry counts them without a check."
+            mail.reading = replace(mail.reading, problems=(*mail.reading.problems, _problem(detail)))
             return
-        told += "Its reports were not accepted; the setting report_auth decides."
-        mail.reading = Reading((), (*mail.reading.problems, _problem(told)))
+        detail += "Its reports were not accepted; the setting report_auth decides."
+        mail.reading = Reading((), (*mail.reading.problems, _problem(detail)))
 
 
-def _asked(mail: PipelineMail) -> MailToCheck:
+def _mail_to_check(mail: PipelineMail) -> MailToCheck:
     item = mail.item
     return MailToCheck(raw=mail.raw, peer=item.peer, helo=item.helo or "", sender=item.sender)
 

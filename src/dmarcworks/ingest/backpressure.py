@@ -93,7 +93,7 @@ class Backpressure:
                 full = f"{share:.1%} of the disk of {name} is free (inbox_free_share = {self.free_share:g})"
         return InboxState(waiting, stats.oldest_age, free, full)
 
-    async def told(self) -> dict[str, object]:
+    async def status(self) -> dict[str, object]:
         """The state that `/readyz` shows: state, how much waits for how long, free shares, bounds."""
         bounds = {"items": self.items, "free_share": self.free_share}
         try:

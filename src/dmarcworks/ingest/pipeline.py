@@ -66,7 +66,7 @@ async def _finish(mails: Sequence[PipelineMail], env: Env, check: bool) -> Seque
 
 
 # Reading comes before these and has a form of its own: it decides how many mails are processed together
-# (`ingest.take`).
+# (`ingest.processing`).
 STEPS = (
     Step("authenticate", _authenticate),
     Step("archive", _archive),

@@ -15,7 +15,7 @@ from dmarcworks.ingest.reading_pieces import pieces
 from dmarcworks.process.garbage import rarely
 from dmarcworks.reports.bounds import Bounds
 
-__all__ = ["GROUP", "TURN_SECONDS", "Job", "ordinary", "reader"]
+__all__ = ["GROUP", "GROUP_SECONDS", "Job", "ordinary", "reader"]
 
 # The sources, and how many reports and rows may be in memory together and how many mails one piece holds; None when
 # there is one source, without limits.
@@ -25,7 +25,7 @@ Job = tuple[Sequence[Source], tuple[int, int, int] | None]
 GROUP = 25
 _GROUP_BYTES = 64 * 1024
 # Of processor time, after which no further mail is begun: what waits behind is read in the next turn.
-TURN_SECONDS = 0.25
+GROUP_SECONDS = 0.25
 # Bounds of what is read with others.
 _INFLATED, _RECORDS, _MEMBERS = 2 * 1024 * 1024, 5_000, 20
 _TOO_LARGE = {"inflated_bytes", "records", "members", "beside_records"}
@@ -59,7 +59,7 @@ def reader(bounds: Bounds, originals: str) -> Callable[[Job], Iterator[Any]]:
             yield from pieces(whole(sources[0], bounds))
             return
         *limits, size = most
-        enough, until = Enough(*limits), time.process_time() + TURN_SECONDS
+        enough, until = Enough(*limits), time.process_time() + GROUP_SECONDS
         group: list[Read | None] = []
         held = 0
         for source in sources:

@@ -27,7 +27,7 @@ _TARGET = "dmarcworks.ingest.read_child:reader"
 # Of one turn of small mails, in seconds of processor time; a mail needs a thousandth of that.
 _TOGETHER_SECONDS = 1.0
 # A busy machine may give a process a fifth of the time that passes.
-_WALL = 5.0
+_WALL_CLOCK_FACTOR = 5.0
 _TOGETHER_MEMORY = 512 * 1024 * 1024
 _SETTING = {"memory": "DMARCWORKS_READ_MEMORY_BYTES", "cpu": "DMARCWORKS_READ_CPU_SECONDS"}
 
@@ -97,7 +97,7 @@ class Isolated:
             _TARGET,
             name="read",
             cpu_seconds=_TOGETHER_SECONDS,
-            wall_seconds=_TOGETHER_SECONDS * _WALL,
+            wall_seconds=_TOGETHER_SECONDS * _WALL_CLOCK_FACTOR,
             memory_bytes=min(memory_bytes, _TOGETHER_MEMORY),
             idle_seconds=3600.0,
             **common,
@@ -107,14 +107,14 @@ class Isolated:
             name="read_alone",
             processes=processes,
             cpu_seconds=cpu_seconds,
-            wall_seconds=cpu_seconds * _WALL,
+            wall_seconds=cpu_seconds * _WALL_CLOCK_FACTOR,
             memory_bytes=memory_bytes,
             # What a large mail has taken is given back at once.
             jobs_per_process=100,
             nice=5,
             **common,
         )
-        self._turn = asyncio.Semaphore(processes)
+        self._slots = asyncio.Semaphore(processes)
 
     @property
     def isolated(self) -> bool:
@@ -146,7 +146,7 @@ class Isolated:
 
     async def alone(self, fetch: Callable[[], Awaitable[Source]]) -> Read:
         """In a child of its own for the time."""
-        async with self._turn:
+        async with self._slots:
             try:
                 parts = await self._alone.run(((await fetch(),), None))
             except KilledError as error:

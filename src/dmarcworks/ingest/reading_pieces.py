@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from dmarcworks.ingest.read_source import Read
-from dmarcworks.reports.aggregate.records import DkimResult, Reason, Records, Said, SpfResult
+from dmarcworks.reports.aggregate.records import DkimResult, Reason, RecordContent, Records, SpfResult
 from dmarcworks.reports.closed import maker
 from dmarcworks.reports.model import (
     AggregateReport,
@@ -87,13 +87,13 @@ def _columns(records: Records) -> Iterator[tuple[Any, ...]]:
     places: dict[int, int] = {}
     for start in range(0, len(records), _RECORDS):
         end = start + _RECORDS
-        new: list[Said] = []
+        new: list[RecordContent] = []
         which = array("I")
-        for said in records.said[start:end]:
-            place = places.get(id(said))
+        for content in records.contents[start:end]:
+            place = places.get(id(content))
             if place is None:
-                place = places[id(said)] = len(places)
-                new.append(said)
+                place = places[id(content)] = len(places)
+                new.append(content)
             which.append(place)
         yield "records", list(records.source_ips[start:end]), list(records.counts[start:end]), new, which.tobytes()
 
@@ -133,18 +133,18 @@ class _Columns:
     def __init__(self) -> None:
         self._source_ips: list[str] = []
         self._counts: list[int] = []
-        self._said: list[Said] = []
-        self._values: list[Said] = []
+        self._contents: list[RecordContent] = []
+        self._values: list[RecordContent] = []
 
-    def add(self, source_ips: list[str], counts: list[int], new: list[Said], which: bytes) -> None:
+    def add(self, source_ips: list[str], counts: list[int], new: list[RecordContent], which: bytes) -> None:
         self._source_ips += source_ips
         self._counts += counts
         self._values += new
         places = array("I")
         places.frombytes(which)
-        self._said += map(self._values.__getitem__, places)
+        self._contents += map(self._values.__getitem__, places)
 
     def into(self, item: Item) -> Item:
         assert isinstance(item.report, AggregateReport)
-        report = replace(item.report, records=Records(self._source_ips, self._counts, self._said))
+        report = replace(item.report, records=Records(self._source_ips, self._counts, self._contents))
         return _item(report, item.part, item.digest, item.alike)

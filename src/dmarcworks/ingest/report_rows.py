@@ -67,7 +67,7 @@ def tls_owner(item: Item, mail: MailItem, domains: Mapping[str, str]) -> MailIte
     for policy in item.report.policies:
         fitting = [(name, key) for key, name in domains.items() if covers(name, policy.policy_domain or "")]
         if fitting:
-            name, key = max(fitting, key=lambda found: len(found[0]))
+            name, key = max(fitting, key=lambda pair: len(pair[0]))
             return replace(mail, domain_id=key, domain=name)
     return mail
 

@@ -55,7 +55,7 @@ async def discard(stores: Stores, problem: ProblemRow, by: str) -> None:
     removed."""
     await stores.problems.discard(problem, by)
     if problem.letter is not None:
-        await stores.letters.discard(SYSTEM_QUEUE, problem.letter)
+        await stores.dead_letters.discard(SYSTEM_QUEUE, problem.letter)
 
 
 async def right_domain(stores: Stores, problem: ProblemRow) -> Domain | None:
@@ -148,7 +148,7 @@ async def _queue(stores: Stores, problem: ProblemRow, by: str, adopted: Mapping[
         await stores.problems.reopen_mail(problem.mail_id)
         raise
     if problem.letter is not None:
-        await stores.letters.discard(SYSTEM_QUEUE, problem.letter)
+        await stores.dead_letters.discard(SYSTEM_QUEUE, problem.letter)
 
 
 class ProblemResolver:

@@ -106,7 +106,7 @@ async def opened_authenticator(settings: Settings, stores: Stores, metrics: Metr
         return
     async with opened_checker(settings, "report mail", nice=_NICE, patience=_PATIENCE) as checker:
         yield ReportAuthenticator(
-            stores.mailroom.proofs,
+            stores.routing.proofs,
             checker,
             settings.report_auth,
             settings.auth_seconds,

@@ -35,12 +35,12 @@ def announced(path: Path, running: Running, secret: str, settings: Mapping[str, 
 
     `settings` are those that commands must share with the server, whatever their own environment is.
     """
-    told = {"pid": os.getpid(), "http": running.http, "smtp": running.smtp, "secret": secret}
-    told |= {"commands": running.commands, "settings": dict(settings)}
+    content = {"pid": os.getpid(), "http": running.http, "smtp": running.smtp, "secret": secret}
+    content |= {"commands": running.commands, "settings": dict(settings)}
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(told, file)
+            json.dump(content, file)
     try:
         yield
     finally:

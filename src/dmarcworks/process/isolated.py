@@ -157,9 +157,9 @@ class IsolatedPool:
                     break
                 min(free, key=lambda child: len(child.jobs)).give(job)
             self._waiting.popleft()
-        room = self._processes - len(self._children) - len(self._starting)
+        places = self._processes - len(self._children) - len(self._starting)
         wanted = -(-len(self._waiting) // self._setup.concurrency) - len(self._starting)
-        for _ in range(0 if self._closed else min(room, wanted)):
+        for _ in range(0 if self._closed else min(places, wanted)):
             task = asyncio.create_task(self._start())
             self._starting.add(task)
             task.add_done_callback(self._started)
@@ -195,7 +195,7 @@ class IsolatedPool:
             if self._closed:
                 job.future.set_exception(UnavailableError(f"the processes for {self.name} are closed"))
             elif job is guilty:
-                job.future.set_exception(KilledError(child.reason, self._told(child.reason), job.pieces))
+                job.future.set_exception(KilledError(child.reason, self._explanation(child.reason), job.pieces))
             else:
                 job.alone = job.alone or child.guilty is None
                 self._waiting.appendleft(job)
@@ -205,7 +205,7 @@ class IsolatedPool:
                 self._killed(self.name, child.reason)
         self._assign()
 
-    def _told(self, reason: str) -> str:
+    def _explanation(self, reason: str) -> str:
         limits = self._limits
         return _WORDS[reason].format(
             cpu=limits.cpu_seconds, wall=limits.wall_seconds, memory=limits.memory_bytes // _MIB

@@ -169,12 +169,13 @@ class Metrics:
         self.isolated_kills.labels(pool, reason).inc()
 
     @contextmanager
-    def shared(self, processes: int, home: Path) -> Iterator[Path]:
+    def shared(self, processes: int, data_directory: Path) -> Iterator[Path]:
         """A folder where so many other processes keep their counters; while it is there, `text` adds them up.
 
-        In memory where there is such a place, else in `home`: on a disk every sync of a mail would write them too.
+        In memory where there is such a place, else in `data_directory`: on a disk every sync of a mail would write
+        them too.
         """
-        where = _MEMORY if os.access(_MEMORY, os.W_OK) else home
+        where = _MEMORY if os.access(_MEMORY, os.W_OK) else data_directory
         with TemporaryDirectory(prefix="dmarcworks-counters-", dir=where, ignore_cleanup_errors=True) as name:
             folder = Path(name)
             for slot in range(processes):

@@ -102,10 +102,10 @@ class ChildProcess:
 
     def accepts(self, job: Job) -> bool:
         """Whether this child can run the job now."""
-        in_hand = self.jobs
-        if not self.ready or self.retired or len(in_hand) == len(self._slots):
+        jobs = self.jobs
+        if not self.ready or self.retired or len(jobs) == len(self._slots):
             return False
-        return not in_hand or not (job.alone or in_hand[0].alone)
+        return not jobs or not (job.alone or jobs[0].alone)
 
     async def start(self) -> None:
         """Start the process; returns when it is ready, raises `OSError` when it cannot start."""

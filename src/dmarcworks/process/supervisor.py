@@ -114,9 +114,9 @@ class Supervisor:
         try:
             await asyncio.gather(*(self._call(task, task.drain) for task, _ in started))
             for task, running in reversed(started):
-                asked = await self._call(task, task.stop)
+                stopped = await self._call(task, task.stop)
                 if running is not None:
-                    await _finish(running, task.grace if asked else 0.0)
+                    await _finish(running, task.grace if stopped else 0.0)
         finally:
             # Where the stop itself is cancelled, nothing is left running.
             left = [running for _, running in started if running is not None and not running.done()]

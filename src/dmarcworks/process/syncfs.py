@@ -15,7 +15,7 @@ from collections.abc import Callable
 __all__ = ["file_system_sync"]
 
 # The first kernel whose syncfs reports failed writes.
-_TELLS = (5, 8)
+_REPORTS_ERRORS = (5, 8)
 
 
 def file_system_sync() -> Callable[[int], bool] | None:
@@ -24,7 +24,7 @@ def file_system_sync() -> Callable[[int], bool] | None:
     if not sys.platform.startswith("linux"):
         return None
     version = re.match(r"(\d+)\.(\d+)", os.uname().release)
-    if version is None or (int(version[1]), int(version[2])) < _TELLS:
+    if version is None or (int(version[1]), int(version[2])) < _REPORTS_ERRORS:
         return None
     call = getattr(ctypes.CDLL(None), "syncfs", None)
     if call is None:

@@ -38,5 +38,5 @@ def codec(name: str) -> str | None:
 
 def decoded(data: bytes, charset: str) -> str | None:
     """The bytes as text in that charset, what is none replaced; None when the charset is not read."""
-    found = codec(charset)
-    return None if found is None else data.decode(found, "replace").encode("utf-8", "replace").decode()
+    codec_name = codec(charset)
+    return None if codec_name is None else data.decode(codec_name, "replace").encode("utf-8", "replace").decode()

@@ -18,7 +18,7 @@ __all__ = [
     "is_opaque",
     "other_content",
     "promised",
-    "told",
+    "reason_and_detail",
     "worth_a_look",
 ]
 
@@ -29,7 +29,7 @@ _PROMISED = re.compile(r"\.(?:xml|json)(?:\.\w{1,8})?\s*$|\.(?:gz|gzip)\s*$|!.*!
 _TYPED = re.compile(r"application/(?:tlsrpt|.*(?:zip|xml|json))|text/(?:xml|json)$")
 MAIL_NAME = re.compile(r"\.(?:eml|msg|mht)\s*$", re.IGNORECASE)
 # What people and mail programs attach in addition to a report.
-_BESIDE = re.compile(
+_NO_REPORT = re.compile(
     r"(?:text|image|audio|video|font|message|multipart)/|application/(?:pgp-|(?:x-)?pkcs7-signature|ics|pdf|rtf|msword"
     r"|vnd\.(?:ms-(?!tnef)|openxmlformats|oasis))"
 )
@@ -61,7 +61,7 @@ def claims(name: str, kind: str) -> bool:
     """Whether a part's name or type promises a report, so that one without a report is a problem."""
     if _NAMED.search(name) or MAIL_NAME.search(name):
         return True
-    return bool(_TYPED.match(kind)) or not _BESIDE.match(kind)
+    return bool(_TYPED.match(kind)) or not _NO_REPORT.match(kind)
 
 
 def worth_a_look(kind: str, name: str, head: bytes) -> bool:
@@ -107,13 +107,13 @@ def other_content(head: sniff.Head, leaf: Leaf) -> str:
     return ""
 
 
-def told(head: sniff.Head, leaf: Leaf, kind: str = "") -> tuple[str, str]:
+def reason_and_detail(head: sniff.Head, leaf: Leaf, kind: str = "") -> tuple[str, str]:
     """Why nothing was read of the bytes: a code of `REASONS` and a sentence."""
     begin = leaf.head[:40].decode("latin-1")
     if is_opaque(kind, leaf.name, leaf.head):
         return "smime_opaque", "The part is S/MIME with its content inside, signed or encrypted; it is not opened."
-    if (known := compression.unread_format(leaf.head)) and head.kind == "other":
-        return "format_not_read", f"The part is {known}, which is not read."
+    if (format_name := compression.unread_format(leaf.head)) and head.kind == "other":
+        return "format_not_read", f"The part is {format_name}, which is not read."
     if head.kind == "empty":
         return "empty", "The file is empty."
     if head.kind == "ole":

@@ -81,8 +81,8 @@ def _stated_name(kind: bytes, text: bytes) -> str:
     if kind != b"x":
         return ""
     for line in text.split(b"\n"):
-        _, found, value = line.partition(b" path=")
-        if found:
+        _, separator, value = line.partition(b" path=")
+        if separator:
             return value.decode("utf-8", "replace")
     return ""
 

@@ -14,7 +14,7 @@ __all__ = ["QuotedCopy", "own_text", "quoted_copy"]
 _LINE = re.compile(r"^[^\n]*", re.MULTILINE)
 _RULE = re.compile(r"[ \t>]{0,20}[-=_*#~]{3}")
 _FIELD = re.compile(r"[!-9;-~]{1,100}[ \t]{0,10}:")
-_SAID = re.compile(
+_ANNOUNCED = re.compile(
     r"copy of (?:the|your|this) (?:original |reported |failed )?(?:headers?|message|mail|e-?mail)"
     r"|(?:original|message|full|reported|mail) headers(?: follow|:| were|$)"
     r"|headers of the (?:original )?(?:message|mail)",
@@ -54,7 +54,7 @@ def quoted_copy(text: str) -> QuotedCopy | None:
         # Wrapped anywhere, the sentence is whole in the lines up to this one.
         for first in range(len(recent) - 1, -1, -1):
             sentence = " ".join(words for _, words in recent[first:])
-            if _SAID.search(sentence) and (_RULE.match(recent[first][1]) or _is_sentence(sentence)):
+            if _ANNOUNCED.search(sentence) and (_RULE.match(recent[first][1]) or _is_sentence(sentence)):
                 start = next((at for at, words in recent if _RULE.match(words)), recent[first][0])
                 return QuotedCopy(start, _end(text, line.end()))
     own = len(own_text(text)) if _TEXT_FIELD.search(text) else len(text)

@@ -84,7 +84,7 @@ def read_arf(content: bytes, original: bytes | None, where: str, notes: Notes, w
         domain=_first(fields, "reported-domain"),
         source=_first(fields, "source-ip"),
         arrival=arrival,
-        extensions=tuple((name, value) for name, found in fields.items() if name not in READ for value in found),
+        extensions=tuple((name, value) for name, texts in fields.items() if name not in READ for value in texts),
         where=where,
         notes=notes,
         work=work,
@@ -96,11 +96,11 @@ def read_text(content: bytes, original: bytes | None, where: str, notes: Notes, 
     """The report out of the plain text form (Exim, cPanel, antispamcloud)."""
     text = _text(content).replace("\r\n", "\n")
     copy = quoted_copy(text)
-    said = text[: copy.start] if copy else text
+    text_ = text[: copy.start] if copy else text
     over: set[str] = set()
     fields: Fields = {}
     count = 0
-    for line in _TEXT_LINE.finditer(said):
+    for line in _TEXT_LINE.finditer(text_):
         name, colon, value = line[0].strip().partition(":")
         if colon and len(name) <= 60 and value.strip():
             count += 1
@@ -130,7 +130,7 @@ def read_text(content: bytes, original: bytes | None, where: str, notes: Notes, 
         domain=_first(fields, "sender domain"),
         source=_first(fields, "sender ip address"),
         arrival=_first(fields, "received date"),
-        extensions=tuple((name, value) for name, found in fields.items() for value in found),
+        extensions=tuple((name, value) for name, texts in fields.items() for value in texts),
         where=where,
         notes=notes,
         work=work,
@@ -228,7 +228,7 @@ def _fields(text: str, bounds: Bounds, over: set[str]) -> Fields:
     """Header fields, unfolded, by lower-case name, each up to `header_bytes`, up to `header_fields` of them; a line
     that is none is passed over.
     """
-    found: dict[str, list[list[str]]] = {}
+    fields: dict[str, list[list[str]]] = {}
     pieces: list[str] | None = None
     count = size = 0
     for line in io.StringIO(text.replace("\r\n", "\n"), newline="\n"):
@@ -241,7 +241,7 @@ def _fields(text: str, bounds: Bounds, over: set[str]) -> Fields:
                 over.add("header_fields")
                 break
             pieces, size = [], 0
-            found.setdefault(field.group(1).lower(), []).append(pieces)
+            fields.setdefault(field.group(1).lower(), []).append(pieces)
         elif not folded:
             pieces = None
         if pieces is None or not value:
@@ -252,7 +252,7 @@ def _fields(text: str, bounds: Bounds, over: set[str]) -> Fields:
         size += len(value)
         if value:
             pieces.append(value)
-    return {name: [value for lines in all_ if (value := " ".join(lines))] for name, all_ in found.items()}
+    return {name: [value for lines in all_ if (value := " ".join(lines))] for name, all_ in fields.items()}
 
 
 def _first(fields: Fields, name: str) -> str | None:
@@ -278,8 +278,8 @@ def _source(value: str | None, where: str, notes: Notes) -> str | None:
     """The address of "192.0.2.1", "192.0.2.1 (name)" or "[192.0.2.1]"; other text as it is."""
     if not value:
         return None
-    found = _ADDRESS.fullmatch(value)
-    address, good = values.address(found.group(1)) if found else (value, False)
+    match = _ADDRESS.fullmatch(value)
+    address, good = values.address(match.group(1)) if match else (value, False)
     if not good:
         notes.add("source_ip_odd", where, f"The Source-IP {value[:80]!r} is no IP address; the text was kept.")
         return value

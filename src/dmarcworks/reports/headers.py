@@ -60,47 +60,47 @@ def block(raw: bytes, start: int, bounds: Bounds) -> Block:
 
     A field longer than `header_bytes` is cut. Beyond `header_fields` only the fields that MIME needs are taken.
     """
-    found = Block([], len(raw), set())
+    block_ = Block([], len(raw), set())
     at, size = start, len(raw)
     while at < size:
         if raw.startswith((b"\n", b"\r\n"), at):
-            found.body = at + (1 if raw[at] == 10 else 2)
-            return found
+            block_.body = at + (1 if raw[at] == 10 else 2)
+            return block_
         end = _FIELD_END.search(raw, at)
         stop = size if end is None else end.start()
         # White space that continues no field is passed over, as in any other reader.
         if raw[at] not in b" \t":
             name = _NAME.match(raw, at, stop)
             if name is None:
-                found.body = at
-                return found
-            if len(found.fields) >= bounds.header_fields:
-                found.over.add("header_fields")
-                found.body = body_start(raw, at)
-                for late in _MIME_FIELD.finditer(raw, at - 1, found.body):
+                block_.body = at
+                return block_
+            if len(block_.fields) >= bounds.header_fields:
+                block_.over.add("header_fields")
+                block_.body = body_start(raw, at)
+                for late in _MIME_FIELD.finditer(raw, at - 1, block_.body):
                     end = _FIELD_END.search(raw, late.end())
-                    _add(found, late[1], raw, late.start() + 1, late.end(), end.start() if end else size, bounds)
-                    if len(found.fields) >= 2 * bounds.header_fields:
+                    _add(block_, late[1], raw, late.start() + 1, late.end(), end.start() if end else size, bounds)
+                    if len(block_.fields) >= 2 * bounds.header_fields:
                         break
-                return found
-            _add(found, name[1], raw, at, name.end(), stop, bounds)
+                return block_
+            _add(block_, name[1], raw, at, name.end(), stop, bounds)
         at = stop + 1
-    return found
+    return block_
 
 
-def _add(found: Block, name: bytes, raw: bytes, start: int, value: int, stop: int, bounds: Bounds) -> None:
+def _add(block_: Block, name: bytes, raw: bytes, start: int, value: int, stop: int, bounds: Bounds) -> None:
     if stop - start > bounds.header_bytes:
-        found.over.add("header_bytes")
+        block_.over.add("header_bytes")
         stop = max(value, start + bounds.header_bytes)
-    found.fields.append((name, raw[value:stop]))
+    block_.fields.append((name, raw[value:stop]))
 
 
 def body_start(raw: bytes, start: int = 0) -> int:
     """Where the body begins, by the first blank line alone."""
     if raw.startswith((b"\n", b"\r\n"), start):
         return start + (1 if raw[start] == 10 else 2)
-    found = _BLANK.search(raw, start)
-    return len(raw) if found is None else found.end()
+    blank_line = _BLANK.search(raw, start)
+    return len(raw) if blank_line is None else blank_line.end()
 
 
 def unfolded(value: bytes) -> str:
@@ -124,7 +124,7 @@ def is_utf8(value: bytes) -> bool:
 def parameters(text: str, bounds: Bounds) -> Parameters:
     """The value before the first semicolon and what follows it."""
     value, _, rest = text.partition(";")
-    found = Parameters(value.strip())
+    result = Parameters(value.strip())
     pieces: dict[str, dict[int, tuple[str, bool]]] = {}
     at = count = 0
     rest = rest.rstrip("; \t\r\n")
@@ -133,18 +133,18 @@ def parameters(text: str, bounds: Bounds) -> Parameters:
         if match is None or match.end() == at:
             break
         if count == bounds.header_parameters:
-            found.over.add("header_parameters")
+            result.over.add("header_parameters")
             break
         count += 1
         at = match.end()
         name = match[1].lower()
         if name and (match[2] is not None or match[3] is not None):
             given = _ESCAPED.sub(r"\1", match[2]) if match[2] is not None else match[3].strip()
-            _note(name, given, found.named, pieces)
+            _note(name, given, result.named, pieces)
     for name, parts in pieces.items():
-        if name not in found.named:
-            found.named[name] = _joined(parts)
-    return found
+        if name not in result.named:
+            result.named[name] = _joined(parts)
+    return result
 
 
 def _note(name: str, value: str, named: dict[str, str], pieces: dict[str, dict[int, tuple[str, bool]]]) -> None:
@@ -204,21 +204,21 @@ def words(text: str, bounds: Bounds, over: set[str] | None = None) -> str:
         data = _word(match[2], match[3])
         # A language may follow the charset (RFC 2231 §5).
         named = match[1].partition("*")[0]
-        known = charsets.codec(named) if data is not None else None
+        codec_name = charsets.codec(named) if data is not None else None
         # White space between words is no part of the text, and a character may be split over two of them.
-        if joined and (known is None or known != charset or between.strip()):
+        if joined and (codec_name is None or codec_name != charset or between.strip()):
             out.append(_text(joined, charset))
             joined = []
-            near = known is not None and not between.strip()
+            near = codec_name is not None and not between.strip()
         else:
             near = bool(joined)
         at = match.end()
-        if known is None or data is None:
+        if codec_name is None or data is None:
             out += [between, match[0]]
             continue
         if not near:
             out.append(between)
-        charset = known
+        charset = codec_name
         joined.append(data)
     if joined:
         out.append(_text(joined, charset))

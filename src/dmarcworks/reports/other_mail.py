@@ -28,7 +28,7 @@ _BOUNCED = re.compile(
     re.IGNORECASE,
 )
 _DAEMON = re.compile(r"mailer-daemon|postmaster@|mail delivery (?:sub)?system", re.IGNORECASE)
-_AWAY = re.compile(
+_OUT_OF_OFFICE = re.compile(
     r"(?:auto(?:matic|matische)?[ -]?(?:reply|response|antwort)|out of (?:the )?office|abwesenheit|absence|autosvar)"
     r"|auto:",
     re.IGNORECASE,
@@ -103,7 +103,7 @@ def _automatic(fields: dict[bytes, str], subject: str) -> bool:
         return True
     if fields.get(b"precedence", "").strip().lower() in ("auto_reply", "auto-reply"):
         return True
-    return _AWAY.match(subject.strip()) is not None
+    return _OUT_OF_OFFICE.match(subject.strip()) is not None
 
 
 def _shown(subject: str) -> str:

@@ -33,7 +33,7 @@ def read_mail(raw: bytes, bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 -
     small = len(raw) <= mail.SMALL
     parse = mail.parts if small else mail.tree
     once = _CountedParser(parse)
-    first, unforeseen = _guarded(lambda work, found: _mail(raw, work, "", 0, once, found), bounds)
+    first, unforeseen = _guarded(lambda work, items: _mail(raw, work, "", 0, once, items), bounds)
     if first.items and not first.problems:
         return first
     if small and not any(problem.reason == "mail_bytes" for problem in first.problems):
@@ -52,7 +52,7 @@ def read_mail(raw: bytes, bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 -
 
 def _other_parser(raw: bytes, bounds: Bounds, first: Reading, unforeseen: bool, parse: Reader) -> Reading:
     """The mail by another parser of parts where that reads more of it; else what was read first."""
-    second, broken = _guarded(lambda work, found: _mail(raw, work, "", 0, parse, found), bounds)
+    second, broken = _guarded(lambda work, items: _mail(raw, work, "", 0, parse, items), bounds)
     return second if not broken and _better(second, first, unforeseen) else first
 
 
@@ -72,13 +72,13 @@ def _contents(raw: bytes, bounds: Bounds, parse: Reader) -> list[object] | None:
     """Everything that reading uses of a mail's parts; None if the parser cannot determine them."""
     try:
         root = parse(raw, bounds)
-        found: list[object] = [root.over]
+        contents: list[object] = [root.over]
         for part in mail.leaves(root):
-            found.append((part.number, part.type, part.name, part.message, part.read()))
+            contents.append((part.number, part.type, part.name, part.message, part.read()))
     # A comparison that fails, for whatever reason, leaves the parsers to be tried one by one.
     except Exception:
         return None
-    return found
+    return contents
 
 
 def _unread(raw: bytes, parse: Reader, bounds: Bounds) -> Problem:
@@ -93,7 +93,7 @@ def read_bytes(data: bytes, name: str = "", bounds: Bounds = Bounds()) -> Readin
     """Every report in a file (XML, JSON, gzip, zip, a mail), and every problem."""
     where = unpack.label(name) if name else "file"
     reading, _ = _guarded(
-        lambda work, found: _bytes(data, name, where, work, 0, "", mail.parts, found, alone=True), bounds
+        lambda work, items: _bytes(data, name, where, work, 0, "", mail.parts, items, alone=True), bounds
     )
     return reading
 
@@ -134,8 +134,8 @@ def _mail(raw: bytes, work: Work, above: str, depth: int, parse: Reader, items: 
     for name in root.over:
         work.over(name, above or "mail")
     prefix = f"{above} > " if above else ""
-    found, evidence = _failure(raw, parts, prefix, work)
-    items.extend(found)
+    reports, evidence = _failure(raw, parts, prefix, work)
+    items.extend(reports)
     for part in parts:
         where = f"{prefix}part {part.number}"
         try:
@@ -229,9 +229,9 @@ def _bytes(
                     unread = unread or UnreadFiles(name, kind, alone)
                     unread.add(leaf, head)
             else:
-                for found, digest, same, content in other:
+                for other_report, digest, same, content in other:
                     part = _part(name, data if content is None else content, leaf.where)
-                    items.append(_item(found, part, digest, same))
+                    items.append(_item(other_report, part, digest, same))
         except Refused as refused:
             work.problem(refused.reason, leaf.where, refused.detail)
     if unread is not None:
@@ -287,11 +287,11 @@ def _inside(head: bytes) -> bool:
 
 
 def _whole(leaf: unpack.Leaf, work: Work) -> bytes:
-    taken: list[bytes] = []
+    chunks: list[bytes] = []
     size = 0
     for chunk in leaf.open():
         size += len(chunk)
         if size > work.bounds.mail_bytes:
             raise Refused("mail_bytes", f"The mail is larger than the bound {work.bounds.named('mail_bytes')}.")
-        taken.append(chunk)
-    return b"".join(taken)
+        chunks.append(chunk)
+    return b"".join(chunks)

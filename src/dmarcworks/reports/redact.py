@@ -89,16 +89,16 @@ def _settled(cut: _Cut, raw: bytes) -> bytes:
 def _same(before: Reading, after: Reading, mode: str) -> bool:
     """Whether nothing is gone but what should be."""
 
-    def told(reading: Reading) -> tuple[Counter[str], Counter[str]]:
+    def remaining(reading: Reading) -> tuple[Counter[str], Counter[str]]:
         other = (item.digest for item in reading.items if not isinstance(item.report, FailureReport))
         return Counter(other), Counter(
             problem.reason for problem in reading.problems if problem.reason not in _OF_HEADERS
         )
 
-    found = [item.report for item in after.items if isinstance(item.report, FailureReport)]
-    if len(before.items) != len(after.items) or told(before) != told(after):
+    failures = [item.report for item in after.items if isinstance(item.report, FailureReport)]
+    if len(before.items) != len(after.items) or remaining(before) != remaining(after):
         return False
-    for report in found:
+    for report in failures:
         headers = (report.original_headers or "").encode("utf-8", "replace")
         if report.original_body is not None or report.dkim_canonicalized_body is not None:
             return False
@@ -156,14 +156,14 @@ class _Cut:
             return "text/rfc822-headers", self._original(content), True
         loose = kind.startswith("text/") or kind == "application/octet-stream"
         if feedback or failure.is_feedback(content):
-            taken = feedback or (loose and not kind.startswith("text/html"))
-            return "message/feedback-report" if taken else kind, self._feedback(content), taken
+            is_feedback = feedback or (loose and not kind.startswith("text/html"))
+            return "message/feedback-report" if is_feedback else kind, self._feedback(content), is_feedback
         if loose and failure.is_text_form(content):
             return "text/plain", self._text(content), True
         work = Work(self._bounds)
-        found: list[Item] = []
-        read._bytes(content, part.name, "", work, depth, kind, self._parse, found)
-        if found:
+        items: list[Item] = []
+        read._bytes(content, part.name, "", work, depth, kind, self._parse, items)
+        if items:
             return kind, self._packed(content, part, depth), False
         if work.problems:
             claimed = sniff.look(content).kind == "mail"
@@ -200,9 +200,9 @@ class _Cut:
     def _inner(self, raw: bytes, depth: int) -> bytes:
         if failure.is_feedback(raw):
             return self._feedback(raw)
-        found: list[Item] = []
-        read._mail(raw, Work(self._bounds), "", depth, self._parse, found)
-        return self.rebuilt(raw, depth) if any(isinstance(item.report, FailureReport) for item in found) else raw
+        items: list[Item] = []
+        read._mail(raw, Work(self._bounds), "", depth, self._parse, items)
+        return self.rebuilt(raw, depth) if any(isinstance(item.report, FailureReport) for item in items) else raw
 
     def _original(self, content: bytes) -> bytes:
         if self._mode == DROP:
@@ -234,10 +234,10 @@ class _Cut:
         copy = quoted_copy(text)
         if copy is None:
             return _whole_text(text) if failure.is_text_form(content) else content
-        said, quoted = text[: copy.end].encode(), text[copy.end :].encode()
+        head, quoted = text[: copy.end].encode(), text[copy.end :].encode()
         lines = sure_header_lines(quoted.lstrip(b"\r\n"))
         if self._mode != DROP:
-            return said + b"\n\n" + b"\n".join(lines)
+            return head + b"\n\n" + b"\n".join(lines)
         before = text[: copy.start].rstrip()
         own = own_text(before)
         return before.encode() + b"\n\n" + mark(quoted) if before[len(own) :].strip() else own.encode()

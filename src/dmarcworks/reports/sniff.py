@@ -64,10 +64,10 @@ def look(head: bytes) -> Head:
     start = len(text) - len(bare)
     leading = False
     if bare[0] != "<":
-        found = _START.search(text[:_LEADING])
-        if found is None:
+        match = _START.search(text[:_LEADING])
+        if match is None:
             return Head("mail" if _FIELD.match(bare) or bare.startswith("From ") else "other", codec=codec)
-        start, leading = found.start(), True
+        start, leading = match.start(), True
     root, doctype, end = _prolog(text, start)
     if leading and root.lower() != "feedback":
         return Head("mail" if _FIELD.match(bare) else "other", codec=codec)

@@ -32,14 +32,14 @@ def is_tls(head: bytes) -> bool:
 
 def read(leaf: Leaf, head: Head, work: Work) -> tuple[TlsReport, str, str]:
     """The report in a JSON file, with the SHA-256 of the file's bytes and `alike`."""
-    taken: list[bytes] = []
+    chunks: list[bytes] = []
     size = 0
     for chunk in leaf.open():
         size += len(chunk)
         if size > work.bounds.json_bytes:
             raise Refused("json_bytes", f"The TLS report is larger than the bound {work.bounds.named('json_bytes')}.")
-        taken.append(chunk)
-    data = b"".join(taken)
+        chunks.append(chunk)
+    data = b"".join(chunks)
     digest = hashlib.sha256(data).hexdigest()
     notes = Notes()
     notes.extend(leaf.notes)
@@ -73,12 +73,12 @@ def _load(data: bytes, head: Head, where: str, work: Work, notes: Notes) -> dict
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1) if len(keys) < 1000 else keys[0]
         raise Refused("json_duplicate_key", f"The TLS report states {twice[:60]!r} twice.")
-    return found
+    return members
 
 
 def _no_number(text: str) -> Any:
@@ -121,12 +121,12 @@ def _report(document: dict[str, Any], digest: str, where: str, work: Work, notes
     for number, policy in enumerate(policies, start=1):
         place = f"{where} > policy {number}"
         try:
-            found = _policy(policy, place, notes, work)
-            total += (found.successful_sessions or 0) + (found.failed_sessions or 0)
+            policy_ = _policy(policy, place, notes, work)
+            total += (policy_.successful_sessions or 0) + (policy_.failed_sessions or 0)
             if total > values.LARGEST:
-                total -= (found.successful_sessions or 0) + (found.failed_sessions or 0)
+                total -= (policy_.successful_sessions or 0) + (policy_.failed_sessions or 0)
                 raise Refused("sessions_invalid", "With this policy the report's sessions pass 2^63-1.")
-            read_.append(found)
+            read_.append(policy_)
         except Refused as refused:
             left_out += 1
             if left_out <= LISTED:
@@ -149,7 +149,7 @@ def _report(document: dict[str, Any], digest: str, where: str, work: Work, notes
 
 
 def _dates(stated: Any, where: str, notes: Notes) -> tuple[int, int]:
-    found: list[int] = []
+    times: list[int] = []
     for name in ("start-datetime", "end-datetime"):
         value = _text(stated.get(name)) if isinstance(stated, dict) else None
         if value is None:
@@ -162,10 +162,10 @@ def _dates(stated: Any, where: str, notes: Notes) -> tuple[int, int]:
             raise Refused("bad_date_range", f"The date-range's {name} {value[:60]!r} is no date.") from None
         if odd:
             notes.add("date_odd", where, f"The date-range's {name}: {odd}")
-        found.append(number)
-    if found[1] < found[0]:
+        times.append(number)
+    if times[1] < times[0]:
         notes.add("end_before_begin", where, "The date-range ends before it begins.")
-    return found[0], found[1]
+    return times[0], times[1]
 
 
 def _moment(text: str) -> tuple[int, str]:
@@ -212,8 +212,8 @@ def _failures(entries: Sequence[Any], place: str, notes: Notes, work: Work) -> t
     for number, entry in enumerate(entries, start=1):
         detail = f"{place} > failure {number}"
         if isinstance(entry, dict):
-            found, bad = _failure(entry, detail, notes)
-            read_.append(found)
+            failure, bad = _failure(entry, detail, notes)
+            read_.append(failure)
         else:
             bad = "The failure detail is not a JSON object and was left out."
         if bad:
@@ -247,12 +247,12 @@ def _failure(entry: dict[str, Any], place: str, notes: Notes) -> tuple[TlsFailur
 
 
 def _address(entry: dict[str, Any], name: str, place: str, notes: Notes) -> str | None:
-    found = _text(entry.get(name))
-    if found is None:
+    value = _text(entry.get(name))
+    if value is None:
         return None
-    address, good = values.address(found)
+    address, good = values.address(value)
     if not good:
-        notes.add("ip_odd", place, f"The {name} {found[:80]!r} is no IP address; the text was kept.")
+        notes.add("ip_odd", place, f"The {name} {value[:80]!r} is no IP address; the text was kept.")
     return address
 
 

@@ -32,10 +32,10 @@ _BEGINS = re.compile(rb"\s*+begin [0-7]{3,4} [^\n]*+\n")
 def content(data: bytes, encoding: str) -> bytes:
     """The content of a part. The bytes decide: a wrong, broken or absent Content-Transfer-Encoding hides no report."""
     wrong = encoding == "base64" and _PLAIN.match(data) is not None
-    found = data if wrong else undone(data, encoding)
-    if found[:64].lstrip().startswith(_PACKED) and (lines := _LINES_OF_BASE64.match(found)) is not None:
+    decoded = data if wrong else undone(data, encoding)
+    if decoded[:64].lstrip().startswith(_PACKED) and (lines := _LINES_OF_BASE64.match(decoded)) is not None:
         return base64(lines[0])
-    return _uudecoded(found) if _BEGINS.match(found) is not None else unquoted(found)
+    return _uudecoded(decoded) if _BEGINS.match(decoded) is not None else unquoted(decoded)
 
 
 def unquoted(data: bytes) -> bytes:
@@ -68,8 +68,8 @@ def base64(data: bytes) -> bytes:
             return binascii.a2b_base64(data)
         except binascii.Error:  # a character or the padding is missing
             pass
-    letters = data.translate(None, _OTHER)
-    whole = letters.rstrip(b"=")
+    digits = data.translate(None, _OTHER)
+    whole = digits.rstrip(b"=")
     if b"=" not in whole:
         return _quads(whole)
     out = bytearray()
@@ -78,11 +78,11 @@ def base64(data: bytes) -> bytes:
     return bytes(out)
 
 
-def _quads(letters: bytes) -> bytes:
-    rest = len(letters) % 4
+def _quads(digits: bytes) -> bytes:
+    rest = len(digits) % 4
     if rest == 1:  # six bits are no byte
-        letters, rest = letters[:-1], 0
-    return binascii.a2b_base64(letters + b"=" * (-rest % 4))
+        digits, rest = digits[:-1], 0
+    return binascii.a2b_base64(digits + b"=" * (-rest % 4))
 
 
 def _uudecoded(data: bytes) -> bytes:

@@ -53,7 +53,7 @@ def single(data: bytes, name: str, where: str, work: Work, depth: int) -> Leaf |
         content, place = archive.small_gzip(data, _SMALL), where
     elif archive.is_zip(data):
         content, inside = archive.small_zip(data, _SMALL)
-        if _beside(inside):
+        if _metadata_file(inside):
             return None
         place = f"{where} > {label(inside)}"
         members = 1
@@ -109,7 +109,7 @@ def _zip(data: bytes, where: str, work: Work, depth: int, notes: Notes) -> Itera
     try:
         for member in archive.members(data):
             work.member()
-            if _beside(member.name):
+            if _metadata_file(member.name):
                 continue
             files += 1
             place = f"{where} > {label(member.name)}"
@@ -133,13 +133,13 @@ def _files(
     files: Iterator[tuple[str, bytes]], empty: str, where: str, work: Work, depth: int, notes: Notes
 ) -> Iterator[Leaf]:
     """The files of a container that stores them uncompressed; archives among them are opened too."""
-    found = 0
+    members = 0
     try:
         work.nest(depth)
         for name, content in files:
-            found += 1
+            members += 1
             work.member()
-            if _beside(name):
+            if _metadata_file(name):
                 continue
             work.inflate(len(content))
             own = Notes()
@@ -148,7 +148,7 @@ def _files(
     except Refused as refused:
         work.problem(refused.reason, where, refused.detail)
         return
-    if not found:
+    if not members:
         work.problem(empty, where, _EMPTY[empty])
 
 
@@ -163,7 +163,7 @@ def _reader(data: bytes, member: archive.ArchiveMember) -> Callable[[Notes], Ite
     return lambda _: archive.read_member(data, member)
 
 
-def _beside(name: str) -> bool:
+def _metadata_file(name: str) -> bool:
     """Whether the name is a folder or metadata that macOS adds to an archive."""
     return name.endswith(("/", "\\")) or name.startswith("__MACOSX/") or name.rsplit("/", 1)[-1].startswith("._")
 
@@ -175,19 +175,19 @@ def _opened(
     try:
         work.nest(depth)
         stream = start(own)
-        taken: list[bytes] = []
+        chunks: list[bytes] = []
         size = 0
         for chunk in stream:
             work.inflate(len(chunk))
-            taken.append(chunk)
+            chunks.append(chunk)
             size += len(chunk)
             if size > WHOLE:
                 break
         else:
             notes.extend(own)
-            yield from leaves(b"".join(taken), name, where, work, depth, notes)
+            yield from leaves(b"".join(chunks), name, where, work, depth, notes)
             return
-        head = b"".join(taken)
+        head = b"".join(chunks)
         source = _Source(start, head, stream, own, notes, work)
         if packs(head):
             yield from leaves(_rest(source, work), name, where, work, depth, notes)
@@ -199,7 +199,7 @@ def _opened(
 
 def _rest(source: _Source, work: Work) -> bytes:
     """An archive inside an archive is needed whole; it may be as large as a mail."""
-    taken: list[bytes] = []
+    chunks: list[bytes] = []
     size = 0
     for chunk in source.open():
         size += len(chunk)
@@ -207,8 +207,8 @@ def _rest(source: _Source, work: Work) -> bytes:
             raise Refused(
                 "mail_bytes", f"The archive inside is larger than the bound {work.bounds.named('mail_bytes')}."
             )
-        taken.append(chunk)
-    return b"".join(taken)
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 class _Source:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dmarcworks.reports import sniff, unpack
-from dmarcworks.reports.claims import claims, other_content, promised, told
+from dmarcworks.reports.claims import claims, other_content, promised, reason_and_detail
 from dmarcworks.reports.model import AggregateReport, Item
 from dmarcworks.reports.notes import Notes, Work
 from dmarcworks.reports.summary import Report
@@ -30,7 +30,7 @@ class UnreadFiles:
         """Problems into `work`; where the part holds reports, those get the warning."""
         ignored: list[str] = []
         for leaf, head in self.leaves:
-            reason, detail = told(head, leaf, self._kind)
+            reason, detail = reason_and_detail(head, leaf, self._kind)
             strange = reason in ("smime_opaque", "format_not_read")
             other = "" if strange else other_content(head, leaf)
             if leaf.packed and other and not promised(leaf.name):

@@ -70,11 +70,11 @@ def instant(text: str) -> tuple[int, str]:
 
 def _digits(text: str) -> int | None:
     """A date as YYYYMMDD, or with hhmm or hhmmss: as seconds these digits would be August 1970, or no year at all."""
-    found = _DIGITS.fullmatch(text)
-    if found is None:
+    match = _DIGITS.fullmatch(text)
+    if match is None:
         return None
     try:
-        year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
+        year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
         moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
@@ -138,10 +138,10 @@ def address(text: str) -> tuple[str, bool]:
         return text, True
     if ":" in text and "%" not in text and len(text) <= 45:
         try:
-            found = ipaddress.IPv6Address(text)
+            parsed = ipaddress.IPv6Address(text)
         except ValueError:
             return text, False
-        return str(found.ipv4_mapped or found), True
+        return str(parsed.ipv4_mapped or parsed), True
     return text, False
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from dmarcworks.catalogue.route_lookup import RouteLookup
 from dmarcworks.ingest.item import NO_DOMAIN, POSTMASTER
 from dmarcworks.routing import rules
-from dmarcworks.routing.smtp import STORE_AWAY
+from dmarcworks.routing.smtp import STORE_UNAVAILABLE
 
 Gate = Callable[[str], Awaitable[Mapping[str, str] | None]]
 """The KV entry of a rua address: account_id, domain_id, domain; None for an address that is none."""
@@ -72,7 +72,7 @@ class AddressMatcher:
         if gate is None and like_rua and (enabled := await self._routes.zones.report_address(address)) is not None:
             # No other rule applies to a rua address of ours that accepts no mail now. Its gate is missing only until
             # the domain's two writes are done, or the next start.
-            return rules.Match(rules.Reject(STORE_AWAY) if enabled else rules.UNKNOWN_RECIPIENT), None
+            return rules.Match(rules.Reject(STORE_UNAVAILABLE) if enabled else rules.UNKNOWN_RECIPIENT), None
         effective = () if gate is not None else await self._routes.effective(domain)
         match = rules.route(address, effective, rua=gate is not None, subaddressing=self._subaddressing)
         ours = here or bool(effective)

@@ -22,7 +22,7 @@ from dmarcworks.routing import rules
 from dmarcworks.routing.activity_line import activity_line
 from dmarcworks.routing.matching import AddressMatcher, Gate, Operator, ReturnAddresses, Sure, owner_of
 from dmarcworks.routing.outcome import Routed
-from dmarcworks.routing.smtp import STORE_AWAY, Peer
+from dmarcworks.routing.smtp import STORE_UNAVAILABLE, Peer
 from dmarcworks.workers.message import Message, Post
 from dmarcworks.workers.outcome import ACCEPTED, TRY_LATER, Delivered
 
@@ -64,10 +64,10 @@ class Router:
         subaddressing: bool,
         routes: Routes,
         gate: Gate,
-        hands: Mapping[str, WorkerHandle],
+        workers: Mapping[str, WorkerHandle],
         activity: Activity,
         metrics: Metrics,
-        way: OutgoingMail | None = None,
+        outgoing_mail: OutgoingMail | None = None,
         sure: Sure | None = None,
         postmaster: str = "",
         operator: Operator | None = None,
@@ -79,20 +79,20 @@ class Router:
             subaddressing=subaddressing,
             routes=routes,
             gate=gate,
-            outgoing=way,
+            outgoing=outgoing_mail,
             sure=sure,
             postmaster=postmaster,
             operator=operator,
         )
-        self._hands = hands
+        self._workers = workers
         self._activity = activity
         self._metrics = metrics
-        self._way = way
+        self._outgoing_mail = outgoing_mail
 
     @property
-    def way(self) -> OutgoingMail | None:
+    def outgoing_mail(self) -> OutgoingMail | None:
         """How mail leaves; None when the settings name no relay."""
-        return self._way
+        return self._outgoing_mail
 
     @property
     def hostname(self) -> str:
@@ -109,14 +109,14 @@ class Router:
             if isinstance(match.action, rules.ToWorker):
                 if match.rule is not None and match.action.worker == rules.DMARC_WORKER:
                     return None  # the rule names whose reports these are
-                hand = self._hands.get(match.action.worker)
-                if hand is None:
+                worker = self._workers.get(match.action.worker)
+                if worker is None:
                     return NO_WORKER
-                if await hand.recipient(to):
+                if await worker.recipient(to):
                     return None
                 match = await self._matcher.certain(rules.Match(rules.UNKNOWN_RECIPIENT))
         except DmarcworksError:
-            return STORE_AWAY
+            return STORE_UNAVAILABLE
         # A worker's `recipient` is other people's code: what it raises is "later" for the sender.
         except Exception as error:
             log.exception("a worker failed at RCPT", error=repr(error))
@@ -156,8 +156,8 @@ class Router:
         try:
             match, gate = await self._matcher.match(address)
         except DmarcworksError as error:
-            match, gate = rules.Match(rules.Reject(STORE_AWAY)), None
-            routed, checked = Routed(STORE_AWAY, "failed", str(error)), None
+            match, gate = rules.Match(rules.Reject(STORE_UNAVAILABLE)), None
+            routed, checked = Routed(STORE_UNAVAILABLE, "failed", str(error)), None
         else:
             account_id, domain_id = owner_of(match, gate)
             message = Message(
@@ -169,7 +169,7 @@ class Router:
                 account_id=account_id,
                 domain_id=domain_id,
                 rua=gate is not None and domain_id != NO_DOMAIN,
-                post=self._way,
+                post=self._outgoing_mail,
             )
             routed = await self._act(match, message)
             checked = message.authenticity
@@ -206,12 +206,12 @@ class Router:
             kept = None if match.rule is not None else _KEPT
             return await self._leave(message.forward(action.destination), message, kept)
         if isinstance(action, rules.Return):
-            assert self._way is not None
-            return await self._leave(self._way.bounce(message, action.original), message)
-        hand = self._hands.get(action.worker)
-        if hand is None:
+            assert self._outgoing_mail is not None
+            return await self._leave(self._outgoing_mail.bounce(message, action.original), message)
+        worker = self._workers.get(action.worker)
+        if worker is None:
             return Routed(NO_WORKER, "failed", f"there is no worker {action.worker}")
-        done = await hand.deliver(message)
+        done = await worker.deliver(message)
         sent = tuple(message.sent)
         if done.reply.startswith("2"):
             kinds = {mail.kind for mail in sent}
@@ -222,7 +222,7 @@ class Router:
             try:
                 await self._sure()
             except DmarcworksError as error:
-                return Routed(STORE_AWAY, "failed", str(error))
+                return Routed(STORE_UNAVAILABLE, "failed", str(error))
         why = message.reject_reason if rejected and message.reject_reason is not None else done.word
         return Routed(done.reply, "rejected" if rejected else "failed", why, sent=sent)
 

@@ -46,8 +46,8 @@ def with_shared(settings: Settings, sources: Collection[str], shared: object) ->
                 f"the server of {settings.home.resolve()} uses {shown_value('_url', served)};"
                 f" DMARCWORKS_{name.upper()} must name the same store"
             )
-    taken = {name: value for name, value in known.items() if name in _ALWAYS or name not in sources}
-    return settings.model_copy(update=taken)
+    adopted = {name: value for name, value in known.items() if name in _ALWAYS or name not in sources}
+    return settings.model_copy(update=adopted)
 
 
 def _urls(settings: Settings) -> tuple[str, str, str]:

@@ -95,7 +95,7 @@ async def note_analytics(stores: Stores, analytics: Analytics, *, replace: bool 
 
 async def end_repair(stores: Stores, analytics: Analytics, *, replace: bool = False) -> None:
     """The stores belong together now: the same id in all of them. `replace`: also over another one."""
-    await stores.system.end_repair(replace=replace, known=await read_id(analytics))
+    await stores.system.end_repair(replace=replace, identity=await read_id(analytics))
     await note_analytics(stores, analytics, replace=replace)
 
 

@@ -27,7 +27,7 @@ from dmarcworks.api.rest import PREFIX, api
 from dmarcworks.api.sql import route as sql
 from dmarcworks.api.sql.service import QueryService, query_bounds
 from dmarcworks.bindings.contracts import Analytics
-from dmarcworks.catalogue.dead_letters import Letters, operates
+from dmarcworks.catalogue.dead_letters import DeadLetterActions, operates
 from dmarcworks.catalogue.idempotency import Idempotency
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.stores import Stores
@@ -93,8 +93,8 @@ def http_deps(
         listing=Listing(stores.database),
         problems=stores.problems,
         problem_actions=ProblemResolver(stores),
-        routing=stores.mailroom,
-        dead_letters=Letters(stores.queue, stores.letters, stores.audit),
+        routing=stores.routing,
+        dead_letters=DeadLetterActions(stores.queue, stores.dead_letters, stores.audit),
         audit=stores.audit,
         query_log=stores.queries,
         saved_queries=stores.saved,

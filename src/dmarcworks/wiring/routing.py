@@ -63,16 +63,16 @@ async def routing(settings: Settings, stores: Stores, env: Env, metrics: Metrics
             stack.callback(worker.close)
         checker = await stack.enter_async_context(opened_checker(settings, "forwarded mail"))
         outbound = await deliverer(settings, stores, metrics, checker)
-        activity = stores.mailroom.activity
+        activity = stores.routing.activity
         router = Router(
             hostname=settings.hostname,
             subaddressing=settings.routing_subaddressing,
-            routes=stores.mailroom.routes,
+            routes=stores.routing.routes,
             gate=gate(stores.kv),
-            hands=handles,
+            workers=handles,
             activity=activity,
             metrics=metrics,
-            way=outbound,
+            outgoing_mail=outbound,
             sure=stores.system.sure,
             postmaster=settings.postmaster,
             operator=partial(operator_id, stores.accounts, settings.operator_account),

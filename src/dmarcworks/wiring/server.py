@@ -192,7 +192,7 @@ async def opened_server(
         env = environment(settings, stores, gate, metrics, prove, reader)
         change = await stores.accounts.settle_hostname()
         await stores.accounts.open_gates()
-        await review(stores.database, stores.mailroom.routes)
+        await review(stores.database, stores.routing.routes)
         scheduler = BatchScheduler()
         consumers = [consumer_of(env, settings, scheduler=scheduler, helps=helps) for helps in (False, True)]
         mail = await stack.enter_async_context(routing(settings, stores, env, metrics))

@@ -23,7 +23,7 @@ from dmarcworks.process import logs
 from dmarcworks.process.metrics import Metrics, keep_in
 from dmarcworks.process.supervisor import BackgroundTask, OnFailure, Supervisor
 from dmarcworks.routing.smtp.processes import READY
-from dmarcworks.routing.smtp.receiver import ReceiverSettings, bound_listeners, read_told, share_of
+from dmarcworks.routing.smtp.receiver import ReceiverSettings, bound_listeners, read_settings, share_of
 from dmarcworks.routing.smtp.setup import smtp_server
 from dmarcworks.settings import Settings
 from dmarcworks.wiring.routing import routing
@@ -67,7 +67,7 @@ class _Ends(asyncio.Protocol):
 
 def main() -> None:
     """Read the parent's settings from standard input, then accept mail."""
-    receiver, parent = read_told(sys.stdin.readline()), os.getppid()
+    receiver, parent = read_settings(sys.stdin.readline()), os.getppid()
     settings = Settings.model_validate(receiver.settings)
     logs.setup(settings.log_format, settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -35,7 +35,7 @@ class Decision:
 
 
 class Apart(Protocol):
-    """Works on messages apart from their batch (`workers.aside`)."""
+    """Works on messages apart from their batch (`workers.detached`)."""
 
     @property
     def full(self) -> bool:
@@ -63,7 +63,7 @@ class BatchMessage:
         self.attempts = leased.failures + 1
         self.deliveries = leased.deliveries
         self.decision: Decision | None = None
-        self.set_aside = False
+        self.detached = False
         # Failed permanently without a further try.
         self.spent = False
         self._apart = apart
@@ -85,7 +85,7 @@ class BatchMessage:
         self.spent, self.attempts = True, self.failures
         self.retry(error=error)
 
-    def aside(self, prepare: Callable[[BatchMessage], Awaitable[Any]], work: Callable[[Any], Awaitable[None]]) -> bool:
+    def detach(self, prepare: Callable[[BatchMessage], Awaitable[Any]], work: Callable[[Any], Awaitable[None]]) -> bool:
         """Work on it apart from its batch, which ends without it; False where nobody does that.
 
         `prepare` runs alongside everything else, with a message of its own that is acknowledged or retried apart from
@@ -96,9 +96,9 @@ class BatchMessage:
             return False
         if self._apart.full:
             self.retry(error="many mails wait to be read by themselves", temporary=True)
-        elif self.decision is None and not self.set_aside:
+        elif self.decision is None and not self.detached:
             own = copy.copy(self)
-            self.set_aside = True
+            self.detached = True
             self._apart.begin(own, lambda: prepare(own), work)
         return True
 
@@ -124,7 +124,7 @@ class Batch:
         """Decide every message that is left: as the batch decided, else done, or as `failed` when the handler
         raised."""
         for message in self.messages:
-            if not message.set_aside:
+            if not message.detached:
                 message.decision = message.decision or self._decision or failed or Decision(True)
 
 

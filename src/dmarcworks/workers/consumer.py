@@ -22,8 +22,8 @@ from dmarcworks.bindings.contracts import QUEUE_BATCH_BYTES, Leases, Queue, Sett
 from dmarcworks.errors import StoreError
 from dmarcworks.ingest.batching import BatchScheduler
 from dmarcworks.process import failpoints
-from dmarcworks.workers.aside import Asides
 from dmarcworks.workers.batch import Batch, BatchMessage, Decision
+from dmarcworks.workers.detached import DetachedMessages
 from dmarcworks.workers.outcome import OutOfServiceError
 
 __all__ = ["Consumer", "Handler", "QueuePolicy", "backoff"]
@@ -32,7 +32,7 @@ log = structlog.get_logger("dmarcworks.worker")
 
 _FIRST_DELAY, _LONGEST_DELAY = 1.0, 300.0
 _LOOK_SECONDS = 1.0
-_HAND_BACK_SECONDS = 1.5
+_RETURN_SECONDS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,10 @@ class Consumer:
         self._helps = helps
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
-        self._in_hand: list[BatchMessage] = []
-        self._asides = Asides(leases, policy.lease, self._scheduler, self._set_aside, self._settle_one)
+        self._pending: list[BatchMessage] = []
+        self._detached_messages = DetachedMessages(
+            leases, policy.lease, self._scheduler, self._detached, self._settle_one
+        )
         self.trouble = ""
 
     @property
@@ -115,15 +117,15 @@ class Consumer:
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task})
-        await self._asides.finish(until - time.monotonic())
-        if not self._in_hand:
+        await self._detached_messages.finish(until - time.monotonic())
+        if not self._pending:
             return
-        for message in self._in_hand:
+        for message in self._pending:
             message.retry(error="returned to the queue: the process was stopped", temporary=True)
-        log.info("returned to the queue", queue=self._handler.name, messages=len(self._in_hand))
+        log.info("returned to the queue", queue=self._handler.name, messages=len(self._pending))
         # A store that is unavailable now: the lease brings them back.
         with contextlib.suppress(TimeoutError, StoreError):
-            await asyncio.wait_for(self._settle(), _HAND_BACK_SECONDS)
+            await asyncio.wait_for(self._settle(), _RETURN_SECONDS)
 
     async def _consume(self) -> None:
         while not self._stopping.is_set():
@@ -185,8 +187,8 @@ class Consumer:
             if not leased:
                 return 0
             failpoints.hit("lease.taken")
-            self._in_hand = [BatchMessage(message, self._asides) for message in leased]
-            if any(message.failures for message in self._in_hand):
+            self._pending = [BatchMessage(message, self._detached_messages) for message in leased]
+            if any(message.failures for message in self._pending):
                 await scheduler.alone()
                 await self._work()
                 return len(leased)
@@ -202,11 +204,11 @@ class Consumer:
     async def _work(self) -> None:
         """Run the handler over the current batch, then report to the queue."""
         # A message that ended the process or outlived its lease so often is dead-lettered without running the handler.
-        for message in self._in_hand:
+        for message in self._pending:
             if message.failures > self._policy.max_retries:
                 lease = self._policy.lease
                 message.give_up(f"the process ended or it took longer than {lease:g} s, again and again")
-        if undecided := [message for message in self._in_hand if message.decision is None]:
+        if undecided := [message for message in self._pending if message.decision is None]:
             await self._handle(Batch(self._handler.name, undecided))
         await self._settle()
 
@@ -224,7 +226,7 @@ class Consumer:
                 # One of them takes too long: when their leases run out they come one by one.
                 log.warning("not done within its lease", queue=batch.queue, messages=len(batch.messages))
                 late = {message.id for message in batch.messages if message.decision is None}
-                self._in_hand = [message for message in self._in_hand if message.id not in late]
+                self._pending = [message for message in self._pending if message.id not in late]
                 return
         if isinstance(raised, StoreError):
             log.warning("queue waits for a store", queue=batch.queue, error=str(raised))
@@ -233,11 +235,11 @@ class Consumer:
 
     async def _settle(self) -> None:
         """Report to the queue what became of each; what is reported is no longer in the current batch."""
-        decided = [message for message in self._in_hand if message.decision is not None]
+        decided = [message for message in self._pending if message.decision is not None]
         if not decided:
             return
         await self._report(decided)
-        self._in_hand = [message for message in self._in_hand if message.decision is None]
+        self._pending = [message for message in self._pending if message.decision is None]
 
     async def _report(self, messages: Sequence[BatchMessage]) -> None:
         settlements = [await self._settlement(message) for message in messages]
@@ -278,8 +280,8 @@ class Consumer:
         except Exception:
             log.exception("dead() failed", error=error)
 
-    def _set_aside(self, message: BatchMessage) -> None:
-        self._in_hand = [other for other in self._in_hand if other.id != message.id]
+    def _detached(self, message: BatchMessage) -> None:
+        self._pending = [other for other in self._pending if other.id != message.id]
 
     async def _settle_one(self, message: BatchMessage) -> None:
         """The same for one that was worked on apart from its batch."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dmarcworks.ingest.accept import accept, new_item
 from dmarcworks.ingest.environment import Env
 from dmarcworks.ingest.item import NO_DOMAIN, POSTMASTER, Gate, MailItem
-from dmarcworks.ingest.take import Taken, process
+from dmarcworks.ingest.processing import LeasedMail, process
 from dmarcworks.workers.batch import Batch, BatchMessage
 from dmarcworks.workers.context import Context
 from dmarcworks.workers.message import Message
@@ -49,7 +49,7 @@ async def email(message: Message, env: Env, ctx: Context) -> str:
 
 async def queue(batch: Batch, env: Env, ctx: Context) -> None:
     """Read, archive, note and publish a batch of mails; each is acknowledged once its rows are in Analytics."""
-    await process([Taken(message, MailItem.from_json(message.leased.body)) for message in batch.messages], env)
+    await process([LeasedMail(message, MailItem.from_json(message.leased.body)) for message in batch.messages], env)
 
 
 async def dead(message: BatchMessage, error: str, env: Env) -> None:

@@ -89,8 +89,8 @@ class ObjectsBinding:
     async def list(self, *, prefix: str = "", limit: int = 1000, start_after: str = "") -> Sequence[ObjectInfo]:
         """Objects with the prefix in key order, after `start_after`."""
         after = self._prefix + start_after if start_after else ""
-        asked = self._objects.list(prefix=self._prefix + prefix, limit=limit, start_after=after)
-        infos = await across(self._loop, asked)
+        listing = self._objects.list(prefix=self._prefix + prefix, limit=limit, start_after=after)
+        infos = await across(self._loop, listing)
         return [replace(info, key=info.key[len(self._prefix) :]) for info in infos]
 
 

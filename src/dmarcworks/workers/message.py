@@ -81,28 +81,28 @@ class Raw:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
-        self._taken = False
+        self._consumed = False
 
     async def __call__(self) -> bytes:
         """All of it."""
-        self._take()
+        self._consume()
         return self._data
 
     async def read(self, size: int = -1) -> bytes:
         """The next `size` bytes (all that is left when negative); b"" at the end."""
         end = len(self._data) if size < 0 else min(self._at + size, len(self._data))
-        part, self._at, self._taken = self._data[self._at : end], end, True
+        part, self._at, self._consumed = self._data[self._at : end], end, True
         return part
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        self._take()
+        self._consume()
         for start in range(0, len(self._data), _CHUNK):
             yield self._data[start : start + _CHUNK]
 
-    def _take(self) -> None:
-        if self._taken:
+    def _consume(self) -> None:
+        if self._consumed:
             raise UsageError("message.raw can be read once")
-        self._taken = True
+        self._consumed = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class Message:
         for name, value in added.items():
             if not _NAME.fullmatch(name) or not str(value).isprintable() or len(str(value)) > 900:
                 raise UsageError(f"only X-* headers of one line can be added to a forwarded mail, not {name!r}")
-        message_id = await self._way().forward(self, to, {name: str(value) for name, value in added.items()})
+        message_id = await self._outgoing().forward(self, to, {name: str(value) for name, value in added.items()})
         self.sent.append(SentMail("forward", to, message_id, headers=tuple(added.items())))
         return message_id
 
@@ -207,7 +207,7 @@ class Message:
         """Answer the sender, once; the id of what was sent. `UsageError` names the condition that does not hold."""
         if any(sent.kind == "reply" for sent in self.sent):
             raise UsageError("a mail can be replied to once")
-        message_id = await self._way().reply(self, reply)
+        message_id = await self._outgoing().reply(self, reply)
         self.sent.append(SentMail("reply", self.from_, message_id, sender=reply.from_, raw=reply.data))
         return message_id
 
@@ -220,7 +220,7 @@ class Message:
         """The way out."""
         return self._post
 
-    def _way(self) -> Post:
+    def _outgoing(self) -> Post:
         if self._post is None:
             raise UsageError("no mail can leave here: DMARCWORKS_RELAY_URL names no relay")
         return self._post

@@ -44,16 +44,16 @@ class PointWriter:
 
     async def flush(self) -> None:
         """Write what waits; what the store does not take is lost."""
-        taken = self._points.taken()
-        if not taken:
+        points = self._points.drain()
+        if not points:
             return
         try:
-            await self._analytics.insert(DATA_POINTS.name, _table(taken))
+            await self._analytics.insert(DATA_POINTS.name, _table(points))
         except DmarcworksError as error:
-            log.warning("data points are lost", points=len(taken), error=str(error))
+            log.warning("data points are lost", points=len(points), error=str(error))
         # Nobody waits for a point; whatever a driver raised, the next ones are tried.
         except Exception as error:
-            log.exception("data points are lost", points=len(taken), error=repr(error))
+            log.exception("data points are lost", points=len(points), error=repr(error))
 
 
 def _table(points: Sequence[Point]) -> pa.Table:

@@ -39,7 +39,7 @@ class Point:
 
 
 class DataPoints:
-    """Collects points; `taken` returns them to the writer."""
+    """Collects points; `drain` returns them to the writer."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -50,7 +50,7 @@ class DataPoints:
         index, blobs, doubles = checked(event)
         self._waiting.append(Point(owner, dataset, self._clock(), index, blobs, doubles))
 
-    def taken(self) -> list[Point]:
+    def drain(self) -> list[Point]:
         """All that wait, and they wait no more."""
         points = []
         while self._waiting:

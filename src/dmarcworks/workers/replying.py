@@ -57,7 +57,7 @@ def proper(message: Message, reply: EmailMessage) -> str:
     if answered.strip() != original:
         raise UsageError("In-Reply-To does not match original Message-ID")
     references = headers.get("references")
-    known = _MESSAGE_ID.findall(message.headers.get("references") or "")
-    if references is not None and _MESSAGE_ID.findall(references) not in ([*known, original], [original]):
+    earlier = _MESSAGE_ID.findall(message.headers.get("references") or "")
+    if references is not None and _MESSAGE_ID.findall(references) not in ([*earlier, original], [original]):
         raise UsageError("provided References header is invalid")
     return message_id

@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 
 from dmarcworks.catalogue.routes import zone_of
-from tests.support.rest import House, built
+from tests.support.harness import Harness
+from tests.support.rest import built
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -18,11 +19,11 @@ ONE = "one.example"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+async def harness(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Harness]:
     """With 23 rules, every second enabled, a catch-all, and three destinations of which one is verified."""
     async with built(tmp_path_factory.mktemp("compat") / "home") as made:
         zone = zone_of(made.domains[ONE])
-        routes, destinations = made.stores.mailroom.routes, made.stores.mailroom.destinations
+        routes, destinations = made.stores.routing.routes, made.stores.routing.destinations
         for n in range(23):
             await routes.add(zone, f"a{n:02}@{ONE}", "drop", enabled=n % 2 == 0)
         for email, verified in (("a@x.example", False), ("b@x.example", True), ("c@x.example", False)):
@@ -30,22 +31,22 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         yield made
 
 
-async def ask(house: House, method: str, path: str, who: str | None = "admin", **options: Any) -> httpx.Response:
-    headers = {} if who is None else {"Authorization": f"Bearer {house.secrets.get(who, who)}"}
-    transport = httpx.ASGITransport(house.app, raise_app_exceptions=False)
+async def ask(harness: Harness, method: str, path: str, who: str | None = "admin", **options: Any) -> httpx.Response:
+    headers = {} if who is None else {"Authorization": f"Bearer {harness.secrets.get(who, who)}"}
+    transport = httpx.ASGITransport(harness.app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://x/client/v4") as client:
         return await client.request(method, path, headers=headers, **options)
 
 
-async def listed(house: House, path: str, **query: Any) -> tuple[list[Any], dict[str, int]]:
-    answer = await ask(house, "GET", path, params=query)
+async def listed(harness: Harness, path: str, **query: Any) -> tuple[list[Any], dict[str, int]]:
+    answer = await ask(harness, "GET", path, params=query)
     body = answer.json()
     assert (answer.status_code, body["success"], body["errors"], body["messages"]) == (200, True, [], []), body
     return body["result"], body["result_info"]
 
 
-async def test_a_list_comes_in_pages(house: House) -> None:
-    path = f"/zones/{house.domains[ONE].id}/email/routing/rules"
+async def test_a_list_comes_in_pages(harness: Harness) -> None:
+    path = f"/zones/{harness.domains[ONE].id}/email/routing/rules"
     names = [f"a{n:02}@{ONE}" for n in range(23)]
     for page, query, wanted, info in (
         (1, {}, names[:20], (20, 1, 20, 23, 2)),
@@ -54,17 +55,17 @@ async def test_a_list_comes_in_pages(house: House) -> None:
         (4, {"page": 4, "per_page": 10}, [], (0, 4, 10, 23, 3)),
         (1, {"per_page": 50}, names, (23, 1, 50, 23, 1)),
     ):
-        rules, found = await listed(house, path, **query)
+        rules, found = await listed(harness, path, **query)
         assert [rule["matchers"][0]["value"] for rule in rules] == wanted, page
         keys = ("count", "page", "per_page", "total_count", "total_pages")
         assert found == dict(zip(keys, info, strict=True))
 
 
-async def test_filters(house: House) -> None:
-    one = house.domains[ONE]
+async def test_filters(harness: Harness) -> None:
+    one = harness.domains[ONE]
     rules = f"/zones/{one.id}/email/routing/rules"
-    assert (await listed(house, rules, enabled="true"))[1]["total_count"] == 12
-    assert (await listed(house, rules, enabled="false"))[1]["total_count"] == 11
+    assert (await listed(harness, rules, enabled="true"))[1]["total_count"] == 12
+    assert (await listed(harness, rules, enabled="false"))[1]["total_count"] == 11
     addresses = f"/accounts/{one.account_id}/email/routing/addresses"
     for query, wanted in (
         ({}, "abc"),
@@ -73,7 +74,7 @@ async def test_filters(house: House) -> None:
         ({"direction": "desc"}, "cba"),
         ({"direction": "asc", "per_page": 1, "page": 2}, "b"),
     ):
-        found, _ = await listed(house, addresses, **query)
+        found, _ = await listed(harness, addresses, **query)
         assert [one["email"][0] for one in found] == list(wanted), query
     for query, wanted_zones in (
         ({}, [ONE, "two.example"]),
@@ -90,31 +91,31 @@ async def test_filters(house: House) -> None:
         ({"account.name": "mine"}, [ONE, "two.example"]),
         ({"account.name": "theirs"}, []),
     ):
-        assert [zone["name"] for zone in (await listed(house, "/zones", **query))[0]] == wanted_zones, query
-    assert [account["name"] for account in (await listed(house, "/accounts", name="mine"))[0]] == ["mine"]
-    assert (await listed(house, "/accounts", name="theirs"))[1]["total_pages"] == 0
+        assert [zone["name"] for zone in (await listed(harness, "/zones", **query))[0]] == wanted_zones, query
+    assert [account["name"] for account in (await listed(harness, "/accounts", name="mine"))[0]] == ["mine"]
+    assert (await listed(harness, "/accounts", name="theirs"))[1]["total_pages"] == 0
 
 
-async def test_who_asks(house: House) -> None:
+async def test_who_asks(harness: Harness) -> None:
     """Token, account and zone answer; another account's do not."""
-    one, their = house.domains[ONE], house.domains["their.example"]
-    verified = (await ask(house, "GET", "/user/tokens/verify")).json()
+    one, their = harness.domains[ONE], harness.domains["their.example"]
+    verified = (await ask(harness, "GET", "/user/tokens/verify")).json()
     assert verified["success"] is True
     assert verified["result"]["status"] == "active"
     assert verified["messages"] == [{"code": 10000, "message": "This API Token is valid and active", "type": None}]
-    of_account = await ask(house, "GET", f"/accounts/{one.account_id}/tokens/verify")
+    of_account = await ask(harness, "GET", f"/accounts/{one.account_id}/tokens/verify")
     assert of_account.json()["result"] == verified["result"]
-    account = (await ask(house, "GET", f"/accounts/{one.account_id}")).json()["result"]
+    account = (await ask(harness, "GET", f"/accounts/{one.account_id}")).json()["result"]
     assert (account["id"], account["name"], account["type"]) == (one.account_id, "mine", "standard")
-    zone = (await ask(house, "GET", f"/zones/{one.id}")).json()["result"]
+    zone = (await ask(harness, "GET", f"/zones/{one.id}")).json()["result"]
     assert (zone["id"], zone["name"], zone["status"], zone["paused"]) == (one.id, ONE, "active", False)
     assert zone["account"] == {"id": one.account_id, "name": "mine"}
-    assert (await ask(house, "GET", f"/zones/{their.id}")).status_code == 404
-    assert (await ask(house, "GET", f"/accounts/{their.account_id}")).status_code == 403
+    assert (await ask(harness, "GET", f"/zones/{their.id}")).status_code == 404
+    assert (await ask(harness, "GET", f"/accounts/{their.account_id}")).status_code == 403
 
 
-async def test_every_error_has_the_envelope(house: House) -> None:
-    one = house.domains[ONE]
+async def test_every_error_has_the_envelope(harness: Harness) -> None:
+    one = harness.domains[ONE]
     rules = f"/zones/{one.id}/email/routing/rules"
     sql = f"/accounts/{one.account_id}/analytics_engine/sql"
     for method, path, who, options, status, code, words in (
@@ -139,7 +140,7 @@ async def test_every_error_has_the_envelope(house: House) -> None:
         ("POST", rules, "write", {"content": b"[]"}, 400, 1001, "the body is not a JSON object"),
         ("POST", rules, "write", {"content": b" " * 65_537}, 413, 1004, "the body is larger than 65536 bytes"),
     ):
-        answer = await ask(house, method, path, who, **options)
+        answer = await ask(harness, method, path, who, **options)
         body = answer.json()
         assert answer.status_code == status, (method, path, body)
         assert {name: body[name] for name in ("success", "messages", "result")} == {
@@ -152,41 +153,41 @@ async def test_every_error_has_the_envelope(house: House) -> None:
         assert body["errors"][0]["message"].startswith(words), (method, path, body)
 
 
-async def test_a_client_may_call_the_newer_path_of_dmarc_reports(house: House) -> None:
+async def test_a_client_may_call_the_newer_path_of_dmarc_reports(harness: Harness) -> None:
     """`/email/auth/…` and `/email/security/…` are one."""
-    two = house.domains["two.example"]
+    two = harness.domains["two.example"]
     newer, older = (f"/zones/{two.id}/email/{name}/dmarc-reports" for name in ("auth", "security"))
-    assert (await ask(house, "GET", newer)).json() == (await ask(house, "GET", older)).json()
-    off = await ask(house, "PATCH", newer, "write", json={"enabled": False})
+    assert (await ask(harness, "GET", newer)).json() == (await ask(harness, "GET", older)).json()
+    off = await ask(harness, "PATCH", newer, "write", json={"enabled": False})
     assert (off.status_code, off.json()["result"]["enabled"]) == (200, False)
-    assert (await ask(house, "GET", f"/zones/{two.id}")).json()["result"]["paused"] is True
-    on = await ask(house, "PATCH", newer, "write", json={"enabled": True})
-    assert on.json() == (await ask(house, "GET", older)).json()
-    assert (await ask(house, "PATCH", newer, "read", json={"enabled": True})).status_code == 403
+    assert (await ask(harness, "GET", f"/zones/{two.id}")).json()["result"]["paused"] is True
+    on = await ask(harness, "PATCH", newer, "write", json={"enabled": True})
+    assert on.json() == (await ask(harness, "GET", older)).json()
+    assert (await ask(harness, "PATCH", newer, "read", json={"enabled": True})).status_code == 403
 
 
-async def test_settings_have_the_times_of_the_switch(house: House) -> None:
+async def test_settings_have_the_times_of_the_switch(harness: Harness) -> None:
     """Until the first switch they are the domain's; then `created` stays and `modified` moves."""
-    two = house.domains["two.example"]
+    two = harness.domains["two.example"]
     path = f"/zones/{two.id}/email/routing"
     born = two.created.strftime("%Y-%m-%dT%H:%M:%SZ")
-    fresh = (await ask(house, "GET", path)).json()["result"]
+    fresh = (await ask(harness, "GET", path)).json()["result"]
     assert (fresh["enabled"], fresh["created"], fresh["modified"]) == (True, born, born)
-    off = (await ask(house, "POST", f"{path}/disable")).json()["result"]
-    on = (await ask(house, "POST", f"{path}/enable")).json()["result"]
+    off = (await ask(harness, "POST", f"{path}/disable")).json()["result"]
+    on = (await ask(harness, "POST", f"{path}/enable")).json()["result"]
     assert (off["enabled"], on["enabled"]) == (False, True)
     assert born <= off["created"] == on["created"]
     assert off["modified"] <= on["modified"]
 
 
-async def test_head_answers_like_get(house: House) -> None:
+async def test_head_answers_like_get(harness: Harness) -> None:
     """Everywhere that GET does: status and headers, no body; elsewhere 405 with the methods that are answered."""
-    one = house.domains[ONE]
+    one = harness.domains[ONE]
     for path in ("/zones", f"/zones/{one.id}/email/routing/rules", "/user/tokens/verify"):
-        got, head = await ask(house, "GET", path), await ask(house, "HEAD", path)
+        got, head = await ask(harness, "GET", path), await ask(harness, "HEAD", path)
         assert (head.status_code, head.content) == (200, b"")
         assert dict(head.headers) == dict(got.headers)
-    transport = httpx.ASGITransport(house.app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(harness.app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         for path in ("/healthz", "/readyz", "/metrics", "/login", "/api/v1/openapi.json", "/static/style.css"):
             got, head = await client.get(path), await client.head(path)
@@ -196,7 +197,7 @@ async def test_head_answers_like_get(house: House) -> None:
         assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD")
         assert (await client.head("/nothing")).status_code == 404
         assert (await client.head("/client/v4/graphql")).status_code == 405
-        headers = {"Authorization": f"Bearer {house.secrets['read']}"}
+        headers = {"Authorization": f"Bearer {harness.secrets['read']}"}
         export = await client.head("/api/v1/exports/records?format=csv", headers=headers)
         assert (export.status_code, export.content) == (200, b"")
         assert export.headers["content-type"].startswith("text/csv")

@@ -72,7 +72,7 @@ async def test_this_machine_is_let_in_while_strangers_hold_all_they_may(web: Web
     assert [await ask(ends) for ends in strangers] == [b"HTTP/1.1 200 OK\r\n"] * 6
 
 
-async def test_who_is_idle_makes_room(web: Web) -> None:
+async def test_who_is_idle_makes_way_for_another(web: Web) -> None:
     """A second later the one that is idle longest is closed for a newcomer."""
     idle = [await connect(web, f"127.0.0.{last}") for last in (2, 2, 3, 3, 4, 4)]
     first = asyncio.create_task(idle[0][0].read())

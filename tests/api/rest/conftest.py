@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.support.rest import House, built
+from tests.support.harness import Harness
+from tests.support.rest import built
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+async def harness(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Harness]:
     """One for all tests of this folder that leave each other's things alone."""
     async with built(tmp_path_factory.mktemp("rest") / "home") as made:
         yield made

@@ -12,14 +12,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from dmarcworks.analytics import export
-from tests.support.rest import House, aggregate
+from tests.support.harness import Harness
+from tests.support.rest import aggregate
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
-async def rows(house: House, path: str) -> dict[str, list[dict[str, Any]]]:
+async def rows(harness: Harness, path: str) -> dict[str, list[dict[str, Any]]]:
     """The same export in all formats, values as text."""
-    answers = {form: await house.ask("read", "GET", f"{path}&format={form}") for form in ("csv", "jsonl", "parquet")}
+    answers = {
+        form: await harness.request("read", "GET", f"{path}&format={form}") for form in ("csv", "jsonl", "parquet")
+    }
     assert {answer.status_code for answer in answers.values()} == {200}
     return {
         "csv": list(csv.DictReader(io.StringIO(answers["csv"].text))),
@@ -28,12 +31,12 @@ async def rows(house: House, path: str) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-async def test_every_row_is_there_once_in_each_format(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_row_is_there_once_in_each_format(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of one, three and many rows make the same export; its sums are those of the figures."""
     found = []
     for size in (1, 3, 10_000):
         monkeypatch.setattr(export, "BLOCK", size)
-        found.append(await rows(house, "/exports/records?domain=two.example"))
+        found.append(await rows(harness, "/exports/records?domain=two.example"))
     assert found[0]["jsonl"] == found[1]["jsonl"] == found[2]["jsonl"]
     assert found[0]["parquet"] == found[1]["parquet"] == found[2]["parquet"]
     assert found[0]["csv"] == found[1]["csv"] == found[2]["csv"]
@@ -51,24 +54,24 @@ async def test_every_row_is_there_once_in_each_format(house: House, monkeypatch:
     assert whole["csv"][0]["sp"] == ""
 
 
-async def test_days_and_domains_narrow_it(house: House) -> None:
+async def test_days_and_domains_narrow_it(harness: Harness) -> None:
     """Both ends inclusive; nothing there is an empty export in each format, with its columns."""
     day = datetime.fromtimestamp(1_795_392_000, UTC).date().isoformat()
-    assert len((await rows(house, f"/exports/records?domain=two.example&first={day}&last={day}"))["jsonl"]) == 6
-    none = await rows(house, "/exports/records?domain=two.example&first=2026-11-24")
+    assert len((await rows(harness, f"/exports/records?domain=two.example&first={day}&last={day}"))["jsonl"]) == 6
+    none = await rows(harness, "/exports/records?domain=two.example&first=2026-11-24")
     assert none == {"csv": [], "jsonl": [], "parquet": []}
-    answer = await house.ask("read", "GET", "/exports/tls?format=csv")
+    answer = await harness.request("read", "GET", "/exports/tls?format=csv")
     assert answer.text.startswith('"domain_id","domain","day",')
     assert answer.headers["content-disposition"] == 'attachment; filename="dmarcworks-tls.csv"'
 
 
-async def test_a_formula_stays_text_in_csv(house: House) -> None:
+async def test_a_formula_stays_text_in_csv(harness: Harness) -> None:
     """What a reporter writes at a cell's start cannot be run; JSON lines and Parquet keep it as it is."""
-    await house.stores.accounts.add_domain("sheet.example", "mine")
+    await harness.accounts.add_domain("sheet.example", "mine")
     for n, org in enumerate(("=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "plain")):
         data = aggregate("sheet.example", f"s{n}", org=org)
-        assert (await house.upload("write", "sheet.example", data))["state"] == "read"
-    found = await rows(house, "/exports/records?domain=sheet.example")
+        assert (await harness.upload("write", "sheet.example", data))["state"] == "read"
+    found = await rows(harness, "/exports/records?domain=sheet.example")
     names = {row["org_name"] for row in found["csv"]}
     assert names == {"'=cmd|' /C calc'!A0", "'+1", "'-1", "'@SUM(A1)", "plain"}
     assert {row["org_name"] for row in found["parquet"]} == {name.removeprefix("'") for name in names}

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.rest import House
+from tests.support.harness import Harness
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 PAGE = Path(__file__).parents[3] / "docs" / "api.md"
 
 
-async def test_the_page_names_every_route(house: House) -> None:
+async def test_the_page_names_every_route(harness: Harness) -> None:
     """Each path stands in the table of routes, and each path in the table is answered."""
-    document = await house.get("read", "/openapi.json")
+    document = await harness.get("read", "/openapi.json")
     told = set(re.findall(r"`(?:GET|POST|PATCH|DELETE) (/[^`?…]*)", PAGE.read_text()))
     there = set(document["paths"])
     assert there - told == set()

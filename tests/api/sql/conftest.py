@@ -19,11 +19,11 @@ from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.workers.point_writer import PointWriter
 from dmarcworks.workers.points import DataPointOwner, DataPoints
 from tests.support.http_deps import app_with
-from tests.support.sql_house import SECRET, House, Party, _report
+from tests.support.sql_tenants import SECRET, Party, Tenants, _report
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+async def tenants(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tenants]:
     folder = tmp_path_factory.mktemp("api")
     analytics = await asyncio.to_thread(open_analytics, f"chdb://{folder}/analytics")
     await schema.migrate(analytics)
@@ -56,6 +56,6 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         # Both accounts' rows in one part and one granule: no index keeps them apart.
         await analytics.execute("OPTIMIZE TABLE dmarc_reports FINAL")
         await analytics.execute("OPTIMIZE TABLE data_points FINAL")
-        yield House(*parties, client, accounts, analytics)
+        yield Tenants(*parties, client, accounts, analytics)
     await database.close()
     await analytics.close()

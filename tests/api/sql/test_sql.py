@@ -19,43 +19,20 @@ from dmarcworks.api.sql.service import QueryService, count_rows
 from dmarcworks.bindings.contracts import QueryBounds
 from dmarcworks.errors import StoreError
 from tests.support.http_deps import app_with
-
-README_QUERY = """SELECT
-    timestamp,
-    blob1 AS reportMetadataReportId,
-    blob2 AS reportMetadataOrgName,
-    toDateTime(double1) AS reportMetadataDateRangeBegin,
-    toDateTime(double2) AS reportMetadataDateRangeEnd,
-    blob3 AS reportMetadataError,
-    blob4 AS policyPublishedDomain,
-    double3 AS policyPublishedADKIM,
-    double4 AS policyPublishedASPF,
-    double5 AS policyPublishedP,
-    double6 AS policyPublishedSP,
-    double7 AS policyPublishedPct,
-    blob5 AS recordRowSourceIP,
-    toUInt32(double8) AS recordRowCount,
-    double9 AS recordRowPolicyEvaluatedDKIM,
-    double10 AS recordRowPolicyEvaluatedSPF,
-    double11 AS recordRowPolicyEvaluatedDisposition,
-    double12 AS recordRowPolicyEvaluatedReasonType,
-    blob6 AS recordIdentifiersEnvelopeTo,
-    blob7 AS recordIdentifiersHeaderFrom
-FROM dmarc_reports
-WHERE timestamp > NOW() - INTERVAL '24' DAY"""
+from tests.support.readme_query import README_QUERY
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def _data(house: Any, statement: str) -> list[dict[str, Any]]:
-    answer = await house.mine.ask(statement)
+async def _data(tenants: Any, statement: str) -> list[dict[str, Any]]:
+    answer = await tenants.mine.ask(statement)
     assert answer.status_code == 200, answer.text
     rows: list[dict[str, Any]] = answer.json()["data"]
     return rows
 
 
-async def test_the_query_of_the_originals_readme_runs_verbatim(house: Any) -> None:
-    answer = await house.mine.ask(README_QUERY)
+async def test_the_query_of_the_originals_readme_runs_verbatim(tenants: Any) -> None:
+    answer = await tenants.mine.ask(README_QUERY)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     body = answer.json()
@@ -107,11 +84,11 @@ async def test_the_query_of_the_originals_readme_runs_verbatim(house: Any) -> No
         ("SHOW TIMEZONE", {"timezone": "Etc/UTC"}),
     ],
 )  # fmt: skip
-async def test_statements_answer_exactly(house: Any, statement: str, row: dict[str, Any]) -> None:
-    assert await _data(house, statement) == [row]
+async def test_statements_answer_exactly(tenants: Any, statement: str, row: dict[str, Any]) -> None:
+    assert await _data(tenants, statement) == [row]
 
 
-async def test_data_points_answer_to_whom_they_belong(house: Any) -> None:
+async def test_data_points_answer_to_whom_they_belong(tenants: Any) -> None:
     """Each account has its own, of a domain and of none; nobody's are the operator's alone."""
     ask = "SELECT dataset, domain_id, index1, blob1, blob20, double1, double20, _sample_interval FROM data_points ORDER BY domain_id"
     row = {
@@ -124,23 +101,23 @@ async def test_data_points_answer_to_whom_they_belong(house: Any) -> None:
         "double20": 0,
         "_sample_interval": 1,
     }
-    assert await _data(house, ask) == [row, {**row, "domain_id": "d" * 32}]
+    assert await _data(tenants, ask) == [row, {**row, "domain_id": "d" * 32}]
     original = "SELECT blob1 AS b, SUM(_sample_interval * double1) AS n FROM data_points WHERE timestamp > NOW() - INTERVAL '1' DAY GROUP BY b"
-    assert await _data(house, original) == [{"b": "example.com", "n": 10}]
+    assert await _data(tenants, original) == [{"b": "example.com", "n": 10}]
     count = "SELECT count() AS n FROM data_points"
-    assert (await house.theirs.ask(count)).json()["data"] == [{"n": 2}]
-    service = QueryService(house.analytics, QueryBounds())
+    assert (await tenants.theirs.ask(count)).json()["data"] == [{"n": 2}]
+    service = QueryService(tenants.analytics, QueryBounds())
     nobodys = await service.query(
-        count, await owner(house.accounts, ""), who="operator", source="command", format="CSV"
+        count, await owner(tenants.accounts, ""), who="operator", source="command", format="CSV"
     )
     assert nobodys.body == b"2\n"
 
 
-async def test_show_tables_and_timezones(house: Any) -> None:
-    assert await _data(house, "SHOW TABLES") == [
+async def test_show_tables_and_timezones(tenants: Any) -> None:
+    assert await _data(tenants, "SHOW TABLES") == [
         {"dataset": "data_points"}, {"dataset": "dmarc_reports"}, {"dataset": "failure_reports"}, {"dataset": "tls_reports"},
     ]  # fmt: skip
-    assert {"timezone": "Europe/Lisbon"} in await _data(house, "show timezones format json")
+    assert {"timezone": "Europe/Lisbon"} in await _data(tenants, "show timezones format json")
 
 
 @pytest.mark.parametrize(
@@ -151,13 +128,13 @@ async def test_show_tables_and_timezones(house: Any) -> None:
         ("csv", "text/csv; charset=utf-8", b'1,"x\ty"\n'),
     ],
 )
-async def test_formats(house: Any, form: str, media: str, body: bytes) -> None:
-    answer = await house.mine.ask(f"SELECT 1 AS a, 'x\ty' AS b FORMAT {form}")
+async def test_formats(tenants: Any, form: str, media: str, body: bytes) -> None:
+    answer = await tenants.mine.ask(f"SELECT 1 AS a, 'x\ty' AS b FORMAT {form}")
     assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, media, body)
 
 
-async def test_json_has_the_originals_shape(house: Any) -> None:
-    assert (await house.mine.ask("SELECT 1 AS a")).json() == {
+async def test_json_has_the_originals_shape(tenants: Any) -> None:
+    assert (await tenants.mine.ask("SELECT 1 AS a")).json() == {
         "meta": [{"name": "a", "type": "UInt8"}], "data": [{"a": 1}], "rows": 1,
     }  # fmt: skip
 
@@ -181,65 +158,65 @@ async def test_json_has_the_originals_shape(house: Any) -> None:
         (b"SELECT '\xff'", "Input was invalid: the query is not UTF-8"),
     ],
 )  # fmt: skip
-async def test_what_is_refused_is_422_with_a_sentence(house: Any, statement: str | bytes, text: str) -> None:
-    answer = await house.mine.ask(statement)
+async def test_what_is_refused_is_422_with_a_sentence(tenants: Any, statement: str | bytes, text: str) -> None:
+    answer = await tenants.mine.ask(statement)
     assert (answer.status_code, answer.headers["content-type"]) == (422, "text/plain; charset=utf-8")
     assert answer.text.startswith(text)
-    for inside in ("DB::Exception", "PREWHERE", "chdb", house.mine.account_id):
+    for inside in ("DB::Exception", "PREWHERE", "chdb", tenants.mine.account_id):
         assert inside not in answer.text
 
 
-async def test_bounds_are_held_and_said(house: Any) -> None:
+async def test_bounds_are_held_and_said(tenants: Any) -> None:
     rows = "SELECT a.source_ip FROM dmarc_reports AS a " + "".join(
         f"JOIN dmarc_reports AS j{n} ON j{n}.domain = a.domain " for n in range(12)
     )
-    answer = await house.mine.ask(rows)
+    answer = await tenants.mine.ask(rows)
     assert (answer.status_code, "1000 rows" in answer.text) == (422, True), answer.text
     slow = rows.replace("SELECT a.source_ip", "SELECT count()") + "".join(
         f"JOIN dmarc_reports AS k{n} ON k{n}.domain = a.domain " for n in range(19)
     )
-    answer = await house.mine.ask(slow)
+    answer = await tenants.mine.ask(slow)
     assert answer.status_code == 422
     assert "longer than 2 seconds" in answer.text or "more than 1024 MiB" in answer.text
-    assert (await _data(house, "SELECT 1 AS still_well")) == [{"still_well": 1}]
+    assert (await _data(tenants, "SELECT 1 AS still_well")) == [{"still_well": 1}]
 
 
 def _envelope(code: int, message: str) -> dict[str, Any]:
     return {"success": False, "errors": [{"code": code, "message": message}], "messages": [], "result": None}
 
 
-async def test_a_text_that_is_too_long_is_413(house: Any) -> None:
-    answer = await house.mine.ask("SELECT '" + "x" * TEXT_BYTES + "'")
+async def test_a_text_that_is_too_long_is_413(tenants: Any) -> None:
+    answer = await tenants.mine.ask("SELECT '" + "x" * TEXT_BYTES + "'")
     assert answer.status_code == 413
     assert answer.json() == _envelope(1004, f"the query is longer than {TEXT_BYTES} bytes")
 
 
-async def test_get_with_the_query_in_the_address(house: Any) -> None:
-    path = f"/client/v4/accounts/{house.mine.account_id}/analytics_engine/sql"
-    headers = {"Authorization": f"Bearer {house.mine.token}"}
-    answer = await house.client.get(path, params={"query": "SELECT 1 AS a FORMAT TabSeparated"}, headers=headers)
+async def test_get_with_the_query_in_the_address(tenants: Any) -> None:
+    path = f"/client/v4/accounts/{tenants.mine.account_id}/analytics_engine/sql"
+    headers = {"Authorization": f"Bearer {tenants.mine.token}"}
+    answer = await tenants.client.get(path, params={"query": "SELECT 1 AS a FORMAT TabSeparated"}, headers=headers)
     assert (answer.status_code, answer.text) == (200, "1\n")
 
 
-async def test_the_requests_content_type_says_nothing(house: Any) -> None:
-    path = f"/client/v4/accounts/{house.mine.account_id}/analytics_engine/sql"
+async def test_the_requests_content_type_says_nothing(tenants: Any) -> None:
+    path = f"/client/v4/accounts/{tenants.mine.account_id}/analytics_engine/sql"
     for kind in ("application/x-www-form-urlencoded", "application/json", "x"):
-        headers = {"Authorization": f"Bearer {house.mine.token}", "Content-Type": kind}
-        answer = await house.client.post(path, content="SELECT 1 AS a FORMAT CSV", headers=headers)
+        headers = {"Authorization": f"Bearer {tenants.mine.token}", "Content-Type": kind}
+        answer = await tenants.client.post(path, content="SELECT 1 AS a FORMAT CSV", headers=headers)
         assert (answer.status_code, answer.text) == (200, "1\n")
 
 
-async def test_a_store_that_is_away_is_503_with_retry_after(house: Any) -> None:
+async def test_a_store_that_is_away_is_503_with_retry_after(tenants: Any) -> None:
     class Away:
         async def query(self, *_: Any, **__: Any) -> bytes:
             raise StoreError("cannot lock /secret/path")
 
-    answer = await _ask(house, _app(house, Away()))
+    answer = await _ask(tenants, _app(tenants, Away()))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert answer.json() == _envelope(10503, "the store is unavailable; try again")
 
 
-async def test_an_accounts_statements_take_turns_and_few_may_wait(house: Any) -> None:
+async def test_an_accounts_statements_run_one_at_a_time_and_few_may_wait(tenants: Any) -> None:
     class Slow:
         gate = asyncio.Event()
         inside = most = 0
@@ -255,28 +232,28 @@ async def test_an_accounts_statements_take_turns_and_few_may_wait(house: Any) ->
             Slow.inside -= 1
             return b"{}"
 
-    app = _app(house, Slow())
-    asked = [asyncio.create_task(_ask(house, app)) for _ in range(route.WAITING + 1)]
+    app = _app(tenants, Slow())
+    asked = [asyncio.create_task(_ask(tenants, app)) for _ in range(route.WAITING + 1)]
     done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
     refused = done.pop().result()
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
     Slow.gate.set()
     assert sorted([(await task).status_code for task in asked]) == [200] * route.WAITING + [429]
     assert Slow.most == 1
-    assert (await _ask(house, app)).status_code == 200
+    assert (await _ask(tenants, app)).status_code == 200
 
 
-def _app(house: Any, analytics: Any) -> FastAPI:
-    return app_with(route.routes, sql=QueryService(analytics, QueryBounds()), accounts=house.accounts)
+def _app(tenants: Any, analytics: Any) -> FastAPI:
+    return app_with(route.routes, sql=QueryService(analytics, QueryBounds()), accounts=tenants.accounts)
 
 
-async def _ask(house: Any, app: FastAPI) -> httpx.Response:
+async def _ask(tenants: Any, app: FastAPI) -> httpx.Response:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://x.example") as client:
-        path = f"/client/v4/accounts/{house.mine.account_id}/analytics_engine/sql"
-        return await client.post(path, content="SELECT 1", headers={"Authorization": f"Bearer {house.mine.token}"})
+        path = f"/client/v4/accounts/{tenants.mine.account_id}/analytics_engine/sql"
+        return await client.post(path, content="SELECT 1", headers={"Authorization": f"Bearer {tenants.mine.token}"})
 
 
-async def test_star_means_the_stored_columns_whatever_else_is_named(house: Any) -> None:
+async def test_star_means_the_stored_columns_whatever_else_is_named(tenants: Any) -> None:
     stored = [column.name for column in DMARC_REPORTS.columns]
     for statement, more in (
         ("SELECT * FROM dmarc_reports WHERE timestamp > NOW() - INTERVAL '1' DAY LIMIT 1", []),
@@ -284,13 +261,13 @@ async def test_star_means_the_stored_columns_whatever_else_is_named(house: Any) 
         ("SELECT (SELECT 1) AS one, * FROM dmarc_reports WHERE blob1 != '' LIMIT 1", ["one"]),
         ("SELECT * FROM (SELECT *, blob1 FROM dmarc_reports) LIMIT ALL", ["blob1"]),
     ):
-        answer = await house.mine.ask(statement)
+        answer = await tenants.mine.ask(statement)
         assert answer.status_code == 200, answer.text
         assert sorted(column["name"] for column in answer.json()["meta"]) == sorted(stored + more)
 
 
-async def test_answers_are_json_that_any_client_reads(house: Any) -> None:
-    answer = await house.mine.ask("SELECT org_name, object_key FROM dmarc_reports LIMIT 1")
+async def test_answers_are_json_that_any_client_reads(tenants: Any) -> None:
+    answer = await tenants.mine.ask("SELECT org_name, object_key FROM dmarc_reports LIMIT 1")
     assert json.loads(answer.content)["data"] == [{"org_name": "7", "object_key": "o-7"}]
     assert answer.headers["cache-control"] == "no-store"
 
@@ -303,26 +280,26 @@ async def test_answers_are_json_that_any_client_reads(house: Any) -> None:
         "position('b' IN 'abc')", "'it''s `quoted` \\\\ text'", "toUInt8(1) IN (1, 2)", "(SELECT max(double8) FROM dmarc_reports)",
     ],
 )  # fmt: skip
-async def test_a_column_is_named_as_it_was_asked(house: Any, item: str) -> None:
+async def test_a_column_is_named_as_it_was_asked(tenants: Any, item: str) -> None:
     """What we make of a function does not show in the result; an alias and a plain column keep their own names."""
     grouped = " GROUP BY blob1, timestamp, double8" if any(name in item for name in ("-", "Week")) else ""
-    answer = await house.mine.ask(f"SELECT {item} FROM dmarc_reports{grouped} LIMIT 1")
+    answer = await tenants.mine.ask(f"SELECT {item} FROM dmarc_reports{grouped} LIMIT 1")
     assert answer.status_code == 200, answer.text
     assert [column["name"] for column in answer.json()["meta"]] == [item]
 
 
-async def test_spaces_and_comments_between_words_become_one_space(house: Any) -> None:
-    answer = await house.mine.ask(
+async def test_spaces_and_comments_between_words_become_one_space(tenants: Any) -> None:
+    answer = await tenants.mine.ask(
         "SELECT max( /* a */ double8\n  +   1 ) , double8 AS x FROM dmarc_reports GROUP BY x LIMIT 1"
     )
     assert [column["name"] for column in answer.json()["meta"]] == ["max( double8 + 1 )", "x"]
-    nested = await house.mine.ask("SELECT `max(double8)` + 1 AS m FROM (SELECT max(double8) FROM dmarc_reports)")
+    nested = await tenants.mine.ask("SELECT `max(double8)` + 1 AS m FROM (SELECT max(double8) FROM dmarc_reports)")
     assert nested.status_code == 200, nested.text
 
 
 @pytest.mark.parametrize("form", ["JSON", "JSONCompact"])
-async def test_the_log_counts_rows_under_a_limit(house: Any, form: str) -> None:
+async def test_the_log_counts_rows_under_a_limit(tenants: Any, form: str) -> None:
     statement = f"SELECT blob1, count() AS n FROM dmarc_reports GROUP BY blob1 LIMIT 1 FORMAT {form}"
-    body = (await house.mine.ask(statement)).content
+    body = (await tenants.mine.ask(statement)).content
     assert b"rows_before_limit_at_least" in body
     assert count_rows(body, form) == 1

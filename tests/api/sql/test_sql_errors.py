@@ -11,7 +11,7 @@ from dmarcworks.api.sql.service import QueryService
 from dmarcworks.api.sql_errors import explain
 from dmarcworks.bindings.contracts import QueryBounds
 from dmarcworks.errors import QueryError
-from tests.support.sql_house import House
+from tests.support.sql_tenants import Tenants
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -70,25 +70,25 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("statement", "sentence"), MISTAKES)
-async def test_a_mistake_is_named_in_the_users_words(house: House, statement: str, sentence: str) -> None:
-    answer = await house.mine.ask(statement)
+async def test_a_mistake_is_named_in_the_users_words(tenants: Tenants, statement: str, sentence: str) -> None:
+    answer = await tenants.mine.ask(statement)
     assert (answer.status_code, answer.text) == (422, f"Input was invalid: {sentence}\n")
 
 
 @pytest.mark.parametrize(("statement", "sentence"), MISTAKES)
-async def test_over_some_domains_the_sentence_is_the_same(house: House, statement: str, sentence: str) -> None:
+async def test_over_some_domains_the_sentence_is_the_same(tenants: Tenants, statement: str, sentence: str) -> None:
     """The wall is longer then; it is not shown either."""
-    service = QueryService(house.analytics, QueryBounds(seconds=2.0, rows=1_000))
+    service = QueryService(tenants.analytics, QueryBounds(seconds=2.0, rows=1_000))
     with pytest.raises(QueryError, match=f"^{re.escape('Input was invalid: ' + sentence)}$"):
-        await service.query(statement, house.mine.account_id, who="x", source="test", domains=["d" * 32, "e" * 32])
+        await service.query(statement, tenants.mine.account_id, who="x", source="test", domains=["d" * 32, "e" * 32])
 
 
-async def test_bounds_are_named(house: House) -> None:
+async def test_bounds_are_named(tenants: Tenants) -> None:
     """Rows, bytes and seconds."""
     wide = QueryBounds(seconds=2.0, rows=1)
     with pytest.raises(Exception, match=r"^the result has more than 1 rows; add a LIMIT or query fewer days$"):
-        await QueryService(house.analytics, wide).query(
-            f"SELECT 1 FROM {T}", house.mine.account_id, who="x", source="test"
+        await QueryService(tenants.analytics, wide).query(
+            f"SELECT 1 FROM {T}", tenants.mine.account_id, who="x", source="test"
         )
 
 

@@ -137,12 +137,12 @@ DOCUMENTED = {
 }
 
 
-async def _one(house: Any, statement: str, **values: str) -> Any:
+async def _one(tenants: Any, statement: str, **values: str) -> Any:
     """The only value of the only row."""
-    path = f"/client/v4/accounts/{house.mine.account_id}/analytics_engine/sql"
-    headers = {"Authorization": f"Bearer {house.mine.token}"}
+    path = f"/client/v4/accounts/{tenants.mine.account_id}/analytics_engine/sql"
+    headers = {"Authorization": f"Bearer {tenants.mine.token}"}
     parameters = {f"param_{name}": value for name, value in values.items()}
-    answer = await house.client.post(path, content=statement, headers=headers, params=parameters)
+    answer = await tenants.client.post(path, content=statement, headers=headers, params=parameters)
     assert answer.status_code == 200, answer.text
     (row,) = answer.json()["data"]
     (value,) = row.values()
@@ -150,13 +150,13 @@ async def _one(house: Any, statement: str, **values: str) -> Any:
 
 
 @pytest.mark.parametrize("expression", DOCUMENTED)
-async def test_what_the_original_documents_has_its_value(house: Any, expression: str) -> None:
-    assert await _one(house, f"SELECT {expression}") == DOCUMENTED[expression]
+async def test_what_the_original_documents_has_its_value(tenants: Any, expression: str) -> None:
+    assert await _one(tenants, f"SELECT {expression}") == DOCUMENTED[expression]
 
 
-async def test_every_function_on_the_list_is_one_of_the_engine(house: Any) -> None:
+async def test_every_function_on_the_list_is_one_of_the_engine(tenants: Any) -> None:
     """A name that is listed and unknown to the engine would be a promise that nobody keeps."""
-    answer = await house.analytics.query("SELECT lower(name) FROM system.functions", format="TabSeparatedRaw")
+    answer = await tenants.analytics.query("SELECT lower(name) FROM system.functions", format="TabSeparatedRaw")
     known = set(answer.decode().split())
     ours = {"tolower", "toupper", "quantileweighted"}  # written as others
     combined = {name for name in FUNCTIONS if name.endswith("if") and name[:-2] in known}
@@ -178,8 +178,8 @@ async def test_every_function_on_the_list_is_one_of_the_engine(house: Any) -> No
         ("SELECT count() AS a FROM dmarc_reports UNION ALL SELECT count() FROM tls_reports", [[0], [2]]),
     ],
 )
-async def test_union(house: Any, statement: str, rows: list[list[Any]]) -> None:
-    answer = await house.mine.ask(statement)
+async def test_union(tenants: Any, statement: str, rows: list[list[Any]]) -> None:
+    answer = await tenants.mine.ask(statement)
     assert answer.status_code == 200, answer.text
     assert sorted([list(row.values()) for row in answer.json()["data"]], key=str) == rows
 
@@ -199,8 +199,8 @@ async def test_union(house: Any, statement: str, rows: list[list[Any]]) -> None:
         ("round(count / sum(count) OVER (), 2)", [0.5, 0.5]),
     ],
 )
-async def test_window_functions(house: Any, expression: str, values: list[Any]) -> None:
-    answer = await house.mine.ask(f"SELECT source_ip, {expression} AS v FROM dmarc_reports ORDER BY source_ip")
+async def test_window_functions(tenants: Any, expression: str, values: list[Any]) -> None:
+    answer = await tenants.mine.ask(f"SELECT source_ip, {expression} AS v FROM dmarc_reports ORDER BY source_ip")
     assert answer.status_code == 200, answer.text
     assert [row["v"] for row in answer.json()["data"]] == values
 
@@ -231,9 +231,9 @@ async def test_window_functions(house: Any, expression: str, values: list[Any]) 
     ],
 )
 async def test_parameters_are_values_and_nothing_else(
-    house: Any, statement: str, sent: dict[str, str], value: Any
+    tenants: Any, statement: str, sent: dict[str, str], value: Any
 ) -> None:
-    assert await _one(house, statement, **sent) == value
+    assert await _one(tenants, statement, **sent) == value
 
 
 @pytest.mark.parametrize(
@@ -272,29 +272,29 @@ async def test_parameters_are_values_and_nothing_else(
         ),
     ],
 )
-async def test_what_cannot_be_said_is_named(house: Any, statement: str, sent: dict[str, str], text: str) -> None:
-    path = f"/client/v4/accounts/{house.mine.account_id}/analytics_engine/sql"
-    headers = {"Authorization": f"Bearer {house.mine.token}"}
-    answer = await house.client.post(
+async def test_what_cannot_be_said_is_named(tenants: Any, statement: str, sent: dict[str, str], text: str) -> None:
+    path = f"/client/v4/accounts/{tenants.mine.account_id}/analytics_engine/sql"
+    headers = {"Authorization": f"Bearer {tenants.mine.token}"}
+    answer = await tenants.client.post(
         path, content=statement, headers=headers, params={f"param_{k}": v for k, v in sent.items()}
     )
     assert answer.status_code == 422, answer.text
     assert answer.text.startswith(text)
 
 
-async def test_parameters_come_in_the_address_of_a_get_too(house: Any) -> None:
-    path = f"/client/v4/accounts/{house.mine.account_id}/analytics_engine/sql"
-    headers = {"Authorization": f"Bearer {house.mine.token}"}
+async def test_parameters_come_in_the_address_of_a_get_too(tenants: Any) -> None:
+    path = f"/client/v4/accounts/{tenants.mine.account_id}/analytics_engine/sql"
+    headers = {"Authorization": f"Bearer {tenants.mine.token}"}
     sent = {"query": "SELECT {x:String} AS a FORMAT CSV", "param_x": 'a "b"'}
-    answer = await house.client.get(path, params=sent, headers=headers)
+    answer = await tenants.client.get(path, params=sent, headers=headers)
     assert (answer.status_code, answer.text) == (200, '"a ""b"""\n')
 
 
-async def test_parquet_and_arrow_open_in_any_reader(house: Any) -> None:
+async def test_parquet_and_arrow_open_in_any_reader(tenants: Any) -> None:
     statement = "SELECT source_ip, count FROM dmarc_reports ORDER BY source_ip FORMAT "
     for table in (
-        pq.read_table(io.BytesIO((await house.mine.ask(statement + "Parquet")).content)),
-        pa.ipc.open_file((await house.mine.ask(statement + "Arrow")).content).read_all(),
+        pq.read_table(io.BytesIO((await tenants.mine.ask(statement + "Parquet")).content)),
+        pa.ipc.open_file((await tenants.mine.ask(statement + "Arrow")).content).read_all(),
     ):
         found = [
             [value.decode() if isinstance(value, bytes) else value for value in row.values()]

@@ -11,7 +11,7 @@ import pytest
 
 from dmarcworks.analytics import schema
 from dmarcworks.api.sql import sums
-from tests.support.sql_house import _report
+from tests.support.sql_tenants import _report
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -20,16 +20,16 @@ SMALL = "(SELECT count FROM dmarc_reports WHERE org_name = '7')"
 
 
 @pytest.fixture
-async def large(house: Any) -> Any:
+async def large(tenants: Any) -> Any:
     """Two records of 2^64-1 messages in a report of my account, once."""
-    found = await house.mine.ask("SELECT count() AS n FROM dmarc_reports WHERE org_name = 'large'")
+    found = await tenants.mine.ask("SELECT count() AS n FROM dmarc_reports WHERE org_name = 'large'")
     if found.json()["data"] == [{"n": 0}]:
         table = schema.rows(
-            _report("large", MOST, "example.com"), account_id=house.mine.account_id, domain_id="d" * 32,
+            _report("large", MOST, "example.com"), account_id=tenants.mine.account_id, domain_id="d" * 32,
             domain="example.com", received=datetime.now(UTC), report_key="k-large", object_key="o-large",
         )  # fmt: skip
-        await house.analytics.insert("dmarc_reports", table)
-    return house
+        await tenants.analytics.insert("dmarc_reports", table)
+    return tenants
 
 
 LARGE = "FROM dmarc_reports WHERE org_name = 'large'"

@@ -21,64 +21,64 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.mark.parametrize("attack", REFUSED)
-async def test_refused(house: Any, attack: str) -> None:
-    answer = await house.mine.ask(attack)
+async def test_refused(tenants: Any, attack: str) -> None:
+    answer = await tenants.mine.ask(attack)
     assert answer.status_code == 422, answer.text[:300]
     assert SECRET not in answer.text
     assert "root:" not in answer.text
 
 
 @pytest.mark.parametrize("attack", OWN_ROWS_ONLY)
-async def test_sees_its_own_rows_only(house: Any, attack: str) -> None:
-    answer = await house.mine.ask(attack.format(theirs=house.theirs.account_id, mine=house.mine.account_id))
+async def test_sees_its_own_rows_only(tenants: Any, attack: str) -> None:
+    answer = await tenants.mine.ask(attack.format(theirs=tenants.theirs.account_id, mine=tenants.mine.account_id))
     assert answer.status_code in (200, 422)
     assert SECRET.encode() not in answer.content
     assert b"1000" not in answer.content.replace(b'"rows_before', b"")
 
 
-async def test_the_same_statement_sees_each_ones_own(house: Any) -> None:
+async def test_the_same_statement_sees_each_ones_own(tenants: Any) -> None:
     ask = "SELECT SUM(double8) AS n FROM dmarc_reports"
-    assert (await house.mine.ask(ask)).json()["data"] == [{"n": 10}]
-    assert (await house.theirs.ask(ask)).json()["data"] == [{"n": 2000}]
+    assert (await tenants.mine.ask(ask)).json()["data"] == [{"n": 10}]
+    assert (await tenants.theirs.ask(ask)).json()["data"] == [{"n": 2000}]
 
 
-async def test_not_even_an_error_comes_from_a_neighbours_row(house: Any) -> None:
+async def test_not_even_an_error_comes_from_a_neighbours_row(tenants: Any) -> None:
     """Every org_name of mine is a number, theirs is not: a conversion that met theirs would fail, and say so."""
     for condition in ("intDiv(1, toInt64(count) - 1000) = 0", "toUInt64(blob2) = 7"):
         statement = f"SELECT count() AS n FROM dmarc_reports WHERE {condition}"
-        answer = await house.mine.ask(statement)
+        answer = await tenants.mine.ask(statement)
         assert (answer.status_code, answer.json()["data"]) == (200, [{"n": 2}]), answer.text
     for condition in ("intDiv(1, toInt64(count) - 1000) = 0", "toUInt64(blob2) = 7"):
-        assert (await house.theirs.ask(f"SELECT count() FROM dmarc_reports WHERE {condition}")).status_code == 422
+        assert (await tenants.theirs.ask(f"SELECT count() FROM dmarc_reports WHERE {condition}")).status_code == 422
 
 
-async def test_nothing_of_a_failed_statement_comes_with_the_next_one(house: Any) -> None:
+async def test_nothing_of_a_failed_statement_comes_with_the_next_one(tenants: Any) -> None:
     """The neighbour's statement fails after its first rows are made; my next answer holds none of them."""
     fails = "SELECT org_name, header_from, intDiv(1, record_index - 1) AS x FROM dmarc_reports ORDER BY record_index"
     many = "SELECT a.org_name FROM dmarc_reports AS a " + "".join(
         f"JOIN dmarc_reports AS j{n} ON j{n}.domain = a.domain " for n in range(12)
     )
     for statement in (fails, many, "SELECT nope FROM dmarc_reports"):
-        assert (await house.theirs.ask(statement)).status_code == 422
-        answer = await house.mine.ask("SELECT 1 AS a FORMAT JSONEachRow")
+        assert (await tenants.theirs.ask(statement)).status_code == 422
+        answer = await tenants.mine.ask("SELECT 1 AS a FORMAT JSONEachRow")
         assert answer.content == b'{"a":1}\n'
 
 
 @pytest.mark.parametrize("bomb", BOMBS, ids=range(len(BOMBS)))
-async def test_a_bomb_is_refused_soon_and_harms_nobody(house: Any, bomb: str) -> None:
+async def test_a_bomb_is_refused_soon_and_harms_nobody(tenants: Any, bomb: str) -> None:
     # Without its bounds it would run for ever: this is how long the test waits for it.
     async with asyncio.timeout(60):
-        answer = await house.mine.ask(bomb)
+        answer = await tenants.mine.ask(bomb)
     assert answer.status_code in (413, 422), answer.text[:200]
-    neighbour = await house.theirs.ask("SELECT SUM(double8) AS n FROM dmarc_reports")
+    neighbour = await tenants.theirs.ask("SELECT SUM(double8) AS n FROM dmarc_reports")
     assert neighbour.json()["data"] == [{"n": 2000}]
 
 
-async def test_tokens_open_their_own_account_only(house: Any) -> None:
+async def test_tokens_open_their_own_account_only(tenants: Any) -> None:
     statement = "SELECT org_name FROM dmarc_reports"
-    theirs, nobody = house.theirs.account_id, "f" * 32
+    theirs, nobody = tenants.theirs.account_id, "f" * 32
     answers = [
-        await house.mine.ask(statement, account_id=account) for account in (theirs, nobody, theirs.upper(), "x'")
+        await tenants.mine.ask(statement, account_id=account) for account in (theirs, nobody, theirs.upper(), "x'")
     ]
     assert [answer.status_code for answer in answers] == [403] * 4
     assert {answer.text for answer in answers} == {
@@ -90,22 +90,22 @@ async def test_tokens_open_their_own_account_only(house: Any) -> None:
     "header",
     [None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic YTpi", "Bearer a b", "Bearer \xff", "Bearer " + "x" * 5000],
 )
-async def test_no_or_a_wrong_token_is_401(house: Any, header: str | None) -> None:
-    path = f"/client/v4/accounts/{house.theirs.account_id}/analytics_engine/sql"
+async def test_no_or_a_wrong_token_is_401(tenants: Any, header: str | None) -> None:
+    path = f"/client/v4/accounts/{tenants.theirs.account_id}/analytics_engine/sql"
     headers = {} if header is None else {"Authorization": header.encode("latin-1")}
-    answer = await house.client.post(path, content="SELECT 1", headers=headers)
+    answer = await tenants.client.post(path, content="SELECT 1", headers=headers)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == 'Bearer realm="dmarcworks"'
     assert answer.json()["errors"][0]["message"].startswith("Unauthorized")
 
 
-async def test_a_revoked_token_opens_nothing(house: Any) -> None:
-    secret, token = await house.accounts.create_token(house.mine.account_id)
-    path = f"/client/v4/accounts/{house.mine.account_id}/analytics_engine/sql"
+async def test_a_revoked_token_opens_nothing(tenants: Any) -> None:
+    secret, token = await tenants.accounts.create_token(tenants.mine.account_id)
+    path = f"/client/v4/accounts/{tenants.mine.account_id}/analytics_engine/sql"
     headers = {"Authorization": f"Bearer {secret}"}
-    assert (await house.client.post(path, content="SELECT 1", headers=headers)).status_code == 200
-    await house.accounts.revoke_token(token.id)
-    assert (await house.client.post(path, content="SELECT 1", headers=headers)).status_code == 401
+    assert (await tenants.client.post(path, content="SELECT 1", headers=headers)).status_code == 200
+    await tenants.accounts.revoke_token(token.id)
+    assert (await tenants.client.post(path, content="SELECT 1", headers=headers)).status_code == 401
 
 
 WORDS = """SELECT FROM WHERE dmarc_reports tls_reports data_points system.one schema_versions ( ) , * org_name account_id = 'a' 1 IN
@@ -218,10 +218,10 @@ def queries(draw: st.DrawFn, depth: int = 2, named: bool = False) -> str:
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(queries())
-async def test_whatever_runs_answers_with_its_own_rows_only(house: Any, statement: str) -> None:
+async def test_whatever_runs_answers_with_its_own_rows_only(tenants: Any, statement: str) -> None:
     """Random statements of the allowed language, run: no byte of the neighbour's rows is in any answer."""
-    written = statement.replace("{mine}", house.mine.account_id).replace("{theirs}", house.theirs.account_id)
-    answer = await house.mine.ask(written)
+    written = statement.replace("{mine}", tenants.mine.account_id).replace("{theirs}", tenants.theirs.account_id)
+    answer = await tenants.mine.ask(written)
     assert answer.status_code in (200, 413, 422), answer.text
     assert SECRET not in answer.text
     RAN[answer.status_code] += 1

@@ -11,7 +11,7 @@ import pytest
 import uvloop
 
 from dmarcworks.routing.smtp import Certificate, Listener, SmtpServer
-from tests.support.smtp_client import BOUNDS, Client, Connect, House, Start
+from tests.support.smtp_client import BOUNDS, Client, Connect, SmtpBackend, Start
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[..., object]]:
@@ -20,12 +20,12 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> d
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def backend() -> SmtpBackend:
+    return SmtpBackend()
 
 
 @pytest.fixture
-async def start(house: House) -> AsyncIterator[Start]:
+async def start(backend: SmtpBackend) -> AsyncIterator[Start]:
     servers: list[SmtpServer] = []
 
     async def start(
@@ -37,8 +37,8 @@ async def start(house: House) -> AsyncIterator[Start]:
             proxies=[ipaddress.ip_network(network) for network in proxies],
             hostname="reports.example.net",
             bounds=dataclasses.replace(BOUNDS, **bounds),
-            recipient=house.recipient,
-            deliver=house.deliver,
+            recipient=backend.recipient,
+            deliver=backend.deliver,
         )
         await server.start()
         servers.append(server)

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from dmarcworks.errors import SettingsError
 from dmarcworks.routing.smtp import Certificate
-from tests.routing.smtp.test_tls import Files
+from tests.support.certificates import Files
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -69,7 +69,7 @@ def test_the_end_is_told_when_it_is_loaded(files: Files, said: list[Any], left: 
     assert warnings(said) == ([] if state == "ok" else [(f"certificate {state}", ends, days)])
     assert all(line["file"] == str(files.certificate) for line in said)
     assert shown.left == left.total_seconds()
-    assert shown.told() == {"state": state, "until": ends, "days": days}
+    assert shown.status() == {"state": state, "until": ends, "days": days}
 
 
 def test_an_end_that_comes_near_is_told_once_a_day(files: Files, said: list[Any]) -> None:
@@ -89,7 +89,7 @@ def test_an_end_that_comes_near_is_told_once_a_day(files: Files, said: list[Any]
         ("certificate loaded", (NOW + 90 * DAY).isoformat()),
     ]
     files.renew(NOW + 10 * DAY)
-    assert shown.told()["state"] == "ends soon"
+    assert shown.status()["state"] == "ends soon"
     assert [name for name, _, _ in warnings(said)] == ["certificate ends soon"]
 
 
@@ -99,7 +99,7 @@ def test_the_first_certificate_of_a_file_counts(files: Files) -> None:
     chain = files.certificate.read_bytes() + AUTHORITY.cert_pem.bytes()
     files.certificate.write_bytes(files.key.read_bytes() + chain)
     shown = Certificate(files.certificate, files.key, Clock())
-    assert shown.told() == {"state": "ok", "until": (NOW + 40 * DAY).isoformat(), "days": 40.0}
+    assert shown.status() == {"state": "ok", "until": (NOW + 40 * DAY).isoformat(), "days": 40.0}
 
 
 @given(st.binary(max_size=300) | st.integers(0, 1000))

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from dmarcworks.routing.smtp import SmtpServer
-from tests.support.smtp_client import Client, Connect, House, Start
+from tests.support.smtp_client import Client, Connect, SmtpBackend, Start
 from tests.support.waiting import wait_until
 
 MAIL = b"Subject: report\r\n\r\nHello\r\n"
@@ -38,7 +38,7 @@ async def test_connections_over_the_bound_get_421(start: Start, connect: Connect
 
 
 @pytest.mark.parametrize("where", ["greeting", "command", "data"])
-async def test_silence_ends_a_connection(start: Start, connect: Connect, house: House, where: str) -> None:
+async def test_silence_ends_a_connection(start: Start, connect: Connect, backend: SmtpBackend, where: str) -> None:
     """Who says nothing for the idle time hears 421 4.4.2 and is closed, in the middle of DATA too."""
     client = await connect(await start(idle_seconds=1))
     if where == "command":
@@ -48,10 +48,10 @@ async def test_silence_ends_a_connection(start: Start, connect: Connect, house: 
         await client.send(b"Subject: half\r\n")
     assert await client.reply() == "421 4.4.2 Idle for too long"
     assert await client.closed()
-    assert house.taken == []
+    assert backend.accepted == []
 
 
-async def test_a_slow_but_steady_transfer_is_not_silence(start: Start, connect: Connect, house: House) -> None:
+async def test_a_slow_but_steady_transfer_is_not_silence(start: Start, connect: Connect, backend: SmtpBackend) -> None:
     """A transfer that lasts longer than the idle time goes through while bytes keep coming."""
     client = await connect(await start(idle_seconds=1))
     await client.up_to_data()
@@ -60,21 +60,23 @@ async def test_a_slow_but_steady_transfer_is_not_silence(start: Start, connect: 
         await asyncio.sleep(0.3)  # the slow peer that this test is about: 2.4 seconds in all
     await client.send(b".\r\n")
     assert await client.reply() == "250 2.0.0 Accepted"
-    assert house.taken[0][2] == b"line\r\n" * 8
+    assert backend.accepted[0][2] == b"line\r\n" * 8
 
 
-async def test_a_slow_store_is_not_the_clients_silence(start: Start, connect: Connect, house: House) -> None:
+async def test_a_slow_store_is_not_the_clients_silence(start: Start, connect: Connect, backend: SmtpBackend) -> None:
     """While we keep the mail, the client waits rightly: no idle time runs."""
-    house.gate = asyncio.Event()
+    backend.gate = asyncio.Event()
     client = await connect(await start(idle_seconds=1))
     await client.up_to_data()
     await client.send(MAIL + b".\r\n")
     await asyncio.sleep(2.5)  # the slow store that this test is about: more than twice the idle time
-    house.gate.set()
+    backend.gate.set()
     assert await client.reply() == "250 2.0.0 Accepted"
 
 
-async def test_stop_lets_a_transfer_finish_and_dismisses_the_idle(start: Start, connect: Connect, house: House) -> None:
+async def test_stop_lets_a_transfer_finish_and_dismisses_the_idle(
+    start: Start, connect: Connect, backend: SmtpBackend
+) -> None:
     """On shutdown the idle hear 421 4.3.2 at once, a mail in transfer ends with its 250, and nobody new comes in."""
     server = await start()
     idle, sending = await connect(server), await connect(server)
@@ -91,10 +93,10 @@ async def test_stop_lets_a_transfer_finish_and_dismisses_the_idle(start: Start, 
     assert await sending.reply() == "421 4.3.2 Shutting down, try again later"
     assert await sending.closed()
     await asyncio.wait_for(stopping, 2)
-    assert house.taken[0][2] == b"Subject: late\r\n\r\nbody\r\n"
+    assert backend.accepted[0][2] == b"Subject: late\r\n\r\nbody\r\n"
 
 
-async def test_stop_does_not_wait_for_ever(start: Start, connect: Connect, house: House) -> None:
+async def test_stop_does_not_wait_for_ever(start: Start, connect: Connect, backend: SmtpBackend) -> None:
     """A transfer that does not end within the grace hears 421, not 250: its sender keeps it."""
     server = await start()
     client = await connect(server)
@@ -103,4 +105,4 @@ async def test_stop_does_not_wait_for_ever(start: Start, connect: Connect, house
     await asyncio.wait_for(server.stop(grace=0.3), 2)
     assert await client.reply() == "421 4.3.2 Shutting down, try again later"
     assert await client.closed()
-    assert house.taken == []
+    assert backend.accepted == []

@@ -9,7 +9,7 @@ import pytest
 from dmarcworks.errors import SettingsError
 from dmarcworks.routing.smtp import Listener, parse_listeners, parse_networks
 from dmarcworks.routing.smtp.limits import group_of, plain_address
-from tests.support.smtp_client import RUA, Client, Connect, House, Start
+from tests.support.smtp_client import RUA, Client, Connect, SmtpBackend, Start
 
 MAIL = b"Subject: report\r\n\r\nHello\r\n"
 
@@ -24,7 +24,7 @@ async def test_new_connections_a_minute(start: Start, connect: Connect) -> None:
     writer.close()
 
 
-async def test_mails_a_minute(start: Start, connect: Connect, house: House) -> None:
+async def test_mails_a_minute(start: Start, connect: Connect, backend: SmtpBackend) -> None:
     """The mail over the rate hears 450 4.7.1 at MAIL, on a new connection too; what was taken stays taken."""
     server = await start(mails_per_minute=2)
     client = await connect(server)
@@ -37,7 +37,7 @@ async def test_mails_a_minute(start: Start, connect: Connect, house: House) -> N
         assert await visitor.say("MAIL FROM:<a@mail.example>") == (
             "450 4.7.1 Too many mails in a minute, try again later"
         )
-    assert len(house.taken) == 2
+    assert len(backend.accepted) == 2
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ async def test_commands_that_lead_nowhere_end_the_connection(start: Start, conne
     assert await client.closed()
 
 
-async def test_a_mail_makes_up_for_errors(start: Start, connect: Connect, house: House) -> None:
+async def test_a_mail_makes_up_for_errors(start: Start, connect: Connect, backend: SmtpBackend) -> None:
     """A long-lived connection that does send mail is not cut off for a few refusals in between."""
     client = await connect(await start(errors=10))
     for _ in range(10):
@@ -75,10 +75,10 @@ async def test_a_mail_makes_up_for_errors(start: Start, connect: Connect, house:
         await client.up_to_data()
         await client.send(MAIL + b".\r\n")
         assert await client.reply() == "250 2.0.0 Accepted"
-    assert len(house.taken) == 10
+    assert len(backend.accepted) == 10
 
 
-async def test_mails_in_transfer_share_a_bound(start: Start, connect: Connect, house: House) -> None:
+async def test_mails_in_transfer_share_a_bound(start: Start, connect: Connect, backend: SmtpBackend) -> None:
     """When all mails on their way in would take too much memory, the one that grows hears 452, the others come in."""
     server = await start(transfer_bytes=1_100_000)
     small, large = await connect(server), await connect(server)
@@ -89,11 +89,11 @@ async def test_mails_in_transfer_share_a_bound(start: Start, connect: Connect, h
     assert await large.reply() == "452 4.3.1 Too much mail in transfer, try again later"
     await small.send(b".\r\n")
     assert await small.reply() == "250 2.0.0 Accepted"
-    assert [raw for _, _, raw, _ in house.taken] == [MAIL]
+    assert [raw for _, _, raw, _ in backend.accepted] == [MAIL]
     assert server.transfer == 0
 
 
-async def test_a_transfer_has_its_time(start: Start, connect: Connect, house: House) -> None:
+async def test_a_transfer_has_its_time(start: Start, connect: Connect, backend: SmtpBackend) -> None:
     """A mail that comes steadily but without end is ended by 421 4.4.2."""
     client = await connect(await start(transfer_seconds=1.0))
     await client.up_to_data()
@@ -103,7 +103,7 @@ async def test_a_transfer_has_its_time(start: Start, connect: Connect, house: Ho
         if client.reader._buffer:  # type: ignore[attr-defined]
             break
     assert await client.reply() == "421 4.4.2 The transfer takes too long"
-    assert house.taken == []
+    assert backend.accepted == []
 
 
 async def test_dripping_a_command_is_silence(start: Start, connect: Connect) -> None:
@@ -118,13 +118,15 @@ async def test_dripping_a_command_is_silence(start: Start, connect: Connect) -> 
 
 
 @pytest.mark.parametrize("request_line", ["GET / HTTP/1.1", "POST /x HTTP/1.0", "CONNECT mail.example:25 HTTP/1.1"])
-async def test_a_web_client_is_sent_away(start: Start, connect: Connect, house: House, request_line: str) -> None:
+async def test_a_web_client_is_sent_away(
+    start: Start, connect: Connect, backend: SmtpBackend, request_line: str
+) -> None:
     """A browser that somebody lured here cannot send mail in a request's body."""
     client = await connect(await start())
     body = f"EHLO x\r\nMAIL FROM:<a@mail.example>\r\nRCPT TO:<{RUA}>\r\nDATA\r\nforged\r\n.\r\n"
     await client.send(f"{request_line}\r\nHost: x\r\n\r\n{body}")
     assert await client.reply() == "421 4.7.0 This is a mail server"
-    assert house.taken == []
+    assert backend.accepted == []
 
 
 def test_a_list_of_listeners() -> None:
@@ -163,7 +165,7 @@ def test_a_list_that_is_none_says_why(text: str, reason: str) -> None:
         parse_networks("192.0.2.1/24", "DMARCWORKS_X")
 
 
-async def test_several_listeners_serve_at_once(start: Start, house: House) -> None:
+async def test_several_listeners_serve_at_once(start: Start, backend: SmtpBackend) -> None:
     """IPv4 and IPv6, SMTP and LMTP, each with its own banner."""
     server = await start(Listener("127.0.0.1"), Listener("::1"), Listener("localhost", lmtp=True))
     banners = []

@@ -11,7 +11,7 @@ import pytest
 
 from dmarcworks.errors import SettingsError
 from dmarcworks.routing.smtp import Listener, SmtpServer
-from tests.support.smtp_client import RUA, Client, House, Start
+from tests.support.smtp_client import RUA, Client, SmtpBackend, Start
 
 MAIL = b"Subject: report\r\n\r\nHello\r\n"
 OTHER = "f" * 32 + "@reports.example.net"
@@ -25,9 +25,9 @@ async def lmtp(server: SmtpServer) -> Client:
     return client
 
 
-async def test_each_recipient_has_its_own_reply(start: Start, house: House) -> None:
+async def test_each_recipient_has_its_own_reply(start: Start, backend: SmtpBackend) -> None:
     """Two of three are kept, one is away for now: the sender tries only that one again."""
-    house.addresses |= {OTHER, "away@reports.example.net"}
+    backend.addresses |= {OTHER, "away@reports.example.net"}
     server = await start(LMTP)
     taken = server.deliver
 
@@ -48,13 +48,13 @@ async def test_each_recipient_has_its_own_reply(start: Start, house: House) -> N
         "250 2.0.0 Accepted",
         "250 2.0.0 OK",
     ]
-    assert [(to, raw, peer.protocol) for _, to, raw, peer in house.taken] == [
+    assert [(to, raw, peer.protocol) for _, to, raw, peer in backend.accepted] == [
         (RUA, MAIL, "LMTP"),
         (OTHER, MAIL, "LMTP"),
     ]
 
 
-async def test_a_recipient_named_twice_has_two_replies_and_one_mail(start: Start, house: House) -> None:
+async def test_a_recipient_named_twice_has_two_replies_and_one_mail(start: Start, backend: SmtpBackend) -> None:
     """As many replies as accepted RCPTs, or the sender would wait for ever."""
     client = await lmtp(await start(LMTP))
     await client.say("LHLO relay.example")
@@ -64,12 +64,12 @@ async def test_a_recipient_named_twice_has_two_replies_and_one_mail(start: Start
     await client.say("DATA")
     await client.send(MAIL + b".\r\n")
     assert [await client.reply(), await client.reply()] == ["250 2.0.0 Accepted"] * 2
-    assert len(house.taken) == 1
+    assert len(backend.accepted) == 1
 
 
-async def test_a_mail_too_large_is_refused_for_each(start: Start, house: House) -> None:
+async def test_a_mail_too_large_is_refused_for_each(start: Start, backend: SmtpBackend) -> None:
     """The bound's reply comes once for every recipient, and the conversation goes on in step."""
-    house.addresses.add(OTHER)
+    backend.addresses.add(OTHER)
     client = await lmtp(await start(LMTP, mail_bytes=2000))
     await client.say("LHLO relay.example")
     await client.say("MAIL FROM:<a@mail.example>")
@@ -92,7 +92,7 @@ async def test_greetings_are_not_mixed_up(start: Start) -> None:
     assert await client.say("DATA") == "503 5.5.1 RCPT comes first"
 
 
-async def test_a_unix_socket(start: Start, house: House, tmp_path: Path) -> None:
+async def test_a_unix_socket(start: Start, backend: SmtpBackend, tmp_path: Path) -> None:
     """Owner and group may write it; it goes with the server, and one that a crash left is taken over."""
     path = tmp_path / "lmtp.sock"
     stale = socket.socket(socket.AF_UNIX)
@@ -112,7 +112,7 @@ async def test_a_unix_socket(start: Start, house: House, tmp_path: Path) -> None
     await client.say("DATA")
     await client.send(MAIL + b".\r\n")
     assert await client.reply() == "250 2.0.0 Accepted"
-    assert house.taken[0][3].address == ""
+    assert backend.accepted[0][3].address == ""
     with pytest.raises(SettingsError, match="another process serves this socket"):
         await start(Listener(path=str(path), lmtp=True))
     assert path.exists()

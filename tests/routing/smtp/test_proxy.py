@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from dmarcworks.errors import SettingsError
 from dmarcworks.routing.smtp import Certificate, Listener, SmtpServer
 from dmarcworks.routing.smtp.proxy import ProxyError, parse_v1, parse_v2
-from tests.support.smtp_client import Client, House, Start
+from tests.support.smtp_client import Client, SmtpBackend, Start
 
-DOOR = Listener("127.0.0.1", proxy=True)
+PROXY_LISTENER = Listener("127.0.0.1", proxy=True)
 MAIL = b"Subject: report\r\n\r\nHello\r\n"
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -55,21 +55,21 @@ async def knock(server: SmtpServer, header: bytes, *, pieces: int = 1 << 20) -> 
 )
 @pytest.mark.parametrize("pieces", [1 << 20, 3])
 async def test_the_client_is_the_one_that_the_header_names(
-    start: Start, house: House, header: bytes, client: str, pieces: int
+    start: Start, backend: SmtpBackend, header: bytes, client: str, pieces: int
 ) -> None:
     """Version 1 and 2, both families, cut as may be; a header without a client leaves the balancer's own address."""
-    server = await start(DOOR, proxies=["127.0.0.0/8"])
+    server = await start(PROXY_LISTENER, proxies=["127.0.0.0/8"])
     visitor = await knock(server, header, pieces=pieces)
     assert await visitor.reply() == "220 reports.example.net ESMTP"
     await visitor.up_to_data()
     await visitor.send(MAIL + b".\r\n")
     assert await visitor.reply() == "250 2.0.0 Accepted"
-    assert house.taken[0][3].address == client
+    assert backend.accepted[0][3].address == client
 
 
 async def test_the_limit_per_address_counts_the_real_client(start: Start) -> None:
     """Clients behind one balancer do not share a limit."""
-    server = await start(DOOR, proxies=["127.0.0.1"], connections_per_address=1)
+    server = await start(PROXY_LISTENER, proxies=["127.0.0.1"], connections_per_address=1)
     first = await knock(server, v2("192.0.2.1"))
     second = await knock(server, v2("192.0.2.2"))
     again = await knock(server, v2("192.0.2.1"))
@@ -78,9 +78,9 @@ async def test_the_limit_per_address_counts_the_real_client(start: Start) -> Non
 
 
 @pytest.mark.parametrize("header", [b"PROXY TCP4 192.0.2.7 198.51.100.1 40000 25\r\n", b"EHLO mail.example\r\n"])
-async def test_who_is_no_balancer_is_not_served(start: Start, house: House, header: bytes) -> None:
+async def test_who_is_no_balancer_is_not_served(start: Start, backend: SmtpBackend, header: bytes) -> None:
     """Another network cannot claim to be somebody else, and cannot come in by this door at all."""
-    visitor = await knock(await start(DOOR, proxies=["192.0.2.0/24", "2001:db8::/32"]), header)
+    visitor = await knock(await start(PROXY_LISTENER, proxies=["192.0.2.0/24", "2001:db8::/32"]), header)
     with pytest.raises((ConnectionError, AssertionError)):
         assert await visitor.reply() != ""
 
@@ -88,14 +88,14 @@ async def test_who_is_no_balancer_is_not_served(start: Start, house: House, head
 @pytest.mark.parametrize("first", [b"EHLO mail.example\r\n", b"PROXY TCP4 a b c d\r\n", b"PROXY " + b"x" * 200])
 async def test_a_balancer_without_a_header_is_not_served(start: Start, first: bytes) -> None:
     """On this door a header comes first."""
-    server = await start(DOOR, proxies=["127.0.0.1"])
+    server = await start(PROXY_LISTENER, proxies=["127.0.0.1"])
     visitor = await knock(server, first)
     with pytest.raises((ConnectionError, AssertionError)):
         assert await visitor.reply() != ""
     assert (await (await knock(server, v2("192.0.2.1"))).reply())[:3] == "220"
 
 
-async def test_tls_behind_a_balancer(start: Start, house: House, tmp_path: Path) -> None:
+async def test_tls_behind_a_balancer(start: Start, backend: SmtpBackend, tmp_path: Path) -> None:
     """The header comes in clear, then the handshake: not a byte of it is lost."""
     authority = trustme.CA()
     issued = authority.issue_cert("reports.example.net")
@@ -110,13 +110,13 @@ async def test_tls_behind_a_balancer(start: Start, house: House, tmp_path: Path)
     await visitor.up_to_data()
     await visitor.send(MAIL + b".\r\n")
     assert await visitor.reply() == "250 2.0.0 Accepted"
-    assert (house.taken[0][3].address, house.taken[0][3].tls) == ("192.0.2.7", "TLSv1.3")
+    assert (backend.accepted[0][3].address, backend.accepted[0][3].tls) == ("192.0.2.7", "TLSv1.3")
 
 
-async def test_a_proxy_door_needs_networks(start: Start) -> None:
+async def test_a_proxy_listener_needs_networks(start: Start) -> None:
     """Trust is never a default."""
     with pytest.raises(SettingsError, match="DMARCWORKS_SMTP_PROXY_NETWORKS"):
-        await start(DOOR)
+        await start(PROXY_LISTENER)
 
 
 @given(st.binary(max_size=130) | st.builds(lambda text: b"PROXY TCP4 " + text + b"\r\n", st.binary(max_size=90)))

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.support.smtp_client import RUA, Connect, House, Start
+from tests.support.smtp_client import RUA, Connect, SmtpBackend, Start
 
 # SEC Consult's list of December 2023 and what testers added to it: CR, LF and NUL in every place of CRLF.CRLF.
 ENDINGS = [
@@ -54,13 +54,15 @@ def shown(ending: bytes) -> str:
 
 
 @pytest.mark.parametrize("ending", ENDINGS, ids=shown)
-async def test_a_smuggled_ending_stays_inside(start: Start, connect: Connect, house: House, ending: bytes) -> None:
+async def test_a_smuggled_ending_stays_inside(
+    start: Start, connect: Connect, backend: SmtpBackend, ending: bytes
+) -> None:
     """The forged mail behind the odd ending is text of the one mail, wherever a packet ends."""
     server = await start(connections_per_address=1000)
     body = b"Subject: one\r\n\r\nbody"
     smuggled = body + ending + COMMANDS
     for cut in range(len(body) - 1, len(body) + len(ending) + 2):
-        house.taken.clear()
+        backend.accepted.clear()
         client = await connect(server)
         await client.up_to_data()
         await client.send(smuggled[:cut])
@@ -70,26 +72,26 @@ async def test_a_smuggled_ending_stays_inside(start: Start, connect: Connect, ho
         assert await client.say("QUIT") == "221 2.0.0 Bye"
         # Only the last five bytes were an end; a dot at a line's begin is a stuffed one (RFC 5321 §4.5.2).
         expected = smuggled[:-3].replace(b"\r\n.", b"\r\n")
-        assert [(taken[0], taken[2]) for taken in house.taken] == [("reporter@mail.example", expected)]
+        assert [(taken[0], taken[2]) for taken in backend.accepted] == [("reporter@mail.example", expected)]
 
 
-async def test_the_real_ending_ends_wherever_it_is_cut(start: Start, connect: Connect, house: House) -> None:
+async def test_the_real_ending_ends_wherever_it_is_cut(start: Start, connect: Connect, backend: SmtpBackend) -> None:
     """CRLF.CRLF cut at every place is one end, and the next command is answered."""
     server = await start(connections_per_address=1000)
     wire = b"Subject: one\r\n\r\nbody\r\n.\r\nNOOP\r\n"
     for cut in range(1, len(wire)):
-        house.taken.clear()
+        backend.accepted.clear()
         client = await connect(server)
         await client.up_to_data()
         await client.send(wire[:cut])
         await asyncio.sleep(0)
         await client.send(wire[cut:])
         assert [await client.reply(), await client.reply()] == ["250 2.0.0 Accepted", "250 2.0.0 OK"]
-        assert [taken[2] for taken in house.taken] == [b"Subject: one\r\n\r\nbody\r\n"]
+        assert [taken[2] for taken in backend.accepted] == [b"Subject: one\r\n\r\nbody\r\n"]
         client.writer.close()
 
 
-async def test_early_commands_do_not_end_a_mail(start: Start, connect: Connect, house: House) -> None:
+async def test_early_commands_do_not_end_a_mail(start: Start, connect: Connect, backend: SmtpBackend) -> None:
     """Commands that came in one packet with DATA, before our 354, are the mail's text and not commands."""
     client = await connect(await start())
     await client.send(
@@ -97,4 +99,4 @@ async def test_early_commands_do_not_end_a_mail(start: Start, connect: Connect, 
     )
     replies = [await client.reply() for _ in range(6)]
     assert [reply[:3] for reply in replies] == ["250", "250", "250", "354", "250", "250"]
-    assert [taken[2] for taken in house.taken] == [b"QUIT\r\nRSET\r\n"]
+    assert [taken[2] for taken in backend.accepted] == [b"QUIT\r\nRSET\r\n"]

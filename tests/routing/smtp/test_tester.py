@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from dmarcworks.routing.smtp import SmtpServer
-from tests.support.smtp_client import RUA, Client, Connect, House, Start
+from tests.support.smtp_client import RUA, Client, Connect, SmtpBackend, Start
 from tests.support.waiting import wait_until
 
 MAIL = b"Subject: report\r\n\r\nHello\r\n"
@@ -16,18 +16,18 @@ FROM = "MAIL FROM:<a@mail.example>"
 TO = f"RCPT TO:<{RUA}>"
 
 
-async def honest(server: SmtpServer, connect: Connect, house: House) -> None:
+async def honest(server: SmtpServer, connect: Connect, backend: SmtpBackend) -> None:
     """An ordinary client is served."""
-    before = len(house.taken)
+    before = len(backend.accepted)
     client = await connect(server)
     await client.up_to_data()
     await client.send(MAIL + b".\r\n")
     assert await client.reply() == "250 2.0.0 Accepted"
     assert await client.say("QUIT") == "221 2.0.0 Bye"
-    assert len(house.taken) == before + 1
+    assert len(backend.accepted) == before + 1
 
 
-async def test_every_order_but_the_right_one_is_refused(start: Start, connect: Connect, house: House) -> None:
+async def test_every_order_but_the_right_one_is_refused(start: Start, connect: Connect, backend: SmtpBackend) -> None:
     """Each command at the wrong time is 503, wrongly written 501, unknown 500; the right order works afterwards."""
     server = await start()
     client = await connect(server)
@@ -70,10 +70,10 @@ async def test_every_order_but_the_right_one_is_refused(start: Start, connect: C
     await client.up_to_data()
     await client.send(MAIL + b".\r\n")
     assert await client.reply() == "250 2.0.0 Accepted"
-    await honest(server, connect, house)
+    await honest(server, connect, backend)
 
 
-async def test_early_talk_is_answered_in_order(start: Start, house: House) -> None:
+async def test_early_talk_is_answered_in_order(start: Start, backend: SmtpBackend) -> None:
     """A client that says everything before the banner gets every reply, in order, and its one mail taken once."""
     server = await start()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -83,11 +83,11 @@ async def test_early_talk_is_answered_in_order(start: Start, house: House) -> No
     replies = [(await client.reply())[:3] for _ in range(7)]
     assert replies == ["220", "250", "250", "250", "354", "250", "221"]
     assert await client.closed()
-    assert [raw for _, _, raw, _ in house.taken] == [MAIL]
+    assert [raw for _, _, raw, _ in backend.accepted] == [MAIL]
 
 
 @pytest.mark.parametrize("size", [513, 1001, 2_000, 100_000, 5_000_000])
-async def test_long_lines(start: Start, connect: Connect, house: House, size: int) -> None:
+async def test_long_lines(start: Start, connect: Connect, backend: SmtpBackend, size: int) -> None:
     """A command of any length is one 500, a header of any length stays text; the conversation goes on."""
     server = await start()
     client = await connect(server)
@@ -96,11 +96,11 @@ async def test_long_lines(start: Start, connect: Connect, house: House, size: in
     await client.send(b"x" * size + b"\r\n")
     assert (await client.reply())[:3] == "500"
     assert await client.say("NOOP") == "250 2.0.0 OK"
-    await honest(server, connect, house)
+    await honest(server, connect, backend)
 
 
 @pytest.mark.parametrize("where", ["banner", "ehlo", "mail", "rcpt", "data", "half"])
-async def test_no_quit(start: Start, connect: Connect, house: House, where: str) -> None:
+async def test_no_quit(start: Start, connect: Connect, backend: SmtpBackend, where: str) -> None:
     """A client that just goes, at whatever point, leaves nothing behind: no mail, no connection that counts."""
     server = await start()
     client = await connect(server)
@@ -114,11 +114,11 @@ async def test_no_quit(start: Start, connect: Connect, house: House, where: str)
         await client.send(b"Subject: half of a")
     client.writer.close()
     await wait_until(lambda: not server.connections, "every connection closed")
-    assert (server.limits.total, server.transfer, house.taken) == (0, 0, [])
-    await honest(server, connect, house)
+    assert (server.limits.total, server.transfer, backend.accepted) == (0, 0, [])
+    await honest(server, connect, backend)
 
 
-async def test_a_reset_in_the_middle_of_a_mail(start: Start, connect: Connect, house: House) -> None:
+async def test_a_reset_in_the_middle_of_a_mail(start: Start, connect: Connect, backend: SmtpBackend) -> None:
     """A connection that is reset (not closed) half way through a large mail costs nothing either."""
     server = await start()
     client = await connect(server)
@@ -126,20 +126,20 @@ async def test_a_reset_in_the_middle_of_a_mail(start: Start, connect: Connect, h
     await client.send(b"x" * 998 + b"\r\n")
     client.writer.transport.abort()
     await wait_until(lambda: not server.connections, "every connection closed")
-    assert (server.transfer, house.taken) == (0, [])
-    await honest(server, connect, house)
+    assert (server.transfer, backend.accepted) == (0, [])
+    await honest(server, connect, backend)
 
 
-async def test_ten_thousand_recipients(start: Start, connect: Connect, house: House) -> None:
+async def test_ten_thousand_recipients(start: Start, connect: Connect, backend: SmtpBackend) -> None:
     """The first hundred are taken, the rest hear 452 at once; the mail then comes to the hundred."""
-    house.addresses = {f"{number:032x}@reports.example.net" for number in range(10_000)}
+    backend.addresses = {f"{number:032x}@reports.example.net" for number in range(10_000)}
     server = await start()
     client = await connect(server)
     await client.say("EHLO mail.example")
     await client.say(FROM)
 
     async def ask() -> None:
-        for address in sorted(house.addresses):
+        for address in sorted(backend.addresses):
             await client.send(f"RCPT TO:<{address}>\r\n")
 
     asking = asyncio.create_task(ask())
@@ -149,12 +149,12 @@ async def test_ten_thousand_recipients(start: Start, connect: Connect, house: Ho
     assert (await client.say("DATA"))[:3] == "354"
     await client.send(MAIL + b".\r\n")
     assert await client.reply() == "250 2.0.0 Accepted"
-    assert len({to for _, to, _, _ in house.taken}) == 100
-    house.addresses.add(RUA)
-    await honest(server, connect, house)
+    assert len({to for _, to, _, _ in backend.accepted}) == 100
+    backend.addresses.add(RUA)
+    await honest(server, connect, backend)
 
 
-async def test_ten_thousand_unknown_recipients(start: Start, connect: Connect, house: House) -> None:
+async def test_ten_thousand_unknown_recipients(start: Start, connect: Connect, backend: SmtpBackend) -> None:
     """Guessing ends with 421 after a hundred refusals, without a delay for anybody."""
     server = await start()
     client = await connect(server)
@@ -170,7 +170,7 @@ async def test_ten_thousand_unknown_recipients(start: Start, connect: Connect, h
     replies = [await client.reply() for _ in range(100)]
     assert replies == ["550 5.1.1 No such recipient here"] * 99 + ["421 4.7.0 Too many commands that lead to no mail"]
     await asyncio.gather(asking, return_exceptions=True)
-    await honest(server, connect, house)
+    await honest(server, connect, backend)
 
 
 async def test_who_does_not_read_is_not_written_to_without_end(start: Start, connect: Connect) -> None:

@@ -6,43 +6,19 @@ import asyncio
 import smtplib
 import socket
 import ssl
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 import trustme
 
 from dmarcworks.errors import SettingsError
-from dmarcworks.routing.smtp import Certificate, Listener, SmtpServer
-from tests.support.smtp_client import RUA, Client, Connect, House, Start
+from dmarcworks.routing.smtp import Listener, SmtpServer
+from tests.support.certificates import HOST, Files
+from tests.support.smtp_client import RUA, Client, Connect, SmtpBackend, Start
 from tests.support.waiting import wait_until
 
 MAIL = b"Subject: report\r\n\r\nHello\r\n"
-HOST = "reports.example.net"
 TLS = Listener("127.0.0.1", tls=True)
-
-
-class Files:
-    """A certificate's two files, and what a client trusts."""
-
-    def __init__(self, folder: Path) -> None:
-        self.authority = trustme.CA()
-        self.certificate, self.key = folder / "cert.pem", folder / "key.pem"
-        self.renew()
-
-    def renew(self, until: datetime | None = None) -> None:
-        """A new certificate by the same authority."""
-        issued = self.authority.issue_cert(HOST, not_after=until)
-        issued.private_key_pem.write_to_path(str(self.key))
-        self.certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
-
-    def load(self) -> Certificate:
-        return Certificate(self.certificate, self.key)
-
-    def trust(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        self.authority.configure_trust(context)
-        return context
 
 
 @pytest.fixture
@@ -62,7 +38,9 @@ async def serial(server: SmtpServer, files: Files) -> str:
     return number
 
 
-async def test_starttls_is_offered_and_the_mail_comes_under_it(start: Start, files: Files, house: House) -> None:
+async def test_starttls_is_offered_and_the_mail_comes_under_it(
+    start: Start, files: Files, backend: SmtpBackend
+) -> None:
     """The standard library's client verifies the certificate and sends; the delivery learns of TLS and its cipher."""
     server = await start(certificate=files.load())
 
@@ -78,7 +56,7 @@ async def test_starttls_is_offered_and_the_mail_comes_under_it(start: Start, fil
             return [str(before), str(after)]
 
     assert await asyncio.to_thread(send) == ["True", "False"]
-    (taken,) = house.taken
+    (taken,) = backend.accepted
     assert taken[2] == MAIL
     assert (taken[3].tls, taken[3].protocol, taken[3].helo) == ("TLSv1.3", "ESMTPS", "mail.example")
     assert taken[3].cipher.startswith("TLS_")
@@ -91,7 +69,7 @@ async def test_without_a_certificate_there_is_no_starttls(start: Start, connect:
     assert await client.say("STARTTLS") == "500 5.5.1 Command not recognised"
 
 
-async def test_tls_from_the_first_byte(start: Start, files: Files, house: House) -> None:
+async def test_tls_from_the_first_byte(start: Start, files: Files, backend: SmtpBackend) -> None:
     """A /tls listener speaks TLS at once, like port 465."""
     server = await start(TLS, certificate=files.load())
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=files.trust(), server_hostname=HOST)
@@ -102,7 +80,7 @@ async def test_tls_from_the_first_byte(start: Start, files: Files, house: House)
     await client.up_to_data()
     await client.send(MAIL + b".\r\n")
     assert await client.reply() == "250 2.0.0 Accepted"
-    assert (house.taken[0][3].tls, house.taken[0][3].protocol) == ("TLSv1.3", "ESMTPS")
+    assert (backend.accepted[0][3].tls, backend.accepted[0][3].protocol) == ("TLSv1.3", "ESMTPS")
     writer.close()
 
 
@@ -136,7 +114,7 @@ async def test_what_was_said_in_clear_is_forgotten(start: Start, connect: Connec
 
 
 async def test_commands_injected_before_the_handshake_are_not_obeyed(
-    start: Start, connect: Connect, files: Files, house: House
+    start: Start, connect: Connect, files: Files, backend: SmtpBackend
 ) -> None:
     """What somebody in the middle put behind STARTTLS in clear never counts as said under TLS (CVE-2011-0411)."""
     client = await connect(await start(certificate=files.load()))

@@ -13,11 +13,11 @@ from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.upkeep.setup import opened_upkeep
 from dmarcworks.workers.message import Message
 from dmarcworks.workers.outcome import ACCEPTED
+from tests.support.harness import HOST, Harness
 from tests.support.ingesting import deliver
 from tests.support.mails import report_mail
 from tests.support.postgres import PostgresServer, fresh
 from tests.support.system import skip
-from tests.support.upkeep import HOST, Home
 
 
 @pytest.fixture(scope="module")
@@ -29,48 +29,48 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]
     made.stop()
 
 
-async def rows(house: UpkeepContext) -> dict[str, list[str]]:
+async def rows(context: UpkeepContext) -> dict[str, list[str]]:
     """Every table's rows."""
-    copies = table_copies(house)
+    copies = table_copies(context)
     async with copies.snapshot() as snapshot:
         return {table: sorted(map(str, await snapshot.rows(table))) for table in copies.tables}
 
 
-async def fill(home: Home) -> None:
+async def fill(harness: Harness) -> None:
     """Reports of every kind, a problem, and a mail that waits."""
-    await home.domain()
-    domain = await home.house.domain("example.com")
+    await harness.add_domain()
+    domain = await harness.context.domain("example.com")
     assert domain is not None
     for number in range(3):
-        await home.mail(domain, report_mail(f"r{number}"))
-    await home.mail(domain, b"Subject: x\r\n\r\nnothing\r\n")
+        await harness.receive(domain, report_mail(f"r{number}"))
+    await harness.receive(domain, b"Subject: x\r\n\r\nnothing\r\n")
     message = Message("a@mail.example", domain.rua, report_mail("waits"))
-    assert await deliver(message, home.house.env) == ACCEPTED
+    assert await deliver(message, harness.context.env) == ACCEPTED
 
 
 @pytest.mark.parametrize("source", ["postgresql", "sqlite"])
 async def test_a_round_trip_brings_everything_back(server: PostgresServer, tmp_path: Path, source: str) -> None:
     """Every table and sum is the same, the waiting mail is read, and new rows get numbers that nobody has."""
     url = await fresh(server.url) if source == "postgresql" else ""
-    async with opened_upkeep(Settings(home=tmp_path / "one", hostname=HOST, database_url=url)) as house:
-        one = Home(tmp_path / "one", house)
+    async with opened_upkeep(Settings(home=tmp_path / "one", hostname=HOST, database_url=url)) as context:
+        one = Harness(tmp_path / "one", context)
         await fill(one)
         (result,) = await one.do("backup", folder=str(tmp_path / "backup"))
         assert (result["reports"], result["damaged"]) == (3, 0)
-        before, sums = await rows(house), await one.sums()
+        before, sums = await rows(context), await one.sums()
     assert sum(row[3] for row in sums) == 15
     target = Settings(home=tmp_path / "two", hostname=HOST, database_url=await fresh(server.url))
-    async with opened_upkeep(target) as house:
-        two = Home(tmp_path / "two", house)
+    async with opened_upkeep(target) as context:
+        two = Harness(tmp_path / "two", context)
         (result,) = await two.do("restore", folder=str(tmp_path / "backup"))
         assert (result["left"], result["kept"]) == (0, 0)
-        after = await rows(house)
+        after = await rows(context)
         for name in set(before) - {"replays"}:  # the restore's own
             assert after[name] == before[name], name
         assert await two.sums() == sums
-        domain = await house.domain("example.com")
+        domain = await context.domain("example.com")
         assert domain is not None
         # A number that PostgreSQL gave twice would be refused here.
-        await two.mail(domain, report_mail("since"), b"Subject: y\r\n\r\nnothing\r\n")
+        await two.receive(domain, report_mail("since"), b"Subject: y\r\n\r\nnothing\r\n")
         assert sum(row[3] for row in await two.sums()) == 25
         assert await two.kinds() == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,47 +10,15 @@ from dmarcworks.bindings.contracts import SYSTEM_QUEUE, OutgoingMessage
 from dmarcworks.ingest.accept import new_item
 from dmarcworks.ingest.item import Gate
 from dmarcworks.ingest.report_rows import inbox_key
-from tests.support.mails import document, mail, report_mail
-from tests.support.upkeep import Home
-
-FAILURE = (
-    b"From: mx@reporter.example\r\nTo: rua@reports.example.net\r\nSubject: FW: spam\r\nMIME-Version: 1.0\r\n"
-    b'Content-Type: multipart/report; report-type=feedback-report; boundary="=_f"\r\n\r\n'
-    b"--=_f\r\nContent-Type: text/plain\r\n\r\nA failure.\r\n"
-    b"--=_f\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: auth-failure\r\nVersion: 1\r\n"
-    b"User-Agent: Reporter/1\r\nAuth-Failure: dmarc\r\nReported-Domain: example.com\r\nSource-IP: 192.0.2.9\r\n\r\n"
-    b"--=_f\r\nContent-Type: message/rfc822\r\n\r\nFrom: a@example.com\r\nSubject: secret\r\n\r\nbody\r\n"
-    b"--=_f--\r\n"
-)
-TLS = (
-    b'{"organization-name":"Mail","date-range":{"start-datetime":"2026-09-22T00:00:00Z","end-datetime":'
-    b'"2026-09-22T23:59:59Z"},"contact-info":"a@b.example","report-id":"t1","policies":[{"policy":{"policy-type":"sts",'
-    b'"policy-domain":"example.com"},"summary":{"total-successful-session-count":7,"total-failure-session-count":1}}]}'
-)
+from tests.support.filled import filled
+from tests.support.harness import Harness
+from tests.support.mails import report_mail
 
 
-async def filled(home: Home) -> list[dict[str, str]]:
-    """Four aggregate reports, a TLS and a failure report, and a mail with a broken one; the aggregate ones as noted."""
-    domain = await home.domain()
-    await home.mail(
-        domain,
-        *(report_mail(f"r{n}", records=[("192.0.2.1", n + 1, "pass", "pass"), ("192.0.2.2", 10, "fail", "fail")])
-          for n in range(2)),
-        mail(("two.xml", document("r2")), ("three.xml.gz", gzip.compress(document("r3"), mtime=0))),
-        mail(("tls.json", TLS)),
-        FAILURE,
-        b"Subject: x\r\nContent-Type: text/xml\r\n\r\n<feedback><report_metadata>nothing\r\n",
-    )  # fmt: skip
-    rows = home.sql(
-        "SELECT key, report_id, object_key, mail_id FROM reports WHERE kind = 'aggregate' ORDER BY report_id"
-    )
-    return [dict(zip(("key", "id", "object", "mail"), row, strict=True)) for row in rows]
-
-
-async def test_a_whole_system_has_no_difference(home: Home) -> None:
+async def test_a_whole_system_has_no_difference(harness: Harness) -> None:
     """Every kind of report, a shared mail and a broken report: everything is compared, nothing differs."""
-    await filled(home)
-    assert await home.do("verify") == [
+    await filled(harness)
+    assert await harness.do("verify") == [
         {
             "event": "result",
             "compared": {"reports": 6, "objects": 6, "mails": 6, "problems": 1},
@@ -62,14 +29,14 @@ async def test_a_whole_system_has_no_difference(home: Home) -> None:
     ]
 
 
-async def test_a_flipped_byte_and_a_missing_object_are_named_and_mended(home: Home) -> None:
+async def test_a_flipped_byte_and_a_missing_object_are_named_and_repaired(harness: Harness) -> None:
     """By kind, report, key and both hashes; the raw mails bring the very bytes back."""
-    reports = await filled(home)
-    changed, missing = home.object(reports[0]["object"]), home.object(reports[3]["object"])
+    reports = await filled(harness)
+    changed, missing = harness.object(reports[0]["object"]), harness.object(reports[3]["object"])
     whole = changed.read_bytes(), missing.read_bytes()
     changed.write_bytes(whole[0][:-1] + bytes([whole[0][-1] ^ 1]))
     missing.unlink()
-    found = {event["kind"]: event for event in (await home.do("verify"))[:-1]}
+    found = {event["kind"]: event for event in (await harness.do("verify"))[:-1]}
     assert set(found) == {"object_changed", "object_missing"}
     for kind, index in (("object_changed", 0), ("object_missing", 3)):
         event = found[kind]
@@ -77,17 +44,17 @@ async def test_a_flipped_byte_and_a_missing_object_are_named_and_mended(home: Ho
         assert event["expected"] == "sha256 " + reports[index]["object"].split("/")[2]
     assert found["object_missing"]["found"] == "nothing"
     assert found["object_changed"]["found"].startswith("sha256 ")
-    assert (await home.do("verify", repair=True))[-1]["repaired"] == 2
+    assert (await harness.do("verify", repair=True))[-1]["repaired"] == 2
     assert (changed.read_bytes(), missing.read_bytes()) == whole
-    assert await home.kinds() == []
+    assert await harness.kinds() == []
 
 
-async def test_figures_that_differ_are_named_and_mended(home: Home) -> None:
+async def test_figures_that_differ_are_named_and_repaired(harness: Harness) -> None:
     """A missing row, a row too many, a report twice, rows of no report, a wrong sum, a report that is not published."""
-    reports = await filled(home)
-    before = await home.sums()
+    reports = await filled(harness)
+    before = await harness.sums()
     keys = [report["key"] for report in reports]
-    table = home.house.analytics
+    table = harness.analytics
     await table.execute(
         f"ALTER TABLE dmarc_reports DELETE WHERE report_key = '{keys[0]}' AND record_index = 1"
         " SETTINGS mutations_sync = 2"
@@ -102,9 +69,9 @@ async def test_figures_that_differ_are_named_and_mended(home: Home) -> None:
         f"ALTER TABLE dmarc_reports UPDATE count = 77 WHERE report_key = '{keys[3]}' AND record_index = 0"
         " SETTINGS mutations_sync = 2"
     )
-    home.sql("UPDATE reports SET published = 0 WHERE kind = 'tls'")
-    found = {event["kind"]: event for event in (await home.do("verify"))[:-1]}
-    tls = home.sql("SELECT key FROM reports WHERE kind = 'tls'")[0][0]
+    harness.sql("UPDATE reports SET published = 0 WHERE kind = 'tls'")
+    found = {event["kind"]: event for event in (await harness.do("verify"))[:-1]}
+    tls = harness.sql("SELECT key FROM reports WHERE kind = 'tls'")[0][0]
     assert {kind: (event["report"], event["expected"], event["found"]) for kind, event in found.items()} == {
         "rows_missing": (keys[0], "2 rows, 11 messages", "1 rows, 1 messages"),
         "rows_extra": (keys[1], "2 rows, 12 messages", "3 rows, 14 messages"),
@@ -113,101 +80,101 @@ async def test_figures_that_differ_are_named_and_mended(home: Home) -> None:
         "rows_unknown": ("it's unknown", "no rows", "2 rows, 5 messages"),
         "not_published": (tls, "published", "not published"),
     }
-    assert (await home.do("verify", repair=True))[-1] == {
+    assert (await harness.do("verify", repair=True))[-1] == {
         "event": "result",
         "compared": {"reports": 6, "objects": 6, "mails": 6, "problems": 1},
         "differences": 6,
         "repaired": 6,
         "left": 0,
     }
-    assert await home.kinds() == []
-    assert await home.sums() == before
+    assert await harness.kinds() == []
+    assert await harness.sums() == before
 
 
-async def test_what_cannot_be_mended_stays_named(home: Home) -> None:
+async def test_what_cannot_be_repaired_stays_named(harness: Harness) -> None:
     """Raw mail and archive gone: no row is taken out, both are still named after a repair."""
-    reports = await filled(home)
-    raw = dict(home.sql("SELECT id, object_key FROM mails"))
-    home.object(raw[reports[0]["mail"]]).unlink()
-    home.object(reports[0]["object"]).unlink()
-    home.sql(f"UPDATE reports SET records = 3 WHERE key = '{reports[0]['key']}'")
+    reports = await filled(harness)
+    raw = dict(harness.sql("SELECT id, object_key FROM mails"))
+    harness.object(raw[reports[0]["mail"]]).unlink()
+    harness.object(reports[0]["object"]).unlink()
+    harness.sql(f"UPDATE reports SET records = 3 WHERE key = '{reports[0]['key']}'")
     named = ["object_missing", "rows_missing", "raw_missing"]
-    assert await home.kinds(repair=True) == named
-    assert await home.kinds() == named
+    assert await harness.kinds(repair=True) == named
+    assert await harness.kinds() == named
 
 
-async def test_a_changed_raw_mail_is_named(home: Home) -> None:
+async def test_a_changed_raw_mail_is_named(harness: Harness) -> None:
     """Also one of a problem; a failure report's raw mail is compared in its redacted form."""
-    await filled(home)
-    (key,) = home.sql("SELECT object_key FROM problems WHERE state = 'open'")[0]
-    path = home.object(key)
+    await filled(harness)
+    (key,) = harness.sql("SELECT object_key FROM problems WHERE state = 'open'")[0]
+    path = harness.object(key)
     path.write_bytes(path.read_bytes().replace(b"nothing", b"Nothing"))
-    (event,) = (await home.do("verify"))[:-1]
+    (event,) = (await harness.do("verify"))[:-1]
     assert (event["kind"], event["key"]) == ("raw_changed", key)
 
 
-async def test_a_mail_that_waits_is_no_difference(home: Home) -> None:
+async def test_a_mail_that_waits_is_no_difference(harness: Harness) -> None:
     """What was noted and not yet published while its mail waits is on its way; the raw mail must be there."""
-    domain = await home.domain()
-    await home.mail(domain, report_mail("r0"))
-    (body,) = home.sql("SELECT id, object_key, account_id, domain_id FROM mails")
-    home.sql("UPDATE reports SET published = 0")
-    assert await home.kinds() == ["not_published"]
+    domain = await harness.add_domain()
+    await harness.receive(domain, report_mail("r0"))
+    (body,) = harness.sql("SELECT id, object_key, account_id, domain_id FROM mails")
+    harness.sql("UPDATE reports SET published = 0")
+    assert await harness.kinds() == ["not_published"]
     gate = Gate(body[2], body[3], domain.name)
     item = new_item(gate, b"", datetime.now(UTC), recipient=domain.rua, mail_id=body[0], object_key=body[1])
     message = OutgoingMessage("json", replace(item, sha256=None).to_json(), delay=600)
-    await home.house.stores.queue.send(SYSTEM_QUEUE, [message])
-    assert await home.kinds() == []
-    home.object(body[1]).unlink()
-    assert await home.kinds() == ["raw_missing"]
+    await harness.stores.queue.send(SYSTEM_QUEUE, [message])
+    assert await harness.kinds() == []
+    harness.object(body[1]).unlink()
+    assert await harness.kinds() == ["raw_missing"]
 
 
-async def test_one_domain_alone(home: Home) -> None:
+async def test_one_domain_alone(harness: Harness) -> None:
     """`--domain` compares that domain's reports and mails only."""
-    one, two = await home.domain("one.example"), await home.domain("two.example")
-    await home.mail(one, report_mail("a", domain="one.example"))
-    await home.mail(two, report_mail("b", domain="two.example"), report_mail("c", domain="two.example"))
-    (broken,) = home.sql(f"SELECT object_key FROM reports WHERE domain_id = '{one.id}'")
-    home.object(broken[0]).unlink()
-    assert await home.kinds(domain="one.example") == ["object_missing"]
-    (result,) = await home.do("verify", domain="two.example")
+    one, two = await harness.add_domain("one.example"), await harness.add_domain("two.example")
+    await harness.receive(one, report_mail("a", domain="one.example"))
+    await harness.receive(two, report_mail("b", domain="two.example"), report_mail("c", domain="two.example"))
+    (broken,) = harness.sql(f"SELECT object_key FROM reports WHERE domain_id = '{one.id}'")
+    harness.object(broken[0]).unlink()
+    assert await harness.kinds(domain="one.example") == ["object_missing"]
+    (result,) = await harness.do("verify", domain="two.example")
     assert result["compared"] == {"reports": 2, "objects": 2, "mails": 2, "problems": 0}
 
 
-async def test_a_raw_mail_that_nobody_knows_is_named_and_read(home: Home) -> None:
+async def test_a_raw_mail_that_nobody_knows_is_named_and_read(harness: Harness) -> None:
     """A death between object and queue: what may still be on its way is left alone, an old one is handed in."""
-    await filled(home)
-    domain = await home.house.domain("example.com")
+    await filled(harness)
+    domain = await harness.context.domain("example.com")
     assert domain is not None
-    sums = await home.sums()
+    sums = await harness.sums()
 
     def stray(number: int, raw: bytes, age: float) -> str:
         received = datetime.now(UTC) - timedelta(seconds=age)
         key = inbox_key(f"{number:032x}", domain.id, received)
-        path = home.object(key)
+        path = harness.object(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(raw)
         os.utime(path, (received.timestamp(), received.timestamp()))
         return key
 
     stray(1, report_mail("young", records=[("192.0.2.7", 100, "pass", "pass")]), 3500)
-    assert await home.kinds() == []
+    assert await harness.kinds() == []
     whole = stray(2, report_mail("old", records=[("192.0.2.7", 7, "pass", "pass")]), 3700)
     torn = stray(3, report_mail("torn")[:400], 3700)
-    alien = home.object("inbox/2026/01/01/notes.eml")
+    alien = harness.object("inbox/2026/01/01/notes.eml")
     alien.parent.mkdir(parents=True)
     alien.write_bytes(b"x")
     os.utime(alien, (0, 0))
-    found = {event["key"]: event for event in await home.do("verify") if event["event"] == "difference"}
+    found = {event["key"]: event for event in await harness.do("verify") if event["event"] == "difference"}
     assert {event["kind"] for event in found.values()} == {"raw_unknown"}
     assert set(found) == {whole, torn, "inbox/2026/01/01/notes.eml"}
     assert found[whole]["domain_id"] == domain.id
-    assert set(await home.kinds(domain="example.com")) == {"raw_unknown"}
-    (result,) = [event for event in await home.do("verify", repair=True) if event["event"] == "result"]
+    assert set(await harness.kinds(domain="example.com")) == {"raw_unknown"}
+    (result,) = [event for event in await harness.do("verify", repair=True) if event["event"] == "result"]
     assert (result["differences"], result["repaired"], result["left"]) == (3, 2, 1)
     # In the queue they are no strays any more, and read they are counted once or a problem.
-    assert await home.kinds() == ["raw_unknown"]
-    await home.mail(domain)
-    assert sum(row[3] for row in await home.sums()) == sum(row[3] for row in sums) + 7
-    assert home.sql(f"SELECT count(*) FROM problems WHERE mail_id = '{3:032x}'") == [(1,)]
-    assert await home.kinds() == ["raw_unknown"]
+    assert await harness.kinds() == ["raw_unknown"]
+    await harness.receive(domain)
+    assert sum(row[3] for row in await harness.sums()) == sum(row[3] for row in sums) + 7
+    assert harness.sql(f"SELECT count(*) FROM problems WHERE mail_id = '{3:032x}'") == [(1,)]
+    assert await harness.kinds() == ["raw_unknown"]

@@ -21,6 +21,6 @@ class QueryRunner:
         self._analytics = analytics
         self._bounds = bounds
 
-    async def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def _query(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         answer = await self._analytics.query(statement, parameters, format="JSONEachRow", bounds=self._bounds)
         return [json.loads(line) for line in answer.splitlines() if line]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from dmarcworks.analytics.questions.execute import QueryRunner
-from dmarcworks.analytics.questions.scope import Domains, Scope, day, said
+from dmarcworks.analytics.questions.scope import Domains, Scope, day, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class FailureQuestions(QueryRunner):
     ) -> tuple[FailureDay, ...]:
         """Failure reports per day, in day order; days without one are absent."""
         scope = Scope.of(account_id, domain_id, first, last)
-        rows = await self._ask(
+        rows = await self._query(
             f"SELECT day, {_INCIDENTS} FROM failure_reports WHERE {scope.where} GROUP BY day ORDER BY day",
             scope.parameters,
         )
@@ -54,7 +54,7 @@ class FailureQuestions(QueryRunner):
     async def failures_by_domain(self, account_id: str, first: date, last: date) -> dict[str, int]:
         """Failure reports by domain id; domains without one are absent."""
         scope = Scope.of(account_id, None, first, last)
-        rows = await self._ask(
+        rows = await self._query(
             f"SELECT domain_id, count() AS reports FROM failure_reports WHERE {scope.where} GROUP BY domain_id",
             scope.parameters,
         )
@@ -65,8 +65,8 @@ class FailureQuestions(QueryRunner):
     ) -> tuple[FailureSource, ...]:
         """Addresses by the failure reports about them, most first."""
         scope = Scope.of(account_id, domain_id, first, last)
-        rows = await self._ask(
-            f"SELECT {said('source_ip')} AS address, {_INCIDENTS},"
+        rows = await self._query(
+            f"SELECT {printable('source_ip')} AS address, {_INCIDENTS},"
             " arraySort(groupUniqArrayIf(assumeNotNull(toString(auth_failure)), auth_failure IS NOT NULL)) AS kinds,"
             f" min(day) AS first_day, max(day) AS last_day FROM failure_reports WHERE {scope.where}"
             " GROUP BY address ORDER BY incidents_ DESC, address LIMIT {limit:UInt32}",

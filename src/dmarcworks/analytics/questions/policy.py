@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from dmarcworks.analytics.questions.execute import QueryRunner
-from dmarcworks.analytics.questions.scope import NAMED_SUMS, Counted, Domains, Scope, counted, day, said
+from dmarcworks.analytics.questions.scope import NAMED_SUMS, Counted, Domains, Scope, counted, day, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,8 @@ class PolicyQuestions(QueryRunner):
     ) -> tuple[DispositionVolume, ...]:
         """Messages by what receivers did with them, most first."""
         scope = Scope.of(account_id, domain_id, first, last)
-        rows = await self._ask(
-            f"SELECT {said('disposition')} AS done, sum(toUInt128(count)) AS messages,"
+        rows = await self._query(
+            f"SELECT {printable('disposition')} AS done, sum(toUInt128(count)) AS messages,"
             " sumIf(toUInt128(count), dmarc = 'pass') AS passed"
             f" FROM dmarc_reports WHERE {scope.where} GROUP BY done ORDER BY messages DESC, done",
             scope.parameters,
@@ -108,7 +108,7 @@ class PolicyQuestions(QueryRunner):
         for name, value in (("report_key", report_key), ("policy_domain", policy_domain)):
             if value is not None:
                 scope = scope.narrowed(f"{name} = {{{name}:String}}", **{name: value})
-        rows = await self._ask(
+        rows = await self._query(
             f"SELECT policy_domain AS domain, {_TAGS}, pct, max(day) AS newest, uniqExact(report_key) AS reports"
             f" FROM dmarc_reports WHERE {scope.where} GROUP BY domain, {_TAGS}, pct"
             f" ORDER BY newest DESC, reports DESC, domain, {_TAGS}, pct LIMIT 10",
@@ -121,9 +121,9 @@ class PolicyQuestions(QueryRunner):
     ) -> tuple[ReasonVolume, ...]:
         """Messages by override reason and its comment, most first; a message with two reasons counts under each."""
         scope = Scope.of(account_id, domain_id, first, last).narrowed("notEmpty(reasons)")
-        rows = await self._ask(
-            f"SELECT {said('one.type')} AS type, {said('one.comment')} AS comment, sum(toUInt128(count)) AS messages,"
-            " sumIf(toUInt128(count), dmarc = 'fail') AS failed FROM"
+        rows = await self._query(
+            f"SELECT {printable('one.type')} AS type, {printable('one.comment')} AS comment,"
+            " sum(toUInt128(count)) AS messages, sumIf(toUInt128(count), dmarc = 'fail') AS failed FROM"
             f" (SELECT count, dmarc, arrayJoin(reasons) AS one FROM dmarc_reports WHERE {scope.where})"
             " GROUP BY type, comment ORDER BY messages DESC, type, comment LIMIT {limit:UInt32}",
             scope.parameters | {"limit": limit},
@@ -137,8 +137,8 @@ class PolicyQuestions(QueryRunner):
     ) -> tuple[PolicyEffect, ...]:
         """What each policy met that reports saw published, in the order in which they were first seen."""
         scope = Scope.of(account_id, domain_id, first, last)
-        rows = await self._ask(
-            f"SELECT {said('p')} AS policy, {NAMED_SUMS}, {_THROUGH} AS failed_through, min(day) AS first_day,"
+        rows = await self._query(
+            f"SELECT {printable('p')} AS policy, {NAMED_SUMS}, {_THROUGH} AS failed_through, min(day) AS first_day,"
             f" max(day) AS last_day FROM dmarc_reports WHERE {scope.where} GROUP BY policy ORDER BY first_day, policy",
             scope.parameters,
         )

@@ -78,8 +78,8 @@ class KindQuestions(QueryRunner):
     ) -> TlsPage:
         """The report's policies in its own order."""
         parameters = _one(account_id, domain_id, day, report_key)
-        totals = await self._ask(f"SELECT count() AS total FROM tls_reports WHERE {_ONE}", parameters)
-        rows = await self._ask(
+        totals = await self._query(f"SELECT count() AS total FROM tls_reports WHERE {_ONE}", parameters)
+        rows = await self._query(
             f"SELECT {_TLS} FROM tls_reports WHERE {_ONE}"
             " ORDER BY record_index LIMIT {limit:UInt32} OFFSET {offset:UInt32}",
             parameters | {"limit": limit, "offset": offset},
@@ -90,7 +90,7 @@ class KindQuestions(QueryRunner):
 
     async def failure(self, account_id: str, domain_id: str, day: date, report_key: str) -> FailureRow | None:
         """The failure report, or None when it is not there."""
-        rows = await self._ask(
+        rows = await self._query(
             f"SELECT {_FAILURE} FROM failure_reports WHERE {_ONE} LIMIT 1",
             _one(account_id, domain_id, day, report_key),
         )

@@ -25,7 +25,7 @@ __all__ = [
     "SlicePage",
     "counted",
     "day",
-    "said",
+    "printable",
     "slice_page",
     "slices",
 ]
@@ -115,13 +115,13 @@ def counted(row: Mapping[str, Any]) -> dict[str, int]:
 def slices(column: str, scope: Scope) -> str:
     """The statement for messages by a column; rows are read by `slice_page`."""
     return (
-        f"SELECT {said(column)} AS name, {NAMED_SUMS}, uniqExact(source_ip) AS sources, min(day) AS first_day,"  # noqa: S608 - constants; values are bound
+        f"SELECT {printable(column)} AS name, {NAMED_SUMS}, uniqExact(source_ip) AS sources, min(day) AS first_day,"  # noqa: S608 - constants; values are bound
         f" max(day) AS last_day, count() OVER () AS total FROM dmarc_reports WHERE {scope.where}"
         f" GROUP BY name ORDER BY messages DESC, name {PAGE}"
     )
 
 
-def said(column: str) -> str:
+def printable(column: str) -> str:
     """A text column's value, "" where it is absent."""
     return f"ifNull(toString({column}), '')"
 

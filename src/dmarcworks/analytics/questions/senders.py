@@ -18,7 +18,7 @@ from dmarcworks.analytics.questions.scope import (
     SlicePage,
     counted,
     day,
-    said,
+    printable,
     slice_page,
     slices,
 )
@@ -50,7 +50,7 @@ class SelectorVolume:
 
 
 _SENDER = (
-    f"SELECT {said('sender')} AS sender_, {said('any(sender_kind)')} AS kind, {NAMED_SUMS},"
+    f"SELECT {printable('sender')} AS sender_, {printable('any(sender_kind)')} AS kind, {NAMED_SUMS},"
     " uniqExact(source_ip) AS sources, min(day) AS first_day, max(day) AS last_day FROM dmarc_reports WHERE"
 )
 
@@ -74,7 +74,7 @@ class SenderQuestions(QueryRunner):
         return await self._senders(f"{scope.where} GROUP BY sender_ HAVING first_day >= {{since:Date}}", scope, limit)
 
     async def _senders(self, condition: str, scope: Scope, limit: int) -> tuple[SenderVolume, ...]:
-        rows = await self._ask(
+        rows = await self._query(
             f"{_SENDER} {condition} ORDER BY messages DESC, sender_ LIMIT {{limit:UInt32}}",
             scope.parameters | {"limit": limit},
         )
@@ -103,15 +103,17 @@ class SenderQuestions(QueryRunner):
         return await self._slices("header_from", Scope.of(account_id, domain_id, first, last), limit, offset)
 
     async def _slices(self, column: str, scope: Scope, limit: int, offset: int) -> SlicePage:
-        return slice_page(await self._ask(slices(column, scope), scope.parameters | {"limit": limit, "offset": offset}))
+        return slice_page(
+            await self._query(slices(column, scope), scope.parameters | {"limit": limit, "offset": offset})
+        )
 
     async def selectors(
         self, account_id: str, domain_id: Domains, first: date, last: date, *, limit: int = 100
     ) -> tuple[SelectorVolume, ...]:
         """DKIM domains and selectors by messages, most first."""
         scope = Scope.of(account_id, domain_id, first, last)
-        rows = await self._ask(
-            f"SELECT {said('one.domain')} AS signer, {said('one.selector')} AS selector,"
+        rows = await self._query(
+            f"SELECT {printable('one.domain')} AS signer, {printable('one.selector')} AS selector,"
             " sum(toUInt128(count)) AS messages,"
             " sumIf(toUInt128(count), one.result = 'pass') AS valid,"
             " sumIf(toUInt128(count), one.result = 'pass' AND dkim_aligned = 'pass') AS aligned,"

@@ -135,7 +135,7 @@ class SourceQuestions(QueryRunner):
             scope = scope.narrowed("source_ip IN {addresses:Array(String)}", addresses=list(addresses))
         column = order + "_" if order in ("dkim_aligned", "spf_aligned") else order
         arranged = f"ORDER BY {column} {'DESC' if descending else 'ASC'}, source_ip"
-        rows = await self._ask(
+        rows = await self._query(
             f"{_DETAILS}, count() OVER () AS total FROM dmarc_reports WHERE {scope.where}"
             f" GROUP BY source_ip {arranged} {PAGE}",
             scope.parameters | {"limit": limit, "offset": offset},
@@ -147,7 +147,7 @@ class SourceQuestions(QueryRunner):
         """How many addresses there are when the requested page is past their end."""
         if not offset:
             return 0
-        rows = await self._ask(
+        rows = await self._query(
             f"SELECT uniqExact(source_ip) AS n FROM dmarc_reports WHERE {scope.where}", scope.parameters
         )
         return int(rows[0]["n"])
@@ -155,7 +155,7 @@ class SourceQuestions(QueryRunner):
     async def source_seen(self, account_id: str, domain_id: Domains, source_ip: str) -> Seen | None:
         """When an address was first and last reported; None when never."""
         scope = Scope.of(account_id, domain_id, None, None).narrowed("source_ip = {source_ip:String}")
-        (row,) = await self._ask(
+        (row,) = await self._query(
             "SELECT min(day) AS first_day, max(day) AS last_day, sum(toUInt128(count)) AS messages, count() AS records"
             f" FROM dmarc_reports WHERE {scope.where}",
             scope.parameters | {"source_ip": source_ip},
@@ -173,7 +173,7 @@ class SourceQuestions(QueryRunner):
             f"SELECT source_ip FROM dmarc_reports WHERE {scope.where} AND day < {{since:Date}}"
             f" AND source_ip IN (SELECT source_ip FROM dmarc_reports WHERE {late})"
         )
-        rows = await self._ask(
+        rows = await self._query(
             f"{_DETAILS}, count() OVER () AS total FROM dmarc_reports WHERE {late} AND source_ip NOT IN ({known})"
             " GROUP BY source_ip ORDER BY messages DESC, source_ip LIMIT {limit:UInt32}",
             scope.parameters | {"since": since.isoformat(), "limit": limit},
@@ -197,7 +197,7 @@ class SourceQuestions(QueryRunner):
         for name, value in (("report_key", report_key), ("source_ip", source_ip)):
             if value is not None:
                 scope = scope.narrowed(f"{name} = {{{name}:String}}", **{name: value})
-        days = await self._ask(
+        days = await self._query(
             "SELECT day, count() AS total, sum(toUInt128(count)) AS messages FROM dmarc_reports"
             f" WHERE {scope.where} GROUP BY day ORDER BY day DESC",
             scope.parameters,
@@ -210,7 +210,7 @@ class SourceQuestions(QueryRunner):
         scope = scope.narrowed(
             "day BETWEEN {page_first:Date} AND {page_last:Date}", page_first=within[-1], page_last=within[0]
         )
-        rows = await self._ask(
+        rows = await self._query(
             f"SELECT {_RECORD} FROM dmarc_reports WHERE {scope.where}"
             f" ORDER BY day DESC, report_key, record_index {PAGE}",
             scope.parameters | {"limit": limit, "offset": offset - skipped},

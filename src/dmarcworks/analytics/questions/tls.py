@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from dmarcworks.analytics.questions.execute import QueryRunner
-from dmarcworks.analytics.questions.scope import Domains, Scope, day, said
+from dmarcworks.analytics.questions.scope import Domains, Scope, day, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class TlsQuestions(QueryRunner):
     async def tls_by_day(self, account_id: str, domain_id: Domains, first: date, last: date) -> tuple[TlsDay, ...]:
         """Sessions per day, in day order; days without a report are absent."""
         scope = Scope.of(account_id, domain_id, first, last)
-        rows = await self._ask(
+        rows = await self._query(
             f"SELECT day, {_SESSIONS}, uniqExact(report_key) AS reports FROM tls_reports WHERE {scope.where}"
             " GROUP BY day ORDER BY day",
             scope.parameters,
@@ -71,7 +71,7 @@ class TlsQuestions(QueryRunner):
     async def tls_by_domain(self, account_id: str, first: date, last: date) -> dict[str, tuple[int, int, int]]:
         """By domain id: reports, sessions, and those of the sessions that failed; domains without one are absent."""
         scope = Scope.of(account_id, None, first, last)
-        rows = await self._ask(
+        rows = await self._query(
             f"SELECT domain_id, {_SESSIONS}, uniqExact(report_key) AS reports FROM tls_reports WHERE {scope.where}"
             " GROUP BY domain_id",
             scope.parameters,
@@ -86,8 +86,8 @@ class TlsQuestions(QueryRunner):
     ) -> tuple[TlsPolicyVolume, ...]:
         """Sessions by policy, most failed first."""
         scope = Scope.of(account_id, domain_id, first, last)
-        rows = await self._ask(
-            f"SELECT {said('policy_type')} AS kind, {said('policy_domain')} AS whose, {_SESSIONS},"
+        rows = await self._query(
+            f"SELECT {printable('policy_type')} AS kind, {printable('policy_domain')} AS whose, {_SESSIONS},"
             " uniqExact(report_key) AS reports, min(day) AS first_day, max(day) AS last_day FROM tls_reports"
             f" WHERE {scope.where} GROUP BY kind, whose ORDER BY failed DESC, successful DESC, kind, whose"
             " LIMIT {limit:UInt32}",
@@ -111,8 +111,8 @@ class TlsQuestions(QueryRunner):
     ) -> tuple[TlsFailureVolume, ...]:
         """Failed sessions by reason and MX, most first."""
         scope = Scope.of(account_id, domain_id, first, last).narrowed("notEmpty(failures)")
-        rows = await self._ask(
-            f"SELECT {said('one.result_type')} AS result, {said('one.receiving_mx_hostname')} AS mx,"
+        rows = await self._query(
+            f"SELECT {printable('one.result_type')} AS result, {printable('one.receiving_mx_hostname')} AS mx,"
             " sum(toUInt128(ifNull(one.failed_sessions, 0))) AS failed, uniqExact(report_key) AS reports,"
             " min(day) AS first_day, max(day) AS last_day FROM"
             f" (SELECT day, report_key, arrayJoin(failures) AS one FROM tls_reports WHERE {scope.where})"

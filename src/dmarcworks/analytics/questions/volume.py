@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from dmarcworks.analytics.questions.execute import QueryRunner
-from dmarcworks.analytics.questions.scope import NAMED_SUMS, SUM_COLUMNS, Domains, Scope, counted, day, said
+from dmarcworks.analytics.questions.scope import NAMED_SUMS, SUM_COLUMNS, Domains, Scope, counted, day, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Figures:
 class Change:
     """A period's figures, and those of as many days before it."""
 
-    now: Figures
+    current: Figures
     before: Figures
 
 
@@ -79,7 +79,7 @@ class VolumeQuestions(QueryRunner):
     ) -> tuple[DayVolume, ...]:
         """Messages per day by result, in day order; days without a report are absent."""
         scope = Scope.of(account_id, domain_id, first, last)
-        rows = await self._ask(
+        rows = await self._query(
             f"SELECT day, {NAMED_SUMS} FROM dmarc_reports WHERE {scope.where} GROUP BY day ORDER BY day",
             scope.parameters,
         )
@@ -100,10 +100,10 @@ class VolumeQuestions(QueryRunner):
         """The period's figures; all 0 when there was no report."""
         scope = Scope.of(account_id, domain_id, first, last)
         sums = ", ".join(f"sum({name}) AS {name}" for name in SUM_COLUMNS)
-        (row,) = await self._ask(
+        (row,) = await self._query(
             "SELECT *, (SELECT count() FROM (SELECT source_ip FROM dmarc_reports"
             f" WHERE {scope.where} GROUP BY source_ip)) AS sources FROM ("
-            f"SELECT {sums}, count() AS reporters FROM (SELECT {said('org_name')} AS reporter, {NAMED_SUMS}"
+            f"SELECT {sums}, count() AS reporters FROM (SELECT {printable('org_name')} AS reporter, {NAMED_SUMS}"
             f" FROM dmarc_reports WHERE {scope.where} GROUP BY reporter))",
             scope.parameters,
         )
@@ -119,16 +119,16 @@ class VolumeQuestions(QueryRunner):
     async def change(self, account_id: str, domain_id: Domains, first: date, last: date) -> Change:
         """The period's figures and those of as many days just before it."""
         days = (last - first).days + 1
-        now = await self.figures(account_id, domain_id, first, last)
-        then = await self.figures(account_id, domain_id, first - timedelta(days), first - timedelta(1))
-        return Change(now, then)
+        current = await self.figures(account_id, domain_id, first, last)
+        previous = await self.figures(account_id, domain_id, first - timedelta(days), first - timedelta(1))
+        return Change(current, previous)
 
     async def domains(
         self, account_id: str, first: date, last: date, domain_ids: Domains = None
     ) -> dict[str, DomainVolume]:
         """By domain id, what each of the account's domains with a report in the period got."""
         scope = Scope.of(account_id, domain_ids, first, last)
-        rows = await self._ask(
+        rows = await self._query(
             "SELECT domain_id, sum(messages) AS all_messages, sum(passed) AS all_passed, sum(reports) AS all_reports,"
             " max(day) AS last_day, arraySort(groupArray((day, messages, passed))) AS daily FROM ("
             f"SELECT domain_id, day, {NAMED_SUMS} FROM dmarc_reports WHERE {scope.where} GROUP BY domain_id, day)"
@@ -151,8 +151,8 @@ class VolumeQuestions(QueryRunner):
     ) -> tuple[ReporterVolume, ...]:
         """Who reported most messages in a period."""
         scope = Scope.of(account_id, domain_id, first, last)
-        rows = await self._ask(
-            f"SELECT {said('org_name')} AS reporter, {NAMED_SUMS} FROM dmarc_reports"
+        rows = await self._query(
+            f"SELECT {printable('org_name')} AS reporter, {NAMED_SUMS} FROM dmarc_reports"
             f" WHERE {scope.where} GROUP BY reporter ORDER BY messages DESC, reporter LIMIT {{limit:UInt32}}",
             scope.parameters | {"limit": limit},
         )

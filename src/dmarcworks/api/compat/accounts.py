@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 
 from dmarcworks.api import auth
+from dmarcworks.api.compat.access import ReadableZone
 from dmarcworks.api.compat.envelope import PREFIX, EnvelopeRoute, succeeded
 from dmarcworks.api.compat.paging import Direction, Paging
-from dmarcworks.api.compat.reach import ReadableZone
 from dmarcworks.api.deps import Dependencies, Deps, ReadToken
 from dmarcworks.catalogue.accounts import Account, Domain, Token
 from dmarcworks.errors import NotFoundError, UsageError

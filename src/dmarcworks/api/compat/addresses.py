@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from dmarcworks.api.compat.access import ReadableAccount, WritableAccount
 from dmarcworks.api.compat.envelope import PREFIX, EnvelopeRoute, json_object, succeeded
 from dmarcworks.api.compat.paging import Direction, Flag, Paging, flag
-from dmarcworks.api.compat.reach import ReadableAccount, WritableAccount
 from dmarcworks.api.compat.routing_shapes import address_shape
 from dmarcworks.api.deps import Dependencies
 from dmarcworks.errors import UsageError

@@ -10,9 +10,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from dmarcworks.api.compat.access import ReadableZone, WritableZone
 from dmarcworks.api.compat.envelope import PREFIX, EnvelopeRoute, json_object, succeeded
 from dmarcworks.api.compat.paging import Flag, Paging, flag
-from dmarcworks.api.compat.reach import ReadableZone, WritableZone
 from dmarcworks.api.compat.routing_shapes import no_catch_all, rule_shape, rule_values, settings_shape
 from dmarcworks.api.deps import Dependencies, Deps
 from dmarcworks.catalogue.accounts import Domain

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from dmarcworks.api.compat.access import ReadableZone, WritableZone
 from dmarcworks.api.compat.envelope import PREFIX, EnvelopeRoute, json_object, succeeded
-from dmarcworks.api.compat.reach import ReadableZone, WritableZone
 from dmarcworks.api.deps import Dependencies
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.setup_records import records

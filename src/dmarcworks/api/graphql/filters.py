@@ -174,11 +174,11 @@ def order(node: Node, wanted: Sequence[str] | None, selected: Sequence[Field]) -
 
     In groups a dimension can only order what it groups: it must be among the `selected`.
     """
-    known = node.orderable
+    orderable = node.orderable
     orders: list[tuple[Field, bool]] = []
     for text in wanted or ():
         name, _, direction = str(text).rpartition("_")
-        field = known.get(name)
+        field = orderable.get(name)
         if field is None or direction not in ("ASC", "DESC"):
             raise FilterError(f'unknown order "{str(text)[:60]}"')
         if node.shape == "groups" and not field.measure and field not in selected:

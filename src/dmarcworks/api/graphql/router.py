@@ -15,11 +15,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from dmarcworks.api.deps import Dependencies, Deps, ReadToken
+from dmarcworks.api.disconnect import while_connected
 from dmarcworks.api.graphql import limits
 from dmarcworks.api.graphql.media import in_accepted_form
 from dmarcworks.api.graphql.refusal import Refusal
 from dmarcworks.api.graphql.service import decoded
-from dmarcworks.api.leaving import while_connected
 from dmarcworks.errors import DmarcworksError
 
 __all__ = ["PATH", "routes"]

@@ -65,8 +65,8 @@ class Admission:
             if not self._by_network[network(address)]:
                 del self._by_network[network(address)]
 
-    def frees_place(self, leaving: str, coming: str, refused: Refused) -> bool:
-        """Whether a connection of `leaving`, once ended, would free a place for one of `coming`."""
+    def frees_place(self, ending: str, coming: str, refused: Refused) -> bool:
+        """Whether a connection of `ending`, once ended, would free a place for one of `coming`."""
         if refused == "address":
-            return network(leaving) == network(coming) and not self._exempt(leaving)
-        return self._exempt(coming) or not self._exempt(leaving)
+            return network(ending) == network(coming) and not self._exempt(ending)
+        return self._exempt(coming) or not self._exempt(ending)

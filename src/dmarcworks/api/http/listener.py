@@ -140,8 +140,8 @@ class HttpListener:
         for connection, since in self._idle.items():
             if now - since < _IDLE_SECONDS:
                 return False
-            leaving = self._addresses[connection]
-            if connection.transport is not None and self._admission.frees_place(leaving, address, refused):
+            ending = self._addresses[connection]
+            if connection.transport is not None and self._admission.frees_place(ending, address, refused):
                 connection.evict()
                 self.lost(connection)
                 return True

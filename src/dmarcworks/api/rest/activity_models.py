@@ -97,5 +97,5 @@ class ActivitySummary(_Counted):
 
 
 def _counted(outcomes: dict[str, int]) -> dict[str, int]:
-    known = {name: outcomes.get(name, 0) for name in _Counted.model_fields if name != "received"}
-    return {"received": sum(known.values()), **known}
+    counts = {name: outcomes.get(name, 0) for name in _Counted.model_fields if name != "received"}
+    return {"received": sum(counts.values()), **counts}

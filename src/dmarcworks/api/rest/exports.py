@@ -19,7 +19,7 @@ from fastapi.responses import StreamingResponse
 
 from dmarcworks.analytics.export import ExportRequest, blocks, columns, lines, schema
 from dmarcworks.analytics.tables import DMARC_REPORTS, FAILURE_REPORTS, TLS_REPORTS, Table
-from dmarcworks.api.leaving import while_connected
+from dmarcworks.api.disconnect import while_connected
 from dmarcworks.api.rest.deps import Reader
 from dmarcworks.api.rest.download import HEADERS
 from dmarcworks.api.rest.params import Day, DomainFilter, days

@@ -16,7 +16,7 @@ from dataclasses import replace
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token
 
-from dmarcworks.analytics.schema import ASKED
+from dmarcworks.analytics.schema import QUERYABLE_TABLES
 from dmarcworks.api.sql.expressions import DEPTH
 from dmarcworks.api.sql.reading import Words, parsed, syntax_error, tokens_of, unread
 from dmarcworks.api.sql.statement import Statement, format_name
@@ -58,7 +58,7 @@ def _show(tokens: list[Token], form: str) -> Statement:
     what, rest = words[0].upper() if words else "", words[1:]
     if len(rest) == 2 and rest[0].upper() == "FORMAT":
         form, rest = rest[1], []
-    tables = ", ".join(f"'{name}'" for name in sorted(ASKED))
+    tables = ", ".join(f"'{name}'" for name in sorted(QUERYABLE_TABLES))
     statements = {
         "TABLES": f"SELECT arrayJoin([{tables}]) AS dataset",
         "TIMEZONES": "SELECT time_zone AS timezone FROM system.time_zones ORDER BY timezone",

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 
 from sqlglot import exp
 
-from dmarcworks.analytics.schema import ASKED
+from dmarcworks.analytics.schema import QUERYABLE_TABLES
 from dmarcworks.api.sql import sums
 from dmarcworks.api.sql.functions import ANY_CASE, FUNCTIONS, NAMES, RENAMED
 from dmarcworks.api.sql.refusals import only, suggest, unsupported
@@ -20,7 +20,7 @@ _CALLS = (
     exp.Anonymous, exp.AnonymousAggFunc, exp.CombinedAggFunc, exp.ParameterizedAgg, exp.CombinedParameterizedAgg,
 )  # fmt: skip
 _ARRAYS = frozenset(
-    column.name for table in ASKED.values() for column in table.columns if column.type.startswith("Array")
+    column.name for table in QUERYABLE_TABLES.values() for column in table.columns if column.type.startswith("Array")
 )
 
 
@@ -105,10 +105,10 @@ class Calls(ABC):
         name = node.this
         if not isinstance(name, str):
             raise unsupported(node)
-        known = name if name.lower() in ANY_CASE else FUNCTIONS.get(name.lower())
-        if known is None:
+        engine_name = name if name.lower() in ANY_CASE else FUNCTIONS.get(name.lower())
+        if engine_name is None:
             raise QueryError(f"Input was invalid: unsupported function: {name[:100]}{suggest(name, NAMES)}")
-        return known
+        return engine_name
 
 
 def _frame(node: exp.Expr | None) -> str:

@@ -43,7 +43,7 @@ class CheckedQueries:
 
     def __init__(self, analytics: Analytics) -> None:
         self._analytics = analytics
-        self._outside: tuple[frozenset[str], frozenset[str]] | None = None
+        self._external_names: tuple[frozenset[str], frozenset[str]] | None = None
         self._passed: dict[str, None] = {}
 
     async def query(
@@ -73,18 +73,18 @@ class CheckedQueries:
         if clause := _CLAUSES.search(text):
             raise QueryError(f"{clause[1]} is not answered here (QUERY_IS_PROHIBITED)")
         words = {word.strip('`"').lower() for word in (*_WORDS.findall(text), *_QUOTED.findall(canonical))}
-        outside = words & reaching or {name.lower() for name in _CALLS.findall(text)} & tables
-        if outside:
-            raise QueryError(f"{min(outside)} is not answered here: it reaches outside (QUERY_IS_PROHIBITED)")
+        external = words & reaching or {name.lower() for name in _CALLS.findall(text)} & tables
+        if external:
+            raise QueryError(f"{min(external)} is not answered here: it reaches outside (QUERY_IS_PROHIBITED)")
 
     async def _reaching(self) -> tuple[frozenset[str], frozenset[str]]:
         """The names of the engine's table functions and of its functions that reach outside."""
-        if self._outside is None:
+        if self._external_names is None:
             tables, functions = await self._names(_TABLES), await self._names(_REACHING)
             if not tables or not functions:
                 raise StoreError("the analytics store does not list its functions, so no SQL can be checked")
-            self._outside = tables - _HARMLESS_TABLES, functions
-        return self._outside
+            self._external_names = tables - _HARMLESS_TABLES, functions
+        return self._external_names
 
     async def _names(self, statement: str) -> frozenset[str]:
         names = await self._analytics.query(statement, format="TabSeparatedRaw", bounds=QueryBounds())

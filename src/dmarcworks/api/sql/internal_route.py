@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dmarcworks.analytics.tables import NOBODY
 from dmarcworks.api.deps import Dependencies
-from dmarcworks.api.leaving import while_connected
+from dmarcworks.api.disconnect import while_connected
 from dmarcworks.catalogue.accounts import Accounts
 
 FORMAT_HEADER = "X-Format"

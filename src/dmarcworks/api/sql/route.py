@@ -18,7 +18,7 @@ from fastapi.routing import APIRoute
 from dmarcworks.api import auth
 from dmarcworks.api.compat.envelope import failed, refused
 from dmarcworks.api.deps import Dependencies, Deps, ReadToken
-from dmarcworks.api.leaving import while_connected
+from dmarcworks.api.disconnect import while_connected
 from dmarcworks.api.sql.allow import TEXT_BYTES
 from dmarcworks.api.sql.service import WAITING, Answer, TooManyStatementsError
 from dmarcworks.catalogue.accounts import Token

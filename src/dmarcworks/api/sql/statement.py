@@ -25,6 +25,6 @@ class Statement:
 def format_name(name: str) -> str:
     """The engine's name of a format; `QueryError` that lists them for one that is not offered."""
     if name.lower() not in FORMATS:
-        known = ", ".join(form for form, _ in FORMATS.values())
-        raise QueryError(f"Input was invalid: unsupported format: {name[:40]}; choose one of {known}")
+        formats = ", ".join(form for form, _ in FORMATS.values())
+        raise QueryError(f"Input was invalid: unsupported format: {name[:40]}; choose one of {formats}")
     return FORMATS[name.lower()][0]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from dmarcworks.analytics.schema import ASKED
+from dmarcworks.analytics.schema import QUERYABLE_TABLES
 from dmarcworks.api.sql.expressions import INTEGER, Expressions
 from dmarcworks.api.sql.reading import Words
 from dmarcworks.api.sql.refusals import only, suggest, unsupported
@@ -19,7 +19,7 @@ REFERENCES = 32
 BRANCHES = 32
 
 _CTE = "with_"
-_RESERVED = frozenset({"account_id", *ASKED})
+_RESERVED = frozenset({"account_id", *QUERYABLE_TABLES})
 
 
 class StatementWriter(Expressions):
@@ -117,7 +117,7 @@ class StatementWriter(Expressions):
     def _hidden(self, node: exp.Select) -> str:
         """What `*` leaves out: the computed columns that are in `_source` only because they are named elsewhere."""
         from_ = node.args.get("from_")
-        table = ASKED.get(from_.this.name) if from_ and isinstance(from_.this, exp.Table) else None
+        table = QUERYABLE_TABLES.get(from_.this.name) if from_ and isinstance(from_.this, exp.Table) else None
         if table is None or node.args.get("joins"):
             return ""
         named = [self.name(alias.name) for alias in table.aliases if alias.name in self._names]
@@ -183,12 +183,12 @@ class StatementWriter(Expressions):
         shown = self.name(alias.name if alias else name)
         if any(name in scope for scope in self._ctes):
             return f"{self.name(_CTE + name)} AS {shown}"
-        if name not in ASKED:
-            raise QueryError(f"Input was invalid: unknown table: {name[:100]}{suggest(name, ASKED)}")
+        if name not in QUERYABLE_TABLES:
+            raise QueryError(f"Input was invalid: unknown table: {name[:100]}{suggest(name, QUERYABLE_TABLES)}")
         self._tables += 1
         if self._tables > REFERENCES:
             raise BoundError(f"the query names tables more than {REFERENCES} times")
-        columns = ["*", *(alias.name for alias in ASKED[name].aliases if alias.name in self._names)]
+        columns = ["*", *(alias.name for alias in QUERYABLE_TABLES[name].aliases if alias.name in self._names)]
         return f"(SELECT {', '.join(columns)} FROM {name} PREWHERE {self._own_rows}) AS {shown}"  # noqa: S608
 
     def _group(self, node: exp.Expr | None) -> str:

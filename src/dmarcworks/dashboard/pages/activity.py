@@ -72,8 +72,8 @@ async def index(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
 @routes.get("/activity/{id}")
 async def show(line_id: Annotated[str, Path(alias="id")], visit: UserVisit, deps: Dependencies, html: Html) -> Response:
     """A line of the log."""
-    known = line_id.isascii() and line_id.isdigit() and len(line_id) < 19
-    line = await deps.routing.activity.line(visit.account_id, int(line_id)) if known else None
+    valid = line_id.isascii() and line_id.isdigit() and len(line_id) < 19
+    line = await deps.routing.activity.line(visit.account_id, int(line_id)) if valid else None
     if line is None:
         raise NotFoundError("There is no such log line, or it belongs to another account.")
     return await html.page(visit, "activity_line.html", line=line, words=WORDS)

@@ -35,7 +35,7 @@ TOP_SOURCES = 10
 NOTICES = 3
 OTHER_KINDS = (TlsReport.kind, FailureReport.kind)
 # What a page has seen: nothing yet, or the newest report's key, marked until its figures are published.
-NOTHING, ON_ITS_WAY = "nothing", "-on-its-way"
+NOTHING, UNPUBLISHED = "nothing", "-on-its-way"
 
 
 routes = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -80,10 +80,10 @@ async def _policy(deps: Deps, domain: Domain, newest: date | None) -> PublishedP
     """The domain's own policy as the newest reports found it published."""
     if newest is None:
         return None
-    found = await deps.questions.published_policies(
+    published = await deps.questions.published_policies(
         domain.account_id, domain.id, newest, newest, policy_domain=domain.name
     )
-    return found[0] if found else None
+    return published[0] if published else None
 
 
 async def _records(deps: Deps, domain: Domain, newest: date | None) -> dict[str, Any]:
@@ -109,7 +109,7 @@ async def _seen(deps: Deps, domain: Domain) -> str:
     if await deps.arrivals.last_report(domain.account_id, domain.id) is None:
         return NOTHING
     rows = await deps.arrivals.reports(domain.account_id, domain.id, limit=1)
-    return f"{rows[0].key[:16]}{'' if rows[0].published else ON_ITS_WAY}" if rows else NOTHING
+    return f"{rows[0].key[:16]}{'' if rows[0].published else UNPUBLISHED}" if rows else NOTHING
 
 
 async def requested_period(deps: Deps, visit: Visit, domain: Domain) -> tuple[Period, date | None]:
@@ -132,7 +132,7 @@ async def _overview(deps: Deps, visit: Visit, domain: Domain, seen: str) -> dict
         "notices": notices,
         **await _records(deps, domain, newest),
         "seen": seen,
-        "soon": seen == NOTHING or seen.endswith(ON_ITS_WAY),
+        "soon": seen == NOTHING or seen.endswith(UNPUBLISHED),
         "last_report": last_report,
         "period": days,
         "newest": newest,
@@ -145,38 +145,38 @@ async def _overview(deps: Deps, visit: Visit, domain: Domain, seen: str) -> dict
     values["others"] = await other_kinds(deps.questions, domain.account_id, domain.id, days.first, days.last)
     if newest is None:
         return values | {"state": "others" if await _any_others(deps, domain) else "uncounted"}
-    now = await deps.questions.figures(domain.account_id, domain.id, days.first, days.last)
-    if not now.messages and seen.endswith(ON_ITS_WAY):
+    current = await deps.questions.figures(domain.account_id, domain.id, days.first, days.last)
+    if not current.messages and seen.endswith(UNPUBLISHED):
         return values | {"state": "counting"}
-    return values | await _figures(deps, domain, days, newest, now)
+    return values | await _figures(deps, domain, days, newest, current)
 
 
 async def _any_others(deps: Deps, domain: Domain) -> bool:
     return await deps.arrivals.newest_day(domain.account_id, domain.id, OTHER_KINDS) is not None
 
 
-async def _figures(deps: Deps, domain: Domain, days: Period, newest: date, now: Figures) -> dict[str, Any]:
+async def _figures(deps: Deps, domain: Domain, days: Period, newest: date, current: Figures) -> dict[str, Any]:
     """The figures of the period and of the one before, and the verdict on them."""
     account, before, comparable = domain.account_id, days.before, days.compared(newest)
-    then = await deps.questions.figures(account, domain.id, comparable.first, comparable.last)
+    previous = await deps.questions.figures(account, domain.id, comparable.first, comparable.last)
     volumes = await deps.questions.volume_by_day(account, domain.id, days.first, days.last)
     earlier = await deps.questions.volume_by_day(account, domain.id, before.first, before.last)
     top = await deps.questions.sources(account, domain.id, days.first, days.last, limit=TOP_SOURCES)
     failing = await deps.questions.sources(account, domain.id, days.first, days.last, limit=1, result="fail")
     policy = await _policy(deps, domain, newest)
-    known = (len(volumes), len(earlier))
+    days_with_reports = (len(volumes), len(earlier))
     long = await deps.arrivals.long_reports(account, domain.id, days.first, days.last)
     return {
         "state": "figures",
-        "now_figures": now,
-        "before_figures": then,
-        "messages_change": format.change(now.messages, then.messages, known),
-        "pass_change": format.points((now.passed, now.messages), (then.passed, then.messages)),
-        "fail_change": format.change(now.failed, then.failed, known),
-        "sources_change": format.change(now.sources, then.sources, known),
+        "now_figures": current,
+        "before_figures": previous,
+        "messages_change": format.change(current.messages, previous.messages, days_with_reports),
+        "pass_change": format.points((current.passed, current.messages), (previous.passed, previous.messages)),
+        "fail_change": format.change(current.failed, previous.failed, days_with_reports),
+        "sources_change": format.change(current.sources, previous.sources, days_with_reports),
         "verdict": verdict(
-            now,
-            then,
+            current,
+            previous,
             Failing(failing.rows[0], failing.total, max(volumes, key=lambda volume: volume.failed))
             if failing.rows
             else None,

@@ -12,12 +12,12 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from dmarcworks.api.deps import Dependencies
+from dmarcworks.api.disconnect import while_connected
 from dmarcworks.api.graphql.filters import operators
 from dmarcworks.api.graphql.model import Node
 from dmarcworks.api.graphql.refusal import Refusal
 from dmarcworks.api.graphql.schema import NODES
 from dmarcworks.api.graphql.service import decoded
-from dmarcworks.api.leaving import while_connected
 from dmarcworks.dashboard.page_route import PageRoute
 from dmarcworks.dashboard.pages.graphql_examples import EXAMPLES, GraphqlExample
 from dmarcworks.dashboard.renderer import Html, Renderer

@@ -53,8 +53,8 @@ routes = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
 async def _problem(problem_id: Annotated[str, Path(alias="id")], visit: UserVisit, deps: Dependencies) -> ProblemRow:
-    known = problem_id.isascii() and problem_id.isdigit() and len(problem_id) < 10
-    problem = await deps.problems.get(visit.account_id, int(problem_id)) if known else None
+    valid = problem_id.isascii() and problem_id.isdigit() and len(problem_id) < 10
+    problem = await deps.problems.get(visit.account_id, int(problem_id)) if valid else None
     if problem is None:
         raise NotFoundError("There is no such problem, or it belongs to another account.")
     return problem
@@ -117,7 +117,7 @@ async def show(problem: OwnProblem, visit: UserVisit, deps: Dependencies, html: 
         domain=domain,
         right=await deps.problem_actions.right_domain(problem),
         report=await _report(deps, problem),
-        found=reports,
+        reports=reports,
         mail=await deps.arrivals.mail(visit.account_id, problem.mail_id),
         head=await deps.objects.head(problem.object_key),
         words=reason_words,

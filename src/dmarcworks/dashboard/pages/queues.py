@@ -76,7 +76,7 @@ async def confirm_all(visit: OperatorVisit, deps: Dependencies, html: Html) -> R
     queue = visit.query("queue")[:QUEUE_NAME]
     queues = await deps.dead_letters.stats()
     dead = sum(stats.dead for name, stats in queues.items() if queue in ("", name))
-    return await html.page(visit, "queue_discard.html", queue=queue, dead=dead, letter=None)
+    return await html.page(visit, "queue_discard.html", queue=queue, dead=dead, message=None)
 
 
 @routes.post("/queues/discard")
@@ -90,20 +90,20 @@ async def discard_all(visit: OperatorVisit, deps: Dependencies) -> Response:
 @routes.get("/queues/{id}")
 async def show(number: Number, visit: OperatorVisit, deps: Dependencies, html: Html) -> Response:
     """A message with the beginning of its body."""
-    letter = await deps.dead_letters.one(number)
-    text, cut = excerpt(letter, WHOLE)
-    return await html.page(visit, "queue_letter.html", letter=letter, body=text, cut=cut, workers=deps.workers)
+    message = await deps.dead_letters.one(number)
+    text, cut = excerpt(message, WHOLE)
+    return await html.page(visit, "queue_letter.html", message=message, body=text, cut=cut, workers=deps.workers)
 
 
 @routes.get("/queues/{id}/raw")
 async def raw(number: Number, deps: Dependencies) -> Response:
     """Its body as a download."""
-    letter = await deps.dead_letters.one(number)
+    message = await deps.dead_letters.one(number)
     headers = {
-        "Content-Disposition": f'attachment; filename="message-{letter.id}"',
+        "Content-Disposition": f'attachment; filename="message-{message.id}"',
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }
-    return Response(letter.body, headers=headers, media_type="application/octet-stream")
+    return Response(message.body, headers=headers, media_type="application/octet-stream")
 
 
 @routes.post("/queues/{id}/retry")
@@ -116,8 +116,8 @@ async def retry(number: Number, visit: OperatorVisit, deps: Dependencies) -> Res
 @routes.get("/queues/{id}/discard")
 async def confirm(number: Number, visit: OperatorVisit, deps: Dependencies, html: Html) -> Response:
     """Confirm that it is to be deleted."""
-    letter = await deps.dead_letters.one(number)
-    return await html.page(visit, "queue_discard.html", queue=letter.queue, dead=1, letter=letter)
+    message = await deps.dead_letters.one(number)
+    return await html.page(visit, "queue_discard.html", queue=message.queue, dead=1, message=message)
 
 
 @routes.post("/queues/{id}/discard")
@@ -127,6 +127,6 @@ async def discard(number: Number, visit: OperatorVisit, deps: Dependencies) -> R
     return RedirectResponse(url("/queues", gone=1), 303)
 
 
-def _beginning(letter: DeadLetter) -> str:
-    text, more = excerpt(letter, EXCERPT)
+def _beginning(message: DeadLetter) -> str:
+    text, more = excerpt(message, EXCERPT)
     return f"{text}…" if more else text

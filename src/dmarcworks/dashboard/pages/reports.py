@@ -77,11 +77,11 @@ async def of_domain(domain: OwnDomain, visit: UserVisit, deps: Dependencies, htm
 async def one(report: OwnReport, visit: UserVisit, deps: Dependencies, html: Html) -> Response:
     """A report with its records."""
     page = visit.number("page", 1, 1, 100_000)
-    found: RecordPage | TlsPage = TlsPage((), 0)
+    listing: RecordPage | TlsPage = TlsPage((), 0)
     failure, policy = None, None
     day = day_of(report.begin)
     if report.kind == TlsReport.kind:
-        found = await deps.questions.tls_policies(
+        listing = await deps.questions.tls_policies(
             report.account_id, report.domain_id, day, report.key, limit=PAGE, offset=(page - 1) * PAGE
         )
     elif report.kind == FailureReport.kind:
@@ -91,7 +91,7 @@ async def one(report: OwnReport, visit: UserVisit, deps: Dependencies, html: Htm
             report.account_id, report.domain_id, day, day, report_key=report.key
         )
         policy = policies[0] if policies else None
-        found = await deps.questions.records(
+        listing = await deps.questions.records(
             report.account_id,
             report_key=report.key,
             domain_id=report.domain_id,
@@ -106,11 +106,11 @@ async def one(report: OwnReport, visit: UserVisit, deps: Dependencies, html: Htm
         "report.html",
         report=report,
         domain=await deps.accounts.domain(visit.account_id, report.domain_id),
-        found=found,
+        listing=listing,
         failure=failure,
         policy=policy,
         page=page,
-        pages=-(-found.total // PAGE),
+        pages=-(-listing.total // PAGE),
         head=head,
         proof=await deps.routing.proofs.proof(report.mail_id),
     )

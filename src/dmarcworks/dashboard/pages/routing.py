@@ -87,7 +87,7 @@ async def add_destination(visit: UserVisit, deps: Dependencies, html: Html) -> R
         await deps.send_link(made, secret)
     except DmarcworksError as error:
         return await _page(html, deps, visit, wrong=str(error), status=400)
-    return await _page(html, deps, visit, said=f"A verification link was sent to {made.email}.")
+    return await _page(html, deps, visit, notice=f"A verification link was sent to {made.email}.")
 
 
 @routes.post("/routing/destinations/{id}/remove")
@@ -141,7 +141,7 @@ def _action(deps: Deps, goes: str, reason: str) -> tuple[str, str]:
 
 
 async def _page(
-    html: Renderer, deps: Deps, visit: Visit, wrong: str = "", said: str = "", status: int = 200
+    html: Renderer, deps: Deps, visit: Visit, wrong: str = "", notice: str = "", status: int = 200
 ) -> Response:
     held = [rule for rule in await deps.routing.routes.rules(account_id=visit.account_id) if rule.domain_id]
     destinations = await deps.routing.destinations.destinations(visit.account_id)
@@ -162,5 +162,5 @@ async def _page(
         can_send=deps.send_link is not None,
         typed=visit.form,
         wrong=wrong,
-        said=said,
+        notice=notice,
     )

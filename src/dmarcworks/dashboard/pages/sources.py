@@ -45,7 +45,7 @@ async def sources(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html:
     day = parse_day(visit.query("day"))
     first, last = (day, day) if day else (days.first, days.last)
     page = visit.number("page", 1, 1, 1_000_000)
-    found = await deps.questions.sources(
+    listing = await deps.questions.sources(
         domain.account_id,
         domain.id,
         first,
@@ -57,13 +57,13 @@ async def sources(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html:
         result=result,
     )
     # With a result the count is that of such messages; the verdict on an address is about all its messages.
-    matching = {row.source_ip: row.messages for row in found.rows}
-    if result and found.rows:
+    matching = {row.source_ip: row.messages for row in listing.rows}
+    if result and listing.rows:
         whole = await deps.questions.sources(
             domain.account_id, domain.id, first, last, limit=PAGE, addresses=list(matching)
         )
         by_address = {row.source_ip: row for row in whole.rows}
-        found = SourcePage(tuple(by_address[address] for address in matching if address in by_address), found.total)
+        listing = SourcePage(tuple(by_address[address] for address in matching if address in by_address), listing.total)
     return await html.page(
         visit,
         "sources.html",
@@ -73,9 +73,9 @@ async def sources(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html:
         day=day,
         result=result,
         results=RESULTS,
-        found=found,
+        listing=listing,
         page=page,
-        pages=-(-found.total // PAGE),
+        pages=-(-listing.total // PAGE),
         order=order,
         ascending=ascending,
         scope=scope_of(days, day),
@@ -89,7 +89,7 @@ async def records(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html:
     day = parse_day(visit.query("day"))
     source = visit.query("source")
     page = visit.number("page", 1, 1, 1_000_000)
-    found = await deps.questions.records(
+    listing = await deps.questions.records(
         domain.account_id,
         domain_id=domain.id,
         source_ip=source or None,
@@ -105,8 +105,8 @@ async def records(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html:
         period=days,
         day=day,
         source=source,
-        found=found,
+        listing=listing,
         page=page,
-        pages=-(-found.total // PAGE),
+        pages=-(-listing.total // PAGE),
         scope=scope_of(days, day),
     )

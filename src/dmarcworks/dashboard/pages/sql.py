@@ -14,10 +14,10 @@ from fastapi import APIRouter, Path
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
-from dmarcworks.analytics.schema import ASKED
+from dmarcworks.analytics.schema import QUERYABLE_TABLES
 from dmarcworks.api.deps import Dependencies, Deps
-from dmarcworks.api.leaving import while_connected
-from dmarcworks.catalogue.queries import LOG_TEXT, NAME_LETTERS
+from dmarcworks.api.disconnect import while_connected
+from dmarcworks.catalogue.queries import LOG_TEXT, NAME_CHARACTERS
 from dmarcworks.dashboard.page_route import PageRoute
 from dmarcworks.dashboard.pages.sql_examples import EXAMPLES
 from dmarcworks.dashboard.renderer import Html, Renderer
@@ -26,9 +26,9 @@ from dmarcworks.dashboard.visit import UserVisit, Visit
 from dmarcworks.errors import BoundError, NotFoundError, QueryError, UsageError
 
 FORMAT = "JSONCompact"
-TEXT_LETTERS = 10_000
-ASKED_SHOWN = 20
-_SAID = (QueryError, BoundError, UsageError)
+TEXT_CHARACTERS = 10_000
+RECENT_SHOWN = 20
+_SHOWN_ERRORS = (QueryError, BoundError, UsageError)
 
 routes = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -44,12 +44,12 @@ async def show(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
         return await _page(html, deps, visit, saved.text, name=saved.name)
     number = visit.query("asked")
     if number:
-        known = number.isascii() and number.isdigit() and len(number) <= 18
-        line = await deps.query_log.line(visit.account_id, int(number)) if known else None
+        valid = number.isascii() and number.isdigit() and len(number) <= 18
+        line = await deps.query_log.line(visit.account_id, int(number)) if valid else None
         if line is None:
             raise NotFoundError("There is no such statement in the log, or it belongs to another account.")
         cut = f"Only the first {LOG_TEXT:,} characters of this statement were kept."
-        return await _page(html, deps, visit, line.text, told=cut if len(line.text) >= LOG_TEXT else "")
+        return await _page(html, deps, visit, line.text, notice=cut if len(line.text) >= LOG_TEXT else "")
     example = next((one for one in EXAMPLES if one.key == visit.query("example")), EXAMPLES[0])
     return await _page(html, deps, visit, example.text)
 
@@ -57,11 +57,11 @@ async def show(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
 @routes.post("/sql")
 async def run(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
     """Run the statement; the page with its result."""
-    text, name = _text(visit), visit.form.get("name", "")[:NAME_LETTERS]
+    text, name = _text(visit), visit.form.get("name", "")[:NAME_CHARACTERS]
     begun = time.perf_counter()
     try:
         result = await _result(deps, visit, text)
-    except _SAID as error:
+    except _SHOWN_ERRORS as error:
         return await _page(html, deps, visit, text, 422, wrong=str(error), name=name)
     drawn = chart(result)
     return await _page(
@@ -82,7 +82,7 @@ async def download(visit: UserVisit, deps: Dependencies, html: Html) -> Response
     text = _text(visit)
     try:
         result = await _result(deps, visit, text)
-    except _SAID as error:
+    except _SHOWN_ERRORS as error:
         return await _page(html, deps, visit, text, 422, wrong=str(error))
     headers = {"Content-Disposition": 'attachment; filename="result.csv"'}
     return Response(csv_of(result), media_type="text/csv; charset=utf-8", headers=headers)
@@ -95,7 +95,7 @@ async def save(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
     try:
         made = await deps.saved_queries.save(visit.account_id, name, text, visit.email)
     except (UsageError, BoundError) as error:
-        return await _page(html, deps, visit, text, 400, wrong=f"Not saved: {error}.", name=name[:NAME_LETTERS])
+        return await _page(html, deps, visit, text, 400, wrong=f"Not saved: {error}.", name=name[:NAME_CHARACTERS])
     return RedirectResponse(f"/sql?saved={made}", 303)
 
 
@@ -107,19 +107,19 @@ async def remove(saved_id: Annotated[str, Path(alias="id")], visit: UserVisit, d
 
 
 async def _page(html: Renderer, deps: Deps, visit: Visit, text: str, status: int = 200, **values: Any) -> Response:
-    given: dict[str, Any] = {"result": None, "wrong": "", "told": "", "ms": 0, "drawn": None, "name": ""}
+    given: dict[str, Any] = {"result": None, "wrong": "", "notice": "", "ms": 0, "drawn": None, "name": ""}
     return await html.page(
         visit,
         "sql.html",
         status,
         text=text,
-        tables=ASKED.values(),
+        tables=QUERYABLE_TABLES.values(),
         examples=EXAMPLES,
         saved=await deps.saved_queries.list(visit.account_id),
-        asked=await deps.query_log.last(visit.account_id, ASKED_SHOWN),
+        asked=await deps.query_log.last(visit.account_id, RECENT_SHOWN),
         cell=cell,
-        letters=TEXT_LETTERS,
-        name_letters=NAME_LETTERS,
+        max_characters=TEXT_CHARACTERS,
+        max_name_characters=NAME_CHARACTERS,
         shown=SHOWN,
         **{**given, **values},
     )
@@ -132,4 +132,4 @@ async def _result(deps: Deps, visit: Visit, text: str) -> Result:
 
 def _text(visit: Visit) -> str:
     """The statement of the form, with one kind of line break; browsers send another."""
-    return visit.form.get("text", "").replace("\r\n", "\n")[:TEXT_LETTERS]
+    return visit.form.get("text", "").replace("\r\n", "\n")[:TEXT_CHARACTERS]

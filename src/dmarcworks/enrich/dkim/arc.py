@@ -80,8 +80,8 @@ def _message(mail: CanonicalMail, field: HeaderField) -> Claim:
     if "arc-seal" in [name.strip().lower() for name in values["h"].split(":")]:
         raise BrokenError("a message signature must not cover seals")
     # Its i= is a number of the chain, no identity.
-    said = {name: value for name, value in values.items() if name not in ("i", "v")}
-    covered = claim(mail, field, {"c": "relaxed/relaxed", **said}, domain(values["d"]), domain(values["s"]))
+    tags = {name: value for name, value in values.items() if name not in ("i", "v")}
+    covered = claim(mail, field, {"c": "relaxed/relaxed", **tags}, domain(values["d"]), domain(values["s"]))
     if isinstance(covered, str):
         raise BrokenError("the body was changed")
     return covered

@@ -21,7 +21,7 @@ from dmarcworks.reports.notes import Notes, Refused
 
 _FEED = 64 * 1024
 # A tree takes thirty times its text: what is no record may be only so long.
-_BESIDE = 2 * 1024 * 1024
+_OTHER_BYTES = 2 * 1024 * 1024
 _ABOUT = {"report_metadata", "policy_published", "version", "date_range"}
 _KEPT = 16
 _OTHERS = 10_000
@@ -59,8 +59,8 @@ def stream(chunks: Iterable[bytes], where: str, bounds: Bounds, notes: Notes, en
     names = Names()
     root: etree._Element | None = None
     last: etree._Element | None = None
-    others = _Beside()
-    beside = 0
+    others = _OtherElements()
+    other_bytes = 0
     try:
         for chunk in chunks:
             for start in range(0, len(chunk), _FEED):
@@ -76,11 +76,11 @@ def stream(chunks: Iterable[bytes], where: str, bounds: Bounds, notes: Notes, en
                         continue
                     record.read(element, names.of(element), tally, bounds.xml_depth)
                     # Only the elements before this one are removed: the parser may still append its tail text.
-                    others.let_go(element)
+                    others.drop(element)
                     last = element
-                beside += 0 if tally.seen > before else len(piece)
-                if beside > _BESIDE:
-                    raise Refused("beside_records", f"More than {_BESIDE} bytes of the XML are no records.")
+                other_bytes += 0 if tally.seen > before else len(piece)
+                if other_bytes > _OTHER_BYTES:
+                    raise Refused("beside_records", f"More than {_OTHER_BYTES} bytes of the XML are no records.")
         end = parser.close()
     except etree.XMLSyntaxError as error:
         raise _broken(error, bounds) from None
@@ -93,14 +93,14 @@ def stream(chunks: Iterable[bytes], where: str, bounds: Bounds, notes: Notes, en
     return Document(tally, end)
 
 
-class _Beside:
+class _OtherElements:
     """The elements outside the records: a few are kept, the rest are removed and counted."""
 
     def __init__(self) -> None:
         self._kept: tuple[etree._Element, ...] = ()
         self._others = 0
 
-    def let_go(self, element: etree._Element) -> None:
+    def drop(self, element: etree._Element) -> None:
         """Remove the elements before a record, except those that describe the report."""
         before = element.getprevious()
         while before is not None and before not in self._kept:

@@ -17,7 +17,7 @@ from dmarcworks.reports.aggregate.fast_record import KNOWN, RecordTexts, Unusual
 from dmarcworks.reports.aggregate.metadata import usual
 from dmarcworks.reports.aggregate.parse_cache import ParseCache
 from dmarcworks.reports.aggregate.record import check_depth
-from dmarcworks.reports.aggregate.records import Said
+from dmarcworks.reports.aggregate.records import RecordContent
 from dmarcworks.reports.aggregate.tally import Tally
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.notes import Notes
@@ -42,7 +42,7 @@ _RECORD = re.compile(
 _END = "</record>"
 
 # The parsed part of a record after its count, shared by all reports: it depends on that text alone.
-_MADE: ParseCache[Said] = ParseCache()
+_MADE: ParseCache[RecordContent] = ParseCache()
 
 
 def read(leaf: Leaf, head: Head, bounds: Bounds, digest: hashlib._Hash, notes: Notes) -> Document | None:
@@ -68,7 +68,7 @@ class _Reader:
         self._notes = notes
         self._tally = Tally(leaf.where, bounds, notes)
         self._record_texts = RecordTexts()
-        self._made: dict[str, Said] = {}
+        self._made: dict[str, RecordContent] = {}
 
     def read(self, digest: hashlib._Hash) -> Document:
         if self._leaf.whole and len(self._leaf.head) <= _PIECE:
@@ -142,41 +142,41 @@ class _Reader:
         """Read whole records from the beginning; how far it came."""
         position = 0
         tally, made, begins, ends, behind = self._tally, self._made, _RECORD.match, text.find, len(_END)
-        source_ips, counts, said = tally.source_ips, tally.counts, tally.said
-        while (found := begins(text, position)) is not None:
-            start = found.end()
+        source_ips, counts, contents = tally.source_ips, tally.counts, tally.contents
+        while (match := begins(text, position)) is not None:
+            start = match.end()
             end = ends(_END, start)
             if end < 0:
                 break
-            plain, source_ip, digits, count = found.groups()
+            plain, source_ip, digits, count = match.groups()
             tail = text[start:end]
             position = end + behind
             tally.begin()
-            known = made.get(tail)
-            if known is None:
-                known = _MADE.get(tail)
-                if known is None:
+            cached = made.get(tail)
+            if cached is None:
+                cached = _MADE.get(tail)
+                if cached is None:
                     self._unknown(plain or source_ip, digits or count, tail)
                     continue
-                made[tail] = known
+                made[tail] = cached
             if plain is None or digits is None:
-                self._odd(plain or source_ip, digits or count, known)
+                self._odd(plain or source_ip, digits or count, cached)
                 continue
             number = tally.plain(int(digits))
             if number:
                 source_ips.append(plain)
                 counts.append(number)
-                said.append(known)
+                contents.append(cached)
             elif number is not None and not tally.no_sender(plain):
-                tally.append(plain, number, known)
+                tally.append(plain, number, cached)
         return position
 
-    def _odd(self, source_ip: str, count: str, said: Said) -> None:
+    def _odd(self, source_ip: str, count: str, content: RecordContent) -> None:
         """A record with an address or a count that is not as plain as most are."""
         _look(source_ip + count)
         number = self._tally.number([count.strip()], 1)
         if number is not None and (number or not self._tally.no_sender(source_ip.strip())):
-            self._tally.append(source_ip.strip(), number, said)
+            self._tally.append(source_ip.strip(), number, content)
 
     def _unknown(self, source_ip: str, count: str, tail: str) -> None:
         """A record whose like was not read before."""
@@ -186,11 +186,11 @@ class _Reader:
         if number is None or (not number and self._tally.no_sender(source_ip.strip())):
             return
         noted = self._notes.total
-        known = self._tally.make(*parts)
+        cached = self._tally.make(*parts)
         # What was noted is to be noted for each record.
         if noted == self._notes.total and len(self._made) < KNOWN:
-            self._made[tail] = _MADE.put(tail, known)
-        self._tally.append(source_ip.strip(), number, known)
+            self._made[tail] = _MADE.put(tail, cached)
+        self._tally.append(source_ip.strip(), number, cached)
 
     def _document(self, head: str, tail: str) -> Document:
         """What stands around the records: as usual, or by the general parser with a mark where they stood."""

@@ -41,14 +41,14 @@ class RecordTexts:
 
     def parts(self, tail: str) -> tuple[Words, Results, Words, Results, Results]:
         """The texts of a record behind its count."""
-        found = _TAIL.fullmatch(tail)
-        if found is None:
+        match = _TAIL.fullmatch(tail)
+        if match is None:
             raise Unusual
-        first, second, third = found.groups()
-        said, reasons = self._evaluated.get(first) or self._evaluate(first)
+        first, second, third = match.groups()
+        evaluated, reasons = self._evaluated.get(first) or self._evaluate(first)
         names = self._identifiers.get(second) or self._identify(second)
         dkim, spf = self._auth.get(third) or self._authenticate(third)
-        return said, reasons, names, dkim, spf
+        return evaluated, reasons, names, dkim, spf
 
     def _evaluate(self, text: str) -> Evaluated:
         reasons: list[tuple[str | None, ...]] = []
@@ -63,15 +63,15 @@ class RecordTexts:
                 position = word.end()
             else:
                 raise Unusual
-        said = (words.get("disposition"), words.get("dkim"), words.get("spf"))
-        return _kept(self._evaluated, text, (said, tuple(reasons)))
+        evaluated = (words.get("disposition"), words.get("dkim"), words.get("spf"))
+        return _kept(self._evaluated, text, (evaluated, tuple(reasons)))
 
     def _identify(self, text: str) -> Words:
         words: dict[str, str] = {}
         for name, value in self._pairs(text):
             words.setdefault(name, value)
-        found = (words.get("header_from"), words.get("envelope_from"), words.get("envelope_to"))
-        return _kept(self._identifiers, text, found)
+        identifiers = (words.get("header_from"), words.get("envelope_from"), words.get("envelope_to"))
+        return _kept(self._identifiers, text, identifiers)
 
     def _authenticate(self, text: str) -> tuple[Results, Results]:
         dkim: list[tuple[str | None, ...]] = []
@@ -95,11 +95,11 @@ class RecordTexts:
         pairs: list[tuple[str, str]] = []
         position = self._start(text)
         while position < len(text):
-            found = _ANY.match(text, position)
-            if found is None:
+            match = _ANY.match(text, position)
+            if match is None:
                 raise Unusual
-            pairs.append((found.group(1), found.group(2).strip()))
-            position = found.end()
+            pairs.append((match.group(1), match.group(2).strip()))
+            position = match.end()
         return pairs
 
     @staticmethod
@@ -111,7 +111,7 @@ class RecordTexts:
 _Value = TypeVar("_Value")
 
 
-def _kept(known: dict[str, _Value], text: str, value: _Value) -> _Value:
-    if len(known) < KNOWN:
-        known[text] = value
+def _kept(cache: dict[str, _Value], text: str, value: _Value) -> _Value:
+    if len(cache) < KNOWN:
+        cache[text] = value
     return value

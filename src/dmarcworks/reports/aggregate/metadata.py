@@ -73,15 +73,15 @@ def usual(head: str, tail: str) -> ReportMetadata | None:
     """Out of the text before and behind the records; None when a parser is needed. No control, no reference in it."""
     if _TAIL.fullmatch(tail) is None:
         return None
-    if (found := _IN_ORDER.match(head)) is not None:
-        start = found.end()
+    if (match := _IN_ORDER.match(head)) is not None:
+        start = match.end()
         stop = head.find(_POLICY_END, start)
         if stop >= 0 and not head[stop + len(_POLICY_END) :].strip(" \t\n"):
-            return _in_order(found, head[start:stop])
-    found = _HEAD.fullmatch(head)
-    if found is None:
+            return _in_order(match, head[start:stop])
+    match = _HEAD.fullmatch(head)
+    if match is None:
         return None
-    version, metadata, _, _, text, _ = found.groups()
+    version, metadata, _, _, text, _ = match.groups()
     published, policy = _PUBLISHED.get(text) or _published(text)
     if "domain" not in published:
         return None
@@ -100,19 +100,19 @@ def usual(head: str, tail: str) -> ReportMetadata | None:
     return ReportMetadata(stated, published, dates, _or_none(version), errors, None, policy)
 
 
-def _in_order(found: re.Match[str], text: str) -> ReportMetadata | None:
+def _in_order(match: re.Match[str], text: str) -> ReportMetadata | None:
     """The metadata from parts in the order of the schema; `text` is the content of the policy."""
-    known = _PUBLISHED.get(text)
-    if known is None:
+    cached = _PUBLISHED.get(text)
+    if cached is None:
         if _POLICY.fullmatch(text) is None:
             return None
-        known = _published(text)
-    published, policy = known
-    version, name, email, contact, number, begin, end = [text and text.strip() for text in found.groups()]
+        cached = _published(text)
+    published, policy = cached
+    version, name, email, contact, number, begin, end = [text and text.strip() for text in match.groups()]
     if not (begin and end) or "domain" not in published:
         return None
-    told = (("org_name", name), ("email", email), ("extra_contact_info", contact), ("report_id", number))
-    stated = {name: value for name, value in told if value}
+    values = (("org_name", name), ("email", email), ("extra_contact_info", contact), ("report_id", number))
+    stated = {name: value for name, value in values if value}
     return ReportMetadata(stated, published, {"begin": begin, "end": end}, version or None, (), None, policy)
 
 
@@ -129,11 +129,11 @@ def _published(text: str) -> tuple[dict[str, str], Policy | None]:
 
 
 def _first(leaves: list[tuple[str, str]]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for name, content in leaves:
-        if name not in found and (value := content.strip()):
-            found[name] = value
-    return found
+        if name not in fields and (value := content.strip()):
+            fields[name] = value
+    return fields
 
 
 def of_tree(root: etree._Element, notes: Notes, where: str, bound: int) -> ReportMetadata:
@@ -171,21 +171,21 @@ def _extended(element: etree._Element) -> bool:
 
 
 def _one(root: etree._Element, name: str, notes: Notes, where: str) -> etree._Element | None:
-    found = [child for child in root if local(child) == name]
-    if len(found) > 1:
-        notes.add("element_repeated", where, f"The report has {len(found)} elements {name}; the first was read.")
-    return found[0] if found else _find(root, name)
+    matching = [child for child in root if local(child) == name]
+    if len(matching) > 1:
+        notes.add("element_repeated", where, f"The report has {len(matching)} elements {name}; the first was read.")
+    return matching[0] if matching else _find(root, name)
 
 
 def _texts(element: etree._Element, bound: int) -> dict[str, str]:
     """The texts of its children by local name; the first that is not empty, empty ones absent."""
     own = namespace(element)
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for child in element:
         name = local(child)
-        if name not in found and namespace(child) in (own, "") and (value := text(child, bound)):
-            found[name] = value
-    return found
+        if name not in texts and namespace(child) in (own, "") and (value := text(child, bound)):
+            texts[name] = value
+    return texts
 
 
 def _all(element: etree._Element | None, name: str, bound: int) -> tuple[str, ...]:

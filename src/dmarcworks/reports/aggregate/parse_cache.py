@@ -30,10 +30,10 @@ class ParseCache(Generic[_Value]):
 
     def get(self, text: str) -> _Value | None:
         """The cached value of the text, or None."""
-        found = self._young.get(text)
-        if found is None and (found := self._old.get(text)) is not None:
-            self.put(text, found)
-        return found
+        parsed = self._young.get(text)
+        if parsed is None and (parsed := self._old.get(text)) is not None:
+            self.put(text, parsed)
+        return parsed
 
     def put(self, text: str, value: _Value) -> _Value:
         """Keep it; the value."""

@@ -25,7 +25,7 @@ from dmarcworks.reports.sniff import Head
 from dmarcworks.reports.unpack import Leaf
 
 # A broken report up to this size is repaired as one text; a larger one is only decoded with replacements.
-MENDED = 8 * 1024 * 1024
+REPAIRED_CHARACTERS = 8 * 1024 * 1024
 # Recovery takes a tree of the whole text.
 RECOVERED = 1024 * 1024
 # Up to here a document is parsed at once instead of as a stream.
@@ -77,25 +77,25 @@ def _again(leaf: Leaf, head: Head, work: Work, first: Broken) -> list[tuple[Aggr
     size = 0
     for piece in recovery.decoded(_digested(leaf.open(), digest), head, leaf.where, notes):
         size += len(piece)
-        if size <= MENDED:
+        if size <= REPAIRED_CHARACTERS:
             pieces.append(piece)
         else:
             pieces.clear()
     sha = digest.hexdigest()
-    if size > MENDED:
+    if size > REPAIRED_CHARACTERS:
         try:
             chunks = (piece.encode() for piece in recovery.decoded(leaf.open(), head, leaf.where, Notes()))
             return [(_finish(stream(chunks, leaf.where, work.bounds, notes, "utf-8"), leaf, sha, work), sha, sha)]
         except Broken as broken:
             raise Refused("xml_broken", f"The XML is broken ({broken}) and too large to be repaired.") from None
     parts = recovery.documents("".join(pieces), leaf.where, notes)
-    if "<!doctype" in parts.outside.lower():
+    if "<!doctype" in parts.around.lower():
         raise Refused("doctype", "The report has a DOCTYPE; it was not read.")
     if not parts.documents:
         raise Refused("xml_truncated", f"The report's root element is not closed ({first}).")
-    if parts.outside:
-        notes.add("text_outside", leaf.where, f"{len(parts.outside)} characters of other text around the XML.")
-    found: list[tuple[AggregateReport, str, str]] = []
+    if parts.around:
+        notes.add("text_outside", leaf.where, f"{len(parts.around)} characters of other text around the XML.")
+    reports: list[tuple[AggregateReport, str, str]] = []
     for number, part in enumerate(parts.documents):
         where = leaf.where if len(parts.documents) == 1 else f"{leaf.where} > document {number + 1}"
         own = Notes()
@@ -103,8 +103,8 @@ def _again(leaf: Leaf, head: Head, work: Work, first: Broken) -> list[tuple[Aggr
         try:
             work.member()
             own_sha = sha if len(parts.documents) == 1 else _digest(part)
-            report = _finish(_mended(part, where, work.bounds, own), leaf, own_sha, work)
-            found.append((report, own_sha, alike(part.encode("utf-8", "replace"), _digest(part))))
+            report = _finish(_repaired(part, where, work.bounds, own), leaf, own_sha, work)
+            reports.append((report, own_sha, alike(part.encode("utf-8", "replace"), _digest(part))))
         except Broken as broken:
             work.problem("xml_broken", where, f"The XML is broken: {broken}.")
         except Refused as refused:
@@ -117,10 +117,10 @@ def _again(leaf: Leaf, head: Head, work: Work, first: Broken) -> list[tuple[Aggr
             leaf.where,
             "The file also contains an incomplete report, which lacks its beginning or its end.",
         )
-    return found
+    return reports
 
 
-def _mended(part: str, where: str, bounds: Bounds, notes: Notes) -> Document:
+def _repaired(part: str, where: str, bounds: Bounds, notes: Notes) -> Document:
     """Strictly as it is, strictly after escaping, and at last with libxml2's recovery, if every record was found."""
     kept = Notes()
     kept.extend(notes)
@@ -128,17 +128,17 @@ def _mended(part: str, where: str, bounds: Bounds, notes: Notes) -> Document:
         return stream(_pieces(part), where, bounds, kept, "utf-8")
     except Broken:
         pass
-    mended = recovery.escaped(part, where, notes)
+    repaired = recovery.escaped(part, where, notes)
     kept = Notes()
     kept.extend(notes)
     try:
-        return stream(_pieces(mended), where, bounds, kept, "utf-8")
+        return stream(_pieces(repaired), where, bounds, kept, "utf-8")
     except Broken as broken:
-        if len(mended) > RECOVERED:
+        if len(repaired) > RECOVERED:
             raise
         notes.add("recovered", where, f"The XML is broken ({broken}); what could be recovered was read.")
-    document = at_once(mended.encode("utf-8", "replace"), where, bounds, notes, "utf-8", recover=True)
-    stated, ended = recovery.count_records(mended)
+    document = at_once(repaired.encode("utf-8", "replace"), where, bounds, notes, "utf-8", recover=True)
+    stated, ended = recovery.count_records(repaired)
     if ended > stated:
         notes.add("records_lost", where, f"{ended - stated} records end that do not begin; they cannot be read.")
     if document.tally.seen != stated:
@@ -238,7 +238,7 @@ def _dates(around: ReportMetadata, notes: Notes, where: str) -> tuple[int, int]:
         raise Refused(
             "no_date_range", "The report does not state which period it covers (date_range with begin and end)."
         )
-    found: list[int] = []
+    times: list[int] = []
     for name in ("begin", "end"):
         try:
             number, odd = values.instant(texts[name])
@@ -246,10 +246,10 @@ def _dates(around: ReportMetadata, notes: Notes, where: str) -> tuple[int, int]:
             raise Refused("bad_date_range", f"The date_range's {name} {texts[name][:60]!r} is no date.") from None
         if odd:
             notes.add("date_odd", where, f"The date_range's {name}: {odd}")
-        found.append(number)
-    if found[1] < found[0]:
+        times.append(number)
+    if times[1] < times[0]:
         notes.add("end_before_begin", where, "The date_range ends before it begins.")
-    return found[0], found[1]
+    return times[0], times[1]
 
 
 def _check_case(root: etree._Element | None) -> None:

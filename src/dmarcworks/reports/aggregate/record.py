@@ -47,8 +47,8 @@ def text(element: etree._Element, bound: int) -> str:
     if len(element):
         check_depth(element, bound)
         return "".join(str(piece) for piece in element.itertext()).strip()
-    found = element.text
-    return found.strip() if found else ""
+    content = element.text
+    return content.strip() if content else ""
 
 
 def check_depth(element: etree._Element, bound: int) -> None:
@@ -101,12 +101,12 @@ class _Texts:
 
     def _reason(self, element: etree._Element) -> tuple[str | None, ...]:
         """Type and comment; text without a type is the type where it is a word, and a comment where it is not."""
-        found = _fields(element, self._names, REASON, self._bound)
+        reason = _fields(element, self._names, REASON, self._bound)
         stated = element.get("type", "").strip() or (element.text or "").strip()
-        if found[0] or not stated:
-            return found
+        if reason[0] or not stated:
+            return reason
         self.texts.append(stated)
-        return (stated, found[1]) if _WORD.fullmatch(stated) else (None, found[1] or stated)
+        return (stated, reason[1]) if _WORD.fullmatch(stated) else (None, reason[1] or stated)
 
     def auth_results(self, part: etree._Element) -> None:
         """The results of DKIM and SPF."""
@@ -159,21 +159,21 @@ SPF = {"domain": 0, "scope": 1, "result": 2, "human_result": 3}
 
 def fields(pairs: list[tuple[str, str]], places: dict[str, int]) -> tuple[str | None, ...]:
     """Texts in their places: of several with one name the first that is not empty."""
-    found: list[str | None] = [None] * len(places)
+    values: list[str | None] = [None] * len(places)
     for name, value in pairs:
         place = places.get(name)
-        if place is not None and not found[place]:
-            found[place] = value
-    return tuple(found)
+        if place is not None and not values[place]:
+            values[place] = value
+    return tuple(values)
 
 
 def _fields(element: etree._Element, names: Names, places: dict[str, int], bound: int) -> tuple[str | None, ...]:
-    found: list[str | None] = [None] * len(places)
+    values: list[str | None] = [None] * len(places)
     for field in element:
         place = places.get(names[field.tag])
         if place is None:
             if len(field):
                 check_depth(field, bound)
-        elif not found[place]:
-            found[place] = text(field, bound)
-    return tuple(found)
+        elif not values[place]:
+            values[place] = text(field, bound)
+    return tuple(values)

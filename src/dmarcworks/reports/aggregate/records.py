@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import overload
 
-__all__ = ["DkimResult", "Reason", "Record", "Records", "Said", "SpfResult"]
+__all__ = ["DkimResult", "Reason", "Record", "RecordContent", "Records", "SpfResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Record:
 
 
 # The fields of a record except its address and count, in the order of `Record`.
-Said = tuple[
+RecordContent = tuple[
     str | None,
     str | None,
     str | None,
@@ -71,7 +71,7 @@ Said = tuple[
     tuple[DkimResult, ...],
     tuple[SpfResult, ...],
 ]
-_SAID = attrgetter(
+_CONTENT = attrgetter(
     "disposition",
     "dkim_aligned",
     "spf_aligned",
@@ -85,14 +85,14 @@ _SAID = attrgetter(
 
 
 class Records(Sequence[Record]):
-    """An unchangeable list of records; `source_ips`, `counts` and `said` are its columns, of equal length."""
+    """An unchangeable list of records; `source_ips`, `counts` and `contents` are its columns, of equal length."""
 
-    __slots__ = ("counts", "said", "source_ips")
+    __slots__ = ("contents", "counts", "source_ips")
 
-    def __init__(self, source_ips: Sequence[str], counts: Sequence[int], said: Sequence[Said]) -> None:
+    def __init__(self, source_ips: Sequence[str], counts: Sequence[int], contents: Sequence[RecordContent]) -> None:
         self.source_ips = source_ips
         self.counts = counts
-        self.said = said
+        self.contents = contents
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Records:
@@ -103,7 +103,7 @@ class Records(Sequence[Record]):
         return cls(
             tuple(record.source_ip for record in kept),
             tuple(record.count for record in kept),
-            tuple(_SAID(record) for record in kept),
+            tuple(_CONTENT(record) for record in kept),
         )
 
     @overload
@@ -113,19 +113,20 @@ class Records(Sequence[Record]):
     def __getitem__(self, index: int | slice) -> Record | Records:
         """A record, or the list of some of them."""
         if isinstance(index, slice):
-            return Records(self.source_ips[index], self.counts[index], self.said[index])
-        return Record(self.source_ips[index], self.counts[index], *self.said[index])
+            return Records(self.source_ips[index], self.counts[index], self.contents[index])
+        return Record(self.source_ips[index], self.counts[index], *self.contents[index])
 
     def __len__(self) -> int:
         return len(self.counts)
 
     def __iter__(self) -> Iterator[Record]:
-        for source_ip, count, said in zip(self.source_ips, self.counts, self.said, strict=True):
-            yield Record(source_ip, count, *said)
+        for source_ip, count, content in zip(self.source_ips, self.counts, self.contents, strict=True):
+            yield Record(source_ip, count, *content)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Records):
-            mine, theirs = (self.source_ips, self.counts, self.said), (other.source_ips, other.counts, other.said)
+            mine = (self.source_ips, self.counts, self.contents)
+            theirs = (other.source_ips, other.counts, other.contents)
             return all(tuple(one) == tuple(two) for one, two in zip(mine, theirs, strict=True))
         if isinstance(other, (tuple, list)):
             return len(self) == len(other) and all(one == two for one, two in zip(self, other, strict=True))

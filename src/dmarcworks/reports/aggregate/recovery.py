@@ -29,14 +29,14 @@ _WORDS = (
 WORDS = frozenset(_WORDS.split())
 _TAG = r"(?:[A-Za-z_][\w.-]{0,60}:)?(?:" + "|".join(sorted(WORDS, key=len, reverse=True)) + r")(?=[\s/>])"
 _KNOWN = re.compile(rf"</?{_TAG}", re.IGNORECASE)
-_STRAY = re.compile(rf"<(?!/?{_TAG}|!--|!\[CDATA\[|\?)")
+_UNESCAPED = re.compile(rf"<(?!/?{_TAG}|!--|!\[CDATA\[|\?)")
 _ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)(?:#(\d{1,7});|#x([0-9A-Fa-f]{1,6});)?")
 _OPEN = re.compile(r"<(?:[A-Za-z_][\w.-]{0,60}:)?feedback(?=[\s/>])")
 _CLOSE = re.compile(r"</(?:[A-Za-z_][\w.-]{0,60}:)?feedback\s{0,100}>")
 _RECORD = re.compile(r"<(?:[A-Za-z_][\w.-]{0,60}:)?record(?=[\s/>])")
 _RECORD_END = re.compile(r"</(?:[A-Za-z_][\w.-]{0,60}:)?record\s{0,100}>")
-_ASIDE = re.compile(r"<\?|<!--")
-_ASIDE_END = {"<?": ">", "<!--": "-->"}
+_COMMENT = re.compile(r"<\?|<!--")
+_COMMENT_END = {"<?": ">", "<!--": "-->"}
 # What XML 1.0 does not allow as a character (§2.2); NUL is padding and goes.
 _NOT_XML = {n: "�" for n in (*range(1, 32), 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)) if n not in (9, 10, 13)}
 _NOT_XML[0] = ""
@@ -47,7 +47,7 @@ class Documents:
     """The complete documents of a text, the text around them, and whether that text contains an incomplete report."""
 
     documents: tuple[str, ...]
-    outside: str
+    around: str
     unfinished: bool
 
 
@@ -89,57 +89,57 @@ def _then_end(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def documents(text: str, where: str, notes: Notes) -> Documents:
     """The text cut into its documents, each from the root's opening to its closing tag, known tags in lower case."""
-    lower = _KNOWN.sub(lambda found: found.group().lower(), text)
+    lower = _KNOWN.sub(lambda match: match.group().lower(), text)
     if lower != text:
         notes.add("upper_case_tags", where, "Element names in upper case were read as if in lower case.")
-    found: list[str] = []
-    outside: list[str] = []
+    documents: list[str] = []
+    pieces: list[str] = []
     position = 0
     for close in _CLOSE.finditer(lower):
         begin = _OPEN.search(lower, position, close.end())
         if begin is None:
-            outside.append(lower[position : close.end()])
+            pieces.append(lower[position : close.end()])
         else:
-            outside.append(lower[position : begin.start()])
-            found.append(lower[begin.start() : close.end()])
+            pieces.append(lower[position : begin.start()])
+            documents.append(lower[begin.start() : close.end()])
         position = close.end()
     rest = lower[position:]
-    outside.append(rest)
-    around = _without_asides("".join(outside)).strip()
-    return Documents(tuple(found), around, bool(_OPEN.search(rest) or _RECORD.search(around)))
+    pieces.append(rest)
+    around = _without_comments("".join(pieces)).strip()
+    return Documents(tuple(documents), around, bool(_OPEN.search(rest) or _RECORD.search(around)))
 
 
-def _without_asides(text: str) -> str:
+def _without_comments(text: str) -> str:
     """The text without instructions and comments; one search per kind that has no end, so that time stays linear."""
     pieces: list[str] = []
     endless: set[str] = set()
     position = kept = 0
-    while begin := _ASIDE.search(text, position):
+    while begin := _COMMENT.search(text, position):
         kind = begin.group()
         position = begin.end()
-        end = -1 if kind in endless else text.find(_ASIDE_END[kind], position)
+        end = -1 if kind in endless else text.find(_COMMENT_END[kind], position)
         if end < 0:
             endless.add(kind)
             continue
         pieces.append(text[kept : begin.start()])
-        position = kept = end + len(_ASIDE_END[kind])
+        position = kept = end + len(_COMMENT_END[kind])
     return "".join((*pieces, text[kept:]))
 
 
 def escaped(text: str, where: str, notes: Notes) -> str:
     """The text with `&` and `<` escaped where they begin no reference and no tag of a report."""
-    mended = _STRAY.sub("&lt;", _ENTITY.sub(_reference, text))
-    if mended != text:
+    repaired = _UNESCAPED.sub("&lt;", _ENTITY.sub(_reference, text))
+    if repaired != text:
         notes.add("markup_escaped", where, "Characters & or < that were not escaped were read as text.")
-    return mended
+    return repaired
 
 
-def _reference(found: re.Match[str]) -> str:
-    decimal, hexadecimal = found.groups()
+def _reference(match: re.Match[str]) -> str:
+    decimal, hexadecimal = match.groups()
     number = int(decimal) if decimal else int(hexadecimal, 16) if hexadecimal else 0
     allowed = number in (9, 10, 13) or 32 <= number <= 0xD7FF or 0xE000 <= number <= 0x10FFFF
     allowed = allowed and number not in (0xFFFE, 0xFFFF)
-    return found.group() if allowed else "&amp;" + found.group()[1:]
+    return match.group() if allowed else "&amp;" + match.group()[1:]
 
 
 def count_records(text: str) -> tuple[int, int]:

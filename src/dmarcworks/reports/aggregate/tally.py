@@ -7,7 +7,7 @@ Equal parts of records are one object, so that a large report stays small in mem
 from __future__ import annotations
 
 from dmarcworks.reports import values
-from dmarcworks.reports.aggregate.records import DkimResult, Reason, Records, Said, SpfResult
+from dmarcworks.reports.aggregate.records import DkimResult, Reason, RecordContent, Records, SpfResult
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.notes import LISTED, Notes, Refused
 
@@ -38,7 +38,7 @@ class Tally:
         self.notes = notes
         self.source_ips: list[str] = []
         self.counts: list[int] = []
-        self.said: list[Said] = []
+        self.contents: list[RecordContent] = []
         self.problems: list[tuple[str, str, str]] = []
         self.seen = 0
         self.left_out = 0
@@ -69,72 +69,72 @@ class Tally:
         if self.left_out <= LISTED:
             self.problems.append((reason, self.place(), detail))
 
-    def count(self, found: str | None) -> int | None:
+    def count(self, value: str | None) -> int | None:
         """The record's count, or None once it is left out."""
-        if not found:
+        if not value:
             self.leave_out("count_missing", "The record has no count.")
             return None
         try:
-            number, odd = values.count(found)
+            number, odd = values.count(value)
         except OverflowError:
-            self.leave_out("count_too_large", f"The count {found[:40]} is larger than 2^63-1.")
+            self.leave_out("count_too_large", f"The count {value[:40]} is larger than 2^63-1.")
             return None
         except ValueError:
-            self.leave_out("count_invalid", f"The count {found[:40]!r} is no number of messages.")
+            self.leave_out("count_invalid", f"The count {value[:40]!r} is no number of messages.")
             return None
         if odd:
-            self.notes.add("count_decimal", self.place(), f"The count {found[:40]} was taken as {number}.")
+            self.notes.add("count_decimal", self.place(), f"The count {value[:40]} was taken as {number}.")
         return number
 
-    def address(self, found: str) -> str:
+    def address(self, value: str) -> str:
         """The source address, canonical, or as it came with a note."""
-        known = self.addresses.get(found)
-        if known is not None:
-            return known
-        address, good = values.address(found)
+        cached = self.addresses.get(value)
+        if cached is not None:
+            return cached
+        address, good = values.address(value)
         if not good:
             self.notes.add(
-                "source_ip_odd", self.place(), f"The source_ip {found[:80]!r} is no IP address; the text was kept."
+                "source_ip_odd", self.place(), f"The source_ip {value[:80]!r} is no IP address; the text was kept."
             )
         elif len(self.addresses) < SHARED:
-            self.addresses[found] = address
+            self.addresses[value] = address
         return address
 
-    def domain(self, found: str | None) -> str | None:
+    def domain(self, value: str | None) -> str | None:
         """A domain name, None when empty."""
-        if not found:
+        if not value:
             return None
-        known = self._domains.get(found)
-        if known is None:
-            known = values.domain(found)
+        cached = self._domains.get(value)
+        if cached is None:
+            cached = values.domain(value)
             if len(self._domains) < SHARED:
-                self._domains[found] = known
-        return known
+                self._domains[value] = cached
+        return cached
 
-    def aligned(self, found: str | None, what: str) -> str | None:
+    def aligned(self, value: str | None, what: str) -> str | None:
         """pass, fail or None; any other word is no pass."""
-        if not found:
+        if not value:
             self.notes.add("alignment_absent", self.place(), f"The record does not state whether {what} was aligned.")
             return None
-        known = _ALIGNED.get(found) or _ALIGNED.get(found.lower())
-        if known is None:
-            self.notes.add("alignment_odd", self.place(), f"The evaluated {what} is {found[:40]!r}, taken as fail.")
+        cached = _ALIGNED.get(value) or _ALIGNED.get(value.lower())
+        if cached is None:
+            self.notes.add("alignment_odd", self.place(), f"The evaluated {what} is {value[:40]!r}, taken as fail.")
             return "fail"
-        return known
+        return cached
 
-    def word(self, found: str | None) -> str | None:
+    def word(self, value: str | None) -> str | None:
         """An enumerated word in lower case, one object for equal words."""
-        if not found:
+        if not value:
             return None
-        known = self._words.get(found)
-        if known is None:
-            known = found.lower()
+        cached = self._words.get(value)
+        if cached is None:
+            cached = value.lower()
             if len(self._words) < SHARED:
-                self._words[found] = known
-        return known
+                self._words[value] = cached
+        return cached
 
-    def _result(self, found: str | None, what: str) -> str | None:
-        word = self.word(found)
+    def _result(self, value: str | None, what: str) -> str | None:
+        word = self.word(value)
         if word is None:
             self.notes.add("result_empty", self.place(), f"A {what} result is empty or absent.")
         elif word in _RESULTS:
@@ -146,9 +146,9 @@ class Tally:
             self.notes.add("result_odd", self.place(), f"The {what} result {word[:40]!r} is none of the standard's.")
         return word
 
-    def disposition(self, found: str | None) -> str | None:
+    def disposition(self, value: str | None) -> str | None:
         """What was done with the mail; a word that the standards do not have is kept and noted."""
-        word = self.word(found)
+        word = self.word(value)
         if word is not None and word not in _DISPOSITIONS:
             self.notes.add("disposition_odd", self.place(), f"The disposition {word[:40]!r} is none of the standard's.")
         return word
@@ -159,36 +159,36 @@ class Tally:
 
     def dkim(self, raw: Results) -> tuple[DkimResult, ...]:
         """DKIM results out of (domain, selector, result, human result)."""
-        known = self._dkim.get(raw)
-        if known is None:
-            known = tuple(
+        cached = self._dkim.get(raw)
+        if cached is None:
+            cached = tuple(
                 DkimResult(self.domain(name), selector or None, self._result(result, "DKIM"), human or None)
                 for name, selector, result, human in raw
             )
             if len(self._dkim) < SHARED and _usual(raw):
-                self._dkim[raw] = known
-        return known
+                self._dkim[raw] = cached
+        return cached
 
     def spf(self, raw: Results) -> tuple[SpfResult, ...]:
         """SPF results out of (domain, scope, result, human result)."""
-        known = self._spf.get(raw)
-        if known is None:
-            known = tuple(
+        cached = self._spf.get(raw)
+        if cached is None:
+            cached = tuple(
                 SpfResult(self.domain(name), self.word(scope), self._result(result, "SPF"), human or None)
                 for name, scope, result, human in raw
             )
             if len(self._spf) < SHARED and _usual(raw):
-                self._spf[raw] = known
-        return known
+                self._spf[raw] = cached
+        return cached
 
     def reasons(self, raw: Results) -> tuple[Reason, ...]:
         """Override reasons from (type, comment) pairs; empty ones are skipped (kddi.com sends them)."""
-        known = self._reasons.get(raw)
-        if known is None:
-            known = tuple(Reason(self.word(kind), comment or None) for kind, comment in raw if kind or comment)
+        cached = self._reasons.get(raw)
+        if cached is None:
+            cached = tuple(Reason(self.word(kind), comment or None) for kind, comment in raw if kind or comment)
             if len(self._reasons) < SHARED:
-                self._reasons[raw] = known
-        return known
+                self._reasons[raw] = cached
+        return cached
 
     def number(self, counts: list[str], rows: int) -> int | None:
         """The record's count, taken into the sum; None once the record is left out."""
@@ -213,7 +213,7 @@ class Tally:
         identifiers: tuple[str | None, str | None, str | None],
         dkim: Results,
         spf: Results,
-    ) -> Said:
+    ) -> RecordContent:
         """Values of a record's trimmed texts: disposition, dkim, spf; header_from, envelope_from, envelope_to."""
         return (
             self.disposition(evaluated[0]),
@@ -227,11 +227,11 @@ class Tally:
             self.spf(spf) if spf else (),
         )
 
-    def append(self, source_ip: str, number: int, said: Said) -> None:
+    def append(self, source_ip: str, number: int, content: RecordContent) -> None:
         """The record counts."""
         self.source_ips.append(self.address(source_ip))
         self.counts.append(number)
-        self.said.append(said)
+        self.contents.append(content)
 
     def no_sender(self, source_ip: str) -> bool:
         """Whether a record with a count of 0 names no sender; it is no record of mail then, and is counted apart."""
@@ -243,7 +243,7 @@ class Tally:
     @property
     def records(self) -> Records:
         """What was taken; nothing more is taken then."""
-        return Records(self.source_ips, self.counts, self.said)
+        return Records(self.source_ips, self.counts, self.contents)
 
 
 def _usual(raw: Results) -> bool:

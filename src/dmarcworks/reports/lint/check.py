@@ -62,13 +62,13 @@ def lint_mail(raw: bytes, bounds: Bounds = Bounds()) -> tuple[Linted, ...]:  # n
 def lint_bytes(data: bytes, name: str = "", bounds: Bounds = Bounds()) -> tuple[Linted, ...]:  # noqa: B008 - frozen
     """Judge every report in a file; its name is judged where it looks like one of the standards'."""
     work = Work(bounds)
-    found: list[Linted] = []
+    linted: list[Linted] = []
     where = unpack.label(name) if name else "file"
     try:
-        found.extend(_part(data, name, where, work, None))
+        linted.extend(_part(data, name, where, work, None))
     except Refused as refused:
         work.problem(refused.reason, where, refused.detail)
-    return (*found, *_damaged(work))
+    return (*linted, *_damaged(work))
 
 
 def _mail(raw: bytes, above: str, work: Work, depth: int) -> Iterator[Linted]:
@@ -205,26 +205,26 @@ def _sent_as(kind: str, name: str, form: str, outline: Outline, sent: _Sent | No
 
 def _named(clause: str, name: str, form: str, bare: tuple[str, str], outline: Outline, findings: Findings) -> None:
     should = f"receiver!policy-domain!begin!end[!unique-id].{bare[0]} or .{bare[1]}"
-    found = _NAME.fullmatch(name)
-    if found is None:
+    match = _NAME.fullmatch(name)
+    if match is None:
         findings.add(clause, "the file name", f"the name {shown(name)}", should, "warning")
         return
     extension = bare[form != "plain"]
-    if form != "zip" and found.group("extension") != extension:
-        findings.add(clause, "the file name", f"the extension .{found.group('extension')}", f".{extension}", "warning")
+    if form != "zip" and match.group("extension") != extension:
+        findings.add(clause, "the file name", f"the extension .{match.group('extension')}", f".{extension}", "warning")
     stated = {"domain": outline.domain.lower().rstrip("."), "begin": outline.begin, "end": outline.end}
     for part, value in stated.items():
         # A TLS report states its time as a date, its name in seconds.
-        if value and found.group(part).lower().rstrip(".") != value and (part == "domain" or value.isdigit()):
+        if value and match.group(part).lower().rstrip(".") != value and (part == "domain" or value.isdigit()):
             findings.add(
-                clause, "the file name", f"the {part} {found.group(part)}", f"the report's own {value}", "warning"
+                clause, "the file name", f"the {part} {match.group(part)}", f"the report's own {value}", "warning"
             )
 
 
 def contact(linted: Linted) -> str | None:
     """The reporter's mail address, None where the report states none that can be written to."""
-    found = _ADDRESS.fullmatch(linted.outline.contact)
-    return found.group(1) if found else None
+    match = _ADDRESS.fullmatch(linted.outline.contact)
+    return match.group(1) if match else None
 
 
 def letter(linted: Linted) -> str:

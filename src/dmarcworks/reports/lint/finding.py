@@ -47,11 +47,11 @@ class Findings:
 
     def all(self) -> tuple[Finding, ...]:
         """The deviations, errors first, each kind in the order in which it was first seen."""
-        found = sorted(self._seen.values(), key=lambda finding: finding.severity != "error")
+        findings = sorted(self._seen.values(), key=lambda finding: finding.severity != "error")
         if self._more:
-            clause = found[-1].clause
-            found.append(Finding(clause, "/", None, f"{self._more} more deviations", "none", "warning"))
-        return tuple(found)
+            clause = findings[-1].clause
+            findings.append(Finding(clause, "/", None, f"{self._more} more deviations", "none", "warning"))
+        return tuple(findings)
 
 
 def shown(text: str) -> str:

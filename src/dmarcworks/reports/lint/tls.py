@@ -59,19 +59,19 @@ def lint(data: bytes, findings: Findings) -> Outline:
     domain = ""
     if isinstance(policies, list):
         for number, policy in enumerate(policies[:_LISTED]):
-            found = _policy(check, policy, f"/policies/{number}")
-            domain = domain or found
+            policy_domain = _policy(check, policy, f"/policies/{number}")
+            domain = domain or policy_domain
     else:
         check.wrong("policies" in document, "/policies", "policies", "an array of policies")
     reporter, contact, report_id = (
-        _said(document, name) for name in ("organization-name", "contact-info", "report-id")
+        _stated(document, name) for name in ("organization-name", "contact-info", "report-id")
     )
     return Outline("RFC 8460", reporter, contact, report_id, _plain(domain), _plain(begin), _plain(end))
 
 
-def _said(document: dict[str, Any], name: str) -> str:
-    found = document.get(name)
-    return _plain(found) if isinstance(found, str) else ""
+def _stated(document: dict[str, Any], name: str) -> str:
+    value = document.get(name)
+    return _plain(value) if isinstance(value, str) else ""
 
 
 def _plain(text: str) -> str:
@@ -92,12 +92,12 @@ def _loaded(data: bytes, findings: Findings) -> Any:
     twice: list[str] = []
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        members: dict[str, Any] = {}
         for key, value in pairs:
-            if key in found:
+            if key in members:
                 twice.append(key)
-            found[key] = value
-        return found
+            members[key] = value
+        return members
 
     if max(text.count("["), text.count("{")) > 100 and _depth(text) > _DEPTH:
         findings.add(_CLAUSE, "/", f"JSON nested deeper than {_DEPTH}", "the structure of §4.4")
@@ -145,49 +145,49 @@ class _Check:
         self, document: dict[str, Any], name: str, where: str, required: bool = True, severity: str = "error"
     ) -> str:
         """A string member that is not blank."""
-        found = document.get(name)
-        if isinstance(found, str) and found.strip():
-            return found
+        value = document.get(name)
+        if isinstance(value, str) and value.strip():
+            return value
         if required or name in document:
-            present = name in document and found is not None
+            present = name in document and value is not None
             self.wrong(present, f"{where}/{name}", name, "a string that is not empty", severity)
         return ""
 
     def instant(self, document: dict[str, Any], name: str, where: str) -> str:
         """An RFC 3339 date-time."""
-        found = self.text(document, name, where)
-        if found and not _INSTANT.fullmatch(found):
-            self.value(f"{where}/{name}", f"{name} {shown(found)}", "a date-time of RFC 3339, as 2026-09-22T00:00:00Z")
-        return found
+        value = self.text(document, name, where)
+        if value and not _INSTANT.fullmatch(value):
+            self.value(f"{where}/{name}", f"{name} {shown(value)}", "a date-time of RFC 3339, as 2026-09-22T00:00:00Z")
+        return value
 
     def number(self, document: dict[str, Any], name: str, where: str) -> int:
         """A count of sessions."""
-        found = document.get(name)
-        if isinstance(found, int) and not isinstance(found, bool) and found >= 0:
-            return found
-        if name in document and found is not None:
-            self.value(f"{where}/{name}", f"{name} {shown(json.dumps(found))}", "a whole number of sessions")
+        value = document.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+        if name in document and value is not None:
+            self.value(f"{where}/{name}", f"{name} {shown(json.dumps(value))}", "a whole number of sessions")
         else:
             self.wrong(False, f"{where}/{name}", name, "a whole number of sessions")
         return 0
 
     def word(self, document: dict[str, Any], name: str, where: str, words: tuple[str, ...]) -> str:
         """One of the standard's words."""
-        found = self.text(document, name, where)
-        if found and found not in words:
-            self.value(f"{where}/{name}", f"{name} {shown(found)}", "one of " + ", ".join(words))
-        return found
+        value = self.text(document, name, where)
+        if value and value not in words:
+            self.value(f"{where}/{name}", f"{name} {shown(value)}", "one of " + ", ".join(words))
+        return value
 
     def address(self, document: dict[str, Any], name: str, where: str, required: bool) -> None:
         """An IP address."""
-        found = self.text(document, name, where, required, "warning")
-        if found and not _is_address(found):
-            self.value(f"{where}/{name}", f"{name} {shown(found)}", "an IPv4 or IPv6 address", "warning")
+        value = self.text(document, name, where, required, "warning")
+        if value and not _is_address(value):
+            self.value(f"{where}/{name}", f"{name} {shown(value)}", "an IPv4 or IPv6 address", "warning")
 
     def texts(self, document: dict[str, Any], name: str, where: str) -> None:
         """An array of strings."""
-        found = document.get(name)
-        if found is not None and not (isinstance(found, list) and all(isinstance(item, str) for item in found)):
+        value = document.get(name)
+        if value is not None and not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
             self.wrong(True, f"{where}/{name}", name, "an array of strings", "warning")
 
 

@@ -90,7 +90,7 @@ def parse_relay(url: str, hostname: str) -> Relay | None:
         return None
     try:
         parts = urlsplit(url)
-        asked = parse_qs(parts.query, keep_blank_values=True)
+        query = parse_qs(parts.query, keep_blank_values=True)
         user, password = unquote(parts.username or "", errors="strict"), unquote(parts.password or "", errors="strict")
     except ValueError:  # the error's own words may hold a part of the password
         raise _wrong(
@@ -100,14 +100,14 @@ def parse_relay(url: str, hostname: str) -> Relay | None:
         port = parts.port
     except ValueError:
         raise _wrong("its port is not a number from 1 to 65535 (a / in a password is %2F)") from None
-    starttls = asked.pop("starttls", ["auto"])[-1]
+    starttls = query.pop("starttls", ["auto"])[-1]
     if parts.scheme not in ("smtp", "smtps"):
         raise _wrong("it does not begin with smtp:// or smtps://")
     if not parts.hostname or not _HOST.fullmatch(parts.hostname):
         raise _wrong("it names no host")
     if port == 0:
         raise _wrong("its port is not a number from 1 to 65535")
-    if asked or starttls not in _STARTTLS or parts.path not in ("", "/") or parts.fragment:
+    if query or starttls not in _STARTTLS or parts.path not in ("", "/") or parts.fragment:
         raise _wrong("only ?starttls=auto, always or never may follow the host")
     if bool(user) != bool(password):
         raise _wrong("user and password belong together")

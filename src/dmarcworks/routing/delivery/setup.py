@@ -35,8 +35,8 @@ async def deliverer(settings: Settings, stores: Stores, metrics: Metrics, checke
         hostname=settings.hostname,
         relay=relay,
         objects=stores.objects,
-        waiting=stores.mailroom.outbound,
-        destinations=stores.mailroom.destinations,
+        waiting=stores.routing.outbound,
+        destinations=stores.routing.destinations,
         srs=Srs(settings.hostname, await _srs_secret(stores.kv), time.time),
         check=_check(settings, checker, metrics),
         metrics=metrics,
@@ -48,16 +48,16 @@ async def deliverer(settings: Settings, stores: Stores, metrics: Metrics, checke
 def _check(settings: Settings, checker: Checker, metrics: Metrics) -> Check:
     """Whether a mail that is to leave is genuine; checked once a mail."""
 
-    async def ask(message: Message) -> Authenticity | None:
+    async def check(message: Message) -> Authenticity | None:
         if settings.forward_auth == "off":
             return None
         if message.authenticity is None:
-            asked = MailToCheck(raw=message.data, peer=message.peer, helo=message.helo, sender=message.from_)
-            message.authenticity = await checker.check(asked)
+            mail = MailToCheck(raw=message.data, peer=message.peer, helo=message.helo, sender=message.from_)
+            message.authenticity = await checker.check(mail)
             metrics.checked.labels(message.authenticity.dmarc).inc()
         return message.authenticity
 
-    return ask
+    return check
 
 
 async def _srs_secret(kv: KV) -> bytes:

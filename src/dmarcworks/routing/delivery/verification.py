@@ -15,9 +15,9 @@ __all__ = ["link_sender"]
 
 def link_sender(router: Router | None, public_url: str) -> Callable[[Destination, str], Awaitable[None]] | None:
     """What mails a destination's link; None when no mail can leave."""
-    if router is None or router.way is None:
+    if router is None or router.outgoing_mail is None:
         return None
-    way, hostname = router.way, router.hostname
+    outgoing_mail, hostname = router.outgoing_mail, router.hostname
 
     async def send(destination: Destination, secret: str) -> None:
         mail = new_mail(
@@ -36,6 +36,6 @@ def link_sender(router: Router | None, public_url: str) -> Callable[[Destination
         )
         # Not quoted-printable, which would break the link over two lines.
         mail.set_content(text, cte="7bit" if text.isascii() else "8bit")
-        await way.send(destination.account_id, destination.email, mail.as_bytes())
+        await outgoing_mail.send(destination.account_id, destination.email, mail.as_bytes())
 
     return send

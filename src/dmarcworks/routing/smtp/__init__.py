@@ -5,13 +5,13 @@ Only CRLF.CRLF ends a mail.
 """
 
 from dmarcworks.routing.smtp.listeners import Listener, parse_listeners, parse_networks
-from dmarcworks.routing.smtp.replies import STORE_AWAY
+from dmarcworks.routing.smtp.replies import STORE_UNAVAILABLE
 from dmarcworks.routing.smtp.server import SmtpServer
 from dmarcworks.routing.smtp.session import Delivery, Peer, Recipient, SmtpBounds
 from dmarcworks.routing.smtp.tls import Certificate
 
 __all__ = [
-    "STORE_AWAY",
+    "STORE_UNAVAILABLE",
     "Certificate",
     "Delivery",
     "Listener",

@@ -121,7 +121,7 @@ class SmtpConnection(FlowControl):
 
     async def _run(self, session: Session) -> None:
         try:
-            self._say(session.begin())
+            self._send_reply(session.begin())
             then = Next.COMMAND
             while then is not Next.CLOSE:
                 line = await self._line()
@@ -132,7 +132,7 @@ class SmtpConnection(FlowControl):
                 if then is Next.TLS and self._commands.buffer:
                     # Commands that arrived in clear text must not count as sent under TLS (CVE-2011-0411).
                     reply, then = replies.TLS_ALONE, Next.CLOSE
-                self._say(reply)
+                self._send_reply(reply)
                 self._polite = reply == replies.BYE
                 if then is Next.DATA:
                     then = await self._take_mail(session)
@@ -148,7 +148,7 @@ class SmtpConnection(FlowControl):
         # One connection's failure, whatever it is, ends this connection and nothing else.
         except Exception as error:
             log.exception("smtp failure", error=repr(error))
-            self._say(replies.STORE_AWAY)
+            self._send_reply(replies.STORE_UNAVAILABLE)
         finally:
             self._end()
 
@@ -181,12 +181,12 @@ class SmtpConnection(FlowControl):
             await self._wait()
         self._mail, self._working = None, True
         for reply in await session.mail(mail):
-            self._say(reply)
+            self._send_reply(reply)
         self._working = self.busy = False
         self._charge(0)
         self._heard = self._loop.time()
         if self._owner.closing:
-            self._say(replies.CLOSING)
+            self._send_reply(replies.CLOSING)
             return Next.CLOSE
         return Next.COMMAND
 
@@ -248,7 +248,7 @@ class SmtpConnection(FlowControl):
         if self._gone:
             return
         log.info("connection dismissed", peer=self._address, reply=reply)
-        self._say(reply)
+        self._send_reply(reply)
         self._write()
         self._close()
         self._gone = True

@@ -33,7 +33,7 @@ class FlowControl(asyncio.Protocol):
         self._writable = True
         self._wake()
 
-    def _say(self, reply: str) -> None:
+    def _send_reply(self, reply: str) -> None:
         self._out += reply.encode("utf-8", "replace") + b"\r\n"
 
     async def _flush(self) -> None:

@@ -80,7 +80,7 @@ class Processes:
     async def _begin(self, slot: int) -> None:
         unix = [(number, bound) for number, bound in enumerate(self._bound) if bound.listener.path]
         sockets = {str(number): bound.socket.fileno() for number, bound in unix}
-        told = {
+        values = {
             "settings": self._settings,
             "listen": [str(bound.listener) for bound in self._bound],
             "sockets": sockets,
@@ -94,7 +94,7 @@ class Processes:
         self._running[slot] = process
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps(told).encode() + b"\n")
+        process.stdin.write(json.dumps(values).encode() + b"\n")
         with contextlib.suppress(TimeoutError):
             if await asyncio.wait_for(process.stdout.readline(), _START_SECONDS) == READY:
                 log.info("mail process started", slot=slot, pid=process.pid)

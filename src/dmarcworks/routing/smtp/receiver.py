@@ -13,7 +13,7 @@ from typing import Any
 from dmarcworks.routing.smtp.listeners import BoundListener, bind, parse_listeners
 from dmarcworks.settings import Settings
 
-__all__ = ["ReceiverSettings", "bound_listeners", "read_told", "share_of"]
+__all__ = ["ReceiverSettings", "bound_listeners", "read_settings", "share_of"]
 
 _SHARED = (
     "smtp_connections",
@@ -36,36 +36,36 @@ class ReceiverSettings:
     counters: Path | None
 
 
-def read_told(line: str) -> ReceiverSettings:
+def read_settings(line: str) -> ReceiverSettings:
     """The line on a process's standard input."""
-    told = json.loads(line)
-    sockets = {int(number): int(handle) for number, handle in told["sockets"].items()}
+    values = json.loads(line)
+    sockets = {int(number): int(handle) for number, handle in values["sockets"].items()}
     for handle in sockets.values():
         os.set_inheritable(handle, False)
-    counters = None if told["counters"] is None else Path(told["counters"])
+    counters = None if values["counters"] is None else Path(values["counters"])
     return ReceiverSettings(
-        told["settings"], list(told["listen"]), sockets, int(told["processes"]), int(told["slot"]), counters
+        values["settings"], list(values["listen"]), sockets, int(values["processes"]), int(values["slot"]), counters
     )
 
 
-def share_of(settings: Settings, told: ReceiverSettings) -> Settings:
+def share_of(settings: Settings, receiver: ReceiverSettings) -> Settings:
     """The settings of one process: where to listen, and its share of the limits."""
     return settings.model_copy(
         update={
-            "smtp_listen": " ".join(told.listen),
+            "smtp_listen": " ".join(receiver.listen),
             # Limits are held by each process for itself: its share, rounded up; 0 stays no limit.
-            **{name: -(-getattr(settings, name) // told.processes) for name in _SHARED},
-            "smtp_transfer_bytes": settings.smtp_transfer_bytes // told.processes,
+            **{name: -(-getattr(settings, name) // receiver.processes) for name in _SHARED},
+            "smtp_transfer_bytes": settings.smtp_transfer_bytes // receiver.processes,
         }
     )
 
 
-def bound_listeners(told: ReceiverSettings) -> list[BoundListener]:
+def bound_listeners(receiver: ReceiverSettings) -> list[BoundListener]:
     """The sockets to accept on: inherited, or of our own alongside those of the other processes."""
     bound: list[BoundListener] = []
-    for number, listener in enumerate(parse_listeners(" ".join(told.listen))):
-        if number in told.sockets:
-            bound.append(BoundListener(listener, socket.socket(fileno=told.sockets[number]), owned=False))
+    for number, listener in enumerate(parse_listeners(" ".join(receiver.listen))):
+        if number in receiver.sockets:
+            bound.append(BoundListener(listener, socket.socket(fileno=receiver.sockets[number]), owned=False))
         else:
             bound += bind(listener, shared=True)
     return bound

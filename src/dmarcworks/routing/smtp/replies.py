@@ -12,7 +12,7 @@ HELP = "214 2.0.0 This host takes DMARC and TLS reports"
 NO_VRFY = "252 2.1.5 Cannot verify, send some mail"
 NO_EXPN = "502 5.5.1 EXPN is not offered"
 
-STORE_AWAY = "451 4.3.0 Cannot keep the mail now, try again later"
+STORE_UNAVAILABLE = "451 4.3.0 Cannot keep the mail now, try again later"
 TOO_MANY_CONNECTIONS = "421 4.7.0 Too many connections, try again later"
 TOO_FAST = "421 4.7.0 Too many connections in a minute, try again later"
 CLOSING = "421 4.3.2 Shutting down, try again later"

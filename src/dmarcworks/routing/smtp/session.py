@@ -227,7 +227,7 @@ class Session:
             # Whatever went wrong inside is a temporary failure for the sender, and a line in our log.
             except Exception as error:
                 log.error("smtp failure", error=repr(error))
-                return replies.STORE_AWAY
+                return replies.STORE_UNAVAILABLE
             if refusal is not None:
                 log.info("recipient refused", recipient=_text(path.address), peer=self.address, reply=refusal)
                 return refusal
@@ -257,17 +257,17 @@ class Session:
             return [refusal] * (len(recipients) if self.lmtp else 1)
         self.errors = 0
         peer = Peer(self.address, _text(self.helo), self.tls, self.cipher, self._protocol())
-        said: dict[str, str] = {}
+        replies: dict[str, str] = {}
         for recipient in recipients:
-            if recipient not in said:
-                said[recipient] = await self._deliver(sender, recipient, reader.raw, peer)
+            if recipient not in replies:
+                replies[recipient] = await self._deliver(sender, recipient, reader.raw, peer)
         if self.lmtp:
-            return [said[recipient] for recipient in recipients]
+            return [replies[recipient] for recipient in recipients]
         # One reply for all recipients: if one could not be kept the sender tries all again, and the others are found
         # to be duplicates then.
-        refusals = [reply for reply in said.values() if not reply.startswith("2")]
+        refusals = [reply for reply in replies.values() if not reply.startswith("2")]
         temporary = [reply for reply in refusals if reply.startswith("4")]
-        return [(temporary or refusals or list(said.values()))[0]]
+        return [(temporary or refusals or list(replies.values()))[0]]
 
     def _refusal(self, reader: MailReader) -> str | None:
         if reader.too_large:
@@ -282,7 +282,7 @@ class Session:
         # As at RCPT: never a success, never a traceback for the sender.
         except Exception as error:
             log.error("smtp failure", error=repr(error))
-            return replies.STORE_AWAY
+            return replies.STORE_UNAVAILABLE
 
     def _protocol(self) -> str:
         name = "LMTP" if self.lmtp else "ESMTP" if self.extended else "SMTP"

@@ -51,7 +51,7 @@ class Certificate:
         self._look()
         return self._until.timestamp() - self._clock()
 
-    def told(self) -> dict[str, object]:
+    def status(self) -> dict[str, object]:
         """The state that `/readyz` shows: state (ok, ends soon, expired), the last second, and the days until then."""
         left = self.left
         return {"state": _state(left) or "ok", "until": self._until.isoformat(), "days": round(left / _DAY, 1)}

@@ -43,7 +43,7 @@ async def note_domains(context: UpkeepContext, known: dict[str, Noted]) -> int:
         async for one in noted(context.stores.objects):
             known[one.domain_id] = one
     accounts = {account.id: account.name for account in await context.stores.accounts.accounts()}
-    now = {
+    current = {
         domain.id: Noted(
             domain.id,
             domain.name,
@@ -56,9 +56,9 @@ async def note_domains(context: UpkeepContext, known: dict[str, Noted]) -> int:
         for domain in await context.stores.accounts.domains()
     }
     for domain_id, old in known.items():
-        if domain_id not in now:
-            now[domain_id] = Noted(**{**_fields(old), "removed": True})  # type: ignore[arg-type]
-    new = [one for domain_id, one in now.items() if known.get(domain_id) != one]
+        if domain_id not in current:
+            current[domain_id] = Noted(**{**_fields(old), "removed": True})  # type: ignore[arg-type]
+    new = [one for domain_id, one in current.items() if known.get(domain_id) != one]
     for one in new:
         await context.stores.objects.put(f"{_PREFIX}{one.domain_id}.json", json.dumps(_fields(one)).encode())
         known[one.domain_id] = one

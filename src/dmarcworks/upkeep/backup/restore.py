@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 from sqlalchemy import func, select
 
-from dmarcworks.analytics.tables import ASKED
+from dmarcworks.analytics.tables import QUERYABLE_TABLES
 from dmarcworks.catalogue import tables
 from dmarcworks.errors import ConflictError, UsageError
 from dmarcworks.upkeep.backup.create import table_copies
@@ -117,11 +117,11 @@ async def _put(context: UpkeepContext, backup_folder: BackupFolder, entry: dict[
 
 async def _figures(context: UpkeepContext, backup_folder: BackupFolder, head: dict[str, Any]) -> None:
     """Empty the tables, then insert the rows that the archive can no longer give, and the workers' data points."""
-    for table in ASKED:
+    for table in QUERYABLE_TABLES:
         await context.analytics.execute(f"TRUNCATE TABLE {table}")
     for name, sha256 in head["files"].items():
         match = _FIGURES.fullmatch(name)
-        if match is None or match[1] not in ASKED:
+        if match is None or match[1] not in QUERYABLE_TABLES:
             continue
         content = parquet.read_table(pa.BufferReader(await asyncio.to_thread(backup_folder.read, name, sha256)))
-        await context.analytics.insert(match[1], content.cast(ASKED[match[1]].schema))
+        await context.analytics.insert(match[1], content.cast(QUERYABLE_TABLES[match[1]].schema))

@@ -57,33 +57,33 @@ async def replay(
         yield _result(cut_off[0], "swapped", 0, {"reports": 0, "shown": 0}, started)
         return
     names = await all_domain_names(context)
-    now = await _begin(context, replays, scope, keep_old)
+    run = await _begin(context, replays, scope, keep_old)
     kept = 0
-    if now.state == "building":
-        async for event in _build(context, replays, now, names):
+    if run.state == "building":
+        async for event in _build(context, replays, run, names):
             kept += event["event"] == "kept"
             yield event
-        await replays.note(now.id, state="built")
-        (now,) = (built for built in await replays.all("built") if built.id == now.id)
-    await catch_up(context, now)
+        await replays.note(run.id, state="built")
+        (run,) = (built for built in await replays.all("built") if built.id == run.id)
+    await catch_up(context, run)
     result: Event = {}
-    async for event in changes(context.analytics, now.version, names):
+    async for event in changes(context.analytics, run.version, names):
         result = event
         yield event
     if not only_build:
         yield progress("swapping", 0, len(TABLES))
         # The client may disconnect now: half a swap would have to wait for the next start.
-        await asyncio.shield(swap(context, replays, now))
+        await asyncio.shield(swap(context, replays, run))
         await note_analytics(context.stores, context.analytics)
-    yield _result(now, "built" if only_build else "swapped", kept, result, started)
+    yield _result(run, "built" if only_build else "swapped", kept, result, started)
 
 
-def _result(now: Replay, state: str, kept: int, result: Event, started: float) -> Event:
+def _result(run: Replay, state: str, kept: int, result: Event, started: float) -> Event:
     return {
         "event": "result",
         "state": state,
-        "version": now.version,
-        "reports": now.done,
+        "version": run.version,
+        "reports": run.done,
         "kept": kept,
         "changed": result["reports"],
         "shown": result["shown"],
@@ -138,15 +138,15 @@ async def _begin(context: UpkeepContext, replays: Replays, scope: tuple[str, str
     """The unfinished replay of this scope if its tables still fit, or a new one."""
     unfinished = await replays.all(*UNFINISHED)
     if unfinished:
-        now = unfinished[0]
-        if (now.domain_id, now.since) != scope:
+        run = unfinished[0]
+        if (run.domain_id, run.since) != scope:
             raise ConflictError(
                 "a replay of other reports was begun and not finished; give the same --domain and --since to resume it,"
                 " or drop it with --drop-old"
             )
-        if await _fits(context, now):
-            return now
-        await replays.forget([now.id])
+        if await _fits(context, run):
+            return run
+        await replays.forget([run.id])
     elif (old := await replays.all("swapped", "back")) and not keep_old:
         raise ConflictError(
             f"the version of {old[0].started:%Y-%m-%d %H:%M} UTC is still kept: drop it with --drop-old, go back to it"
@@ -156,12 +156,12 @@ async def _begin(context: UpkeepContext, replays: Replays, scope: tuple[str, str
     return await replays.begin(*scope, total)
 
 
-async def _fits(context: UpkeepContext, now: Replay) -> bool:
+async def _fits(context: UpkeepContext, run: Replay) -> bool:
     """Whether the version's tables exist, with the same columns as the active ones."""
     there = await versions.uuids(context.analytics)
     for table in TABLES:
-        known, name = now.tables.get(table), version_of(table, now.version)
-        if known is None or there.get(name) != known["new"] or there.get(table) != known["old"]:
+        recorded, name = run.tables.get(table), version_of(table, run.version)
+        if recorded is None or there.get(name) != recorded["new"] or there.get(table) != recorded["old"]:
             return False
         if await versions.shape(context.analytics, table) != await versions.shape(context.analytics, name):
             return False
@@ -180,68 +180,68 @@ def _where(domain_id: str, since: str) -> list[ColumnElement[bool]]:
     return where
 
 
-async def _build(context: UpkeepContext, replays: Replays, now: Replay, names: Mapping[str, str]) -> Events:
+async def _build(context: UpkeepContext, replays: Replays, run: Replay, names: Mapping[str, str]) -> Events:
     analytics = context.analytics
-    if not now.last_key:
+    if not run.last_key:
         # Nothing was noted yet: whatever is in the version's tables is incomplete.
-        await versions.create(analytics, now.version)
+        await versions.create(analytics, run.version)
         there = await versions.uuids(analytics)
-        ids = {table: {"old": there[table], "new": there[version_of(table, now.version)]} for table in TABLES}
-        now = dataclasses.replace(now, tables=ids)
-        await replays.note(now.id, tables=ids)
-        async for event in _copy_others(context, now):
+        ids = {table: {"old": there[table], "new": there[version_of(table, run.version)]} for table in TABLES}
+        run = dataclasses.replace(run, tables=ids)
+        await replays.note(run.id, tables=ids)
+        async for event in _copy_others(context, run):
             yield event
-    done, fresh = now.done, not now.last_key
+    done, fresh = run.done, not run.last_key
     pages = catalogue_pages.pages(
         context.stores.database,
         tables.reports,
         "key",
-        *_where(now.domain_id, now.since),
+        *_where(run.domain_id, run.since),
         size=PAGE,
-        after=now.last_key or None,
+        after=run.last_key or None,
     )
-    after = now.last_key
+    after = run.last_key
     async for page in pages:
         last = page[-1].key
         # What an earlier run wrote and did not note is there already; pages have moved if reports came in since.
-        present = set() if fresh else await _present(context, now, after, last)
+        present = set() if fresh else await _present(context, run, after, last)
         changed: dict[str, tuple[ChangedValues, ChangedValues]] = {}
-        async for event in _page(context, now, [row for row in page if row.key not in present], names, changed):
+        async for event in _page(context, run, [row for row in page if row.key not in present], names, changed):
             yield event
         done, after = done + len(page), last
-        await replays.batch(now.id, last_key=last, done=done, changes=changed)
-        yield progress("reprocessing", done, max(done, now.total))
+        await replays.batch(run.id, last_key=last, done=done, changes=changed)
+        yield progress("reprocessing", done, max(done, run.total))
 
 
-async def _copy_others(context: UpkeepContext, now: Replay) -> Events:
+async def _copy_others(context: UpkeepContext, run: Replay) -> Events:
     """Rows that the replay is not about, partition by partition."""
-    if not now.domain_id and not now.since:
+    if not run.domain_id and not run.since:
         return
     mine = " AND ".join(
-        ([f"domain_id = {literal(now.domain_id)}"] if now.domain_id else [])
-        + ([f"day >= {literal(now.since)}"] if now.since else [])
+        ([f"domain_id = {literal(run.domain_id)}"] if run.domain_id else [])
+        + ([f"day >= {literal(run.since)}"] if run.since else [])
     )
     work = [(table, month) for table in TABLES for month in await versions.partitions(context.analytics, table)]
     for number, (table, month) in enumerate(work):
         yield progress("copying", number, len(work))
         names = versions.columns(table)
         await context.analytics.execute(
-            f"INSERT INTO {version_of(table, now.version)} ({names}) SELECT {names} FROM {table}"  # noqa: S608 - ours
+            f"INSERT INTO {version_of(table, run.version)} ({names}) SELECT {names} FROM {table}"  # noqa: S608 - ours
             f" WHERE toYYYYMM(day) = {month} AND NOT ({mine})"
         )
 
 
-async def _present(context: UpkeepContext, now: Replay, after: str, last: str) -> set[str]:
+async def _present(context: UpkeepContext, run: Replay, after: str, last: str) -> set[str]:
     keys: set[str] = set()
     for table in TABLES:
-        there = await held(context.analytics, version_of(table, now.version), after=after, last=last)
+        there = await held(context.analytics, version_of(table, run.version), after=after, last=last)
         keys.update(one.report_key for one in there)
     return keys
 
 
 async def _page(
     context: UpkeepContext,
-    now: Replay,
+    run: Replay,
     page: Sequence[Row[Any]],
     names: Mapping[str, str],
     changed: dict[str, tuple[ChangedValues, ChangedValues]],
@@ -262,11 +262,11 @@ async def _page(
             )
             size += row_count(got.report)
         if size >= INSERT_ROWS:
-            await _insert(context, now, gathered)
+            await _insert(context, run, gathered)
             gathered, size = [], 0
-    await _insert(context, now, gathered)
+    await _insert(context, run, gathered)
 
 
-async def _insert(context: UpkeepContext, now: Replay, gathered: Sequence[Placed[Any]]) -> None:
+async def _insert(context: UpkeepContext, run: Replay, gathered: Sequence[Placed[Any]]) -> None:
     for table, content in (await asyncio.to_thread(tables_of, gathered)).items():
-        await context.analytics.insert(version_of(table, now.version), content)
+        await context.analytics.insert(version_of(table, run.version), content)

@@ -181,7 +181,7 @@ def changed_values(row: Row[Any], item: Item) -> ChangedValues:
     # The place of a warning is more exact when the whole mail was read than from the attachment alone: keep it.
     if [(w["code"], w["detail"]) for w in own] == [(w["code"], w["detail"]) for w in warnings]:
         warnings = own
-    now = {
+    current = {
         "begin": clamp(short.begin, _BIGINT),
         "end": clamp(short.end, _BIGINT),
         "day": day_of(short.begin).isoformat(),
@@ -189,4 +189,4 @@ def changed_values(row: Row[Any], item: Item) -> ChangedValues:
         "messages": clamp(short.messages, _BIGINT),
         "warnings": row.warnings if warnings == own else json.dumps(warnings + compared),
     }
-    return {name: value for name, value in now.items() if value != row._mapping[name]}
+    return {name: value for name, value in current.items() if value != row._mapping[name]}

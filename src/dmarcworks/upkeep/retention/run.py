@@ -184,7 +184,7 @@ async def _problems(context: UpkeepContext, owner: Account, before: float, dry_r
         await _mark(context, mails, "id", list(useless), raw_taken=time.time())
         dead_letters = [row.letter for row in page if row.letter is not None]
         for dead_letter in dead_letters:
-            await context.stores.letters.discard(SYSTEM_QUEUE, dead_letter)
+            await context.stores.dead_letters.discard(SYSTEM_QUEUE, dead_letter)
         async with context.stores.database.write() as connection:
             await connection.execute(delete(table).where(table.c.id.in_([row.id for row in page])))
     return deleted

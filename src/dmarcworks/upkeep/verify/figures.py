@@ -93,9 +93,9 @@ async def remove(analytics: Analytics, table: str, places: Iterable[Place]) -> N
     """Delete every row of these reports; on disk when it returns."""
     left: Sequence[Place] = sorted(set(places))
     while left:
-        now, left = left[:_DELETED_AT_ONCE], left[_DELETED_AT_ONCE:]
-        domains = ", ".join(sorted({literal(domain) for _, domain, _ in now}))
-        rows = ", ".join("(" + ", ".join(map(literal, place)) + ")" for place in now)
+        batch, left = left[:_DELETED_AT_ONCE], left[_DELETED_AT_ONCE:]
+        domains = ", ".join(sorted({literal(domain) for _, domain, _ in batch}))
+        rows = ", ".join("(" + ", ".join(map(literal, place)) + ")" for place in batch)
         await analytics.execute(
             f"ALTER TABLE {table_name(table)} DELETE WHERE domain_id IN ({domains})"
             f" AND (account_id, domain_id, report_key) IN ({rows}) SETTINGS mutations_sync = 2"

@@ -28,7 +28,7 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Tenants:
     """Two parties, and what they stand on."""
 
     mine: Party

@@ -5,8 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tests.e2e.test_activity import metric
-from tests.e2e.test_routing import add, mail, send
+from tests.support.routing_mail import add, mail, metric, send
 from tests.support.system import COMMAND, System, wait_for
 
 WORKER = """
@@ -28,7 +27,7 @@ KEPT = "SELECT CAST(value AS BLOB) AS value FROM kv WHERE key = CAST('worker:min
 DEAD = 'dmarcworks_worker_queue_messages{state="dead"}'
 
 
-def test_what_was_given_up_is_mended(tmp_path: Path) -> None:
+def test_what_was_dead_lettered_is_repaired(tmp_path: Path) -> None:
     """Two messages die and are told everywhere; one is delivered again once the worker works, the other is removed."""
     worker = tmp_path / "mine.py"
     worker.write_text(WORKER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +18,7 @@ __all__ = ["SqlDeadLetters"]
 _PAGE = 1000
 
 
-class SqlDeadLetters:
+class SqlDeadLetters(ABC):
     """The contract DeadLetters on `database`; `clock` returns the unix second."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
@@ -36,13 +37,13 @@ class SqlDeadLetters:
 
         `before`: only what comes after the message that died at this unix second and has this id.
         """
-        letters = select(table).where(_dead(queue, message_id)).order_by(table.c.dead.desc(), table.c.id.desc())
+        query = select(table).where(_dead(queue, message_id)).order_by(table.c.dead.desc(), table.c.id.desc())
         if before is not None:
             died, last = before
-            letters = letters.where(or_(table.c.dead < died, and_(table.c.dead == died, table.c.id < last)))
+            query = query.where(or_(table.c.dead < died, and_(table.c.dead == died, table.c.id < last)))
         async with self._database.read() as connection:
-            rows = (await connection.execute(letters.limit(min(limit, _PAGE)))).all()
-        return [_letter(row) for row in rows]
+            rows = (await connection.execute(query.limit(min(limit, _PAGE)))).all()
+        return [_dead_letter(row) for row in rows]
 
     async def requeue(self, queue: str = "", message_id: int | None = None) -> int:
         """Deliver one (or every one of the queue, or of all but the system's) again with all its tries; how many."""
@@ -59,14 +60,16 @@ class SqlDeadLetters:
         async with self._database.write() as connection:
             return (await connection.execute(delete(table).where(_dead(queue, message_id)))).rowcount
 
+    @abstractmethod
     async def _announce(self, connection: AsyncConnection) -> None:
-        raise NotImplementedError
+        """Notify other processes that messages are ready."""
 
+    @abstractmethod
     def _wake(self, queue: str = "") -> None:
-        raise NotImplementedError
+        """Wake the consumers of this process."""
 
 
-def _letter(row: Row[Any]) -> DeadLetter:
+def _dead_letter(row: Row[Any]) -> DeadLetter:
     return DeadLetter(
         row.id,
         row.queue,

@@ -14,9 +14,9 @@ import pytest_asyncio
 from fastapi import Request, Response
 
 from dmarcworks.api import auth
+from dmarcworks.api.disconnect import while_connected
 from dmarcworks.api.graphql import router as graphql
 from dmarcworks.api.http import HttpBounds, Web
-from dmarcworks.api.leaving import while_connected
 from dmarcworks.catalogue.accounts import Token
 from tests.support.http_deps import app_with
 from tests.support.waiting import wait_until

@@ -20,7 +20,7 @@ from dmarcworks.errors import DmarcworksError, StoreError
 from dmarcworks.ingest.batching import BatchScheduler
 from dmarcworks.workers.batch import Decision
 
-__all__ = ["Aside", "Asides"]
+__all__ = ["DetachedMessage", "DetachedMessages"]
 
 log = structlog.get_logger("dmarcworks.worker")
 
@@ -29,7 +29,7 @@ _MOST = 1000
 _AGAIN_SECONDS = 1.0
 
 
-class Aside(Protocol):
+class DetachedMessage(Protocol):
     """A message of a batch, as far as this module needs it."""
 
     id: str
@@ -44,7 +44,7 @@ class Aside(Protocol):
         """Again later."""
 
 
-class Asides:
+class DetachedMessages:
     """What one consumer works on apart. `begun` is called with each message; `settle` reports to the queue what came of
     it, and raises `StoreError` when it cannot."""
 
@@ -52,12 +52,12 @@ class Asides:
         self,
         leases: Leases | None,
         lease: float,
-        turns: BatchScheduler,
+        scheduler: BatchScheduler,
         begun: Callable[[Any], None],
         settle: Callable[[Any], Awaitable[None]],
     ) -> None:
-        self._leases, self._lease, self._turns, self._begun, self._settle = leases, lease, turns, begun, settle
-        self._working: dict[asyncio.Task[None], Aside] = {}
+        self._leases, self._lease, self._scheduler, self._begun, self._settle = leases, lease, scheduler, begun, settle
+        self._working: dict[asyncio.Task[None], DetachedMessage] = {}
         self._renewing: asyncio.Task[None] | None = None
 
     @property
@@ -66,7 +66,7 @@ class Asides:
         return len(self._working) >= _MOST
 
     def begin(
-        self, message: Aside, prepare: Callable[[], Awaitable[Any]], work: Callable[[Any], Awaitable[None]]
+        self, message: DetachedMessage, prepare: Callable[[], Awaitable[Any]], work: Callable[[Any], Awaitable[None]]
     ) -> None:
         """Prepare and work on it in a task of its own, then settle it."""
         self._begun(message)
@@ -77,12 +77,12 @@ class Asides:
             self._renewing = asyncio.create_task(self._renew(self._leases), name="leases of what is aside")
 
     async def _one(
-        self, message: Aside, prepare: Callable[[], Awaitable[Any]], work: Callable[[Any], Awaitable[None]]
+        self, message: DetachedMessage, prepare: Callable[[], Awaitable[Any]], work: Callable[[Any], Awaitable[None]]
     ) -> None:
         error, temporary = "", False
         try:
             prepared = await prepare()
-            async with self._turn(message):
+            async with self._scheduled(message):
                 await work(prepared)
         except DmarcworksError as raised:
             error, temporary = str(raised), raised.temporary
@@ -102,17 +102,17 @@ class Asides:
                 await asyncio.sleep(_AGAIN_SECONDS)
 
     @asynccontextmanager
-    async def _turn(self, message: Aside) -> AsyncIterator[None]:
+    async def _scheduled(self, message: DetachedMessage) -> AsyncIterator[None]:
         if message.failures:
-            async with self._turns.receiving:
-                await self._turns.alone()
+            async with self._scheduler.receiving:
+                await self._scheduler.alone()
                 yield
             return
-        self._turns.begin()
+        self._scheduler.begin()
         try:
             yield
         finally:
-            self._turns.end()
+            self._scheduler.end()
 
     async def _renew(self, leases: Leases) -> None:
         while True:

@@ -1,8 +1,8 @@
-"""The real server as a process that is killed and started again on the same home, and a crowd that sends to it.
+"""The real server as a process that is killed and started again on the same data directory, and clients of it.
 
-`Mortal` keeps a second process ready that has done its imports, so that a life begins in tenths of a second; it opens
-nothing before it is told to. `Crowd` sends with an ordinary SMTP client over several connections, notes the last word
-on each try, and tries again like a mail server; some mails it gives up.
+`KillableServer` keeps a second process ready that has done its imports, so that a restart takes tenths of a second; it
+opens nothing before it is needed. `Senders` sends with an ordinary SMTP client over several connections, notes the last
+reply to each try, and tries again like a mail server; some mails fail permanently.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ main()
 """
 
 
-class Mortal(System):
+class KillableServer(System):
     """A system whose process dies by SIGKILL."""
 
     heir: subprocess.Popen[bytes] | None = None
@@ -110,7 +110,7 @@ class Story:
         return self.tries.count("250")
 
 
-class Crowd:
+class Senders:
     """Several connections that send what is released to them."""
 
     def __init__(self, system: System, rua: str, parcels: Sequence[Parcel], *, connections: int = 6, seed: int = 1):

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from dmarcworks.ingest import steps, take
+from dmarcworks.ingest import processing, steps
+from tests.support.harness import Harness
 from tests.support.mails import document, mail, report_mail
-from tests.support.worker_house import House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 ACCEPTED = "250 2.0.0 Accepted"
@@ -41,52 +41,52 @@ def groups(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
 
 
 async def test_no_more_is_read_when_two_thousand_reports_are_in_hand(
-    house: House, groups: list[list[int]], monkeypatch: pytest.MonkeyPatch
+    harness: Harness, groups: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """43 mails of 49 reports and two of one: 41 reach the bound, the rest follows in the same batch; each raw mail is
     fetched once."""
-    get, fetched = house.objects._inner.get, []
+    get, fetched = harness.objects._inner.get, []
 
     async def counted(key: str) -> bytes | None:
         fetched.append(key)
         return await get(key)
 
-    monkeypatch.setattr(house.objects._inner, "get", counted)
+    monkeypatch.setattr(harness.objects._inner, "get", counted)
     for number in range(43):
-        assert await house.mail(many(f"m{number}", 49)) == ACCEPTED
+        assert await harness.mail(many(f"m{number}", 49)) == ACCEPTED
     for name in ("one", "two"):
-        assert await house.mail(report_mail(name)) == ACCEPTED
-    assert await house.turn() == 45
+        assert await harness.mail(report_mail(name)) == ACCEPTED
+    assert await harness.process_batch() == 45
     assert groups == [[49] * 41, [49, 49, 1, 1]]
     assert len(fetched) == len(set(fetched)) == 45
     reports = 43 * 49 + 2
-    assert await house.total() == (reports, 2 * reports, 5 * reports)
-    assert (await house.stats()).ready == 0
+    assert await harness.total() == (reports, 2 * reports, 5 * reports)
+    assert (await harness.stats()).ready == 0
 
 
 async def test_nor_when_many_records_are(
-    house: House, groups: list[list[int]], monkeypatch: pytest.MonkeyPatch
+    harness: Harness, groups: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Records count by themselves; one mail beyond the bound goes alone."""
-    monkeypatch.setattr(take, "PUBLISH_ROWS", 4)
+    monkeypatch.setattr(processing, "PUBLISH_ROWS", 4)
     for number in range(2):
-        assert await house.mail(many(f"m{number}", 3)) == ACCEPTED
+        assert await harness.mail(many(f"m{number}", 3)) == ACCEPTED
     for name in ("one", "two", "three"):
-        assert await house.mail(report_mail(name)) == ACCEPTED
-    assert await house.turn() == 5
+        assert await harness.mail(report_mail(name)) == ACCEPTED
+    assert await harness.process_batch() == 5
     assert groups == [[3], [3], [1, 1], [1]]
-    assert await house.total() == (9, 18, 45)
+    assert await harness.total() == (9, 18, 45)
 
 
 async def test_a_failure_is_that_of_the_mails_at_hand(
-    house: House, groups: list[list[int]], monkeypatch: pytest.MonkeyPatch
+    harness: Harness, groups: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error while the first mails are noted: they go one by one; those that wait for their turn are not touched."""
-    monkeypatch.setattr(take, "PUBLISH_ROWS", 4)
+    monkeypatch.setattr(processing, "PUBLISH_ROWS", 4)
     for name in ("one", "two", "three"):
-        assert await house.mail(report_mail(name)) == ACCEPTED
-    house.analytics.before["insert"] = [RuntimeError("once")]
-    assert await house.turn() == 3
+        assert await harness.mail(report_mail(name)) == ACCEPTED
+    harness.analytics.before["insert"] = [RuntimeError("once")]
+    assert await harness.process_batch() == 3
     assert groups == [[1, 1], [1], [1], [1]]
-    assert await house.total() == (3, 6, 15)
-    assert (await house.stats()).ready == 0
+    assert await harness.total() == (3, 6, 15)
+    assert (await harness.stats()).ready == 0
