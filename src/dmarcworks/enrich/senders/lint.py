@@ -35,17 +35,17 @@ _BLOCK_BITS = {4: 8, 6: 19}
 def lint(files: Iterable[tuple[str, str]]) -> list[str]:
     """Every finding over the files, given as names and texts; `SenderCatalogueError` for what cannot be loaded."""
     services: list[tuple[str, SendingService]] = []
-    found: list[str] = []
+    findings: list[str] = []
     for file, text in files:
         entries = services_of(text, file)
-        found += _order(file, entries)
+        findings += _order(file, entries)
         services += [(f"{file}: {service.name}", service) for service in entries]
     for place, service in services:
-        found += [f"{place}: {sentence}" for sentence in _entry(service)]
-    found += _twice("the name", services, lambda service: (service.name.casefold(),))
+        findings += [f"{place}: {sentence}" for sentence in _entry(service)]
+    findings += _twice("the name", services, lambda service: (service.name.casefold(),))
     for kind in ("dkim", "envelope", "ptr", "selectors"):
-        found += _twice(kind, services, attrgetter(kind))
-    return found + _patterns(services) + _overlaps(services)
+        findings += _twice(kind, services, attrgetter(kind))
+    return findings + _patterns(services) + _overlaps(services)
 
 
 def _order(file: str, entries: Sequence[SendingService]) -> list[str]:
@@ -139,7 +139,7 @@ def _patterns(services: Sequence[tuple[str, SendingService]]) -> list[str]:
 
 def _overlaps(services: Sequence[tuple[str, SendingService]]) -> list[str]:
     """Address blocks of two services that have addresses in common."""
-    found = []
+    findings = []
     for version in (4, 6):
         blocks = sorted(
             ((block, place) for place, service in services for block in service.blocks if block.version == version),
@@ -149,12 +149,12 @@ def _overlaps(services: Sequence[tuple[str, SendingService]]) -> list[str]:
         for block, place in blocks:
             if widest is not None and int(block.network_address) <= int(widest[0].broadcast_address):
                 if place != widest[1]:
-                    found.append(f"{place}: block {block} overlaps {widest[0]} of {widest[1]}")
+                    findings.append(f"{place}: block {block} overlaps {widest[0]} of {widest[1]}")
                 else:
-                    found.append(f"{place}: block {block} is covered by {widest[0]}")
+                    findings.append(f"{place}: block {block} is covered by {widest[0]}")
             else:
                 widest = (block, place)
-    return found
+    return findings
 
 
 def _by_address(entry: tuple[IpBlock, str]) -> tuple[int, int]:

@@ -93,7 +93,7 @@ def ip_address(text: str | None) -> IpAddress | None:
 
 
 def is_for_visitors(host: str) -> bool:
-    """Whether a host name, in the form of `name_of`, says that the machine is a customer's line, a visitor's or a
+    """Whether a host name, in the form of `name_of`, has a word for a customer's line, a visitor or a
     crawler: `client-7.dyn.example.net`, `proxy-203-0-113-9.example.com`. Such a machine's mail is not the service's."""
     return not _VISITORS.isdisjoint(_WORDS.findall(host))
 
