@@ -1,0 +1,160 @@
+"""ASN and country of an address from several IP data files at once; a file that changes is opened again.
+
+Look-ups may come from any thread. Files are looked at every few seconds at most, and all answers change at once when a
+new one is open. A new file that is broken changes nothing: the old one stays, and a warning names the new one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from dmarcworks.enrich.network.ip_file import IpDataError, IpFile, Version, opened_file
+
+__all__ = ["NO_FACTS", "IpData", "IpFacts"]
+
+log = structlog.get_logger("dmarcworks.enrich.network")
+
+LOOK_SECONDS = 5.0
+# Answers that are kept; with their addresses some 200 bytes each.
+_KEPT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class IpFacts:
+    """What the files state about an address; `source` names the files that served it, "" where none did."""
+
+    asn: int | None = None
+    as_name: str | None = None
+    as_domain: str | None = None
+    country: str | None = None
+    source: str = ""
+
+
+NO_FACTS = IpFacts()
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """The open files, and the answers that they gave."""
+
+    files: tuple[IpFile, ...] = ()
+    answers: dict[str, IpFacts] = field(default_factory=dict)
+
+
+class IpData:
+    """The files at these paths; a path may be a folder, whose `*.mmdb` files are used in the order of their names.
+
+    Each field comes from the first file that has a value for it.
+    """
+
+    def __init__(self, paths: Sequence[Path], clock: Callable[[], float] = time.monotonic) -> None:
+        self._paths = tuple(paths)
+        self._clock = clock
+        self._snapshot = _Snapshot()
+        self._looking = threading.Lock()
+        self._looked: float | None = None
+        # The version of each file that could not be opened: it is tried and reported once.
+        self._broken: dict[Path, Version | None] = {}
+
+    @property
+    def files(self) -> tuple[IpFile, ...]:
+        """The files that are open now."""
+        self._look()
+        return self._snapshot.files
+
+    def lookup(self, text: str) -> IpFacts:
+        """What the files state about the address; nothing for text that is no address."""
+        self._look()
+        snapshot = self._snapshot
+        facts = snapshot.answers.get(text)
+        if facts is None:
+            facts = _facts(text, snapshot.files)
+            if len(snapshot.answers) >= _KEPT:
+                snapshot.answers.clear()
+            snapshot.answers[text] = facts
+        return facts
+
+    def _look(self) -> None:
+        """Open what is new; one thread does, the others continue with what is open."""
+        now = self._clock()
+        if self._looked is not None and now - self._looked < LOOK_SECONDS:
+            return
+        if not self._looking.acquire(blocking=self._looked is None):
+            return
+        try:
+            if self._looked is None or now - self._looked >= LOOK_SECONDS:
+                self._open_changed()
+                self._looked = now
+        finally:
+            self._looking.release()
+
+    def _open_changed(self) -> None:
+        before = {file.path: file for file in self._snapshot.files}
+        files = [file for path in self._there() if (file := self._current(path, before.get(path))) is not None]
+        if [id(file) for file in files] != [id(file) for file in self._snapshot.files]:
+            self._snapshot = _Snapshot(tuple(files))
+            log.info("IP data opened", files=[f"{file.path} ({file.name})" for file in files])
+
+    def _current(self, path: Path, old: IpFile | None) -> IpFile | None:
+        version: Version | None = None
+        try:
+            version = Version.of(path)
+            if old is not None and old.version == version:
+                self._broken.pop(path, None)
+                return old
+            if path in self._broken and self._broken[path] == version:
+                return old
+            file = opened_file(path)
+        except (IpDataError, OSError) as error:
+            if path not in self._broken or self._broken[path] != version:
+                self._broken[path] = version
+                reason = str(error) if isinstance(error, IpDataError) else f"{path} cannot be read: {error.strerror}"
+                kept = "no data of it is used" if old is None else f"{old.name} stays in use"
+                log.warning("IP data file cannot be used", reason=reason, effect=kept)
+            return old
+        self._broken.pop(path, None)
+        return file
+
+    def _there(self) -> list[Path]:
+        found: list[Path] = []
+        for path in self._paths:
+            try:
+                found += sorted(path.glob("*.mmdb")) if path.is_dir() else [path]
+            except OSError:
+                found.append(path)
+        return list(dict.fromkeys(found))
+
+
+def _facts(text: str, files: Sequence[IpFile]) -> IpFacts:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return NO_FACTS
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None:
+            return NO_FACTS
+        # An IPv4 address in IPv6's form is the same host.
+        address = address.ipv4_mapped or address
+    values: dict[str, object] = {}
+    sources: list[str] = []
+    for file in files:
+        record = file.lookup(address)
+        fresh = {
+            name: value
+            for name in ("asn", "as_name", "as_domain", "country")
+            if name not in values and (value := getattr(record, name)) is not None
+        }
+        # A name belongs to its number: never one file's number with another file's name.
+        if "asn" in values:
+            fresh = {name: value for name, value in fresh.items() if name == "country"}
+        if fresh:
+            values |= fresh
+            sources.append(file.name)
+    return IpFacts(**values, source=" + ".join(sources)) if values else NO_FACTS  # type: ignore[arg-type]  # by name
