@@ -51,13 +51,15 @@ class _Snapshot:
 class IpData:
     """The files at these paths; a path may be a folder, whose `*.mmdb` files are used in the order of their names.
 
-    Each field comes from the first file that has a value for it.
+    Each field comes from the first file that has a value for it. Of several files of the same kind only the one that
+    was built last is used.
     """
 
     def __init__(self, paths: Sequence[Path], clock: Callable[[], float] = time.monotonic) -> None:
         self._paths = tuple(paths)
         self._clock = clock
         self._snapshot = _Snapshot()
+        self._opened: dict[Path, IpFile] = {}
         self._looking = threading.Lock()
         self._looked: float | None = None
         # The version of each file that could not be opened: it is tried and reported once.
@@ -96,13 +98,19 @@ class IpData:
             self._looking.release()
 
     def _open_changed(self) -> None:
-        before = {file.path: file for file in self._snapshot.files}
-        files = [file for path in self._there() if (file := self._current(path, before.get(path))) is not None]
-        if [id(file) for file in files] != [id(file) for file in self._snapshot.files]:
-            self._snapshot = _Snapshot(tuple(files))
-            log.info("IP data opened", files=[f"{file.path} ({file.name})" for file in files])
+        opened = {path: file for path in self._there() if (file := self._current(path)) is not None}
+        if opened == self._opened:
+            return
+        self._opened = opened
+        newest: dict[str, IpFile] = {}
+        for file in opened.values():
+            other = newest.setdefault(file.layout.name, file)
+            newest[file.layout.name] = file if file.built > other.built else other
+        self._snapshot = _Snapshot(tuple(file for file in opened.values() if newest[file.layout.name] is file))
+        log.info("IP data opened", files=[f"{file.path} ({file.name})" for file in self._snapshot.files])
 
-    def _current(self, path: Path, old: IpFile | None) -> IpFile | None:
+    def _current(self, path: Path) -> IpFile | None:
+        old = self._opened.get(path)
         version: Version | None = None
         try:
             version = Version.of(path)

@@ -48,7 +48,8 @@ def layout_of(database_type: str) -> Layout | None:
     """The layout by the metadata's type; None for a file of another kind, such as anonymous proxies or postal codes."""
     words = re.split(r"[^a-z0-9]+", database_type.lower())
     if words[0] == "ipinfo":
-        return Layout("ipinfo-lite" if "lite" in words else "ipinfo", IPINFO, _flat)
+        rest = [word for word in words[1:] if word not in ("", "mmdb")]
+        return Layout("-".join(["ipinfo", *(["lite"] if "lite" in rest else rest)])[:60], IPINFO, _flat)
     if words[0] in ("geolite2", "geoip2") and (kind := _kind(words[1:2], "asn", "country", "city")):
         return Layout(f"{words[0]}-{kind}", MAXMIND, _nested)
     # "DBIP-City-Lite", "DBIP-ASN-Lite (compat=GeoLite2-ASN)"
