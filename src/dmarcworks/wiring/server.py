@@ -31,6 +31,7 @@ from dmarcworks.catalogue.review import review
 from dmarcworks.catalogue.stores import RUNNING, Stores, opened, running_server
 from dmarcworks.errors import ConflictError
 from dmarcworks.ingest.batching import BatchScheduler
+from dmarcworks.ingest.enriching import enricher
 from dmarcworks.ingest.setup import environment, inbox, isolated_reader, opened_authenticator
 from dmarcworks.process import descriptors
 from dmarcworks.process.announcement import Running, announced
@@ -189,7 +190,7 @@ async def opened_server(
             stack.push_async_callback(reader.close)
             await reader.start()
         prove = await stack.enter_async_context(opened_authenticator(settings, stores, metrics))
-        env = environment(settings, stores, gate, metrics, prove, reader)
+        env = environment(settings, stores, gate, metrics, prove, reader, enricher(settings))
         change = await stores.accounts.settle_hostname()
         await stores.accounts.open_gates()
         await review(stores.database, stores.mailroom.routes)
