@@ -7,7 +7,7 @@ columns; each address, and each set of evidence about it, is looked up once.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -85,7 +85,7 @@ class Enrichment:
     identify: Identify | None = None
 
     def columns(
-        self, accounts: Sequence[str], addresses: Sequence[str], said: Sequence[Sequence[object]], places: Array
+        self, accounts: Iterable[str], addresses: Sequence[str], said: Sequence[Sequence[object]], places: Array
     ) -> dict[str, Array]:
         """The columns of rows: each row's account and address, and the place in `said` of what it repeats.
 
@@ -93,8 +93,12 @@ class Enrichment:
         """
         once: dict[str, int] = {}
         where = array("i", [once.setdefault(address, len(once)) for address in addresses])
-        facts = [self.address(address) for address in once]
-        columns = taken(_made(ADDRESS_COLUMNS, facts), packed(where, pa.int32()))
+        facts = list(map(self.address, once))
+        # Thousands of addresses share their values. A column without any value is left out: it is NULL.
+        distinct: dict[_AddressValues, int] = {}
+        group = [distinct.setdefault(values, len(distinct)) for values in facts]
+        rows = packed(array("i", map(group.__getitem__, where)), pa.int32())
+        columns = taken(_made(ADDRESS_COLUMNS, list(distinct)), rows)
         if self.identify is not None:
             columns |= self._senders(accounts, list(once), facts, where, said, _numbers(places))
         return columns
@@ -104,9 +108,9 @@ class Enrichment:
         ip = NO_FACTS if self.ip_data is None else self.ip_data(address)
         name = self.names.get(address)
         # What a name server did not answer is not known; an address without a name is not confirmed.
-        known = name is not None and (name.answered or name.ptr is not None)
-        ptr, confirmed = (name.ptr, name.confirmed) if known and name is not None else (None, None)
-        return ptr, confirmed, ip.asn, ip.as_name, ip.country, ip.source or None
+        if name is None or not (name.answered or name.ptr):
+            return None, None, ip.asn, ip.as_name, ip.country, ip.source or None
+        return name.ptr, name.confirmed, ip.asn, ip.as_name, ip.country, ip.source or None
 
     def sender(self, account_id: str, evidence: SourceEvidence) -> _SenderValues:
         """The values of SENDER_COLUMNS."""
@@ -117,7 +121,7 @@ class Enrichment:
 
     def _senders(
         self,
-        accounts: Sequence[str],
+        accounts: Iterable[str],
         addresses: Sequence[str],
         facts: Sequence[_AddressValues],
         where: Sequence[int],
@@ -170,7 +174,9 @@ def _evidence(header_from: str | None, dkim: Sequence[DkimResult], spf: Sequence
 def _made(names: Sequence[str], rows: Sequence[Sequence[object]]) -> dict[str, Array]:
     values: Iterator[list[object]] = map(list, zip(*rows, strict=True)) if rows else iter([[] for _ in names])
     return {
-        name: made(column, DMARC_REPORTS.schema.field(name).type) for name, column in zip(names, values, strict=True)
+        name: made(column, DMARC_REPORTS.schema.field(name).type)
+        for name, column in zip(names, values, strict=True)
+        if column.count(None) < len(column)
     }
 
 

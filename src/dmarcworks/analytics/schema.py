@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
-from itertools import chain
+from itertools import chain, repeat
 from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -250,9 +250,10 @@ def dmarc_rows(placed: Sequence[Placed[AggregateReport]], enrichment: Enrichment
     # Most records repeat the values of others: each set of values becomes columns once and is repeated as often as
     # needed.
     said, where = places(chain.from_iterable(records.said for records in lists))
+    addresses = list(chain.from_iterable(records.source_ips for records in lists))
     columns: dict[str, Array] = {
         "record_index": indexes(sizes),
-        "source_ip": texts(list(chain.from_iterable(records.source_ips for records in lists))),
+        "source_ip": texts(addresses),
         "count": counts(list(chain.from_iterable(records.counts for records in lists))),
     }
     once = {"dmarc": texts([_dmarc(one) for one in said])}
@@ -263,8 +264,8 @@ def dmarc_rows(placed: Sequence[Placed[AggregateReport]], enrichment: Enrichment
     if enrichment is not None:
         columns.update(
             enrichment.columns(
-                list(chain.from_iterable([one.account_id] * size for one, size in zip(placed, sizes, strict=True))),
-                list(chain.from_iterable(records.source_ips for records in lists)),
+                chain.from_iterable(repeat(one.account_id, size) for one, size in zip(placed, sizes, strict=True)),
+                addresses,
                 [tuple(one[_SAID[name]] for name in ("header_from", "dkim", "spf")) for one in said],
                 where,
             )

@@ -49,7 +49,7 @@ class Enricher:
 
     def with_names(self, names: Mapping[str, AddressName]) -> Enrichment:
         """The enrichment with these names of addresses."""
-        return Enrichment(None if self.ip_data is None else self.ip_data.lookup, names, self.identify)
+        return Enrichment(None if self.ip_data is None else self.ip_data.current(), names, self.identify)
 
 
 def enricher(settings: Settings, names: KnownNames | None = None, identify: Identify | None = None) -> Enricher:

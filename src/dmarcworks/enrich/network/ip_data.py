@@ -7,6 +7,7 @@ new one is open. A new file that is broken changes nothing: the old one stays, a
 from __future__ import annotations
 
 import ipaddress
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 import structlog
 
 from dmarcworks.enrich.network.ip_file import IpDataError, IpFile, Version, opened_file
+from dmarcworks.enrich.network.layouts import IpRecord
 
 __all__ = ["NO_FACTS", "IpData", "IpFacts"]
 
@@ -24,6 +26,8 @@ log = structlog.get_logger("dmarcworks.enrich.network")
 LOOK_SECONDS = 5.0
 # Answers that are kept; with their addresses some 200 bytes each.
 _KEPT = 100_000
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,21 @@ NO_FACTS = IpFacts()
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
-    """The open files, and the answers that they gave."""
+    """The open files, and the answers that they gave: by address, and by the files' records."""
 
     files: tuple[IpFile, ...] = ()
+    networks: dict[tuple[IpRecord, ...], IpFacts] = field(default_factory=dict)
     answers: dict[str, IpFacts] = field(default_factory=dict)
+
+    def lookup(self, text: str) -> IpFacts:
+        """What the files state about the address."""
+        facts = self.answers.get(text)
+        if facts is None:
+            facts = _facts(text, self)
+            if len(self.answers) >= _KEPT:
+                self.answers.clear()
+            self.answers[text] = facts
+        return facts
 
 
 class IpData:
@@ -73,15 +88,16 @@ class IpData:
 
     def lookup(self, text: str) -> IpFacts:
         """What the files state about the address; nothing for text that is no address."""
+        return self.current()(text)
+
+    def current(self) -> Callable[[str], IpFacts]:
+        """The look-up in the files as they are now, for many addresses at once."""
         self._look()
-        snapshot = self._snapshot
-        facts = snapshot.answers.get(text)
-        if facts is None:
-            facts = _facts(text, snapshot.files)
-            if len(snapshot.answers) >= _KEPT:
-                snapshot.answers.clear()
-            snapshot.answers[text] = facts
-        return facts
+        return self._snapshot.lookup
+
+    def forget(self) -> None:
+        """Forget the answers that were given; the files stay open."""
+        self._snapshot = _Snapshot(self._snapshot.files)
 
     def _look(self) -> None:
         """Open what is new; one thread does, the others continue with what is open."""
@@ -140,29 +156,44 @@ class IpData:
         return list(dict.fromkeys(found))
 
 
-def _facts(text: str, files: Sequence[IpFile]) -> IpFacts:
+def _facts(text: str, snapshot: _Snapshot) -> IpFacts:
+    address = text if _IPV4.fullmatch(text) else _usual_form(text)
+    if address is None:
+        return NO_FACTS
+    records = tuple([file.lookup(address) for file in snapshot.files])
+    # Thousands of addresses share a network.
+    facts = snapshot.networks.get(records)
+    if facts is None:
+        if len(snapshot.networks) >= _KEPT:
+            snapshot.networks.clear()
+        facts = snapshot.networks[records] = _joined(records, [file.name for file in snapshot.files])
+    return facts
+
+
+def _usual_form(text: str) -> str | None:
+    """An address as the files are asked for it; None for text that is none. An IPv4 address in IPv6's form is IPv4."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        return NO_FACTS
+        return None
     if isinstance(address, ipaddress.IPv6Address):
-        if address.scope_id is not None:
-            return NO_FACTS
-        # An IPv4 address in IPv6's form is the same host.
-        address = address.ipv4_mapped or address
+        return None if address.scope_id is not None else str(address.ipv4_mapped or address)
+    return str(address)
+
+
+def _joined(records: Sequence[IpRecord], names: Sequence[str]) -> IpFacts:
     values: dict[str, object] = {}
     sources: list[str] = []
-    for file in files:
-        record = file.lookup(address)
+    for record, name in zip(records, names, strict=True):
         fresh = {
-            name: value
-            for name in ("asn", "as_name", "as_domain", "country")
-            if name not in values and (value := getattr(record, name)) is not None
+            field: value
+            for field in ("asn", "as_name", "as_domain", "country")
+            if field not in values and (value := getattr(record, field)) is not None
         }
         # A name belongs to its number: never one file's number with another file's name.
         if "asn" in values:
-            fresh = {name: value for name, value in fresh.items() if name == "country"}
+            fresh = {field: value for field, value in fresh.items() if field == "country"}
         if fresh:
             values |= fresh
-            sources.append(file.name)
+            sources.append(name)
     return IpFacts(**values, source=" + ".join(sources)) if values else NO_FACTS  # type: ignore[arg-type]  # by name

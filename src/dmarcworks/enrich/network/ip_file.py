@@ -57,16 +57,13 @@ class IpFile:
         self._reader = reader
         self._v4_only = reader.metadata().ip_version == 4
         self.built = _day(reader.metadata().build_epoch)
+        # As in the column `ip_data`: the layout and the day when the file was built.
+        self.name = f"{layout.name} {self.built:%Y-%m-%d}"
         self._warned = False
 
-    @property
-    def name(self) -> str:
-        """As in the column `ip_data`: the layout and the day when the file was built."""
-        return f"{self.layout.name} {self.built:%Y-%m-%d}"
-
-    def lookup(self, address: IPv4Address | IPv6Address) -> IpRecord:
-        """What the file states about the address."""
-        if self._v4_only and address.version == 6:
+    def lookup(self, address: str) -> IpRecord:
+        """What the file states about the address, which is one in its usual form."""
+        if self._v4_only and ":" in address:
             return NOTHING
         try:
             record = self._reader.get(address)
@@ -83,7 +80,7 @@ class IpFile:
         answers = 0
         for address in _samples(self._v4_only):
             try:
-                record = self._reader.get(address)
+                record = self._reader.get(str(address))
             except Exception as error:
                 raise IpDataError(f"{self.path} is damaged: {type(error).__name__}: {error}") from None
             answers += record is not None and self.layout.read(record) != NOTHING

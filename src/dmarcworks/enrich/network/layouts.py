@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from dmarcworks.enrich.network.attribution import DBIP, IPINFO, MAXMIND, Attribution
 
@@ -22,8 +23,7 @@ _DOMAIN = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){1,20}", re.ASCII)
 _LARGEST_ASN = 2**32 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class IpRecord:
+class IpRecord(NamedTuple):
     """What a file states about an address; `country` is an ISO 3166 code."""
 
     asn: int | None = None
@@ -65,25 +65,31 @@ def _kind(words: list[str], *kinds: str) -> str:
 def _flat(record: object) -> IpRecord:
     if not isinstance(record, Mapping):
         return NOTHING
-    return IpRecord(
-        _asn(record.get("asn")),
-        _text(record.get("as_name")),
-        _domain(record.get("as_domain")),
+    get = record.get
+    try:
         # Older files have the code in `country`, newer ones the country's name.
-        _country(record.get("country_code")) or _country(record.get("country")),
-    )
+        return _checked(get("asn"), get("as_name"), get("as_domain"), get("country_code") or get("country"))
+    except TypeError:  # a list or map in place of a value
+        return NOTHING
 
 
 def _nested(record: object) -> IpRecord:
     if not isinstance(record, Mapping):
         return NOTHING
     country = record.get("country") or record.get("registered_country")
-    return IpRecord(
-        _asn(record.get("autonomous_system_number")),
-        _text(record.get("autonomous_system_organization")),
-        None,
-        _country(country.get("iso_code")) if isinstance(country, Mapping) else None,
-    )
+    code = country.get("iso_code") if isinstance(country, Mapping) else None
+    try:
+        return _checked(
+            record.get("autonomous_system_number"), record.get("autonomous_system_organization"), None, code
+        )
+    except TypeError:
+        return NOTHING
+
+
+@lru_cache(10_000, typed=True)
+def _checked(asn: object, as_name: object, as_domain: object, country: object) -> IpRecord:
+    """Thousands of addresses share a network: its values are checked once."""
+    return IpRecord(_asn(asn), _text(as_name), _domain(as_domain), _country(country))
 
 
 def _asn(value: Any) -> int | None:
