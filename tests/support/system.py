@@ -69,6 +69,7 @@ class System:
             "DMARCWORKS_REPORT_AUTH": "off",
             # Nor do rows depend on the file that was installed.
             "DMARCWORKS_IP_DATA": "off",
+            "DMARCWORKS_ADDRESS_NAMES": "off",
         }
         return {**clean, "PYTHONPATH": str(SOURCE), "NO_COLOR": "1", **ours, **self.settings}
 

@@ -1,6 +1,6 @@
 """The rows of reports get what is known of their sources when they are published; nothing is waited for.
 
-IP data and identification are asked in process, names of addresses come from the catalogue. A name that is not known
+IP data and identification are in process, names of addresses come from the catalogue. A name that is not known
 yet is looked up later, and the stored rows get it then (`upkeep.names`).
 """
 

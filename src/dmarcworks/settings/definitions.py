@@ -316,6 +316,11 @@ class Settings(BaseModel):
         "while DNS does not answer; then it is quarantined and a problem is listed.",
     )
     dns_server: str = Field("", description="Name server to query, as address[:port]; empty: the system's.")
+    address_names: str = Field(
+        "on",
+        pattern="^(on|off)$",
+        description="on: look up the names (PTR) of source addresses in DNS after reports are published; off: do not.",
+    )
     ip_data: str = Field(
         "",
         description="Files in MaxMind's format (IPinfo Lite, GeoLite2, DB-IP Lite), or folders of them, separated by "

@@ -67,11 +67,13 @@ class IpData:
     """The files at these paths; a path may be a folder, whose `*.mmdb` files are used in the order of their names.
 
     Each field comes from the first file that has a value for it. Of several files of the same kind only the one that
-    was built last is used.
+    was built last is used. `optional`: a path that does not exist is no reason for a warning.
     """
 
-    def __init__(self, paths: Sequence[Path], clock: Callable[[], float] = time.monotonic) -> None:
-        self._paths = tuple(paths)
+    def __init__(
+        self, paths: Sequence[Path], clock: Callable[[], float] = time.monotonic, *, optional: bool = False
+    ) -> None:
+        self._paths, self._optional = tuple(paths), optional
         self._clock = clock
         self._snapshot = _Snapshot()
         self._opened: dict[Path, IpFile] = {}
@@ -150,7 +152,8 @@ class IpData:
         found: list[Path] = []
         for path in self._paths:
             try:
-                found += sorted(path.glob("*.mmdb")) if path.is_dir() else [path]
+                if path.exists() or not self._optional:
+                    found += sorted(path.glob("*.mmdb")) if path.is_dir() else [path]
             except OSError:
                 found.append(path)
         return list(dict.fromkeys(found))
@@ -171,7 +174,7 @@ def _facts(text: str, snapshot: _Snapshot) -> IpFacts:
 
 
 def _usual_form(text: str) -> str | None:
-    """An address as the files are asked for it; None for text that is none. An IPv4 address in IPv6's form is IPv4."""
+    """An address as it is looked up; None for text that is none. An IPv4 address in IPv6's form is IPv4."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

@@ -46,7 +46,7 @@ def ip_data(settings: Settings) -> IpData | None:
     """The files that the settings name; None when they are turned off."""
     if settings.ip_data == OFF:
         return None
-    return IpData(ip_data_paths(settings))
+    return IpData(ip_data_paths(settings), optional=not settings.ip_data)
 
 
 def ip_data_paths(settings: Settings) -> list[Path]:
