@@ -1,6 +1,6 @@
 """What enrichment costs: processor time of reading 100,000 records to rows, without and with it, in turn in one process.
 
-One command: `python bench/enrich.py [--mmdb FILE] [--rounds N]`. Without --mmdb the installed IP data file is used. The mails are
+One command: `python bench/enrich.py [--mmdb FILE] [--rounds N] [--stored ROWS]`. Without --mmdb the installed IP data file is used. The mails are
 those of bench/reading.py. "every address new": no address repeats within a report, and none is known from another report of the
 round; "as in reports": each address is in some ten records of several reports, which is what the reports of large receivers look like.
 """
@@ -13,6 +13,7 @@ import asyncio
 import logging
 import random
 import statistics
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,11 +22,14 @@ from typing import Any
 import structlog
 from reading import document, mail
 
+from dmarcworks.analytics.refresh import apply
 from dmarcworks.analytics.rows import Placed, tables_of
+from dmarcworks.analytics.setup import opened_analytics
 from dmarcworks.enrich.network.ip_data import IpData
 from dmarcworks.enrich.network.setup import INSTALLED
 from dmarcworks.ingest.enriching import Enricher
 from dmarcworks.reports.read import read_mail
+from dmarcworks.settings import Settings
 
 MAILS, RECORDS = 1000, 100
 RECEIVED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -91,14 +95,73 @@ async def run(mmdb: Path, rounds: int) -> None:
         print(f"| {title} ({addresses:,}) | {one:.2f} s | {two:.2f} s | {two / one - 1:+.1%} | {named:,} |")
 
 
+async def stored(mmdb: Path, rows: int) -> None:
+    """Enrich so many stored rows of a year again; rows per second, memory, and queries meanwhile."""
+    enricher = Enricher(IpData([mmdb]))
+    with tempfile.TemporaryDirectory(dir=Path(__file__).parent) as folder:
+        async with opened_analytics(Settings(home=Path(folder))) as analytics:
+            step = 500_000
+            for start in range(0, rows, step):
+                await analytics.execute(
+                    "INSERT INTO dmarc_reports (account_id, domain_id, domain, day, report_key, record_index, source_ip, count, dmarc, dkim_aligned,"
+                    " spf_aligned, disposition, header_from, dkim, spf) SELECT 'a', toString(number % 50), 'example.com', toDate('2026-01-01') + number % 365,"
+                    " toString(intDiv(number, 50)), number % 50, IPv4NumToString(toUInt32(16777216 + cityHash64(number % 1000000) % 3500000000)), 1, 'pass',"
+                    " 'pass', 'pass', 'none', 'example.com', [('example.com', 's1', 'pass', NULL)], [('bounce.example.com', 'mfrom', 'pass', NULL)]"
+                    f" FROM numbers({start}, {min(step, rows - start)})"
+                )
+            waits: list[float] = []
+
+            async def ask() -> None:
+                while True:
+                    began = time.perf_counter()
+                    answer = await analytics.query(
+                        "SELECT sum(count) FROM dmarc_reports WHERE account_id = 'a'", format="TabSeparated"
+                    )
+                    waits.append(time.perf_counter() - began)
+                    if int(answer) != rows:
+                        raise SystemExit(f"a query counted {int(answer)} of {rows} messages")
+                    await asyncio.sleep(0.2)
+
+            asking, before, memory = asyncio.create_task(ask()), resident(), []
+            began, cpu, changed = time.perf_counter(), time.process_time(), 0
+            async for part in apply(analytics, enricher.with_names({})):
+                changed += part.changed
+                memory.append(resident())
+                if asking.done():
+                    asking.result()
+            seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+            asking.cancel()
+            print(
+                f"{rows:,} rows, {changed:,} groups changed: {rows / seconds:,.0f} rows/s, {cpu:.0f} s of processor time."
+            )
+            tenth = max(1, len(memory) // 10)
+            print(
+                "Resident MB before, and over the run:",
+                f"{before:.0f};",
+                ", ".join(f"{one:.0f}" for one in memory[::tenth]),
+            )
+            print(
+                f"Queries meanwhile: {len(waits)}, median {statistics.median(waits) * 1000:.0f} ms, longest {max(waits) * 1000:.0f} ms; all counted {rows:,}."
+            )
+
+
+def resident() -> float:
+    """MB that this process holds."""
+    return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
+
+
 def main() -> None:
     """Parse the arguments and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mmdb", type=Path, default=INSTALLED / "ipinfo-lite.mmdb")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--stored", type=int, metavar="ROWS", help="enrich so many stored rows again instead")
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    asyncio.run(run(arguments.mmdb, arguments.rounds))
+    if arguments.stored:
+        asyncio.run(stored(arguments.mmdb, arguments.stored))
+    else:
+        asyncio.run(run(arguments.mmdb, arguments.rounds))
 
 
 if __name__ == "__main__":
