@@ -98,8 +98,7 @@ class Reader:
         """The line with what a reader replaces."""
         line = re.sub(r"\[[^\]]*\]", "", line) if "curl" not in line and "sql" not in line else line
         line = line.replace("curl ", "curl --fail-with-body ", 1)
-        for name in ("/etc/", "/backup/", "/var/lib/", "/opt/"):
-            line = line.replace(name, f"{self.folder}{name}")
+        line = re.sub(r"(?<![\w.-])/(etc|backup|var/lib|opt|srv)/", rf"{self.folder}/\1/", line)
         line = line.replace("PATH…", "reports").replace("ADDRESS", self.system.rua["example.com"])
         if line.startswith("dmarcworks restore"):  # into an empty data directory, with no server
             line = f"DMARCWORKS_HOME={self.folder}/var/lib/empty {line}"
@@ -113,7 +112,7 @@ class Reader:
             line = line.replace(" ID", f" {self.letter()}")
             if " discard " in line:  # it asks before it deletes
                 line = f"{line} <<< y"
-        if "token revoke" in line:
+        if "token revoke" in line or "token rotate" in line:
             line = line.replace(" ID", f" {self.system.json('token', 'list')[0]['id']}")
         return line.replace(" RULE", f" {self.rule()}") if " RULE" in line else line
 
@@ -136,6 +135,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         "bin",
         ".venv/bin",
         "opt/dmarcworks/bin",
+        "srv/dmarcworks/.venv/bin",
         "backup",
         "var/lib",
         "reports",
@@ -146,9 +146,10 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     ):
         (folder / name).mkdir(parents=True)
     script = f'#!/bin/sh\nexec {COMMAND[0]} -c "{COMMAND[2]}" "$@"\n'
-    for name in ("bin", ".venv/bin", "opt/dmarcworks/bin"):
+    for name in ("bin", ".venv/bin", "opt/dmarcworks/bin", "srv/dmarcworks/.venv/bin"):
         (folder / name / "dmarcworks").write_text(script)
         (folder / name / "dmarcworks").chmod(0o755)
+    (folder / "srv/dmarcworks/var").symlink_to(folder / "var/lib/dmarcworks")
     shutil.copytree(ROOT / "deploy", folder / "deploy")
     files(folder)
     (folder / "mine.py").write_text(WORKER)

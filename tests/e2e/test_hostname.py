@@ -46,6 +46,7 @@ def test_hostname_changed_twice_and_back(tmp_path: Path) -> None:
             f"v=DMARC1; p=none; rua=mailto:{local}@{hostname}",
             f"10 {hostname}",
             "v=DMARC1",
+            f"v=TLSRPTv1; rua=mailto:{local}@{hostname}",
         ]
         assert set(handed_out) <= {shown["rua"], *shown["earlier"]}
         assert (f"_dmarc.sender.example  TXT  v=DMARC1; p=none; rua=mailto:{local}@{hostname}" in printed) == bool(

@@ -11,7 +11,7 @@ import typer
 
 from dmarcworks.catalogue.accounts import Account, Domain, normal_domain
 from dmarcworks.catalogue.addresses import host_of
-from dmarcworks.catalogue.setup_records import DnsRecord, failure_tag, host_records, records
+from dmarcworks.catalogue.setup_records import DnsRecord, earlier_records, failure_tag, records
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.errors import ConflictError, DeniedError, NotFoundError, UsageError
@@ -27,7 +27,6 @@ _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 
 async def _document(domain: Domain, stores: Stores) -> dict[str, Any]:
     account = await stores.accounts.account(domain.account_id)
-    earlier_hosts = sorted({host_of(address) for address in domain.earlier} - {host_of(domain.rua)})
     return {
         "domain": domain.name,
         "account": account.name if account else "",
@@ -37,7 +36,7 @@ async def _document(domain: Domain, stores: Stores) -> dict[str, Any]:
         "enabled": domain.enabled,
         "records": [_record(record) for record in records(domain.name, domain.rua, host_of(domain.rua))],
         "earlier": list(domain.earlier),
-        "earlier_records": [_record(record) for host in earlier_hosts for record in host_records(host)],
+        "earlier_records": [_record(record) for record in earlier_records(domain.rua, domain.earlier)],
         "reports": await stores.arrivals.received(domain.account_id, domain.id),
     }
 

@@ -67,7 +67,8 @@ def announce(home: Path, running: Running) -> None:
     elif running.login_file:
         lines += ["", f"  First login (once): {running.login_file} holds the link"]
     elif running.http:
-        lines += [f"  Log in with your password, or create a link: {this_command(home)} user link <your address>"]
+        name = running.login_name or "<your address>"
+        lines += [f"  Log in with your password, or create a link: {this_command(home)} user link {name}"]
     if running.notices:
         lines += ["", *(f"  {line}" for line in running.notices)]
     lines += ["", f"  Next: {this_command(home)} domain add example.com", ""]

@@ -73,3 +73,32 @@ async def test_a_removed_domain_is_noted_as_such(home: Home) -> None:
     await lose(home)
     assert (await home.do("catalogue"))[-1]["domains"] == 1
     assert [domain.name for domain in await home.house.stores.accounts.domains()] == ["two.example"]
+
+
+async def test_report_hosts_of_removed_addresses_stay_reserved(home: Home) -> None:
+    """Those of a removed domain, current and earlier, and of an earlier address that was removed by itself."""
+    known: dict[str, Noted] = {}
+    accounts = home.house.stores.accounts
+    first = accounts.hostname
+    gone = await home.domain("one.example")
+    left = await home.domain("two.example")
+    await note_domains(home.house, known)
+    for name in ("second.example.org", "third.example.com"):
+        accounts.hostname = name
+        await accounts.settle_hostname()
+        await note_domains(home.house, known)
+    await accounts.remove_address(f"{left.rua.partition('@')[0]}@second.example.org")
+    await accounts.remove_domain(await accounts.domain(None, gone.id) or gone)
+    assert await note_domains(home.house, known) == 2
+    assert await note_domains(home.house, {}) == 0
+    accounts.hostname = first
+    await accounts.settle_hostname()
+    await note_domains(home.house, known)
+    await lose(home)
+    home.sql("DELETE FROM rua_addresses")
+    assert home.sql("SELECT key FROM kv WHERE key LIKE 'report-host:%'") == []
+    await home.do("catalogue")
+    kept = [row[0] for row in home.sql("SELECT key FROM kv WHERE key LIKE 'report-host:%' ORDER BY key")]
+    assert kept == [f"report-host:{name}" for name in sorted((first, "second.example.org", "third.example.com"))]
+    (domain,) = await accounts.domains()
+    assert (domain.rua, domain.earlier) == (left.rua, (f"{left.rua.partition('@')[0]}@third.example.com",))
