@@ -110,10 +110,10 @@ class Reader:
             line = f"{line}; {line.replace('disable', 'enable')}"
         if "queue" in line:
             line = line.replace(" ID", f" {self.letter()}")
-            if " discard " in line:  # it asks before it deletes
-                line = f"{line} <<< y"
         if "token revoke" in line or "token rotate" in line:
             line = line.replace(" ID", f" {self.system.json('token', 'list')[0]['id']}")
+        if re.search(r"dmarcworks (queue dead discard|queue discard|user remove) ", line):  # they ask before they delete
+            line = f"{line} <<< y"
         return line.replace(" RULE", f" {self.rule()}") if " RULE" in line else line
 
     def letter(self) -> str:

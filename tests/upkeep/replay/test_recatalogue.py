@@ -18,6 +18,11 @@ async def lose(home: Home) -> None:
         home.sql(f"DELETE FROM {table}")
 
 
+def counted(home: Home) -> list[tuple[object, ...]]:
+    """Key, records and messages of each report; but a failure report without its raw mail has another key."""
+    return [(row[0], row[5], row[6]) for row in home.sql(KEYS) if row[3] != "failure"]
+
+
 async def test_the_catalogue_comes_back_from_objects(home: Home) -> None:
     """Domains with their addresses, reports with their keys, problems; no figure is doubled; a second run adds 0."""
     await filled(home)
@@ -44,7 +49,7 @@ async def test_attachments_without_raw_mails_find_their_domain(home: Home) -> No
     """Raw mails taken by retention, catalogue and figures lost: the archive says whose each report is."""
     reports = await filled(home)
     await note_domains(home.house, {})
-    before = [(row[0], row[5], row[6]) for row in home.sql(KEYS)], await home.sums()
+    before = counted(home), await home.sums()
     home.sql(f"UPDATE mails SET received = received - {40 * DAY}")
     owner = await home.house.stores.accounts.account_by_name("default")
     await RetentionPeriods(home.house.stores.database, home.house.settings).set(owner.id, "raw_mails", 30)
@@ -54,10 +59,7 @@ async def test_attachments_without_raw_mails_find_their_domain(home: Home) -> No
     (result,) = await home.do("catalogue")
     assert (result["mails"], result["reports"], result["unplaced"]) == (1, 6, 0)
     assert len(reports) == 4
-    assert [(row[0], row[5], row[6]) for row in home.sql(KEYS) if row[3] != "failure"] == [
-        entry for entry, row in zip(before[0], home.sql(KEYS), strict=True) if row[3] != "failure"
-    ]
-    assert await home.sums() == before[1]
+    assert (counted(home), await home.sums()) == before
     assert [kind for kind in await home.kinds() if kind != "rows_unknown"] == []
 
 
@@ -96,9 +98,9 @@ async def test_report_hosts_of_removed_addresses_stay_reserved(home: Home) -> No
     await note_domains(home.house, known)
     await lose(home)
     home.sql("DELETE FROM rua_addresses")
-    assert home.sql("SELECT key FROM kv WHERE key LIKE 'report-host:%'") == []
+    assert home.sql("SELECT CAST(key AS TEXT) FROM kv WHERE CAST(key AS TEXT) LIKE 'report-host:%'") == []
     await home.do("catalogue")
-    kept = [row[0] for row in home.sql("SELECT key FROM kv WHERE key LIKE 'report-host:%' ORDER BY key")]
+    kept = [row[0] for row in home.sql("SELECT CAST(key AS TEXT) FROM kv WHERE CAST(key AS TEXT) LIKE 'report-host:%' ORDER BY 1")]
     assert kept == [f"report-host:{name}" for name in sorted((first, "second.example.org", "third.example.com"))]
     (domain,) = await accounts.domains()
     assert (domain.rua, domain.earlier) == (left.rua, (f"{left.rua.partition('@')[0]}@third.example.com",))
