@@ -112,7 +112,9 @@ class Reader:
             line = line.replace(" ID", f" {self.letter()}")
         if "token revoke" in line or "token rotate" in line:
             line = line.replace(" ID", f" {self.system.json('token', 'list')[0]['id']}")
-        if re.search(r"dmarcworks (queue dead discard|queue discard|user remove) ", line):  # they ask before they delete
+        if re.search(
+            r"dmarcworks (queue dead discard|queue discard|user remove) ", line
+        ):  # they ask before they delete
             line = f"{line} <<< y"
         return line.replace(" RULE", f" {self.rule()}") if " RULE" in line else line
 

@@ -20,7 +20,7 @@ Records = Mapping[tuple[str, str], list[str]]
 
 
 @contextmanager
-def dns_server(records: Records) -> Iterator[int]:
+def dns_server(records: Records, host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """The port at which the records are answered over UDP; any other name does not exist."""
 
     class Handler(socketserver.BaseRequestHandler):
@@ -28,7 +28,7 @@ def dns_server(records: Records) -> Iterator[int]:
             data, socket = self.request
             socket.sendto(_answer(records, data), self.client_address)
 
-    with socketserver.ThreadingUDPServer(("127.0.0.1", 0), Handler) as server:
+    with socketserver.ThreadingUDPServer((host, port), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

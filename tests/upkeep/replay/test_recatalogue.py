@@ -100,7 +100,10 @@ async def test_report_hosts_of_removed_addresses_stay_reserved(home: Home) -> No
     home.sql("DELETE FROM rua_addresses")
     assert home.sql("SELECT CAST(key AS TEXT) FROM kv WHERE CAST(key AS TEXT) LIKE 'report-host:%'") == []
     await home.do("catalogue")
-    kept = [row[0] for row in home.sql("SELECT CAST(key AS TEXT) FROM kv WHERE CAST(key AS TEXT) LIKE 'report-host:%' ORDER BY 1")]
+    kept = [
+        row[0]
+        for row in home.sql("SELECT CAST(key AS TEXT) FROM kv WHERE CAST(key AS TEXT) LIKE 'report-host:%' ORDER BY 1")
+    ]
     assert kept == [f"report-host:{name}" for name in sorted((first, "second.example.org", "third.example.com"))]
     (domain,) = await accounts.domains()
     assert (domain.rua, domain.earlier) == (left.rua, (f"{left.rua.partition('@')[0]}@third.example.com",))
