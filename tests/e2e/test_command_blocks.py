@@ -44,7 +44,7 @@ ELSEWHERE = {
 # These need a daemon, another machine's rights or minutes; checked: what they name is there. The wheel is built and
 # installed by test_package.py, the units are read by systemd in test_deploy.py.
 NAMED = ("make ", "docker ", "python3 -m venv", "/opt/dmarcworks/bin/pip", "systemctl ", "systemd-sysusers", "sudo ")
-NAMED += (".venv/bin/python -m hatchling",)
+NAMED += (".venv/bin/python -m hatchling", "openapi-python-client ")
 PROGRAMS = ("dmarcworks ", ".venv/bin/", "curl ", "export ", "install ", "mkdir ", "/opt/", "DMARCWORKS_HOME=")
 PROGRAMS += ("SELECT ", "WHERE ")
 ALL = [block for page in PAGES for block in blocks(page)]

@@ -52,7 +52,8 @@ QUERY = """
 SELECT m.id, i.addr, f.name, m.spf, e.name, m.align_dkim, m.align_spf, m.disp, m.policy, r.policy, r.spolicy, r.pct,
   r.adkim, r.aspf, p.name
 FROM messages m JOIN ipaddr i ON i.id = m.ip JOIN domains f ON f.id = m.from_domain
-JOIN domains e ON e.id = m.env_domain JOIN domains p ON p.id = m.policy_domain JOIN requests r ON r.domain = m.policy_domain ORDER BY m.id
+JOIN domains e ON e.id = m.env_domain JOIN domains p ON p.id = m.policy_domain
+JOIN requests r ON r.domain = m.policy_domain ORDER BY m.id
 """
 SIGNATURES = """
 SELECT d.name, s.name, g.pass FROM signatures g JOIN domains d ON d.id = g.domain JOIN selectors s ON s.id = g.selector
