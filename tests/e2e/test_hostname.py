@@ -75,6 +75,18 @@ def test_hostname_changed_twice_and_back(tmp_path: Path) -> None:
     assert system.stop() == 0
 
 
+def test_a_host_name_that_nobody_can_reach_is_named(tmp_path: Path) -> None:
+    """Without DMARCWORKS_HOSTNAME the records to publish would be useless; with it the sentence is gone."""
+    system = System(tmp_path / "home")
+    restart(system, "localhost")
+    hint = "Do not publish them yet: no reporter can reach the host name localhost. Set DMARCWORKS_HOSTNAME and restart"
+    assert hint in system.cli("domain", "add", "sender.example").stdout
+    assert hint in system.cli("domain", "show", "sender.example").stdout
+    restart(system, FIRST)
+    assert "Do not publish" not in system.cli("domain", "show", "sender.example").stdout
+    assert system.stop() == 0
+
+
 @pytest.mark.parametrize("again", ["command", "rest"])
 def test_a_removed_and_added_domain_has_its_figures_back(tmp_path: Path, again: str) -> None:
     """It gets its id back and a new address; the removed addresses, earlier ones included, are refused."""

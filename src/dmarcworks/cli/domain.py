@@ -59,6 +59,12 @@ def _show(result: dict[str, Any], heading: str) -> None:
     print(
         f"For failure reports (about single messages, optional) add to the DMARC record: {failure_tag(result['rua'])}"
     )
+    if "." not in (host := host_of(result["rua"])):
+        print(
+            f"\nDo not publish them yet: no reporter can reach the host name {host}. "
+            "Set DMARCWORKS_HOSTNAME and restart"
+        )
+        print("the server; each domain then gets its address at the new name, which `domain show` prints.")
     if result["earlier"]:
         print("\nKeep these records while reports arrive at the earlier addresses:\n")
         _print_records(result["earlier_records"])
