@@ -228,7 +228,7 @@ def test_a_generated_python_client_uploads_lists_and_exports(busy: System, gener
     assert modules == named
     files = [str(tmp_path / name) for name in ("report.xml", "mail.eml")]
     arguments = [str(tmp_path), busy.http, busy.writer, "example.com", *files]  # type: ignore[attr-defined]
-    script = ROOT / "tests" / "clients" / "generated_client.py"
+    script = ROOT / "tests" / "support" / "generated_client.py"
     done = subprocess.run([generator / "python", script, *arguments], check=False, **run)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout)

@@ -1,6 +1,6 @@
 """Runs in the environment of openapi-python-client, on the client that it generated; prints what it found as JSON.
 
-python tests/clients/generated_client.py FOLDER URL TOKEN DOMAIN REPORT MAIL
+python tests/support/generated_client.py FOLDER URL TOKEN DOMAIN REPORT MAIL
 """
 
 from __future__ import annotations
