@@ -57,6 +57,7 @@ $(VENV)/.dev: requirements-dev.lock package-lock.json scripts/assets.py $(VENV)/
 lock:
 	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-emit-find-links --generate-hashes --python-version 3.11 pyproject.toml --extra build -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-emit-find-links --generate-hashes --python-version 3.11 pyproject.toml --extra build --extra dev -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-emit-find-links --generate-hashes --python-version 3.11 tests/clients/generator.in -o tests/clients/generator.lock
 
 clean:
 	rm -rf $(VENV) node_modules src/dmarcworks/dashboard/static/vendor .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent
 SOURCE = ROOT.parent / "src" / "dmarcworks"
 # No package of the source: what tests share, their data, and tests of the whole system.
-APART = {"support", "corpus", "e2e", "faults"}
+APART = {"support", "corpus", "e2e", "faults", "peers"}
 
 
 def imported(text: str) -> list[str]:

@@ -5,19 +5,19 @@ The table names every route. A new one that it does not name fails the test: dec
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
-from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute
 
 from dmarcworks.api.compat import inject
 from dmarcworks.catalogue.activity import ActivityLine
 from tests.support.harness import Harness
+from tests.support.registered import walk
 from tests.support.rest import built
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -135,23 +135,6 @@ async def harness(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Har
     """Its own, apart from tests/api/rest: every route is called here, also those that change things."""
     async with built(tmp_path_factory.mktemp("reach") / "home") as made:
         yield made
-
-
-def walk(routes: list[BaseRoute], prefix: str = "") -> Iterator[tuple[str, BaseRoute]]:
-    """Every route by "METHOD /path", below mounts too."""
-    for route in routes:
-        included = getattr(route, "original_router", None)  # FastAPI keeps a router that was included as one
-        if included is not None:
-            yield from walk(included.routes, prefix + getattr(route, "include_context").prefix)  # noqa: B009
-            continue
-        if isinstance(route, Mount):
-            inner = getattr(route.app, "routes", None)
-            if inner:
-                yield from walk(inner, prefix + route.path)
-            continue
-        assert isinstance(route, Route | APIRoute), route
-        for method in sorted((route.methods or set()) - {"HEAD"}):
-            yield f"{method} {prefix}{route.path}", route
 
 
 def registered(harness: Harness) -> dict[str, BaseRoute]:

@@ -17,7 +17,7 @@ from starlette.routing import Match
 
 from dmarcworks.dashboard.page_route import PageRoute
 from tests.support.browser import CHROMIUM
-from tests.support.every_page import OWNER, every_page
+from tests.support.every_page import EARLIER_HOST, OWNER, every_page
 from tests.support.harness import Harness
 from tests.support.system import skip
 
@@ -198,6 +198,17 @@ async def test_the_policy_in_force_is_shown_and_kept(harness: Harness, visits: d
         harness, f"/reports/{key}"
     )
     assert "v=DMARC1; p=none; rua=mailto:" in await words(harness, "/domains/shop.example/setup")
+
+
+async def test_every_address_that_accepts_reports_is_shown(harness: Harness, visits: dict[str, str]) -> None:
+    """The set-up page lists addresses at earlier host names with the records to keep; without one it does not."""
+    page = await words(harness, "/domains/strict.example/setup")
+    (local,) = re.findall(r"Reports about strict\.example are sent to ([0-9a-f]{32})@reports\.example\.net", page)
+    assert f"These addresses accept reports too: {local}@{EARLIER_HOST} Copy Keep these records" in page
+    records = page[page.index("Keep these records") :]
+    assert f"{EARLIER_HOST} Copy routes report mail here (needed once) MX 10 {EARLIER_HOST}" in records
+    assert f"*._report._dmarc.{EARLIER_HOST}" in records
+    assert "earlier" not in await words(harness, "/domains/shop.example/setup")
 
 
 async def raw(harness: Harness, path: str) -> str:

@@ -247,7 +247,7 @@ async def test_old_reports_are_shown_with_their_days(harness: Harness, client: h
 
 
 async def test_an_unknown_address_is_a_page_for_people_and_json_for_machines(client: httpx.AsyncClient) -> None:
-    """404 in the look of the house; under /api and its like the plain answer of machines."""
+    """404 in the look of the pages; under /api and its like the plain answer of machines."""
     answer = await client.get("/nothing")
     assert answer.status_code == 404
     assert "There is no such page, or it belongs to another account." in answer.text

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from gql import Client, GraphQLRequest
 from gql.transport.httpx import HTTPXTransport
 
-from tests.support.mails import report_mail
+from tests.support.mails import document, report_mail
 from tests.support.system import System, skip, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -190,3 +191,53 @@ def test_linters_and_a_generator_take_the_openapi_document(busy: System, tmp_pat
     assert (found["redocly"], found["spectral"]) == ([], [])
     named = {operation["operationId"] for path in document["paths"].values() for operation in path.values()}
     assert sorted(found["operations"]) == sorted(named)
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of an environment with openapi-python-client: it needs another typer than we do."""
+    folder = tmp_path_factory.mktemp("generator") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=300)
+    command = [
+        folder / "bin" / "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "-r",
+        ROOT / "tests" / "clients" / "generator.lock",
+    ]
+    if subprocess.run(command, check=False, timeout=600, capture_output=True).returncode != 0:
+        skip("openapi-python-client cannot be installed: no package index")
+    return folder / "bin"
+
+
+def test_a_generated_python_client_uploads_lists_and_exports(busy: System, generator: Path, tmp_path: Path) -> None:
+    """openapi-python-client takes every operation without a warning, and its client works."""
+    document_ = json.loads(busy.get("/api/v1/openapi.json")[1])
+    (tmp_path / "openapi.json").write_text(json.dumps(document_))
+    (tmp_path / "report.xml").write_bytes(document("generated"))
+    (tmp_path / "mail.eml").write_bytes(report_mail("generated mail"))
+    environment = {"PATH": f"{generator}:/usr/bin:/bin", "LANG": "C.UTF-8"}
+    run: dict[str, Any] = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "timeout": 300}
+    options = ["--path", "openapi.json", "--output-path", "generated", "--meta", "none"]
+    done = subprocess.run([generator / "openapi-python-client", "generate", *options], check=False, **run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "WARNING" not in done.stdout + done.stderr, done.stdout + done.stderr
+    modules = {path.stem for path in (tmp_path / "generated" / "api").glob("*/*.py")} - {"__init__"}
+    named = {operation["operationId"] for path in document_["paths"].values() for operation in path.values()}
+    assert modules == named
+    files = [str(tmp_path / name) for name in ("report.xml", "mail.eml")]
+    arguments = [str(tmp_path), busy.http, busy.writer, "example.com", *files]  # type: ignore[attr-defined]
+    script = ROOT / "tests" / "support" / "generated_client.py"
+    done = subprocess.run([generator / "python", script, *arguments], check=False, **run)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout)
+    rows = int(busy.sql("SELECT count() AS n FROM dmarc_reports")[0]["n"])
+    assert found == {
+        "uploads": [["read", 1, 0], ["read", 1, 0]],
+        "domains": ["example.com"],
+        "reports": ["1", "generated", "generated mail"],
+        "csv": True,
+        "lines": [rows + 1, rows],
+        "parquet": "PAR1",
+    }

@@ -44,7 +44,7 @@ ELSEWHERE = {
 # These need a daemon, another machine's rights or minutes; checked: what they name is there. The wheel is built and
 # installed by test_package.py, the units are read by systemd in test_deploy.py.
 NAMED = ("make ", "docker ", "python3 -m venv", "/opt/dmarcworks/bin/pip", "systemctl ", "systemd-sysusers", "sudo ")
-NAMED += (".venv/bin/python -m hatchling",)
+NAMED += (".venv/bin/python -m hatchling", "openapi-python-client ")
 PROGRAMS = ("dmarcworks ", ".venv/bin/", "curl ", "export ", "install ", "mkdir ", "/opt/", "DMARCWORKS_HOME=")
 PROGRAMS += ("SELECT ", "WHERE ")
 ALL = [block for page in PAGES for block in blocks(page)]
@@ -98,8 +98,7 @@ class Reader:
         """The line with what a reader replaces."""
         line = re.sub(r"\[[^\]]*\]", "", line) if "curl" not in line and "sql" not in line else line
         line = line.replace("curl ", "curl --fail-with-body ", 1)
-        for name in ("/etc/", "/backup/", "/var/lib/", "/opt/"):
-            line = line.replace(name, f"{self.folder}{name}")
+        line = re.sub(r"(?<![\w.-])/(etc|backup|var/lib|opt|srv)/", rf"{self.folder}/\1/", line)
         line = line.replace("PATH…", "reports").replace("ADDRESS", self.system.rua["example.com"])
         if line.startswith("dmarcworks restore"):  # into an empty data directory, with no server
             line = f"DMARCWORKS_HOME={self.folder}/var/lib/empty {line}"
@@ -111,10 +110,12 @@ class Reader:
             line = f"{line}; {line.replace('disable', 'enable')}"
         if "queue" in line:
             line = line.replace(" ID", f" {self.letter()}")
-            if " discard " in line:  # it asks before it deletes
-                line = f"{line} <<< y"
-        if "token revoke" in line:
+        if "token revoke" in line or "token rotate" in line:
             line = line.replace(" ID", f" {self.system.json('token', 'list')[0]['id']}")
+        if re.search(
+            r"dmarcworks (queue dead discard|queue discard|user remove) ", line
+        ):  # they ask before they delete
+            line = f"{line} <<< y"
         return line.replace(" RULE", f" {self.rule()}") if " RULE" in line else line
 
     def letter(self) -> str:
@@ -136,6 +137,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         "bin",
         ".venv/bin",
         "opt/dmarcworks/bin",
+        "srv/dmarcworks/.venv/bin",
         "backup",
         "var/lib",
         "reports",
@@ -146,9 +148,10 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     ):
         (folder / name).mkdir(parents=True)
     script = f'#!/bin/sh\nexec {COMMAND[0]} -c "{COMMAND[2]}" "$@"\n'
-    for name in ("bin", ".venv/bin", "opt/dmarcworks/bin"):
+    for name in ("bin", ".venv/bin", "opt/dmarcworks/bin", "srv/dmarcworks/.venv/bin"):
         (folder / name / "dmarcworks").write_text(script)
         (folder / name / "dmarcworks").chmod(0o755)
+    (folder / "srv/dmarcworks/var").symlink_to(folder / "var/lib/dmarcworks")
     shutil.copytree(ROOT / "deploy", folder / "deploy")
     files(folder)
     (folder / "mine.py").write_text(WORKER)

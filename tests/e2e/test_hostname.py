@@ -46,6 +46,7 @@ def test_hostname_changed_twice_and_back(tmp_path: Path) -> None:
             f"v=DMARC1; p=none; rua=mailto:{local}@{hostname}",
             f"10 {hostname}",
             "v=DMARC1",
+            f"v=TLSRPTv1; rua=mailto:{local}@{hostname}",
         ]
         assert set(handed_out) <= {shown["rua"], *shown["earlier"]}
         assert (f"_dmarc.sender.example  TXT  v=DMARC1; p=none; rua=mailto:{local}@{hostname}" in printed) == bool(
@@ -71,6 +72,18 @@ def test_hostname_changed_twice_and_back(tmp_path: Path) -> None:
     assert system.cli("domain", "remove-address", f"{local}@{FIRST}").returncode == 1
     replies = [system.send(f"{local}@{name}", report_mail(f"end {name}"))[0][0] for name in (FIRST, SECOND, THIRD)]
     assert replies == [250, 550, 250]
+    assert system.stop() == 0
+
+
+def test_a_host_name_that_nobody_can_reach_is_named(tmp_path: Path) -> None:
+    """Without DMARCWORKS_HOSTNAME the records to publish would be useless; with it the sentence is gone."""
+    system = System(tmp_path / "home")
+    restart(system, "localhost")
+    hint = "Do not publish them yet: no reporter can reach the host name localhost. Set DMARCWORKS_HOSTNAME and restart"
+    assert hint in system.cli("domain", "add", "sender.example").stdout
+    assert hint in system.cli("domain", "show", "sender.example").stdout
+    restart(system, FIRST)
+    assert "Do not publish" not in system.cli("domain", "show", "sender.example").stdout
     assert system.stop() == 0
 
 

@@ -188,6 +188,25 @@ def test_the_first_link_is_in_a_file_of_the_owner_only(tmp_path: Path) -> None:
     assert system.stop() == 0
 
 
+def test_an_unused_first_link_follows_the_public_url(tmp_path: Path) -> None:
+    """A start with another public URL writes the same link with that address; its age stays that of the link."""
+    system = System(tmp_path / "home")
+    system.start()
+    path = system.home / "first-login"
+    secret, made = system.login_link().rpartition("/")[2], path.stat().st_mtime
+    assert system.stop() == 0
+    system.settings["DMARCWORKS_PUBLIC_URL"] = "https://dmarc.example.net"
+    system.start()
+    assert path.read_text() == f"https://dmarc.example.net/login/{secret}\n"
+    assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_mtime) == (0o600, made)
+    path.unlink()
+    assert system.stop() == 0
+    system.start()
+    # The name that a new link is for need not be guessed.
+    assert "dmarcworks user link admin@localhost\n" in system.output.read_text()
+    assert system.stop() == 0
+
+
 def test_a_file_of_an_expired_link_is_removed(tmp_path: Path) -> None:
     """At the next start; the link is worth nothing any more."""
     system = System(tmp_path / "home")

@@ -11,13 +11,22 @@ from dmarcworks.reports.lint.check import letter, lint_bytes
 from tests.support.report_samples import METADATA, xml
 
 LINT = Path(__file__).parents[2] / "src" / "dmarcworks" / "reports" / "lint"
-# Compared with the texts of the standards once, by hand.
+# Compared with the texts of the standards once, by hand. Sentences in quotation marks are those of the last draft of
+# RFC 9990 (draft-ietf-dmarc-aggregate-reporting-30), in which these sections have the same names.
 CLAUSES = {
     "RFC 7489 Appendix C": "the XML schema of aggregate reports",
     "RFC 7489 §7.2.1.1": "aggregate reports by mail: file name, media type application/gzip, Subject",
     "RFC 9990 Appendix A": "the XML schema of aggregate reports",
-    "RFC 9990, section “Email”": "aggregate reports by mail: file name, media type, compression, Subject",
-    "RFC 9990, section “Definition of Report-ID”": "ridtxt: dot-atom-text, optionally with @ and angle brackets",
+    "RFC 9990, section “Email”": (
+        "“The aggregate data MUST be an XML file that SHOULD be subjected to GZIP compression.”"
+        ' “The aggregate data MUST be present using the media type "application/gzip" if compressed, and "text/xml"'
+        " otherwise.” “The attachment filename MUST be constructed using the following ABNF”;"
+        " “The RFC5322.Subject field for individual report submissions MUST conform to the following ABNF”"
+    ),
+    "RFC 9990, section “Definition of Report-ID”": (
+        "“The Report-ID value should be constructed using the following ABNF:"
+        ' ridfmt = (dot-atom-text ["@" dot-atom-text]); ridtxt = ("<" ridfmt ">") / ridfmt”'
+    ),
     "RFC 8460 §4.4": "the JSON report schema",
     "RFC 8460 §5.1": "the report's file name",
     "RFC 8460 §5.3": "mail transport: TLS-Report-Domain, TLS-Report-Submitter, report-type, Subject",

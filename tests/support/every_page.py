@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 
+from sqlalchemy import insert
+
 from dmarcworks.analytics.rows import Report, rows_of, summary
 from dmarcworks.bindings.contracts import OutgoingMessage, Settlement
 from dmarcworks.bindings.sqlite_stores import SqliteQueue
+from dmarcworks.catalogue import tables
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.activity import ActivityLine
 from dmarcworks.catalogue.arrivals import NewReport
@@ -23,6 +26,7 @@ from tests.support.pages import NOW, TODAY, aggregate, record
 
 OWNER = "every@example.org"
 ACCOUNT = "every"
+EARLIER_HOST = "earlier.example.net"
 
 
 async def note(harness: Harness, domain: Domain, report: Report) -> str:
@@ -110,6 +114,9 @@ async def _reports(harness: Harness) -> list[str]:
     report = aggregate(TODAY - timedelta(days=1), "google.com", [record("192.0.2.9", 3, "fail")], "strict.example")
     policy = dataclasses.replace(report.policy, p="reject", sp="quarantine", aspf="s")
     await harness.report(strict, dataclasses.replace(report, policy=policy))
+    async with harness.stores.database.write() as connection:
+        earlier = {"address": f"{strict.rua.partition('@')[0]}@{EARLIER_HOST}", "domain_id": strict.id, "replaced": 1.0}
+        await connection.execute(insert(tables.rua_addresses).values(**earlier))
     shop = await harness.accounts.add_domain("shop.example", ACCOUNT)
     records = [record(f"192.0.2.{n}", n, "pass" if n % 3 else "fail", disposition="reject") for n in range(1, 130)]
     keys = []
@@ -140,7 +147,8 @@ async def _reports(harness: Harness) -> list[str]:
         f"/reports/{keys[-1]}",
         *(f"/reports/{key}" for key in kinds), "/problems", "/problems?state=closed",
         f"/problems/{problem.id}", f"/problems/{problem.id}/discard",
-        "/domains/waiting.example", "/domains/strict.example", "/domains/only-tls.example/setup",
+        "/domains/waiting.example", "/domains/strict.example", "/domains/strict.example/setup",
+        "/domains/only-tls.example/setup",
         "/domains/only-tls.example",
         base, f"{base}?days=7", f"{base}/setup",
         f"{base}/sources", f"{base}/sources?result=fail", f"{base}/sources?page=2", f"{base}/records",

@@ -85,6 +85,13 @@ def program(name: str) -> str:
     return found
 
 
+def perl_module(name: str) -> None:
+    """Skips (or fails, when all tests are asked for) without a Perl module."""
+    done = subprocess.run([program("perl"), f"-M{name}", "-e1"], capture_output=True, check=False)
+    if done.returncode != 0:
+        skip(f"there is no {name} for Perl; .ci/run installs it")
+
+
 def free_port() -> int:
     """A port that nobody has now."""
     with socket.socket() as opened:

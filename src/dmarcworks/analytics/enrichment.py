@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 import pyarrow as pa
 
 from dmarcworks.analytics.arrays import Array, made, packed
-from dmarcworks.analytics.columns import taken
+from dmarcworks.analytics.columns import selected
 from dmarcworks.analytics.tables import DMARC_REPORTS
 from dmarcworks.enrich.network.addresses import AddressName
 from dmarcworks.enrich.network.ip_data import NO_FACTS, IpFacts
@@ -85,11 +85,11 @@ class Enrichment:
     identify: Identify | None = None
 
     def columns(
-        self, accounts: Iterable[str], addresses: Sequence[str], said: Sequence[Sequence[object]], places: Array
+        self, accounts: Iterable[str], addresses: Sequence[str], repeated: Sequence[Sequence[object]], places: Array
     ) -> dict[str, Array]:
-        """The columns of rows: each row's account and address, and the place in `said` of what it repeats.
+        """The columns of rows: each row's account and address, and the place in `repeated` of what it repeats.
 
-        `said` holds (header_from, dkim, spf).
+        `repeated` holds (header_from, dkim, spf).
         """
         once: dict[str, int] = {}
         where = array("i", [once.setdefault(address, len(once)) for address in addresses])
@@ -98,9 +98,9 @@ class Enrichment:
         distinct: dict[_AddressValues, int] = {}
         group = [distinct.setdefault(values, len(distinct)) for values in facts]
         rows = packed(array("i", map(group.__getitem__, where)), pa.int32())
-        columns = taken(_made(ADDRESS_COLUMNS, list(distinct)), rows)
+        columns = selected(_made(ADDRESS_COLUMNS, list(distinct)), rows)
         if self.identify is not None:
-            columns |= self._senders(accounts, list(once), facts, where, said, _numbers(places))
+            columns |= self._senders(accounts, list(once), facts, where, repeated, _numbers(places))
         return columns
 
     def address(self, address: str) -> _AddressValues:
@@ -125,14 +125,14 @@ class Enrichment:
         addresses: Sequence[str],
         facts: Sequence[_AddressValues],
         where: Sequence[int],
-        said: Sequence[Sequence[object]],
+        repeated: Sequence[Sequence[object]],
         places: Sequence[int],
     ) -> dict[str, Array]:
         values: list[_SenderValues] = []
         known: dict[tuple[str, int, int], int] = {}
         # Values of different records may be equal.
         parts: dict[SourceEvidence, int] = {}
-        part_of = [parts.setdefault(_evidence(*one), len(parts)) for one in said]  # type: ignore[arg-type]  # of a record
+        part_of = [parts.setdefault(_evidence(*one), len(parts)) for one in repeated]  # type: ignore[arg-type]  # of a record
         evidences = list(parts)
         rows = array("i")
         for account_id, address, repeated in zip(accounts, where, places, strict=True):
@@ -145,7 +145,7 @@ class Enrichment:
                 )
                 values.append(self.sender(account_id, evidence))
             rows.append(place)
-        return taken(_made(SENDER_COLUMNS, values), packed(rows, pa.int32()))
+        return selected(_made(SENDER_COLUMNS, values), packed(rows, pa.int32()))
 
 
 def evidence_of(

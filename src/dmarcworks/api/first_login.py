@@ -51,6 +51,16 @@ class FirstLogin:
         except OSError:
             return 0.0
 
+    def move(self, public_url: str) -> None:
+        """Let the link begin with the dashboard's address of now, which may have changed since the file was made."""
+        secret = self.secret()
+        with suppress(OSError):
+            made = self.path.lstat().st_mtime
+            self.remove()
+            if self.write(f"{public_url}/login/{secret}"):
+                # Its age counts from when the link was made.
+                os.utime(self.path, (made, made), follow_symlinks=False)
+
     def remove(self) -> None:
         """Remove the file."""
         with suppress(OSError):

@@ -6,7 +6,10 @@ RFC 8460 §3 (the `_smtp._tls` record), RFC 9991 (failure reports).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from dmarcworks.catalogue.addresses import host_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,12 @@ def host_records(hostname: str) -> list[DnsRecord]:
             "authorises this host to receive reports for other domains (needed once)",
         ),
     ]
+
+
+def earlier_records(rua: str, earlier: Iterable[str]) -> list[DnsRecord]:
+    """The records to keep for the host names of earlier addresses, other than the current address's."""
+    hosts = {host_of(address) for address in earlier} - {host_of(rua)}
+    return [record for host in sorted(hosts) for record in host_records(host)]
 
 
 def failure_tag(rua: str) -> str:

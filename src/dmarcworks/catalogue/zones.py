@@ -109,7 +109,7 @@ class Zones:
         return self._hosts[1]
 
     async def keep_host(self, rua: str) -> None:
-        """The host of an address that is about to be removed stays the operator's."""
+        """The host of an address that is about to be removed, or such a host's name itself, stays the operator's."""
         if host := addresses.host_of(rua):
             await self._kv.put(_USED + host, "", create_only=True)
 

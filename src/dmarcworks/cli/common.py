@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import os
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from dmarcworks.catalogue.stores import Stores
 
 Result = TypeVar("Result")
+_UNBROKEN = 10_000
 
 
 def with_stores(work: Callable[[Stores, Settings], Awaitable[Result]]) -> Result:
@@ -71,7 +74,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    # A file or a pipe has no width: a line stays whole there, for grep and its like.
+    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _UNBROKEN)
     if not rows:
         console.print(empty, highlight=False)
         return

@@ -11,7 +11,7 @@ import typer
 
 from dmarcworks.catalogue.accounts import Account, Domain, normal_domain
 from dmarcworks.catalogue.addresses import host_of
-from dmarcworks.catalogue.setup_records import DnsRecord, failure_tag, host_records, records
+from dmarcworks.catalogue.setup_records import DnsRecord, earlier_records, failure_tag, records
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.errors import ConflictError, DeniedError, NotFoundError, UsageError
@@ -27,7 +27,6 @@ _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 
 async def _document(domain: Domain, stores: Stores) -> dict[str, Any]:
     account = await stores.accounts.account(domain.account_id)
-    earlier_hosts = sorted({host_of(address) for address in domain.earlier} - {host_of(domain.rua)})
     return {
         "domain": domain.name,
         "account": account.name if account else "",
@@ -37,7 +36,7 @@ async def _document(domain: Domain, stores: Stores) -> dict[str, Any]:
         "enabled": domain.enabled,
         "records": [_record(record) for record in records(domain.name, domain.rua, host_of(domain.rua))],
         "earlier": list(domain.earlier),
-        "earlier_records": [_record(record) for host in earlier_hosts for record in host_records(host)],
+        "earlier_records": [_record(record) for record in earlier_records(domain.rua, domain.earlier)],
         "reports": await stores.arrivals.received(domain.account_id, domain.id),
     }
 
@@ -60,6 +59,12 @@ def _show(result: dict[str, Any], heading: str) -> None:
     print(
         f"For failure reports (about single messages, optional) add to the DMARC record: {failure_tag(result['rua'])}"
     )
+    if "." not in (host := host_of(result["rua"])):
+        print(
+            f"\nDo not publish them yet: no reporter can reach the host name {host}. "
+            "Set DMARCWORKS_HOSTNAME and restart"
+        )
+        print("the server; each domain then gets its address at the new name, which `domain show` prints.")
     if result["earlier"]:
         print("\nKeep these records while reports arrive at the earlier addresses:\n")
         _print_records(result["earlier_records"])

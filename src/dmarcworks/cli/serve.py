@@ -67,9 +67,8 @@ def announce(data_directory: Path, running: Running) -> None:
     elif running.login_file:
         lines += ["", f"  First login (once): {running.login_file} holds the link"]
     elif running.http:
-        lines += [
-            f"  Log in with your password, or create a link: {this_command(data_directory)} user link <your address>"
-        ]
+        name = running.login_name or "<your address>"
+        lines += [f"  Log in with your password, or create a link: {this_command(data_directory)} user link {name}"]
     if running.notices:
         lines += ["", *(f"  {line}" for line in running.notices)]
     lines += ["", f"  Next: {this_command(data_directory)} domain add example.com", ""]

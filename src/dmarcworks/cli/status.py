@@ -25,7 +25,7 @@ from dmarcworks.settings import Settings
 def status(as_json: bool = typer.Option(False, "--json", help="Print JSON for machines.")) -> None:
     """Print versions, stores and their sizes, queue, last mail, problems, certificate and disk.
 
-    Exit status 1 when a store does not answer or mail is not accepted.
+    Exit status 1 when a store of the running server does not answer or the server accepts no mail.
     """
     result = with_stores(_status)
     if as_json:

@@ -17,7 +17,8 @@ class Running:
     """Where a started system is: its addresses, and the first login link's path when one was made.
 
     `commands` is the HTTP address for commands on this machine, always on a loopback address; `login_file` the file of
-    a link that an earlier start made and nobody used yet; `notices` are sentences that the operator should read.
+    a link that an earlier start made and nobody used yet; `login_name` the first user while they have no password;
+    `notices` are sentences that the operator should read.
     """
 
     smtp: str
@@ -26,6 +27,7 @@ class Running:
     login: str | None
     commands: str = ""
     login_file: Path | None = None
+    login_name: str = ""
     notices: tuple[str, ...] = ()
 
 

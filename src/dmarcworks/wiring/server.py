@@ -26,6 +26,7 @@ from dmarcworks.api.http import HttpBounds, Web
 from dmarcworks.api.monitoring import monitoring_app
 from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Analytics
+from dmarcworks.catalogue.accounts import FIRST_USER
 from dmarcworks.catalogue.logins import LOGIN_LINK_SECONDS
 from dmarcworks.catalogue.review import review
 from dmarcworks.catalogue.source_addresses import SourceAddresses
@@ -286,9 +287,13 @@ async def _running(server: OpenedServer, first_login: FirstLogin) -> Running:
     smtp = server.smtp.listening[0].name if server.smtp else ""
     if (web := server.http) is None:
         return Running(smtp, "", server.public_url, None, notices=tuple(server.notices))
-    if not await server.stores.accounts.link_works(first_login.secret()):
+    accounts = server.stores.accounts
+    if await accounts.link_works(first_login.secret()):
+        first_login.move(server.public_url)
+    else:
         first_login.remove()
-    login = await server.stores.accounts.first_user()
+    login = await accounts.first_user()
+    first = await accounts.user(FIRST_USER)
     return Running(
         smtp=smtp,
         http=web.url,
@@ -296,5 +301,6 @@ async def _running(server: OpenedServer, first_login: FirstLogin) -> Running:
         login=None if login is None else f"/login/{login}",
         commands=web.commands,
         login_file=first_login.path if first_login.secret() else None,
+        login_name="" if first is None or first.has_password else first.email,
         notices=tuple(server.notices),
     )

@@ -38,7 +38,8 @@ async def test_a_domain_is_added_switched_and_removed(harness: Harness) -> None:
     assert off.json()["enabled"] is False
     assert await harness.stores.kv.get(f"dmarc:{domain['rua']}") is None
     rua = await harness.get("read", f"/rua-addresses/{domain['rua']}")
-    assert rua == {"address": domain["rua"], "domain_id": domain["id"], "domain": "new.example", "enabled": False}
+    about = {"domain_id": domain["id"], "domain": "new.example", "enabled": False}
+    assert rua == {"address": domain["rua"], "current": True, **about}
     on = await harness.request("write", "PATCH", f"/rua-addresses/{domain['rua']}", json={"enabled": True})
     assert on.json()["enabled"] is True
     assert await harness.stores.kv.get(f"dmarc:{domain['rua']}") is not None

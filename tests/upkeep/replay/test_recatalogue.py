@@ -18,6 +18,11 @@ async def lose(harness: Harness) -> None:
         harness.sql(f"DELETE FROM {table}")
 
 
+def counted(harness: Harness) -> list[tuple[object, ...]]:
+    """Key, records and messages of each report; but a failure report without its raw mail has another key."""
+    return [(row[0], row[5], row[6]) for row in harness.sql(KEYS) if row[3] != "failure"]
+
+
 async def test_the_catalogue_comes_back_from_objects(harness: Harness) -> None:
     """Domains with their addresses, reports with their keys, problems; no figure is doubled; a second run adds 0."""
     await filled(harness)
@@ -44,28 +49,25 @@ async def test_attachments_without_raw_mails_find_their_domain(harness: Harness)
     """Raw mails taken by retention, catalogue and figures lost: the archive says whose each report is."""
     reports = await filled(harness)
     await note_domains(harness.context, {})
-    before = [(row[0], row[5], row[6]) for row in harness.sql(KEYS)], await harness.sums()
+    before = counted(harness), await harness.sums()
     harness.sql(f"UPDATE mails SET received = received - {40 * DAY}")
     owner = await harness.accounts.account_by_name("default")
-    await RetentionPeriods(harness.stores.database, harness.settings).set(owner.id, "raw_mails", 30)
+    await RetentionPeriods(harness.stores.database, harness.context.settings).set(owner.id, "raw_mails", 30)
     await harness.do("retention")
     await lose(harness)
-    await harness.analytics.execute("TRUNCATE TABLE dmarc_reports")
+    await harness.context.analytics.execute("TRUNCATE TABLE dmarc_reports")
     (result,) = await harness.do("catalogue")
     assert (result["mails"], result["reports"], result["unplaced"]) == (1, 6, 0)
     assert len(reports) == 4
-    assert [(row[0], row[5], row[6]) for row in harness.sql(KEYS) if row[3] != "failure"] == [
-        entry for entry, row in zip(before[0], harness.sql(KEYS), strict=True) if row[3] != "failure"
-    ]
-    assert await harness.sums() == before[1]
+    assert (counted(harness), await harness.sums()) == before
     assert [kind for kind in await harness.kinds() if kind != "rows_unknown"] == []
 
 
 async def test_a_removed_domain_is_noted_as_such(harness: Harness) -> None:
     """It is not brought back; a domain is written once, and again when it changes."""
     known: dict[str, Noted] = {}
-    one = await harness.add_domain("one.example")
-    await harness.add_domain("two.example")
+    one = await harness.domain("one.example")
+    await harness.domain("two.example")
     assert [await note_domains(harness.context, known) for _ in range(2)] == [2, 0]
     await harness.accounts.remove_domain(one)
     assert await note_domains(harness.context, known) == 1
@@ -73,3 +75,37 @@ async def test_a_removed_domain_is_noted_as_such(harness: Harness) -> None:
     await lose(harness)
     assert (await harness.do("catalogue"))[-1]["domains"] == 1
     assert [domain.name for domain in await harness.accounts.domains()] == ["two.example"]
+
+
+async def test_report_hosts_of_removed_addresses_stay_reserved(harness: Harness) -> None:
+    """Those of a removed domain, current and earlier, and of an earlier address that was removed by itself."""
+    known: dict[str, Noted] = {}
+    accounts = harness.accounts
+    first = accounts.hostname
+    gone = await harness.domain("one.example")
+    left = await harness.domain("two.example")
+    await note_domains(harness.context, known)
+    for name in ("second.example.org", "third.example.com"):
+        accounts.hostname = name
+        await accounts.settle_hostname()
+        await note_domains(harness.context, known)
+    await accounts.remove_address(f"{left.rua.partition('@')[0]}@second.example.org")
+    await accounts.remove_domain(await accounts.domain(None, gone.id) or gone)
+    assert await note_domains(harness.context, known) == 2
+    assert await note_domains(harness.context, {}) == 0
+    accounts.hostname = first
+    await accounts.settle_hostname()
+    await note_domains(harness.context, known)
+    await lose(harness)
+    harness.sql("DELETE FROM rua_addresses")
+    assert harness.sql("SELECT CAST(key AS TEXT) FROM kv WHERE CAST(key AS TEXT) LIKE 'report-host:%'") == []
+    await harness.do("catalogue")
+    kept = [
+        row[0]
+        for row in harness.sql(
+            "SELECT CAST(key AS TEXT) FROM kv WHERE CAST(key AS TEXT) LIKE 'report-host:%' ORDER BY 1"
+        )
+    ]
+    assert kept == [f"report-host:{name}" for name in sorted((first, "second.example.org", "third.example.com"))]
+    (domain,) = await accounts.domains()
+    assert (domain.rua, domain.earlier) == (left.rua, (f"{left.rua.partition('@')[0]}@third.example.com",))

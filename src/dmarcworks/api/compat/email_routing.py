@@ -6,19 +6,22 @@ scope read, changing one with write, each for that domain. A body that makes no 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from dmarcworks.api.compat.access import ReadableZone, WritableZone
 from dmarcworks.api.compat.envelope import PREFIX, EnvelopeRoute, json_object, succeeded
 from dmarcworks.api.compat.paging import Flag, Paging, flag
 from dmarcworks.api.compat.routing_shapes import no_catch_all, rule_shape, rule_values, settings_shape
 from dmarcworks.api.deps import Dependencies, Deps
-from dmarcworks.catalogue.accounts import Domain
+from dmarcworks.catalogue.accounts import Domain, normal_domain
 from dmarcworks.catalogue.routes import RoutingRule, zone_of
+from dmarcworks.errors import UsageError
 
 __all__ = ["routes"]
+
+Name = Annotated[str | None, Query(max_length=300)]
 
 routes = APIRouter(prefix=PREFIX, route_class=EnvelopeRoute, include_in_schema=False)
 
@@ -44,9 +47,12 @@ async def disable(domain: WritableZone, deps: Dependencies) -> Response:
 
 
 @routes.get("/zones/{zone}/email/routing/dns")
-async def dns(domain: ReadableZone, deps: Dependencies) -> Response:
-    """The MX record that the zone needs."""
-    return succeeded([{"type": "MX", "name": domain.name, "content": deps.hostname, "priority": 10, "ttl": 1}])
+async def dns(domain: ReadableZone, deps: Dependencies, paging: Paging, subdomain: Name = None) -> Response:
+    """The MX record that the zone, or a subdomain of it, needs."""
+    name = domain.name if subdomain is None else normal_domain(subdomain)
+    if name != domain.name and not name.endswith(f".{domain.name}"):
+        raise UsageError(f"subdomain: {name} is not in the zone {domain.name}")
+    return paging.answer([{"type": "MX", "name": name, "content": deps.hostname, "priority": 10, "ttl": 1}])
 
 
 @routes.get("/zones/{zone}/email/routing/rules")

@@ -13,13 +13,13 @@ from typing import Any
 
 import structlog
 from fastapi import Request, Response
-from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from dmarcworks.api import auth
+from dmarcworks.api.parameters import objection, query_names
 from dmarcworks.errors import BoundError, DmarcworksError, UsageError
 
 __all__ = ["PREFIX", "EnvelopeRoute", "failed", "http_error", "json_object", "refused", "succeeded"]
@@ -40,7 +40,7 @@ class EnvelopeRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler with the envelope around its errors."""
         inner = super().get_route_handler()
-        known = sorted(_query_names(self.dependant))
+        known = query_names(self.dependant)
 
         async def handler(request: Request) -> Response:
             try:
@@ -115,18 +115,9 @@ async def json_object(request: Request) -> dict[str, Any]:
     return body
 
 
-def _query_names(dependant: Dependant) -> set[str]:
-    """The query parameters of a route and of all that it depends on."""
-    names = {field.alias for field in dependant.query_params}
-    return names.union(*map(_query_names, dependant.dependencies))
-
-
 def _checked(request: Request, known: Sequence[str], response: Response) -> Response:
-    unknown = sorted(set(request.query_params) - set(known))
-    if unknown:
-        return failed(400, f"unknown parameter {unknown[0][:60]!r}; this list has {', '.join(known)}")
-    twice = [name for name in known if len(request.query_params.getlist(name)) > 1]
-    return failed(400, f"the parameter {twice[0]} is given more than once") if twice else response
+    refusal = objection(request, known)
+    return response if refusal is None else failed(400, refusal)
 
 
 def _wrong(error: RequestValidationError) -> str:

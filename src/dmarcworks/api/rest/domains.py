@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 from dmarcworks.api.rest.deps import Caller, Reader, Writer
 from dmarcworks.api.rest.models import DomainIn, DomainOut, EnabledIn, RuaAddressOut
 from dmarcworks.api.rest.paging import Cursor, Limit, Page, after, mark
-from dmarcworks.api.rest.params import DomainRef
+from dmarcworks.api.rest.params import DomainRef, EnabledFilter
 from dmarcworks.api.rest.route import Route
 from dmarcworks.api.rest.tags import answer, require_match
 from dmarcworks.catalogue.accounts import Domain
@@ -20,17 +20,19 @@ routes = APIRouter(tags=["domains"], route_class=Route)
 Address = Annotated[str, Path(max_length=320, pattern=r"^[\x21-\x7e]+$", description="The rua address.")]
 
 
-async def _page(caller: Caller, limit: int, cursor: str | None, kind: str) -> tuple[list[Domain], str | None]:
-    from_ = after(kind, cursor, str)
-    left = [domain for domain in await caller.domains() if from_ is None or domain.name > from_[0]]
-    return left[:limit], mark(kind, left[limit - 1].name) if len(left) > limit else None
+async def _wanted(caller: Caller, enabled: bool | None) -> list[Domain]:
+    return [domain for domain in await caller.domains() if enabled is None or domain.enabled is enabled]
 
 
 @routes.get("/domains", operation_id="list_domains", response_model=Page[DomainOut], summary="List domains")
-async def index(request: Request, caller: Reader, limit: Limit = 100, cursor: Cursor = None) -> Response:
+async def index(
+    request: Request, caller: Reader, enabled: EnabledFilter = None, limit: Limit = 100, cursor: Cursor = None
+) -> Response:
     """The domains within the token's reach, by name."""
-    domains, next_ = await _page(caller, limit, cursor, "domains")
-    items = [DomainOut.of(domain, caller.deps.hostname) for domain in domains]
+    from_ = after("domains", cursor, str)
+    left = [domain for domain in await _wanted(caller, enabled) if from_ is None or domain.name > from_[0]]
+    items = [DomainOut.of(domain, caller.deps.hostname) for domain in left[:limit]]
+    next_ = mark("domains", items[-1].name) if len(left) > limit else None
     return answer(request, Page[DomainOut](items=items, next=next_))
 
 
@@ -101,10 +103,20 @@ async def remove(request: Request, caller: Writer, domain: DomainRef) -> Respons
     response_model=Page[RuaAddressOut],
     summary="List rua addresses",
 )
-async def addresses(request: Request, caller: Reader, limit: Limit = 100, cursor: Cursor = None) -> Response:
-    """The addresses that reports are sent to, by their domain's name."""
-    domains, next_ = await _page(caller, limit, cursor, "rua")
-    return answer(request, Page[RuaAddressOut](items=[RuaAddressOut.of(domain) for domain in domains], next=next_))
+async def addresses(
+    request: Request, caller: Reader, enabled: EnabledFilter = None, limit: Limit = 100, cursor: Cursor = None
+) -> Response:
+    """Every address that accepts reports, by its domain's name: the current one, then those at earlier host names."""
+    from_ = after("rua", cursor, str, int)
+    places = [
+        (domain, number, address)
+        for domain in await _wanted(caller, enabled)
+        for number, address in enumerate((domain.rua, *domain.earlier))
+        if from_ is None or (domain.name, number) > from_
+    ]
+    items = [RuaAddressOut.of(domain, address) for domain, _, address in places[:limit]]
+    next_ = mark("rua", places[limit - 1][0].name, places[limit - 1][1]) if len(places) > limit else None
+    return answer(request, Page[RuaAddressOut](items=items, next=next_))
 
 
 @routes.get(
@@ -115,8 +127,8 @@ async def addresses(request: Request, caller: Reader, limit: Limit = 100, cursor
     summary="Show a rua address",
 )
 async def address(request: Request, caller: Reader, address: Address) -> Response:
-    """An address of a domain's rua list."""
-    return answer(request, RuaAddressOut.of(await _of(caller, address)))
+    """The current address of a domain, or one at an earlier host name."""
+    return answer(request, RuaAddressOut.of(await _of(caller, address), address.lower()))
 
 
 @routes.patch(
@@ -127,15 +139,16 @@ async def address(request: Request, caller: Reader, address: Address) -> Respons
     summary="Take or refuse mail to a rua address",
 )
 async def change_address(request: Request, caller: Writer, address: Address, body: EnabledIn) -> Response:
-    """The same as for its domain."""
-    domain = await _of(caller, address)
-    require_match(request, RuaAddressOut.of(domain))
-    return answer(request, RuaAddressOut.of(await caller.deps.accounts.enable_domain(domain, body.enabled)))
+    """The same as for its domain: all of the domain's addresses."""
+    domain, wanted = await _of(caller, address), address.lower()
+    require_match(request, RuaAddressOut.of(domain, wanted))
+    changed = await caller.deps.accounts.enable_domain(domain, body.enabled)
+    return answer(request, RuaAddressOut.of(changed, wanted))
 
 
 async def _of(caller: Caller, address: str) -> Domain:
     wanted = address.lower()
-    match = next((domain for domain in await caller.domains() if domain.rua == wanted), None)
+    match = next((domain for domain in await caller.domains() if wanted in (domain.rua, *domain.earlier)), None)
     if match is None:
         raise NotFoundError("there is no such address")
     return match

@@ -30,6 +30,7 @@ from dmarcworks.bindings.contracts import Analytics
 routes = APIRouter(prefix="/exports", tags=["exports"], route_class=Route)
 
 TABLES = {"records": DMARC_REPORTS, "tls": TLS_REPORTS, "failures": FAILURE_REPORTS}
+_TEXT = {"schema": {"type": "string"}}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 Kind = Annotated[
     Literal["records", "tls", "failures"],
@@ -125,7 +126,9 @@ _MEDIA = {
     responses={
         200: {
             "description": "The rows",
-            "content": {media.partition(";")[0]: _BINARY for media in _MEDIA.values()},
+            "content": {
+                media.partition(";")[0]: _BINARY if form == "parquet" else _TEXT for form, media in _MEDIA.items()
+            },
         },
         400: {},
         404: {},

@@ -50,6 +50,9 @@ class DomainOut(BaseModel):
     id: str = Field(description="The domain's id, GraphQL's zoneTag.", examples=[ID])
     name: str = Field(description="In lower-case A-labels.", examples=["example.com"])
     rua: str = Field(description="The address that its reports are sent to.", examples=[RUA])
+    earlier: list[str] = Field(
+        description="Its addresses at earlier names of the report host; they accept mail as well.", examples=[[]]
+    )
     enabled: bool = Field(description="Whether mail to that address is taken; false: refused, nothing is deleted.")
     created: datetime = Field(description="When it was added.", examples=[WHEN])
     records: list[DnsRecordOut] = Field(description="What to publish in the DNS.")
@@ -64,6 +67,7 @@ class DomainOut(BaseModel):
             id=domain.id,
             name=domain.name,
             rua=domain.rua,
+            earlier=list(domain.earlier),
             enabled=domain.enabled,
             created=domain.created,
             records=dns,
@@ -85,15 +89,19 @@ class EnabledIn(BaseModel):
 class RuaAddressOut(BaseModel):
     """An address that reports are sent to."""
 
-    address: str = Field(description="The address for the domain's rua list.", examples=[RUA])
+    address: str = Field(description="The address.", examples=[RUA])
+    current: bool = Field(
+        description="Whether it is the one to publish; false: it is at an earlier name of the report host."
+    )
     domain_id: str = Field(description="The domain that it is for.", examples=[ID])
     domain: str = Field(description="That domain's name.", examples=["example.com"])
     enabled: bool = Field(description="Whether mail to it is taken.")
 
     @classmethod
-    def of(cls, domain: Domain) -> RuaAddressOut:
-        """From the catalogue."""
-        return cls(address=domain.rua, domain_id=domain.id, domain=domain.name, enabled=domain.enabled)
+    def of(cls, domain: Domain, address: str) -> RuaAddressOut:
+        """One of the domain's addresses, from the catalogue."""
+        current = address == domain.rua
+        return cls(address=address, current=current, domain_id=domain.id, domain=domain.name, enabled=domain.enabled)
 
 
 class UserOut(BaseModel):
@@ -103,12 +111,13 @@ class UserOut(BaseModel):
     email: str = Field(description="Their name at login.", examples=["ann@example.com"])
     role: str = Field(description="What they may do.", examples=["admin"])
     has_password: bool = Field(description="Whether they have set a password.")
+    enabled: bool = Field(description="Whether they may log in; false after `dmarcworks user disable`.")
     created: datetime = Field(description="When they were added.", examples=[WHEN])
 
     @classmethod
     def of(cls, user: User) -> UserOut:
         """From the catalogue."""
-        return cls(id=user.id, email=user.email, role=user.role, has_password=user.has_password, created=user.created)
+        return cls(**{name: getattr(user, name) for name in cls.model_fields})
 
 
 class UserIn(BaseModel):

@@ -66,6 +66,7 @@ _TAGS = {
     "worker queues": "Queues of workers and dead-lettered messages.",
 }
 _ALWAYS = {
+    400: "The request makes no sense, or has a parameter that is not known",
     401: "No token, or none that is known",
     403: "The token's scope or reach is too small",
     422: "The request is not as described",
@@ -73,7 +74,6 @@ _ALWAYS = {
     503: "A store is unavailable; see Retry-After",
 }
 _WRITES = {
-    400: "The request makes no sense",
     409: "It cannot be done now",
     412: "If-Match names another state",
     413: "The body is too large",
@@ -135,8 +135,6 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
     responses: dict[str, Any] = operation["responses"]
     wanted = {int(code) for code in responses if code.isdigit() and int(code) >= 400} | set(_ALWAYS)
     parameters: list[dict[str, Any]] = operation.setdefault("parameters", [])
-    if any(parameter["name"] == "cursor" for parameter in parameters):
-        wanted.add(400)
     if method == "get":
         parameters.append(_header("If-None-Match", "The ETag of what you have; 304 when it is the same."))
         responses["304"] = {"description": "What you have is still so"}

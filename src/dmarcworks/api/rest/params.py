@@ -10,7 +10,7 @@ from fastapi import Path, Query
 from dmarcworks.analytics.period import LONGEST
 from dmarcworks.errors import UsageError
 
-__all__ = ["Day", "Days", "DomainFilter", "DomainRef", "Id", "Key", "days"]
+__all__ = ["Day", "Days", "DomainFilter", "DomainRef", "EnabledFilter", "Id", "Key", "days"]
 
 _NAME = r"^[A-Za-z0-9._-]{1,253}$"
 
@@ -20,6 +20,7 @@ DomainRef = Annotated[str, Path(pattern=_NAME, description="The domain's name (A
 DomainFilter = Annotated[
     str | None, Query(pattern=_NAME, description="Only this domain, by name (A-labels) or id; else all.")
 ]
+EnabledFilter = Annotated[bool | None, Query(description="Only those that are (true) or are not (false) enabled.")]
 Day = Annotated[date | None, Query(description="A UTC day, YYYY-MM-DD, inclusive.")]
 Days = Annotated[
     int | None,

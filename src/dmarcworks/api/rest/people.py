@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from dmarcworks.api.rest.deps import Admin, Caller
 from dmarcworks.api.rest.models import TokenIn, TokenMade, TokenOut, UserIn, UserMade, UserOut
 from dmarcworks.api.rest.paging import Cursor, Limit, Page, after, mark
-from dmarcworks.api.rest.params import Id
+from dmarcworks.api.rest.params import EnabledFilter, Id
 from dmarcworks.api.rest.route import Route
 from dmarcworks.api.rest.tags import answer, require_match, secret
 from dmarcworks.catalogue.accounts import Token, User
@@ -17,11 +17,14 @@ routes = APIRouter(route_class=Route)
 
 
 @routes.get("/users", operation_id="list_users", response_model=Page[UserOut], summary="List users", tags=["users"])
-async def users(request: Request, caller: Admin, limit: Limit = 100, cursor: Cursor = None) -> Response:
+async def users(
+    request: Request, caller: Admin, enabled: EnabledFilter = None, limit: Limit = 100, cursor: Cursor = None
+) -> Response:
     """The account's users, by address."""
     caller.whole()
     from_ = after("users", cursor, str)
-    left = [u for u in await caller.deps.accounts.users(caller.account_id) if from_ is None or u.email > from_[0]]
+    listed = [u for u in await caller.deps.accounts.users(caller.account_id) if enabled in (None, u.enabled)]
+    left = [u for u in listed if from_ is None or u.email > from_[0]]
     next_ = mark("users", left[limit - 1].email) if len(left) > limit else None
     return answer(request, Page[UserOut](items=[UserOut.of(user) for user in left[:limit]], next=next_))
 

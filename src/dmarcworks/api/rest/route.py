@@ -1,4 +1,6 @@
-"""What is common to all routes that write: the token first, then a bounded body, then at most once per key.
+"""What is common to all routes: the token first, then the names of the query parameters.
+
+Then, for those that write, a bounded body, at most once per key.
 
 With an `Idempotency-Key` a write that went well is answered again from its record for 24 hours, without being done
 again; the same key with another request is 422, and 409 while the first is under way. What failed may be tried again.
@@ -14,9 +16,10 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from dmarcworks.api.deps import Deps
+from dmarcworks.api.parameters import objection, query_names
 from dmarcworks.api.rest.deps import authenticated
 from dmarcworks.api.rest.errors import RestError
-from dmarcworks.errors import BoundError
+from dmarcworks.errors import BoundError, UsageError
 
 __all__ = ["BODY_BYTES", "Route", "UploadRoute"]
 
@@ -47,13 +50,16 @@ class Route(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler with the common steps before it."""
         inner = super().get_route_handler()
+        known = query_names(self.dependant)
 
         async def handler(request: Request) -> Response:
+            # A stranger's body is not read at all, and a stranger learns nothing about parameters.
+            token = await authenticated(request)
+            if refusal := objection(request, known):
+                raise UsageError(refusal)
             if request.method in ("GET", "HEAD"):
                 return await inner(request)
             deps: Deps = request.app.state.deps
-            # A stranger's body is not read at all.
-            token = await authenticated(request)
             bounded = _Bounded(request.scope, request.receive)
             bounded.largest = deps.mail_bytes if self.upload else BODY_BYTES
             body = await bounded.body()

@@ -24,12 +24,15 @@ from dmarcworks.errors import NotFoundError, UsageError
 routes = APIRouter(tags=["uploads"], route_class=Route)
 posting = APIRouter(tags=["uploads"], route_class=UploadRoute)
 
-_BYTES = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {
     "requestBody": {
         "required": True,
-        "description": "A report (XML, JSON, gzip, zip) or a whole mail. The type is detected from the content.",
-        "content": {"application/octet-stream": _BYTES, "message/rfc822": _BYTES},
+        "description": (
+            "A report (XML, JSON, gzip, zip) or a whole mail (message/rfc822), as bytes. Its type is detected from the"
+            " content; the request's Content-Type does not matter."
+        ),
+        # One media type: generators of clients leave out an operation or a body whose media type they do not know.
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
 Name = Annotated[str, Query(max_length=255, description="The file's name, when the bytes are no mail.")]

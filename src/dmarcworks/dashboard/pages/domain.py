@@ -94,6 +94,7 @@ async def _records(deps: Deps, domain: Domain, newest: date | None) -> dict[str,
         "policy": policy,
         "records": setup_records.records(domain.name, domain.rua, deps.hostname, tags),
         "ruf": setup_records.failure_tag(domain.rua),
+        "earlier_records": setup_records.earlier_records(domain.rua, domain.earlier),
     }
 
 

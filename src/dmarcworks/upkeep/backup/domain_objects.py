@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from dmarcworks.bindings.contracts import Objects
+from dmarcworks.catalogue.addresses import host_of
 from dmarcworks.upkeep.context import UpkeepContext
 
 __all__ = ["Noted", "note_domains", "noted"]
@@ -32,6 +34,12 @@ class Noted:
     removed: bool = False
     # Addresses at names that the report host had before.
     earlier: tuple[str, ...] = ()
+    # Names of the report host at which it had addresses that were removed since.
+    hosts: tuple[str, ...] = ()
+
+    def addresses(self) -> tuple[str, ...]:
+        """The current address and the earlier ones."""
+        return (self.rua, *self.earlier)
 
 
 async def note_domains(context: UpkeepContext, known: dict[str, Noted]) -> int:
@@ -56,8 +64,10 @@ async def note_domains(context: UpkeepContext, known: dict[str, Noted]) -> int:
         for domain in await context.stores.accounts.domains()
     }
     for domain_id, old in known.items():
-        if domain_id not in current:
-            current[domain_id] = Noted(**{**_fields(old), "removed": True})  # type: ignore[arg-type]
+        if domain_id in current:
+            current[domain_id] = replace(current[domain_id], hosts=_hosts_of_before(old, current[domain_id]))
+        else:
+            current[domain_id] = replace(old, removed=True)
     new = [one for domain_id, one in current.items() if known.get(domain_id) != one]
     for one in new:
         await context.stores.objects.put(f"{_PREFIX}{one.domain_id}.json", json.dumps(_fields(one)).encode())
@@ -73,9 +83,23 @@ async def noted(objects: Objects) -> AsyncIterator[Noted]:
         for info in listed:
             content = await objects.get(info.key)
             if content is not None:
-                fields = json.loads(content)
-                yield Noted(**{**fields, "earlier": tuple(fields.get("earlier", ()))})
+                yield _read(json.loads(content))
+
+
+def _hosts_of_before(old: Noted, new: Noted) -> tuple[str, ...]:
+    """The names of the report host at which a domain had addresses and has none now."""
+    before = {*old.hosts, *map(host_of, old.addresses())}
+    return tuple(sorted(before - {*map(host_of, new.addresses())}))
+
+
+def _read(fields: dict[str, Any]) -> Noted:
+    # A field that a newer version wrote is left out.
+    values = {name: fields[name] for name in Noted.__slots__ if name in fields}
+    lists = {name: tuple(values.get(name, ())) for name in ("earlier", "hosts")}
+    return Noted(**{**values, **lists})
 
 
 def _fields(one: Noted) -> dict[str, object]:
-    return {name: getattr(one, name) for name in Noted.__slots__}
+    fields = {name: getattr(one, name) for name in Noted.__slots__}
+    # Older versions do not know the field.
+    return {name: value for name, value in fields.items() if name != "hosts" or value}

@@ -115,6 +115,9 @@ async def _domains(context: UpkeepContext, domains: Mapping[str, Noted]) -> int:
                 await connection.execute(insert(tables.rua_addresses).values(**values))
             added += 1
     await context.stores.accounts.open_gates()
+    for one in domains.values():
+        for address in (*one.hosts, *(one.addresses() if one.removed else ())):
+            await context.stores.accounts.zones.keep_host(address)
     return added
 
 

@@ -1,0 +1,52 @@
+"""A DNS server on loopback that answers from a dictionary, for programs that look up DMARC, SPF and DKIM records."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+
+__all__ = ["dns_server"]
+
+# The values of a name by type: {("example.com", "TXT"): ['"v=spf1 -all"']}.
+Records = Mapping[tuple[str, str], list[str]]
+
+
+@contextmanager
+def dns_server(records: Records, host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
+    """The port at which the records are answered over UDP; any other name does not exist."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            data, socket = self.request
+            socket.sendto(_answer(records, data), self.client_address)
+
+    with socketserver.ThreadingUDPServer((host, port), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _answer(records: Records, data: bytes) -> bytes:
+    query = dns.message.from_wire(data)
+    response = dns.message.make_response(query)
+    response.flags |= dns.flags.AA | dns.flags.RA
+    question = query.question[0]
+    name, kind = question.name.to_text(omit_final_dot=True).lower(), dns.rdatatype.to_text(question.rdtype)
+    values = records.get((name, kind))
+    if values:
+        response.answer.append(dns.rrset.from_text_list(question.name, 60, "IN", kind, values))
+    elif not any(known == name or known.endswith(f".{name}") for known, _ in records):
+        response.set_rcode(dns.rcode.NXDOMAIN)
+    return response.to_wire(max_size=4096)
