@@ -15,7 +15,6 @@ from typing import Any
 
 from dmarcworks.reports.model import Warning
 
-
 IMPORTER = os.getpid()
 
 
