@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dmarcworks.process.fork_server import Request
 from dmarcworks.process.forking import ForkServer
 from dmarcworks.process.isolated import IsolatedPool, KilledError
 from tests.process.test_isolated import WORK, gone, pool
@@ -122,6 +123,24 @@ async def test_an_exit_status_reaches_the_server() -> None:
         other.kill()
         assert await other.wait() == -signal.SIGKILL
         assert child.parent == other.parent == server.pid
+    finally:
+        await server.release()
+
+
+async def test_a_child_of_an_earlier_fork_server_is_over() -> None:
+    """Another fork server has no child of that number: nobody waits for its answer, and it kills none of its own."""
+    server = ForkServer.shared()
+    try:
+        child = await server.fork("tests.support.targets")
+        os.kill(child.parent, signal.SIGKILL)
+        await wait_until(lambda: gone(child.pid), "the child ended")
+        assert await server.reply(Request.WAIT, 99) is None
+        other = await server.fork("tests.support.targets")
+        child.kill()
+        assert await child.wait() is None
+        assert await server.reply(Request.WAIT, 99) == 0
+        assert not gone(other.pid)
+        await other.wait()
     finally:
         await server.release()
 

@@ -67,12 +67,10 @@ def main() -> None:
             _import(payload.decode())
         if kind == Request.FORK:
             _answer(channel, kind, number, _fork(channel, pipes, children, number))
-        elif kind in (Request.KILL, Request.WAIT) and number in children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(children[number], signal.SIGKILL)
+        elif kind in (Request.KILL, Request.WAIT):
+            status = _end(children, number, wait=kind == Request.WAIT)
             if kind == Request.WAIT:
-                _, status = os.waitpid(children.pop(number), 0)
-                _answer(channel, kind, number, os.waitstatus_to_exitcode(status))
+                _answer(channel, kind, number, status)
     os._exit(0)
 
 
@@ -121,6 +119,17 @@ def _fork(channel: socket.socket, pipes: list[int], children: dict[int, int], nu
     for pipe in pipes:
         os.close(pipe)
     return process
+
+
+def _end(children: dict[int, int], number: int, *, wait: bool) -> int:
+    """Kill a child; its exit status when it is waited for."""
+    if (process := children.get(number)) is None:
+        return 0  # it could not be forked
+    os.kill(process, signal.SIGKILL)
+    if not wait:
+        return 0
+    del children[number]
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def _run(channel: socket.socket, pipes: list[int]) -> NoReturn:

@@ -47,12 +47,18 @@ class Forked:
 
     def kill(self) -> None:
         """End it at once; nothing happens when it has ended."""
-        self.server.request(Request.KILL, self.number)
+        if self._has_parent:
+            self.server.request(Request.KILL, self.number)
 
     async def wait(self) -> int | None:
         """End it if it has not ended; its exit status (a signal is negative), None when its parent ended."""
         self.pipes.close()
-        return await self.server.reply(Request.WAIT, self.number)
+        return await self.server.reply(Request.WAIT, self.number) if self._has_parent else None
+
+    @property
+    def _has_parent(self) -> bool:
+        """Whether its fork server is still the one of the event loop, and no other has followed."""
+        return self.server.pid == self.parent
 
 
 class ForkServer:
