@@ -117,7 +117,7 @@ async def test_an_exit_status_reaches_the_server() -> None:
     try:
         child = await server.fork("tests.support.targets")
         os.kill(child.pid, signal.SIGTERM)
-        assert await child.wait() == -signal.SIGTERM
+        assert await child.wait() == -signal.SIGUSR1
         child.kill()
         other = await server.fork("tests.support.targets")
         other.kill()
