@@ -116,7 +116,8 @@ async def test_an_exit_status_reaches_the_server() -> None:
     server = ForkServer.shared()
     try:
         child = await server.fork("tests.support.targets")
-        os.kill(child.pid, signal.SIGTERM)
+        os.kill(child.pid, signal.SIGUSR1)
+        await wait_until(lambda: gone(child.pid), "the child ended")
         assert await child.wait() == -signal.SIGUSR1
         child.kill()
         other = await server.fork("tests.support.targets")
