@@ -134,11 +134,12 @@ async def test_a_child_of_an_earlier_fork_server_is_over() -> None:
     try:
         child = await server.fork("tests.support.targets")
         os.kill(child.parent, signal.SIGKILL)
-        await wait_until(lambda: gone(child.pid), "the child ended")
+        await wait_until(lambda: gone(child.parent), "the fork server ended")
         assert await server.reply(Request.WAIT, 99) is None
         other = await server.fork("tests.support.targets")
         child.kill()
         assert await child.wait() is None
+        await wait_until(lambda: gone(child.pid), "the child ended")
         assert await server.reply(Request.WAIT, 99) == 0
         assert not gone(other.pid)
         await other.wait()
