@@ -152,7 +152,7 @@ def _until(question: Callable[[], bool], what: str) -> None:
 
 @contextmanager
 def profiled(server: Server, how: str | None, result: Result) -> Iterator[None]:
-    """Sample the server's threads while the block runs: all at work, or the one that holds the interpreter's lock."""
+    """Sample the threads of the server and of its children while the block runs: all at work, or the one that holds the interpreter's lock."""
     if how is None:
         yield
         return
@@ -160,6 +160,7 @@ def profiled(server: Server, how: str | None, result: Result) -> Iterator[None]:
     sampler = subprocess.Popen(
         [
             *(str(samples.py_spy()), "record", "-p", str(server.process.pid), "-r", "100", "-f", "raw", "-o", str(out)),
+            "--subprocesses",
             *(["--gil"] if how == "gil" else []),
         ],
         stdout=subprocess.DEVNULL,
