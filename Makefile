@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install run demo test lint docs clean lock dev golden fuzz audit
+.PHONY: install run demo test lint docs clean lock dev golden fuzz audit bench
 
 install: $(VENV)/.installed
 run: install
@@ -30,6 +30,23 @@ golden: dev
 SECONDS ?= 600
 fuzz: dev
 	nice $(BIN)/python fuzz/fuzz_reading.py -max_total_time=$(SECONDS)
+# Every benchmark, one after the other, each side by side with its peer; BENCH_ARGS=--write renews the pages in docs/.
+# The full runs take an hour; make bench BENCH=short runs each script briefly.
+BENCH ?= full
+BENCH_ARGS ?=
+BENCH_full_reading := $(BENCH_ARGS)
+BENCH_full_receiving := $(BENCH_ARGS)
+BENCH_full_whole := $(BENCH_ARGS)
+BENCH_full_asking := $(BENCH_ARGS)
+BENCH_short_reading := --quick
+BENCH_short_receiving := --seconds 1 --rounds 1
+BENCH_short_whole := --mails 1000
+BENCH_short_asking := --rows 1000000 --peer-rows 100000
+BENCH_short_rebuild := --reports 500
+bench: dev
+	for script in reading receiving whole asking rebuild; do $(MAKE) --no-print-directory bench-$$script || exit; done
+bench-%: dev
+	$(BIN)/python bench/$*.py $(BENCH_$(BENCH)_$*)
 lint: dev
 	$(BIN)/ruff check src tests scripts fuzz hatch_build.py
 	$(BIN)/ruff format --check src tests scripts fuzz hatch_build.py

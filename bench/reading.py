@@ -114,10 +114,10 @@ def ours(folder: Path, passes: int) -> dict[str, Any]:
     from datetime import UTC, datetime
 
     from dmarcworks.analytics.rows import Placed, row_count, tables_of
+    from dmarcworks.ingest.steps import PUBLISH_ROWS
     from dmarcworks.process import garbage
     from dmarcworks.reports.read import read_bytes, read_mail
     from dmarcworks.settings import Settings
-    from dmarcworks.workers.dmarc import PUBLISH_ROWS
 
     # As the system does: rows of a batch of mails become one table.
     together = Settings().queue_batch

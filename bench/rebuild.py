@@ -27,8 +27,9 @@ from dmarcworks.settings import Settings  # noqa: E402
 from dmarcworks.upkeep import jobs  # noqa: E402
 from dmarcworks.upkeep.context import UpkeepContext  # noqa: E402
 from dmarcworks.upkeep.setup import opened_upkeep  # noqa: E402
-from dmarcworks.workers import dmarc, runtime  # noqa: E402
 from dmarcworks.workers.message import Message  # noqa: E402
+from dmarcworks.workers.outcome import ACCEPTED  # noqa: E402
+from dmarcworks.workers.system import consumer_of, dmarc_worker  # noqa: E402
 from tests.support.mails import BEGIN, DAY, document, mail  # noqa: E402
 
 DOMAINS, DAYS, MOST_RECORDS = 20, 30, 20
@@ -65,15 +66,17 @@ async def main(reports: int) -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     dice = random.Random(1)
     with tempfile.TemporaryDirectory() as folder:
-        async with opened_upkeep(Settings(home=Path(folder), hostname="reports.example.net")) as system:
+        settings = Settings(home=Path(folder), hostname="reports.example.net")
+        async with opened_upkeep(settings) as system:
             domains = [await system.stores.accounts.add_domain(f"d{n}.example") for n in range(DOMAINS)]
-            started = time.perf_counter()
+            worker, started = dmarc_worker(system.env), time.perf_counter()
             for start in range(0, reports, 100):
                 numbers = range(start, min(start + 100, reports))
                 taken = [(domains[n % DOMAINS].rua, one(dice, n, domains[n % DOMAINS].name)) for n in numbers]
                 messages = [Message("dmarc@mail.example", rua, raw) for rua, raw in taken]
-                await asyncio.gather(*(runtime.deliver(dmarc, message, system.env) for message in messages))
-            consumer = runtime.Consumer(dmarc, system.env, batch=100)
+                answers = await asyncio.gather(*(worker.deliver(message) for message in messages))
+                assert all(answer.reply == ACCEPTED for answer in answers), answers
+            consumer = consumer_of(system.env, settings)
             while await consumer.once():
                 pass
             filled = time.perf_counter() - started

@@ -15,30 +15,36 @@ from reading import peer_python
 
 # The frame that names a step, innermost first: (pattern of "function (file)", step).
 STEPS = [
-    (r"_put\b.*objects\.py|_put_\w+.*objects\.py|_written.*objects\.py", "objects: put (write, fsync, name, fsync)"),
-    (r"_get\b.*objects\.py", "objects: get"),
-    (r"_gate.*dmarc\.py|get_with_metadata.*kv\.py", "gate: KV look-up"),
-    (r"(send|_commit|_insert) .*bindings/queue\.py", "queue: send"),
-    (r"receive .*bindings/queue\.py", "queue: receive"),
-    (r"ack .*bindings/queue\.py", "queue: ack"),
-    (r"\bread_mail|\bread_bytes", "read: mail → reports"),
-    (r"rows_of|columns\.py|rows\.py", "rows: report → columns"),
-    (r"record_report", "catalogue: record_report(s)"),
+    (r"bindings/folder_writer\.py|process/syncfs\.py", "objects: put (write, sync, name, sync)"),
+    (r"_get\w*[ .].*bindings/folder\.py", "objects: get"),
+    (r"bindings/folder\.py", "objects: the rest"),
+    (r"gate_of .*dmarc\.py|bindings/kv\.py|routing/gates\.py", "gate: KV look-up"),
+    (r"send\w* .*bindings/queue\.py", "queue: send"),
+    (r"bindings/queue_leasing\.py|receive .*bindings/queue\.py", "queue: receive"),
+    (r"settle\w* .*bindings/queue\.py|_report .*consumer\.py", "queue: settle"),
+    (r"bindings/queue", "queue: the rest"),
+    (r"reports/read\.py|ingest/read_source\.py|ingest/read_child\.py", "read: mail → reports"),
+    (r"ingest/reading|process/(isolated|running|pipes|frames|child|forking|fork_server|limits)\.py", "child processes"),
+    (r"enrich/|ingest/authentication\.py|catalogue/authenticity\.py", "checks of report mail"),
+    (r"analytics/(rows|columns|arrays)\.py", "rows: report → columns"),
+    (r"record_reports|catalogue/recording\.py", "catalogue: record_reports"),
     (r"mark_published", "catalogue: mark_published"),
     (r"record_mails", "catalogue: record_mails"),
-    (r"insert .*engine\.py|insert .*chdb\.py", "analytics: insert"),
-    (r"(read|check) .*engine\.py", "analytics: query"),
-    (r"_archive|new_report|summary", "archive: the rest"),
-    (r"aiosmtpd|routing/smtp", "SMTP conversation"),
-    (r"structlog", "log"),
-    (r"workers/", "worker: the rest"),
-    (r"uvicorn|fastapi|starlette", "HTTP"),
-    (r"connect.*aiosqlite|run \(aiosqlite|aiosqlite", "SQLite (worker thread)"),
+    (r"insert .*(clickhouse_engine|chdb)\.py", "analytics: insert"),
+    (r"bindings/(clickhouse_engine|chdb)\.py", "analytics: query"),
+    (r"archive .*ingest/steps\.py|_name .*ingest/steps\.py|new_report|reports/summary\.py", "archive: the rest"),
+    (r"routing/smtp|wiring/smtp_process\.py", "SMTP conversation"),
+    (r"structlog|process/log_writer\.py", "log"),
+    (r"ingest/|workers/", "worker: the rest"),
+    (r"uvicorn|fastapi|starlette|dmarcworks/api/", "HTTP"),
+    (r"aiosqlite|bindings/sqlite|bindings/bulk_insert\.py|sqlalchemy", "SQLite (worker thread)"),
     (r"run_forever|_run_once|uvloop", "event loop"),
 ]
 # Threads that wait for work: py-spy cannot always tell.
 _WAITS = re.compile(
-    r"^(_worker \(concurrent/futures/thread|_connection_worker_thread|Runner\.run|Condition\.wait|select \(|_run_once)"
+    r"^(_worker \(concurrent/futures/thread|_connection_worker_thread|Runner\.run|Condition\.wait|\w*\.?wait \(threading"
+    r"|\w*\.?select \(|_run_once|read_frame \(|_Slot\._serve \(|_received \(|_serve \(dmarcworks/enrich/resolver"
+    r"|_SocketThread\._serve \(|_Lines\._later \(|serve \(dmarcworks/cli/serve)"
 )
 _STEPS = [(re.compile(pattern), step) for pattern, step in STEPS]
 
@@ -57,7 +63,7 @@ def tables(folded: str, functions: int = 25) -> list[str]:
     by_function: Counter[str] = Counter()
     for line in folded.splitlines():
         stack, _, count = line.rpartition(" ")
-        frames = [frame for frame in stack.split(";") if frame]
+        frames = [frame for frame in stack.split(";") if frame and not frame.startswith("process ")]
         if not frames or _WAITS.search(frames[-1]):
             continue
         by_step[_step(frames)] += int(count)

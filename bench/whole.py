@@ -24,7 +24,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -111,21 +111,29 @@ class Server:
         return int(count)
 
     def _processes(self) -> list[int]:
-        """It and those that it started to take mail."""
+        """It, and those that it and its children started to accept, read and check mail."""
         found = [self.process.pid]
-        for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
-            found += map(int, (thread / "children").read_text().split())
+        for number in found:
+            with suppress(OSError):
+                for thread in Path(f"/proc/{number}/task").iterdir():
+                    found += map(int, (thread / "children").read_text().split())
         return found
 
     def resident(self) -> float:
-        """MB of all its processes."""
-        known = [Path(f"/proc/{number}/status").read_text() for number in self._processes()]
-        return sum(int(status.split("VmRSS:")[1].split()[0]) for status in known) / 1024
+        """MB of all its processes; what several share counts for each."""
+        total = 0
+        for number in self._processes():
+            with suppress(OSError, IndexError):
+                total += int(Path(f"/proc/{number}/status").read_text().split("VmRSS:")[1].split()[0])
+        return total / 1024
 
     def cpu(self) -> float:
-        """Seconds of processor time of all its processes so far."""
-        known = [Path(f"/proc/{number}/stat").read_text() for number in self._processes()]
-        ticks = sum(sum(map(int, stat.rsplit(")", 1)[1].split()[11:13])) for stat in known)
+        """Seconds of processor time of all its processes so far, with those that have ended."""
+        ticks = 0
+        for number in self._processes():
+            with suppress(OSError):
+                stat = Path(f"/proc/{number}/stat").read_text()
+                ticks += sum(map(int, stat.rsplit(")", 1)[1].split()[11:15]))
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
@@ -148,7 +156,7 @@ def _until(question: Callable[[], bool], what: str) -> None:
 
 @contextmanager
 def profiled(server: Server, how: str | None, result: Result) -> Iterator[None]:
-    """Sample the server's threads while the block runs: all at work, or the one that holds the interpreter's lock."""
+    """Sample the threads of the server and of its children while the block runs: all at work, or the one that holds the interpreter's lock."""
     if how is None:
         yield
         return
@@ -156,6 +164,7 @@ def profiled(server: Server, how: str | None, result: Result) -> Iterator[None]:
     sampler = subprocess.Popen(
         [
             *(str(samples.py_spy()), "record", "-p", str(server.process.pid), "-r", "100", "-f", "raw", "-o", str(out)),
+            "--subprocesses",
             *(["--gil"] if how == "gil" else []),
         ],
         stdout=subprocess.DEVNULL,

@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 
 from dmarcworks.api.compat.envelope import EnvelopeRoute
-from tests.support.registered import walk
 from tests.support.harness import HOST, Harness
+from tests.support.registered import walk
 from tests.support.rest import built
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -148,7 +148,9 @@ async def test_every_valid_rua_address_is_listed(harness: Harness) -> None:
             "domain": "one.example",
             "enabled": True,
         }
-        switched = await harness.request("write", "PATCH", f"/rua-addresses/{first['one.example']}", json={"enabled": False})
+        switched = await harness.request(
+            "write", "PATCH", f"/rua-addresses/{first['one.example']}", json={"enabled": False}
+        )
         assert (switched.status_code, switched.json()["enabled"]) == (200, False)
         assert [await harness.stores.kv.get(f"dmarc:{one}") for one, _ in expected[:2]] == [None, None]
         back = await harness.request("write", "PATCH", f"/rua-addresses/{first['one.example']}", json={"enabled": True})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import sys
 import threading
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from dmarcworks.reports.model import Warning
+
+IMPORTER = os.getpid()
 
 
 def work(argument: Any) -> Any:
@@ -38,6 +41,20 @@ def do_echo(value: Any) -> Any:
 
 def do_pid() -> int:
     return os.getpid()
+
+
+def do_importer() -> int:
+    """The process that imported this module."""
+    return IMPORTER
+
+
+def do_parent() -> int:
+    return os.getppid()
+
+
+def do_end_parent() -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)
 
 
 def do_warning() -> Warning:

@@ -116,8 +116,8 @@ class Enrichment:
         """The values of SENDER_COLUMNS."""
         if self.identify is None:
             return _UNKNOWN
-        found = self.identify(evidence, account_id)
-        return _UNKNOWN if found.sender is None else (found.sender, found.kind, found.confidence)
+        answer = self.identify(evidence, account_id)
+        return _UNKNOWN if answer.sender is None else (answer.sender, answer.kind, answer.confidence)
 
     def _senders(
         self,
@@ -135,8 +135,8 @@ class Enrichment:
         part_of = [parts.setdefault(_evidence(*one), len(parts)) for one in repeated]  # type: ignore[arg-type]  # of a record
         evidences = list(parts)
         rows = array("i")
-        for account_id, address, repeated in zip(accounts, where, places, strict=True):
-            part = part_of[repeated]
+        for account_id, address, content in zip(accounts, where, places, strict=True):
+            part = part_of[content]
             if (place := known.get((account_id, address, part))) is None:
                 place = known[account_id, address, part] = len(values)
                 ptr, confirmed, asn = facts[address][:3]

@@ -119,8 +119,8 @@ def _new(
     before: tuple[Any, ...], enrichment: Enrichment, account_id: str, address: str, evidence: SourceEvidence
 ) -> tuple[Any, ...]:
     """The values as they are known now; what is not known now stays as it was."""
-    ptr, confirmed, *found = enrichment.address(address)
-    network: list[Any] = found
+    ptr, confirmed, *values = enrichment.address(address)
+    network: list[Any] = values
     if confirmed is None:
         ptr, confirmed = before[0], None if before[1] is None else bool(before[1])
     if network[-1] is None:

@@ -52,22 +52,22 @@ class SourceAddresses:
     async def known(self, addresses: Collection[str]) -> Mapping[str, AddressName]:
         """The names of those that were looked up; the others, and the expired ones, become due."""
         now = self._clock()
-        found: dict[str, AddressName] = {}
+        known_names: dict[str, AddressName] = {}
         missing: list[str] = []
         for address in addresses:
             until, name = self._memory.get(address, (0.0, None))
             if until <= now:
                 missing.append(address)
             elif name is not None:
-                found[address] = name
+                known_names[address] = name
         valid = [address for address in missing if _valid(address)]
         for start in range(0, len(valid), _AT_ONCE):
             some = valid[start : start + _AT_ONCE]
             names = await self._looked_at(some, now)
-            found |= names
+            known_names |= names
             for address in some:
                 self._remember(address, now, names.get(address))
-        return found
+        return known_names
 
     async def _looked_at(self, some: Sequence[str], now: float) -> dict[str, AddressName]:
         statement = select(source_addresses).where(_columns.address.in_(some))
@@ -159,9 +159,9 @@ class SourceAddresses:
 def _queue(connection: Connection, new: Sequence[str], again: Sequence[str], now: float) -> None:
     if again:
         connection.execute(update(source_addresses).where(_columns.address.in_(again)).values(due=now, failures=0))
-    room = WAITING - connection.execute(select(func.count()).where(_columns.due.is_not(None))).scalar_one()
+    free = WAITING - connection.execute(select(func.count()).where(_columns.due.is_not(None))).scalar_one()
     fresh = {"confirmed": False, "answered": False, "expires": 0.0, "due": now, "claimed": 0.0, "failures": 0}
-    if some := [{"address": address, **fresh} for address in new[: max(room, 0)]]:
+    if some := [{"address": address, **fresh} for address in new[: max(free, 0)]]:
         # Another process may add the same address at the same time.
         statement = upsert(connection.dialect.name, source_addresses).on_conflict_do_nothing()
         connection.execute(statement, some)

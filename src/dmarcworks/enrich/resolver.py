@@ -219,14 +219,14 @@ def _opened(server: str) -> dns.asyncresolver.Resolver:
 
 def _alias(absent: dns.resolver.NoAnswer, name: str) -> tuple[str, int] | None:
     """Where the name's chain of aliases in the answer ends, and its time to live; None for a name without one."""
-    response, seconds, found = absent.kwargs["response"], 0, False
+    response, seconds, aliased = absent.kwargs["response"], 0, False
     place = dns.name.from_text(name)
     for _ in range(_ALIASES):
         alias = response.get_rrset(response.answer, place, dns.rdataclass.IN, dns.rdatatype.CNAME)
         if alias is None:
             break
-        place, seconds, found = alias[0].target, min(seconds, alias.ttl) if found else alias.ttl, True
-    return (place.to_text(True), seconds) if found else None
+        place, seconds, aliased = alias[0].target, min(seconds, alias.ttl) if aliased else alias.ttl, True
+    return (place.to_text(True), seconds) if aliased else None
 
 
 def _negative_ttl(absent: dns.resolver.NXDOMAIN | dns.resolver.NoAnswer) -> float | None:

@@ -110,7 +110,7 @@ async def opened_authenticator(settings: Settings, stores: Stores, metrics: Metr
     if settings.report_auth == OFF:
         yield None
         return
-    async with opened_checker(settings, "report mail", nice=_NICE, patience=_PATIENCE) as checker:
+    async with opened_checker(settings, "report mail", nice=_NICE, patience=_PATIENCE, prepare=True) as checker:
         yield ReportAuthenticator(
             stores.routing.proofs,
             checker,

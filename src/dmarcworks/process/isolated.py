@@ -1,11 +1,13 @@
 """Functions that meet strangers' bytes, run in child processes that can be killed: whatever a mail does to a regular
 expression or a library, the server continues.
 
-A pool runs one function, named "package.module:function", on one argument at a time. Its children are fresh
-interpreters (never forks), start with the first job and are kept for the next ones. A job that uses too much processor
+A pool runs one function, named "package.module:function", on one argument at a time. Its children start with the first
+job and are kept for the next ones. They are forks of a fork server, a fresh interpreter that holds nothing but the
+functions' modules, and never of the server itself. A job that uses too much processor
 time, too much time in all or too much memory, or that ends its process, raises `KilledError`; whatever else the
 function raises is `FailedError`. A child has no secrets in its environment, no descriptors but its pipes, cannot write
-files, is ended by the kernel when its parent ends, and its answers can hold plain values and `results` classes only.
+files, is ended by the kernel when the server or the fork server ends, and its answers can hold plain values and
+`results` classes only.
 
 With `concurrency` a child runs several jobs in threads. When one of them exceeds a limit, the others start again in
 another child; when it is unknown which one ended the child, each starts again with no other at the same time.
@@ -14,7 +16,6 @@ another child; when it is unknown which one ended the child, each starts again w
 from __future__ import annotations
 
 import asyncio
-import os
 import pickle
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from typing import Any
 import structlog
 
 from dmarcworks.errors import DmarcworksError
+from dmarcworks.process.forking import ForkServer
 from dmarcworks.process.frames import Kind, Setup, restricted
 from dmarcworks.process.running import ChildProcess, Job, ProcessLimits
 
@@ -100,7 +102,7 @@ class IsolatedPool:
             cpu_seconds=cpu_seconds,
             memory_bytes=memory_bytes,
             nice=nice,
-            parent=os.getpid(),
+            parent=0,  # known once there is a fork server
         )
         self._limits = ProcessLimits(
             cpu_seconds, wall_seconds, answer_bytes, memory_bytes, jobs_per_process, idle_seconds
@@ -112,11 +114,16 @@ class IsolatedPool:
         self._starting: set[asyncio.Task[None]] = set()
         self._waiting: deque[Job] = deque()
         self._closed = False
+        self._server: ForkServer | None = None
 
     @property
     def pids(self) -> list[int]:
         """The process ids of the children that are ready."""
         return [child.pid for child in self._children if child.ready]
+
+    async def prepare(self) -> None:
+        """Have the fork server import the function, so that the first child starts quickly; does not wait for it."""
+        await self._fork_server().prepare(self._setup.target.partition(":")[0])
 
     async def run(self, argument: Any) -> Any:
         """The function's result for one argument; cancelling the caller ends a child that ran nothing else."""
@@ -146,6 +153,14 @@ class IsolatedPool:
             child.kill()
             await child.wait()
         self._refuse(f"the processes for {self.name} are closed")
+        if self._server is not None:
+            server, self._server = self._server, None
+            await server.release()
+
+    def _fork_server(self) -> ForkServer:
+        if self._server is None:
+            self._server = ForkServer.shared()
+        return self._server
 
     def _assign(self) -> None:
         """Give the jobs that wait to children, oldest first, and start children while there is work for more."""
@@ -166,7 +181,7 @@ class IsolatedPool:
 
     async def _start(self) -> None:
         child = ChildProcess(self._setup, self._limits, self._load, self._assign, self._ended)
-        await child.start()
+        await child.start(self._fork_server())
         self._children.append(child)
 
     def _started(self, task: asyncio.Task[None]) -> None:
@@ -194,6 +209,10 @@ class IsolatedPool:
         for job in reversed(jobs):
             if self._closed:
                 job.future.set_exception(UnavailableError(f"the processes for {self.name} are closed"))
+            elif child.lost and not job.again:
+                # No job can be blamed for that; one that loses a second child may have ended both.
+                job.again = True
+                self._waiting.appendleft(job)
             elif job is guilty:
                 job.future.set_exception(KilledError(child.reason, self._explanation(child.reason), job.pieces))
             else:

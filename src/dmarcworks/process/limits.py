@@ -22,8 +22,11 @@ _DESCRIPTORS = 256
 _KILL_FIRST = b"800"
 
 
-def restrict(memory_bytes: int, nice: int, parent: int) -> None:
-    """Limit this process: end with the parent, no signals of a terminal, no core files, limited memory."""
+def restrict(memory_bytes: int, nice: int, parent: int, *, expendable: bool = True) -> None:
+    """Limit this process: end with the parent, no signals of a terminal, no core files, limited memory.
+
+    An `expendable` process is the first that the kernel ends when the machine is out of memory.
+    """
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):
@@ -39,8 +42,9 @@ def restrict(memory_bytes: int, nice: int, parent: int) -> None:
     if memory_bytes:
         # The kernel counts private memory that can be written; address space alone, as threads reserve it, costs none.
         _limit(resource.RLIMIT_DATA, memory_bytes)
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
-        file.write(_KILL_FIRST)
+    if expendable:
+        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
+            file.write(_KILL_FIRST)
 
 
 def restrict_files() -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import pickle
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dmarcworks.process.frames import FRAME_BYTES, HEADER, Kind, Setup, UnsafeAnswerError, pack
+from dmarcworks.process.forking import Forked, ForkServer
+from dmarcworks.process.frames import Kind, Setup, UnsafeAnswerError
 from dmarcworks.process.limits import used_seconds
 
 __all__ = ["ChildProcess", "Job", "ProcessLimits"]
@@ -22,19 +21,6 @@ _TICK = 0.1
 _START_SECONDS = 60.0
 # Larger answers are unpickled in a thread, so that the event loop continues.
 _LARGE = 64 * 1024
-_CHUNK = 256 * 1024
-_ENVIRONMENT = (
-    "PATH",
-    "PYTHONPATH",
-    "PYTHONHOME",
-    "VIRTUAL_ENV",
-    "LD_LIBRARY_PATH",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "TZ",
-    "SYSTEMROOT",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +38,13 @@ class ProcessLimits:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """An argument on its way: `alone` when a child ended while it and others were running."""
+    """An argument on its way: `alone` when a child ended while it and others were running, `again` when it lost its
+    child once with the fork server."""
 
     payload: bytes
     future: asyncio.Future[Any]
     alone: bool = False
+    again: bool = False
     pieces: list[Any] = field(default_factory=list)
     answered: int = 0
     began: float = 0.0
@@ -76,24 +64,25 @@ class ChildProcess:
     ) -> None:
         self._setup, self._limits, self._load = setup, limits, load
         self._changed, self._ended = changed, ended
-        self._process: Process | None = None
+        self._forked: Forked | None = None
         self._threads: list[int] = []
         self._slots: list[Job | None] = [None] * setup.concurrency
         self._numbers: dict[int, Job] = {}
         self._rounds = 0
         self._busy = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._writing = asyncio.Lock()
         self.ready = False
         self.retired = False
         # The job whose limit was exceeded and the reason; without one the process ended by itself.
         self.guilty: Job | None = None
         self.reason = ""
+        # It ended because the process that it was forked from did.
+        self.lost = False
 
     @property
     def pid(self) -> int:
         """The process's number."""
-        return self._process.pid if self._process is not None else 0
+        return self._forked.pid if self._forked is not None else 0
 
     @property
     def jobs(self) -> list[Job]:
@@ -107,32 +96,24 @@ class ChildProcess:
             return False
         return not jobs or not (job.alone or jobs[0].alone)
 
-    async def start(self) -> None:
+    async def start(self, server: ForkServer) -> None:
         """Start the process; returns when it is ready, raises `OSError` when it cannot start."""
-        environ = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        self._process = process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-P", "-B", "-m", "dmarcworks.process.child"),
-            stdin=PIPE,
-            stdout=PIPE,
-            env=environ,
-            start_new_session=True,
-            limit=1 << 20,
-        )
+        async with asyncio.timeout(_START_SECONDS):
+            self._forked = forked = await server.fork(self._setup.target.partition(":")[0])
         try:
-            first = pickle.dumps((list(sys.path), pickle.dumps(self._setup)))
-            await self._write(Kind.SETUP, 0, first)
+            setup = replace(self._setup, parent=forked.parent)
+            first = pickle.dumps((list(sys.path), pickle.dumps(setup)))
+            await forked.pipes.write(Kind.SETUP, 0, first)
             async with asyncio.timeout(_START_SECONDS):
-                kind, _, payload = await self._read()
+                kind, _, payload = await forked.pipes.read()
             if kind is not Kind.READY:
                 raise OSError(": ".join(self._load(payload)))
             self._threads = self._load(payload)
         except (EOFError, OSError, TimeoutError, UnsafeAnswerError) as error:
-            self.kill()
-            status = await process.wait()
+            status = await forked.wait()
             raise OSError(f"the process ended while starting (status {status}): {error}") from None
         except asyncio.CancelledError:
-            self.kill()
+            await forked.wait()
             raise
         self.ready = True
         self._watcher = asyncio.create_task(self._watch())
@@ -162,10 +143,8 @@ class ChildProcess:
     def kill(self) -> None:
         """End the process at once."""
         self.retired = True
-        if self._process is not None and self._process.returncode is None:
-            # Not by the process object: on its way it would take the exit status that the event loop waits for.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._process.pid, signal.SIGKILL)
+        if self._forked is not None:
+            self._forked.kill()
 
     async def wait(self) -> None:
         """Until it has ended and every job has its result."""
@@ -174,43 +153,23 @@ class ChildProcess:
                 await task
 
     async def _send(self, number: int, payload: bytes) -> None:
+        assert self._forked is not None
         # A process that has ended is noticed by who reads from it.
         with contextlib.suppress(OSError):
-            await self._write(Kind.JOB, number, payload)
-
-    async def _write(self, kind: Kind, number: int, payload: bytes) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        stdin, view = self._process.stdin, memoryview(payload)
-        async with self._writing:
-            stdin.write(pack(kind, number, payload))
-            for start in range(0, len(view), _CHUNK):
-                stdin.write(bytes(view[start : start + _CHUNK]))
-                await stdin.drain()
-
-    async def _read(self) -> tuple[Kind, int, bytes]:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        try:
-            header = await self._process.stdout.readexactly(HEADER.size)
-            kind, number, length = HEADER.unpack(header)
-            if length > FRAME_BYTES:
-                raise EOFError("an answer is too long")
-            return Kind(kind), number, await self._process.stdout.readexactly(length)
-        except (asyncio.IncompleteReadError, ValueError) as error:
-            raise EOFError(str(error)) from None
+            await self._forked.pipes.write(Kind.JOB, number, payload)
 
     async def _receive(self) -> None:
+        assert self._forked is not None
         try:
             while True:
-                await self._answer(*await self._read())
+                await self._answer(*await self._forked.pipes.read())
         # What cannot be understood ends the process: nothing that follows could be trusted.
         except (EOFError, OSError, UnsafeAnswerError, TypeError):
             self.kill()
-        assert self._process is not None
-        status = await self._process.wait()
+        status = await self._forked.wait()
         if not self.reason:
             self.reason = "cpu" if status == -signal.SIGXCPU else "died"
+            self.lost = status is None
         self.retired, self.ready = True, False
         self._watcher.cancel()
         self._ended(self)

@@ -12,7 +12,8 @@ __all__ = ["alike"]
 
 def alike(data: bytes, digest: str) -> str:
     """The SHA-256 (hex) of the document in its plainest form; `digest` is that of its bytes."""
-    if b"\r" not in data and b" \n" not in data and b"\t\n" not in data:
+    # One byte is found thirty times as fast as two, and two fastest from the end.
+    if b"\r" not in data and data.rfind(b" \n") < 0 and (b"\t" not in data or data.rfind(b"\t\n") < 0):
         # As most reporters write it: one line break at the end.
         if data.endswith(b">\n") and not data[0:1].isspace():
             return digest

@@ -62,9 +62,9 @@ async def look_up_names(context: UpkeepContext, addresses: SourceAddresses, name
     claimed = {one.address: one.before for one in await addresses.claim(AT_ONCE, CLAIM_SECONDS)}
     if not claimed:
         return None
-    found = await names.find_all(claimed)
+    answers = await names.find_all(claimed)
     # A failure takes no name away that is known.
-    kept = {address: _kept(name, claimed[address]) for address, name in found.items()}
+    kept = {address: _kept(name, claimed[address]) for address, name in answers.items()}
     await addresses.store(kept)
     # A publication that began before the names were stored ends before the rows are looked for.
     async with context.env.publishing:

@@ -82,7 +82,7 @@ class AddressNames:
         key = str(address)
         task = self._running.get(key)
         if task is None:
-            task = self._running[key] = asyncio.get_running_loop().create_task(self._found(address), name=f"PTR {key}")
+            task = self._running[key] = asyncio.get_running_loop().create_task(self._lookup(address), name=f"PTR {key}")
             task.add_done_callback(lambda _: self._running.pop(key, None))
         # Others wait for the same answer, and it is worth keeping when nobody does any more.
         return await asyncio.shield(task)
@@ -92,7 +92,7 @@ class AddressNames:
         some = list(dict.fromkeys(addresses))
         return dict(zip(some, await asyncio.gather(*map(self.find, some)), strict=True))
 
-    async def _found(self, address: IPv4Address | IPv6Address) -> AddressName:
+    async def _lookup(self, address: IPv4Address | IPv6Address) -> AddressName:
         key = _PREFIX + str(address)
         async with self._limit:
             try:
@@ -100,14 +100,14 @@ class AddressNames:
                     return kept
             except DmarcworksError as error:
                 log.warning("kept names cannot be read", error=str(error))
-            name = await self._asked(address)
+            name = await self._resolved(address)
             try:
                 await self._kv.put(key, _written(name), ttl=name.seconds)
             except DmarcworksError as error:
                 log.warning("names cannot be kept", error=str(error))
         return name
 
-    async def _asked(self, address: IPv4Address | IPv6Address) -> AddressName:
+    async def _resolved(self, address: IPv4Address | IPv6Address) -> AddressName:
         deadline = time.monotonic() + self._seconds
         try:
             answer = await self._dns.lookup(address.reverse_pointer, "PTR", deadline)
@@ -149,13 +149,13 @@ def _names(records: Sequence[object]) -> list[str]:
 
 
 def _addresses(records: Sequence[object]) -> set[IPv4Address | IPv6Address]:
-    found: set[IPv4Address | IPv6Address] = set()
+    confirmed: set[IPv4Address | IPv6Address] = set()
     for record in records[:ADDRESSES]:
         try:
-            found.add(ipaddress.ip_address(str(record)))
+            confirmed.add(ipaddress.ip_address(str(record)))
         except ValueError:
             continue
-    return found
+    return confirmed
 
 
 def _least(ttls: Sequence[float | None]) -> float | None:

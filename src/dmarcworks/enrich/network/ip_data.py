@@ -149,14 +149,14 @@ class IpData:
         return file
 
     def _there(self) -> list[Path]:
-        found: list[Path] = []
+        files: list[Path] = []
         for path in self._paths:
             try:
                 if path.exists() or not self._optional:
-                    found += sorted(path.glob("*.mmdb")) if path.is_dir() else [path]
+                    files += sorted(path.glob("*.mmdb")) if path.is_dir() else [path]
             except OSError:
-                found.append(path)
-        return list(dict.fromkeys(found))
+                files.append(path)
+        return list(dict.fromkeys(files))
 
 
 def _facts(text: str, snapshot: _Snapshot) -> IpFacts:
