@@ -15,9 +15,9 @@ __all__ = ["ReadableAccount", "ReadableZone", "WritableAccount", "WritableZone"]
 
 
 async def _zone(zone: str, token: Token, deps: Deps) -> Domain:
-    """The domain with that id; a zone of another account, or one that the token is not for, does not exist."""
-    domain = await deps.accounts.domain(token.account_id, zone) if zone.isascii() and zone.isalnum() else None
-    if domain is None or domain.id != zone or not token.sees(domain.id):
+    """The domain with that id or name; a zone of another account, or one that the token is not for, does not exist."""
+    domain = await deps.accounts.domain(token.account_id, zone)
+    if domain is None or not token.sees(domain.id):
         raise NotFoundError("there is no such zone")
     return domain
 
