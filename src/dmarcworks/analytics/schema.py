@@ -127,6 +127,15 @@ _MIGRATIONS = (
     # Existing data is repacked when its part is merged.
     _Migration(7, "addresses quick to read", (f"ALTER TABLE {DMARC_REPORTS.name} MODIFY COLUMN {ADDRESS.ddl()}",)),
     _Migration(8, "identity of the system", (SYSTEM,)),
+    _Migration(
+        9,
+        "how sure a sender is",
+        tuple(
+            f"ALTER TABLE {DMARC_REPORTS.name} ADD COLUMN IF NOT EXISTS {column.ddl()}"
+            for column in DMARC_REPORTS.columns
+            if column.name in ("ptr_confirmed", "sender_confidence")
+        ),
+    ),
 )
 _VERSIONS = (
     "CREATE TABLE IF NOT EXISTS schema_versions (version UInt32, name String, applied DateTime64(3, 'UTC'))"

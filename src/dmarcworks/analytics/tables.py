@@ -229,6 +229,8 @@ DMARC_REPORTS = Table(
         Column("pct", "Nullable(Int64)", pa.int64(), "ZSTD"),
         *map(_low, ("ptr", "as_name", "country", "sender", "sender_kind", "report_authentic")),
         Column("asn", "Nullable(UInt32)", pa.uint32(), "ZSTD"),
+        Column("ptr_confirmed", "Nullable(Bool)", pa.bool_(), "ZSTD"),
+        Column("sender_confidence", "Nullable(Float32)", pa.float32(), "ZSTD"),
     ),
     _ALIASES,
     (DAILY,),
