@@ -35,6 +35,7 @@ lint: dev
 	$(BIN)/ruff format --check src tests scripts fuzz hatch_build.py
 	$(BIN)/mypy
 	$(BIN)/python scripts/language.py
+	$(BIN)/python scripts/senders.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "dmarcworks needs Python 3.11 or newer; set PYTHON=…" >&2; exit 2; }

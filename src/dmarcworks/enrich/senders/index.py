@@ -1,0 +1,123 @@
+"""Look-ups over the catalogue: suffixes of names on label borders, address blocks, selectors. Pure.
+
+A suffix takes as many look-ups as the name has labels, an address as many as there are different prefix lengths; the
+size of the catalogue does not matter.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from dmarcworks.enrich.senders.model import IpBlock, SendingService
+from dmarcworks.enrich.senders.names import IpAddress
+
+__all__ = ["BlockIndex", "SelectorIndex", "SenderIndex", "SuffixIndex", "block_of", "selector_pattern"]
+
+Value = TypeVar("Value")
+_ANY = "[a-z0-9_-]+"
+
+
+class SuffixIndex(Generic[Value]):
+    """Values by domain: a name has that of its longest suffix on label borders. The first value of a name stays."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, entries: Iterable[tuple[str, Value]]) -> None:
+        self._values: dict[str, Value] = {}
+        for name, value in entries:
+            self._values.setdefault(name, value)
+
+    def find(self, name: str) -> Value | None:
+        """The value of the name or of the nearest domain above it."""
+        values = self._values
+        while name:
+            value = values.get(name)
+            if value is not None:
+                return value
+            name = name.partition(".")[2]
+        return None
+
+
+class BlockIndex(Generic[Value]):
+    """Values by address block, of IPv4 and IPv6: an address has the value of the smallest block around it."""
+
+    __slots__ = ("_levels",)
+
+    def __init__(self, entries: Iterable[tuple[IpBlock, Value]]) -> None:
+        levels: dict[tuple[int, int], dict[int, Value]] = {}
+        for block, value in entries:
+            shift = block.max_prefixlen - block.prefixlen
+            levels.setdefault((block.version, shift), {}).setdefault(int(block.network_address) >> shift, value)
+        self._levels = {
+            version: [(shift, values) for (of, shift), values in sorted(levels.items(), key=_shift) if of == version]
+            for version in (4, 6)
+        }
+
+    def find(self, address: IpAddress) -> Value | None:
+        """The value of the smallest block that contains the address."""
+        number = int(address)
+        for shift, values in self._levels[address.version]:
+            value = values.get(number >> shift)
+            if value is not None:
+                return value
+        return None
+
+
+def _shift(level: tuple[tuple[int, int], object]) -> int:
+    return level[0][1]
+
+
+class SelectorIndex:
+    """Services by DKIM selector: exact ones first, then patterns in which `*` is one or more characters of a label."""
+
+    __slots__ = ("_exact", "_patterns")
+
+    def __init__(self, entries: Iterable[tuple[str, SendingService]]) -> None:
+        self._exact: dict[str, SendingService] = {}
+        # By first character: few of the patterns are tried for one selector.
+        self._patterns: dict[str, list[tuple[re.Pattern[str], SendingService]]] = {}
+        for pattern, service in entries:
+            if "*" in pattern:
+                self._patterns.setdefault(pattern[0], []).append((selector_pattern(pattern), service))
+            else:
+                self._exact.setdefault(pattern, service)
+
+    def find(self, selector: str) -> SendingService | None:
+        """The service that chooses this selector under the domains of its customers."""
+        if (service := self._exact.get(selector)) is not None:
+            return service
+        for first in (selector[0], "*"):
+            for pattern, service in self._patterns.get(first, ()):
+                if pattern.fullmatch(selector):
+                    return service
+        return None
+
+
+def selector_pattern(pattern: str) -> re.Pattern[str]:
+    """The expression of a selector with `*` in it."""
+    return re.compile(_ANY.join(re.escape(part) for part in pattern.split("*")))
+
+
+class SenderIndex:
+    """The catalogue, ready for look-ups by each kind of evidence."""
+
+    __slots__ = ("blocks", "by_name", "dkim", "envelope", "ptr", "selectors")
+
+    def __init__(self, services: Iterable[SendingService]) -> None:
+        kept = tuple(services)
+        self.by_name = {service.name: service for service in kept}
+        self.dkim = SuffixIndex((name, service) for service in kept for name in service.dkim)
+        self.envelope = SuffixIndex((name, service) for service in kept for name in service.envelope)
+        self.ptr = SuffixIndex((name, service) for service in kept for name in service.ptr)
+        self.blocks = BlockIndex((block, service) for service in kept for block in service.blocks)
+        self.selectors = SelectorIndex((pattern, service) for service in kept for pattern in service.selectors)
+
+
+def block_of(text: str) -> IpBlock:
+    """An address block in CIDR form, without bits after the prefix; ValueError for anything else."""
+    if "/" not in text:
+        raise ValueError(f"{text!r} has no prefix length")
+    return ipaddress.ip_network(text)

@@ -1,0 +1,1 @@
+"""Tests of the sender catalogue, of identification and of classification."""
