@@ -154,7 +154,8 @@ async def test_one_question_gives_all_figures_of_a_sender(analytics: Analytics) 
         2, ("DE", "US"), 2, ("Net A", "Net B"),
     )  # fmt: skip
     assert (found.kind, found.confidence, found.reporters) == ("hosting", 0.75, 2)
-    assert (found.own_signed, found.own_signed_only, found.rewritten, found.arc, found.hostless) == (13, 3, 3, 3, 5)
+    assert found.overrides == {"other": 2}
+    assert (found.arc, found.srs, found.survived, found.with_ptr) == (0, 0, 0, 10)
     assert (found.first_day, found.last_day) == (DAY, DAY + timedelta(days=2))
     assert [key.id for key in found.earlier] == ["block:192.0.2.0", "self:k._domainkey.example.com"]
     days = await Questions(analytics).sender_days(account, DOMAIN, DAY, DAY + timedelta(days=6), [found.key])
@@ -162,6 +163,31 @@ async def test_one_question_gives_all_figures_of_a_sender(analytics: Analytics) 
         (DAY, 10, 8, 2),
         (DAY + timedelta(days=2), 5, 5, 0),
     ]
+
+
+async def test_signs_of_forwarding_are_counted(analytics: Analytics) -> None:
+    account = uuid.uuid4().hex
+    signed = (("example.com", "k", "pass"),)
+    arc = (Reason("local_policy", "arc=pass as[1].d=x"), Reason("forwarded", None))
+    rows = [
+        Row(record(count=1, reasons=arc)),
+        Row(record(count=2, envelope="SRS0=a=b=example.com=x@forwarder.example")),
+        Row(record(count=4, envelope="srs.forwarder.example")),
+        Row(record(count=8, envelope="notsrs.example")),
+        # Survived: SPF fails for the domain itself, or the envelope is a forwarder's.
+        Row(record(count=16, dkim=signed, aligned=PASS, spf=(("Example.com", "softfail"),))),
+        Row(record(count=32, dkim=signed, aligned=PASS, spf=(("srs1.x.example", "pass"),), envelope="srs1.x.example")),
+        # Not forwarded: a service's own return path, SPF aligned, or no signature of the domain.
+        Row(record(count=64, dkim=signed, aligned=PASS, spf=(("mailer.example", "fail"),))),
+        Row(record(count=128, dkim=signed, aligned=("pass", "pass"), spf=(("example.com", "fail"),))),
+        Row(record(count=256, spf=(("example.com", "fail"),))),
+    ]
+    await store(analytics, account, rows)
+    found = (await groups(analytics, account)).values()
+    sums = {name: sum(getattr(row, name) for row in found) for name in ("arc", "srs", "survived")}
+    assert sums == {"arc": 1, "srs": 6, "survived": 48}
+    (overrides,) = [row.overrides for row in found if row.overrides]
+    assert overrides == {"local_policy": 1, "forwarded": 1}
 
 
 async def test_own_rules_come_first_and_take_effect_at_once(analytics: Analytics) -> None:

@@ -30,9 +30,10 @@ EARLIER = 100
 class SenderGroup(Counted):
     """The messages of one sender. `dispositions` and `reasons` are messages by word, "" where reports state none.
 
-    `own_signed`: messages with a passing signature of the domain itself; `own_signed_only` of these without aligned
-    SPF; `rewritten` of these with SPF passing for another envelope domain; `arc` with a reason that names a passing
-    ARC chain; `hostless` from addresses without a stored PTR. `earlier` are keys that the rows have without the name.
+    Of the messages that fail DMARC: `overrides` by reason, `arc` with a reason that names a passing ARC chain, `srs`
+    with an envelope that a forwarder rewrote. `survived`: aligned by DKIM alone, with SPF failing for the domain
+    itself or such an envelope. `with_ptr`: from addresses with a stored PTR. `earlier`: the keys that the rows have
+    without the name.
     """
 
     key: SenderKey
@@ -45,11 +46,11 @@ class SenderGroup(Counted):
     reporters: int
     dispositions: Mapping[str, int]
     reasons: Mapping[str, int]
-    own_signed: int
-    own_signed_only: int
-    rewritten: int
+    overrides: Mapping[str, int]
     arc: int
-    hostless: int
+    srs: int
+    survived: int
+    with_ptr: int
     first_day: date
     last_day: date
     earlier: tuple[SenderKey, ...]
@@ -86,9 +87,18 @@ def _words(expression: str, words: Sequence[str]) -> str:
 _DISPOSITION = _words("ifNull(toString(disposition), '')", DISPOSITIONS)
 _REASON = _words("ifNull(toString(r.type), '')", REASONS)
 _REASON_LIST = f"arrayDistinct(arrayMap(r -> {_REASON}, reasons))"
-_OWN = "own_signer.1 != ''"
-_UNALIGNED_SPF = "ifNull(spf_aligned = 'pass', 0) = 0"
+_FAILED = "dmarc = 'fail'"
 _ARC = "arrayExists(r -> positionCaseInsensitive(ifNull(r.comment, ''), 'arc=pass') > 0, reasons)"
+# Reports state the domain of the return path, some the whole address: SRS0=… or a domain that is named after it.
+_SRS = "match(lowerUTF8(ifNull(envelope_from, '')), '^srs[01][=+-]|(^|[.@])srs[0-9]*[.-]')"
+_OWN_SPF_FAILED = (
+    "arrayExists(s -> ifNull(s.result != 'pass', 1) AND (lowerUTF8(ifNull(s.domain, '')) = domain"
+    " OR endsWith(lowerUTF8(ifNull(s.domain, '')), concat('.', domain))), spf)"
+)
+_SURVIVED = (
+    "ifNull(dkim_aligned = 'pass', 0) AND ifNull(spf_aligned = 'pass', 0) = 0"
+    f" AND own_signer.1 != '' AND ({_OWN_SPF_FAILED} OR {_SRS})"
+)
 _GROUP = (
     f"SELECT key.1 AS basis, key.2 AS value, {NAMED_SUMS}, max(kind_) AS kind, min(confidence_) AS confidence,"
     " uniqExact(source_ip) AS addresses, uniqExact(ifNull(org_name, '')) AS reporters,"
@@ -97,10 +107,9 @@ _GROUP = (
     f" arraySort(groupUniqArrayIf({LISTED})(network, network != '')) AS network_names,"
     f" sumMap([{_DISPOSITION}], [toUInt128(count)]) AS dispositions_,"
     f" sumMap({_REASON_LIST}, arrayMap(r -> toUInt128(count), {_REASON_LIST})) AS reasons_,"
-    f" sumIf(toUInt128(count), {_OWN}) AS own_signed,"
-    f" sumIf(toUInt128(count), {_OWN} AND {_UNALIGNED_SPF}) AS own_signed_only,"
-    f" sumIf(toUInt128(count), {_OWN} AND {_UNALIGNED_SPF} AND envelope_domain != '') AS rewritten,"
-    f" sumIf(toUInt128(count), {_ARC}) AS arc, sumIf(toUInt128(count), ifNull(ptr, '') = '') AS hostless,"
+    f" sumMapIf({_REASON_LIST}, arrayMap(r -> toUInt128(count), {_REASON_LIST}), {_FAILED}) AS overrides_,"
+    f" sumIf(toUInt128(count), {_FAILED} AND {_ARC}) AS arc, sumIf(toUInt128(count), {_FAILED} AND {_SRS}) AS srs,"
+    f" sumIf(toUInt128(count), {_SURVIVED}) AS survived, sumIf(toUInt128(count), ifNull(ptr, '') != '') AS with_ptr,"
     " min(day) AS first_day, max(day) AS last_day,"
     f" groupUniqArrayIf({EARLIER})(evidence, named != '') AS earlier"
 )
@@ -195,7 +204,8 @@ def _group(row: Mapping[str, Any]) -> SenderGroup:
         reporters=int(row["reporters"]),
         dispositions=_sums(row["dispositions_"]),
         reasons=_sums(row["reasons_"]),
-        **{name: int(row[name]) for name in ("own_signed", "own_signed_only", "rewritten", "arc", "hostless")},
+        overrides=_sums(row["overrides_"]),
+        **{name: int(row[name]) for name in ("arc", "srs", "survived", "with_ptr")},
         first_day=day(row["first_day"]),
         last_day=day(row["last_day"]),
         earlier=tuple(sorted((_key(*pair) for pair in row["earlier"]), key=lambda key: key.id)),
