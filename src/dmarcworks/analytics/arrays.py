@@ -19,6 +19,7 @@ from dmarcworks.analytics.tables import INSTANT, TEXT, TEXTS
 __all__ = ["INT64", "UINT64", "Array", "clamp", "counts", "lists", "made", "packed", "texts"]
 
 INT64 = (-(2**63), 2**63 - 1)
+UINT32 = (0, 2**32 - 1)
 UINT64 = (0, 2**64 - 1)
 
 Array: TypeAlias = "pa.Array[Any]"
@@ -80,6 +81,19 @@ def _numbers(values: Sequence[int | None], code: str, kind: pa.DataType, bounds:
     return pa.Array.from_buffers(kind, len(present), [validity, pa.py_buffer(numbers)])
 
 
+def _flags(values: Sequence[bool | None]) -> Array:
+    validity, present = _without_absent(values, False)
+    bits = bytearray((len(present) + 7) // 8)
+    for place, value in enumerate(present):
+        bits[place >> 3] |= bool(value) << (place & 7)
+    return pa.Array.from_buffers(pa.bool_(), len(present), [validity, pa.py_buffer(bytes(bits))])
+
+
+def _shares(values: Sequence[float | None]) -> Array:
+    validity, present = _without_absent(values, 0.0)
+    return pa.Array.from_buffers(pa.float32(), len(present), [validity, pa.py_buffer(array("f", present))])
+
+
 def _days(values: Sequence[date | None]) -> Array:
     days = [None if value is None else value.toordinal() - _FIRST_DAY for value in values]
     return _numbers(days, "i", pa.date32(), (-(2**31), 2**31 - 1))
@@ -109,6 +123,9 @@ _MAKERS: Mapping[pa.DataType, Callable[[Sequence[Any]], Array]] = {
     TEXT: texts,
     TEXTS: lists,
     pa.uint64(): counts,
+    pa.uint32(): lambda values: _numbers(values, "I", pa.uint32(), UINT32),
+    pa.bool_(): _flags,
+    pa.float32(): _shares,
     pa.int64(): lambda values: _numbers(values, "q", pa.int64(), INT64),
     pa.date32(): _days,
     INSTANT: _instants,

@@ -26,6 +26,7 @@ from dmarcworks.analytics.tables import (
     DAILY,
     DATA_POINTS,
     DMARC_REPORTS,
+    ENRICHED,
     FAILURE_REPORTS,
     GATHER,
     NOBODY,
@@ -127,13 +128,13 @@ _MIGRATIONS = (
     # Existing data is repacked when its part is merged.
     _Migration(7, "addresses quick to read", (f"ALTER TABLE {DMARC_REPORTS.name} MODIFY COLUMN {ADDRESS.ddl()}",)),
     _Migration(8, "identity of the system", (SYSTEM,)),
+    # After their neighbours, so that a table has the same columns in the same order as a fresh one.
     _Migration(
         9,
-        "how sure a sender is",
+        "names of sources",
         tuple(
-            f"ALTER TABLE {DMARC_REPORTS.name} ADD COLUMN IF NOT EXISTS {column.ddl()}"
-            for column in DMARC_REPORTS.columns
-            if column.name in ("ptr_confirmed", "sender_confidence")
+            f"ALTER TABLE {DMARC_REPORTS.name} ADD COLUMN IF NOT EXISTS {column.ddl()} AFTER {before}"
+            for before, column in zip(("asn", *(one.name for one in ENRICHED)), ENRICHED, strict=False)
         ),
     ),
 )
