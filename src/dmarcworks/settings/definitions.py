@@ -293,6 +293,11 @@ class Settings(BaseModel):
         "dmarcworks", pattern=r"^[A-Za-z0-9._-]{1,63}$", description="DKIM selector of that key."
     )
     dkim_domain: str = Field("", description="DKIM domain of that key; empty: the hostname.")
+    sender_file: str = Field(
+        "",
+        description="CSV file with rows of base PTR domain, name, type: the weakest evidence of who sent a message, "
+        "for sources with a confirmed PTR; empty: none.",
+    )
     report_auth: str = Field(
         "accept",
         pattern="^(accept|quarantine|reject|off)$",
