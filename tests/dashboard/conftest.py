@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions.all import Questions
+from dmarcworks.analytics.sender_directory import SenderDirectory
 from dmarcworks.api.graphql.service import GraphqlService
 from dmarcworks.api.sql.service import QueryService
 from dmarcworks.bindings.contracts import QueryBounds
@@ -56,6 +57,8 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         problem_actions=ProblemResolver(stores),
         listing=Listing(database),
         questions=questions,
+        senders=stores.senders,
+        sender_directory=SenderDirectory(questions, stores.senders),
         objects=objects,
         audit=Audit(database, clock=clock),
         sql=QueryService(analytics, QueryBounds(), stores.queries.note),
