@@ -172,7 +172,10 @@ async def test_another_accounts_things_are_not_found(house: House, client: httpx
     assert neighbour is not None
     theirs = (await house.arrivals.reports(neighbour.account_id))[0].key
     problem = (await house.problems.list(neighbour.account_id))[0].id
-    paths = [f"/domains/other.example{end}" for end in ("", "/live", "/setup", "/sources", "/records", "/reports")]
+    paths = [
+        f"/domains/other.example{end}"
+        for end in ("", "/live", "/setup", "/senders", "/senders/dkim:example.com", "/sources", "/records", "/reports")
+    ]
     paths += [f"/reports/{theirs}", f"/reports/{theirs}/raw", f"/problems/{problem}/raw", "/problems/x/raw"]
     paths += [f"/problems/{problem}", f"/problems/{problem}/discard"]
     for path in paths:
