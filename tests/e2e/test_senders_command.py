@@ -79,4 +79,10 @@ def test_wrong_usage_is_answered(filled: System) -> None:
 
 def test_without_a_server(filled: System) -> None:
     assert filled.stop() == 0
-    check(filled)
+    (first, *_) = json.loads(filled.cli("senders", DOMAIN, "--json").stdout)
+    assert (first["name"], first["class"], first["messages"]) == ("SendGrid", "unaligned", 40)
+    done = filled.cli("senders", "decide", DOMAIN, "SendGrid", "not-mine", "--json")
+    assert (done.returncode, json.loads(done.stdout)["decision"]) == (0, "not_mine")
+    shown = filled.cli("senders", "show", DOMAIN, "SendGrid").stdout
+    assert "SendGrid (transactional): suspicious" in shown
+    assert "your decision: not mine" in shown
