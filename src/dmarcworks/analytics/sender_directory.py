@@ -79,9 +79,9 @@ class DomainSenders:
     rows: tuple[DomainSender, ...]
     total: int
 
-    def count(self, sender_class: SenderClass) -> int:
+    def count(self, sender_class: str) -> int:
         """How many senders have the class."""
-        return sum(row.sender_class is sender_class for row in self.rows)
+        return sum(row.sender_class == sender_class for row in self.rows)
 
     @property
     def undecided(self) -> int:

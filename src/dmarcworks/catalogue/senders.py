@@ -39,7 +39,7 @@ NAME_CHARACTERS, NOTE_CHARACTERS = 100, 2000
 # Own names of one account: each is a condition of every question about its senders.
 OWN_NAMES = 200
 EVIDENCE = ("block", "dkim", "envelope", "ptr")
-# The largest block: /8 of IPv4, /16 of IPv6. Nobody's own system is larger.
+# The largest block: /8 of IPv4, /16 of IPv6. No system of an account is larger.
 _LARGEST = {4: 8, 6: 16}
 
 

@@ -59,7 +59,7 @@ def list_(
             f"{row['messages']:,}",
             _share(row["dkim_aligned"], row["messages"]),
             _share(row["spf_aligned"], row["messages"]),
-            _to_do(row),
+            _next_step(row),
         )
         for row in rows
     ]
@@ -163,6 +163,13 @@ def _lines(row: dict[str, Any]) -> list[str]:
     if row["setup"]:
         lines.append(f"  set-up: {row['setup']}")
     return lines
+
+
+def _next_step(row: dict[str, Any]) -> str:
+    """What to do, in a few words; `senders show` has the fix."""
+    if row["needs_decision"]:
+        return "fix it, if it is yours" if row["fix"] else "decide whether it is yours"
+    return "fix its alignment" if row["fix"] else "nothing"
 
 
 def _to_do(row: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The small bars of volume by day beside the names of senders."""
+"""The small bars of volume by day in the tables of senders."""
 
 from __future__ import annotations
 
