@@ -41,10 +41,11 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "dmarcworks needs Python 3.11 or newer; set PYTHON=…" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: requirements.lock pyproject.toml package-lock.json scripts/assets.py | $(VENV)/bin/python
+$(VENV)/.installed: requirements.lock pyproject.toml package-lock.json scripts/assets.py scripts/ipdata.py | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/python scripts/assets.py
+	$(BIN)/python scripts/ipdata.py
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock package-lock.json scripts/assets.py $(VENV)/.installed

@@ -16,15 +16,18 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
+import statistics
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import samples
@@ -56,7 +59,7 @@ class Result:
 class Server:
     """`dmarcworks serve` on a home of its own."""
 
-    def __init__(self, home: Path, processes: int) -> None:
+    def __init__(self, home: Path, processes: int, settings: Mapping[str, str]) -> None:
         self.home = home
         clean = {name: value for name, value in os.environ.items() if not name.startswith("DMARCWORKS_")}
         self.environment = {
@@ -70,6 +73,7 @@ class Server:
             "DMARCWORKS_SMTP_PROCESSES": str(processes),
             "DMARCWORKS_LOG_FORMAT": "json",
             **{name: value for name, value in os.environ.items() if name.startswith("DMARCWORKS_QUEUE_")},
+            **settings,
         }
         command = [sys.executable, "-c", "from dmarcworks.cli import main; main()"]
         with (home.parent / "server.log").open("wb") as log:
@@ -165,11 +169,18 @@ def profiled(server: Server, how: str | None, result: Result) -> Iterator[None]:
         result.stacks = out.read_text()
 
 
-def ours(sent: Load, folder: Path, connections: int, processes: int, profile: str | None) -> Result:
+def ours(
+    sent: Load,
+    folder: Path,
+    connections: int,
+    processes: int,
+    profile: str | None,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Result:
     """Send it all, wait for the last to be counted."""
     home = folder / "home"
     home.mkdir(parents=True)
-    server = Server(home, processes)
+    server = Server(home, processes, settings)
     result = Result()
     step = max(1, len(sent.mails) // STEPS)
 
@@ -195,6 +206,37 @@ def ours(sent: Load, folder: Path, connections: int, processes: int, profile: st
     return result
 
 
+@contextmanager
+def silent_resolver() -> Iterator[str]:
+    """The address of a name server that receives queries and answers none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def with_dead_resolver(sent: Load, folder: Path, connections: int, processes: int, rounds: int) -> list[str]:
+    """The throughput without look-ups of names, and with a resolver that is dead, in turn; a table."""
+    seconds: dict[str, list[float]] = {"none": [], "dead": []}
+    with silent_resolver() as address:
+        for number in range(rounds):
+            for name, names, server in (("none", "off", ""), ("dead", "on", address)):
+                place = folder / f"{name}{number}"
+                settings = {
+                    "DMARCWORKS_ADDRESS_NAMES": names,
+                    "DMARCWORKS_DNS_SERVER": server,
+                    "DMARCWORKS_REPORT_AUTH": "off",
+                }
+                seconds[name].append(ours(sent, place, connections, processes, None, settings).queryable)
+                shutil.rmtree(place, ignore_errors=True)
+    none, dead = (len(sent.mails) / statistics.median(seconds[name]) for name in ("none", "dead"))
+    return [
+        "| names of addresses | mails/s | of it |",
+        "|---|---|---|",
+        f"| not looked up | {none:,.0f} | 100 % |",
+        f"| the resolver is dead | {dead:,.0f} | {dead / none:.1%} |",
+    ]
+
+
 def main() -> int:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -208,6 +250,7 @@ def main() -> int:
         choices=("all", "gil"),
         help="show where the server's time goes: all threads, or the holders of the interpreter's lock",
     )
+    parser.add_argument("--dead-resolver", type=int, metavar="ROUNDS", help="only compare a dead resolver with none")
     parser.add_argument("--no-peer", action="store_true", help="without parsedmarc")
     parser.add_argument("--write", action="store_true", help="regenerate docs/benchmarks-whole.md")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="the folder of all files (bench/.whole)")
@@ -220,6 +263,11 @@ def main() -> int:
     sent = load(options.mails)
     count = len(sent.mails)
     print(f"{count:,} mails, {sent.records:,} records, {sent.messages:,} messages", file=sys.stderr)
+    if options.dead_resolver:
+        table = with_dead_resolver(sent, folder, options.connections, options.processes, options.dead_resolver)
+        print("\n".join(table))
+        shutil.rmtree(folder, ignore_errors=True)
+        return 0
     mine = ours(sent, folder, options.connections, options.processes, None)
     low, high = RECORDS
     lines = [

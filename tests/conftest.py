@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
+
+from dmarcworks.enrich.network import setup
 
 pytest.register_assert_rewrite("tests.support")
 
@@ -19,3 +22,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"DMARCWORKS_TEST_ALL=1, but {item.nodeid} is skipped: {reason}"
     return report
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_installed_ip_data() -> Generator[None]:
+    """No test depends on the IP data file that was installed; who needs one names it in the settings."""
+    before, setup.INSTALLED = setup.INSTALLED, Path("/nonexistent")
+    yield
+    setup.INSTALLED = before

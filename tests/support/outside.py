@@ -12,6 +12,7 @@ from typing import Any
 
 import dns.flags
 import dns.message
+import dns.name
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
@@ -66,7 +67,11 @@ def listening(sink: Sink) -> Iterator[Sink]:
 @dataclass
 class Names:
     """Records by (name, type), the names for which the server says that it failed, and zones (with all names below) of
-    which it says so, or nothing, or the truth too late."""
+    which it says so, or nothing, or the truth too late, or that it does not serve them (lame).
+
+    Aliases (CNAME records) come with what they lead to, as a resolver gives it; with `bare_aliases` alone, as a server
+    of one zone gives them. With `truncates` an answer over 512 bytes is sent over TCP only.
+    """
 
     records: dict[tuple[str, str], Sequence[str]] = field(default_factory=dict)
     failing: set[str] = field(default_factory=set)
@@ -75,6 +80,15 @@ class Names:
     slow: set[str] = field(default_factory=set)
     slow_seconds: float = 4.0
     asked: list[tuple[str, str]] = field(default_factory=list)
+    lame: set[str] = field(default_factory=set)
+    bare_aliases: bool = False
+    truncates: bool = False
+    ttl: int = 60
+    # The time to live of what does not exist, in the zone's SOA; None: answers without one.
+    negative_ttl: int | None = None
+    # Queries that were received and not answered yet, and the most that there were at once.
+    waiting: int = 0
+    most_waiting: int = 0
     port: int = 0
 
     def add(self, records: Mapping[tuple[str, str], Sequence[str] | str]) -> None:
@@ -90,7 +104,7 @@ class Names:
         name = dns.message.from_wire(query).question[0].name.to_text(True).lower()
         return None if _below(name, self.silent) else self.slow_seconds if _below(name, self.slow) else 0.0
 
-    def answer(self, query: bytes) -> bytes:
+    def answer(self, query: bytes, *, tcp: bool = False) -> bytes:
         question = dns.message.from_wire(query)
         reply = dns.message.make_response(question)
         reply.flags |= dns.flags.AA | dns.flags.RA
@@ -100,13 +114,36 @@ class Names:
         self.asked.append((plain, kind))
         if plain in self.failing or _below(plain, self.broken):
             reply.set_rcode(dns.rcode.SERVFAIL)
-        elif values := self.records.get((plain, kind)):
-            reply.answer.append(
-                dns.rrset.from_text(name, 60, "IN", kind, *map(_quoted if kind == "TXT" else str, values))
-            )
-        elif not any(known == plain for known, _ in self.records):
+        elif _below(plain, self.lame):
+            reply.set_rcode(dns.rcode.REFUSED)
+        else:
+            self._fill(reply, name, kind)
+        wire = reply.to_wire(max_size=65_000)
+        if self.truncates and not tcp and len(wire) > 512:
+            short = dns.message.make_response(question)
+            short.flags |= dns.flags.AA | dns.flags.RA | dns.flags.TC
+            return short.to_wire()
+        return wire
+
+    def _fill(self, reply: dns.message.Message, name: dns.name.Name, kind: str) -> None:
+        for _ in range(20):
+            alias = self.records.get((name.to_text(True).lower(), "CNAME"))
+            if not alias or kind == "CNAME":
+                break
+            reply.answer.append(dns.rrset.from_text(name, self.ttl, "IN", "CNAME", f"{alias[0].rstrip('.')}."))
+            if self.bare_aliases:
+                return
+            name = dns.name.from_text(alias[0])
+        plain = name.to_text(True).lower()
+        if values := self.records.get((plain, kind)):
+            texts = map(_quoted if kind == "TXT" else str, values)
+            reply.answer.append(dns.rrset.from_text(name, self.ttl, "IN", kind, *texts))
+            return
+        if not any(known == plain for known, _ in self.records):
             reply.set_rcode(dns.rcode.NXDOMAIN)
-        return reply.to_wire(max_size=65_000)
+        if self.negative_ttl is not None:
+            soa = f"ns.invalid. root.invalid. 1 2 3 4 {self.negative_ttl}"
+            reply.authority.append(dns.rrset.from_text(dns.name.root, 86_400, "IN", "SOA", soa))
 
 
 def _below(name: str, zones: set[str]) -> bool:
@@ -120,14 +157,13 @@ def _quoted(text: str) -> str:
 
 @contextmanager
 def answering(names: Names) -> Iterator[Names]:
-    """The name server while it is there (UDP; answers are small)."""
-    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind(("127.0.0.1", 0))
-    server.settimeout(0.1)
+    """The name server while it is there, over UDP and TCP."""
+    server, stream = _bound()
     names.port = server.getsockname()[1]
     ending = threading.Event()
 
     def send(reply: bytes, peer: tuple[str, int]) -> None:
+        names.waiting -= 1
         with contextlib.suppress(OSError):  # closed since
             server.sendto(reply, peer)
 
@@ -138,6 +174,8 @@ def answering(names: Names) -> Iterator[Names]:
             except TimeoutError:
                 continue
             delay, reply = names.delay(query), names.answer(query)
+            names.waiting += 1
+            names.most_waiting = max(names.most_waiting, names.waiting)
             if delay:
                 later = threading.Timer(delay, send, (reply, peer))
                 later.daemon = True
@@ -145,11 +183,45 @@ def answering(names: Names) -> Iterator[Names]:
             elif delay is not None:
                 send(reply, peer)
 
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
+    def serve_streams() -> None:
+        while not ending.is_set():
+            try:
+                connection, _ = stream.accept()
+            except TimeoutError:
+                continue
+            with contextlib.suppress(OSError), connection, connection.makefile("rwb") as file:
+                connection.settimeout(2)
+                while size := file.read(2):
+                    reply = names.answer(file.read(int.from_bytes(size, "big")), tcp=True)
+                    file.write(len(reply).to_bytes(2, "big") + reply)
+                    file.flush()
+
+    threads = [threading.Thread(target=work, daemon=True) for work in (serve, serve_streams)]
+    for thread in threads:
+        thread.start()
     try:
         yield names
     finally:
         ending.set()
-        thread.join(2)
+        for thread in threads:
+            thread.join(3)
         server.close()
+        stream.close()
+
+
+def _bound() -> tuple[socket.socket, socket.socket]:
+    """A UDP and a TCP socket on the same port of loopback."""
+    while True:
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind(("127.0.0.1", 0))
+        stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            stream.bind(server.getsockname())
+        except OSError:  # the TCP port of this number is taken
+            server.close()
+            stream.close()
+            continue
+        stream.listen(64)
+        server.settimeout(0.1)
+        stream.settimeout(0.1)
+        return server, stream

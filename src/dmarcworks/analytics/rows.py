@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from dmarcworks.analytics.arrays import Array, counts, lists, texts
 from dmarcworks.analytics.columns import filled, heads, indexes, structs
+from dmarcworks.analytics.enrichment import Enrichment
 from dmarcworks.analytics.schema import Placed, dmarc_rows, known_columns
 from dmarcworks.analytics.tables import DMARC_REPORTS, FAILURE_REPORTS, TLS_REPORTS
 from dmarcworks.reports.days import day_of
@@ -41,12 +42,18 @@ _FAILURE_TEXTS = (
 )  # fmt: skip
 
 
-def tables_of(placed: Sequence[Placed[Any]]) -> dict[str, pa.Table]:
-    """The reports' rows by their table's name, each table in the order in which the reports are given."""
+def tables_of(placed: Sequence[Placed[Any]], enrichment: Enrichment | None = None) -> dict[str, pa.Table]:
+    """The reports' rows by their table's name, each table in the order in which the reports are given.
+
+    With an `enrichment` the rows of aggregate reports name their sources too.
+    """
     kinds: dict[type, list[Placed[Any]]] = {}
     for one in placed:
         kinds.setdefault(type(one.report), []).append(one)
-    return {_TABLES[kind][0]: _TABLES[kind][1](reports) for kind, reports in kinds.items()}
+    return {
+        _TABLES[kind][0]: dmarc_rows(reports, enrichment) if kind is AggregateReport else _TABLES[kind][1](reports)
+        for kind, reports in kinds.items()
+    }
 
 
 def table_of(report: Report) -> str:

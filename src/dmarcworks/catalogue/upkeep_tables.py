@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text
 
 from dmarcworks.catalogue.tables import metadata
 
@@ -54,4 +54,21 @@ retention_runs = Table(
     Column("things", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Index("retention_runs_account", "account_id", "id"),
+)
+
+# Addresses that sent mail, with their name from DNS. `due`: when to look the address up; NULL: not before it is seen
+# again after `expires`. `claimed`: until when a process works on it. `looked_up` NULL: not yet.
+source_addresses = Table(
+    "source_addresses",
+    metadata,
+    Column("address", String(45), primary_key=True),
+    Column("ptr", String(255)),
+    Column("confirmed", Boolean, nullable=False),
+    Column("answered", Boolean, nullable=False),
+    Column("looked_up", Float),
+    Column("expires", Float, nullable=False),
+    Column("due", Float),
+    Column("claimed", Float, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Index("source_addresses_due", "due"),
 )

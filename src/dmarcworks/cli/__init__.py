@@ -40,6 +40,7 @@ COMMANDS = {
     "retention": "Configure retention periods and delete expired data.",
     "verify": "Compare catalogue, archive and figures, and list every difference.",
     "deliver": "Accept one mail on standard input, for a mail server's pipe.",
+    "ipdata": "Show and renew the data that name network and country of addresses.",
     "parse": "Parse reports from files, mails, folders and mailboxes and print them.",
     "import": "Import files, mails, folders and mailboxes into the running system.",
     "lint": "Check reports against the RFCs and draft a message to their reporters.",

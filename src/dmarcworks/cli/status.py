@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from dmarcworks import __version__
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE
 from dmarcworks.catalogue.stores import Stores, running_server
 from dmarcworks.cli.common import print_json, print_table, with_stores
+from dmarcworks.enrich.network.setup import ip_data, ip_data_files, ip_data_notice
+from dmarcworks.process import logs
 from dmarcworks.process.settings_table import shown_url
 from dmarcworks.settings import Settings
 
@@ -50,6 +53,7 @@ async def _status(stores: Stores, settings: Settings) -> dict[str, Any]:
         "last_mail": await stores.arrivals.last_mail(),
         "open_problems": await stores.problems.count(),
         "certificate": _certificate(settings, ready),
+        "ip_data": _ip_data(settings),
         "disk": {"bytes": disk.total, "free_bytes": disk.free},
     }
 
@@ -74,6 +78,12 @@ def _certificate(settings: Settings, ready: Mapping[str, Any] | None) -> dict[st
 
     configured = certificate(settings)
     return None if configured is None else dict(configured.told())
+
+
+def _ip_data(settings: Settings) -> dict[str, object]:
+    logs.setup("text", "warning")  # a file that cannot be used is reported on standard error
+    files = ip_data_files(ip_data(settings))
+    return {"files": [asdict(file) for file in files], "warning": ip_data_notice(settings, files) or None}
 
 
 def _urls(settings: Settings) -> dict[str, str]:
@@ -125,9 +135,15 @@ def _lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("last mail", "none yet" if last is None else f"{last:%Y-%m-%d %H:%M} UTC ({_ago(last)} ago)"),
         ("open problems", str(result["open_problems"])),
         ("certificate", "none" if shown is None else ", ".join(f"{key}: {value}" for key, value in shown.items())),
+        ("IP data", _network(result["ip_data"])),
         ("disk", f"{disk['free_bytes'] / 1e9:,.1f} GB free of {disk['bytes'] / 1e9:,.1f} GB"),
     ]
     return lines
+
+
+def _network(data: Mapping[str, Any]) -> str:
+    files = ", ".join(f"{file['kind']} of {file['built']}" for file in data["files"]) or "none"
+    return f"{files} ({data['warning']})" if data["warning"] else files
 
 
 def _ago(then: datetime) -> str:

@@ -21,6 +21,8 @@ import dns.asyncresolver
 import dns.exception
 import dns.name
 import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
 import dns.resolver
 
 from dmarcworks.errors import DmarcworksError
@@ -32,6 +34,8 @@ _LONGEST, _EMPTY, _FAILED = 3600.0, 60.0, 5.0
 _REMEMBERED = 10_000
 # Questions on their way at once; each has a socket.
 _AT_ONCE = 256
+# Aliases (CNAME) in a row that are followed by questions of ours.
+_ALIASES = 8
 _Result = TypeVar("_Result")
 
 
@@ -52,9 +56,18 @@ class Resolver(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class DnsRecords:
+    """The records of a name, and for how many seconds they, or their absence, hold; None: nobody stated that."""
+
+    records: list[Any]
+    ttl: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Answer:
     records: list[Any]
     failure: str = ""
+    ttl: float | None = None
 
 
 class Dns:
@@ -73,6 +86,10 @@ class Dns:
 
     async def __call__(self, name: str, kind: str, deadline: float) -> list[Any]:
         """The records of a name; CNAMEs are followed."""
+        return (await self.lookup(name, kind, deadline)).records
+
+    async def lookup(self, name: str, kind: str, deadline: float) -> DnsRecords:
+        """The same with the time to live; for what does not exist that of the zone's SOA (RFC 2308)."""
         left = deadline - time.monotonic()
         if left <= 0:
             raise NoAnswerError(f"no time left to query {name}")
@@ -93,7 +110,7 @@ class Dns:
             raise NoAnswerError(f"DNS gave no answer about {name} in time") from None
         if answer.failure:
             raise NoAnswerError(answer.failure)
-        return list(answer.records)
+        return DnsRecords(list(answer.records), answer.ttl)
 
     async def alive(self) -> bool:
         """Whether the servers answer a question about the root; no such record is an answer, so is a refusal."""
@@ -126,21 +143,35 @@ class Dns:
             return _Answer([]), _EMPTY  # no name in DNS
         try:
             records, expires = await self._sockets.run(self._query(ascii_name, kind))
-        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-            return _Answer([]), _EMPTY
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer) as absent:
+            return _Answer([], ttl=_negative_ttl(absent)), _EMPTY
         except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel):
             return _Answer([]), _EMPTY
         except (dns.exception.DNSException, OSError, ValueError) as error:
             return _Answer([], f"DNS gave no answer about {name}: {type(error).__name__}"), _FAILED
-        return _Answer(records), min(max(expires - time.time(), 0.0), _LONGEST)
+        ttl = max(expires - time.time(), 0.0)
+        return _Answer(records, ttl=ttl), min(ttl, _LONGEST)
 
     async def _query(self, name: str, kind: str) -> tuple[list[Any], float]:
         """In the thread of the sockets: the records and when they expire."""
         if self._resolver is None:
             self._resolver = _opened(self._server)
-        async with self._sockets.limit:
-            answer = await self._resolver.resolve(name, kind, lifetime=QUERY_SECONDS, search=False)
-        return [_plain(record, kind) for record in answer], answer.expiration
+        ends, expires = time.monotonic() + QUERY_SECONDS, float("inf")
+        for _ in range(_ALIASES):
+            async with self._sockets.limit:
+                try:
+                    left = max(ends - time.monotonic(), 0.01)
+                    answer = await self._resolver.resolve(name, kind, lifetime=left, search=False)
+                except dns.resolver.NoAnswer as absent:
+                    # A server that is no resolver returns an alias alone: the next question is ours.
+                    alias = _alias(absent, name)
+                    if alias is None:
+                        raise
+                    name, seconds = alias
+                    expires = min(expires, time.time() + seconds)
+                    continue
+            return [_plain(record, kind) for record in answer], min(expires, answer.expiration)
+        raise dns.resolver.NoNameservers
 
 
 class _SocketThread:
@@ -184,6 +215,28 @@ def _opened(server: str) -> dns.asyncresolver.Resolver:
         resolver.port = int(port) if port else 53
     resolver.timeout = QUERY_SECONDS / 2
     return resolver
+
+
+def _alias(absent: dns.resolver.NoAnswer, name: str) -> tuple[str, int] | None:
+    """Where the name's chain of aliases in the answer ends, and its time to live; None for a name without one."""
+    response, seconds, found = absent.kwargs["response"], 0, False
+    place = dns.name.from_text(name)
+    for _ in range(_ALIASES):
+        alias = response.get_rrset(response.answer, place, dns.rdataclass.IN, dns.rdatatype.CNAME)
+        if alias is None:
+            break
+        place, seconds, found = alias[0].target, min(seconds, alias.ttl) if found else alias.ttl, True
+    return (place.to_text(True), seconds) if found else None
+
+
+def _negative_ttl(absent: dns.resolver.NXDOMAIN | dns.resolver.NoAnswer) -> float | None:
+    """How long the absence holds, by the SOA that comes with the answer."""
+    responses = list(absent.kwargs.get("responses", {}).values()) or [absent.kwargs.get("response")]
+    for response in responses:
+        for records in () if response is None else response.authority:
+            if records.rdtype == dns.rdatatype.SOA:
+                return float(min(records.ttl, records[0].minimum))
+    return None
 
 
 def _plain(record: Any, kind: str) -> Any:

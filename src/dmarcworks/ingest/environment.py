@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dmarcworks.bindings.contracts import KV, Analytics, Leases, Objects, Queue
 from dmarcworks.catalogue.arrivals import Arrivals
@@ -16,6 +16,10 @@ from dmarcworks.ingest.backpressure import never_full
 from dmarcworks.ingest.reading import InProcess, Reader
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.reports.bounds import Bounds
+
+# Arrow comes with it, which a process that only accepts mail does not need.
+if TYPE_CHECKING:
+    from dmarcworks.ingest.enriching import Enricher
 
 __all__ = ["Delivery", "Env", "Prove"]
 
@@ -39,6 +43,8 @@ class Env:
     metrics: Metrics | None = None
     # Called with the mails that were read: are they genuine (`ingest.authentication`).
     prove: Prove | None = None
+    # What is known of the sources of mail, for the rows of reports (`ingest.enriching`).
+    enricher: Enricher | None = None
     # Why no more mail is accepted now, or "".
     full: Callable[[], Awaitable[str]] = never_full
     # Held by the consumer that reads a batch, so that two large reports are not in memory at once, and by the one that

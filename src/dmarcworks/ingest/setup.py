@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.catalogue.stores import Stores
@@ -21,6 +22,9 @@ from dmarcworks.process.clock import clock
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.settings import Settings
+
+if TYPE_CHECKING:
+    from dmarcworks.ingest.enriching import Enricher
 
 __all__ = ["environment", "inbox", "isolated_reader", "opened_authenticator", "reading_bounds"]
 
@@ -78,6 +82,7 @@ def environment(
     metrics: Metrics | None = None,
     prove: Prove | None = None,
     reader: Reader | None = None,
+    enricher: Enricher | None = None,
 ) -> Env:
     """What the worker sees; without a `reader` mails are read in threads of this process."""
     return Env(
@@ -92,6 +97,7 @@ def environment(
         failure_originals=settings.failure_originals,
         metrics=metrics,
         prove=prove,
+        enricher=enricher,
         full=inbox(settings, stores).full,
         isolated=reader,
         leases=stores.leases,

@@ -218,8 +218,9 @@ def _placed(item: Item, row: ReportRow, domain: str, proof: str) -> Placed[Any]:
 async def _insert(placed: Sequence[Placed[Any]], env: Env) -> None:
     if not placed:
         return
+    enrichment = None if env.enricher is None else await env.enricher.prepared(placed)
     # In a thread, so that a large report does not hold up the SMTP conversations.
-    for name, table in (await asyncio.to_thread(tables_of, placed)).items():
+    for name, table in (await asyncio.to_thread(tables_of, placed, enrichment)).items():
         if table.num_rows:
             failpoints.hit("insert.before")
             await env.analytics.insert(name, table)

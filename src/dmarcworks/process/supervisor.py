@@ -19,7 +19,7 @@ import structlog
 
 from dmarcworks.errors import DmarcworksError
 
-__all__ = ["BackgroundTask", "BackgroundTaskError", "OnFailure", "Supervisor"]
+__all__ = ["BackgroundTask", "BackgroundTaskError", "Hook", "OnFailure", "Supervisor"]
 
 log = structlog.get_logger("dmarcworks.supervisor")
 

@@ -321,6 +321,22 @@ class Settings(BaseModel):
         "while DNS does not answer; then it is quarantined and a problem is listed.",
     )
     dns_server: str = Field("", description="Name server to query, as address[:port]; empty: the system's.")
+    address_names: str = Field(
+        "on",
+        pattern="^(on|off)$",
+        description="on: look up the names (PTR) of source addresses in DNS after reports are published; off: do not.",
+    )
+    ip_data: str = Field(
+        "",
+        description="Files in MaxMind's format (IPinfo Lite, GeoLite2, DB-IP Lite), or folders of them, separated by "
+        "commas, that name network and country of an address; empty: the folder ipdata of the data directory and the "
+        "file that was installed; off: none.",
+    )
+    ip_data_url: str = Field(
+        "",
+        description="Address from which `dmarcworks ipdata update` downloads a file: https://…, as .mmdb, .mmdb.gz or "
+        ".tar.gz.",
+    )
     worker_seconds: float = Field(30.0, gt=0, le=600, description="Seconds that a worker has for one mail or batch.")
     sql_seconds: float = Field(10.0, gt=0, le=3600, description="Seconds that one SQL statement may take.")
     sql_rows: int = Field(100_000, ge=1, le=10_000_000, description="Rows that one SQL statement may return.")

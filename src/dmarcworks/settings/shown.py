@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 __all__ = ["SECRET", "shown_value"]
 
-SECRET = ("dkim_key",)
+# The address of an IP data file may contain a token.
+SECRET = ("dkim_key", "ip_data_url")
 
 
 def shown_value(name: str, value: str) -> str:

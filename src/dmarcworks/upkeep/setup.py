@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from dmarcworks.analytics.setup import opened_analytics
+from dmarcworks.catalogue.source_addresses import SourceAddresses
 from dmarcworks.catalogue.stores import opened
+from dmarcworks.ingest.enriching import enricher
 from dmarcworks.ingest.setup import environment
 from dmarcworks.process.settings_table import shown_url
 from dmarcworks.settings import Settings
@@ -30,4 +32,9 @@ async def opened_upkeep(settings: Settings, job: str = "") -> AsyncIterator[Upke
     ):
         await settle_analytics(stores, analytics, shown_url(settings.analytics), tolerated)
         gate = PublishingGate(analytics)
-        yield UpkeepContext(settings, stores, environment(settings, stores, gate), gate)
+        yield UpkeepContext(
+            settings,
+            stores,
+            environment(settings, stores, gate, enricher=enricher(settings, SourceAddresses(stores.database))),
+            gate,
+        )

@@ -28,15 +28,17 @@ from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Analytics
 from dmarcworks.catalogue.logins import LOGIN_LINK_SECONDS
 from dmarcworks.catalogue.review import review
+from dmarcworks.catalogue.source_addresses import SourceAddresses
 from dmarcworks.catalogue.stores import RUNNING, Stores, opened, running_server
 from dmarcworks.errors import ConflictError
 from dmarcworks.ingest.batching import BatchScheduler
+from dmarcworks.ingest.enriching import enricher
 from dmarcworks.ingest.setup import environment, inbox, isolated_reader, opened_authenticator
 from dmarcworks.process import descriptors
 from dmarcworks.process.announcement import Running, announced
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.process.settings_table import shown_url
-from dmarcworks.process.supervisor import BackgroundTask, OnFailure, Supervisor
+from dmarcworks.process.supervisor import BackgroundTask, Hook, OnFailure, Supervisor
 from dmarcworks.routing.smtp import Certificate, SmtpServer
 from dmarcworks.routing.smtp.processes import Processes
 from dmarcworks.routing.smtp.setup import certificate, listeners, smtp_server
@@ -47,6 +49,7 @@ from dmarcworks.upkeep.scheduler import end_swap, note_forever, retain_forever
 from dmarcworks.upkeep.system import settle_analytics
 from dmarcworks.wiring.hostname import host_notices
 from dmarcworks.wiring.http import http_app
+from dmarcworks.wiring.naming import naming
 from dmarcworks.wiring.routing import Routing, routing
 from dmarcworks.workers.consumer import Consumer
 from dmarcworks.workers.system import consumer_of
@@ -75,6 +78,7 @@ class OpenedServer:
     http: Web | None = None
     monitoring: Web | None = None
     notices: Sequence[str] = ()
+    naming: Hook | None = None
 
     @property
     def public_url(self) -> str:
@@ -115,6 +119,7 @@ def background_tasks(server: OpenedServer, operator_secret: str) -> list[Backgro
         upkeep = server.upkeep
         noting = BackgroundTask("domain notes", run=partial(note_forever, upkeep), start=partial(end_swap, upkeep))
         tasks += [noting, BackgroundTask("retention", run=partial(retain_forever, upkeep))]
+        tasks += [BackgroundTask("names of addresses", run=server.naming)] if server.naming else []
     tasks += server.routing.background_tasks()
     for consumer in server.routing.consumers if works else ():
         tasks.append(BackgroundTask(f"queue of {consumer.name}", run=consumer.run, drain=consumer.stop))
@@ -189,7 +194,8 @@ async def opened_server(
             stack.push_async_callback(reader.close)
             await reader.start()
         prove = await stack.enter_async_context(opened_authenticator(settings, stores, metrics))
-        env = environment(settings, stores, gate, metrics, prove, reader)
+        addresses = SourceAddresses(stores.database)
+        env = environment(settings, stores, gate, metrics, prove, reader, enricher(settings, addresses))
         change = await stores.accounts.settle_hostname()
         await stores.accounts.open_gates()
         await review(stores.database, stores.mailroom.routes)
@@ -198,6 +204,8 @@ async def opened_server(
         mail = await stack.enter_async_context(routing(settings, stores, env, metrics))
         upkeep = UpkeepContext(settings, stores, env, gate)
         server = OpenedServer(settings, roles, stores, analytics, metrics, upkeep, mail, consumers)
+        if "worker" in roles:
+            server.naming = naming(settings, upkeep, addresses, stack)
         server.notices = await host_notices(stores.accounts, change)
         if "smtp" in roles:
             _add_smtp(server, stack)

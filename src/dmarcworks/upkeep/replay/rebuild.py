@@ -268,5 +268,7 @@ async def _page(
 
 
 async def _insert(context: UpkeepContext, now: Replay, gathered: Sequence[Placed[Any]]) -> None:
-    for table, content in (await asyncio.to_thread(tables_of, gathered)).items():
+    enricher = context.env.enricher
+    enrichment = None if enricher is None else await enricher.prepared(gathered)
+    for table, content in (await asyncio.to_thread(tables_of, gathered, enrichment)).items():
         await context.analytics.insert(version_of(table, now.version), content)

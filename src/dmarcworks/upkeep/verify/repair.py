@@ -81,10 +81,12 @@ async def _rows(context: UpkeepContext, differences: Sequence[Difference]) -> se
             changes[row.key] = changed_values(row, item)
             places.setdefault(KINDS[row.kind], set()).add(place)
             done.add(difference)
+    enricher = context.env.enricher
+    enrichment = None if enricher is None else await enricher.prepared(list(fresh.values()))
     async with context.gate.held():
         for table, wrong in places.items():
             await remove(context.analytics, table, wrong)
-        for table, content in (await asyncio.to_thread(tables_of, list(fresh.values()))).items():
+        for table, content in (await asyncio.to_thread(tables_of, list(fresh.values()), enrichment)).items():
             await context.analytics.insert(table, content)
         await _note(context, changes)
     return done

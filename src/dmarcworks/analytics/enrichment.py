@@ -1,0 +1,185 @@
+"""Reports' rows enriched: network, country and name of the source address, and the sending service behind it.
+
+Pure but for the look-ups that it is given. In go the addresses and the values that records repeat, out come the
+columns; each address, and each set of evidence about it, is looked up once.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeAlias
+
+import pyarrow as pa
+
+from dmarcworks.analytics.arrays import Array, made, packed
+from dmarcworks.analytics.columns import taken
+from dmarcworks.analytics.tables import DMARC_REPORTS
+from dmarcworks.enrich.network.addresses import AddressName
+from dmarcworks.enrich.network.ip_data import NO_FACTS, IpFacts
+from dmarcworks.reports.aggregate.records import DkimResult, SpfResult
+
+__all__ = [
+    "ADDRESS_COLUMNS",
+    "COLUMNS",
+    "SENDER_COLUMNS",
+    "Enrichment",
+    "Identified",
+    "Identify",
+    "SignatureEvidence",
+    "SourceEvidence",
+    "evidence_of",
+]
+
+ADDRESS_COLUMNS = ("ptr", "ptr_confirmed", "asn", "as_name", "country", "ip_data")
+SENDER_COLUMNS = ("sender", "sender_kind", "sender_confidence")
+COLUMNS = (*ADDRESS_COLUMNS, *SENDER_COLUMNS)
+
+
+class SignatureEvidence(NamedTuple):
+    """A DKIM signature and its result as the report states it."""
+
+    domain: str
+    selector: str | None
+    result: str
+
+
+class SourceEvidence(NamedTuple):
+    """What identification is given about the source of some messages."""
+
+    ip: str | None = None
+    ptr: str | None = None
+    ptr_confirmed: bool = False
+    dkim: tuple[SignatureEvidence, ...] = ()
+    spf_domain: str | None = None
+    spf_result: str = "none"
+    header_from: str | None = None
+    asn: int | None = None
+
+
+class Identified(Protocol):
+    """The answer of identification; `sender` and `kind` are None when the sender is unknown."""
+
+    @property
+    def sender(self) -> str | None: ...
+    @property
+    def kind(self) -> str | None: ...
+    @property
+    def confidence(self) -> float: ...
+
+
+# In go the evidence and whose rows it is about: an account may have names of its own.
+Identify: TypeAlias = Callable[[SourceEvidence, str], Identified]
+_AddressValues: TypeAlias = tuple[str | None, bool | None, int | None, str | None, str | None, str | None]
+_SenderValues: TypeAlias = tuple[str | None, str | None, float | None]
+_UNKNOWN: _SenderValues = (None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrichment:
+    """What is known now: the IP data, names of addresses (without an entry: not looked up yet), and identification."""
+
+    ip_data: Callable[[str], IpFacts] | None = None
+    names: Mapping[str, AddressName] = field(default_factory=dict)
+    identify: Identify | None = None
+
+    def columns(
+        self, accounts: Iterable[str], addresses: Sequence[str], said: Sequence[Sequence[object]], places: Array
+    ) -> dict[str, Array]:
+        """The columns of rows: each row's account and address, and the place in `said` of what it repeats.
+
+        `said` holds (header_from, dkim, spf).
+        """
+        once: dict[str, int] = {}
+        where = array("i", [once.setdefault(address, len(once)) for address in addresses])
+        facts = list(map(self.address, once))
+        # Thousands of addresses share their values. A column without any value is left out: it is NULL.
+        distinct: dict[_AddressValues, int] = {}
+        group = [distinct.setdefault(values, len(distinct)) for values in facts]
+        rows = packed(array("i", map(group.__getitem__, where)), pa.int32())
+        columns = taken(_made(ADDRESS_COLUMNS, list(distinct)), rows)
+        if self.identify is not None:
+            columns |= self._senders(accounts, list(once), facts, where, said, _numbers(places))
+        return columns
+
+    def address(self, address: str) -> _AddressValues:
+        """The values of ADDRESS_COLUMNS."""
+        ip = NO_FACTS if self.ip_data is None else self.ip_data(address)
+        name = self.names.get(address)
+        # What a name server did not answer is not known; an address without a name is not confirmed.
+        if name is None or not (name.answered or name.ptr):
+            return None, None, ip.asn, ip.as_name, ip.country, ip.source or None
+        return name.ptr, name.confirmed, ip.asn, ip.as_name, ip.country, ip.source or None
+
+    def sender(self, account_id: str, evidence: SourceEvidence) -> _SenderValues:
+        """The values of SENDER_COLUMNS."""
+        if self.identify is None:
+            return _UNKNOWN
+        found = self.identify(evidence, account_id)
+        return _UNKNOWN if found.sender is None else (found.sender, found.kind, found.confidence)
+
+    def _senders(
+        self,
+        accounts: Iterable[str],
+        addresses: Sequence[str],
+        facts: Sequence[_AddressValues],
+        where: Sequence[int],
+        said: Sequence[Sequence[object]],
+        places: Sequence[int],
+    ) -> dict[str, Array]:
+        values: list[_SenderValues] = []
+        known: dict[tuple[str, int, int], int] = {}
+        # Values of different records may be equal.
+        parts: dict[SourceEvidence, int] = {}
+        part_of = [parts.setdefault(_evidence(*one), len(parts)) for one in said]  # type: ignore[arg-type]  # of a record
+        evidences = list(parts)
+        rows = array("i")
+        for account_id, address, repeated in zip(accounts, where, places, strict=True):
+            part = part_of[repeated]
+            if (place := known.get((account_id, address, part))) is None:
+                place = known[account_id, address, part] = len(values)
+                ptr, confirmed, asn = facts[address][:3]
+                evidence = evidences[part]._replace(
+                    ip=addresses[address], ptr=ptr, ptr_confirmed=bool(confirmed), asn=asn
+                )
+                values.append(self.sender(account_id, evidence))
+            rows.append(place)
+        return taken(_made(SENDER_COLUMNS, values), packed(rows, pa.int32()))
+
+
+def evidence_of(
+    header_from: str | None,
+    dkim: Sequence[tuple[str | None, str | None, str | None]],
+    spf: Sequence[tuple[str | None, str | None, str | None]],
+) -> SourceEvidence:
+    """Evidence from the stored values: signatures as (domain, selector, result), SPF as (domain, scope, result)."""
+    signatures = tuple(
+        SignatureEvidence(domain, selector, result or "none") for domain, selector, result in dkim if domain
+    )
+    # RFC 7489 reports may hold HELO and MAIL FROM; the envelope's domain is the evidence.
+    checks = [(domain, result) for domain, scope, result in spf if domain and scope != "helo"]
+    domain, result = checks[0] if checks else (None, None)
+    return SourceEvidence(dkim=signatures, spf_domain=domain, spf_result=result or "none", header_from=header_from)
+
+
+def _evidence(header_from: str | None, dkim: Sequence[DkimResult], spf: Sequence[SpfResult]) -> SourceEvidence:
+    return evidence_of(
+        header_from,
+        [(one.domain, one.selector, one.result) for one in dkim],
+        [(one.domain, one.scope, one.result) for one in spf],
+    )
+
+
+def _made(names: Sequence[str], rows: Sequence[Sequence[object]]) -> dict[str, Array]:
+    values: Iterator[list[object]] = map(list, zip(*rows, strict=True)) if rows else iter([[] for _ in names])
+    return {
+        name: made(column, DMARC_REPORTS.schema.field(name).type)
+        for name, column in zip(names, values, strict=True)
+        if column.count(None) < len(column)
+    }
+
+
+def _numbers(places: Array) -> Sequence[int]:
+    """The numbers of `columns.places` where they lie."""
+    return memoryview(places.buffers()[1]).cast("i")[: len(places)]  # type: ignore[arg-type]

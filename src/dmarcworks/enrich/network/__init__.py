@@ -1,0 +1,1 @@
+"""Network facts about addresses: ASN and country from IP data files, names from DNS."""

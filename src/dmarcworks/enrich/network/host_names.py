@@ -1,0 +1,26 @@
+"""Which text of a PTR record is a host's name. Pure."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address
+
+__all__ = ["host_name", "looked_up"]
+
+_LONGEST = 253
+# Hosts have underscores in their PTR names too, although RFC 1123 allows none.
+_NAME = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_NO_HOSTS = ("arpa", "localhost", "localdomain", "invalid")
+
+
+def host_name(text: str) -> str | None:
+    """The name in lower case without the last dot; None for what names no host, such as a name below arpa."""
+    name = text.rstrip(".").lower() if len(text) <= _LONGEST + 1 else ""
+    if not _NAME.fullmatch(name) or name.rsplit(".", 1)[1] in _NO_HOSTS:
+        return None
+    return name
+
+
+def looked_up(address: IPv4Address | IPv6Address) -> bool:
+    """Whether a PTR record of the address is worth a query: it belongs to one host that sends mail."""
+    return not (address.is_loopback or address.is_multicast or address.is_unspecified or address.is_link_local)

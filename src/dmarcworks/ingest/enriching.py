@@ -1,0 +1,57 @@
+"""The rows of reports get what is known of their sources when they are published; nothing is waited for.
+
+IP data and identification are in process, names of addresses come from the catalogue. A name that is not known
+yet is looked up later, and the stored rows get it then (`upkeep.names`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Protocol
+
+from dmarcworks.analytics.enrichment import Enrichment, Identify
+from dmarcworks.analytics.rows import Placed
+from dmarcworks.enrich.network.addresses import AddressName
+from dmarcworks.enrich.network.ip_data import IpData
+from dmarcworks.enrich.network.setup import ip_data
+from dmarcworks.reports.aggregate.records import Records
+from dmarcworks.reports.model import AggregateReport
+from dmarcworks.settings import Settings
+
+__all__ = ["Enricher", "KnownNames", "enricher"]
+
+
+class KnownNames(Protocol):
+    """The names of addresses that were looked up before."""
+
+    async def known(self, addresses: Collection[str]) -> Mapping[str, AddressName]:
+        """Those of these addresses; the others are noted, to be looked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enricher:
+    """What enriches rows: each part may be absent, and its columns are NULL then."""
+
+    ip_data: IpData | None = None
+    names: KnownNames | None = None
+    identify: Identify | None = None
+
+    async def prepared(self, placed: Sequence[Placed[Any]]) -> Enrichment:
+        """The enrichment of these reports' rows."""
+        names: Mapping[str, AddressName] = {}
+        if self.names is not None:
+            records = [Records.of(one.report.records) for one in placed if isinstance(one.report, AggregateReport)]
+            if addresses := set(chain.from_iterable(some.source_ips for some in records)):
+                names = await self.names.known(addresses)
+        return self.with_names(names)
+
+    def with_names(self, names: Mapping[str, AddressName]) -> Enrichment:
+        """The enrichment with these names of addresses."""
+        return Enrichment(None if self.ip_data is None else self.ip_data.current(), names, self.identify)
+
+
+def enricher(settings: Settings, names: KnownNames | None = None, identify: Identify | None = None) -> Enricher:
+    """What the settings allow; `identify` names the sender behind the evidence in a row."""
+    return Enricher(ip_data(settings), names, identify)

@@ -1,0 +1,86 @@
+"""Names of addresses after publishing: due addresses are looked up, and the rows that are stored get their names.
+
+A process claims the addresses in the database, so that two do not do the same. The order keeps a crash harmless: names
+are stored first, so that new rows have them; then publications that began before are waited for; then the stored rows
+are written; only then the addresses are done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from dmarcworks.analytics.refresh import apply, drop_left_over
+from dmarcworks.catalogue.source_addresses import SourceAddresses
+from dmarcworks.enrich.network.addresses import AddressName, AddressNames
+from dmarcworks.errors import DmarcworksError
+from dmarcworks.upkeep.context import UpkeepContext
+
+__all__ = ["look_up_names", "name_forever"]
+
+log = structlog.get_logger("dmarcworks.upkeep")
+
+# Addresses of a round; how long a claim holds; seconds between two looks, and after an error.
+AT_ONCE, CLAIM_SECONDS, LOOK_SECONDS, AGAIN_SECONDS = 1000, 600.0, 5.0, 60.0
+# Rewriting parts of the store may take this share of the time at most, however many names come in.
+_SHARE, _LONGEST_REST = 0.1, 600.0
+_DAY = 86_400.0
+
+
+async def name_forever(context: UpkeepContext, addresses: SourceAddresses, names: AddressNames) -> None:
+    """Look up what is due, every few seconds."""
+    swept = 0.0
+    cleaned = False
+    while True:
+        rest = LOOK_SECONDS
+        try:
+            if not cleaned:
+                await drop_left_over(context.analytics)
+                cleaned = True
+            if time.monotonic() - swept > _DAY or not swept:
+                await addresses.forget()
+                swept = time.monotonic()
+            # A rebuild fills and swaps tables meanwhile: what it writes has the names that are known.
+            if not context.busy.locked():
+                writing = await look_up_names(context, addresses, names)
+                if writing is not None:
+                    rest = min(max(1.0, writing * (1 / _SHARE - 1)), _LONGEST_REST)
+        except DmarcworksError as error:
+            log.warning("looking up names waits", error=str(error))
+            rest = AGAIN_SECONDS
+        # The server lives on whatever happens here; the next round tries again.
+        except Exception:
+            log.exception("looking up names failed")
+            rest = AGAIN_SECONDS
+        await asyncio.sleep(rest)
+
+
+async def look_up_names(context: UpkeepContext, addresses: SourceAddresses, names: AddressNames) -> float | None:
+    """One round: the seconds for which stored rows were written; None when no address was due."""
+    claimed = {one.address: one.before for one in await addresses.claim(AT_ONCE, CLAIM_SECONDS)}
+    if not claimed:
+        return None
+    found = await names.find_all(claimed)
+    # A failure takes no name away that is known.
+    kept = {address: _kept(name, claimed[address]) for address, name in found.items()}
+    await addresses.store(kept)
+    # A publication that began before the names were stored ends before the rows are looked for.
+    async with context.env.publishing:
+        began = time.monotonic()
+    changed = 0
+    if context.env.enricher is not None:
+        enrichment = context.env.enricher.with_names(kept)
+        async for part in apply(context.analytics, enrichment, kept.keys()):
+            changed += part.changed
+    await addresses.done(kept)
+    named = sum(name.ptr is not None for name in kept.values())
+    log.info("names looked up", addresses=len(kept), named=named, groups=changed)
+    return time.monotonic() - began
+
+
+def _kept(name: AddressName, before: AddressName | None) -> AddressName:
+    if name.answered or before is None or before.ptr is None:
+        return name
+    return AddressName(before.ptr, before.confirmed, False, name.seconds)

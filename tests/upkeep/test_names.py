@@ -1,0 +1,293 @@
+"""Promise: a report is published at once and its names follow; no figure changes, and an interruption loses no name."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from dmarcworks.analytics import refresh
+from dmarcworks.analytics.enrichment import Enrichment, SourceEvidence
+from dmarcworks.analytics.questions.all import Questions
+from dmarcworks.catalogue.source_addresses import SourceAddresses
+from dmarcworks.enrich.network.addresses import AddressName, AddressNames
+from dmarcworks.enrich.network.ip_data import IpData, IpFacts
+from dmarcworks.enrich.resolver import Dns
+from dmarcworks.errors import StoreError
+from dmarcworks.ingest.enriching import Enricher
+from dmarcworks.upkeep.names import look_up_names
+from tests.enrich.network.test_addresses import host
+from tests.support import mmdb
+from tests.support.mails import BEGIN, DAY, report_mail
+from tests.support.mmdb import write_mmdb
+from tests.support.outside import Names, answering
+from tests.support.upkeep import Home
+
+ALL = (date(2011, 1, 1), date(2100, 12, 31))
+
+
+@pytest.fixture
+def dns_names() -> Iterator[Names]:
+    there = Names(ttl=7200, negative_ttl=7200)
+    with answering(there):
+        yield there
+
+
+@pytest.fixture
+async def lookup(dns_names: Names, home: Home) -> AsyncIterator[AddressNames]:
+    resolver = Dns(dns_names.server)
+    yield AddressNames(resolver, home.house.stores.kv)
+    resolver.close()
+
+
+class Now:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_790_100_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def now() -> Now:
+    return Now()
+
+
+@pytest.fixture
+def addresses(home: Home, now: Now) -> SourceAddresses:
+    """What the home's publishing and its look-ups share, as in a server."""
+    made = SourceAddresses(home.house.stores.database, now)
+    use(home, names=made)
+    return made
+
+
+def use(home: Home, **parts: Any) -> None:
+    enricher = home.house.env.enricher
+    assert enricher is not None
+    env = dataclasses.replace(home.house.env, enricher=dataclasses.replace(enricher, **parts))
+    home.house = dataclasses.replace(home.house, env=env)
+
+
+async def stored(home: Home, columns: str = "ptr, ptr_confirmed") -> list[tuple[Any, ...]]:
+    rows = await home.query(f"SELECT source_ip, {columns} FROM dmarc_reports ORDER BY day, source_ip, report_key")
+    return [tuple(row.values()) for row in rows]
+
+
+async def test_names_follow_a_published_report(
+    home: Home, dns_names: Names, lookup: AddressNames, addresses: SourceAddresses
+) -> None:
+    host(dns_names, "192.0.2.1", "mail.example.com")
+    await home.mail(await home.domain(), report_mail("1"), report_mail("2", begin=BEGIN - 60 * DAY))
+    none = [("192.0.2.1", None, None), ("198.51.100.7", None, None)] * 2
+    assert await stored(home) == none
+    sums = await home.sums()
+    questions = Questions(home.house.analytics)
+    account = (await home.house.stores.accounts.domains())[0].account_id
+    figures = await questions.figures(account, None, *ALL)
+    assert await look_up_names(home.house, addresses, lookup) is not None
+    named = [("192.0.2.1", "mail.example.com", True), ("198.51.100.7", None, False)] * 2
+    assert await stored(home) == named
+    assert (await home.sums(), await questions.figures(account, None, *ALL)) == (sums, figures)
+    # Nothing is due any more, and nothing is left behind.
+    assert await look_up_names(home.house, addresses, lookup) is None
+    assert await home.query("SELECT name FROM system.tables WHERE name LIKE 'source_facts%'") == []
+    # A later report has the names at once, and asks no name server.
+    asked = len(dns_names.asked)
+    await home.mail((await home.house.stores.accounts.domains())[0], report_mail("3", begin=BEGIN + DAY))
+    assert await stored(home) == [*named, ("192.0.2.1", "mail.example.com", True), ("198.51.100.7", None, False)]
+    assert await look_up_names(home.house, addresses, lookup) is None
+    assert len(dns_names.asked) == asked
+
+
+async def test_two_processes_share_the_addresses(home: Home, now: Now, addresses: SourceAddresses) -> None:
+    records = [(f"192.0.2.{number}", 1, "pass", "pass") for number in range(20)]
+    await home.mail(await home.domain(), report_mail("1", records=records))
+    other = SourceAddresses(home.house.stores.database, now)
+    claims = await asyncio.gather(*(one.claim(4, 600.0) for one in [addresses, other] * 3))
+    claimed = [one.address for some in claims for one in some]
+    assert sorted(claimed) == sorted(address for address, *_ in records)
+    assert await other.claim(100, 600.0) == []
+    # A process that ended gives nothing back: its claim runs out.
+    now.seconds += 601
+    assert len(await other.claim(100, 600.0)) == 20
+
+
+async def test_an_interrupted_round_is_repeated(
+    home: Home,
+    now: Now,
+    lookup: AddressNames,
+    dns_names: Names,
+    addresses: SourceAddresses,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host(dns_names, "192.0.2.1", "mail.example.com")
+    await home.mail(await home.domain(), report_mail("1"))
+    with monkeypatch.context() as patch:
+
+        async def broken(*_: Any) -> None:
+            raise StoreError("the disk is full")
+
+        patch.setattr(refresh, "_write", broken)
+        with pytest.raises(StoreError):
+            await look_up_names(home.house, addresses, lookup)
+    assert (await stored(home))[0] == ("192.0.2.1", None, None)
+    # What is published meanwhile has the name already.
+    await home.mail((await home.house.stores.accounts.domains())[0], report_mail("2", begin=BEGIN + DAY))
+    assert (await stored(home))[2] == ("192.0.2.1", "mail.example.com", True)
+    assert await look_up_names(home.house, addresses, lookup) is None
+    now.seconds += 601
+    assert await look_up_names(home.house, addresses, lookup) is not None
+    assert [row for row in await stored(home) if row[0] == "192.0.2.1"] == [("192.0.2.1", "mail.example.com", True)] * 2
+
+
+async def test_a_failure_takes_no_name_away_and_is_tried_again(
+    home: Home, now: Now, dns_names: Names, addresses: SourceAddresses
+) -> None:
+    host(dns_names, "192.0.2.1", "mail.example.com")
+    domain = await home.domain()
+    await home.mail(domain, report_mail("1"))
+
+    async def round_() -> float | None:
+        # Without what KV keeps: a day has passed.
+        for key in (await home.house.stores.kv.list(prefix="ptr:")).keys:
+            await home.house.stores.kv.delete(key.name)
+        resolver = Dns(dns_names.server)
+        try:
+            return await look_up_names(home.house, addresses, AddressNames(resolver, home.house.stores.kv))
+        finally:
+            resolver.close()
+
+    dns_names.broken.add("in-addr.arpa")
+    assert await round_() is not None
+    assert (await stored(home))[0] == ("192.0.2.1", None, None)
+    assert await round_() is None
+    now.seconds += 601
+    dns_names.broken.clear()
+    assert await round_() is not None
+    assert (await stored(home))[0] == ("192.0.2.1", "mail.example.com", True)
+    # The name expires and the address is seen again, while the name server fails.
+    now.seconds += 8 * DAY
+    dns_names.broken.add("in-addr.arpa")
+    assert await round_() is None
+    await home.mail(domain, report_mail("2", begin=BEGIN + DAY))
+    assert await round_() is not None
+    named = ("192.0.2.1", "mail.example.com", True)
+    assert [row for row in await stored(home) if row[0] == "192.0.2.1"] == [named] * 2
+    dns_names.broken.clear()
+    host(dns_names, "192.0.2.1", "new.example.com")
+    dns_names.records.pop(("mail.example.com", "A"))
+    now.seconds += 601
+    assert await round_() is not None
+    assert [row for row in await stored(home) if row[0] == "192.0.2.1"] == [("192.0.2.1", "new.example.com", True)] * 2
+
+
+async def test_what_is_no_address_of_a_host_is_never_due(home: Home, addresses: SourceAddresses) -> None:
+    odd = ["no address", "127.0.0.1", "::1", "224.0.0.1", "0.0.0.0", "x" * 300, "fe80::1"]
+    await home.mail(await home.domain(), report_mail("1", records=[(text, 1, "pass", "pass") for text in odd]))
+    assert await addresses.claim(100, 600.0) == []
+    assert await addresses.known(odd) == {}
+
+
+class Found(NamedTuple):
+    sender: str | None
+    kind: str | None
+    confidence: float
+
+
+def by_name(evidence: SourceEvidence, account_id: str) -> Found:
+    if evidence.ptr_confirmed and evidence.ptr == "mail.example.com":
+        return Found("Example Mail", "hosting", 0.7)
+    return Found(None, None, 0.0)
+
+
+async def test_everything_stored_is_enriched_again_and_only_what_changes_is_written(home: Home, tmp_path: Path) -> None:
+    """A new catalogue and a new IP file, over all months; once more writes nothing."""
+    domain = await home.domain()
+    await home.mail(domain, *(report_mail(str(n), begin=BEGIN - n * 40 * DAY) for n in range(3)))
+    sums = await home.sums()
+    path = write_mmdb(
+        tmp_path / "a.mmdb", mmdb.IPINFO, {"192.0.2.0/24": mmdb.ipinfo("AS5", "Five", "five.example", "NL")}
+    )
+    enrichment = Enricher(IpData([path]), identify=by_name).with_names(
+        {"192.0.2.1": AddressName("mail.example.com", True)}
+    )
+    parts = [part async for part in refresh.apply(home.house.analytics, enrichment)]
+    assert [(part.groups, part.changed) for part in parts] == [(2, 1)] * 3
+    columns = "ptr, ptr_confirmed, asn, as_name, country, ip_data, sender, sender_kind, round(sender_confidence, 3)"
+    full = ("mail.example.com", True, 5, "Five", "NL", "ipinfo-lite 2026-09-21", "Example Mail", "hosting", 0.7)
+    expected = [("192.0.2.1", *full), ("198.51.100.7", *[None] * 9)] * 3
+    assert await stored(home, columns) == expected
+    again = [part.changed async for part in refresh.apply(home.house.analytics, enrichment)]
+    assert again == [0, 0, 0]
+    # Without the files and names, what they gave stays.
+    nothing = [part.changed async for part in refresh.apply(home.house.analytics, Enrichment())]
+    assert nothing == [0, 0, 0]
+    assert (await stored(home, columns), await home.sums()) == (expected, sums)
+
+
+async def test_slices_cover_every_group_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresh, "_GROUPS", 7)
+    records = [(f"192.0.2.{number}", 1, "pass", "pass") for number in range(100)]
+    await home.mail(await home.domain(), report_mail("1", records=records))
+
+    def facts(address: str) -> IpFacts:
+        return IpFacts(asn=int(address.rsplit(".", 1)[1]) + 1, source="test")
+
+    parts = [part async for part in refresh.apply(home.house.analytics, Enrichment(facts))]
+    assert (len(parts), sum(part.groups for part in parts), sum(part.changed for part in parts)) == (15, 100, 100)
+    assert sorted(await stored(home, "asn")) == sorted(
+        (address, int(address.rsplit(".", 1)[1]) + 1) for address, *_ in records
+    )
+
+
+async def test_queries_and_publishing_continue_while_rows_are_written(home: Home, addresses: SourceAddresses) -> None:
+    """Each row is seen once at every moment."""
+    domain = await home.domain()
+    records = [(f"192.0.{n // 250}.{n % 250}", 1, "pass", "pass") for n in range(2000)]
+    await home.mail(domain, report_mail("1", records=records))
+    seen: list[int] = []
+    writing = True
+
+    async def count() -> None:
+        while writing:
+            (row,) = await home.query(
+                "SELECT toInt64(sum(count)) AS n, count() AS rows FROM dmarc_reports WHERE report_id = '1'"
+            )
+            seen.append(int(row["n"]))
+            assert int(row["rows"]) == 2000
+
+    counting = asyncio.create_task(count())
+    for version in range(3):
+        enrichment = Enrichment(lambda address, version=version: IpFacts(asn=version + 1, source="test"))  # type: ignore[misc]
+        async for _ in refresh.apply(home.house.analytics, enrichment):
+            await home.mail(domain, report_mail(uuid.uuid4().hex, begin=BEGIN + version * DAY))
+    writing = False
+    await counting
+    assert set(seen) == {2000}
+    assert await home.query("SELECT count() AS n FROM dmarc_reports WHERE asn = 3 AND report_id = '1'") == [{"n": 2000}]
+
+
+async def test_what_an_interrupted_run_left_is_removed(home: Home) -> None:
+    await home.mail(await home.domain(), report_mail("1"))
+    analytics = home.house.analytics
+    await analytics.execute(
+        "CREATE TABLE source_facts_dead (key UInt64, ptr Nullable(String)) ENGINE = Join(ANY, LEFT, key)"
+    )
+    await analytics.execute(
+        "ALTER TABLE dmarc_reports"
+        " UPDATE ptr = joinGetOrNull('source_facts_dead', 'ptr', toUInt64(throwIf(record_index = 0)))"
+        " WHERE 1 SETTINGS mutations_sync = 0"
+    )
+    await refresh.drop_left_over(analytics)
+    assert await home.query("SELECT name FROM system.tables WHERE name LIKE 'source_facts%'") == []
+    assert await home.query("SELECT mutation_id FROM system.mutations WHERE NOT is_done AND NOT is_killed") == []
+    facts = Enrichment(lambda _: IpFacts(asn=9, source="test"))
+    assert [part.changed async for part in refresh.apply(analytics, facts)] == [2]
