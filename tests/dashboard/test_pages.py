@@ -32,7 +32,7 @@ async def test_a_domain_shows_the_figures_of_its_period_with_the_change(client: 
     assert "Failing 280 the previous period has reports about only 11 days" in page
     assert "Sending addresses 2 the previous period has reports about only 11 days" in page
     assert "280 of 2,800 messages failed DMARC (10.0 %). It was 0.9 % in the previous period." in page
-    assert "203.0.113.66 sent all of them." in page
+    assert "203.0.113.0/24 sent all of them." in page
 
 
 async def test_the_front_page_has_the_same_numbers_as_the_domain(client: httpx.AsyncClient) -> None:

@@ -84,6 +84,12 @@ class DomainSenders:
         return sum(row.sender_class == sender_class for row in self.rows)
 
     @property
+    def failing(self) -> tuple[DomainSender, ...]:
+        """Those with messages that failed DMARC, by these messages, most first."""
+        failed = [row for row in self.rows if row.group.failed]
+        return tuple(sorted(failed, key=lambda row: (-row.group.failed, row.id)))
+
+    @property
     def undecided(self) -> int:
         """How many wait for a decision."""
         return sum(row.needs_decision for row in self.rows)
@@ -209,6 +215,8 @@ class SenderDirectory:
         if group.key.basis is SenderBasis.name:
             reason = "You gave it this name." if group.kind == OWN_KIND else "Named when its reports were stored."
             return Identification(group.key.value, group.kind, group.confidence, False, (reason,))
+        if group.key.basis in (SenderBasis.network, SenderBasis.block):
+            return Identification(None, None, 0.0, False, ())
         return self._identifier.identify(_evidence(domain, group.key))
 
 
@@ -220,9 +228,7 @@ def _evidence(domain: Domain, key: SenderKey) -> Evidence:
         return Evidence(dkim=(Signature(signer, selector),), header_from=domain.name)
     if key.basis is SenderBasis.envelope:
         return Evidence(spf_domain=key.value, header_from=domain.name)
-    if key.basis is SenderBasis.ptr:
-        return Evidence(ptr=key.value, ptr_confirmed=True, header_from=domain.name)
-    return Evidence(header_from=domain.name)
+    return Evidence(ptr=key.value, ptr_confirmed=True, header_from=domain.name)
 
 
 def _decision(group: SenderGroup, decisions: Mapping[str, SenderDecision]) -> SenderDecision | None:

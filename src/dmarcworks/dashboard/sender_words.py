@@ -6,11 +6,23 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dmarcworks.analytics.questions.all import DayVolume
 from dmarcworks.analytics.sender_directory import DomainSender, DomainSenders
 from dmarcworks.dashboard.format import number, percent, plural
+from dmarcworks.dashboard.verdict import Failing
 from dmarcworks.enrich.senders.classify import SenderClass
 
-__all__ = ["CLASSES", "DECISIONS", "FixPiece", "SendersVerdict", "fix_pieces", "kind_of", "senders_verdict", "to_do"]
+__all__ = [
+    "CLASSES",
+    "DECISIONS",
+    "FixPiece",
+    "SendersVerdict",
+    "failing_of",
+    "fix_pieces",
+    "kind_of",
+    "senders_verdict",
+    "to_do",
+]
 
 # Class → its words and the colour of its mark.
 CLASSES = {
@@ -104,6 +116,16 @@ def senders_verdict(domain: str, senders: DomainSenders) -> SendersVerdict:
             "warn", headline, f"The largest is {_named(fixing)}. It stays open until reports show the fix."
         )
     return SendersVerdict("ok", f"Every sender of {domain} is known.", "No decision is needed, and no fix is open.")
+
+
+def failing_of(senders: DomainSenders, peak: DayVolume | None) -> Failing | None:
+    """Who sends what fails: of those that wait for their owner the largest, else of all."""
+    failing = senders.failing
+    if not failing:
+        return None
+    worst = next((row for row in failing if row.classification.open), None)
+    named = worst or failing[0]
+    return Failing(named.name, named.group.failed, len(failing), named.id, worst is None, peak)
 
 
 def _named(rows: Sequence[DomainSender]) -> str:

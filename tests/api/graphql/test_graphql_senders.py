@@ -42,7 +42,7 @@ async def test_fields_about_senders_are_those_of_the_columns(place: Place) -> No
         f"dmarcReportsAdaptive(limit: 10, orderBy: [sourceIP_ASC]) {{ {fields} }}", "c.example"
     )
     assert [tuple(row[name] for name in fields.split()) for row in rows] == [
-        ("192.0.2.1", "SendGrid", "sendgrid", "transactional", "o1.sendgrid.net", 1, 0.75, 11377, "Twilio", "US"),
+        ("192.0.2.1", "SendGrid", "sendgrid", "transactional", "o1.sendgrid.net", 1, 75, 11377, "Twilio", "US"),
         ("192.0.2.2", "Example Hosting", "example-hosting", None, None, 0, None, 64500, "Example Hosting", "DE"),
         ("192.0.2.3", "", "", None, None, None, None, None, None, None),
     ]
@@ -61,7 +61,7 @@ async def test_fields_about_senders_are_those_of_the_columns(place: Place) -> No
     )
     assert senders == [{"sourceOrgName": "SendGrid", "sourceKind": "transactional", "messages": 1, "sources": 1}]
     sure = await place.mine.node(
-        "dmarcReportsAdaptive(limit: 10, filter: {sourceConfidence_geq: 0.5, sourceHostConfirmed: 1}) { sourceIP }",
+        "dmarcReportsAdaptive(limit: 10, filter: {sourceConfidence_geq: 50, sourceHostConfirmed: 1}) { sourceIP }",
         "c.example",
     )
     assert [row["sourceIP"] for row in sure] == ["192.0.2.1"]

@@ -25,8 +25,9 @@ from dmarcworks.dashboard.page_route import PageRoute
 from dmarcworks.dashboard.period import STANDARD, Period, period
 from dmarcworks.dashboard.renderer import Html
 from dmarcworks.dashboard.sender_bars import sender_bars
+from dmarcworks.dashboard.sender_words import failing_of
 from dmarcworks.dashboard.sql_result import script_json
-from dmarcworks.dashboard.verdict import Failing, verdict
+from dmarcworks.dashboard.verdict import verdict
 from dmarcworks.dashboard.visit import UserVisit, Visit
 from dmarcworks.errors import NotFoundError
 from dmarcworks.reports.model import FailureReport, TlsReport
@@ -164,7 +165,6 @@ async def _figures(deps: Deps, domain: Domain, days: Period, newest: date, now: 
     earlier = await deps.questions.volume_by_day(account, domain.id, before.first, before.last)
     senders = await deps.sender_directory.of_domain(domain, days.first, days.last)
     top = sorted(senders.rows, key=lambda row: (-row.group.messages, row.id))[:TOP_SENDERS]
-    failing = await deps.questions.sources(account, domain.id, days.first, days.last, limit=1, result="fail")
     policy = await _policy(deps, domain, newest)
     known = (len(volumes), len(earlier))
     long = await deps.arrivals.long_reports(account, domain.id, days.first, days.last)
@@ -179,9 +179,7 @@ async def _figures(deps: Deps, domain: Domain, days: Period, newest: date, now: 
         "verdict": verdict(
             now,
             then,
-            Failing(failing.rows[0], failing.total, max(volumes, key=lambda volume: volume.failed))
-            if failing.rows
-            else None,
+            failing_of(senders, max(volumes, key=lambda volume: volume.failed) if volumes else None),
             newest if days.until is None or days.moved else None,
             deps.now().date(),
             (policy.p or "") if policy else "",

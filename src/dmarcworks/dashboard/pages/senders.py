@@ -31,7 +31,7 @@ from dmarcworks.enrich.senders.classify import SenderClass
 from dmarcworks.errors import NotFoundError, UsageError
 
 PAGE = 50
-ADDRESSES = 50
+ADDRESSES = 20
 
 routes = APIRouter(route_class=PageRoute, include_in_schema=False)
 
