@@ -29,7 +29,7 @@ ROWS: tuple[Sent, ...] = (
     ("192.0.2.1", 900, "pass", ("senders.example", "google"), "senders.example", {}),
     ("192.0.2.2", 9, "fail", None, "", {"sender": "Zendesk", "sender_kind": "helpdesk", "sender_confidence": 0.9,
                                         "ptr": "out1.zendesk.com", "ptr_confirmed": True, "as_name": "Zendesk, Inc.",
-                                        "asn": 21880, "country": "US"}),
+                                        "asn": 21880, "country": "US", "ip_data": "ipinfo-lite 2026-11-20"}),
     ("192.0.2.3", 40, "fail", ("sendgrid.net", "s1"), "u1.sendgrid.net", {}),
     ("198.51.100.4", 5, "fail", (f"{EVIL}.example", EVIL), EVIL, {"ptr": EVIL, "as_name": EVIL, "country": "<b>"}),
     ("203.0.113.5", 3, "fail", None, "", {"sender": f"a/b?#%{EVIL}", "sender_kind": EVIL, "sender_confidence": 1.0}),
@@ -57,7 +57,17 @@ async def publish(house: House, domain: Domain, back: int, rows: tuple[Sent, ...
         report, account_id=domain.account_id, domain_id=domain.id, domain=domain.name, received=NOW, report_key=key,
         object_key="",
     )  # fmt: skip
-    for name in ("sender", "sender_kind", "sender_confidence", "ptr", "ptr_confirmed", "as_name", "asn", "country"):
+    for name in (
+        "sender",
+        "sender_kind",
+        "sender_confidence",
+        "ptr",
+        "ptr_confirmed",
+        "as_name",
+        "asn",
+        "country",
+        "ip_data",
+    ):
         values = pa.array([row[5].get(name) for row in rows], table.schema.field(name).type)
         table = table.set_column(table.schema.get_field_index(name), name, values)
     await house.analytics.insert("dmarc_reports", table)
@@ -118,6 +128,7 @@ async def test_a_sender_has_a_page_with_its_evidence_and_fix(owner: httpx.AsyncC
     assert "A decision records what you know. It changes no DNS and authorises no address." in page
     zendesk = await text(owner, f"{BASE}/senders/name:Zendesk")
     assert "192.0.2.2 out1.zendesk.com 27 AS21880 Zendesk, Inc. US" in zendesk
+    assert "Network and country: IP address data powered by IPinfo , Creative Commons" in zendesk
     for nothing in ("dkim:none.example", "nobody", "%0A"):
         assert (await owner.get(f"{BASE}/senders/{nothing}")).status_code == 404
 

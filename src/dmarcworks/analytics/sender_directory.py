@@ -157,9 +157,7 @@ class SenderDirectory:
         decisions = await self._senders.decisions(domain.account_id, domain.id)
         decided = {group.key: _decision(group, decisions) for group in groups}
         newest = await self._newest(domain, first, last, decided, own)
-        # Without any PTR none was looked up, or none is stored yet: its absence shows nothing.
-        looked_up = any(group.with_ptr for group in groups)
-        return [self._sender(domain, group, decided[group.key], newest.get(group.key), looked_up) for group in groups]
+        return [self._sender(domain, group, decided[group.key], newest.get(group.key)) for group in groups]
 
     async def _newest(
         self,
@@ -185,14 +183,13 @@ class SenderDirectory:
         group: SenderGroup,
         decision: SenderDecision | None,
         newest: SenderSums | None,
-        looked_up: bool,
     ) -> DomainSender:
         found = self._identified(domain, group)
         service = sender_index().by_name.get(found.sender) if found.sender else None
         own = group.kind == OWN_KIND
         verdict = decision.decision if decision else OwnerDecision.mine if own else None
         kind = None if own or not found.kind else _kind(found.kind)
-        sums = _sums(group, looked_up)
+        sums = _sums(group)
         classification = classify(sums, service=service, kind=kind, confidence=found.confidence, decision=verdict)
         if verdict is OwnerDecision.mine and classification.open and newest is not None:
             later = classify(newest, service=service, kind=kind, confidence=found.confidence, decision=verdict)
@@ -246,7 +243,7 @@ def _kind(text: str) -> SenderKind | None:
         return None
 
 
-def _sums(group: SenderGroup, looked_up: bool) -> SenderSums:
+def _sums(group: SenderGroup) -> SenderSums:
     return SenderSums(
         messages=group.messages,
         aligned=group.passed,
@@ -258,7 +255,7 @@ def _sums(group: SenderGroup, looked_up: bool) -> SenderSums:
         survived=group.survived,
         countries=len(group.countries),
         networks=group.networks,
-        with_ptr=group.with_ptr if looked_up else group.messages,
+        with_ptr=group.with_ptr,
         first_day=group.first_day,
         last_day=group.last_day,
     )

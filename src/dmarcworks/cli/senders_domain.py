@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from dmarcworks.cli.common import print_json, print_table, with_stores
+from dmarcworks.enrich.network.credits import credits_of
 from dmarcworks.errors import NotFoundError, UsageError
 
 __all__ = ["SendersGroup", "decide", "list_", "show"]
@@ -85,6 +86,8 @@ def show(domain: str = _DOMAIN, sender: str = _SENDER, days: int = _DAYS, as_jso
             print()
             rows = [tuple(one[column] for column in columns) for one in row[name]]
             print_table([column.replace("_", " ") for column in columns], rows, "")
+    for credit in credits_of(one["ip_data"] for one in row["addresses"]):
+        print(f"\nNetwork and country: {credit.text}, {credit.link}. {credit.licence}")
 
 
 def decide(

@@ -34,6 +34,8 @@ class SenderAddress(Counted):
     network: str
     asn: int | None
     country: str
+    # Which IP data gave network and country, "" for none.
+    ip_data: str
     dkim_valid: int
     spf_valid: int
     first_day: date
@@ -111,6 +113,7 @@ class SenderDetailQuestions(QueryRunner):
             " argMax(ifNull(toString(ptr), ''), (ifNull(ptr, '') != '', day)) AS ptr_,"
             " max(host != '') AS confirmed, max(owner) AS owner_, max(asn) AS asn_,"
             " argMax(ifNull(toString(country), ''), (ifNull(country, '') != '', day)) AS country_,"
+            " max(ifNull(toString(ip_data), '')) AS ip_data_,"
             f" min(day) AS first_day, max(day) AS last_day, count() OVER () AS total FROM {where}"
             f" GROUP BY source_ip ORDER BY messages DESC, source_ip {PAGE}",
             parameters | {"limit": limit, "offset": offset},
@@ -189,6 +192,7 @@ def _address(row: Mapping[str, Any]) -> SenderAddress:
         network=row["owner_"],
         asn=None if row["asn_"] is None else int(row["asn_"]),
         country=row["country_"],
+        ip_data=row["ip_data_"],
         dkim_valid=int(row["dkim_valid"]),
         spf_valid=int(row["spf_valid"]),
         first_day=day(row["first_day"]),

@@ -32,8 +32,8 @@ class SenderGroup(Counted):
 
     Of the messages that fail DMARC: `overrides` by reason, `arc` with a reason that names a passing ARC chain, `srs`
     with an envelope that a forwarder rewrote. `survived`: aligned by DKIM alone, with SPF failing for the domain
-    itself or such an envelope. `with_ptr`: from addresses with a stored PTR. `earlier`: the keys that the rows have
-    without the name.
+    itself or such an envelope. `with_ptr`: from addresses that have a PTR, or whose PTR was not looked up yet.
+    `earlier`: the keys that the rows have without the name.
     """
 
     key: SenderKey
@@ -87,6 +87,8 @@ def _words(expression: str, words: Sequence[str]) -> str:
 _DISPOSITION = _words("ifNull(toString(disposition), '')", DISPOSITIONS)
 _REASON = _words("ifNull(toString(r.type), '')", REASONS)
 _REASON_LIST = f"arrayDistinct(arrayMap(r -> {_REASON}, reasons))"
+# Without an answer of DNS the confirmation is NULL: it is not known whether there is a name.
+_HOST = "(ifNull(ptr, '') != '' OR isNull(ptr_confirmed))"
 _FAILED = "dmarc = 'fail'"
 _ARC = "arrayExists(r -> positionCaseInsensitive(ifNull(r.comment, ''), 'arc=pass') > 0, reasons)"
 # Reports state the domain of the return path, some the whole address: SRS0=… or a domain that is named after it.
@@ -109,7 +111,7 @@ _GROUP = (
     f" sumMap({_REASON_LIST}, arrayMap(r -> toUInt128(count), {_REASON_LIST})) AS reasons_,"
     f" sumMapIf({_REASON_LIST}, arrayMap(r -> toUInt128(count), {_REASON_LIST}), {_FAILED}) AS overrides_,"
     f" sumIf(toUInt128(count), {_FAILED} AND {_ARC}) AS arc, sumIf(toUInt128(count), {_FAILED} AND {_SRS}) AS srs,"
-    f" sumIf(toUInt128(count), {_SURVIVED}) AS survived, sumIf(toUInt128(count), ifNull(ptr, '') != '') AS with_ptr,"
+    f" sumIf(toUInt128(count), {_SURVIVED}) AS survived, sumIf(toUInt128(count), {_HOST}) AS with_ptr,"
     " min(day) AS first_day, max(day) AS last_day,"
     f" groupUniqArrayIf({EARLIER})(evidence, named != '') AS earlier"
 )

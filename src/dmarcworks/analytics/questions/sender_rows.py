@@ -66,7 +66,7 @@ _EVIDENCE = (
 )
 _COLUMNS = (
     "source_ip, count, day, dmarc, dkim_aligned, spf_aligned, disposition, org_name, record_index, reasons, dkim, spf,"
-    " domain, header_from, envelope_from, country, as_name, asn, ptr, report_key"
+    " domain, header_from, envelope_from, country, as_name, asn, ptr, ptr_confirmed, ip_data"
 )
 
 

@@ -152,6 +152,7 @@ class SenderAddressOut(_Counts):
     network: str = Field(description="The owner of its network; empty: not known.", examples=["Example Hosting"])
     asn: int | None = Field(description="AS number of its network.", examples=[64500])
     country: str = Field(description="Its country; empty: not known.", examples=["DE"])
+    ip_data: str = Field(description="IP data that network and country are from.", examples=["ipinfo-lite 2026-11-20"])
     dkim_valid: int = Field(description="Messages with a DKIM pass of any domain.", examples=[95])
     spf_valid: int = Field(description="Messages with an SPF pass of any domain.", examples=[98])
     first_day: date = Field(description="First day seen in the period.", examples=["2026-10-30"])

@@ -27,6 +27,7 @@ from dmarcworks.dashboard.renderer import Html
 from dmarcworks.dashboard.sender_bars import sender_bars
 from dmarcworks.dashboard.sender_words import CLASSES, DECISIONS, fix_pieces, senders_verdict
 from dmarcworks.dashboard.visit import UserVisit
+from dmarcworks.enrich.network.credits import credits_of
 from dmarcworks.enrich.senders.classify import SenderClass
 from dmarcworks.errors import NotFoundError, UsageError
 
@@ -87,6 +88,7 @@ async def sender(sender: str, domain: OwnDomain, visit: UserVisit, deps: Depende
         series=series,
         chart=charts.chart_svg(series, partial(_records_link, domain, days)),
         addresses=found,
+        credits=credits_of(one.ip_data for one in found.rows),
         page=page,
         pages=-(-found.total // ADDRESSES),
         selectors=await deps.questions.sender_selectors(rows, key, limit=20),
