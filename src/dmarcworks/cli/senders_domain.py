@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from dmarcworks.errors import NotFoundError, UsageError
 __all__ = ["SendersGroup", "decide", "list_", "show"]
 
 DECISIONS = ("mine", "not-mine", "forwarder", "ignore", "none")
+_ID = re.compile(r"[0-9a-f]{32}")
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 _DAYS = typer.Option(30, "--days", min=1, max=3660, help="So many UTC days up to and including today.")
 _DOMAIN = typer.Argument(help="The domain or its id.")
@@ -32,8 +34,10 @@ class SendersGroup(TyperGroup):
     """A group whose first argument is a command, or else the domain that `list` is about."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `list` before a first argument that is no command."""
-        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+        """Put `list` before a domain, its id or an option; any other word that is no command is wrong usage."""
+        first = args[0] if args else ""
+        option = first.startswith("-") and first not in ("-h", "--help")
+        if first not in self.commands and (option or "." in first or _ID.fullmatch(first)):
             args = ["list", *args]
         return super().parse_args(ctx, args)
 
