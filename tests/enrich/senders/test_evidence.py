@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dmarcworks.enrich.senders.evidence import evidence_of_record
+from dmarcworks.enrich.senders.identify import SenderIdentifier
 from dmarcworks.enrich.senders.model import Evidence, Signature
 from dmarcworks.reports.aggregate.records import DkimResult, Record, SpfResult
 
@@ -32,6 +33,17 @@ def test_a_record_gives_its_signatures_and_its_envelope() -> None:
         header_from="example.com",
         asn=11377,
     )
+
+
+def test_text_of_strangers_is_cut_and_still_names_nobody() -> None:
+    """What is remembered for a record is bounded; a cut name is not a service's."""
+    name = f"{'a.' * 500}sendgrid.net"
+    late = DkimResult("sendgrid.net", None, "pass", None)
+    dkim = (DkimResult(name, "s" * 300, "pass" * 300, None), DkimResult(name, None, "pass", None)) * 25
+    evidence = evidence_of_record(record((*dkim, late), (SpfResult(name, None, "pass", None),)))
+    assert evidence.dkim == (Signature(name[:255], "s" * 255, ("pass" * 300)[:255]), Signature(name[:255])) * 25
+    assert evidence.spf_domain == name[:255]
+    assert SenderIdentifier().identify(evidence).sender is None
 
 
 def test_of_several_spf_results_one_that_passed_counts() -> None:

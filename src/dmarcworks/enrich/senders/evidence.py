@@ -13,6 +13,9 @@ from dmarcworks.reports.aggregate.records import Record
 __all__ = ["evidence_of", "evidence_of_line", "evidence_of_record"]
 
 _LARGEST_ASN = 2**32 - 1
+# A name has 253 characters and a last dot at most; no message has more signatures, except to cause work.
+_LONGEST = 255
+_SIGNATURES = 50
 
 
 def evidence_of_line(line: bytes) -> Evidence:
@@ -55,12 +58,20 @@ def evidence_of_record(
         ip=record.source_ip,
         ptr=ptr,
         ptr_confirmed=ptr_confirmed,
-        dkim=tuple(Signature(dkim.domain or "", dkim.selector, dkim.result or "") for dkim in record.dkim),
-        spf_domain=None if check is None else check.domain,
-        spf_result="" if check is None else check.result or "",
-        header_from=record.header_from,
+        dkim=tuple(
+            Signature(_cut(dkim.domain) or "", _cut(dkim.selector), _cut(dkim.result) or "")
+            for dkim in record.dkim[:_SIGNATURES]
+        ),
+        spf_domain=None if check is None else _cut(check.domain),
+        spf_result="" if check is None else _cut(check.result) or "",
+        header_from=_cut(record.header_from),
         asn=asn,
     )
+
+
+def _cut(text: str | None) -> str | None:
+    """Text that can be remembered: a name that is too long stays too long."""
+    return text if text is None or len(text) <= _LONGEST else text[:_LONGEST]
 
 
 def _signature(document: object) -> Signature:
