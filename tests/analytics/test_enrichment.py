@@ -16,7 +16,7 @@ from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.enrich.network.addresses import AddressName
 from dmarcworks.enrich.network.ip_data import NO_FACTS, IpFacts
 from dmarcworks.reports.model import AggregateReport, DkimResult, SpfResult
-from tests.analytics.test_schema import BARE, RECORD, REPORT
+from tests.support.analytics_samples import BARE, RECORD, REPORT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -22,6 +22,8 @@ PAGES = {
     "/domains/example.com": ("days", "until"),
     "/domains/example.com/live": ("seen", "days", "until"),
     "/domains/example.com/sources": ("order", "dir", "result", "day", "page", "days", "until"),
+    "/domains/example.com/senders": ("class", "page", "days", "until"),
+    "/domains/example.com/senders/block:203.0.113.0": ("page", "days", "until"),
     "/domains/example.com/records": ("source", "day", "page", "until"),
     "/domains/example.com/reports": ("day", "before"),
 }
@@ -44,6 +46,8 @@ async def test_any_query_is_answered_with_a_page(client: httpx.AsyncClient, path
     [
         "/domains/{}",
         "/domains/{}/sources",
+        "/domains/{}/senders",
+        "/domains/example.com/senders/{}",
         "/reports/{}",
         "/reports/{}/raw",
         "/problems/{}/raw",

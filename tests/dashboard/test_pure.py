@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from dmarcworks.analytics.questions.all import DayVolume, Figures, SourceVolume
+from dmarcworks.analytics.questions.all import DayVolume, Figures
 from dmarcworks.api.limits import Tries
 from dmarcworks.dashboard import axis, charts, format
 from dmarcworks.dashboard.pages.raw import plain_name
@@ -95,9 +96,9 @@ def figures(messages: int, failed: int) -> Figures:
     return Figures(messages, messages - failed, failed, 0, 0, 0, 0, 3, 4, 2)
 
 
-def worst(ip: str, failed: int, addresses: int = 1, peak: int = 0) -> Failing:
+def worst(name: str, failed: int, senders: int = 1, peak: int = 0) -> Failing:
     day = DayVolume(date(2026, 11, 22), peak, 0, peak, 0, 0, 1) if peak else None
-    return Failing(SourceVolume(ip, failed, 0, 0, 0, 0, 0, 1, TODAY, TODAY), addresses, day)
+    return Failing(name, failed, senders, f"name:{name}", peak=day)
 
 
 def test_the_sentence_says_only_what_the_figures_say() -> None:
@@ -106,25 +107,29 @@ def test_the_sentence_says_only_what_the_figures_say() -> None:
     well = verdict(figures(100, 0), figures(0, 0), None, yesterday, TODAY)
     assert (well.tone, well.headline) == ("ok", "All 100 messages passed DMARC.")
     assert well.next == "No action is needed. 2 reporters saw 3 sending addresses."
-    some = verdict(figures(1000, 20), figures(1000, 10), worst("192.0.2.7", 15, 3, 12), yesterday, TODAY)
+    some = verdict(figures(1000, 20), figures(1000, 10), worst("Zendesk", 15, 3, 12), yesterday, TODAY)
     assert (some.tone, some.headline) == ("warn", "20 of 1,000 messages failed DMARC (2.0 %).")
     assert some.next == (
-        "192.0.2.7 sent 15 of them, 2 other addresses sent 5. Most failed on 22 Nov 2026: 12. If a sender is yours,"
+        "Zendesk sent 15 of them, 2 other senders sent 5. Most failed on 22 Nov 2026: 12. If a sender is yours,"
         " have it sign with DKIM using your domain; if not, a policy of quarantine or reject stops it."
     )
-    assert (some.link, some.source_ip) == ("sources", "")
-    strict = verdict(figures(1000, 20), figures(1000, 10), worst("192.0.2.7", 20), yesterday, TODAY, "reject")
+    assert (some.link, some.sender) == ("senders", "")
+    strict = verdict(figures(1000, 20), figures(1000, 10), worst("Zendesk", 20), yesterday, TODAY, "reject")
     assert strict.next == (
-        "192.0.2.7 sent all of them. If a sender is yours, have it sign with DKIM using your domain; if not, your"
+        "Zendesk sent all of them. If a sender is yours, have it sign with DKIM using your domain; if not, your"
         " policy p=reject already applies to its messages."
     )
-    assert (strict.link, strict.source_ip) == ("source", "192.0.2.7")
-    fell = verdict(figures(1000, 300), figures(1000, 10), worst("192.0.2.7", 300), yesterday, TODAY)
+    assert (strict.link, strict.sender) == ("sender", "name:Zendesk")
+    settled = replace(worst("Zendesk", 20), settled=True)
+    known = verdict(figures(1000, 20), figures(1000, 10), settled, yesterday, TODAY)
+    assert (known.tone, known.link) == ("ok", "sender")
+    assert known.next == "Zendesk sent all of them. No sender needs your decision, and no fix is open."
+    fell = verdict(figures(1000, 300), figures(1000, 10), worst("Zendesk", 300), yesterday, TODAY)
     assert fell.tone == "bad"
     assert fell.headline.endswith(" It was 1.0 % in the previous period.")
     silent = verdict(figures(1000, 0), figures(0, 0), None, TODAY - timedelta(days=9), TODAY)
     assert silent.headline == "No report about the last 9 days."
-    worse = verdict(figures(1000, 20), figures(0, 0), worst("192.0.2.7", 20), TODAY - timedelta(days=9), TODAY)
+    worse = verdict(figures(1000, 20), figures(0, 0), worst("Zendesk", 20), TODAY - timedelta(days=9), TODAY)
     assert worse.next.endswith("still names this system. 20 of 1,000 messages failed DMARC (2.0 %).")
     assert verdict(figures(0, 0), figures(0, 0), None, None, TODAY).headline == "No messages in this period."
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.enrich.network.test_addresses import host
 from tests.support import mmdb
+from tests.support.hosts import host
 from tests.support.mails import BEGIN, DAY, report_mail
 from tests.support.mmdb import write_mmdb
 from tests.support.outside import Names, answering

@@ -92,6 +92,8 @@ def test_what_was_dead_lettered_is_repaired(tmp_path: Path) -> None:
 def test_without_a_server_and_all_at_once(tmp_path: Path) -> None:
     """Nothing dead is nothing to do; what is not there is status 1, wrong usage 2."""
     system = System(tmp_path / "home")
+    system.start()
+    assert system.stop() == 0
     assert system.json("queue", "retry", "--all") == {"messages": 0}
     assert system.cli("queue", "discard", "--all", "--queue", "mine", "--yes").stdout == "0 messages deleted\n"
     for arguments in (("retry", "7"), ("discard", "7", "--yes"), ("show", "7")):

@@ -14,7 +14,7 @@ import pytest
 from dmarcworks.process.fork_server import Request
 from dmarcworks.process.forking import ForkServer
 from dmarcworks.process.isolated import IsolatedPool, KilledError
-from tests.process.test_isolated import WORK, gone, pool
+from tests.support.isolated import WORK, gone, pool
 from tests.support.waiting import wait_until
 
 

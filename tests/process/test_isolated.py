@@ -7,37 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dmarcworks.process.frames import UnsafeAnswerError, restricted
-from dmarcworks.process.isolated import FailedError, IsolatedPool, KilledError, UnavailableError
+from dmarcworks.process.isolated import FailedError, KilledError, UnavailableError
 from dmarcworks.reports.model import Warning
+from tests.support.isolated import WORK, gone, pool
 from tests.support.waiting import wait_until
-
-WORK = "tests.support.targets:work"
-
-
-@asynccontextmanager
-async def pool(target: str = WORK, **options: Any) -> AsyncIterator[IsolatedPool]:
-    """A pool that is closed at the end."""
-    made = IsolatedPool(target, **{"name": "test", "cpu_seconds": 30.0, **options})
-    try:
-        yield made
-    finally:
-        await made.close()
-
-
-def gone(pid: int) -> bool:
-    """Whether the process has ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
 
 
 async def test_a_function_runs_in_one_child_that_is_kept() -> None:

@@ -111,7 +111,8 @@ async def _reports(harness: Harness) -> list[str]:
     only_tls = await harness.accounts.add_domain("only-tls.example", ACCOUNT)
     await note(harness, only_tls, tls_about("only-tls.example", TODAY - timedelta(days=1)))
     strict = await harness.accounts.add_domain("strict.example", ACCOUNT)
-    report = aggregate(TODAY - timedelta(days=1), "google.com", [record("192.0.2.9", 3, "fail")], "strict.example")
+    unexplained = dataclasses.replace(record("192.0.2.9", 3, "fail"), reasons=())
+    report = aggregate(TODAY - timedelta(days=1), "google.com", [unexplained], "strict.example")
     policy = dataclasses.replace(report.policy, p="reject", sp="quarantine", aspf="s")
     await harness.report(strict, dataclasses.replace(report, policy=policy))
     async with harness.stores.database.write() as connection:
@@ -151,6 +152,8 @@ async def _reports(harness: Harness) -> list[str]:
         "/domains/only-tls.example/setup",
         "/domains/only-tls.example",
         base, f"{base}?days=7", f"{base}/setup",
+        f"{base}/senders", f"{base}/senders?class=suspicious", f"{base}/senders/block:203.0.113.0",
+        f"{base}/senders/block:192.0.2.0?page=2", "/domains/waiting.example/senders",
         f"{base}/sources", f"{base}/sources?result=fail", f"{base}/sources?page=2", f"{base}/records",
         f"{base}/records?source=203.0.113.5", f"{base}/reports", f"{base}/reports?day=2026-11-23",
     ]  # fmt: skip

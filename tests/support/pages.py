@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+
+import httpx
 
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.reports.model import AggregateReport, DkimResult, Policy, Reason, Record, SpfResult
 from tests.support.harness import HOST, Harness
 
-__all__ = ["EVIL", "HOST", "NOW", "TODAY", "aggregate", "fill", "record"]
+__all__ = ["EVIL", "HOST", "NOW", "TODAY", "aggregate", "fill", "record", "text"]
 
 TODAY = date(2026, 11, 24)
 NOW = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
 EVIL = "<script>alert(1)</script>"
+
+
+async def text(client: httpx.AsyncClient, path: str, status: int = 200) -> str:
+    """The page's text without markup, spaces folded."""
+    answer = await client.get(path)
+    assert answer.status_code == status, answer.text
+    plain = re.sub(r"<script.*?</script>|<svg.*?</svg>", " ", answer.text, flags=re.S)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", plain))
 
 
 def record(ip: str, count: int, result: str, **fields: str | None) -> Record:

@@ -22,9 +22,9 @@ from dmarcworks.enrich.resolver import Dns
 from dmarcworks.errors import StoreError
 from dmarcworks.ingest.enriching import Enricher
 from dmarcworks.upkeep.names import look_up_names
-from tests.enrich.network.test_addresses import host
 from tests.support import mmdb
 from tests.support.harness import Harness
+from tests.support.hosts import host
 from tests.support.mails import BEGIN, DAY, report_mail
 from tests.support.mmdb import write_mmdb
 from tests.support.outside import Names, answering
@@ -74,6 +74,7 @@ def use(harness: Harness, **parts: Any) -> None:
     assert enricher is not None
     env = dataclasses.replace(harness.context.env, enricher=dataclasses.replace(enricher, **parts))
     harness.context = dataclasses.replace(harness.context, env=env)
+    harness.replace(enricher=env.enricher)
 
 
 async def stored(harness: Harness, columns: str = "ptr, ptr_confirmed") -> list[tuple[Any, ...]]:
@@ -85,12 +86,12 @@ async def test_names_follow_a_published_report(
     harness: Harness, dns_names: Names, lookup: AddressNames, addresses: SourceAddresses
 ) -> None:
     host(dns_names, "192.0.2.1", "mail.example.com")
-    await harness.mail(await harness.domain(), report_mail("1"), report_mail("2", begin=BEGIN - 60 * DAY))
+    await harness.receive(await harness.add_domain(), report_mail("1"), report_mail("2", begin=BEGIN - 60 * DAY))
     none = [("192.0.2.1", None, None), ("198.51.100.7", None, None)] * 2
     assert await stored(harness) == none
     sums = await harness.sums()
     questions = Questions(harness.context.analytics)
-    account = (await harness.context.stores.accounts.domains())[0].account_id
+    account = (await harness.accounts.domains())[0].account_id
     figures = await questions.figures(account, None, *ALL)
     assert await look_up_names(harness.context, addresses, lookup) is not None
     named = [("192.0.2.1", "mail.example.com", True), ("198.51.100.7", None, False)] * 2
@@ -101,7 +102,7 @@ async def test_names_follow_a_published_report(
     assert await harness.query("SELECT name FROM system.tables WHERE name LIKE 'source_facts%'") == []
     # A later report has the names at once, and asks no name server.
     asked = len(dns_names.asked)
-    await harness.mail((await harness.context.stores.accounts.domains())[0], report_mail("3", begin=BEGIN + DAY))
+    await harness.receive((await harness.accounts.domains())[0], report_mail("3", begin=BEGIN + DAY))
     assert await stored(harness) == [*named, ("192.0.2.1", "mail.example.com", True), ("198.51.100.7", None, False)]
     assert await look_up_names(harness.context, addresses, lookup) is None
     assert len(dns_names.asked) == asked
@@ -109,7 +110,7 @@ async def test_names_follow_a_published_report(
 
 async def test_two_processes_share_the_addresses(harness: Harness, now: Now, addresses: SourceAddresses) -> None:
     records = [(f"192.0.2.{number}", 1, "pass", "pass") for number in range(20)]
-    await harness.mail(await harness.domain(), report_mail("1", records=records))
+    await harness.receive(await harness.add_domain(), report_mail("1", records=records))
     other = SourceAddresses(harness.context.stores.database, now)
     claims = await asyncio.gather(*(one.claim(4, 600.0) for one in [addresses, other] * 3))
     claimed = [one.address for some in claims for one in some]
@@ -129,7 +130,7 @@ async def test_an_interrupted_round_is_repeated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     host(dns_names, "192.0.2.1", "mail.example.com")
-    await harness.mail(await harness.domain(), report_mail("1"))
+    await harness.receive(await harness.add_domain(), report_mail("1"))
     with monkeypatch.context() as patch:
 
         async def broken(*_: Any) -> None:
@@ -140,7 +141,7 @@ async def test_an_interrupted_round_is_repeated(
             await look_up_names(harness.context, addresses, lookup)
     assert (await stored(harness))[0] == ("192.0.2.1", None, None)
     # What is published meanwhile has the name already.
-    await harness.mail((await harness.context.stores.accounts.domains())[0], report_mail("2", begin=BEGIN + DAY))
+    await harness.receive((await harness.accounts.domains())[0], report_mail("2", begin=BEGIN + DAY))
     assert (await stored(harness))[2] == ("192.0.2.1", "mail.example.com", True)
     assert await look_up_names(harness.context, addresses, lookup) is None
     now.seconds += 601
@@ -154,8 +155,8 @@ async def test_a_failure_takes_no_name_away_and_is_tried_again(
     harness: Harness, now: Now, dns_names: Names, addresses: SourceAddresses
 ) -> None:
     host(dns_names, "192.0.2.1", "mail.example.com")
-    domain = await harness.domain()
-    await harness.mail(domain, report_mail("1"))
+    domain = await harness.add_domain()
+    await harness.receive(domain, report_mail("1"))
 
     async def round_() -> float | None:
         # Without what KV keeps: a day has passed.
@@ -179,7 +180,7 @@ async def test_a_failure_takes_no_name_away_and_is_tried_again(
     now.seconds += 8 * DAY
     dns_names.broken.add("in-addr.arpa")
     assert await round_() is None
-    await harness.mail(domain, report_mail("2", begin=BEGIN + DAY))
+    await harness.receive(domain, report_mail("2", begin=BEGIN + DAY))
     assert await round_() is not None
     named = ("192.0.2.1", "mail.example.com", True)
     assert [row for row in await stored(harness) if row[0] == "192.0.2.1"] == [named] * 2
@@ -195,7 +196,9 @@ async def test_a_failure_takes_no_name_away_and_is_tried_again(
 
 async def test_what_is_no_address_of_a_host_is_never_due(harness: Harness, addresses: SourceAddresses) -> None:
     odd = ["no address", "127.0.0.1", "::1", "224.0.0.1", "0.0.0.0", "x" * 300, "fe80::1"]
-    await harness.mail(await harness.domain(), report_mail("1", records=[(text, 1, "pass", "pass") for text in odd]))
+    await harness.receive(
+        await harness.add_domain(), report_mail("1", records=[(text, 1, "pass", "pass") for text in odd])
+    )
     assert await addresses.claim(100, 600.0) == []
     assert await addresses.known(odd) == {}
 
@@ -216,8 +219,8 @@ async def test_everything_stored_is_enriched_again_and_only_what_changes_is_writ
     harness: Harness, tmp_path: Path
 ) -> None:
     """A new catalogue and a new IP file, over all months; once more writes nothing."""
-    domain = await harness.domain()
-    await harness.mail(domain, *(report_mail(str(n), begin=BEGIN - n * 40 * DAY) for n in range(3)))
+    domain = await harness.add_domain()
+    await harness.receive(domain, *(report_mail(str(n), begin=BEGIN - n * 40 * DAY) for n in range(3)))
     sums = await harness.sums()
     path = write_mmdb(
         tmp_path / "a.mmdb", mmdb.IPINFO, {"192.0.2.0/24": mmdb.ipinfo("AS5", "Five", "five.example", "NL")}
@@ -242,7 +245,7 @@ async def test_everything_stored_is_enriched_again_and_only_what_changes_is_writ
 async def test_slices_cover_every_group_once(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refresh, "_GROUPS", 7)
     records = [(f"192.0.2.{number}", 1, "pass", "pass") for number in range(100)]
-    await harness.mail(await harness.domain(), report_mail("1", records=records))
+    await harness.receive(await harness.add_domain(), report_mail("1", records=records))
 
     def facts(address: str) -> IpFacts:
         return IpFacts(asn=int(address.rsplit(".", 1)[1]) + 1, source="test")
@@ -258,9 +261,9 @@ async def test_queries_and_publishing_continue_while_rows_are_written(
     harness: Harness, addresses: SourceAddresses
 ) -> None:
     """Each row is seen once at every moment."""
-    domain = await harness.domain()
+    domain = await harness.add_domain()
     records = [(f"192.0.{n // 250}.{n % 250}", 1, "pass", "pass") for n in range(2000)]
-    await harness.mail(domain, report_mail("1", records=records))
+    await harness.receive(domain, report_mail("1", records=records))
     seen: list[int] = []
     writing = True
 
@@ -276,7 +279,7 @@ async def test_queries_and_publishing_continue_while_rows_are_written(
     for version in range(3):
         enrichment = Enrichment(lambda address, version=version: IpFacts(asn=version + 1, source="test"))  # type: ignore[misc]
         async for _ in refresh.apply(harness.context.analytics, enrichment):
-            await harness.mail(domain, report_mail(uuid.uuid4().hex, begin=BEGIN + version * DAY))
+            await harness.receive(domain, report_mail(uuid.uuid4().hex, begin=BEGIN + version * DAY))
     writing = False
     await counting
     assert set(seen) == {2000}
@@ -286,7 +289,7 @@ async def test_queries_and_publishing_continue_while_rows_are_written(
 
 
 async def test_what_an_interrupted_run_left_is_removed(harness: Harness) -> None:
-    await harness.mail(await harness.domain(), report_mail("1"))
+    await harness.receive(await harness.add_domain(), report_mail("1"))
     analytics = harness.context.analytics
     await analytics.execute(
         "CREATE TABLE source_facts_dead (key UInt64, ptr Nullable(String)) ENGINE = Join(ANY, LEFT, key)"

@@ -15,6 +15,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 
 from dmarcworks.analytics.questions.all import Questions
+from dmarcworks.analytics.sender_directory import SenderDirectory
 from dmarcworks.api import auth
 from dmarcworks.api.compat.injection import MailInjection
 from dmarcworks.api.graphql.service import GraphqlService
@@ -30,6 +31,7 @@ from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.problems import ProblemRow, Problems, Retried
 from dmarcworks.catalogue.queries import QueryLog, SavedQueries
 from dmarcworks.catalogue.routing import RoutingCatalogue
+from dmarcworks.catalogue.senders import Senders
 from dmarcworks.catalogue.uploads import Uploads
 
 __all__ = ["Dependencies", "Deps", "ProblemActions", "ReadToken", "SendLink", "WriteToken", "deps_of"]
@@ -73,6 +75,9 @@ class Deps:
     query_log: QueryLog
     saved_queries: SavedQueries
     uploads: Uploads
+    # What owners know about senders, and the senders of a domain with it.
+    senders: Senders
+    sender_directory: SenderDirectory
     idempotency: Idempotency
     # The archive, the figures and the two query languages.
     objects: Objects

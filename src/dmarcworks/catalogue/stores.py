@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dmarcworks.catalogue.problems import Problems
     from dmarcworks.catalogue.queries import QueryLog, SavedQueries
     from dmarcworks.catalogue.routing import RoutingCatalogue
+    from dmarcworks.catalogue.senders import Senders
 
 RUNNING = "running.json"
 # What a data directory holds.
@@ -94,6 +95,13 @@ class Stores:
         from dmarcworks.catalogue.routing import RoutingCatalogue
 
         return RoutingCatalogue.on(self.database, self.accounts.zones)
+
+    @cached_property
+    def senders(self) -> Senders:
+        """What owners know about senders."""
+        from dmarcworks.catalogue.senders import Senders
+
+        return Senders(self.database, clock=self.clock)
 
     async def close(self) -> None:
         """Write what a log has gathered; the bindings are closed by who opened them."""

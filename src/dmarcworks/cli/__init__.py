@@ -30,7 +30,7 @@ COMMANDS = {
     "user": "Manage the users of the dashboard.",
     "audit": "List changes: who changed what, when and from where.",
     "sql": "Run a SQL query.",
-    "senders": "Identify sending services from evidence, and list the catalogue of them.",
+    "senders": "List who sends as a domain, decide about senders, and identify sending services.",
     "sources": "List the addresses that sent mail in a domain's name.",
     "reports": "List the reports that came in.",
     "problems": "List and resolve problems: mail that could not be parsed or counted.",

@@ -42,29 +42,35 @@ def _policy(report: DemoReport) -> str:
 
 
 def _record(report: DemoReport, row: Row) -> str:
-    own = f"{row.service}.example"
     words = ("fail", "pass")
-    # An unaligned service authenticates with its own domain, which is why DMARC fails.
-    named = row.service != "unknown"
-    mail_from = f"bounce.{report.domain}" if row.spf else (own if named else report.domain)
+    aligned = f"bounce.{report.domain}"
+    # A service's own return path passes SPF without alignment; what a forwarder or a stranger sends fails it.
+    mail_from = aligned if row.spf else row.envelope or _other_path(report, row)
+    spf = words[row.spf or mail_from != report.domain]
     reason = f"<reason><type>{row.reason}</type><comment></comment></reason>" if row.reason else ""
     identifiers = f"<header_from>{report.domain}</header_from>"
     if report.reporter.envelope:
         identifiers = f"<envelope_from>{mail_from}</envelope_from>{identifiers}"
     if report.reporter.envelope == "both":
         identifiers = f"<envelope_to>{report.reporter.host}</envelope_to>{identifiers}"
-    signature = ""
-    if row.dkim or named:
-        signer = report.domain if row.dkim else own
-        signature = f"<dkim><domain>{signer}</domain><selector>{row.selector}</selector><result>pass</result></dkim>"
-    spf = words[row.spf or named]
+    signers = [(report.domain, row.selector)] if row.dkim else []
+    signers += [(row.signer, "s1")] if row.signer else []
+    signatures = "".join(
+        f"<dkim><domain>{domain}</domain><selector>{selector}</selector><result>pass</result></dkim>"
+        for domain, selector in signers
+    )
     return (
         f"  <record><row><source_ip>{row.source_ip}</source_ip><count>{row.count}</count><policy_evaluated>"
         f"<disposition>{row.disposition}</disposition><dkim>{words[row.dkim]}</dkim><spf>{words[row.spf]}</spf>"
         f"{reason}</policy_evaluated></row><identifiers>{identifiers}</identifiers>"
-        f"<auth_results>{signature}<spf><domain>{mail_from}</domain><scope>mfrom</scope><result>{spf}</result></spf>"
+        f"<auth_results>{signatures}<spf><domain>{mail_from}</domain><scope>mfrom</scope><result>{spf}</result></spf>"
         "</auth_results></record>"
     )
+
+
+def _other_path(report: DemoReport, row: Row) -> str:
+    """The return path of a row that SPF does not align: the domain itself, as forwarded or forged, or a service's."""
+    return report.domain if row.service in ("unknown", "university-forwarder") else f"{row.service}.example"
 
 
 def attachment(report: DemoReport) -> tuple[str, bytes]:

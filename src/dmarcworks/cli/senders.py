@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import typer
 
+from dmarcworks.cli import senders_domain
 from dmarcworks.cli.common import print_json, print_table
 from dmarcworks.enrich.senders.base_domains import NO_BASE_DOMAINS, BaseDomains, load_base_domains
 from dmarcworks.enrich.senders.evidence import evidence_of_line
@@ -21,7 +22,15 @@ from dmarcworks.enrich.senders.reasons import shown
 from dmarcworks.errors import UsageError
 from dmarcworks.settings import load
 
-app = typer.Typer(help="Identify sending services, offline.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    cls=senders_domain.SendersGroup,
+    help="List who sends as a domain, decide what each sender is to you, and identify sending services.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+app.command("list")(senders_domain.list_)
+app.command("show")(senders_domain.show)
+app.command("decide")(senders_domain.decide)
 
 # No evidence needs more; a longer line is answered as not being evidence.
 _LINE_BYTES = 1024 * 1024

@@ -14,13 +14,15 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from dmarcworks.analytics.questions.all import DayVolume
+from dmarcworks.analytics.questions.all import DayVolume, SenderDay
 from dmarcworks.dashboard.axis import BarAxes, drawn, rect
 from dmarcworks.dashboard.format import day as day_text
 from dmarcworks.dashboard.format import days_between, number, short_day
 
 SPARK_WIDTH, SPARK_HEIGHT = 90, 24
 SHARE_WIDTH = 72
+# A bar is at least two pixels wide with its gap.
+MOST_BARS = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,33 @@ def sparkline(daily: Sequence[tuple[date, int, int]], first: date, last: date, l
         else:
             points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
             parts.append(Markup('<polyline points="{}"/>').format(points))
+    parts.append(Markup("</svg>"))
+    return Markup("").join(parts)
+
+
+def volume_bars(daily: Sequence[SenderDay], first: date, last: date, label: str) -> Markup:
+    """Messages per day as small bars, what failed on top; in a long period a bar is several days. A gap stays a gap."""
+    days = days_between(first, last)
+    together = -(-len(days) // MOST_BARS)
+    sums: dict[int, tuple[int, int]] = {}
+    for one in daily:
+        place = (one.day - first).days // together
+        passed, failed = sums.get(place, (0, 0))
+        sums[place] = (passed + one.passed, failed + one.failed)
+    scale = (SPARK_HEIGHT - 2) / max([1, *(passed + failed for passed, failed in sums.values())])
+    step = SPARK_WIDTH / -(-len(days) // together)
+    parts = [
+        Markup('<svg class="volume" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">').format(
+            SPARK_WIDTH, SPARK_HEIGHT, SPARK_WIDTH, SPARK_HEIGHT, label
+        )
+    ]
+    for place, (passed, failed) in sorted(sums.items()):
+        x, width = place * step, max(step - 1, step * 0.7)
+        low, high = passed * scale, failed * scale
+        if passed:
+            parts.append(rect("pass", x, SPARK_HEIGHT - max(low, 1.0), width, max(low, 1.0)))
+        if failed:
+            parts.append(rect("fail", x, SPARK_HEIGHT - low - max(high, 1.0), width, max(high, 1.0)))
     parts.append(Markup("</svg>"))
     return Markup("").join(parts)
 

@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from dmarcworks.api.deps import Deps
-from dmarcworks.dashboard import charts, format
+from dmarcworks.dashboard import charts, format, sender_words
 from dmarcworks.dashboard.assets import Assets
 from dmarcworks.dashboard.form_token import form_token
-from dmarcworks.dashboard.links import url
+from dmarcworks.dashboard.links import sender_path, url
 from dmarcworks.dashboard.visit import Visit
 
 __all__ = ["Html", "Renderer"]
@@ -62,6 +62,10 @@ class Renderer:
             share=charts.share,
             url=url,
             unknown=format.UNKNOWN,
+            sender_path=sender_path,
+            sender_class=sender_words.CLASSES.__getitem__,
+            sender_kind=sender_words.kind_of,
+            sender_to_do=sender_words.to_do,
         )
 
     async def page(self, visit: Visit, template: str, status: int = 200, **values: Any) -> HTMLResponse:

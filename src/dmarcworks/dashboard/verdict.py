@@ -1,6 +1,7 @@
 """A headline on the state of a domain, and a sentence on what to do next. Pure: from figures, never invented.
 
-The owner of a source cannot be derived from figures alone, so the text names what fails and the user decides.
+The owner of a sender cannot be derived from figures alone, so the text names what fails and the user decides. What was
+decided is settled.
 """
 
 from __future__ import annotations
@@ -8,32 +9,40 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from dmarcworks.analytics.questions.all import DayVolume, Figures, SourceVolume
+from dmarcworks.analytics.questions.all import DayVolume, Figures
 from dmarcworks.dashboard.format import day as day_text
 from dmarcworks.dashboard.format import number, percent, plural
 
 # Days without a report before the page warns: reporters send daily, but some skip quiet days.
 SILENT_DAYS = 4
 _FALL_POINTS = 5.0
+_SETTLED = "No sender needs your decision, and no fix is open."
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`tone` is ok, warn or bad; `link` is where to go next: source, sources, setup or nothing."""
+    """`tone` is ok, warn or bad; `link` is where to go next: sender, senders, setup or nothing."""
 
     tone: str
     headline: str
     next: str
     link: str = ""
-    source_ip: str = ""
+    # The id of the sender that `link` leads to.
+    sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """Who sent the messages that failed: the address with most of them, how many addresses, and the worst day."""
+    """Who sent the messages that failed: the largest sender that waits for its owner, and how many senders there are.
 
-    worst: SourceVolume
-    addresses: int
+    `settled`: every sender that fails was decided on, or is good otherwise. `peak` is the worst day.
+    """
+
+    name: str
+    failed: int
+    senders: int
+    sender: str = ""
+    settled: bool = False
     peak: DayVolume | None = None
 
 
@@ -59,7 +68,7 @@ def verdict(
             if current.messages > 1
             else "The only message passed DMARC.",
             f"No action is needed. {plural(current.reporters, 'reporter')} saw {_sources(current)}.",
-            "sources",
+            "senders",
         )
     headline = _headline(current)
     tone = "warn"
@@ -67,11 +76,14 @@ def verdict(
         tone = "bad"
         headline += f" It was {percent(before.failed, before.messages)} in the previous period."
     if failing is None:
-        return Verdict(tone, headline, "See which addresses sent them.", "sources")
-    explanation = f"{_senders(current, failing)}{_peak(current, failing)} {_advice(policy)}"
-    if failing.addresses > 1:
-        return Verdict(tone, headline, explanation, "sources")
-    return Verdict(tone, headline, explanation, "source", failing.worst.source_ip)
+        return Verdict(tone, headline, "See who sent them.", "senders")
+    advice = _SETTLED if failing.settled else _advice(policy)
+    explanation = f"{_senders(current, failing)}{_peak(current, failing)} {advice}"
+    if failing.settled and tone == "warn":
+        tone = "ok"
+    if failing.senders > 1:
+        return Verdict(tone, headline, explanation, "senders")
+    return Verdict(tone, headline, explanation, "sender", failing.sender)
 
 
 def _headline(current: Figures) -> str:
@@ -80,12 +92,12 @@ def _headline(current: Figures) -> str:
 
 
 def _senders(current: Figures, failing: Failing) -> str:
-    """Names every failure: those of the worst address, and those of the others."""
-    failed, address = failing.worst.messages, failing.worst.source_ip
-    if failed == current.failed:
-        return f"{address} sent all of them."
-    others = plural(failing.addresses - 1, "other address", "other addresses")
-    return f"{address} sent {number(failed)} of them, {others} sent {number(current.failed - failed)}."
+    """Names every failure: those of one sender, and those of the others."""
+    if failing.failed == current.failed:
+        return f"{failing.name} sent all of them."
+    others = plural(failing.senders - 1, "other sender")
+    rest = number(current.failed - failing.failed)
+    return f"{failing.name} sent {number(failing.failed)} of them, {others} sent {rest}."
 
 
 def _peak(current: Figures, failing: Failing) -> str:

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.routing import Mount
 
 from dmarcworks.analytics.questions.all import Questions
+from dmarcworks.analytics.sender_directory import SenderDirectory
 from dmarcworks.api import auth
 from dmarcworks.api.client import ClientMiddleware
 from dmarcworks.api.compat import accounts, addresses, email_routing, inject, zones
@@ -99,6 +100,8 @@ def http_deps(
         query_log=stores.queries,
         saved_queries=stores.saved,
         uploads=Uploads(stores.database),
+        senders=stores.senders,
+        sender_directory=SenderDirectory(Questions(analytics), stores.senders),
         idempotency=Idempotency(stores.database),
         objects=stores.objects,
         analytics=analytics,

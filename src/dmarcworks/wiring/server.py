@@ -8,30 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import structlog
 from starlette.types import ASGIApp
 
-from dmarcworks.analytics.setup import opened_analytics
 from dmarcworks.api.first_login import FirstLogin
 from dmarcworks.api.http import HttpBounds, Web
 from dmarcworks.api.monitoring import monitoring_app
-from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Analytics
 from dmarcworks.catalogue.accounts import FIRST_USER
 from dmarcworks.catalogue.logins import LOGIN_LINK_SECONDS
 from dmarcworks.catalogue.review import review
 from dmarcworks.catalogue.source_addresses import SourceAddresses
-from dmarcworks.catalogue.stores import RUNNING, Stores, opened, running_server
-from dmarcworks.errors import ConflictError
+from dmarcworks.catalogue.stores import RUNNING, Stores, opened
 from dmarcworks.ingest.batching import BatchScheduler
 from dmarcworks.ingest.enriching import enricher
 from dmarcworks.ingest.setup import environment, inbox, isolated_reader, opened_authenticator
@@ -48,6 +43,7 @@ from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.upkeep.replay.publishing_gate import PublishingGate
 from dmarcworks.upkeep.scheduler import end_swap, note_forever, retain_forever
 from dmarcworks.upkeep.system import settle_analytics
+from dmarcworks.wiring.analytics import server_analytics
 from dmarcworks.wiring.hostname import host_notices
 from dmarcworks.wiring.http import http_app
 from dmarcworks.wiring.naming import naming
@@ -183,7 +179,7 @@ async def opened_server(
     """Open stores, workers and sockets; closed in reverse."""
     async with (
         opened(settings, accept_loss=accept_loss) as stores,
-        _analytics(settings, roles) as analytics,
+        server_analytics(settings, _has_analytics(roles)) as analytics,
         AsyncExitStack() as stack,
     ):
         if _has_analytics(roles):
@@ -212,36 +208,6 @@ async def opened_server(
             _add_smtp(server, stack)
         _add_http(server, stack, shares)
         yield server
-
-
-@asynccontextmanager
-async def _analytics(settings: Settings, roles: Collection[str]) -> AsyncIterator[Analytics]:
-    if not _has_analytics(roles):
-        yield bindings.absent_analytics()
-        return
-    async with AsyncExitStack() as stack:
-        # The engine's lock decides, not the file: a server that was killed leaves its file behind.
-        if _locked(settings) and (other := running_server(settings)) is not None:
-            raise ConflictError(
-                f"a server (process {other['pid']}) is already running on the data directory {settings.home.resolve()};"
-                " stop it first, or name another directory with DMARCWORKS_HOME"
-            )
-        yield await stack.enter_async_context(opened_analytics(settings))
-
-
-def _locked(settings: Settings) -> bool:
-    """Whether another process has the embedded analytics store open. Looked at before, since the engine would print."""
-    url = settings.analytics
-    if not url.startswith("chdb://"):
-        return False
-    try:
-        with open(Path(url.removeprefix("chdb://")) / "status", "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # not there yet, or not to be read: the engine reports what is wrong
-        return False
-    return False
 
 
 def _has_analytics(roles: Collection[str]) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,18 +19,8 @@ from dmarcworks.enrich.network.addresses import NO_NAME, AddressName, AddressNam
 from dmarcworks.enrich.network.host_names import host_name
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.errors import StoreError
+from tests.support.hosts import host, pointer
 from tests.support.outside import Names, answering
-
-
-def pointer(address: str) -> str:
-    return ip_address(address).reverse_pointer
-
-
-def host(names: Names, address: str, *ptr: str, forward: bool = True) -> None:
-    kind = "AAAA" if ":" in address else "A"
-    names.add({(pointer(address), "PTR"): [f"{name}." for name in ptr]})
-    if forward:
-        names.add({(ptr[0], kind): [address]})
 
 
 @pytest.fixture

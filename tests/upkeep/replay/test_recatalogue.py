@@ -66,8 +66,8 @@ async def test_attachments_without_raw_mails_find_their_domain(harness: Harness)
 async def test_a_removed_domain_is_noted_as_such(harness: Harness) -> None:
     """It is not brought back; a domain is written once, and again when it changes."""
     known: dict[str, Noted] = {}
-    one = await harness.domain("one.example")
-    await harness.domain("two.example")
+    one = await harness.add_domain("one.example")
+    await harness.add_domain("two.example")
     assert [await note_domains(harness.context, known) for _ in range(2)] == [2, 0]
     await harness.accounts.remove_domain(one)
     assert await note_domains(harness.context, known) == 1
@@ -82,8 +82,8 @@ async def test_report_hosts_of_removed_addresses_stay_reserved(harness: Harness)
     known: dict[str, Noted] = {}
     accounts = harness.accounts
     first = accounts.hostname
-    gone = await harness.domain("one.example")
-    left = await harness.domain("two.example")
+    gone = await harness.add_domain("one.example")
+    left = await harness.add_domain("two.example")
     await note_domains(harness.context, known)
     for name in ("second.example.org", "third.example.com"):
         accounts.hostname = name

@@ -18,6 +18,22 @@ from dmarcworks.analytics.questions.policy import (
 )
 from dmarcworks.analytics.questions.reports import FailureRow, KindQuestions, TlsPage, TlsPolicyRow
 from dmarcworks.analytics.questions.scope import Counted, Domains, Slice, SlicePage
+from dmarcworks.analytics.questions.sender_details import (
+    FailureSample,
+    SenderAddress,
+    SenderAddressPage,
+    SenderDetailQuestions,
+    SenderPair,
+    SenderReporter,
+    SenderSelector,
+)
+from dmarcworks.analytics.questions.sender_groups import (
+    SenderDay,
+    SenderGroup,
+    SenderGroupPage,
+    SenderGroupQuestions,
+)
+from dmarcworks.analytics.questions.sender_rows import OwnRule, SenderRows
 from dmarcworks.analytics.questions.senders import SelectorVolume, SenderQuestions, SenderVolume
 from dmarcworks.analytics.questions.sources import (
     ORDERS,
@@ -50,8 +66,10 @@ __all__ = [
     "Domains",
     "FailureDay",
     "FailureRow",
+    "FailureSample",
     "FailureSource",
     "Figures",
+    "OwnRule",
     "PolicyEffect",
     "PublishedPolicy",
     "Questions",
@@ -61,6 +79,15 @@ __all__ = [
     "ReporterVolume",
     "Seen",
     "SelectorVolume",
+    "SenderAddress",
+    "SenderAddressPage",
+    "SenderDay",
+    "SenderGroup",
+    "SenderGroupPage",
+    "SenderPair",
+    "SenderReporter",
+    "SenderRows",
+    "SenderSelector",
     "SenderVolume",
     "Slice",
     "SlicePage",
@@ -78,6 +105,8 @@ class Questions(
     VolumeQuestions,
     SourceQuestions,
     SenderQuestions,
+    SenderGroupQuestions,
+    SenderDetailQuestions,
     PolicyQuestions,
     TlsQuestions,
     FailureQuestions,

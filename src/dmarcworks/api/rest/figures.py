@@ -65,23 +65,6 @@ class SourceOut(BaseModel):
     last_day: date = Field(description="Last day seen in the period.", examples=["2026-11-23"])
 
 
-class SenderOut(BaseModel):
-    """What one sending service sent."""
-
-    sender: str = Field(description="The service's name; empty: not known.", examples=["Google"])
-    kind: str = Field(description="What it is.", examples=["mailbox"])
-    messages: int = Field(description="Messages.", examples=[100])
-    passed: int = Field(description="Those that passed DMARC.", examples=[90])
-    failed: int = Field(description="Those that did not.", examples=[10])
-    dkim_aligned: int = Field(description="Those with an aligned DKIM pass.", examples=[80])
-    spf_aligned: int = Field(description="Those with an aligned SPF pass.", examples=[70])
-    quarantined: int = Field(description="Those put aside.", examples=[0])
-    rejected: int = Field(description="Those refused.", examples=[0])
-    sources: int = Field(description="Addresses that it sent from.", examples=[3])
-    first_day: date = Field(description="First day seen in the period.", examples=["2026-10-30"])
-    last_day: date = Field(description="Last day seen in the period.", examples=["2026-11-23"])
-
-
 class ReporterOut(BaseModel):
     """The figures of one reporter."""
 
@@ -156,26 +139,6 @@ async def sources(
     )
     next_ = mark("sources", offset + limit, order) if offset + limit < page.total else None
     return answer(request, Page[SourceOut](items=[SourceOut(**_same(SourceOut, row)) for row in page.rows], next=next_))
-
-
-@routes.get(
-    "/senders",
-    operation_id="list_senders",
-    response_model=Page[SenderOut],
-    responses={400: {}, 404: {}},
-    summary="Figures by sending service",
-)
-async def senders(
-    request: Request,
-    caller: Reader,
-    domain: DomainRef,
-    span: Span,
-    limit: Limit = 100,
-) -> Response:
-    """The services that sent in the domain's name, most messages first; by default in the last 30 days."""
-    for_domain = await caller.domain(domain)
-    rows = await caller.deps.questions.senders(caller.account_id, for_domain.id, *span, limit=limit)
-    return answer(request, Page[SenderOut](items=[SenderOut(**_same(SenderOut, row)) for row in rows], next=None))
 
 
 @routes.get(

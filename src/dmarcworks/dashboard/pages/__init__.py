@@ -25,6 +25,7 @@ from dmarcworks.dashboard.pages import (
     queues,
     reports,
     routing,
+    senders,
     session,
     sources,
     sql,
@@ -37,7 +38,22 @@ __all__ = ["install"]
 
 # Paths for programs: they get JSON where people get a page.
 _MACHINES = ("/api/", "/client/", "/cdn-cgi/", "/internal/", "/healthz", "/readyz", "/metrics")
-MODULES = (static, session, domains, domain, sources, reports, problems, audit, activity, routing, queues, sql, graphql)
+MODULES = (
+    static,
+    session,
+    domains,
+    domain,
+    senders,
+    sources,
+    reports,
+    problems,
+    audit,
+    activity,
+    routing,
+    queues,
+    sql,
+    graphql,
+)
 
 
 def install(app: FastAPI, deps: Deps) -> None:

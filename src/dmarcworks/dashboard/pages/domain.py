@@ -24,13 +24,15 @@ from dmarcworks.dashboard.other_kinds import other_kinds
 from dmarcworks.dashboard.page_route import PageRoute
 from dmarcworks.dashboard.period import STANDARD, Period, period
 from dmarcworks.dashboard.renderer import Html
+from dmarcworks.dashboard.sender_bars import sender_bars
+from dmarcworks.dashboard.sender_words import failing_of
 from dmarcworks.dashboard.sql_result import script_json
-from dmarcworks.dashboard.verdict import Failing, verdict
+from dmarcworks.dashboard.verdict import verdict
 from dmarcworks.dashboard.visit import UserVisit, Visit
 from dmarcworks.errors import NotFoundError
 from dmarcworks.reports.model import FailureReport, TlsReport
 
-TOP_SOURCES = 10
+TOP_SENDERS = 10
 # Notices that a report was too large to be sent, the newest.
 NOTICES = 3
 OTHER_KINDS = (TlsReport.kind, FailureReport.kind)
@@ -162,8 +164,8 @@ async def _figures(deps: Deps, domain: Domain, days: Period, newest: date, curre
     previous = await deps.questions.figures(account, domain.id, comparable.first, comparable.last)
     volumes = await deps.questions.volume_by_day(account, domain.id, days.first, days.last)
     earlier = await deps.questions.volume_by_day(account, domain.id, before.first, before.last)
-    top = await deps.questions.sources(account, domain.id, days.first, days.last, limit=TOP_SOURCES)
-    failing = await deps.questions.sources(account, domain.id, days.first, days.last, limit=1, result="fail")
+    senders = await deps.sender_directory.of_domain(domain, days.first, days.last)
+    top = sorted(senders.rows, key=lambda row: (-row.group.messages, row.id))[:TOP_SENDERS]
     policy = await _policy(deps, domain, newest)
     days_with_reports = (len(volumes), len(earlier))
     long = await deps.arrivals.long_reports(account, domain.id, days.first, days.last)
@@ -178,15 +180,15 @@ async def _figures(deps: Deps, domain: Domain, days: Period, newest: date, curre
         "verdict": verdict(
             current,
             previous,
-            Failing(failing.rows[0], failing.total, max(volumes, key=lambda volume: volume.failed))
-            if failing.rows
-            else None,
+            failing_of(senders, max(volumes, key=lambda volume: volume.failed) if volumes else None),
             newest if days.until is None or days.moved else None,
             deps.now().date(),
             (policy.p or "") if policy else "",
         ),
         **_chart(domain, days, charts.bars(volumes, earlier, days.first, days.last, long)),
-        "sources": top,
+        "senders": senders,
+        "rows": top,
+        "bars": await sender_bars(deps, domain, days, top),
         "report_days": await deps.arrivals.days(account, domain.id, days.first, days.last),
         "reporters": await deps.questions.reporters(account, domain.id, days.first, days.last),
     }
