@@ -152,7 +152,7 @@ class System:
                     await stores.accounts.add_domain(name)
                 for domain in await stores.accounts.domains():
                     self.rua[domain.name], self.account_id = domain.rua, domain.account_id
-                if not self.token:
+                if self.account_id and not self.token:
                     self.token, _ = await stores.accounts.create_token(self.account_id)
 
         # Playwright's own loop may be running in this thread.
