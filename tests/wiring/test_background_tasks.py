@@ -28,13 +28,13 @@ WORKER = "async def email(message, env, ctx): ...\nasync def queue(batch, env, c
 def _no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """The list does not depend on the analytics store, and one process opens one only."""
 
-    def absent(settings: object, roles: object) -> AbstractAsyncContextManager[Analytics]:
+    def absent(settings: object, present: bool) -> AbstractAsyncContextManager[Analytics]:
         return contextlib.nullcontext(AbsentAnalytics())
 
     async def settled(*arguments: object, **options: object) -> None:
         """There is nothing to compare with the catalogue."""
 
-    monkeypatch.setattr(composition, "_analytics", absent)
+    monkeypatch.setattr(composition, "server_analytics", absent)
     monkeypatch.setattr(composition, "settle_analytics", settled)
 
 
