@@ -11,6 +11,7 @@ import mailbox
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.code_blocks import PAGES, ROOT, Block, blocks
-from tests.support.mails import document, mail, report_mail
+from tests.support.mails import DAY, document, mail, report_mail
 from tests.support.system import COMMAND, System, wait_for
 
 # No commands: configuration, requests, answers and pictures, each with the test that has it.
@@ -28,6 +29,7 @@ ELSEWHERE = {
     "graphql.md:query": "tests/e2e/test_graphql.py",
     "graphql.md:POST": "tests/e2e/test_graphql.py",
     "graphql.md:{": "tests/e2e/test_graphql.py",
+    "ip-data.md:dmarcworks ipdata": "tests/cli/test_ipdata.py",
     "operating.md:dmarcworks.db": "tests/upkeep/backup",
     "operating.md:server {": "tests/e2e/test_proxies.py",
     "operating.md:dmarc.example.net {": "tests/e2e/test_proxies.py",
@@ -44,7 +46,7 @@ ELSEWHERE = {
 # These need a daemon, another machine's rights or minutes; checked: what they name is there. The wheel is built and
 # installed by test_package.py, the units are read by systemd in test_deploy.py.
 NAMED = ("make ", "docker ", "python3 -m venv", "/opt/dmarcworks/bin/pip", "systemctl ", "systemd-sysusers", "sudo ")
-NAMED += (".venv/bin/python -m hatchling", "openapi-python-client ")
+NAMED += (".venv/bin/python -m hatchling", "openapi-python-client ", "/opt/dmarcworks/bin/python scripts/ipdata.py")
 PROGRAMS = ("dmarcworks ", ".venv/bin/", "curl ", "export ", "install ", "mkdir ", "/opt/", "DMARCWORKS_HOME=")
 PROGRAMS += ("SELECT ", "WHERE ")
 ALL = [block for page in PAGES for block in blocks(page)]
@@ -167,11 +169,23 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     system.token, system.account_id = made["token"], made["account_id"]
     domain = system.add_domain("example.com")
     (folder / "mail").write_bytes(report_mail("piped"))
+    assert system.send(domain["rua"], senders()) == [(250, "")]
+    wait_for(lambda: system.total("example.com") == 9, "the senders' report counted")
     reader = Reader(system, folder, {"zone": domain["domain_id"]})
     assert system.cli("domain", "add", "acme.example", "--account", "acme").returncode == 0
     assert system.cli("user", "add", "person@example.com").returncode == 0
     yield reader
     system.stop()
+
+
+def senders() -> bytes:
+    """A report of yesterday about the senders that the pages name."""
+    begin = (int(time.time()) // DAY - 1) * DAY
+    content = document(
+        "senders", begin=begin, records=[("203.0.113.9", 5, "", "fail"), ("198.51.100.8", 4, "", "pass")]
+    )
+    service = b"<domain>zendesk.com</domain><result>pass</result>"
+    return mail(("r.xml", content.replace(b"<domain>example.com</domain><result>pass</result>", service)))
 
 
 def files(folder: Path) -> None:
@@ -223,7 +237,7 @@ def named(line: str) -> None:
     if line.startswith("make "):
         target = line.split()[1]
         assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
-    for path in re.findall(r"\b(?:deploy/\S+|requirements\.lock)", line):
+    for path in re.findall(r"\b(?:deploy/\S+|scripts/\S+|requirements\.lock)", line):
         assert (ROOT / path).exists(), path
     for unit in re.findall(r"dmarcworks\S*\.timer", line):
         assert (ROOT / "deploy" / "systemd" / unit).exists(), unit
