@@ -24,6 +24,7 @@ from dmarcworks.analytics.enrichment import COLUMNS, Enrichment, SourceEvidence,
 from dmarcworks.analytics.tables import DMARC_REPORTS
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.enrich.network.addresses import AddressName
+from dmarcworks.errors import UsageError
 
 __all__ = ["Applied", "NamesOf", "apply", "drop_left_over"]
 
@@ -96,7 +97,7 @@ async def apply(
                 enrichment = dataclasses.replace(enrichment, names=await names({group[2] for group in groups}))
             changed, messages = await asyncio.to_thread(_changed, groups, enrichment)
             if changed.num_rows and write:
-                await _write(analytics, database, month, changed)
+                await _write(analytics, database, month, changed, domain_id)
             done += 1
             yield Applied(month, number, slices, len(groups), changed.num_rows, done, total, messages)
 
@@ -178,7 +179,7 @@ def _same(stored: Sequence[Any], new: Sequence[Any]) -> bool:
     )
 
 
-async def _write(analytics: Analytics, database: str, month: int, changed: pa.Table) -> None:
+async def _write(analytics: Analytics, database: str, month: int, changed: pa.Table, domain_id: str) -> None:
     name = _PREFIX + uuid.uuid4().hex
     kinds = {column.name: column.type for column in DMARC_REPORTS.columns}
     columns = ", ".join(
@@ -191,10 +192,17 @@ async def _write(analytics: Analytics, database: str, month: int, changed: pa.Ta
         values = ", ".join(f"{column} = joinGetOrNull('{database}.{name}', '{column}', {_KEY})" for column in COLUMNS)
         await analytics.execute(
             f"ALTER TABLE {_TABLE} UPDATE {values} IN PARTITION {month}"  # noqa: S608 - our names
-            f" WHERE {_KEY} IN (SELECT key FROM {database}.{name}) SETTINGS mutations_sync = 2"
+            f" WHERE {_KEY} IN (SELECT key FROM {database}.{name}){_of_domain(domain_id)} SETTINGS mutations_sync = 2"
         )
     finally:
         await asyncio.shield(_drop(analytics, name))
+
+
+def _of_domain(domain_id: str) -> str:
+    # A statement that writes has no parameters; an id is made by us and has letters and digits only.
+    if domain_id and not (domain_id.isascii() and domain_id.isalnum()):
+        raise UsageError(f"{domain_id[:100]!r} is no id of a domain")
+    return f" AND domain_id = '{domain_id}'" if domain_id else ""
 
 
 async def _drop(analytics: Analytics, name: str) -> None:
