@@ -11,6 +11,7 @@ import mailbox
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.code_blocks import PAGES, ROOT, Block, blocks
-from tests.support.mails import document, mail, report_mail
+from tests.support.mails import DAY, document, mail, report_mail
 from tests.support.system import COMMAND, System, wait_for
 
 # No commands: configuration, requests, answers and pictures, each with the test that has it.
@@ -167,11 +168,22 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     system.token, system.account_id = made["token"], made["account_id"]
     domain = system.add_domain("example.com")
     (folder / "mail").write_bytes(report_mail("piped"))
+    # The senders that the page on senders is about.
+    assert system.send(domain["rua"], mail(("senders.xml", senders()))) == [(250, "")]
+    system.settle()
     reader = Reader(system, folder, {"zone": domain["domain_id"]})
     assert system.cli("domain", "add", "acme.example", "--account", "acme").returncode == 0
     assert system.cli("user", "add", "person@example.com").returncode == 0
     yield reader
     system.stop()
+
+
+def senders() -> bytes:
+    """A report about yesterday: one message signed by Zendesk, one that nobody signed."""
+    records = [("192.0.2.9", 1, "fail", "fail"), ("203.0.113.9", 1, "fail", "fail")]
+    dkim = "<dkim><domain>zendesk.com</domain><selector>zendesk1</selector><result>pass</result></dkim>"
+    raw = document("senders", begin=int(time.time()) // DAY * DAY - DAY, records=records)
+    return raw.replace(b"<auth_results>", b"<auth_results>" + dkim.encode(), 1)
 
 
 def files(folder: Path) -> None:
