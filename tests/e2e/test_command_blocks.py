@@ -169,8 +169,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     system.token, system.account_id = made["token"], made["account_id"]
     domain = system.add_domain("example.com")
     (folder / "mail").write_bytes(report_mail("piped"))
-    assert system.send(domain["rua"], senders()) == [(250, "")]
-    wait_for(lambda: system.total("example.com") == 9, "the senders' report counted")
+    # The senders that the page on senders is about.
+    assert system.send(domain["rua"], mail(("senders.xml", senders()))) == [(250, "")]
+    system.settle()
     reader = Reader(system, folder, {"zone": domain["domain_id"]})
     assert system.cli("domain", "add", "acme.example", "--account", "acme").returncode == 0
     assert system.cli("user", "add", "person@example.com").returncode == 0
@@ -179,13 +180,11 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
 
 
 def senders() -> bytes:
-    """A report of yesterday about the senders that the pages name."""
-    begin = (int(time.time()) // DAY - 1) * DAY
-    content = document(
-        "senders", begin=begin, records=[("203.0.113.9", 5, "", "fail"), ("198.51.100.8", 4, "", "pass")]
-    )
-    service = b"<domain>zendesk.com</domain><result>pass</result>"
-    return mail(("r.xml", content.replace(b"<domain>example.com</domain><result>pass</result>", service)))
+    """A report about yesterday: one message signed by Zendesk, one that nobody signed."""
+    records = [("192.0.2.9", 1, "fail", "fail"), ("203.0.113.9", 1, "fail", "fail")]
+    dkim = "<dkim><domain>zendesk.com</domain><selector>zendesk1</selector><result>pass</result></dkim>"
+    raw = document("senders", begin=int(time.time()) // DAY * DAY - DAY, records=records)
+    return raw.replace(b"<auth_results>", b"<auth_results>" + dkim.encode(), 1)
 
 
 def files(folder: Path) -> None:

@@ -12,8 +12,7 @@ from datetime import date
 
 from dmarcworks.analytics.questions.all import OwnRule, Questions, SenderGroup, SenderRows
 from dmarcworks.analytics.questions.sender_groups import SenderDay
-from dmarcworks.analytics.questions.sender_rows import OWN_KIND
-from dmarcworks.analytics.sender_key import SenderBasis, SenderKey
+from dmarcworks.analytics.sender_key import OWN_KIND, SenderBasis, SenderKey
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.senders import OwnerDecision, SenderDecision, Senders
 from dmarcworks.enrich.senders.classify import (

@@ -14,8 +14,10 @@ from enum import StrEnum
 
 from dmarcworks.errors import NotFoundError
 
-__all__ = ["ID_CHARACTERS", "VALUE_CHARACTERS", "SenderBasis", "SenderKey"]
+__all__ = ["ID_CHARACTERS", "OWN_KIND", "VALUE_CHARACTERS", "SenderBasis", "SenderKey"]
 
+# The kind of a sender that the account named itself.
+OWN_KIND = "own"
 # Longer values of evidence are cut, in the engine as well: strangers write them.
 VALUE_CHARACTERS = 300
 # The longest id: a basis, a separator, and 300 characters of up to four bytes in base64.

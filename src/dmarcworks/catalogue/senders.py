@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -130,6 +130,18 @@ class Senders:
         statement = select(table).where(table.c.account_id == account_id).order_by(table.c.name, table.c.id)
         async with self._database.read() as connection:
             return [_own_name(row) for row in (await connection.execute(statement)).all()]
+
+    async def own_names_of(self, accounts: Collection[str] | None = None) -> dict[str, list[OwnName]]:
+        """The own names of these accounts, or of all, by account."""
+        table = own_senders
+        statement = select(table).order_by(table.c.name, table.c.id)
+        if accounts is not None:
+            statement = statement.where(table.c.account_id.in_(accounts))
+        names: dict[str, list[OwnName]] = {}
+        async with self._database.read() as connection:
+            for row in (await connection.execute(statement)).all():
+                names.setdefault(row.account_id, []).append(_own_name(row))
+        return names
 
     async def add_own_name(self, account_id: str, name: str, evidence: str, value: str, selector: str = "") -> OwnName:
         """Give a name to messages with this evidence; `ConflictError` when the evidence has a name already."""

@@ -69,6 +69,17 @@ class SourceAddresses:
                 self._remember(address, now, names.get(address))
         return known_names
 
+    async def stored(self, addresses: Collection[str]) -> Mapping[str, AddressName]:
+        """The names of those that were looked up, however old; nothing becomes due."""
+        names: dict[str, AddressName] = {}
+        some = sorted(addresses)
+        for start in range(0, len(some), _AT_ONCE):
+            statement = select(source_addresses).where(_columns.address.in_(some[start : start + _AT_ONCE]))
+            async with self._database.read() as connection:
+                rows = (await connection.execute(statement.where(_columns.looked_up.is_not(None)))).all()
+            names |= {row.address: AddressName(row.ptr, row.confirmed, row.answered) for row in rows}
+        return names
+
     async def _looked_at(self, some: Sequence[str], now: float) -> dict[str, AddressName]:
         statement = select(source_addresses).where(_columns.address.in_(some))
         async with self._database.read() as connection:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import typer
 
-from dmarcworks.cli import senders_domain
+from dmarcworks.cli import senders_domain, senders_own
 from dmarcworks.cli.common import print_json, print_table
 from dmarcworks.enrich.senders.base_domains import NO_BASE_DOMAINS, BaseDomains, load_base_domains
 from dmarcworks.enrich.senders.evidence import evidence_of_line
@@ -31,6 +31,8 @@ app = typer.Typer(
 app.command("list")(senders_domain.list_)
 app.command("show")(senders_domain.show)
 app.command("decide")(senders_domain.decide)
+app.command("refresh")(senders_own.refresh)
+app.add_typer(senders_own.app, name="own")
 
 # No evidence needs more; a longer line is answered as not being evidence.
 _LINE_BYTES = 1024 * 1024

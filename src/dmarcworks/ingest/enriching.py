@@ -7,21 +7,22 @@ yet is looked up later, and the stored rows get it then (`upkeep.names`).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Protocol
 
 from dmarcworks.analytics.enrichment import Enrichment, Identify
 from dmarcworks.analytics.rows import Placed
+from dmarcworks.catalogue.senders import OwnName
 from dmarcworks.enrich.network.addresses import AddressName
 from dmarcworks.enrich.network.ip_data import IpData
 from dmarcworks.enrich.network.setup import ip_data
-from dmarcworks.ingest.identifying import sender_names
+from dmarcworks.ingest.identifying import own_names_first, sender_names
 from dmarcworks.reports.aggregate.records import Records
 from dmarcworks.reports.model import AggregateReport
 from dmarcworks.settings import Settings
 
-__all__ = ["Enricher", "KnownNames", "enricher"]
+__all__ = ["Enricher", "KnownNames", "OwnNames", "enricher"]
 
 
 class KnownNames(Protocol):
@@ -31,6 +32,13 @@ class KnownNames(Protocol):
         """Those of these addresses; the others are noted, to be looked up."""
 
 
+class OwnNames(Protocol):
+    """The names that accounts give to their own systems."""
+
+    async def own_names_of(self, accounts: Collection[str] | None = None) -> Mapping[str, Sequence[OwnName]]:
+        """Those of these accounts, or of all, by account."""
+
+
 @dataclass(frozen=True, slots=True)
 class Enricher:
     """What enriches rows: each part may be absent, and its columns are NULL then."""
@@ -38,6 +46,7 @@ class Enricher:
     ip_data: IpData | None = None
     names: KnownNames | None = None
     identify: Identify | None = None
+    own: OwnNames | None = None
 
     async def prepared(self, placed: Sequence[Placed[Any]]) -> Enrichment:
         """The enrichment of these reports' rows."""
@@ -46,13 +55,21 @@ class Enricher:
             records = [Records.of(one.report.records) for one in placed if isinstance(one.report, AggregateReport)]
             if addresses := set(chain.from_iterable(some.source_ips for some in records)):
                 names = await self.names.known(addresses)
-        return self.with_names(names)
+        return await self.enrichment(names, {one.account_id for one in placed})
+
+    async def enrichment(self, names: Mapping[str, AddressName], accounts: Collection[str] | None = None) -> Enrichment:
+        """The enrichment with these names of addresses and the own names of these accounts, or of all."""
+        enrichment = self.with_names(names)
+        if self.own is None or enrichment.identify is None:
+            return enrichment
+        own = await self.own.own_names_of(accounts)
+        return replace(enrichment, identify=own_names_first(enrichment.identify, own))
 
     def with_names(self, names: Mapping[str, AddressName]) -> Enrichment:
         """The enrichment with these names of addresses."""
         return Enrichment(None if self.ip_data is None else self.ip_data.current(), names, self.identify)
 
 
-def enricher(settings: Settings, names: KnownNames | None = None) -> Enricher:
-    """What the settings allow, and the sender catalogue."""
-    return Enricher(ip_data(settings), names, sender_names(settings.sender_file))
+def enricher(settings: Settings, names: KnownNames | None = None, own: OwnNames | None = None) -> Enricher:
+    """What the settings allow, the sender catalogue, and the accounts' own names."""
+    return Enricher(ip_data(settings), names, sender_names(settings.sender_file), own)

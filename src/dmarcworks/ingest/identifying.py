@@ -1,15 +1,20 @@
-"""Names the senders of rows by the sender catalogue and the file of base domains."""
+"""Names the senders of rows by the accounts' own names, the sender catalogue and the file of base domains."""
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dmarcworks.analytics.enrichment import Identify, SourceEvidence
+from dmarcworks.analytics.enrichment import Identified, Identify, SourceEvidence
+from dmarcworks.analytics.sender_key import OWN_KIND
+from dmarcworks.catalogue.senders import OwnName
 from dmarcworks.enrich.senders.base_domains import NO_BASE_DOMAINS, load_base_domains
 from dmarcworks.enrich.senders.identify import SenderIdentifier
-from dmarcworks.enrich.senders.model import Evidence, Identification
+from dmarcworks.enrich.senders.model import Evidence, Identification, OwnDkim, OwnSender
+from dmarcworks.enrich.senders.own import OwnIndex
 
-__all__ = ["sender_names"]
+__all__ = ["own_names_first", "sender_names"]
 
 
 def sender_names(sender_file: str) -> Identify:
@@ -23,3 +28,29 @@ def sender_names(sender_file: str) -> Identify:
         return identifier.identify(Evidence._make(source))
 
     return identify
+
+
+def own_names_first(identify: Identify, own: Mapping[str, Sequence[OwnName]]) -> Identify:
+    """The names that accounts give to their own systems, by account, and else what `identify` answers."""
+    indexes = {account_id: OwnIndex([_own_sender(name) for name in names]) for account_id, names in own.items()}
+
+    def identify_own(source: SourceEvidence, account_id: str) -> Identified:
+        index = indexes.get(account_id)
+        match = None if index is None else index.find(Evidence._make(source))
+        if match is None:
+            return identify(source, account_id)
+        return Identification(match.sender.name, OWN_KIND, 1.0, False, (match.reason,))
+
+    return identify_own if indexes else identify
+
+
+def _own_sender(own: OwnName) -> OwnSender:
+    match own.evidence:
+        case "block":
+            return OwnSender(own.name, blocks=(ipaddress.ip_network(own.value),))
+        case "dkim":
+            return OwnSender(own.name, dkim=(OwnDkim(own.value, own.selector or None),))
+        case "envelope":
+            return OwnSender(own.name, envelope=(own.value,))
+        case _:
+            return OwnSender(own.name, ptr=(own.value,))

@@ -35,6 +35,8 @@ class UpkeepContext:
     env: Env
     gate: PublishingGate
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # Held while rows get the names of their addresses, so that no other job writes the same rows from older values.
+    naming: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def analytics(self) -> Analytics:

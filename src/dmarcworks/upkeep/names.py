@@ -17,6 +17,7 @@ from dmarcworks.catalogue.source_addresses import SourceAddresses
 from dmarcworks.enrich.network.addresses import AddressName, AddressNames
 from dmarcworks.errors import DmarcworksError
 from dmarcworks.upkeep.context import UpkeepContext
+from dmarcworks.upkeep.refresh import being_refreshed
 
 __all__ = ["look_up_names", "name_forever"]
 
@@ -58,7 +59,15 @@ async def name_forever(context: UpkeepContext, addresses: SourceAddresses, names
 
 
 async def look_up_names(context: UpkeepContext, addresses: SourceAddresses, names: AddressNames) -> float | None:
-    """One round: the seconds for which stored rows were written; None when no address was due."""
+    """One round: the seconds for which stored rows were written; None when no address was due, or while all rows are
+    refreshed."""
+    async with context.naming:
+        if await being_refreshed(context.stores.kv):
+            return None
+        return await _round(context, addresses, names)
+
+
+async def _round(context: UpkeepContext, addresses: SourceAddresses, names: AddressNames) -> float | None:
     claimed = {one.address: one.before for one in await addresses.claim(AT_ONCE, CLAIM_SECONDS)}
     if not claimed:
         return None
@@ -71,7 +80,7 @@ async def look_up_names(context: UpkeepContext, addresses: SourceAddresses, name
         began = time.monotonic()
     changed = 0
     if context.env.enricher is not None:
-        enrichment = context.env.enricher.with_names(kept)
+        enrichment = await context.env.enricher.enrichment(kept)
         async for part in apply(context.analytics, enrichment, kept.keys()):
             changed += part.changed
     await addresses.done(kept)

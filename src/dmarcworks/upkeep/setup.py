@@ -35,6 +35,11 @@ async def opened_upkeep(settings: Settings, job: str = "") -> AsyncIterator[Upke
         yield UpkeepContext(
             settings,
             stores,
-            environment(settings, stores, gate, enricher=enricher(settings, SourceAddresses(stores.database))),
+            environment(
+                settings,
+                stores,
+                gate,
+                enricher=enricher(settings, SourceAddresses(stores.database), stores.senders),
+            ),
             gate,
         )

@@ -192,7 +192,7 @@ async def opened_server(
             await reader.start()
         prove = await stack.enter_async_context(opened_authenticator(settings, stores, metrics))
         addresses = SourceAddresses(stores.database)
-        env = environment(settings, stores, gate, metrics, prove, reader, enricher(settings, addresses))
+        env = environment(settings, stores, gate, metrics, prove, reader, enricher(settings, addresses, stores.senders))
         change = await stores.accounts.settle_hostname()
         await stores.accounts.open_gates()
         await review(stores.database, stores.routing.routes)

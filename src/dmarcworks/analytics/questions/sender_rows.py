@@ -15,12 +15,10 @@ from datetime import date
 from typing import Any
 
 from dmarcworks.analytics.questions.scope import Domains, Scope
-from dmarcworks.analytics.sender_key import VALUE_CHARACTERS, SenderKey
+from dmarcworks.analytics.sender_key import OWN_KIND, VALUE_CHARACTERS, SenderKey
 
-__all__ = ["OWN_KIND", "OwnRule", "SenderRows"]
+__all__ = ["OwnRule", "SenderRows"]
 
-# The kind of a sender that the account named itself.
-OWN_KIND = "own"
 _ANY = "[a-z0-9_-]+"
 # Labels below a country's top-level domain under which names are registered (co.uk, com.br, ne.jp). The engine has no
 # public suffix list; a name that this misjudges makes a group larger or smaller, never a name.
@@ -124,10 +122,12 @@ class SenderRows:
             f"substringUTF8(ifNull(toString(as_name), ''), 1, {VALUE_CHARACTERS}) AS owner",
             "multiIf(owner != '', owner, ifNull(asn, 0) != 0, concat('AS', toString(asn)), '') AS network",
             f"{self._own_name} AS own_name",
-            f"substringUTF8(ifNull(toString(sender), ''), 1, {VALUE_CHARACTERS}) AS stored_name",
+            # The account's own names are those of now; a stored one may have been removed since.
+            f"if(ifNull(toString(sender_kind), '') = '{OWN_KIND}', '',"
+            f" substringUTF8(ifNull(toString(sender), ''), 1, {VALUE_CHARACTERS})) AS stored_name",
             "if(own_name != '', own_name, stored_name) AS named",
             f"multiIf(own_name != '', '{OWN_KIND}', named != '', ifNull(toString(sender_kind), ''), '') AS kind_",
-            "if(own_name != '', 1, ifNull(sender_confidence, 0)) AS confidence_",
+            "multiIf(own_name != '', 1, named != '', ifNull(sender_confidence, 0), 0) AS confidence_",
             f"{_EVIDENCE} AS evidence",
             "if(named != '', ('name', named), evidence) AS key",
         ]
