@@ -58,7 +58,7 @@ async def test_a_check_that_is_killed_is_not_checked_and_its_neighbours_are() ->
     """A mail that uses up its processor time is killed; small ones beside it have their results."""
     names = Names()
     names.add({("_dmarc.a.example", "TXT"): "v=DMARC1; p=reject"})
-    endless = signed(PLAIN).replace(b"Text", slow_checking.SPINS)
+    endless = signed(PLAIN) + slow_checking.SPINS
     killed: list[tuple[str, str]] = []
     pool = IsolatedPool(
         slow_checking.TARGET,
