@@ -30,6 +30,8 @@ VALUES = {
     "mail_id": "0" * 32,
     "problem": "1",
     "line_id": "1",
+    "sender": "dkim:mail.example",
+    "own_id": "0" * 32,
     "message": "1",
 }
 

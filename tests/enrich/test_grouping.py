@@ -109,6 +109,6 @@ async def test_a_group_gives_what_each_step_gives() -> None:
 
 def test_a_group_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """With at least one result."""
-    monkeypatch.setattr(examine, "_TURN_SECONDS", -1.0)
+    monkeypatch.setattr(examine, "_GROUP_SECONDS", -1.0)
     step = ("spf", "192.0.2.7", "h.example", "x@a.example", {})
     assert examine.run(("group", [step, step])) == [examine.run(step)]

@@ -44,7 +44,8 @@ def unquoted(data: bytes) -> bytes:
     if not head.lstrip().startswith(b"<"):
         return data
     soft = b"=\n" in head or b"=\r\n" in head
-    if _QUOTED_XML.match(head) is None and not (soft and max(map(len, head.splitlines()[:-1])) <= _LONGEST_LINE):
+    longest = max(map(len, head.splitlines()[:-1]), default=0)
+    if _QUOTED_XML.match(head) is None and not (soft and longest <= _LONGEST_LINE):
         return data
     return binascii.a2b_qp(data)
 

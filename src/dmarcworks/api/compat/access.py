@@ -11,7 +11,7 @@ from dmarcworks.api.deps import Dependencies, Deps, ReadToken, WriteToken
 from dmarcworks.catalogue.accounts import Domain, Token
 from dmarcworks.errors import NotFoundError
 
-__all__ = ["ReadableAccount", "ReadableZone", "WritableAccount", "WritableZone"]
+__all__ = ["ReadableAccount", "ReadableZone", "ReadableZoneById", "WritableAccount", "WritableZone", "WritableZoneById"]
 
 
 async def _zone(zone: str, token: Token, deps: Deps) -> Domain:
@@ -44,3 +44,22 @@ ReadableZone = Annotated[Domain, Depends(_readable_zone)]
 WritableZone = Annotated[Domain, Depends(_writable_zone)]
 ReadableAccount = Annotated[str, Depends(_readable_account)]
 WritableAccount = Annotated[str, Depends(_writable_account)]
+
+
+async def _readable_by_id(zone: str, domain: ReadableZone) -> Domain:
+    return _of_id(zone, domain)
+
+
+async def _writable_by_id(zone: str, domain: WritableZone) -> Domain:
+    return _of_id(zone, domain)
+
+
+def _of_id(zone: str, domain: Domain) -> Domain:
+    if zone != domain.id:
+        raise NotFoundError("there is no such zone")
+    return domain
+
+
+# The original's settings of DMARC management know a zone by its id only.
+ReadableZoneById = Annotated[Domain, Depends(_readable_by_id)]
+WritableZoneById = Annotated[Domain, Depends(_writable_by_id)]

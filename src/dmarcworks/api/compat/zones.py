@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from dmarcworks.api.compat.access import ReadableZone, WritableZone
+from dmarcworks.api.compat.access import ReadableZoneById, WritableZoneById
 from dmarcworks.api.compat.envelope import PREFIX, EnvelopeRoute, json_object, succeeded
 from dmarcworks.api.deps import Dependencies
 from dmarcworks.catalogue.accounts import Domain
@@ -25,14 +25,14 @@ routes = APIRouter(prefix=PREFIX, route_class=EnvelopeRoute, include_in_schema=F
 
 @routes.get(_PATH)
 @routes.get(_NEWER_PATH)
-async def show(domain: ReadableZone, deps: Dependencies) -> Response:
+async def show(domain: ReadableZoneById, deps: Dependencies) -> Response:
     """The zone's state, rua address and DNS records."""
     return _answer(domain, deps.hostname)
 
 
 @routes.patch(_PATH)
 @routes.patch(_NEWER_PATH)
-async def change(request: Request, domain: WritableZone, deps: Dependencies) -> Response:
+async def change(request: Request, domain: WritableZoneById, deps: Dependencies) -> Response:
     """Enable or disable the zone's rua address."""
     enabled = (await json_object(request)).get("enabled")
     if not isinstance(enabled, bool):
