@@ -11,8 +11,9 @@ from dmarcworks.reports.lint.check import letter, lint_bytes
 from tests.support.report_samples import METADATA, xml
 
 LINT = Path(__file__).parents[2] / "src" / "dmarcworks" / "reports" / "lint"
-# Compared with the texts of the standards once, by hand. Sentences in quotation marks are those of the last draft of
-# RFC 9990 (draft-ietf-dmarc-aggregate-reporting-30), in which these sections have the same names.
+# Sentences in quotation marks are those of the last draft of RFC 9990 (draft-ietf-dmarc-aggregate-reporting-30), in
+# which these sections have the same names. The others say what the clause is about; they have not been compared with
+# the texts of the standards.
 CLAUSES = {
     "RFC 7489 Appendix C": "the XML schema of aggregate reports",
     "RFC 7489 §7.2.1.1": "aggregate reports by mail: file name, media type application/gzip, Subject",
