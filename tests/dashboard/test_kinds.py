@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import datetime, timedelta
 
 import httpx
 import pytest
 
-from dmarcworks.analytics.rows import Report, rows_of, summary
-from dmarcworks.catalogue.arrivals import NewReport
-from dmarcworks.reports import read
+from dmarcworks.analytics.rows import Report
 from dmarcworks.reports.model import FailureReport, TlsFailure, TlsPolicy, TlsReport
 from tests.support.failures import arf, tls
 from tests.support.harness import Harness
 from tests.support.mails import document
-from tests.support.pages import EVIL, NOW
+from tests.support.noted import note, parsed
+from tests.support.pages import EVIL
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 SAFE = "&lt;script&gt;alert(1)&lt;/script&gt;"
@@ -25,35 +23,11 @@ async def put(harness: Harness, report: Report, state: str = "counted") -> str:
     """Note and publish a report about example.com as the worker does; its key."""
     domain = await harness.accounts.domain(None, "example.com")
     assert domain is not None
-    received: datetime = NOW - timedelta(hours=1)
-    digest = f"{abs(hash(repr(report))):064x}"
-    short = summary(report, received=received, digest=digest)
-    noted = await harness.arrivals.record_report(
-        NewReport(
-            account_id=domain.account_id, domain_id=domain.id, kind=report.kind, org_name=short.org_name,
-            org_email=short.org_email, policy_domain="example.com", report_id=short.report_id, begin=short.begin,
-            end=short.end, received=received, records=short.records, messages=short.messages, content=digest,
-            object_key=f"2026/11/{digest}/x", file_name="x", mail_id=digest[:32], where="part 1", state=state,
-        )
-    )  # fmt: skip
-    row = noted.row
-    if state == "counted":
-        name, table = rows_of(
-            report, account_id=row.account_id, domain_id=row.domain_id, domain=domain.name, received=received,
-            report_key=row.key, object_key=row.object_key, report_id=row.report_id,
-        )  # fmt: skip
-        await harness.analytics.insert(name, table)
-        await harness.arrivals.mark_published([row.key])
-    return row.key
-
-
-def one(data: bytes) -> Report:
-    (item,) = read.read_bytes(data).items
-    return item.report
+    return await note(harness, domain, report, state)
 
 
 async def test_a_tls_report_shows_its_policies_and_failures(harness: Harness, client: httpx.AsyncClient) -> None:
-    report = one(tls(domains=("example.com", "mail.example.com")))
+    report = parsed(tls(domains=("example.com", "mail.example.com")))
     page = await client.get(f"/reports/{await put(harness, report)}")
     assert page.status_code == 200
     for text in ("SMTP TLS report: 14 sessions under 2 policies about example.com", "mode: testing", "mail.example.com",
@@ -63,7 +37,7 @@ async def test_a_tls_report_shows_its_policies_and_failures(harness: Harness, cl
 
 
 async def test_a_failure_report_shows_its_fields(harness: Harness, client: httpx.AsyncClient) -> None:
-    key = await put(harness, one(arf()))
+    key = await put(harness, parsed(arf()))
     page = await client.get(f"/reports/{key}")
     assert page.status_code == 200
     for text in ("DMARC failure report about one message from example.com", "192.0.2.1", "private subject 1", "reject",
@@ -83,7 +57,7 @@ async def test_a_strangers_text_is_text(harness: Harness, client: httpx.AsyncCli
         TlsPolicy(None, None, (), (), 2**63, 0, ()),
     )
     report = TlsReport(EVIL, EVIL, EVIL, 1_795_000_000, 1_795_000_001, policies, ())
-    failure = one(arf())
+    failure = parsed(arf())
     assert isinstance(failure, FailureReport)
     texts = {field.name: EVIL for field in dataclasses.fields(failure) if isinstance(getattr(failure, field.name), str)}
     hostile = dataclasses.replace(
@@ -101,7 +75,7 @@ async def test_a_report_that_is_in_no_table_has_a_page(harness: Harness, client:
     """Foreign ones are in no table, and a TLS report may name no policy: the page says so and nothing breaks."""
     empty = TlsReport("Mail Y", None, "none", 1_795_000_000, 1_795_000_001, (), ())
     assert "The report contains no policy." in (await client.get(f"/reports/{await put(harness, empty)}")).text
-    for report in (one(tls("f-1")), one(arf(7))):
+    for report in (parsed(tls("f-1")), parsed(arf(7))):
         page = await client.get(f"/reports/{await put(harness, report, state='foreign')}")
         assert (page.status_code, "Not counted: the report is about another domain." in page.text) == (200, True)
 
@@ -109,7 +83,7 @@ async def test_a_report_that_is_in_no_table_has_a_page(harness: Harness, client:
 async def test_T17_a_report_over_several_days_says_how_many_it_covers(
     harness: Harness, client: httpx.AsyncClient
 ) -> None:
-    report = dataclasses.replace(one(document("long")), begin=1_790_035_200, end=1_790_035_200 + 7 * 86_400 - 1)
+    report = dataclasses.replace(parsed(document("long")), begin=1_790_035_200, end=1_790_035_200 + 7 * 86_400 - 1)
     page = (await client.get(f"/reports/{await put(harness, report, 'foreign')}")).text
     assert "covers 7 days; counted on the first" in page
     assert "covers 7 days" in (await client.get("/reports")).text

@@ -21,7 +21,7 @@ from dmarcworks.enrich.network.ip_data import IpData, IpFacts
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.errors import StoreError
 from dmarcworks.ingest.enriching import Enricher
-from dmarcworks.upkeep.names import look_up_names
+from dmarcworks.upkeep.names import look_up_names, pause_after
 from tests.support import mmdb
 from tests.support.harness import Harness
 from tests.support.hosts import host
@@ -201,6 +201,25 @@ async def test_what_is_no_address_of_a_host_is_never_due(harness: Harness, addre
     )
     assert await addresses.claim(100, 600.0) == []
     assert await addresses.known(odd) == {}
+
+
+async def test_nothing_is_queued_when_nobody_looks_names_up(harness: Harness, now: Now) -> None:
+    """With `address_names` off the table does not grow; names from before are still used."""
+    stored_before = SourceAddresses(harness.stores.database, now)
+    await stored_before.known(["192.0.2.1"])
+    await stored_before.store({"192.0.2.1": AddressName("mail.example.com", True)})
+    off = SourceAddresses(harness.stores.database, now, queued=False)
+    assert await off.known(["192.0.2.1", "192.0.2.2"]) == {"192.0.2.1": AddressName("mail.example.com", True)}
+    assert harness.sql("SELECT address FROM source_addresses") == [("192.0.2.1",)]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "writing", "seconds"),
+    [(1, 0.01, 1.0), (250, 0.1, 5.0), (250, 3.0, 27.0), (5, 1000.0, 600.0), (0, 0.0, 1.0)],
+)
+def test_the_pause_after_a_round_bounds_its_cost(addresses: int, writing: float, seconds: float) -> None:
+    """At most fifty addresses a second, and a tenth of the time for writing, never longer than ten minutes."""
+    assert pause_after(addresses, writing) == pytest.approx(seconds)
 
 
 class Found(NamedTuple):

@@ -71,6 +71,8 @@ class Identified(Protocol):
 
 # In go the evidence and whose rows it is about: an account may have names of its own.
 Identify: TypeAlias = Callable[[SourceEvidence, str], Identified]
+# What records repeat: header_from, DKIM results, SPF results.
+RepeatedValues: TypeAlias = tuple[str | None, Sequence[DkimResult], Sequence[SpfResult]]
 _AddressValues: TypeAlias = tuple[str | None, bool | None, int | None, str | None, str | None, str | None]
 _SenderValues: TypeAlias = tuple[str | None, str | None, float | None]
 _UNKNOWN: _SenderValues = (None, None, None)
@@ -85,7 +87,7 @@ class Enrichment:
     identify: Identify | None = None
 
     def columns(
-        self, accounts: Iterable[str], addresses: Sequence[str], repeated: Sequence[Sequence[object]], places: Array
+        self, accounts: Iterable[str], addresses: Sequence[str], repeated: Sequence[RepeatedValues], places: Array
     ) -> dict[str, Array]:
         """The columns of rows: each row's account and address, and the place in `repeated` of what it repeats.
 
@@ -125,14 +127,14 @@ class Enrichment:
         addresses: Sequence[str],
         facts: Sequence[_AddressValues],
         where: Sequence[int],
-        repeated: Sequence[Sequence[object]],
+        repeated: Sequence[RepeatedValues],
         places: Sequence[int],
     ) -> dict[str, Array]:
         values: list[_SenderValues] = []
         known: dict[tuple[str, int, int], int] = {}
         # Values of different records may be equal.
         parts: dict[SourceEvidence, int] = {}
-        part_of = [parts.setdefault(_evidence(*one), len(parts)) for one in repeated]  # type: ignore[arg-type]  # of a record
+        part_of = [parts.setdefault(_evidence(*one), len(parts)) for one in repeated]
         evidences = list(parts)
         rows = array("i")
         for account_id, address, content in zip(accounts, where, places, strict=True):
@@ -181,5 +183,7 @@ def _made(names: Sequence[str], rows: Sequence[Sequence[object]]) -> dict[str, A
 
 
 def _numbers(places: Array) -> Sequence[int]:
-    """The numbers of `columns.places` where they lie."""
-    return memoryview(places.buffers()[1]).cast("i")[: len(places)]  # type: ignore[arg-type]
+    """The numbers of `columns.places`, without a copy."""
+    data = places.buffers()[1]
+    assert data is not None  # only an array without values has none
+    return memoryview(data).cast("i")[: len(places)]

@@ -42,10 +42,10 @@ class ClaimedAddress:
 
 
 class SourceAddresses:
-    """The catalogue's addresses."""
+    """The catalogue's addresses. Without `queued` no address becomes due: nobody looks names up."""
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
-        self._database, self._clock = database, clock
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time, *, queued: bool = True) -> None:
+        self._database, self._clock, self._queued = database, clock, queued
         # By address: until when it is remembered, and its name (None: it is queued).
         self._memory: OrderedDict[str, tuple[float, AddressName | None]] = OrderedDict()
 
@@ -86,7 +86,7 @@ class SourceAddresses:
             rows = {row.address: row for row in (await connection.execute(statement)).all()}
         new = [address for address in some if address not in rows]
         again = [row.address for row in rows.values() if row.due is None and row.expires <= now]
-        if new or again:
+        if self._queued and (new or again):
             await self._database.step(lambda connection: _queue(connection, new, again, now))
         return {
             row.address: AddressName(row.ptr, row.confirmed, row.answered)

@@ -19,14 +19,15 @@ from dmarcworks.errors import DmarcworksError
 from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.upkeep.refresh import being_refreshed
 
-__all__ = ["look_up_names", "name_forever"]
+__all__ = ["look_up_names", "name_forever", "pause_after"]
 
 log = structlog.get_logger("dmarcworks.upkeep")
 
 # Addresses of a round; how long a claim holds; seconds between two looks, and after an error.
-AT_ONCE, CLAIM_SECONDS, LOOK_SECONDS, AGAIN_SECONDS = 1000, 600.0, 5.0, 60.0
-# Rewriting parts of the store may take this share of the time at most, however many names come in.
-_SHARE, _LONGEST_REST = 0.1, 600.0
+AT_ONCE, CLAIM_SECONDS, LOOK_SECONDS, AGAIN_SECONDS = 250, 600.0, 5.0, 60.0
+# However many names come in: rewriting parts of the store may take this share of the time, and so many addresses are
+# looked up in a second, each of which costs about two milliseconds of processor time.
+_SHARE, _PER_SECOND, _LONGEST_REST = 0.1, 50.0, 600.0
 _DAY = 86_400.0
 
 
@@ -45,9 +46,9 @@ async def name_forever(context: UpkeepContext, addresses: SourceAddresses, names
                 swept = time.monotonic()
             # A rebuild fills and swaps tables meanwhile: what it writes has the names that are known.
             if not context.busy.locked():
-                writing = await look_up_names(context, addresses, names)
-                if writing is not None:
-                    rest = min(max(1.0, writing * (1 / _SHARE - 1)), _LONGEST_REST)
+                pause = await look_up_names(context, addresses, names)
+                if pause is not None:
+                    rest = pause
         except DmarcworksError as error:
             log.warning("looking up names waits", error=str(error))
             rest = AGAIN_SECONDS
@@ -59,7 +60,7 @@ async def name_forever(context: UpkeepContext, addresses: SourceAddresses, names
 
 
 async def look_up_names(context: UpkeepContext, addresses: SourceAddresses, names: AddressNames) -> float | None:
-    """One round: the seconds for which stored rows were written; None when no address was due, or while all rows are
+    """One round: the seconds to wait until the next one; None when no address was due, or while all rows are
     refreshed."""
     async with context.naming:
         if await being_refreshed(context.stores.kv):
@@ -86,7 +87,12 @@ async def _round(context: UpkeepContext, addresses: SourceAddresses, names: Addr
     await addresses.done(kept)
     named = sum(name.ptr is not None for name in kept.values())
     log.info("names looked up", addresses=len(kept), named=named, groups=changed)
-    return time.monotonic() - began
+    return pause_after(len(kept), time.monotonic() - began)
+
+
+def pause_after(addresses: int, writing: float) -> float:
+    """Seconds to wait after a round with so many addresses, in which stored rows were written for `writing` seconds."""
+    return min(max(1.0, addresses / _PER_SECOND, writing * (1 / _SHARE - 1)), _LONGEST_REST)
 
 
 def _kept(name: AddressName, before: AddressName | None) -> AddressName:

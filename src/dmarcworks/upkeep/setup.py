@@ -32,14 +32,10 @@ async def opened_upkeep(settings: Settings, job: str = "") -> AsyncIterator[Upke
     ):
         await settle_analytics(stores, analytics, shown_url(settings.analytics), tolerated)
         gate = PublishingGate(analytics)
+        addresses = SourceAddresses(stores.database, queued=settings.address_names == "on")
         yield UpkeepContext(
             settings,
             stores,
-            environment(
-                settings,
-                stores,
-                gate,
-                enricher=enricher(settings, SourceAddresses(stores.database), stores.senders),
-            ),
+            environment(settings, stores, gate, enricher=enricher(settings, addresses, stores.senders)),
             gate,
         )
