@@ -49,7 +49,7 @@ async def name_forever(context: UpkeepContext, addresses: SourceAddresses, names
                 if writing is not None:
                     rest = min(max(1.0, writing * (1 / _SHARE - 1)), _LONGEST_REST)
         except DmarcworksError as error:
-            log.warning("looking up names waits", error=str(error))
+            log.warning("looking up names is postponed", error=str(error))
             rest = AGAIN_SECONDS
         # The server lives on whatever happens here; the next round tries again.
         except Exception:

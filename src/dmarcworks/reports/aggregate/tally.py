@@ -80,7 +80,7 @@ class Tally:
             self.leave_out("count_too_large", f"The count {value[:40]} is larger than 2^63-1.")
             return None
         except ValueError:
-            self.leave_out("count_invalid", f"The count {value[:40]!r} is no number of messages.")
+            self.leave_out("count_invalid", f"The count {value[:40]!r} is not a number of messages.")
             return None
         if odd:
             self.notes.add("count_decimal", self.place(), f"The count {value[:40]} was taken as {number}.")
@@ -94,7 +94,7 @@ class Tally:
         address, good = values.address(value)
         if not good:
             self.notes.add(
-                "source_ip_odd", self.place(), f"The source_ip {value[:80]!r} is no IP address; the text was kept."
+                "source_ip_odd", self.place(), f"The source_ip {value[:80]!r} is not an IP address; the text was kept."
             )
         elif len(self.addresses) < SHARED:
             self.addresses[value] = address
