@@ -270,7 +270,7 @@ def _sessions(entry: dict[str, Any], name: str, place: str, notes: Notes) -> int
     except (ValueError, OverflowError):
         raise Refused("sessions_invalid", f"The {name} {str(value)[:40]!r} is not a number of sessions.") from None
     if odd or not isinstance(value, int):
-        notes.add("count_text", place, f"The {name} {str(value)[:40]!r} was taken as {number}.")
+        notes.add("count_text", place, f"The {name} {str(value)[:40]!r} was read as {number}.")
     return number
 
 

@@ -203,8 +203,8 @@ def test_the_reasons_are_sentences() -> None:
         (
             "DKIM d=sendgrid.net passed",
             "PTR o1.ptr.example.sendgrid.net is confirmed",
-            "PTR o1.ptr.example.sendgrid.net is confirmed, and named by the file of base domains: Something else, but this"
-            " is weaker or less specific",
+            "PTR o1.ptr.example.sendgrid.net is confirmed, and named by the file of base domains: Something else, but"
+            " this is weaker or less specific",
         ),
     )
 

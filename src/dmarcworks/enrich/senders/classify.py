@@ -147,9 +147,7 @@ def _mine(figures: _Figures, fix: str) -> SenderClassification:
 def _not_mine(figures: _Figures) -> SenderClassification:
     because = ["You decided that this sender is not yours.", figures.share]
     if figures.aligned:
-        because.append(
-            "Aligned mail means that it has a DKIM key of yours or is in your SPF record: remove that key or entry."
-        )
+        because.append("Aligned mail means that it has a DKIM key of yours or is in your SPF record: remove it there.")
     return SenderClassification(SenderClass.suspicious, tuple(because))
 
 
