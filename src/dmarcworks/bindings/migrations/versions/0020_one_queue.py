@@ -64,4 +64,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """There is no way back: restore a backup."""
-    raise NotImplementedError
+    raise RuntimeError(
+        "this migration cannot be undone: restore the backup from before the upgrade (docs/upgrading.md)"
+    )

@@ -30,5 +30,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """There is no way back: restore a backup."""
-    raise NotImplementedError
+    """Without the table; names of addresses are looked up again by the version that has it."""
+    op.drop_table("source_addresses")
