@@ -171,7 +171,7 @@ def test_names_are_checked_by_their_parts(tmp_path: Path) -> None:
     assert hits("tests/api/test_shelf.py", "tests") == [(1, "the file test_shelf"), *tests]
     more = [(5, "the variable found"), (9, "the function letters_of")]
     assert sorted(hits("src/dmarcworks/api/a.py", "source")) == sorted([*tests, *more])
-    assert language.check_names("src/dmarcworks/settings/definitions.py", "home = 1\n", rules, "source") == []
+    assert language.check_names("src/dmarcworks/settings/receiving.py", "home = 1\n", rules, "source") == []
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "a.py").write_text("def told() -> None: ...\n")
     run = [sys.executable, ROOT / "scripts" / "language.py", "--root", tmp_path]
