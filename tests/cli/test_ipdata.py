@@ -149,11 +149,11 @@ def test_what_cannot_be_used_changes_nothing(tmp_path: Path) -> None:
     with tarfile.open(fileobj=archive, mode="w:gz") as empty:
         empty.addfile(tarfile.TarInfo("README"))
     for content, reason in (
-        (b"<html>no</html>", f"{bad} is no file in MaxMind's format"),
+        (b"<html>no</html>", f"{bad} is not a file in MaxMind's format"),
         (gzip.compress(cut)[:-20], f"{bad} cannot be unpacked"),
         (archive.getvalue(), f"{bad} is an archive without an .mmdb file"),
-        (b"", f"{bad} is no file in MaxMind's format"),
-        (database(tmp_path, network="192.0.2.0/24").read_bytes(), "holds no network that carries mail"),
+        (b"", f"{bad} is not a file in MaxMind's format"),
+        (database(tmp_path, network="192.0.2.0/24").read_bytes(), "has no data for any of the sampled addresses"),
         (
             write_mmdb(tmp_path / "x", "GeoIP2-ISP", {"8.0.0.0/8": {}}).read_bytes(),
             "has the database type 'GeoIP2-ISP'",
@@ -194,7 +194,7 @@ def test_a_download_is_over_https_and_shows_no_token(tmp_path: Path) -> None:
 
 def test_wrong_usage_names_what_to_do(tmp_path: Path) -> None:
     for arguments, environment, reason in (
-        ((), {}, "no address is known: give --url or --file, or set ip_data_url"),
+        ((), {}, "there is no URL: give --url or --file, or set ip_data_url"),
         (("--url", "https://a.example", "--file", "a"), {}, "give either --url or --file"),
         (("--file", "a"), {"DMARCWORKS_IP_DATA": "off"}, "the setting ip_data is `off`"),
         (("--file", "a"), {"DMARCWORKS_IP_DATA": "/data/x.mmdb"}, "names your own files (/data/x.mmdb)"),

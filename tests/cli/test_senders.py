@@ -47,7 +47,7 @@ def test_evidence_names_a_service_with_reasons() -> None:
         "kind": SENDGRID.kind,
         "confidence": 0.94,
         "claimed": False,
-        "because": ["DKIM d=sendgrid.net passed", "PTR o1.ptr.example.sendgrid.net confirmed"],
+        "because": ["DKIM d=sendgrid.net passed", "PTR o1.ptr.example.sendgrid.net is confirmed"],
     }
 
 
@@ -97,7 +97,7 @@ def test_people_read_sentences() -> None:
         (["identify", "--ip", "192.0.2.300"], "--ip 192.0.2.300 is not an IP address"),
         (
             ["identify", "--dkim", "a.example", "--ptr-confirmed"],
-            "--ptr-confirmed is about the name of --ptr; give that too",
+            "--ptr-confirmed needs --ptr; give both",
         ),
         (
             ["identify", "--jsonl", "--ip", "192.0.2.1"],
@@ -193,13 +193,13 @@ def test_the_file_of_base_domains_counts_least(tmp_path: Path) -> None:
         "kind": "isp",
         "confidence": 0.4,
         "claimed": False,
-        "because": ["PTR mx.isp.example.com confirmed, named by the file of base domains"],
+        "because": ["PTR mx.isp.example.com is confirmed, and named by the file of base domains"],
     }
     assert answer("--ptr", "mx.isp.example.com", **setting)["sender"] is None
     assert answer("--ptr", "o1.sendgrid.net", "--ptr-confirmed", **setting)["sender"] == SENDGRID.name
     path.write_text("isp.example.com,Little ISP,ISP\nco.uk,Everything,ISP\n")
     done = run("identify", "--ptr", "mx.isp.example.com", "--ptr-confirmed", **setting)
-    assert done.stdout.splitlines()[0] == "Little ISP (isp), confidence 0.40"
+    assert done.stdout.splitlines()[0] == "Little ISP (ISP), confidence 0.40"
     assert done.stderr == (
         f"dmarcworks: {path}: 1 row left out; line 2: co.uk is a public suffix, under which anybody can have a name\n"
     )

@@ -163,7 +163,7 @@ async def test_the_owner_decides(owner: httpx.AsyncClient, harness: Harness, dom
     assert "This stays open until newer reports show the alignment." in page
     assert f"Made by {OWNER}" in page
     assert "3 senders need your decision" in await text(owner, f"{BASE}/senders")
-    assert "1 fix of your own senders still open." in await text(owner, f"{BASE}/senders")
+    assert "1 fix of your own senders is still open." in await text(owner, f"{BASE}/senders")
     decisions = await harness.stores.senders.decisions(domain.account_id, domain.id)
     assert decisions["dkim:sendgrid.net"].note == f"ours {EVIL}"
     async with await harness.logged_in("a@example.com") as stranger:
@@ -174,6 +174,18 @@ async def test_the_owner_decides(owner: httpx.AsyncClient, harness: Harness, dom
         assert refused.status_code == 404
     assert (await owner.post(f"{path}/decision", data={**form, "decision": "none"})).status_code == 303
     assert await harness.stores.senders.decisions(domain.account_id, domain.id) == {}
+
+
+async def test_kinds_are_shown_as_people_write_them(owner: httpx.AsyncClient, harness: Harness) -> None:
+    """In the list of senders, and on the page of a sender."""
+    added = await harness.accounts.add_domain("kinds.example", "senders")
+    kinds = {"HubSpot": "crm", "Personio": "hr", "Little ISP": "isp", "Yahoo": "mailbox_provider"}
+    columns = [{"sender": name, "sender_kind": kind, "sender_confidence": 0.9} for name, kind in kinds.items()]
+    await publish(harness, added, 1, tuple(("192.0.2.9", 9, "fail", None, "", one) for one in columns))
+    page = await text(owner, "/domains/kinds.example/senders")
+    for shown in ("HubSpot CRM", "Personio HR", "Little ISP ISP", "Yahoo mailbox provider"):
+        assert shown in page
+    assert "HubSpot not aligned yet CRM · seen" in await text(owner, "/domains/kinds.example/senders/name:HubSpot")
 
 
 async def test_a_domain_without_reports_says_what_to_do(owner: httpx.AsyncClient, harness: Harness) -> None:

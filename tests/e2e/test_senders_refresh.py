@@ -63,7 +63,7 @@ def test_own_names_are_added_listed_and_removed(filled: System) -> None:
     done = filled.cli("senders", "own", "add", "Billing", "--ip", "192.0.2.77")
     assert (done.returncode, done.stdout) == (
         0,
-        "Added Billing: addresses in 192.0.2.77/32. `dmarcworks senders refresh` applies that to stored rows.\n",
+        "Added Billing: addresses in 192.0.2.77/32. `dmarcworks senders refresh` applies this to stored rows.\n",
     )
     made = filled.json("senders", "own", "add", "CRM", "--dkim", "Crm.example/S*")
     assert (made["name"], made["evidence"], made["value"], made["selector"]) == ("CRM", "dkim", "crm.example", "s*")

@@ -201,7 +201,7 @@ async def _write(analytics: Analytics, database: str, month: int, changed: pa.Ta
 def _of_domain(domain_id: str) -> str:
     # A statement that writes has no parameters; an id is made by us and has letters and digits only.
     if domain_id and not (domain_id.isascii() and domain_id.isalnum()):
-        raise UsageError(f"{domain_id[:100]!r} is no id of a domain")
+        raise UsageError(f"{domain_id[:100]!r} is not the id of a domain")
     return f" AND domain_id = '{domain_id}'" if domain_id else ""
 
 

@@ -87,7 +87,7 @@ def _arrivals(received: Received) -> str:
 def add(
     name: str = typer.Argument("", help="The domain, like example.com.", show_default=False),
     file: str = typer.Option(
-        "", "--file", help="Add every domain of this file, one a line; - reads standard input.", show_default=False
+        "", "--file", help="Add every domain in this file, one per line; - reads standard input.", show_default=False
     ),
     account: str = typer.Option("default", "--account", help="The account that owns it; created if missing."),
     public_suffix: bool = typer.Option(
@@ -135,7 +135,7 @@ def _names(file: str) -> list[str]:
         raise UsageError(f"{file} cannot be read: {reason}") from None
     names = [line.partition("#")[0].strip() for line in text.splitlines()]
     if not any(names):
-        raise UsageError(f"{file} contains no domain; write one a line")
+        raise UsageError(f"{file} contains no domain; write one per line")
     return [name for name in dict.fromkeys(names) if name]
 
 
@@ -182,7 +182,7 @@ def figures(
     name: str = typer.Argument(help="The domain or its id."),
     first: str = typer.Option("", "--first", help="First UTC day, YYYY-MM-DD; default: the last 30 days."),
     last: str = typer.Option("", "--last", help="Last UTC day, inclusive."),
-    by_day: bool = typer.Option(False, "--days", help="A line for each day instead of the sums."),
+    by_day: bool = typer.Option(False, "--days", help="Print a line for each day instead of totals."),
     as_json: bool = _JSON,
 ) -> None:
     """Print a domain's figures over a period, with the filters of the REST API."""

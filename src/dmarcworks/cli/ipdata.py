@@ -21,7 +21,7 @@ from dmarcworks.errors import UsageError
 from dmarcworks.process import logs
 
 app = typer.Typer(
-    help="Show and renew the data that name network and country of addresses.",
+    help="Show and update the IP data: network and country of addresses.",
     add_completion=False,
     no_args_is_help=True,
 )
@@ -56,7 +56,7 @@ def update(
     file: Path | None = typer.Option(None, "--file", help="Use this file: .mmdb, .mmdb.gz or .tar.gz."),
     as_json: bool = _JSON,
 ) -> None:
-    """Check a newer IP data file and put it in place of the one of its kind; a running server uses it at once."""
+    """Check a newer IP data file and replace the one of its kind; a running server uses it within seconds."""
     logs.setup("text", "warning")
     settings = command_settings()
     folder = ip_data_folder(settings)
@@ -74,7 +74,7 @@ def update(
         with download(address) as path:
             new = put_in_place(path, folder)
     else:
-        raise UsageError("no address is known: give --url or --file, or set ip_data_url (see docs/ip-data.md)")
+        raise UsageError("there is no URL: give --url or --file, or set ip_data_url (see docs/ip-data.md)")
     if as_json:
         print_json({"kind": new.layout.name, "built": new.built, "file": str(new.path)})
     else:

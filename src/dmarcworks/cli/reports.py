@@ -1,4 +1,4 @@
-"""`dmarcworks reports`: the reports that came in."""
+"""`dmarcworks reports`: the reports that were received."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def reports(
     account: str = typer.Option("default", "--account", help="The account, when no domain is named."),
     kind: str = typer.Option("", "--kind", help="aggregate, tls or failure.", show_default=False),
     state: str = typer.Option("", "--state", help="counted, foreign or kept.", show_default=False),
-    first: str = typer.Option("", "--first", help="First UTC day of the report's begin, YYYY-MM-DD."),
+    first: str = typer.Option("", "--first", help="First UTC day on which a report begins, YYYY-MM-DD."),
     last: str = typer.Option("", "--last", help="Last UTC day, inclusive."),
     org_name: str = typer.Option("", "--org-name", help="Only this reporter.", show_default=False),
     report_id: str = typer.Option("", "--report-id", help="Only this report id.", show_default=False),
@@ -31,4 +31,4 @@ def reports(
         return
     columns = ["received", "kind", "state", "org_name", "policy_domain", "report_id", "records", "messages"]
     shown = [tuple(row.get(name) for name in columns) for row in rows]
-    print_table([name.replace("_", " ") for name in columns], shown, "No such reports.")
+    print_table([name.replace("_", " ") for name in columns], shown, "No reports match.")

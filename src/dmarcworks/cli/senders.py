@@ -16,7 +16,7 @@ from dmarcworks.enrich.senders.base_domains import NO_BASE_DOMAINS, BaseDomains,
 from dmarcworks.enrich.senders.evidence import evidence_of_line
 from dmarcworks.enrich.senders.identify import SenderIdentifier
 from dmarcworks.enrich.senders.load import catalogue, sender_index
-from dmarcworks.enrich.senders.model import Evidence, Identification, SenderKind, Signature
+from dmarcworks.enrich.senders.model import Evidence, Identification, SenderKind, Signature, kind_words
 from dmarcworks.enrich.senders.names import ip_address
 from dmarcworks.enrich.senders.reasons import shown
 from dmarcworks.errors import UsageError
@@ -34,7 +34,7 @@ app.command("decide")(senders_domain.decide)
 app.command("refresh")(senders_own.refresh)
 app.add_typer(senders_own.app, name="own")
 
-# No evidence needs more; a longer line is answered as not being evidence.
+# No evidence needs more; a longer line is not valid evidence.
 _LINE_BYTES = 1024 * 1024
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 
@@ -42,9 +42,9 @@ _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 @app.command()
 def identify(
     ip: str | None = typer.Option(None, "--ip", help="The source address."),
-    ptr: str | None = typer.Option(None, "--ptr", help="The name that PTR gives for the address."),
+    ptr: str | None = typer.Option(None, "--ptr", help="The PTR name of the address."),
     ptr_confirmed: bool = typer.Option(
-        False, "--ptr-confirmed", help="The PTR name has the address among its own; without it, PTR names nobody."
+        False, "--ptr-confirmed", help="The PTR name resolves back to the address; without this, PTR is not evidence."
     ),
     dkim: list[str] = typer.Option(
         [],
@@ -71,7 +71,7 @@ def identify(
     if all(value is None for value in given):
         raise UsageError("there is no evidence; give --dkim, --spf, --ptr with --ptr-confirmed, or --ip")
     if ptr_confirmed and ptr is None:
-        raise UsageError("--ptr-confirmed is about the name of --ptr; give that too")
+        raise UsageError("--ptr-confirmed needs --ptr; give both")
     if ip is not None and ip_address(ip) is None:
         raise UsageError(f"--ip {shown(ip)} is not an IP address")
     domain, _, spf_result = (spf or "").partition("=")
@@ -163,7 +163,7 @@ def _text(answer: Identification) -> str:
     if answer.sender is None:
         return "\n".join(["unknown", *(f"  {reason}" for reason in answer.because)])
     claimed = ", claimed by the sender" if answer.claimed else ""
-    lines = [f"{answer.sender} ({(answer.kind or '').replace('_', ' ')}), confidence {answer.confidence:.2f}{claimed}"]
+    lines = [f"{answer.sender} ({kind_words(answer.kind or '')}), confidence {answer.confidence:.2f}{claimed}"]
     lines += [f"  {reason}" for reason in answer.because]
     if (service := sender_index().by_name.get(answer.sender)) is not None:
         lines.append(f"  set-up: {service.setup}")

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.enrich.network.credits import credits_of
+from dmarcworks.enrich.senders.model import kind_words
 from dmarcworks.errors import NotFoundError, UsageError
 
 __all__ = ["SendersGroup", "decide", "list_", "show"]
@@ -18,7 +19,7 @@ __all__ = ["SendersGroup", "decide", "list_", "show"]
 DECISIONS = ("mine", "not-mine", "forwarder", "ignore", "none")
 _ID = re.compile(r"[0-9a-f]{32}")
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
-_DAYS = typer.Option(30, "--days", min=1, max=3660, help="So many UTC days up to and including today.")
+_DAYS = typer.Option(30, "--days", min=1, max=3660, help="Number of UTC days, up to and including today.")
 _DOMAIN = typer.Argument(help="The domain or its id.")
 _SENDER = typer.Argument(help="The sender's name or id.", metavar="SENDER")
 _CLASSES = {
@@ -150,7 +151,7 @@ def _sender(domain: str, sender: str, days: int) -> tuple[str, dict[str, Any]]:
 
 
 def _lines(row: dict[str, Any]) -> list[str]:
-    kind = f" ({row['kind'].replace('_', ' ')})" if row["kind"] else ""
+    kind = f" ({kind_words(row['kind'])})" if row["kind"] else ""
     lines = [f"{row['name']}{kind}: {_CLASSES[row['class']]}", f"  id: {row['id']}"]
     lines += [f"  {reason}" for reason in row["because"]]
     lines += [f"  name: {reason}" for reason in row["named_because"]]

@@ -15,7 +15,7 @@ app = typer.Typer(help="Name your own systems.", no_args_is_help=True, add_compl
 _ACCOUNT = typer.Option("default", "--account", help="The account's name.")
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 _NAME = typer.Argument(help="The name of your system.", metavar="NAME")
-_REFRESH = "`dmarcworks senders refresh` applies that to stored rows."
+_REFRESH = "`dmarcworks senders refresh` applies this to stored rows."
 
 
 @app.command()
@@ -105,7 +105,7 @@ def refresh(
     dry_run: bool = typer.Option(False, "--dry-run", help="Only show what would change."),
     as_json: bool = _JSON,
 ) -> None:
-    """Apply the present catalogue, files and names to stored rows, without reprocessing reports.
+    """Apply the current catalogue, files and names to stored rows, without reprocessing reports.
 
     If interrupted, run it again to complete it: rows that are up to date are not written again.
     """
@@ -132,7 +132,7 @@ def refresh(
         f" {result['changed']:,} of {result['groups']:,} groups of rows {'would change' if dry_run else 'changed'}."
     )
     if dry_run:
-        print("Nothing is written yet: run the same command without --dry-run to apply it.")
+        print("Nothing was written. To apply the changes, run the same command without --dry-run.")
 
 
 def _value(own: Any) -> str:

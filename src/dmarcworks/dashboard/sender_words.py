@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from dmarcworks.analytics.questions.all import DayVolume
 from dmarcworks.analytics.sender_directory import DomainSender, DomainSenders
-from dmarcworks.dashboard.format import number, percent, plural
+from dmarcworks.dashboard.format import percent, plural
 from dmarcworks.dashboard.verdict import Failing
 from dmarcworks.enrich.senders.classify import SenderClass
+from dmarcworks.enrich.senders.model import kind_words
 
 __all__ = [
     "CLASSES",
@@ -28,7 +29,7 @@ __all__ = [
 CLASSES = {
     SenderClass.aligned: ("yours, aligned", "ok"),
     SenderClass.unaligned: ("not aligned yet", "warn"),
-    SenderClass.forwarder: ("forwards", "grey"),
+    SenderClass.forwarder: ("forwarder", "grey"),
     SenderClass.unknown: ("unknown", "grey"),
     SenderClass.suspicious: ("suspicious", "bad"),
 }
@@ -76,14 +77,14 @@ def kind_of(row: DomainSender) -> str:
         return "own system"
     if row.kind:
         claimed = ", by its selector only" if row.claimed else ""
-        return row.kind.replace("_", " ") + claimed
+        return kind_words(row.kind) + claimed
     return {
         "self": "signed with your key",
         "dkim": "DKIM domain",
         "envelope": "return-path domain",
         "ptr": "host name",
         "network": "network",
-        "block": "addresses, nothing else is known",
+        "block": "address block, nothing else is known",
     }.get(row.group.key.basis, "")
 
 
@@ -96,7 +97,7 @@ def to_do(row: DomainSender) -> str:
     if row.classification.fix:
         return "Fix its alignment"
     if row.sender_class is SenderClass.suspicious:
-        return "Nothing: your policy decides"
+        return "Nothing: your policy applies"
     return ""
 
 
@@ -115,7 +116,7 @@ def senders_verdict(domain: str, senders: DomainSenders) -> SendersVerdict:
         return SendersVerdict(
             "warn", headline, f"The largest is {_named(fixing)}. It stays open until reports show the fix."
         )
-    return SendersVerdict("ok", f"Every sender of {domain} is known.", "No decision is needed, and no fix is open.")
+    return SendersVerdict("ok", f"No sender of {domain} needs your decision.", "No fix is open.")
 
 
 def failing_of(senders: DomainSenders, peak: DayVolume | None) -> Failing | None:
@@ -131,8 +132,9 @@ def failing_of(senders: DomainSenders, peak: DayVolume | None) -> Failing | None
 def _named(rows: Sequence[DomainSender]) -> str:
     largest = max(rows, key=lambda row: row.group.messages)
     group = largest.group
-    return f"{largest.name}, {number(group.messages)} messages, {percent(group.passed, group.messages)} aligned"
+    return f"{largest.name}, {plural(group.messages, 'message')}, {percent(group.passed, group.messages)} aligned"
 
 
 def _rest(fixing: Sequence[DomainSender]) -> str:
-    return f"{plural(len(fixing), 'fix', 'fixes')} of your own senders still open." if fixing else ""
+    verb = "is" if len(fixing) == 1 else "are"
+    return f"{plural(len(fixing), 'fix', 'fixes')} of your own senders {verb} still open." if fixing else ""

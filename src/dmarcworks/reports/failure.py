@@ -205,7 +205,7 @@ def _incidents(fields: Fields, where: str, notes: Notes) -> int | None:
     try:
         return values.count(stated)[0]
     except (ValueError, OverflowError):
-        notes.add("incidents_odd", where, f"The Incidents {stated[:40]!r} is no number and was left out.")
+        notes.add("incidents_odd", where, f"The Incidents {stated[:40]!r} is not a number and was left out.")
         return None
 
 
@@ -281,7 +281,7 @@ def _source(value: str | None, where: str, notes: Notes) -> str | None:
     match = _ADDRESS.fullmatch(value)
     address, good = values.address(match.group(1)) if match else (value, False)
     if not good:
-        notes.add("source_ip_odd", where, f"The Source-IP {value[:80]!r} is no IP address; the text was kept.")
+        notes.add("source_ip_odd", where, f"The Source-IP {value[:80]!r} is not an IP address; the text was kept.")
         return value
     return address
 

@@ -82,7 +82,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(text: str) -> Any:
-    raise Refused("json_number", f"{text} is no number in JSON.")
+    raise Refused("json_number", f"{text} is not a number in JSON.")
 
 
 def _integer(text: str) -> int:
@@ -252,7 +252,7 @@ def _address(entry: dict[str, Any], name: str, place: str, notes: Notes) -> str 
         return None
     address, good = values.address(value)
     if not good:
-        notes.add("ip_odd", place, f"The {name} {value[:80]!r} is no IP address; the text was kept.")
+        notes.add("ip_odd", place, f"The {name} {value[:80]!r} is not an IP address; the text was kept.")
     return address
 
 
@@ -268,9 +268,9 @@ def _sessions(entry: dict[str, Any], name: str, place: str, notes: Notes) -> int
             raise ValueError
         number, odd = values.count(str(value).strip())
     except (ValueError, OverflowError):
-        raise Refused("sessions_invalid", f"The {name} {str(value)[:40]!r} is no number of sessions.") from None
+        raise Refused("sessions_invalid", f"The {name} {str(value)[:40]!r} is not a number of sessions.") from None
     if odd or not isinstance(value, int):
-        notes.add("count_text", place, f"The {name} {str(value)[:40]!r} was taken as {number}.")
+        notes.add("count_text", place, f"The {name} {str(value)[:40]!r} was read as {number}.")
     return number
 
 

@@ -58,7 +58,7 @@ def instant(text: str) -> tuple[int, str]:
         number, odd = int(seconds.group(1)), ""
         for numbers, divisor, name in _FINER:
             if number in numbers:
-                number, odd = number // divisor, f"{text[:40]} was taken as {name}."
+                number, odd = number // divisor, f"{text[:40]} was read as {name}."
     else:
         number, odd = _written(text)
     if not _FIRST <= number <= _LAST:

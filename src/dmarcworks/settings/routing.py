@@ -81,7 +81,7 @@ class RoutingSettings(BaseModel):
     ip_data: str = Field(
         "",
         description="Files in MaxMind's format (IPinfo Lite, GeoLite2, DB-IP Lite), or folders of them, separated by "
-        "commas, that name network and country of an address; empty: the folder ipdata of the data directory and the "
+        "commas, with the network and country of addresses; empty: the folder ipdata of the data directory and the "
         "file that was installed; off: none.",
     )
     ip_data_url: str = Field(

@@ -50,7 +50,7 @@ async def name_forever(context: UpkeepContext, addresses: SourceAddresses, names
                 if pause is not None:
                     rest = pause
         except DmarcworksError as error:
-            log.warning("looking up names waits", error=str(error))
+            log.warning("looking up names is postponed", error=str(error))
             rest = AGAIN_SECONDS
         # The server lives on whatever happens here; the next round tries again.
         except Exception:

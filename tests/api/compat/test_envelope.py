@@ -126,9 +126,9 @@ async def test_every_error_has_the_envelope(harness: Harness) -> None:
         ("GET", "/", "read", {}, 404, 7000, "there is no route for /client/v4/"),
         ("GET", "/nothing/here", None, {}, 404, 7000, "there is no route for /client/v4/nothing/here"),
         ("GET", "/zones/0", "read", {}, 404, 1003, "there is no such zone"),
-        ("DELETE", "/zones", "read", {}, 405, 10405, "this path does not answer DELETE"),
-        ("PUT", rules, None, {}, 405, 10405, "this path does not answer PUT"),
-        ("DELETE", sql, "read", {}, 405, 10405, "this path does not answer DELETE"),
+        ("DELETE", "/zones", "read", {}, 405, 10405, "this path does not support DELETE"),
+        ("PUT", rules, None, {}, 405, 10405, "this path does not support PUT"),
+        ("DELETE", sql, "read", {}, 405, 10405, "this path does not support DELETE"),
         (
             "GET",
             rules,

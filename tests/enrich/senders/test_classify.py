@@ -101,7 +101,7 @@ def test_figures_give_a_class(figures: SenderSums, known: dict[str, Any], sender
         (
             sums(10_000, aligned=9_996),
             KNOWN,
-            ("9,996 of 10,000 messages are aligned (99.9 %).", "From 98 % on the rest is forwarded mail, mostly."),
+            ("9,996 of 10,000 messages are aligned (99.9 %).", "At 98 % or more, the rest is mostly forwarded mail."),
             None,
         ),
         (
@@ -133,17 +133,17 @@ def test_figures_give_a_class(figures: SenderSums, known: dict[str, Any], sender
             None,
         ),
         (sums(arc=600), {}, ("600 of 1,000 messages that are not aligned were trusted for their ARC chain.", "0 of 1,000 messages are aligned (0.0 %)."), None),
-        (sums(overrides={"mailing_list": 1000}), {}, ("1,000 of 1,000 messages that are not aligned were excepted from the policy as forwarded or from a mailing list.", "0 of 1,000 messages are aligned (0.0 %)."), None),
+        (sums(overrides={"mailing_list": 1000}), {}, ("1,000 of 1,000 messages that are not aligned were exempted from the policy as forwarded or mailing-list mail.", "0 of 1,000 messages are aligned (0.0 %)."), None),
         (
             sums(countries=7, networks=1_234, with_ptr=1, **SHORT),
             {},
-            ("Its mail is never aligned.", "It sends from 7 countries.", "It sends from 1,234 networks.", "99.9 % of it is from addresses without a PTR.", "All of it was sent within 3 days."),
+            ("Its mail is never aligned.", "It sends from 7 countries.", "It sends from 1,234 networks.", "99.9 % of its messages are from addresses without a PTR.", "All of its messages were sent within 3 days."),
             None,
         ),
         (
             sums(with_ptr=0),
             {},
-            ("Nothing shows whose system this is.", "0 of 1,000 messages are aligned (0.0 %).", "100.0 % of it is from addresses without a PTR."),
+            ("Nothing shows whose system this is.", "0 of 1,000 messages are aligned (0.0 %).", "100.0 % of its messages are from addresses without a PTR."),
             None,
         ),
     ],
@@ -166,7 +166,7 @@ def test_a_class_has_reasons_and_a_fix(
                 (
                     "You decided that this sender is yours.",
                     "990 of 1,000 messages are aligned (99.0 %).",
-                    "From 98 % on the rest is forwarded mail, mostly.",
+                    "At 98 % or more, the rest is mostly forwarded mail.",
                 ),
             ),
         ),
@@ -178,7 +178,7 @@ def test_a_class_has_reasons_and_a_fix(
                 (
                     "You decided that this sender is yours.",
                     "0 of 1,000 messages are aligned (0.0 %).",
-                    "Reports have not shown the alignment yet.",
+                    "Reports do not show the alignment yet.",
                 ),
                 SENDGRID.fix,
                 open=True,
@@ -200,7 +200,7 @@ def test_a_class_has_reasons_and_a_fix(
                 (
                     "You decided that this sender is not yours.",
                     "1,000 of 1,000 messages are aligned (100.0 %).",
-                    "Aligned mail means that it has a DKIM key of yours or is in your SPF record: revoke that.",
+                    "Aligned mail means that it has a DKIM key of yours or is in your SPF record: remove it there.",
                 ),
             ),
         ),

@@ -202,9 +202,9 @@ def test_the_reasons_are_sentences() -> None:
         False,
         (
             "DKIM d=sendgrid.net passed",
-            "PTR o1.ptr.example.sendgrid.net confirmed",
-            "PTR o1.ptr.example.sendgrid.net confirmed, named by the file of base domains: Something else, but this is"
-            " weaker or less specific",
+            "PTR o1.ptr.example.sendgrid.net is confirmed",
+            "PTR o1.ptr.example.sendgrid.net is confirmed, and named by the file of base domains: Something else, but"
+            " this is weaker or less specific",
         ),
     )
 
@@ -275,15 +275,15 @@ OWN = (
         (Evidence(dkim=(Signature("example.com", "other"),)), "Everything else", "DKIM d=example.com passed"),
         (Evidence(dkim=(Signature("a.bill.example.com"),)), "Billing", "DKIM d=a.bill.example.com passed"),
         (Evidence(spf_domain="bounce.example.com"), "Billing", "SPF of envelope domain bounce.example.com passed"),
-        (Evidence(ip="167.89.1.9", dkim=SIGNED), "Billing", "address 167.89.1.9 is in one of its blocks"),
-        (Evidence(ip="2001:db8:1::9"), "Billing", "address 2001:db8:1::9 is in one of its blocks"),
-        (Evidence(ptr="a.out.example.com", ptr_confirmed=True), "Billing", "PTR a.out.example.com confirmed"),
+        (Evidence(ip="167.89.1.9", dkim=SIGNED), "Billing", "address 167.89.1.9 is in one of your address blocks"),
+        (Evidence(ip="2001:db8:1::9"), "Billing", "address 2001:db8:1::9 is in one of your address blocks"),
+        (Evidence(ptr="a.out.example.com", ptr_confirmed=True), "Billing", "PTR a.out.example.com is confirmed"),
     ],
 )  # fmt: skip
 def test_own_names_come_first(evidence: Evidence, sender: str, reason: str) -> None:
     answer = identify(evidence, OWN, index=INDEX)
     assert (answer.sender, answer.confidence, answer.claimed) == (sender, 1.0, False)
-    assert answer.because == (f"{reason}: {sender} is a name of your own",)
+    assert answer.because == (f"{reason}: {sender} is one of your own names",)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ async def add_address(request: Request, own: WritableAccount, deps: Dependencies
     """Add a destination and mail its verification link."""
     body = await json_object(request)
     if deps.send_link is None:
-        raise UsageError("no mail can leave here, so no link: DMARCWORKS_RELAY_URL names no relay")
+        raise UsageError("no verification link can be sent: DMARCWORKS_RELAY_URL names no relay")
     destination, secret = await deps.routing.destinations.add(own, str(body.get("email", "")))
     await deps.send_link(destination, secret)
     return succeeded(address_shape(destination))

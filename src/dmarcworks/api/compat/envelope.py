@@ -95,7 +95,7 @@ def http_error(request: Request, error: HTTPException) -> JSONResponse:
     headers = dict(error.headers or {})
     text = str(error.detail)
     if error.status_code == 405:
-        text = f"this path does not answer {request.method}"
+        text = f"this path does not support {request.method}"
     return failed(error.status_code, text, headers)
 
 

@@ -69,7 +69,7 @@ _TAGS = {
     "worker queues": "Queues of workers and dead-lettered messages.",
 }
 _ALWAYS = {
-    400: "The request makes no sense, or has a parameter that is not known",
+    400: "The request is invalid, or has an unknown parameter",
     401: "No token, or none that is known",
     403: "The token's scope or reach is too small",
     422: "The request is not as described",

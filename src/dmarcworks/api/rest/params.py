@@ -27,7 +27,7 @@ Days = Annotated[
     Query(
         ge=1,
         le=LONGEST,
-        description="So many UTC days up to and including `last` (default: today). Excludes `first`.",
+        description="Number of UTC days, up to and including `last` (default: today). Excludes `first`.",
     ),
 ]
 

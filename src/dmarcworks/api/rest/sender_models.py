@@ -82,7 +82,7 @@ class SenderOut(_Counts):
     name: str = Field(description="The owner's or the service's name, else its evidence.", examples=["Zendesk"])
     sender: str = Field(description="The service's name; empty: not known.", examples=["Zendesk"])
     kind: str = Field(description="What the service is for; own: a system that you named.", examples=["helpdesk"])
-    confidence: float = Field(description="How sure the name is, 0 to 1.", examples=[1.0])
+    confidence: float = Field(description="Confidence of the name, 0 to 1.", examples=[1.0])
     claimed: bool = Field(description="Whether the name rests on a choice of the sender.")
     basis: str = Field(
         description="Evidence that the rows are grouped by: name, dkim, self, envelope, ptr, network or block.",
@@ -138,7 +138,7 @@ class SenderOut(_Counts):
 class SenderDayOut(BaseModel):
     """A sender's messages of a day."""
 
-    day: date = Field(description="UTC day of the reports' begin.", examples=["2026-11-23"])
+    day: date = Field(description="UTC day on which the reports begin.", examples=["2026-11-23"])
     messages: int = Field(description="Messages.", examples=[100])
     passed: int = Field(description="Those that passed DMARC.", examples=[90])
 
@@ -148,7 +148,7 @@ class SenderAddressOut(_Counts):
 
     source_ip: str = Field(description="The address, as reported.", examples=["192.0.2.1"])
     ptr: str = Field(description="Its host name; empty: not known.", examples=["out1.example.net"])
-    ptr_confirmed: bool = Field(description="Whether the host name leads back to the address.")
+    ptr_confirmed: bool = Field(description="Whether the host name resolves back to the address.")
     network: str = Field(description="The owner of its network; empty: not known.", examples=["Example Hosting"])
     asn: int | None = Field(description="AS number of its network.", examples=[64500])
     country: str = Field(description="Its country; empty: not known.", examples=["DE"])
@@ -180,7 +180,7 @@ class SenderPairOut(_Counts):
 class SenderReporterOut(_Counts):
     """What one reporter saw of a sender."""
 
-    org_name: str = Field(description="As it calls itself; empty when it does not.", examples=["google.com"])
+    org_name: str = Field(description="Its own name for itself; empty: not stated.", examples=["google.com"])
 
 
 class FailureSampleOut(BaseModel):

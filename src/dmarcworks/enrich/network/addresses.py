@@ -99,12 +99,12 @@ class AddressNames:
                 if (kept := _read(await self._kv.get(key))) is not None:
                     return kept
             except DmarcworksError as error:
-                log.warning("kept names cannot be read", error=str(error))
+                log.warning("stored names cannot be read", error=str(error))
             name = await self._resolved(address)
             try:
                 await self._kv.put(key, _written(name), ttl=name.seconds)
             except DmarcworksError as error:
-                log.warning("names cannot be kept", error=str(error))
+                log.warning("names cannot be stored", error=str(error))
         return name
 
     async def _resolved(self, address: IPv4Address | IPv6Address) -> AddressName:

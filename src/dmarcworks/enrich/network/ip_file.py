@@ -100,7 +100,7 @@ def opened_file(path: Path) -> IpFile:
     except IpDataError:
         raise
     except Exception as error:
-        raise IpDataError(f"{path} is no file in MaxMind's format: {str(error) or type(error).__name__}") from None
+        raise IpDataError(f"{path} is not a file in MaxMind's format: {str(error) or type(error).__name__}") from None
     kind = reader.metadata().database_type
     layout = layout_of(kind) if isinstance(kind, str) else None
     if layout is None:

@@ -47,7 +47,7 @@ def put_in_place(source: Path, folder: Path) -> IpFile:
             raise IpDataError(str(error).replace(name, str(source))) from None
         if file.check() == 0:
             raise IpDataError(
-                f"{source} holds no network that carries mail: it is not a database of the whole internet"
+                f"{source} has no data for any of the sampled addresses: it is not a database of the whole internet"
             )
         place = folder / f"{file.layout.name}.mmdb"
         _not_older(file, place)
@@ -68,7 +68,7 @@ def download(url: str) -> Iterator[Path]:
         try:
             _fetch(httpx.URL(url), path)
         except httpx.InvalidURL as error:
-            raise UsageError(f"the address of the IP data file is no URL: {error}") from None
+            raise UsageError(f"the address of the IP data file is not a valid URL: {error}") from None
         except httpx.HTTPError as error:
             # The host alone: a URL may contain a token.
             reason = str(error).replace(url, "the address") or type(error).__name__

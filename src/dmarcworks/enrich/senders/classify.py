@@ -140,14 +140,14 @@ def _mine(figures: _Figures, fix: str) -> SenderClassification:
     known = "You decided that this sender is yours."
     if figures.good:
         return SenderClassification(SenderClass.aligned, (known, *figures.good_reasons()))
-    because = (known, figures.share, "Reports have not shown the alignment yet.")
+    because = (known, figures.share, "Reports do not show the alignment yet.")
     return SenderClassification(SenderClass.unaligned, because, fix, open=True)
 
 
 def _not_mine(figures: _Figures) -> SenderClassification:
     because = ["You decided that this sender is not yours.", figures.share]
     if figures.aligned:
-        because.append("Aligned mail means that it has a DKIM key of yours or is in your SPF record: revoke that.")
+        because.append("Aligned mail means that it has a DKIM key of yours or is in your SPF record: remove it there.")
     return SenderClassification(SenderClass.suspicious, tuple(because))
 
 
@@ -200,7 +200,7 @@ class _Figures:
         if not self._unaligned:
             return (self.share,)
         forwarded = f"{self._explained:,} of the others have signs of forwarding, which breaks signatures."
-        rest = forwarded if self._explained else f"From {ALIGNED_PERCENT} % on the rest is forwarded mail, mostly."
+        rest = forwarded if self._explained else f"At {ALIGNED_PERCENT} % or more, the rest is mostly forwarded mail."
         return self.share, rest
 
     def _forwarded(self) -> tuple[str, ...]:
@@ -219,7 +219,7 @@ class _Figures:
             return "have an envelope that a forwarder rewrote (SRS)"
         if self._sums.arc >= self._explained:
             return "were trusted for their ARC chain"
-        return "were excepted from the policy as forwarded or from a mailing list"
+        return "were exempted from the policy as forwarded or mailing-list mail"
 
     def _suspicious(self) -> tuple[str, ...]:
         sums = self._sums
@@ -230,11 +230,13 @@ class _Figures:
             signs.append(f"It sends from {sums.networks:,} networks.")
         with_ptr = self._bounded(sums.with_ptr)
         if with_ptr * 100 < PTR_PERCENT * self.messages:
-            signs.append(f"{_percent(self.messages - with_ptr, self.messages)} of it is from addresses without a PTR.")
+            signs.append(
+                f"{_percent(self.messages - with_ptr, self.messages)} of its messages are from addresses without a PTR."
+            )
         if sums.first_day is not None and sums.last_day is not None:
             days = (sums.last_day - sums.first_day).days + 1
             if 0 < days <= SHORT_LIFE_DAYS:
-                signs.append(f"All of it was sent within {days} day{'' if days == 1 else 's'}.")
+                signs.append(f"All of its messages were sent within {days} day{'' if days == 1 else 's'}.")
         return tuple(signs)
 
 

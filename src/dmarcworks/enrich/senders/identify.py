@@ -105,9 +105,9 @@ class SenderIdentifier:
             yield _clue(EvidenceKind.block, block, f"address {address} is in a block that {block.name} publishes")
         if evidence.ptr_confirmed and (host := name_of(evidence.ptr)) and not is_for_visitors(host):
             if (service := index.ptr.find(host)) is not None:
-                yield _clue(EvidenceKind.ptr, service, f"PTR {shown(host)} confirmed")
+                yield _clue(EvidenceKind.ptr, service, f"PTR {shown(host)} is confirmed")
             if (base := self._base_domains.find(host)) is not None:
-                reason = f"PTR {shown(host)} confirmed, named by the file of base domains"
+                reason = f"PTR {shown(host)} is confirmed, and named by the file of base domains"
                 yield Clue(EvidenceKind.table, base.name, base.kind.value, False, reason)
 
     def _signers(self, evidence: Evidence) -> Iterator[Clue]:

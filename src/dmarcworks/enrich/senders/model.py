@@ -19,6 +19,7 @@ __all__ = [
     "SenderKind",
     "SendingService",
     "Signature",
+    "kind_words",
 ]
 
 IpBlock = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -49,6 +50,14 @@ class SenderKind(StrEnum):
     university = "university"
     isp = "isp"
     other = "other"
+
+
+_ABBREVIATIONS = {"crm": "CRM", "hr": "HR", "isp": "ISP"}
+
+
+def kind_words(kind: str) -> str:
+    """A kind as people read it: `crm` is CRM, `mailbox_provider` is mailbox provider."""
+    return _ABBREVIATIONS.get(kind, kind.replace("_", " "))
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,12 +73,12 @@ class OwnIndex:
             return _match(sender, f"SPF of envelope domain {shown(domain)} passed")
         address = ip_address(evidence.ip)
         if address is not None and (sender := self._blocks.find(address)) is not None:
-            return _match(sender, f"address {address} is in one of its blocks")
+            return _match(sender, f"address {address} is in one of your address blocks")
         host = name_of(evidence.ptr) if evidence.ptr_confirmed else None
         if host is not None and (sender := self._ptr.find(host)) is not None:
-            return _match(sender, f"PTR {shown(host)} confirmed")
+            return _match(sender, f"PTR {shown(host)} is confirmed")
         return None
 
 
 def _match(sender: OwnSender, reason: str) -> OwnMatch:
-    return OwnMatch(sender, f"{reason}: {shown(sender.name)} is a name of your own")
+    return OwnMatch(sender, f"{reason}: {shown(sender.name)} is one of your own names")

@@ -68,5 +68,5 @@ def _host(ptr: str, confirmed: bool) -> str:
     if not confirmed:
         return f"PTR {shown(ptr)} is not confirmed and names nobody"
     if is_for_visitors(host):
-        return f"PTR {shown(ptr)} is the name of a customer's line, a visitor or a crawler and names nobody"
-    return f"PTR {shown(ptr)} confirmed, but it belongs to no known service"
+        return f"PTR {shown(ptr)} is the name of a subscriber line, a visitor or a crawler and names nobody"
+    return f"PTR {shown(ptr)} is confirmed, but belongs to no known service"

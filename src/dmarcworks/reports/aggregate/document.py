@@ -80,7 +80,7 @@ def stream(chunks: Iterable[bytes], where: str, bounds: Bounds, notes: Notes, en
                     last = element
                 other_bytes += 0 if tally.seen > before else len(piece)
                 if other_bytes > _OTHER_BYTES:
-                    raise Refused("beside_records", f"More than {_OTHER_BYTES} bytes of the XML are no records.")
+                    raise Refused("beside_records", f"More than {_OTHER_BYTES} bytes of the XML are not records.")
         end = parser.close()
     except etree.XMLSyntaxError as error:
         raise _broken(error, bounds) from None
@@ -113,7 +113,7 @@ class _OtherElements:
                 above.remove(before)
             before = further
         if self._others > _OTHERS:
-            raise Refused("beside_records", f"More than {_OTHERS} elements of the XML are no records.")
+            raise Refused("beside_records", f"More than {_OTHERS} elements of the XML are not records.")
 
 
 def at_once(

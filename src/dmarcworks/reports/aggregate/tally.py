@@ -80,10 +80,10 @@ class Tally:
             self.leave_out("count_too_large", f"The count {value[:40]} is larger than 2^63-1.")
             return None
         except ValueError:
-            self.leave_out("count_invalid", f"The count {value[:40]!r} is no number of messages.")
+            self.leave_out("count_invalid", f"The count {value[:40]!r} is not a number of messages.")
             return None
         if odd:
-            self.notes.add("count_decimal", self.place(), f"The count {value[:40]} was taken as {number}.")
+            self.notes.add("count_decimal", self.place(), f"The count {value[:40]} was read as {number}.")
         return number
 
     def address(self, value: str) -> str:
@@ -94,7 +94,7 @@ class Tally:
         address, good = values.address(value)
         if not good:
             self.notes.add(
-                "source_ip_odd", self.place(), f"The source_ip {value[:80]!r} is no IP address; the text was kept."
+                "source_ip_odd", self.place(), f"The source_ip {value[:80]!r} is not an IP address; the text was kept."
             )
         elif len(self.addresses) < SHARED:
             self.addresses[value] = address
@@ -118,7 +118,7 @@ class Tally:
             return None
         cached = _ALIGNED.get(value) or _ALIGNED.get(value.lower())
         if cached is None:
-            self.notes.add("alignment_odd", self.place(), f"The evaluated {what} is {value[:40]!r}, taken as fail.")
+            self.notes.add("alignment_odd", self.place(), f"The evaluated {what} is {value[:40]!r}, read as fail.")
             return "fail"
         return cached
 
@@ -138,9 +138,7 @@ class Tally:
         if word is None:
             self.notes.add("result_empty", self.place(), f"A {what} result is empty or absent.")
         elif word in _RESULTS:
-            self.notes.add(
-                "result_mapped", self.place(), f"The {what} result {word!r} was taken as {_RESULTS[word]!r}."
-            )
+            self.notes.add("result_mapped", self.place(), f"The {what} result {word!r} was read as {_RESULTS[word]!r}.")
             return _RESULTS[word]
         elif word not in _WORDS[what]:
             self.notes.add("result_odd", self.place(), f"The {what} result {word[:40]!r} is none of the standard's.")
