@@ -128,6 +128,25 @@ async def test_an_exit_status_reaches_the_server() -> None:
         await server.release()
 
 
+async def test_a_child_that_is_waited_for_does_not_leave_by_itself() -> None:
+    """It is killed, however late its parent reads the request: its pipes are open until then."""
+    server = ForkServer.shared()
+    try:
+        child = await server.fork("tests.support.targets")
+        os.kill(server.pid, signal.SIGSTOP)
+        waiting, reading = asyncio.ensure_future(child.wait()), asyncio.ensure_future(child.pipes.read())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        # Closed pipes would end the reading at once.
+        assert not reading.done()
+        os.kill(server.pid, signal.SIGCONT)
+        assert await waiting == -signal.SIGKILL
+        with pytest.raises((EOFError, BrokenPipeError)):
+            await reading
+    finally:
+        await server.release()
+
+
 async def test_a_child_of_an_earlier_fork_server_is_over() -> None:
     """Another fork server has no child of that number: nobody waits for its answer, and it kills none of its own."""
     server = ForkServer.shared()

@@ -52,8 +52,11 @@ class Forked:
 
     async def wait(self) -> int | None:
         """End it if it has not ended; its exit status (a signal is negative), None when its parent ended."""
-        self.pipes.close()
-        return await self.server.reply(Request.WAIT, self.number) if self._has_parent else None
+        try:
+            return await self.server.reply(Request.WAIT, self.number) if self._has_parent else None
+        finally:
+            # Not before: a child whose jobs end leaves by itself, with another status than the one it is killed with.
+            self.pipes.close()
 
     @property
     def _has_parent(self) -> bool:
