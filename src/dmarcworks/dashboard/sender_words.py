@@ -33,6 +33,8 @@ CLASSES = {
     SenderClass.suspicious: ("suspicious", "bad"),
 }
 DECISIONS = {"mine": "Mine", "not_mine": "Not mine", "forwarder": "Forwarder", "ignore": "Ignore"}
+# Kinds that are abbreviations.
+_SHORT = {"crm": "CRM", "hr": "HR"}
 # Text in backticks, or names of records: what is to be copied.
 _CODE = re.compile(r"`([^`]{1,500})`|((?<![\w.])[A-Za-z0-9_*-]+(?:\.[A-Za-z0-9_*-]+)*\.DOMAIN\b)")
 
@@ -76,7 +78,7 @@ def kind_of(row: DomainSender) -> str:
         return "own system"
     if row.kind:
         claimed = ", by its selector only" if row.claimed else ""
-        return row.kind.replace("_", " ") + claimed
+        return _SHORT.get(row.kind, row.kind.replace("_", " ")) + claimed
     return {
         "self": "signed with your key",
         "dkim": "DKIM domain",
