@@ -198,6 +198,7 @@ async def test_the_owner_decides(owner: httpx.AsyncClient, harness: Harness, dom
     assert 'value="mine" aria-pressed="true"' in answer.text
     page = await text(owner, path)
     assert "This stays open until newer reports show the alignment." in page
+    assert "SendGrid, transactional · seen" in page
     assert f"Made by {OWNER}" in page
     assert "3 senders need your decision" in await text(owner, f"{BASE}/senders")
     assert "1 fix of your own senders still open." in await text(owner, f"{BASE}/senders")
