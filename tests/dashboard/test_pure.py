@@ -13,6 +13,7 @@ import pytest
 from dmarcworks.analytics.questions.all import DayVolume, Figures
 from dmarcworks.api.limits import Tries
 from dmarcworks.dashboard import axis, charts, format
+from dmarcworks.dashboard.pages.audit import action_words
 from dmarcworks.dashboard.pages.raw import plain_name
 from dmarcworks.dashboard.period import Period, period
 from dmarcworks.dashboard.verdict import Failing, verdict
@@ -261,3 +262,9 @@ def test_tries_are_counted_per_network_and_forgotten() -> None:
     for number in range(20_000):
         tries.take(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
     assert len(tries._limiter) == 10_000
+
+
+def test_an_action_of_the_audit_log_has_words() -> None:
+    assert action_words("sender.unname") == "Own name of a sender removed"
+    assert action_words("token.rotate") == "Token replaced"
+    assert action_words("other.new-action") == "Other new action"

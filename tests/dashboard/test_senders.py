@@ -99,7 +99,7 @@ async def test_senders_are_listed_with_those_that_need_a_decision_first(owner: h
     places = [page.index(name) for name in ("SendGrid transactional", "Zendesk helpdesk", "Signed by senders.example")]
     assert places == sorted(places)
     assert "not aligned yet needs your decision 120 0 % 0 % Fix it, if it is yours" in page
-    assert "yours, aligned 2,700 100 % 0 % nothing" in page
+    assert "yours, aligned 2,700 100 % 0 % Nothing" in page
     only = await text(owner, f"{BASE}/senders?class=aligned")
     assert "Signed by senders.example, selector google" in only
     assert "SendGrid transactional" not in only
@@ -118,7 +118,7 @@ async def test_the_page_of_the_domain_names_its_senders(owner: httpx.AsyncClient
 async def test_a_sender_has_a_page_with_its_evidence_and_fix(owner: httpx.AsyncClient) -> None:
     page = await text(owner, f"{BASE}/senders/dkim:sendgrid.net")
     assert "SendGrid not aligned yet transactional · seen 19 Nov 2026 to 23 Nov 2026 (UTC)" in page
-    assert "The service is known, but its mail is not aligned yet. 0 of 120 messages are aligned (0.0 %)." in page
+    assert "The service is known, but its mail is not aligned yet. 0 of 120 messages are aligned (0 %)." in page
     assert "What to do:" in page
     assert "SendGrid: set-up guide" in page
     assert "Messages 120 4.2 % of the domain's DKIM aligned 0 % signs as sendgrid.net" in page
@@ -128,9 +128,48 @@ async def test_a_sender_has_a_page_with_its_evidence_and_fix(owner: httpx.AsyncC
     assert "A decision records what you know. It changes no DNS and authorises no address." in page
     zendesk = await text(owner, f"{BASE}/senders/name:Zendesk")
     assert "192.0.2.2 out1.zendesk.com 27 AS21880 Zendesk, Inc. US" in zendesk
+    assert "Why this name PTR zendesk.com is confirmed It is named from the stored evidence." in zendesk
     assert "Network and country: IP address data powered by IPinfo , Creative Commons" in zendesk
     for nothing in ("dkim:none.example", "nobody", "%0A"):
         assert (await owner.get(f"{BASE}/senders/{nothing}")).status_code == 404
+
+
+async def test_a_sender_states_the_evidence_for_its_name(owner: httpx.AsyncClient, harness: Harness) -> None:
+    """Evidence that is not the first of its rows, the domain's own signature, and an own name with its rule."""
+    domain = await harness.accounts.add_domain("reasons.example", "senders")
+    zendesk = {"sender": "Zendesk", "sender_kind": "helpdesk", "sender_confidence": 0.7, "ptr": "out1.zendesk.com",
+               "ptr_confirmed": True}  # fmt: skip
+    table = {"sender": "Somebody", "sender_kind": "crm", "sender_confidence": 0.4}
+    claimed = {"sender": "Brevo", "sender_kind": "marketing", "sender_confidence": 0.5}
+    rows: tuple[Sent, ...] = (
+        ("192.0.2.1", 5, "fail", ("first.example", "s"), "", zendesk),
+        ("192.0.2.2", 4, "fail", ("second.example", "s"), "", table),
+        ("192.0.2.3", 3, "pass", ("reasons.example", "brevo1"), "", claimed),
+        ("192.0.2.4", 2, "pass", ("reasons.example", "inv1"), "", {}),
+        ("192.0.2.5", 1, "pass", ("reasons.example", "other"), "", {}),
+    )
+    await publish(harness, domain, 1, rows)
+    rule = await harness.stores.senders.add_own_name(
+        domain.account_id, "Invoices", "dkim", "reasons.example", selector="inv*"
+    )
+    base = "/domains/reasons.example/senders"
+    assert "Why this name PTR out1.zendesk.com is confirmed It is named from" in await text(
+        owner, f"{base}/name:Zendesk"
+    )
+    page = await text(owner, f"{base}/name:Somebody")
+    assert "Somebody unknown CRM · seen" in page
+    assert "Why this name Stored with its records: named by the file of base domains, or by evidence" in page
+    page = await text(owner, f"{base}/name:Brevo")
+    assert "marketing, by its selector only" in page
+    assert "passed with the selector brevo1, which Brevo uses" in page
+    assert "The name rests on a selector, which the sender chooses, so it may be wrong." in page
+    page = await text(owner, f"{base}/name:Invoices")
+    assert "You named it as a system of your own. 2 of 2 messages are aligned (100 %). Your decision" in page
+    sentence = "You gave this name to messages with a DKIM signature of reasons.example and the selector inv*."
+    assert f"Why this name {sentence} Results per reporter" in page
+    page = await text(owner, f"{base}/self:other._domainkey.reasons.example")
+    assert "Why this name DKIM d=reasons.example passed with the selector other It is grouped by" in page
+    await harness.stores.senders.remove_own_name(domain.account_id, rule.id)
 
 
 async def test_names_of_strangers_are_only_text(owner: httpx.AsyncClient) -> None:
@@ -161,6 +200,7 @@ async def test_the_owner_decides(owner: httpx.AsyncClient, harness: Harness, dom
     assert 'value="mine" aria-pressed="true"' in answer.text
     page = await text(owner, path)
     assert "This stays open until newer reports show the alignment." in page
+    assert "SendGrid, transactional · seen" in page
     assert f"Made by {OWNER}" in page
     assert "3 senders need your decision" in await text(owner, f"{BASE}/senders")
     assert "1 fix of your own senders is still open." in await text(owner, f"{BASE}/senders")

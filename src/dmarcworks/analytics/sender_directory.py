@@ -7,12 +7,21 @@ of services. All of it is put together when it is read, so that a decision takes
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from dmarcworks.analytics.questions.all import OwnRule, Questions, SenderGroup, SenderRows
 from dmarcworks.analytics.questions.sender_groups import SenderDay
 from dmarcworks.analytics.sender_key import OWN_KIND, SenderBasis, SenderKey
+from dmarcworks.analytics.sender_reasons import (
+    NO_REASON,
+    evidence_of,
+    evidence_of_rows,
+    own_reasons,
+    own_signature,
+    reasons_for,
+    rests_on_selector,
+)
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.senders import OwnerDecision, SenderDecision, Senders
 from dmarcworks.enrich.senders.classify import (
@@ -23,7 +32,7 @@ from dmarcworks.enrich.senders.classify import (
 )
 from dmarcworks.enrich.senders.identify import SenderIdentifier
 from dmarcworks.enrich.senders.load import sender_index
-from dmarcworks.enrich.senders.model import Evidence, Identification, SenderKind, SendingService, Signature
+from dmarcworks.enrich.senders.model import Identification, SenderKind, SendingService
 from dmarcworks.errors import NotFoundError
 
 __all__ = ["MOST", "DomainSender", "DomainSenders", "SenderDirectory"]
@@ -32,6 +41,8 @@ __all__ = ["MOST", "DomainSender", "DomainSenders", "SenderDirectory"]
 MOST = 2000
 # A fix is shown by the newest days with messages after the decision, at most so many.
 NEWEST_DAYS = 7
+# Signatures and addresses of one sender in which the reasons for its name are looked for.
+_LOOKED_AT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +137,10 @@ class SenderDirectory:
         if group is None:
             return None
         (row,) = await self._joined(domain, first, last, [group], own)
-        return row
+        if row.because != (NO_REASON,):
+            return row
+        rows = SenderRows.of(domain.account_id, domain.id, first, last, own)
+        return replace(row, because=await self._reasons_in(rows, domain, key) or row.because)
 
     async def find(self, domain: Domain, first: date, last: date, text: str) -> DomainSender:
         """The sender with this id, or else the largest one of this name; `NotFoundError` when there is none."""
@@ -156,7 +170,7 @@ class SenderDirectory:
         decisions = await self._senders.decisions(domain.account_id, domain.id)
         decided = {group.key: _decision(group, decisions) for group in groups}
         newest = await self._newest(domain, first, last, decided, own)
-        return [self._sender(domain, group, decided[group.key], newest.get(group.key)) for group in groups]
+        return [self._sender(domain, group, decided[group.key], newest.get(group.key), own) for group in groups]
 
     async def _newest(
         self,
@@ -182,14 +196,17 @@ class SenderDirectory:
         group: SenderGroup,
         decision: SenderDecision | None,
         newest: SenderSums | None,
+        rules: Sequence[OwnRule],
     ) -> DomainSender:
-        identified = self._identified(domain, group)
+        identified = self._identified(domain, group, rules)
         service = sender_index().by_name.get(identified.sender) if identified.sender else None
         own = group.kind == OWN_KIND
-        verdict = decision.decision if decision else OwnerDecision.mine if own else None
+        verdict = decision.decision if decision else None
         kind = None if own or not identified.kind else _kind(identified.kind)
         sums = _sums(group)
-        classification = classify(sums, service=service, kind=kind, confidence=identified.confidence, decision=verdict)
+        classification = classify(
+            sums, service=service, kind=kind, confidence=identified.confidence, decision=verdict, own=own
+        )
         if verdict is OwnerDecision.mine and classification.open and newest is not None:
             later = classify(newest, service=service, kind=kind, confidence=identified.confidence, decision=verdict)
             classification = later if not later.open else classification
@@ -206,34 +223,27 @@ class SenderDirectory:
             classification=classification,
         )
 
-    def _identified(self, domain: Domain, group: SenderGroup) -> Identification:
+    def _identified(self, domain: Domain, group: SenderGroup, rules: Sequence[OwnRule]) -> Identification:
         """The stored name; else what the key itself, being evidence that passed, shows."""
-        if group.key.basis is SenderBasis.name:
-            because = ("You gave it this name.",) if group.kind == OWN_KIND else self._because(domain, group)
-            return Identification(group.key.value, group.kind, group.confidence, False, because)
-        if group.key.basis in (SenderBasis.network, SenderBasis.block):
-            return Identification(None, None, 0.0, False, ())
-        return self._identifier.identify(_evidence(domain, group.key))
+        key = group.key
+        if key.basis is SenderBasis.name:
+            own = group.kind == OWN_KIND
+            pieces = evidence_of(group.earlier, domain.name)
+            because = own_reasons(rules, key.value) if own else reasons_for(key.value, pieces, self._identifier)
+            claimed = not own and rests_on_selector(group.confidence)
+            return Identification(key.value, group.kind, group.confidence, claimed, because or (NO_REASON,))
+        for evidence in evidence_of((key,), domain.name):
+            answer = self._identifier.identify(evidence)
+            if key.basis is SenderBasis.own and answer.sender is None:
+                return answer._replace(because=(own_signature(key),))
+            return answer
+        return Identification(None, None, 0.0, False, ())
 
-    def _because(self, domain: Domain, group: SenderGroup) -> tuple[str, ...]:
-        """The evidence in a named sender's rows that leads to its name."""
-        reasons: list[str] = []
-        for key in group.earlier:
-            if key.basis not in (SenderBasis.network, SenderBasis.block):
-                answer = self._identifier.identify(_evidence(domain, key))
-                reasons += answer.because if answer.sender == group.key.value else ()
-        return tuple(dict.fromkeys(reasons)) or ("Named by the addresses of its hosts when its reports were stored.",)
-
-
-def _evidence(domain: Domain, key: SenderKey) -> Evidence:
-    if key.basis is SenderBasis.dkim:
-        return Evidence(dkim=(Signature(key.value),), header_from=domain.name)
-    if key.basis is SenderBasis.own:
-        selector, _, signer = key.value.partition("._domainkey.")
-        return Evidence(dkim=(Signature(signer, selector),), header_from=domain.name)
-    if key.basis is SenderBasis.envelope:
-        return Evidence(spf_domain=key.value, header_from=domain.name)
-    return Evidence(ptr=key.value, ptr_confirmed=True, header_from=domain.name)
+    async def _reasons_in(self, rows: SenderRows, domain: Domain, key: SenderKey) -> tuple[str, ...]:
+        """The evidence for a stored name in the signatures and addresses of its rows."""
+        selectors = await self._questions.sender_selectors(rows, key, limit=_LOOKED_AT)
+        addresses = await self._questions.sender_addresses(rows, key, limit=_LOOKED_AT)
+        return reasons_for(key.value, evidence_of_rows(selectors, addresses.rows, domain.name), self._identifier)
 
 
 def _decision(group: SenderGroup, decisions: Mapping[str, SenderDecision]) -> SenderDecision | None:

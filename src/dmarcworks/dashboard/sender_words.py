@@ -77,7 +77,9 @@ def kind_of(row: DomainSender) -> str:
         return "own system"
     if row.kind:
         claimed = ", by its selector only" if row.claimed else ""
-        return kind_words(row.kind) + claimed
+        # Under a name that the owner chose, the service is still named.
+        service = f"{row.service_name}, " if row.service_name not in ("", row.name) else ""
+        return service + kind_words(row.kind) + claimed
     return {
         "self": "signed with your key",
         "dkim": "DKIM domain",

@@ -97,7 +97,7 @@ def test_figures_give_a_class(figures: SenderSums, known: dict[str, Any], sender
 @pytest.mark.parametrize(
     ("figures", "known", "because", "fix"),
     [
-        (sums(aligned=1000), {}, ("1,000 of 1,000 messages are aligned (100.0 %).",), None),
+        (sums(aligned=1000), {}, ("1,000 of 1,000 messages are aligned (100 %).",), None),
         (
             sums(10_000, aligned=9_996),
             KNOWN,
@@ -132,8 +132,8 @@ def test_figures_give_a_class(figures: SenderSums, known: dict[str, Any], sender
             ),
             None,
         ),
-        (sums(arc=600), {}, ("600 of 1,000 messages that are not aligned were trusted for their ARC chain.", "0 of 1,000 messages are aligned (0.0 %)."), None),
-        (sums(overrides={"mailing_list": 1000}), {}, ("1,000 of 1,000 messages that are not aligned were exempted from the policy as forwarded or mailing-list mail.", "0 of 1,000 messages are aligned (0.0 %)."), None),
+        (sums(arc=600), {}, ("600 of 1,000 messages that are not aligned were trusted for their ARC chain.", "0 of 1,000 messages are aligned (0 %)."), None),
+        (sums(overrides={"mailing_list": 1000}), {}, ("1,000 of 1,000 messages that are not aligned were exempted from the policy as forwarded or mailing-list mail.", "0 of 1,000 messages are aligned (0 %)."), None),
         (
             sums(countries=7, networks=1_234, with_ptr=1, **SHORT),
             {},
@@ -143,7 +143,7 @@ def test_figures_give_a_class(figures: SenderSums, known: dict[str, Any], sender
         (
             sums(with_ptr=0),
             {},
-            ("Nothing shows whose system this is.", "0 of 1,000 messages are aligned (0.0 %).", "100.0 % of its messages are from addresses without a PTR."),
+            ("Nothing shows whose system this is.", "0 of 1,000 messages are aligned (0 %).", "100 % of its messages are from addresses without a PTR."),
             None,
         ),
     ],
@@ -177,7 +177,7 @@ def test_a_class_has_reasons_and_a_fix(
                 SenderClass.unaligned,
                 (
                     "You decided that this sender is yours.",
-                    "0 of 1,000 messages are aligned (0.0 %).",
+                    "0 of 1,000 messages are aligned (0 %).",
                     "Reports do not show the alignment yet.",
                 ),
                 SENDGRID.fix,
@@ -189,7 +189,7 @@ def test_a_class_has_reasons_and_a_fix(
             sums(),
             SenderClassification(
                 SenderClass.suspicious,
-                ("You decided that this sender is not yours.", "0 of 1,000 messages are aligned (0.0 %)."),
+                ("You decided that this sender is not yours.", "0 of 1,000 messages are aligned (0 %)."),
             ),
         ),
         (
@@ -199,7 +199,7 @@ def test_a_class_has_reasons_and_a_fix(
                 SenderClass.suspicious,
                 (
                     "You decided that this sender is not yours.",
-                    "1,000 of 1,000 messages are aligned (100.0 %).",
+                    "1,000 of 1,000 messages are aligned (100 %).",
                     "Aligned mail means that it has a DKIM key of yours or is in your SPF record: remove it there.",
                 ),
             ),
@@ -209,7 +209,7 @@ def test_a_class_has_reasons_and_a_fix(
             sums(),
             SenderClassification(
                 SenderClass.forwarder,
-                ("You decided that this sender forwards mail.", "0 of 1,000 messages are aligned (0.0 %)."),
+                ("You decided that this sender forwards mail.", "0 of 1,000 messages are aligned (0 %)."),
             ),
         ),
         (
@@ -220,7 +220,7 @@ def test_a_class_has_reasons_and_a_fix(
                 (
                     "You decided to ignore this sender.",
                     "The service is known, but its mail is not aligned yet.",
-                    "0 of 1,000 messages are aligned (0.0 %).",
+                    "0 of 1,000 messages are aligned (0 %).",
                 ),
                 SENDGRID.fix,
                 ignored=True,

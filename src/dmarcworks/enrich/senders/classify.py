@@ -108,6 +108,10 @@ class SenderClassification:
     ignored: bool = False
 
 
+_DECIDED_MINE = "You decided that this sender is yours."
+_NAMED_OWN = "You named it as a system of your own."
+
+
 def classify(
     sums: SenderSums,
     *,
@@ -115,12 +119,16 @@ def classify(
     kind: SenderKind | None = None,
     confidence: float = 0.0,
     decision: OwnerDecision | None = None,
+    own: bool = False,
 ) -> SenderClassification:
-    """The class of one sender; `service` is its catalogue entry, `kind` and `confidence` are its identification's."""
+    """The class of one sender; `service` is its catalogue entry, `kind` and `confidence` are its identification's.
+
+    `own`: the owner gave it a name, which shows that it is theirs as long as no decision states something else.
+    """
     figures = _Figures(sums, service.kind if service is not None else kind, confidence)
     fix = service.fix if service is not None else _OWN_FIX
-    if decision is OwnerDecision.mine:
-        return _mine(figures, fix)
+    if decision is OwnerDecision.mine or (own and decision is None):
+        return _mine(figures, fix, _DECIDED_MINE if decision else _NAMED_OWN)
     if decision is OwnerDecision.not_mine:
         return _not_mine(figures)
     if decision is OwnerDecision.forwarder:
@@ -136,8 +144,7 @@ def classify(
     return SenderClassification(sender_class, because, fix if unaligned else None, not good and not ignored, ignored)
 
 
-def _mine(figures: _Figures, fix: str) -> SenderClassification:
-    known = "You decided that this sender is yours."
+def _mine(figures: _Figures, fix: str, known: str) -> SenderClassification:
     if figures.good:
         return SenderClassification(SenderClass.aligned, (known, *figures.good_reasons()))
     because = (known, figures.share, "Reports do not show the alignment yet.")
@@ -241,6 +248,8 @@ class _Figures:
 
 
 def _percent(part: int, whole: int) -> str:
-    """Rounded down to a tenth: 97.96 % is not shown as 98 %."""
-    tenths = part * 1000 // whole if whole else 0
+    """Rounded down to a tenth: 97.96 % is not shown as 98 %. None and all are exact, as on the pages."""
+    if part in (0, whole):
+        return "100 %" if part else "0 %"
+    tenths = part * 1000 // whole
     return f"{tenths // 10}.{tenths % 10} %"
