@@ -48,8 +48,8 @@ bench: dev
 bench-%: dev
 	$(BIN)/python bench/$*.py $(BENCH_$(BENCH)_$*)
 lint: dev
-	$(BIN)/ruff check src tests scripts fuzz hatch_build.py
-	$(BIN)/ruff format --check src tests scripts fuzz hatch_build.py
+	$(BIN)/ruff check src tests scripts fuzz bench hatch_build.py
+	$(BIN)/ruff format --check src tests scripts fuzz bench hatch_build.py
 	$(BIN)/mypy
 	$(BIN)/python scripts/language.py
 	$(BIN)/python scripts/senders.py

@@ -43,8 +43,8 @@ STEPS = [
 # Threads that wait for work: py-spy cannot always tell.
 _WAITS = re.compile(
     r"^(_worker \(concurrent/futures/thread|_connection_worker_thread|Runner\.run|Condition\.wait"
-    r"|\w*\.?wait \(threading|\w*\.?select \(|_run_once|read_frame \(|_Slot\._serve \(|_received \(|_serve \(dmarcworks/enrich/resolver"
-    r"|_SocketThread\._serve \(|_Lines\._later \(|serve \(dmarcworks/cli/serve)"
+    r"|\w*\.?wait \(threading|\w*\.?select \(|_run_once|read_frame \(|_Slot\._serve \(|_received \("
+    r"|_serve \(dmarcworks/enrich/resolver|_SocketThread\._serve \(|_Lines\._later \(|serve \(dmarcworks/cli/serve)"
 )
 _STEPS = [(re.compile(pattern), step) for pattern, step in STEPS]
 
