@@ -21,6 +21,7 @@ LAYERS = (
     "routing",
     "workers",
     "ingest",
+    "policy",
     "analytics",
     "catalogue",
     "enrich",
