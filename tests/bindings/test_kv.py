@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,6 +136,37 @@ async def test_many_at_once_each_hear_their_own(any_database: Database, clock: C
         if number != 7:
             assert answer == (str(number), {"n": number})
     assert answers[50:59] == [(None, None)] * 9
+
+
+async def test_many_puts_at_once_share_a_transaction(
+    any_database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each hears its own answer, and the last of a key is what stays."""
+    kv = new_kv(any_database, clock)
+    await kv.put("k5", "old", ttl=60)
+    writes = 0
+    write = any_database.write
+
+    def counted() -> Any:
+        nonlocal writes
+        writes += 1
+        return write()
+
+    monkeypatch.setattr(any_database, "write", counted)
+    puts = [
+        kv.put(f"k{number % 30}", str(number), ttl=None if number % 2 else 120, create_only=number % 30 == 5)
+        for number in range(60)
+    ]
+    answers = await asyncio.gather(*puts)
+    assert writes == 1
+    assert answers == [number % 30 != 5 for number in range(60)]
+    assert await kv.get("k5") == "old"
+    assert [await kv.get(f"k{number}") for number in range(30) if number != 5] == [
+        str(number + 30) for number in range(30) if number != 5
+    ]
+    clock.now += 121
+    assert await kv.get("k4") is None
+    assert await kv.get("k7") == "37"
 
 
 async def test_an_absent_database_fails_every_look_up(tmp_path: Path) -> None:

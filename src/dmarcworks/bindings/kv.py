@@ -1,7 +1,8 @@
 """KV on a SQL table. Keys and values are text, stored as UTF-8 bytes; what has expired is not seen and soon removed.
 
 Look-ups that come while one runs share the next, which begins after them: many connections look up their recipients
-at once, and a value that was put before the call is always seen.
+at once, and a value that was put before the call is always seen. Puts share transactions in the same way: hundreds of
+names of addresses are put within a second.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import binascii
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, or_, select
@@ -36,6 +38,17 @@ __all__ = ["Entry", "SqlKV", "metadata_of"]
 Entry = tuple[str | None, Mapping[str, Any] | None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Put:
+    """A value to be set; `ttl` in seconds, None for a value that stays."""
+
+    key: bytes
+    value: bytes
+    ttl: int | None
+    metadata: str | None
+    create_only: bool
+
+
 class SqlKV:
     """The KV contract on `database`; `clock` returns the unix second."""
 
@@ -43,6 +56,7 @@ class SqlKV:
         self._database = database
         self._clock = clock
         self._lookups: GroupedCalls[bytes, Entry] = GroupedCalls(self._look_up, "KV look-up")
+        self._puts: GroupedCalls[_Put, bool] = GroupedCalls(self._put_all, "KV put")
 
     async def get(self, key: str) -> str | None:
         """The value, or None when absent or expired."""
@@ -83,16 +97,26 @@ class SqlKV:
         noted = None if metadata is None else json.dumps(metadata, ensure_ascii=False, separators=(",", ":"))
         if noted is not None and len(_encode(noted, "KV metadata")) > KV_METADATA_BYTES:
             raise BoundError(f"KV metadata may have {KV_METADATA_BYTES} bytes of JSON")
+        return await self._puts.call(_Put(name, data, ttl, noted, create_only))
+
+    async def _put_all(self, puts: list[_Put]) -> list[bool]:
+        """Whether each one was set, in one transaction; of several of one key the last is set last."""
         now = int(self._clock())
-        row = {"value": data, "expiration": None if ttl is None else now + ttl, "metadata": noted}
+        done = [False] * len(puts)
         async with self._database.write() as connection:
-            statement = upsert(connection.dialect.name, kv).values(key=name, **row)
             await connection.execute(delete(kv).where(kv.c.expiration <= now))
-            if create_only:
-                statement = statement.on_conflict_do_nothing(index_elements=[kv.c.key])
-            else:
-                statement = statement.on_conflict_do_update(index_elements=[kv.c.key], set_=row)
-            return (await connection.execute(statement)).rowcount > 0
+            # In the order of the keys: two processes that lock rows in different orders would wait for each other.
+            for place in sorted(range(len(puts)), key=lambda place: puts[place].key):
+                put = puts[place]
+                expiration = None if put.ttl is None else now + put.ttl
+                row = {"value": put.value, "expiration": expiration, "metadata": put.metadata}
+                statement = upsert(connection.dialect.name, kv).values(key=put.key, **row)
+                if put.create_only:
+                    statement = statement.on_conflict_do_nothing(index_elements=[kv.c.key])
+                else:
+                    statement = statement.on_conflict_do_update(index_elements=[kv.c.key], set_=row)
+                done[place] = (await connection.execute(statement)).rowcount > 0
+        return done
 
     async def delete(self, key: str) -> None:
         """Remove the key; no error if it is absent."""
