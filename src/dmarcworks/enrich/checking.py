@@ -26,8 +26,7 @@ from dmarcworks.enrich.authenticity import (
     dmarc_result,
     overall,
 )
-from dmarcworks.enrich.dkim.arc import Chain
-from dmarcworks.enrich.dkim.signature import Claim, Signed
+from dmarcworks.enrich.dkim.signature import Claim
 from dmarcworks.enrich.dmarc_policy import DmarcPolicy, PolicyFinder
 from dmarcworks.enrich.examine import Work
 from dmarcworks.enrich.facts import Facts
@@ -84,25 +83,29 @@ class Checker:
             return NOT_CHECKED
         deadline = time.monotonic() + self._seconds
         envelope = spf_domain(mail.helo, mail.sender)
-        spf = self._begin(self._spf(mail, deadline))
-        keys = [self._begin(self._dkim(one, deadline)) for one in facts.signatures]
-        chain = self._begin(self._arc(facts.chain, deadline))
-        everything = [spf, chain, *keys]
+        spf = self._spf_in_hand(mail) or self._begin(self._spf(mail, deadline))
+        # What needs no query has its result at once: a task for each would be most of what a plain mail costs.
+        keys = [
+            _ready(one.result) if one.claim is None else self._begin(self._dkim(one.claim, deadline))
+            for one in facts.signatures
+        ]
+        chain = facts.chain
+        sealed = _ready(chain.result) if chain.result else self._begin(self._arc(chain.claims, deadline))
+        everything = [spf, sealed, *keys]
         try:
             policy, by_dkim, by_spf = await self._alignment(facts, envelope, deadline)
         except NoAnswerError:
-            await asyncio.wait(everything, timeout=self._patience)
-            return _result(facts, envelope, _now(spf), [_now(key) for key in keys], _now(chain), UNABLE, "")
+            await _settled(everything, self._patience)
+            return _result(facts, envelope, _now(spf), [_now(key) for key in keys], _now(sealed), UNABLE, "")
         relevant = [
             task for task, aligned in zip([spf, *keys], [by_spf, *by_dkim], strict=True) if aligned is not False
         ]
-        if relevant:
-            await asyncio.wait(relevant)
-        await asyncio.wait(everything, timeout=self._patience)
+        await _settled(relevant, None)
+        await _settled(everything, self._patience)
         results = [_now(task) for task in (spf, *keys)]
         identifiers = [Identifier(*one) for one in zip(results, [by_spf, *by_dkim], strict=True)]
         dmarc = dmarc_result(facts.author, policy, identifiers)
-        return _result(facts, envelope, results[0], results[1:], _now(chain), dmarc, policy.action if policy else "")
+        return _result(facts, envelope, results[0], results[1:], _now(sealed), dmarc, policy.action if policy else "")
 
     def _begin(self, work: Coroutine[Any, Any, str]) -> asyncio.Task[str]:
         """A task that may outlive its mail: its answer is useful for the next one."""
@@ -134,6 +137,8 @@ class Checker:
             except NoAnswerError:
                 return None
 
+        if not facts.signatures:
+            return policy, nobody, await aligned(envelope, policy.strict_spf)
         answers = await asyncio.gather(
             *(aligned(signed.domain, policy.strict_dkim) for signed in facts.signatures),
             aligned(envelope, policy.strict_spf),
@@ -147,6 +152,13 @@ class Checker:
                 return work(PolicyFinder(known, deadline))
             except _UnansweredError as missing:
                 known.answers[missing.question] = await self.resolver(*missing.question, deadline)
+
+    def _spf_in_hand(self, mail: MailToCheck) -> asyncio.Future[str] | None:
+        """The evaluation that another mail with the same envelope has ended; None when there is none."""
+        until, task = self._spf_known.get((mail.peer, mail.helo, mail.sender), (0.0, None))
+        if task is None or until < time.monotonic() or not task.done() or task.cancelled():
+            return None
+        return task if task.exception() is None and task.result() != UNABLE else None
 
     async def _spf(self, mail: MailToCheck, deadline: float) -> str:
         """SPF's result; mails with the same envelope, such as those of one reporter, share an evaluation."""
@@ -178,26 +190,22 @@ class Checker:
                 answers[step.name, step.kind] = None
         return "permerror"
 
-    async def _dkim(self, signed: Signed, deadline: float) -> str:
-        if signed.claim is None:
-            return signed.result
+    async def _dkim(self, claim: Claim, deadline: float) -> str:
         try:
-            records = await self.resolver(signed.claim.key_name, "TXT", deadline)
+            records = await self.resolver(claim.key_name, "TXT", deadline)
         except NoAnswerError:
             return UNABLE
-        results: list[str] = await self._work(("verify", [(signed.claim, records)]))
+        results: list[str] = await self._work(("verify", [(claim, records)]))
         return results[0]
 
-    async def _arc(self, chain: Chain, deadline: float) -> str:
-        if chain.result:
-            return chain.result
+    async def _arc(self, claims: Sequence[Claim], deadline: float) -> str:
         limit = asyncio.Semaphore(_CHAIN_AT_ONCE)
 
         async def with_key(claim: Claim) -> tuple[Claim, Sequence[bytes]]:
             async with limit:
                 return claim, await self.resolver(claim.key_name, "TXT", deadline)
 
-        keys = await asyncio.gather(*(with_key(claim) for claim in chain.claims), return_exceptions=True)
+        keys = await asyncio.gather(*(with_key(claim) for claim in claims), return_exceptions=True)
         if any(isinstance(one, NoAnswerError) for one in keys):
             return UNABLE
         results: list[str] = await self._work(("verify", keys))
@@ -223,7 +231,20 @@ class _Known:
         return self.answers[name, kind]
 
 
-def _now(task: asyncio.Task[str]) -> str:
+def _ready(result: str) -> asyncio.Future[str]:
+    """A result that is known."""
+    future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    future.set_result(result)
+    return future
+
+
+async def _settled(tasks: Sequence[asyncio.Future[str]], seconds: float | None) -> None:
+    """Wait for all, at most so long."""
+    if unfinished := [task for task in tasks if not task.done()]:
+        await asyncio.wait(unfinished, timeout=seconds)
+
+
+def _now(task: asyncio.Future[str]) -> str:
     """The result of what has ended; what has not is "temperror"."""
     return task.result() if task.done() else UNABLE
 

@@ -102,12 +102,16 @@ class Dns:
                 self._known.popitem(last=False)
         else:
             self._known.move_to_end(key)
-        try:
-            async with asyncio.timeout(left):
-                # Others wait for the same answer, and it is worth keeping when nobody does any more.
-                answer = await asyncio.shield(task)
-        except TimeoutError:
-            raise NoAnswerError(f"DNS gave no answer about {name} in time") from None
+        # Most answers are there already, and a time-out costs more than all the rest here.
+        if task.done() and not task.cancelled() and task.exception() is None:
+            answer = task.result()
+        else:
+            try:
+                async with asyncio.timeout(left):
+                    # Others wait for the same answer, and it is worth keeping when nobody does any more.
+                    answer = await asyncio.shield(task)
+            except TimeoutError:
+                raise NoAnswerError(f"DNS gave no answer about {name} in time") from None
         if answer.failure:
             raise NoAnswerError(answer.failure)
         return DnsRecords(list(answer.records), answer.ttl)
