@@ -5,13 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Row, and_, delete, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Database, DeadLetter
 from dmarcworks.bindings.tables import queue_messages as table
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["SqlDeadLetters"]
 

@@ -12,16 +12,21 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from dmarcworks.bindings.upgrade import upgrade
 from dmarcworks.errors import StoreError
+from dmarcworks.process.part_of_package import import_part
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+else:
+    create_async_engine = import_part("sqlalchemy.ext.asyncio", "engine").create_async_engine
 
 __all__ = ["PostgresDatabase"]
 

@@ -11,10 +11,9 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, and_, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import (
     QUEUE_BODY_BYTES,
@@ -32,6 +31,9 @@ from dmarcworks.bindings.queue_view import SqlQueueView
 from dmarcworks.bindings.tables import queue_messages as table
 from dmarcworks.errors import BoundError
 from dmarcworks.process import failpoints
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["SqlQueue"]
 

@@ -15,19 +15,24 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError, IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
 from dmarcworks.bindings.sqlite_connection import PROMISES, SqliteConnection, begin_writing
 from dmarcworks.bindings.sqlite_log import IDLE_SECONDS, LogTruncation
 from dmarcworks.bindings.upgrade import upgrade
 from dmarcworks.errors import LostStoreError, StoreError
+from dmarcworks.process.part_of_package import import_part
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+else:
+    create_async_engine = import_part("sqlalchemy.ext.asyncio", "engine").create_async_engine
 
 __all__ = ["BUSY_SECONDS", "SqliteDatabase"]
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Table, delete, insert, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings import tables
 from dmarcworks.bindings.contracts import Database, TableReplacement, TableSnapshot
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["SqlTableCopies"]
 

@@ -11,11 +11,10 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.engine import Row
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import KV, Database
 from dmarcworks.catalogue import audit, tables
@@ -26,6 +25,9 @@ from dmarcworks.catalogue.passwords import Passwords
 from dmarcworks.catalogue.tokens import SCOPES, Token, Tokens, secret_hash
 from dmarcworks.catalogue.zones import Zones
 from dmarcworks.errors import ConflictError, NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["SCOPES", "Account", "Accounts", "Domain", "Token", "User", "normal_domain", "secret_hash"]
 

@@ -13,11 +13,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Row
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import KV, Database
 from dmarcworks.catalogue import addresses, audit, names, tables, tokens, zone_rules
@@ -25,6 +24,9 @@ from dmarcworks.catalogue.addresses import HostChange
 from dmarcworks.catalogue.names import normal_domain
 from dmarcworks.catalogue.zones import OwnedDomain, Zones
 from dmarcworks.errors import ConflictError, DeniedError, DmarcworksError, NotFoundError, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["HOSTNAME", "Domain", "Domains"]
 

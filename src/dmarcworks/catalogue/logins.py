@@ -11,11 +11,10 @@ import secrets as randomness
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Row
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.bindings.upsert import upsert
@@ -23,6 +22,9 @@ from dmarcworks.catalogue import audit, tables
 from dmarcworks.catalogue.passwords import PASSWORD_MAXIMUM, Passwords
 from dmarcworks.catalogue.tokens import secret_hash
 from dmarcworks.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["FAILED", "Logins", "User"]
 

@@ -13,14 +13,17 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import api_tables, tables
 from dmarcworks.errors import BoundError, DmarcworksError, UsageError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["LogLine", "LoggedQuery", "QueryLog", "Saved", "SavedQueries"]
 

@@ -10,15 +10,17 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.catalogue import audit, mail_tables
 from dmarcworks.catalogue.route_lookup import RouteLookup, rule_of
 from dmarcworks.catalogue.routes import CATCH_ALL, RoutingRule, Zone, checked_columns
 from dmarcworks.errors import BoundError, DeniedError, NotFoundError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 RULES = 200
 _CHECKED = ("address", "action", "value", "name", "priority")

@@ -7,13 +7,15 @@ it, so that no mail stops. Removing a domain removes its rules as well: the next
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, delete, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dmarcworks.catalogue import audit, mail_tables, tables
 from dmarcworks.catalogue.names import chain
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["adopt", "at_or_below", "remove"]
 
