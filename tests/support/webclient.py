@@ -37,7 +37,7 @@ def call(
     """One request from a loopback address of its own."""
     parts = urlsplit(url)
     assert parts.hostname
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=120, source_address=(source, 0))
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=600, source_address=(source, 0))
     try:
         connection.request(method, path, body, dict(headers or {}))
         answer = connection.getresponse()
