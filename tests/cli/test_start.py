@@ -16,6 +16,7 @@ HEAVY = ("chdb", "pyarrow", "fastapi", "starlette", "uvicorn", "alembic", "struc
 HEAVY += ("graphql", "sqlglot", "httpx", "idna", "publicsuffixlist", "pygments", "prometheus_client", "jinja2")
 # Parts of what is needed that are not.
 HEAVY += ("sqlalchemy.dialects.postgresql", "dmarcworks.reports.read", "dmarcworks.ingest", "dmarcworks.workers")
+HEAVY += ("sqlalchemy.orm",)
 HEAVY += ("dmarcworks.catalogue.arrivals", "dmarcworks.catalogue.routing", "dmarcworks.catalogue.queries")
 SCRIPT = """
 import json, sys
