@@ -13,6 +13,7 @@ from dmarcworks.enrich.spf.client import spf_client
 from dmarcworks.enrich.spf.evaluation import RECORD_BYTES, check_host
 from dmarcworks.enrich.spf.model import SpfClient, SpfEvaluation, SpfResultCode
 from tests.support.spf_suite import Zone, evaluated
+from tests.support.spf_zones import RECORDS
 
 
 def checked(
@@ -276,24 +277,6 @@ def test_names_are_cut_on_the_left_to_253_characters() -> None:
     assert checked(one(f"v=spf1 exists:{'x' * 300}%{{d}} -all")).result == "fail"
 
 
-NAMES = st.sampled_from(["a.example", "b.example", "c.example", "%{d}", "%{i}.b.example", "%{p}", "%{l}.x", "", "x"])
-CIDR = st.sampled_from(["", "", "/0", "/24", "//64", "/24//64", "/33", "/"])
-MECHANISMS = st.builds(
-    lambda sign, name, target, cidr: f"{sign}{name}{':' + target if target else ''}{cidr}",
-    st.sampled_from(["", "+", "-", "~", "?"]),
-    st.sampled_from(["include", "a", "mx", "ptr", "exists", "all", "ip4", "INCLUDE"]),
-    NAMES,
-    CIDR,
-)
-MODIFIERS = st.builds(
-    lambda name, target: f"{name}={target}", st.sampled_from(["redirect", "exp", "unknown", "include"]), NAMES
-)
-TERMS = st.one_of(MECHANISMS, MECHANISMS, MODIFIERS, st.text(max_size=12))
-RECORDS = st.one_of(
-    st.lists(TERMS, max_size=14).map(lambda terms: " ".join(["v=spf1", *terms]).encode("utf-8", "surrogatepass")),
-    st.binary(max_size=60),
-    st.binary(max_size=60).map(lambda text: b"v=spf1 " + text),
-)
 HOSTS = st.one_of(st.sampled_from(["a.example", "b.example", "c.example", ""]), st.text(max_size=20))
 ANSWERS = {
     "TXT": st.lists(RECORDS, max_size=2),

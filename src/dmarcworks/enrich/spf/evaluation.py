@@ -29,7 +29,7 @@ _EXPLANATION = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Ended:
     """What a record gave: the result, the way to the mechanism that matched, and where `exp=` is."""
 
     result: SpfResultCode
@@ -58,20 +58,20 @@ class _Evaluation:
         if not self._client.domain:
             return self._outcome(SpfResultCode.none, "the sender has no domain name with at least two labels")
         try:
-            found: _Found = yield from self._host(self._client.domain)
-            if found.result is SpfResultCode.none:
+            ended: _Ended = yield from self._host(self._client.domain)
+            if ended.result is SpfResultCode.none:
                 return self._outcome(SpfResultCode.none, f"{self._client.domain} has no SPF record")
         except StopError as stop:
             self._state.note(f"The result is {stop.result}: {stop.problem}.")
             return self._outcome(stop.result, stop.problem)
-        self._state.note(f"The result is {found.result}.")
+        self._state.note(f"The result is {ended.result}.")
         text = ""
-        if explain and found.exp is not None and found.result is SpfResultCode.fail:
-            text = yield from self._explanation(found.domain, found.exp)
-        return self._outcome(found.result, "", found, text)
+        if explain and ended.exp is not None and ended.result is SpfResultCode.fail:
+            text = yield from self._explanation(ended.domain, ended.exp)
+        return self._outcome(ended.result, "", ended, text)
 
     def _outcome(
-        self, result: SpfResultCode, problem: str, ended: _Found | None = None, explanation: str = ""
+        self, result: SpfResultCode, problem: str, ended: _Ended | None = None, explanation: str = ""
     ) -> SpfEvaluation:
         matched = ended.matched if ended is not None else ()
         domain, mechanism = matched[0] if matched else ("", "")
@@ -86,21 +86,21 @@ class _Evaluation:
         """The result of a domain's record; `none` without one; raises `StopError` for temperror and permerror."""
         record: SpfRecord | None = yield from self._record(domain)
         if record is None:
-            return _Found(SpfResultCode.none)
+            return _Ended(SpfResultCode.none)
         for mechanism in record.mechanisms:
             inner = yield from self._matches(domain, mechanism)
             if inner is not None:
                 matched = ((domain, mechanism.text), *inner)
-                return _Found(mechanism.result, matched, domain, record.modifier("exp"))
+                return _Ended(mechanism.result, matched, domain, record.modifier("exp"))
         redirect = record.modifier("redirect")
         if redirect is None:
             self._state.note(f"{domain}: no mechanism matches and there is no redirect, so the result is neutral.")
-            return _Found(SpfResultCode.neutral)
+            return _Ended(SpfResultCode.neutral)
         self._state.count(domain, redirect.text)
         values = yield from self._state.values(domain, redirect.value)
         name = expand_name(redirect.value, values)
         self._state.note(f"{domain}: no mechanism matches; {redirect.text} leads to {name!r}.")
-        redirected: _Found = yield from self._host(name)
+        redirected: _Ended = yield from self._host(name)
         if redirected.result is SpfResultCode.none:
             raise StopError(SpfResultCode.permerror, f"{redirect.text} in {domain} leads to a name without SPF record")
         return redirected
@@ -161,17 +161,17 @@ class _Evaluation:
 
     def _include(self, domain: str, mechanism: SpfMechanism, name: str) -> Steps:
         self._state.note(f"{domain}: {mechanism.text} leads to {name!r}.")
-        found: _Found = yield from self._host(name)
-        if found.result is SpfResultCode.none:
+        ended: _Ended = yield from self._host(name)
+        if ended.result is SpfResultCode.none:
             raise StopError(SpfResultCode.permerror, f"{mechanism.text} in {domain} leads to a name without SPF record")
-        matched = found.result is SpfResultCode.passed
-        self._state.note(f"{domain}: {mechanism.text} {_verb(matched)}, since {name} gives {found.result}.")
-        return found.matched if matched else None
+        matched = ended.result is SpfResultCode.passed
+        self._state.note(f"{domain}: {mechanism.text} {_verb(matched)}, since {name} gives {ended.result}.")
+        return ended.matched if matched else None
 
     def _a(self, mechanism: SpfMechanism, name: str) -> Steps:
         addresses = yield from self._state.addresses(name)
-        found = self._inside(mechanism, addresses)
-        return f"matches the address {found} of {name}" if found else ""
+        address = self._inside(mechanism, addresses)
+        return f"matches the address {address} of {name}" if address else ""
 
     def _mx(self, mechanism: SpfMechanism, name: str) -> Steps:
         records = yield from self._state.counted(name, "MX")
@@ -184,8 +184,8 @@ class _Evaluation:
             if not is_query_name(host):
                 continue
             addresses = yield from self._state.addresses(host)
-            if found := self._inside(mechanism, addresses):
-                return f"matches the address {found} of the mail host {host}"
+            if address := self._inside(mechanism, addresses):
+                return f"matches the address {address} of the mail host {host}"
         return ""
 
     def _exists(self, mechanism: SpfMechanism, name: str) -> Steps:
