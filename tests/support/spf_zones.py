@@ -139,7 +139,7 @@ SPF_DOMAINS = (
     SpfDomain("null MX", ("v=spf1 mx -all",), ("spf-valid",), 1, more={("d.example", "MX"): [(0, "")]}),
     # What it leads to
     SpfDomain("loop", ("v=spf1 include:d.example -all",), ("spf-loop",), 1, fix="v=spf1 -all"),
-    SpfDomain("circle of two", ("v=spf1 include:b.example -all",), ("spf-loop",), 2, more=_records(b_example="v=spf1 include:d.example -all")),
+    SpfDomain("circle of two", ("v=spf1 include:b.example -all",), ("spf-loop",), 2, fix="Report it to the operator of b.example, or remove the include that leads there.", more=_records(b_example="v=spf1 include:d.example -all")),
     SpfDomain("redirect to itself", ("v=spf1 redirect=d.example",), ("spf-loop", ), 1),
     SpfDomain("include without record", ("v=spf1 include:b.example -all",), ("spf-include-no-record",), 1, 1, fix="v=spf1 -all"),
     SpfDomain("include glued to all", ("v=spf1 include:b.example-all",), ("spf-include-no-record", "spf-no-all"), 1, 1, fix="v=spf1 include:b.example -all"),
@@ -149,6 +149,8 @@ SPF_DOMAINS = (
     SpfDomain("redirect with a syntax error", ("v=spf1 redirect=b.example",), ("spf-syntax",), 1, fix="v=spf1 ip4:192.0.2.1 -all", more=_records(b_example="v=spf1 ipv4:192.0.2.1 -all")),
     SpfDomain("include that is silent", ("v=spf1 include:b.example -all",), ("spf-valid", "spf-include-no-answer"), 1, silent=frozenset({"b.example"})),
     SpfDomain("include that passes all", ("v=spf1 include:b.example -all",), ("spf-include-passes-all",), 1, more=_records(b_example="v=spf1 +all")),
+    SpfDomain("include of the whole Internet", ("v=spf1 include:b.example -all",), ("spf-include-passes-all",), 1, fix="v=spf1 -all", more=_records(b_example="v=spf1 ip4:0.0.0.0/0 -all")),
+    SpfDomain("include of a broken include", ("v=spf1 include:b.example -all",), ("spf-include-no-record",), 2, 1, fix="Report it to the operator of b.example, or remove the include that leads there.", more=_records(b_example="v=spf1 include:c.example -all")),
     SpfDomain("invalid name", ("v=spf1 a:b..example -all",), ("spf-valid", "spf-invalid-name"), 1),
     # The terms
     SpfDomain("+all", ("v=spf1 +all",), ("spf-pass-all",), fix="v=spf1 ~all"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -177,6 +178,30 @@ async def test_whatever_is_published_a_report_is_made(texts: list[bytes], others
     for finding in report.findings:
         if finding.fix.startswith("v=spf1 "):
             assert parse_record(finding.fix.encode()).faults == ()
+
+
+QUERYING = "a mx a:b.example mx:c.example exists:a.example include:b.example include:c.example"
+TERMS = st.sampled_from(
+    [*QUERYING.split(), "?ip4:203.0.113.0/24", "ptr:x.example", "redirect=c.example", "-all", "~all"]
+)
+
+
+@given(records=st.lists(st.lists(TERMS, max_size=4), min_size=3, max_size=3), ip=st.sampled_from(["192.0.2.1", "::1"]))
+async def test_the_look_ups_are_those_of_an_evaluation_to_the_end(records: list[list[str]], ip: str) -> None:
+    """For a client that nothing matches, the evaluation counts what the check counts, unless it stops at an error."""
+    zone: dict[tuple[str, str], list[Any]] = {("1.2.0.192.in-addr.arpa", "PTR"): ["h.example"]}
+    zone[ip_address("::1").reverse_pointer, "PTR"] = ["h.example"]
+    for name, terms in zip(("d.example", "b.example", "c.example"), records, strict=True):
+        zone[name, "TXT"] = [" ".join(["v=spf1", *terms])]
+        zone[name, "A"], zone[name, "AAAA"], zone[name, "MX"] = ["198.51.100.1"], ["2001:db8::1"], [(1, name)]
+    zone["a.example", "A"] = []
+    report, resolver = await report_of(zone)
+    evaluation = await evaluate_spf(ip, "d.example", "", resolver, time.monotonic() + 5)
+    if evaluation.result in ("fail", "softfail", "neutral"):
+        assert (evaluation.lookups, evaluation.void_lookups) == (report.lookups, report.void_lookups)
+    codes = {finding.code for finding in report.findings}
+    if evaluation.result == "permerror":
+        assert codes & {"spf-syntax", "spf-too-many-lookups", "spf-too-many-void-lookups", "spf-loop"}
 
 
 def test_corrections_take_time_in_proportion() -> None:

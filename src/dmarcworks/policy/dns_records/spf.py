@@ -29,6 +29,7 @@ from dmarcworks.policy.dns_records.spf_walk import SpfQueries, SpfWalk
 __all__ = ["SpfReport", "check_spf", "evaluate_spf"]
 
 _QUERIES = 60
+_OBSOLETE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +62,14 @@ async def check_spf(domain: str, resolver: Resolver, deadline: float, *, queries
     obsolete = asyncio.create_task(lookup.records_or_none(domain, "SPF"))
     selected = [text for text in texts if is_spf_record(text)]
     if len(selected) != 1:
-        survey = SpfSurvey(domain, tuple(texts), obsolete=_texts(await obsolete))
+        survey = SpfSurvey(domain, tuple(texts), obsolete=await _obsolete(obsolete))
         return SpfReport(domain, "", 0, 0, True, None, spf_findings(survey))
     record = parse_record(selected[0])
     tree = await SpfWalk(lookup, domain).tree(record)
     name = explanation_name(tree)
     explanation = await lookup.records_or_none(name, "TXT") if name else None
     voids = sum(node.void_lookups for node in nodes_of(tree))
-    survey = SpfSurvey(domain, tuple(texts), tree, voids, _texts(await obsolete), name, explanation)
+    survey = SpfSurvey(domain, tuple(texts), tree, voids, await _obsolete(obsolete), name, explanation)
     return SpfReport(domain, record.text, tree.lookups, voids, True, tree, spf_findings(survey))
 
 
@@ -97,5 +98,10 @@ async def evaluate_spf(
         return evaluation
 
 
-def _texts(records: list[Any] | None) -> tuple[str, ...]:
-    return tuple(str(text) for text in records or ())
+async def _obsolete(task: asyncio.Task[list[Any] | None]) -> tuple[str, ...]:
+    """The records of type 99. Some servers leave the query unanswered, and no report waits long for it."""
+    await asyncio.wait({task}, timeout=_OBSOLETE_SECONDS)
+    if not task.done():
+        task.cancel()
+        return ()
+    return tuple(str(text) for text in task.result() or ())

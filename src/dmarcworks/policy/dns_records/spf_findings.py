@@ -183,39 +183,61 @@ def _about_limits(survey: SpfSurvey, tree: SpfNode) -> Iterator[DnsFinding]:
 
 def _about_tree(tree: SpfNode) -> Iterator[DnsFinding]:
     """What is wrong with what the terms lead to; a record's own faults are the matter of `_about_syntax`."""
-    skipped = False
+    skipped = next((node for node in nodes_of(tree) if node.fault is SpfFaultKind.not_followed), None)
+    if skipped is not None:
+        yield spf_finding("spf-not-followed", record=tree.record, problem=skipped.problem)
+    own = _chain(tree)
     for parent in nodes_of(tree):
-        if parent.fault is SpfFaultKind.not_followed:
-            if not skipped:
-                yield spf_finding("spf-not-followed", record=tree.record, problem=parent.problem)
-            skipped = True
         for child in parent.children:
-            yield from _about_node(parent, child)
+            yield from _about_node(parent, child, is_own=any(parent is node for node in own))
 
 
-def _about_node(parent: SpfNode, child: SpfNode) -> Iterator[DnsFinding]:
-    fix = without_terms(parent.parsed, child.term) if parent.parsed is not None else ""
-    code = _CODES.get(child.fault, "")
-    if child.fault is SpfFaultKind.no_record or (
-        child.fault is SpfFaultKind.invalid_name and child.kind in ("include", "redirect")
-    ):
-        code = "spf-redirect-no-record" if child.kind == "redirect" else "spf-include-no-record"
-        meant = corrected_record(parent.record)
-        fix = meant if meant and meant != parent.record else fix
-    if child.fault is SpfFaultKind.syntax and child.kind == "redirect" and child.parsed is not None:
+def _about_node(parent: SpfNode, child: SpfNode, *, is_own: bool) -> Iterator[DnsFinding]:
+    if child.fault is SpfFaultKind.syntax and child.kind == "redirect" and child.parsed is not None and is_own:
         # The target is usually the owner's own record, so each fault is worth its own finding.
         yield from _about_syntax(child.parsed)
         return
-    if code:
-        yield spf_finding(
-            code, record=parent.record, fix=fix, term=child.term, domain=parent.name, problem=child.problem
-        )
-    if child.kind == "include" and child.parsed is not None:
-        everything = all_of(child.parsed)
-        if everything is not None and everything.result is SpfResultCode.passed and not child.parsed.faults:
+    code = _code_of(child)
+    passes = child.kind == "include" and child.parsed is not None and _passes_all(child.parsed)
+    for one in (code, "spf-include-passes-all" if passes else ""):
+        if one:
             yield spf_finding(
-                "spf-include-passes-all", record=parent.record, fix=fix, term=child.term, domain=parent.name
+                one,
+                record=parent.record,
+                fix=_fix_of(parent, child, is_own),
+                term=child.term,
+                domain=parent.name,
+                problem=child.problem,
             )
+
+
+def _code_of(node: SpfNode) -> str:
+    """The code of what is wrong with a node; "" for nothing."""
+    leads = node.kind in ("include", "redirect")
+    if node.fault is SpfFaultKind.no_record or (node.fault is SpfFaultKind.invalid_name and leads):
+        return "spf-redirect-no-record" if node.kind == "redirect" else "spf-include-no-record"
+    return _CODES.get(node.fault, "")
+
+
+def _fix_of(parent: SpfNode, child: SpfNode, is_own: bool) -> str:
+    """The record without the term, or as it was meant; a stranger's record can only be reported to its operator."""
+    if not is_own or parent.parsed is None:
+        return f"Report it to the operator of {parent.name}, or remove the include that leads there."
+    if child.fault is SpfFaultKind.no_answer:
+        return ""
+    meant = corrected_record(parent.record)
+    return meant if meant and meant != parent.record else without_terms(parent.parsed, child.term)
+
+
+def _passes_all(record: SpfRecord) -> bool:
+    """Whether a record lets every server pass: by `all`, or by a network of all addresses."""
+    if record.faults:
+        return False
+    return any(
+        term.result is SpfResultCode.passed
+        and (term.name == "all" or (term.network is not None and term.network.prefixlen == 0))
+        for term in record.mechanisms
+    )
 
 
 def _about_explanation(survey: SpfSurvey) -> Iterator[DnsFinding]:
