@@ -33,7 +33,7 @@ SPF_CODES: dict[str, SpfRow] = {
     ),
     "spf-valid": (
         _GOOD,
-        "The record is valid and needs {lookups} of at most 10 DNS look-ups. Mail from other servers: {rest}.",
+        "The record is valid and needs {lookups} of at most 10 DNS look-ups. The result for other servers is {rest}.",
         _SYNTAX,
     ),
     "spf-sends-no-mail": (_GOOD, "The record states that {domain} sends no mail.", "RFC 7208 section 10.1.2"),
@@ -91,6 +91,7 @@ SPF_CODES: dict[str, SpfRow] = {
     ),
     "spf-invalid-name": (_WARNING, "The term {term} of {domain} never matches: {problem}.", "RFC 7208 section 4.8"),
     "spf-unresolved": (_WARNING, "The term {term} of {domain} has no effect: {problem}.", _LIMITS),
+    "spf-mail-host": (_WARNING, "The term {term} of {domain} looks up a host in vain: {problem}.", _LIMITS),
     # The terms
     "spf-pass-all": (_ERROR, "{term} lets every server in the world send mail as {domain}.", _ALL),
     "spf-neutral-all": (
@@ -142,4 +143,6 @@ def spf_finding(code: str, *, record: str = "", fix: str = "", **values: object)
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _VALUE else f"{text[: _VALUE - 1]}…"
+    """Text of a stranger on one line."""
+    text = text if len(text) <= _VALUE else f"{text[: _VALUE - 1]}…"
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -11,7 +11,7 @@ from dmarcworks.enrich.spf.record import SpfMechanism, SpfRecord, is_spf_record,
 from dmarcworks.policy.dns_records.finding import DnsFinding, Severity
 from dmarcworks.policy.dns_records.spf_codes import spf_finding
 from dmarcworks.policy.dns_records.spf_slips import corrected_record, corrected_version
-from dmarcworks.policy.dns_records.spf_terms import all_of, term_findings, without_terms
+from dmarcworks.policy.dns_records.spf_terms import all_of, removal, term_findings, without_terms
 from dmarcworks.policy.dns_records.spf_tree import SpfFaultKind, SpfNode, known_name, nodes_of
 
 __all__ = ["SpfSurvey", "explanation_name", "spf_findings"]
@@ -24,6 +24,7 @@ _CODES = {
     SpfFaultKind.loop: "spf-loop",
     SpfFaultKind.no_answer: "spf-include-no-answer",
     SpfFaultKind.unresolved: "spf-unresolved",
+    SpfFaultKind.mail_host: "spf-mail-host",
     SpfFaultKind.mx_hosts: "spf-mx-hosts",
     SpfFaultKind.invalid_name: "spf-invalid-name",
 }
@@ -225,8 +226,12 @@ def _fix_of(parent: SpfNode, child: SpfNode, is_own: bool) -> str:
         return f"Report it to the operator of {parent.name}, or remove the include that leads there."
     if child.fault is SpfFaultKind.no_answer:
         return ""
+    if child.fault is SpfFaultKind.mx_hosts:
+        return f"Replace {child.term} by the addresses that send mail, with ip4: and ip6:."
+    if child.fault is SpfFaultKind.mail_host:
+        return "Give the mail host an address, or remove it from the MX records."
     meant = corrected_record(parent.record)
-    return meant if meant and meant != parent.record else without_terms(parent.parsed, child.term)
+    return meant if meant and meant != parent.record else removal(parent.parsed, child.term)
 
 
 def _passes_all(record: SpfRecord) -> bool:
