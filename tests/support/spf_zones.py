@@ -91,6 +91,7 @@ SPF_DOMAINS = (
     SpfDomain("blank before", (" v=spf1 mx -all",), ("spf-wrong-version",), fix="v=spf1 mx -all"),
     SpfDomain("version 2", ("v=spf2 mx -all",), ("spf-wrong-version",), fix="v=spf1 mx -all"),
     SpfDomain("Sender ID only", ("spf2.0/pra mx -all",), ("spf-no-record",)),
+    SpfDomain("a second, wrong record", ("v=spf1 -all", "v=spf1;mx -all"), ("spf-sends-no-mail", "spf-ignored-record"), fix="Remove this TXT record."),
     SpfDomain("type 99", ("v=spf1 -all",), ("spf-sends-no-mail", "spf-obsolete-type"), more={("d.example", "SPF"): ['"v=spf1 -all"']}),
     # Syntax
     _slip("ipv4", "v=spf1 ipv4:192.0.2.1 -all", "v=spf1 ip4:192.0.2.1 -all"),

@@ -167,6 +167,12 @@ def test_text_that_is_no_address_has_no_client(ip: str) -> None:
         ("v=spf1   IP6:2001:DB8::/32 ?aLL  ", "neutral", ""),
         ("v=spf1", "neutral", ""),
         ("v=spf1 a:.example", "neutral", ""),
+        ("v=spf1 a:b.1-2", "neutral", ""),
+        ("v=spf1 a:b.1", "permerror", "'b.1' does not end in a top-level domain"),
+        ("v=spf1 a:b.-c", "permerror", "'b.-c' does not end in a top-level domain"),
+        ("v=spf1 a:b.c-", "permerror", "'b.c-' does not end in a top-level domain"),
+        ("v=spf1 a:b.c.", "neutral", ""),
+        ("v=spf1 a:b.c..", "permerror", "'b.c..' does not end in a top-level domain"),
     ],
 )
 def test_each_term_is_judged_by_the_grammar(record: str, result: str, problem: str) -> None:

@@ -25,6 +25,11 @@ SPF_CODES: dict[str, SpfRow] = {
         "A TXT record of {domain} looks like SPF but does not begin with v=spf1 and a space, so it is ignored.",
         _SELECT,
     ),
+    "spf-ignored-record": (
+        _NOTICE,
+        "Another TXT record of {domain} looks like SPF but does not begin with v=spf1 and a space, so it is ignored.",
+        _SELECT,
+    ),
     "spf-several-records": (_ERROR, "{domain} has {count} SPF records. SPF then ends in permerror.", _SELECT),
     "spf-syntax": (
         _ERROR,
@@ -52,6 +57,7 @@ SPF_CODES: dict[str, SpfRow] = {
         "{domain} also has a record of the obsolete type SPF (99). Nothing reads it; remove it.",
         "RFC 7208 section 3.1",
     ),
+    "spf-further-findings": (_NOTICE, "{count} further findings of the kinds listed here are left out.", _SYNTAX),
     # Limits
     "spf-too-many-lookups": (
         _ERROR,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from dmarcworks.policy.dns_records.spf_tree import SpfFaultKind, SpfNode, known_
 __all__ = ["SpfSurvey", "explanation_name", "spf_findings"]
 
 _NEAR_LIMIT = 9
+_OF_A_KIND = 10
 _LONG_RECORD, _PLAIN_UDP = 450, 512
 _CODES = {
     SpfFaultKind.several_records: "spf-include-broken",
@@ -53,8 +55,15 @@ class SpfSurvey:
 
 
 def spf_findings(survey: SpfSurvey) -> tuple[DnsFinding, ...]:
-    """All findings, the most serious first."""
-    findings = list(_findings(survey))
+    """The findings, the most serious first; of each kind the first ones."""
+    counted: Counter[str] = Counter()
+    findings: list[DnsFinding] = []
+    for finding in _findings(survey):
+        counted[finding.code] += 1
+        if counted[finding.code] <= _OF_A_KIND:
+            findings.append(finding)
+    if further := counted.total() - len(findings):
+        findings.append(spf_finding("spf-further-findings", count=further))
     order = list(Severity)
     return tuple(sorted(findings, key=lambda finding: order.index(finding.severity)))
 
@@ -77,9 +86,8 @@ def _findings(survey: SpfSurvey) -> Iterator[DnsFinding]:
     if survey.tree is None or survey.tree.parsed is None:
         yield from _without_record(survey)
         return
-    near = _near_misses(survey)
-    for text, fix in near:
-        yield spf_finding("spf-wrong-version", record=text, fix=fix and "Remove this record.", domain=domain)
+    for text, _ in _near_misses(survey):
+        yield spf_finding("spf-ignored-record", record=text, fix="Remove this TXT record.", domain=domain)
     record = survey.tree.parsed
     broken = list(_about_syntax(record))
     yield from broken

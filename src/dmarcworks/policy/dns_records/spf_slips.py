@@ -6,6 +6,7 @@ A correction is proposed only when the corrected record has no syntax error left
 from __future__ import annotations
 
 import difflib
+import functools
 import ipaddress
 import re
 
@@ -14,7 +15,9 @@ from dmarcworks.enrich.spf.record import parse_record
 __all__ = ["corrected_record", "corrected_version", "is_mistaken_modifier"]
 
 _LONGEST = 4_096
-_NEAR = re.compile(r"[\s\"'“”„‘’`]*(?:v\s*[=:]?\s*)?s[pf]{2}[-_.]?v?(?:[0-9l]+(?:\.\d+)?(?=\D|$))?", re.IGNORECASE)
+_NEAR = re.compile(r"(?:v\s{0,9}[=:]?\s{0,9})?s[pf]{2}[-_.]?v?(?:[0-9l]+(?:\.\d+)?(?=\D|$))?", re.IGNORECASE)
+_VERSION_TAG = re.compile(r"v?\s{0,9}=", re.IGNORECASE)
+_TERM = re.compile(r"\ball\b|include:|ip[46]:|redirect=", re.IGNORECASE)
 _SENDER_ID = re.compile(r"\s*spf2\.0/", re.IGNORECASE)
 _REST = re.compile(r"[\s,;:\"'“”„‘’`]+")
 _GLUED = re.compile(
@@ -44,21 +47,22 @@ def corrected_version(text: str) -> str | None:
 
     "" when the rest of the record has faults that cannot be corrected.
     """
-    text = text[:_LONGEST].translate(_DASHES)
+    text = text.translate(_DASHES).lstrip(_QUOTES + " \t\r\n") if len(text) <= _LONGEST else ""
     match = _NEAR.match(text)
     if match is None or _SENDER_ID.match(text):
         return None
     rest = text[match.end() :]
     # "spf" alone is also how an ordinary sentence may begin.
-    if not re.match(r"\s*[vV]?\s*[=]", text) and not re.search(r"\ball\b|include:|ip[46]:|redirect=", text):
+    if not _VERSION_TAG.match(text) and not _TERM.search(text):
         return None
     space = _REST.match(rest)
     return corrected_record("v=spf1 " + (rest[space.end() :] if space else rest))
 
 
+@functools.lru_cache(maxsize=64)
 def corrected_record(text: str) -> str:
-    """The record with its slips corrected; "" when it still has faults."""
-    words = _words(text[:_LONGEST])
+    """The record with its slips corrected; "" when it still has faults, or is too long to be judged."""
+    words = _words(text) if len(text) <= _LONGEST else ()
     terms: list[str] = []
     for word in words:
         terms += _corrected(word)
@@ -110,7 +114,7 @@ def _target(value: str) -> str:
     value = value.rpartition("@")[2] if "@" in value else value
     if (port := _PORT.fullmatch(value)) is not None:
         return port[1]
-    return re.sub(r"/+$", "", value)
+    return value.rstrip("/")
 
 
 def _rebuilt(sign: str, name: str, value: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from dmarcworks.enrich.spf.macros import MacroExpand, MacroString, macros_in
 from dmarcworks.enrich.spf.model import SpfResultCode
-from dmarcworks.enrich.spf.record import SpfMechanism, SpfModifier, SpfRecord, SpfTerm, parse_record
+from dmarcworks.enrich.spf.record import SpfMechanism, SpfModifier, SpfRecord, SpfTerm
 from dmarcworks.policy.dns_records.finding import DnsFinding
 from dmarcworks.policy.dns_records.spf_codes import spf_finding
 from dmarcworks.policy.dns_records.spf_slips import corrected_record, is_mistaken_modifier
@@ -61,21 +61,27 @@ def without_terms(record: SpfRecord, *texts: str) -> str:
 
 def removal(record: SpfRecord, term: str) -> str:
     """How to publish the record without a term; in words when no server would pass any more."""
-    changed = without_terms(record, term)
-    return changed if _lets_pass(changed) else f"Replace {term} by terms for the servers that send mail, such as ip4:."
+    if _lets_pass(record, but=term):
+        return without_terms(record, term)
+    return f"Replace {term} by terms for the servers that send mail, such as ip4:."
 
 
-def _lets_pass(text: str) -> bool:
-    """Whether a record names a server, or another record that may."""
-    record = parse_record(text.encode("ascii", "replace"))
-    return record.modifier("redirect") is not None or any(
-        term.result is SpfResultCode.passed and term.name != "all" for term in record.mechanisms
+def _lets_pass(record: SpfRecord, but: str = "") -> bool:
+    """Whether a record names a server, or another record that may, by a term other than one."""
+    return any(
+        term.text != but
+        and (
+            term.name == "redirect"
+            if isinstance(term, SpfModifier)
+            else term.result is SpfResultCode.passed and term.name != "all"
+        )
+        for term in record.terms
     )
 
 
 def _ending(record: SpfRecord, changed: str, end: str) -> str:
     """The record as changed; in words when it names no server at all."""
-    return changed if _lets_pass(record.text) else f"Name the servers that send mail, then end with {end}."
+    return changed if _lets_pass(record) else f"Name the servers that send mail, then end with {end}."
 
 
 def _about_all(domain: str, record: SpfRecord) -> Iterator[DnsFinding]:
