@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from dmarcworks.enrich.senders.model import IpBlock
-from dmarcworks.enrich.spf.macros import MacroError, MacroExpand, MacroString, macros_in, parse_macros
+from dmarcworks.enrich.spf.macros import MacroError, MacroString, ends_in_macro, macros_in, parse_macros
 from dmarcworks.enrich.spf.model import SpfResultCode
 
 __all__ = ["SpfFault", "SpfMechanism", "SpfModifier", "SpfRecord", "SpfTerm", "is_spf_record", "parse_record"]
@@ -198,8 +198,7 @@ def _domain_spec(text: str) -> MacroString:
     parts = parse_macros(text)
     if refused := sorted(macros_in(parts) & _ONLY_EXPLANATION):
         raise MacroError(f"the macro %{{{refused[0]}}} is allowed in the text of an explanation only")
-    # The end is judged as written: an escape such as %_ is not part of a label.
-    if isinstance(parts[-1], MacroExpand):
+    if ends_in_macro(text):
         return parts
     before, dot, last = text.removesuffix(".").rpartition(".")
     # Equal to `toplabel` of the RFC: one of digits only is none, one with a hyphen may have no other characters.
