@@ -118,6 +118,7 @@ SPF_DOMAINS = (
     _slip("empty mx", "v=spf1 mx: -all", "v=spf1 mx -all"),
     _slip("long dash", "v=spf1 mx —all", "v=spf1 mx -all", lookups=1),
     _slip("curly quotation marks", "v=spf1 include:“b.example” -all", "v=spf1 include:b.example -all"),
+    _slip("name in another script", "v=spf1 include:bücher.example -all", "v=spf1 include:xn--bcher-kva.example -all"),
     _slip("line break", "v=spf1 mx\r\n-all", "v=spf1 mx -all"),
     _slip("all with a dot", "v=spf1 mx -all.", "v=spf1 mx -all", lookups=1),
     _slip("two signs", "v=spf1 mx --all", "v=spf1 mx -all", lookups=1),

@@ -11,6 +11,7 @@ import ipaddress
 import re
 
 from dmarcworks.enrich.spf.record import parse_record
+from dmarcworks.reports.a_labels import a_labels
 
 __all__ = ["corrected_record", "corrected_version", "is_mistaken_modifier"]
 
@@ -93,7 +94,7 @@ def _words(text: str) -> list[str]:
 def _corrected(word: str) -> list[str]:
     """What was meant by one term."""
     word = word.rstrip(".") if re.fullmatch(r"[+\-?~]*all\.+", word, re.IGNORECASE) else word
-    if not parse_record(b"v=spf1 " + word.encode()).faults and not is_mistaken_modifier(word):
+    if not parse_record(b"v=spf1 " + word.encode("utf-8", "replace")).faults and not is_mistaken_modifier(word):
         return [word]
     match = _SPLIT.fullmatch(word)
     if match is None:
@@ -114,7 +115,8 @@ def _target(value: str) -> str:
     value = value.rpartition("@")[2] if "@" in value else value
     if (port := _PORT.fullmatch(value)) is not None:
         return port[1]
-    return value.rstrip("/")
+    # Names in other scripts are published as A-labels (RFC 5891).
+    return (a_labels(value) or value).rstrip("/")
 
 
 def _rebuilt(sign: str, name: str, value: str) -> str:
