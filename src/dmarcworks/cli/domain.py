@@ -252,7 +252,7 @@ def remove(
 ) -> None:
     """Remove a domain: reject its reports. Archived reports and figures are kept, for when it is added again."""
     if not yes:
-        typer.confirm(f"Mail for {name}'s rua address will be rejected. Remove the domain?", abort=True)
+        typer.confirm(f"Mail for {name}'s rua address will be rejected. Remove the domain?", abort=True, err=True)
 
     async def work(stores: Stores, settings: Settings) -> Domain:
         domain = await find_domain(name, stores)

@@ -53,7 +53,7 @@ def remove(
 ) -> None:
     """Remove a user. Their sessions end immediately; the audit log keeps their name."""
     if not yes:
-        typer.confirm(f"{email} will no longer be able to log in. Remove the user?", abort=True)
+        typer.confirm(f"{email} will no longer be able to log in. Remove the user?", abort=True, err=True)
 
     async def work(stores: Stores, settings: Settings) -> User:
         user = await _find(email, stores)
