@@ -129,4 +129,4 @@ def list_(as_json: bool = _JSON) -> None:
         for user in users
     ]
     columns = ["user", "role", "account", "created", "password", "may log in"]
-    print_table(columns, rows, "No users yet. Start the server once.")
+    print_table(columns, rows, "No users. Add one: `dmarcworks user add you@example.net`.")
