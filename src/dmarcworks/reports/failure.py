@@ -11,7 +11,7 @@ import re
 
 from dmarcworks.reports import headers, values
 from dmarcworks.reports.bounds import Bounds
-from dmarcworks.reports.copies import quoted_copy
+from dmarcworks.reports.copies import quoted_copy, unquoted_copy
 from dmarcworks.reports.model import FailureReport
 from dmarcworks.reports.notes import Notes, Refused, Work
 
@@ -94,7 +94,7 @@ def read_arf(content: bytes, original: bytes | None, where: str, notes: Notes, w
 
 def read_text(content: bytes, original: bytes | None, where: str, notes: Notes, work: Work) -> FailureReport:
     """The report out of the plain text form (Exim, cPanel, antispamcloud)."""
-    text = _text(content).replace("\r\n", "\n")
+    text = text_of(content)
     copy = quoted_copy(text)
     text_ = text[: copy.start] if copy else text
     over: set[str] = set()
@@ -118,7 +118,7 @@ def read_text(content: bytes, original: bytes | None, where: str, notes: Notes, 
     if original is None and not copy and not any(_first(fields, name) for name in stated):
         raise Refused("failure_without_fields", "The text is that of a failure report, but it states nothing.")
     if original is None and copy:
-        original = text[copy.end :].lstrip("\n").encode()
+        original = unquoted_copy(text[copy.end :]).lstrip("\n").encode()
     return _report(
         "text",
         {},
@@ -207,6 +207,11 @@ def _incidents(fields: Fields, where: str, notes: Notes) -> int | None:
     except (ValueError, OverflowError):
         notes.add("incidents_odd", where, f"The Incidents {stated[:40]!r} is not a number and was left out.")
         return None
+
+
+def text_of(content: bytes) -> str:
+    """The text of a part; line ends are LF."""
+    return _text(content).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _text(content: bytes) -> str:
