@@ -31,7 +31,8 @@ _TEXT_FIELD = re.compile(
 # Header fields that nearly every message has; two of them in a row begin a copy.
 _USUAL = re.compile(
     rb"\s{0,100}(?:From [^\r\n]{1,998}[\r\n]{1,2})?(?:(?:received|return-path|delivered-to|from|to|cc|subject|date"
-    rb"|message-id|dkim-signature|mime-version|content-type|authentication-results|arc-[a-z-]{1,40}|x-[a-z0-9-]{1,60})[ \t]{0,10}:[^\r\n]{0,998}"
+    rb"|message-id|dkim-signature|mime-version|content-type|authentication-results"
+    rb"|arc-[a-z-]{1,40}|x-[a-z0-9-]{1,60})[ \t]{0,10}:[^\r\n]{0,998}"
     rb"(?:\r\n|\r|\n|\Z)(?:[ \t][^\r\n]{0,998}(?:\r\n|\r|\n|\Z)){0,50}){2}",
     re.IGNORECASE,
 )

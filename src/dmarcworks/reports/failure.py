@@ -11,6 +11,7 @@ import re
 
 from dmarcworks.reports import headers, values
 from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.charsets import text_of, utf8_or_latin1
 from dmarcworks.reports.copies import quoted_copy, unquoted_copy
 from dmarcworks.reports.model import FailureReport
 from dmarcworks.reports.notes import Notes, Refused, Work
@@ -59,7 +60,7 @@ def is_text_form(content: bytes) -> bool:
 def read_arf(content: bytes, original: bytes | None, where: str, notes: Notes, work: Work) -> FailureReport:
     """The report out of a message/feedback-report part and the reported message or headers."""
     over: set[str] = set()
-    fields = _fields(_text(content), work.bounds, over)
+    fields = _fields(utf8_or_latin1(content), work.bounds, over)
     kind = _word(fields, "feedback-type")
     dmarc = {"auth-failure", "identity-alignment", "dkim-domain", "spf-dns", "authentication-results"} & fields.keys()
     if kind != "auth-failure" and (kind is not None or not dmarc):
@@ -209,22 +210,10 @@ def _incidents(fields: Fields, where: str, notes: Notes) -> int | None:
         return None
 
 
-def text_of(content: bytes) -> str:
-    """The text of a part; line ends are LF."""
-    return _text(content).replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _text(content: bytes) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
-
-
 def _split(original: bytes | None) -> tuple[str | None, str | None]:
     if not original or not original.strip():
         return None, None
-    text = _text(original).replace("\r\n", "\n").lstrip("\n")
+    text = utf8_or_latin1(original).replace("\r\n", "\n").lstrip("\n")
     head, _, body = text.partition("\n\n")
     return head, body if body.strip() else None
 

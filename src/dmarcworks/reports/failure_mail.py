@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from dmarcworks.reports import failure
+from dmarcworks.reports.charsets import text_of
 from dmarcworks.reports.copies import begins_with_headers, quoted_copy
 from dmarcworks.reports.mime import MailPart
 from dmarcworks.reports.model import Item, Part
@@ -59,7 +60,7 @@ def _is_text(part: MailPart) -> bool:
 
 def _has_copy(part: MailPart) -> bool:
     """Whether the text form quotes the message itself."""
-    text = failure.text_of(_quietly(part))
+    text = text_of(_quietly(part))
     copy = quoted_copy(text)
     return copy is not None and bool(text[copy.end :].strip())
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from dmarcworks.reports import failure, failure_mail, mail, read, sniff, unpack
 from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.charsets import text_of
 from dmarcworks.reports.claims import MAIL_NAME
 from dmarcworks.reports.copies import begins_with_headers, own_text, quoted_copy, unquoted_copy
 from dmarcworks.reports.model import FailureReport, Item, Reading
@@ -235,7 +236,7 @@ class _Cut:
 
     def _text(self, content: bytes) -> bytes:
         """A text up to the copy of the message in it, and the copy's headers."""
-        text = failure.text_of(content)
+        text = text_of(content)
         copy = quoted_copy(text)
         if copy is None:
             return _whole_text(text) if failure.is_text_form(content) else content
