@@ -8,8 +8,10 @@ import base64
 import bz2
 import io
 import lzma
+import re
 import struct
 import tarfile
+import unicodedata
 
 import pyarrow as pa
 import pytest
@@ -267,6 +269,95 @@ def test_T12_the_case() -> None:
 def test_T12_mail_that_is_no_report_is_told_apart(reason: str, raw: bytes) -> None:
     assert other(raw) == reason
     assert reason in OTHER_MAIL
+
+
+REPLIED = """Automatic reply: Report|Re: Out of Office AutoReply|[Auto-Reply] Report|OOO: Report|Vacation reply
+On holiday until Monday|AW: Automatische Antwort: Report|Abwesenheitsnotiz: Report|Réponse automatique : Report
+Absence du bureau|Respuesta automática: Report|Fuera de la oficina: Report|Risposta automatica: Report|Fuori sede
+Automatisch antwoord: Report|Afwezig: Report|Resposta automática: Report|Autosvar: Report|Automatiskt svar: Report
+Automatisk svar: Report|Automaattinen vastaus: Report|Automatyczna odpowiedź: Report|Automatická odpověď: Report
+Automatikus válasz: Report|Otomatik yanıt: Report|Автоматический ответ: Report|自动答复: Report|自動応答: Report"""
+BOUNCED = """Undelivered Mail Returned to Sender|Undeliverable: Report|Delivery Status Notification (Failure)
+Failure notice|Returned mail: see transcript for details|Nondeliverable mail|Unzustellbar: Report|Non remis : Report
+No se puede entregar: Report|Non recapitabile: Report|Onbestelbaar: Report|Não é possível entregar: Report
+Niedostarczone: Report|Недоставлено: Report|无法送达: Report|配信不能: Report|Olevererbart: Report
+Ikke leveret: Report"""
+NO_REPLY = """Vacation deals for you|Urlaub am Meer, nur 99 Euro|Absentee ballots|Report Domain: example.com
+Your invoice|Ticket 123: your request has been received"""
+
+
+def subjects(lines: str) -> list[str]:
+    return lines.replace("\n", "|").split("|")
+
+
+def titled(subject: str, fields: str = "From: someone@mail.example\r\n", encoded: bool = True) -> bytes:
+    """A mail with that subject, as mail programs write it (RFC 2047) or as UTF-8."""
+    word = f"=?utf-8?B?{base64.b64encode(subject.encode()).decode()}?=" if encoded else subject
+    return f"{fields}Subject: {word}\r\n\r\nHello.\r\n".encode()
+
+
+@pytest.mark.parametrize("subject", subjects(REPLIED))
+def test_T12_automatic_replies_in_many_languages(subject: str) -> None:
+    decomposed = unicodedata.normalize("NFD", subject)
+    mails = titled(subject), titled(subject, encoded=False), titled(decomposed)
+    assert [other(raw) for raw in mails] == ["auto_reply"] * 3
+
+
+@pytest.mark.parametrize("subject", subjects(BOUNCED))
+def test_T12_bounces_in_many_languages(subject: str) -> None:
+    """From a postmaster or with the null return path; from anybody else these words prove nothing."""
+    assert other(titled(subject, "From: postmaster@mail.example\r\n")) == "bounce"
+    assert other(titled(subject, "Return-Path: <>\r\nFrom: noreply@mail.example\r\n")) == "bounce"
+    assert other(titled(subject)) == "no_report"
+
+
+@pytest.mark.parametrize("subject", subjects(NO_REPLY))
+def test_T12_other_subjects_are_no_reply_and_no_bounce(subject: str) -> None:
+    assert other(titled(subject)) == "no_report"
+
+
+def test_T12_a_daemon_and_a_receipt() -> None:
+    assert other(titled("Message status", "From: Mail Delivery System <MAILER-DAEMON@mail.example>\r\n")) == "bounce"
+    receipt = mail(
+        b"Content-Type: text/plain\r\n\r\nYour mail was displayed.",
+        b"Content-Type: message/disposition-notification\r\n\r\nDisposition: manual-action; displayed\r\n",
+        kind="multipart/report; report-type=disposition-notification",
+    )
+    assert other(receipt) == "auto_reply"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        NOTICE.replace(b"Report-", b"> Report-").replace(b"Submit", b"> Submit"),
+        NOTICE.replace(b"Report-", b"* Report-").replace(b"Submit", b"* Submit"),
+        NOTICE.replace(b"Report-", b"Report ").replace(b"Submitting-URI", b"Submitting URI"),
+        NOTICE.lower(),
+        b"A line before it.\r\n" * 1000 + NOTICE,
+    ],
+)
+def test_T12_notices_as_people_and_programs_forward_them(text: bytes) -> None:
+    for raw in (HEAD + b"Content-Type: text/plain\r\n\r\n" + text, HEAD + b"Subject: x\r\n\r\n" + text):
+        assert other(raw) == "report_too_large"
+
+
+@pytest.mark.parametrize("ends", [b"<br>\r\n", b"</p><p>", b"</td></tr>\r\n<tr><td>"])
+def test_T12_a_notice_in_html(ends: bytes) -> None:
+    raw = HEAD + b"Content-Type: text/html\r\n\r\n<html><p>" + NOTICE.replace(b"\r\n", ends) + b"</html>"
+    (problem,) = read_mail(raw).problems
+    assert problem.reason == "report_too_large"
+    assert problem.detail.startswith(
+        "big.example could not send the report 77@big.example about example.com of 33554432"
+    )
+
+
+def test_T12_a_notice_without_the_size() -> None:
+    raw = HEAD + b"\r\n" + re.sub(rb"Report-Size:[^\n]*\n", b"", NOTICE)
+    (problem,) = read_mail(raw).problems
+    assert problem.detail == (
+        "big.example could not send the report 77@big.example about example.com; it is larger than "
+        "mailto:rua@reports.example.net accepts."
+    )
 
 
 def test_T12_a_report_in_a_bounce_or_a_reply_is_a_report() -> None:
