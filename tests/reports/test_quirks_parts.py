@@ -12,6 +12,7 @@ import re
 import struct
 import tarfile
 import unicodedata
+import zlib
 
 import pyarrow as pa
 import pytest
@@ -83,6 +84,9 @@ UNREAD = {
     "RAR": b"Rar!\x1a\x07\0" + bytes(60),
     "cabinet": b"MSCF\0\0\0\0" + bytes(60),
     "LZ4": b"\x04\x22\x4d\x18" + bytes(60),
+    "LHA": b"\x22\x9b-lh5-" + b"\x88" * 60,
+    "cpio": b"070701" + b"0" * 104,
+    "zlib": zlib.compress(REPORT),
 }
 
 
@@ -121,6 +125,13 @@ def test_T3_what_is_cut_short_is_a_problem(packed: str) -> None:
     assert reasons[0] in (kind, "tar_corrupt", "xml_truncated", "compressed_corrupt")
 
 
+@pytest.mark.parametrize("name", ["", "report.bin", "r.xml.pgp", "notes.txt"])
+def test_T3_an_encrypted_part_next_to_a_good_one_is_a_problem(name: str) -> None:
+    armoured = b"-----BEGIN PGP MESSAGE-----\r\n\r\nabcd\r\n-----END PGP MESSAGE-----\r\n"
+    for kind in ("application/octet-stream", "text/plain"):
+        assert found(read_mail(mail(TEXT, GOOD, attachment(armoured, name, kind)))) == ([[12]], ["pgp_encrypted"])
+
+
 def test_T3_bytes_of_no_known_format_without_a_name_are_a_problem() -> None:
     reading = read_mail(mail(TEXT, GOOD, attachment(bytes(range(256)), "", "application/octet-stream")))
     assert found(reading) == ([[12]], ["not_xml"])
@@ -133,6 +144,9 @@ def test_T3_bytes_of_no_known_format_without_a_name_are_a_problem() -> None:
         (b"%PDF-1.4 " + bytes(50), "manual.pdf", "application/pdf"),
         (b"%PDF-1.4 " + bytes(50), "", "application/octet-stream"),
         (b"<html><body>Hello</body></html>", "", "text/html"),
+        (b"x\x9cis a letter and no compressed data", "letter.txt", "application/octet-stream"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0" + bytes(range(128)), "photo.heic", "application/octet-stream"),
+        (zipped(("offer.lnk", b"L\0\0\0\1\x14\2\0" + bytes(range(200)))), "offer.zip", "application/zip"),
         (b"BEGIN:VCARD\r\nEND:VCARD\r\n", "me.vcf", "text/vcard"),
         (b"-----BEGIN PGP SIGNATURE-----\r\n\r\nabc\r\n", "signature.asc", "application/pgp-signature"),
         (b"\x30\x82\x01\x00\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02", "smime.p7s", "application/pkcs7-signature"),

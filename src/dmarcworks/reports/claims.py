@@ -13,6 +13,7 @@ from dmarcworks.reports.unpack import Leaf
 
 __all__ = [
     "MAIL_NAME",
+    "PGP",
     "claims",
     "is_office_document",
     "is_opaque",
@@ -45,6 +46,10 @@ _OTHER = (
     (b"{\\rtf", "a document"),
     (b"MZ", "a program"),
     (b"\x7fELF", "a program"),
+    (b"L\0\0\0\1\x14\2\0", "a shortcut of Windows"),
+    (b"ID3", "a sound"),
+    (b"OggS", "a sound or film"),
+    (b"\x1aE\xdf\xa3", "a film"),
     (b"\0\5\x16\7", "data of macOS"),
     (b"\0\0\0\1Bud1", "data of macOS"),
     (b"-----BEGIN PGP SIGNATURE", "a signature"),
@@ -54,6 +59,7 @@ _OFFICE = (b"[Content_Types].xml", b"mimetypeapplication/", b"_rels/.rels", b"ME
 _CMS = re.compile(
     rb"\x30.{1,5}\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07[\x02\x03]|\x30\x80\x06[\x09\x0b]\x2a\x86", re.DOTALL
 )
+PGP = b"-----BEGIN PGP MESSAGE-----"
 _CONTROLS = bytes(n for n in range(32) if n not in (9, 10, 12, 13, 27))
 
 
@@ -67,6 +73,8 @@ def claims(name: str, kind: str) -> bool:
 def worth_a_look(kind: str, name: str, head: bytes) -> bool:
     """Whether a part of a mail may have to be named; nearly every mail has a text for people that has not."""
     if name or not kind.startswith("text/") or kind in ("text/xml", "text/json"):
+        return True
+    if head.lstrip().startswith(PGP):
         return True
     return compression.unread_format(head) != "" or is_opaque(kind, name, head)
 
@@ -93,6 +101,8 @@ def other_content(head: sniff.Head, leaf: Leaf) -> str:
     for magic, name in _OTHER:
         if leaf.head.startswith(magic):
             return name
+    if leaf.head[4:8] == b"ftyp":
+        return "a picture or film"
     if is_office_document(leaf.head):
         return "a document"
     if head.kind == "ole" and leaf.name.lower().endswith(("thumbs.db", ".doc", ".xls", ".ppt")):
@@ -110,6 +120,8 @@ def other_content(head: sniff.Head, leaf: Leaf) -> str:
 def reason_and_detail(head: sniff.Head, leaf: Leaf, kind: str = "") -> tuple[str, str]:
     """Why nothing was read of the bytes: a code of `REASONS` and a sentence."""
     begin = leaf.head[:40].decode("latin-1")
+    if leaf.head.lstrip().startswith(PGP):
+        return "pgp_encrypted", "The part is encrypted with OpenPGP, which is not opened."
     if is_opaque(kind, leaf.name, leaf.head):
         return "smime_opaque", "The part is S/MIME with its content inside, signed or encrypted; it is not opened."
     if (format_name := compression.unread_format(leaf.head)) and head.kind == "other":
