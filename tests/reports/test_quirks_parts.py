@@ -388,6 +388,20 @@ def test_T12_a_broken_report_is_no_other_mail() -> None:
 FAILED = b"A message claiming to be from you has failed the published DMARC policy for your domain."
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"<p>A message claiming to be from you has <b>failed</b> the published&nbsp;DMARC policy for your domain.</p>",
+        b"Feedback-Type: auth-failure<br>Source-IP: 192.0.2.1<br>Reported-Domain: example.com<br>",
+        b"<table><tr><td>Feedback-Type: auth-failure</td></tr><tr><td>User-Agent: x</td></tr></table>",
+    ],
+)
+def test_T13_a_failure_report_in_html_whatever_its_tags(text: bytes) -> None:
+    assert (
+        other(HEAD + b"Content-Type: text/html; charset=utf-8\r\n\r\n<html><body>" + text) == "failure_without_fields"
+    )
+
+
 def test_T13_the_cases() -> None:
     assert [p.reason for p in case("ruf-html-only-empty-row.eml").problems] == ["failure_without_fields"]
     assert case("ruf-html-only-empty-row.eml").items == ()
@@ -492,3 +506,22 @@ def test_T16_no_bytes_make_the_reading_of_a_tar_raise_or_go_on(data: bytes, plac
     except Refused:
         return
     assert sum(len(content) for _, content in files) <= len(broken)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("r.xml.sig", b"\x89\x01\x33\x04" + bytes(range(90))),
+        ("r.xml.asc", b"-----BEGIN PGP SIGNATURE-----\n\nabc\n"),
+        ("r.xml.md5", b"d41d8cd98f00b204e9800998ecf8427e  r.xml\n"),
+        ("r.xml.sha256", b"e3b0c442  r.xml\n"),
+        ("feedback.dtd", b"<!ELEMENT feedback (record+)>\n"),
+        ("readme.txt", "Grüße".encode("utf-16")),
+    ],
+)
+def test_T14_signatures_checksums_and_texts_next_to_the_report(name: str, data: bytes) -> None:
+    reading = read_mail(mail(attachment(zipped(("r.xml", REPORT), (name, data)), "r.zip", "application/zip")))
+    assert found(reading) == ([[7]], [])
+    assert codes(reading.items[0].report) == {"beside_ignored"}
+    # By itself such a file is still one that may be damaged.
+    assert found(read_mail(mail(attachment(b"\x89\x01" + bytes(90), "r.xml", "text/xml"))))[1] == ["not_xml"]

@@ -27,6 +27,8 @@ _NAMED = re.compile(
     r"\.(?:xml|gz|gzip|tgz|zip|z|json|bz2|tbz2?|xz|txz|lzma|zst|tar|7z|rar|lz4?|cab|tnef)\s*$", re.IGNORECASE
 )
 _PROMISED = re.compile(r"\.(?:xml|json)(?:\.\w{1,8})?\s*$|\.(?:gz|gzip)\s*$|!.*!", re.IGNORECASE)
+# Signatures and checksums that are named after the file that they are of.
+_ABOUT = re.compile(r"\.(?:sig|asc|sign|minisig|p7s|md5|sha\d{1,3}|crc|sfv)\s*$", re.IGNORECASE)
 _TYPED = re.compile(r"application/(?:tlsrpt|.*(?:zip|xml|json))|text/(?:xml|json)$")
 MAIL_NAME = re.compile(r"\.(?:eml|msg|mht)\s*$", re.IGNORECASE)
 # What people and mail programs attach in addition to a report.
@@ -53,6 +55,7 @@ _OTHER = (
     (b"\0\5\x16\7", "data of macOS"),
     (b"\0\0\0\1Bud1", "data of macOS"),
     (b"-----BEGIN PGP SIGNATURE", "a signature"),
+    (b"<!ELEMENT", "a document type"),
 )
 _OFFICE = (b"[Content_Types].xml", b"mimetypeapplication/", b"_rels/.rels", b"META-INF/MANIFEST.MF", b"word/", b"xl/")
 # The object identifiers of signed and enveloped data (RFC 5652 §5, §6) behind the outermost header.
@@ -81,7 +84,7 @@ def worth_a_look(kind: str, name: str, head: bytes) -> bool:
 
 def promised(name: str) -> bool:
     """Whether a file name is one of a report, inside an archive too."""
-    return _PROMISED.search(name) is not None
+    return _PROMISED.search(name) is not None and _ABOUT.search(name) is None
 
 
 def is_opaque(kind: str, name: str, head: bytes) -> bool:
@@ -110,8 +113,12 @@ def other_content(head: sniff.Head, leaf: Leaf) -> str:
     if head.kind == "xml" and head.root:
         return f"XML with the root {head.root[:60]!r}"
     sample = leaf.head[:4096]
+    if sample.startswith((b"\xff\xfe", b"\xfe\xff")):
+        sample = sample[: len(sample) & ~1].decode("utf-16", "replace").encode("utf-8", "replace")
     if head.kind == "empty":
         return "an empty file"
+    if leaf.packed and _ABOUT.search(leaf.name):
+        return "a signature or checksum"
     if head.kind in ("other", "mail", "json") and len(sample.translate(None, _CONTROLS)) == len(sample):
         return "text"
     return ""

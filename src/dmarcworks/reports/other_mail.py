@@ -69,7 +69,8 @@ def unread_mail(raw: bytes, parts: Sequence[MailPart], bounds: Bounds) -> Proble
     texts = [(part, _head(part)) for part in some]
     for part, text in texts:
         where = f"part {part.number}"
-        if part.type.startswith("text/html") and failure.is_text_form(text):
+        words = _lines(part, text)
+        if part.type.startswith("text/html") and (failure.is_text_form(words) or failure.is_feedback(words)):
             return Problem(
                 "failure_without_fields", where, "The failure report is HTML without a machine-readable part."
             )
@@ -103,7 +104,9 @@ def _head(part: MailPart) -> bytes:
 
 def _lines(part: MailPart, text: bytes) -> bytes:
     """A part's text; of HTML its words, each element on a line of its own."""
-    return html.unescape(_TAG.sub(b"\n", text).decode("latin-1")).encode() if part.type == "text/html" else text
+    if not part.type.startswith("text/html"):
+        return text
+    return html.unescape(_TAG.sub(b"\n", text).decode("latin-1")).replace("\xa0", " ").encode()
 
 
 def _notice(text: bytes) -> str:
