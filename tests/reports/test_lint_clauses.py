@@ -36,8 +36,8 @@ CLAUSES = {
     ),
     "RFC 8460 §4.4": (
         "JSON Report Schema: “The JSON schema is derived from the HPKP JSON schema”; “The date-time indicates the"
-        ' start- and end-times for the report range. It is provided as a string formatted according to Section 5.6, "Internet'
-        ' Date/Time Format", of [RFC3339].”'
+        " start- and end-times for the report range. It is provided as a string formatted according to Section 5.6,"
+        ' "Internet Date/Time Format", of [RFC3339].”'
     ),
     "RFC 8460 §5.1": (
         'Report Filename: “filename = sender "!" policy-domain "!" begin-timestamp "!" end-timestamp [ "!" unique-id ]'
@@ -47,8 +47,8 @@ CLAUSES = {
     "RFC 8460 §5.3": (
         "Email Transport: “the following two new top level message header fields are defined: TLS-Report-Domain:"
         " Receiver-Domain, TLS-Report-Submitter: Sender-Domain”; “a top-level media type multipart/report with a new"
-        ' parameter report-type="tlsrpt"”; “The [RFC5322].Subject field for individual report submissions SHOULD conform'
-        " to the following ABNF”"
+        ' parameter report-type="tlsrpt"”; “The [RFC5322].Subject field for individual report submissions SHOULD'
+        " conform to the following ABNF”"
     ),
     "RFC 8259": "JSON's grammar",
     "RFC 8259 §8.1": (
