@@ -108,7 +108,10 @@ def test_T1_text_behind_the_reports_own_fields_that_announces_nothing_is_kept(mo
     assert any(isinstance(item.report, FailureReport) for item in read_mail(raw).items)
 
 
-@pytest.mark.parametrize("kind", [b"message/rfc822", b"text/rfc822-headers"])
+@pytest.mark.parametrize(
+    "kind",
+    [b"message/rfc822", b"text/rfc822-headers", b"message/global", b"message/global-headers", b"message/partial"],
+)
 def test_T1_a_quoted_part_whose_headers_are_broken_is_kept(kind: bytes) -> None:
     raw = (
         b'From: a@mail.example\r\nContent-Type: multipart/report; report-type=feedback-report; boundary="=_r"\r\n\r\n'
@@ -207,3 +210,23 @@ def test_T1_an_empty_line_within_the_headers_is_unclear(mode: str) -> None:
     kept = redact(clear, "headers")
     assert kept is not None
     assert SECRET not in kept
+
+
+@pytest.mark.parametrize("kind", [b"message/global", b"message/global-headers", b"message/partial", b"text/plain"])
+def test_T1_the_message_in_an_arf_under_other_types(kind: bytes) -> None:
+    """RFC 6533 has types of its own for internationalized mail: the headers are read and kept, the body is removed."""
+    raw = parts(
+        b"Content-Type: text/plain\r\n\r\nA failure report.",
+        b"Content-Type: message/feedback-report\r\n\r\nFeedback-Type: auth-failure\r\nAuth-Failure: dmarc\r\n"
+        b"Source-IP: 192.0.2.1\r\nReported-Domain: example.com",
+        b"Content-Type: " + kind + b"\r\n\r\n" + QUOTED + b"\r\n" + SECRET,
+        kind=b"report; report-type=feedback-report",
+    )
+    assert (one_failure(read_mail(raw)).original_headers or "").strip() == HEADERS
+    kept = redact(raw, "headers")
+    assert kept is not None
+    assert SECRET not in kept
+    assert (one_failure(read_mail(kept)).original_headers or "").strip() == HEADERS
+    dropped = redact(raw, "drop")
+    assert dropped is not None
+    assert b"Received: from a" not in dropped

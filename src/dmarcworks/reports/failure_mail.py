@@ -12,7 +12,10 @@ from dmarcworks.reports.mime import MailPart
 from dmarcworks.reports.model import Item, Part
 from dmarcworks.reports.notes import Notes, Refused, Work
 
-__all__ = ["failure_report"]
+__all__ = ["failure_report", "is_original"]
+
+# RFC 6591 §3.1 and their forms for internationalized mail (RFC 6532, RFC 6533).
+_ORIGINALS = ("text/rfc822", "message/global", "message/partial")
 
 
 def failure_report(raw: bytes, parts: Sequence[MailPart], prefix: str, work: Work) -> tuple[list[Item], set[str]]:
@@ -22,7 +25,7 @@ def failure_report(raw: bytes, parts: Sequence[MailPart], prefix: str, work: Wor
     """
     report = text = original = None
     for part in parts[: work.bounds.members]:
-        if part.message or part.type.startswith("text/rfc822"):
+        if is_original(part):
             original = original or part
         elif part.type == "message/feedback-report":
             report = report or part
@@ -39,7 +42,7 @@ def failure_report(raw: bytes, parts: Sequence[MailPart], prefix: str, work: Wor
     if original is None and (main is report or not _has_copy(main)):
         original = next((part for part in parts[: work.bounds.members] if part is not main and _is_copy(part)), None)
     for part in parts:
-        if part.message or part.type.startswith("text/rfc822") or part is text or part is original:
+        if is_original(part) or part is text or part is original:
             evidence.add(part.number)
     where = f"{prefix}part {main.number}"
     try:
@@ -51,6 +54,17 @@ def failure_report(raw: bytes, parts: Sequence[MailPart], prefix: str, work: Wor
         work.problem(refused.reason, where, refused.detail)
         return [], evidence
     return [item], evidence
+
+
+def is_original(part: MailPart) -> bool:
+    """Whether a part is the reported message or its headers, by its type.
+
+    The standard library takes a feedback report for a message too, and loses broken lines of both: its reading of such
+    a mail finds no report, so that nothing is redacted by it.
+    """
+    if part.type.startswith("message/global-delivery") or part.type.startswith("message/global-disposition"):
+        return False
+    return part.message or part.type.startswith(_ORIGINALS)
 
 
 def _is_text(part: MailPart) -> bool:

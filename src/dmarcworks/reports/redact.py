@@ -155,7 +155,7 @@ class _Cut:
             if part.message and not feedback:
                 return "message/rfc822", self.rebuilt(content, depth + 1), True
             return kind, self._packed(content, part, depth), False
-        if (part.message and not feedback) or kind.startswith("text/rfc822"):
+        if failure_mail.is_original(part) and not feedback:
             return "text/rfc822-headers", self._original(content), True
         loose = kind.startswith("text/") or kind == "application/octet-stream"
         if feedback or failure.is_feedback(content):
