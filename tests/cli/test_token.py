@@ -75,3 +75,34 @@ def test_mail_for_a_domain_is_switched_off_and_on(tmp_path: Path) -> None:
     assert json.loads(run(tmp_path, "domain", "show", "example.com", "--json").stdout)["enabled"] is False
     assert f"{rua} is now accepted" in run(tmp_path, "domain", "enable", "example.com").stdout
     assert run(tmp_path, "domain", "disable", "nowhere.example").returncode == 1
+
+
+def test_tokens_are_named_by_people(tmp_path: Path) -> None:
+    """A token is rotated and revoked by its id or its name; a name that two tokens have decides nothing."""
+    made = [
+        json.loads(run(tmp_path, "token", "create", "--name", name, "--json").stdout) for name in ("ci", "ci", "cd")
+    ]
+    twice = run(tmp_path, "token", "revoke", "ci")
+    assert (twice.returncode, twice.stdout) == (1, "")
+    assert "2 tokens have the name ci; use an id" in twice.stderr
+    rotated = json.loads(run(tmp_path, "token", "rotate", "cd", "--json").stdout)
+    assert (rotated["id"], rotated["token"] == made[2]["token"]) == (made[2]["id"], False)
+    assert run(tmp_path, "token", "revoke", "cd").stdout == "Revoked cd.\n"
+    assert json.loads(run(tmp_path, "token", "revoke", made[0]["id"], "--json").stdout) == {
+        "id": made[0]["id"],
+        "revoked": True,
+    }
+    assert run(tmp_path, "token", "revoke", "").returncode == 1
+    (left,) = json.loads(run(tmp_path, "token", "list", "--json").stdout)
+    assert (left["id"], left["name"], left["account"]) == (made[1]["id"], "ci", "default")
+    shown = run(tmp_path, "token", "list").stdout
+    assert "default" in shown
+    assert left["account_id"] not in shown
+
+
+def test_domains_are_listed_with_the_account_by_name(tmp_path: Path) -> None:
+    run(tmp_path, "domain", "add", "example.com", "--account", "acme")
+    (domain,) = json.loads(run(tmp_path, "domain", "list", "--json").stdout)
+    assert (domain["name"], domain["account"]) == ("example.com", "acme")
+    assert "acme" in run(tmp_path, "domain", "list").stdout
+    assert "dmarcworks user add" in run(tmp_path, "user", "list").stdout

@@ -1,6 +1,7 @@
 """Wheel and source archive, built from what a clean clone has and installed elsewhere: complete, or not built at all.
 
-The environment is a fresh one beside the tests', made from requirements.lock, and is shared by this module's tests.
+The environments are fresh ones beside the tests', made from requirements.lock: one with the wheel, one with the source
+archive. Each is shared by this module's tests.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 @dataclass(frozen=True)
 class Installed:
-    """A fresh environment with the wheel."""
+    """A fresh environment with the wheel or the source archive."""
 
     folder: Path
 
@@ -94,15 +95,18 @@ class Installed:
         return sum(path.lstat().st_blocks * 512 for path in self.folder.rglob("*"))
 
 
-@pytest.fixture(scope="module")
-def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+@pytest.fixture(scope="module", params=["wheel", "archive"])
+def installed(request: pytest.FixtureRequest, built: Built, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Installed where there is no npm: a source archive brings the pages' scripts."""
     folder = tmp_path_factory.mktemp("elsewhere") / "env"
     python = str(folder / "bin" / "python")
     uv = [sys.executable, "-m", "uv"]
     subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
     install = [*uv, "pip", "install", "--quiet", "--no-deps", "--python", python]
     subprocess.run([*install, "-r", str(built.source / "requirements.lock")], check=True)
-    subprocess.run([*install, str(built.wheel)], check=True)
+    package: Path = getattr(built, request.param)
+    without_npm = {**os.environ, "PATH": str(folder / "nothing")}
+    subprocess.run([*install, str(package)], env=without_npm, check=True)
     return Installed(folder)
 
 
@@ -169,6 +173,7 @@ def test_the_installed_server_has_its_pages_and_assets(serving: System) -> None:
     cookie = set_password(serving.http, serving.login_link(), "a password of sixteen")
     linked: set[str] = set()
     serving.add_domain("example.org")
+    assert call(serving.http, "GET", "/healthz").status == 200
     for path in ("/login", "/", "/domains/example.org", "/problems", "/sql", "/graphql"):
         page = call(serving.http, "GET", path, headers={"Cookie": cookie})
         assert page.status == 200 or path == "/login"
@@ -181,6 +186,7 @@ def test_the_installed_server_has_its_pages_and_assets(serving: System) -> None:
         assert (answer.status, bool(answer.text)) == (200, True), path
 
 
+@pytest.mark.parametrize("installed", ["wheel"], indirect=True, scope="module")
 def test_the_installed_commands_work_end_to_end(installed: Installed, serving: System) -> None:
     """Mail in, figures out, also as Parquet: what is left out of the environment is not missed."""
     environment = {**serving.environment, "PATH": "/usr/bin:/bin"}
@@ -210,6 +216,7 @@ def test_the_installed_commands_work_end_to_end(installed: Installed, serving: S
     assert (export[:4], export[-4:]) == (b"PAR1", b"PAR1")
 
 
+@pytest.mark.parametrize("installed", ["wheel"], indirect=True, scope="module")
 def test_the_environment_has_only_what_is_used(installed: Installed) -> None:
     """No data-frame libraries; the README states the size."""
     packages = installed.folder / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"

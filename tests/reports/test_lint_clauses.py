@@ -11,12 +11,18 @@ from dmarcworks.reports.lint.check import letter, lint_bytes
 from tests.support.report_samples import METADATA, xml
 
 LINT = Path(__file__).parents[2] / "src" / "dmarcworks" / "reports" / "lint"
-# Sentences in quotation marks are those of the last draft of RFC 9990 (draft-ietf-dmarc-aggregate-reporting-30), in
-# which these sections have the same names. The others say what the clause is about; they have not been compared with
-# the texts of the standards.
+# Sentences in quotation marks were compared: those of RFC 9990 with its last draft
+# (draft-ietf-dmarc-aggregate-reporting-30) and those of RFC 8460 with a draft of it (draft-ietf-uta-smtp-tlsrpt), in
+# which these sections have the same names; those of RFC 7489, 8259, 7493 and 1952 and of XML 1.0 with the same sentence
+# as several programs' sources quote it. The whole texts of these could not be opened. The others say what the clause is
+# about; they have not been compared.
 CLAUSES = {
     "RFC 7489 Appendix C": "the XML schema of aggregate reports",
-    "RFC 7489 §7.2.1.1": "aggregate reports by mail: file name, media type application/gzip, Subject",
+    "RFC 7489 §7.2.1.1": (
+        '“The aggregate data SHOULD be present using the media type "application/gzip" if compressed (see [GZIP]), and'
+        ' "text/xml" otherwise.” “The filename is typically constructed using the following ABNF: filename ='
+        ' receiver "!" policy-domain "!" begin-timestamp "!" end-timestamp [ "!" unique-id ] "." extension”; Subject'
+    ),
     "RFC 9990 Appendix A": "the XML schema of aggregate reports",
     "RFC 9990, section “Email”": (
         "“The aggregate data MUST be an XML file that SHOULD be subjected to GZIP compression.”"
@@ -28,16 +34,33 @@ CLAUSES = {
         "“The Report-ID value should be constructed using the following ABNF:"
         ' ridfmt = (dot-atom-text ["@" dot-atom-text]); ridtxt = ("<" ridfmt ">") / ridfmt”'
     ),
-    "RFC 8460 §4.4": "the JSON report schema",
-    "RFC 8460 §5.1": "the report's file name",
-    "RFC 8460 §5.3": "mail transport: TLS-Report-Domain, TLS-Report-Submitter, report-type, Subject",
+    "RFC 8460 §4.4": (
+        "JSON Report Schema: “The JSON schema is derived from the HPKP JSON schema”; “The date-time indicates the"
+        " start- and end-times for the report range. It is provided as a string formatted according to Section 5.6,"
+        ' "Internet Date/Time Format", of [RFC3339].”'
+    ),
+    "RFC 8460 §5.1": (
+        'Report Filename: “filename = sender "!" policy-domain "!" begin-timestamp "!" end-timestamp [ "!" unique-id ]'
+        ' "." extension”; “The extension MUST be "json" for a plain JSON file, or "json.gz" for a JSON file compressed'
+        " using GZIP.”"
+    ),
+    "RFC 8460 §5.3": (
+        "Email Transport: “the following two new top level message header fields are defined: TLS-Report-Domain:"
+        " Receiver-Domain, TLS-Report-Submitter: Sender-Domain”; “a top-level media type multipart/report with a new"
+        ' parameter report-type="tlsrpt"”; “The [RFC5322].Subject field for individual report submissions SHOULD'
+        " conform to the following ABNF”"
+    ),
     "RFC 8259": "JSON's grammar",
-    "RFC 8259 §8.1": "UTF-8; no byte order mark is added",
-    "RFC 7493 §2.1": "I-JSON is UTF-8",
-    "RFC 7493 §2.3": "the names of an object are unique",
-    "RFC 1952": "the gzip format",
+    "RFC 8259 §8.1": (
+        "“JSON text exchanged between systems that are not part of a closed ecosystem MUST be encoded using UTF-8.”"
+        " “Implementations MUST NOT add a byte order mark (U+FEFF) to the beginning of a networked-transmitted JSON"
+        " text.”"
+    ),
+    "RFC 7493 §2.1": "“I-JSON messages MUST be encoded using UTF-8 [RFC3629].”",
+    "RFC 7493 §2.3": "“Objects in I-JSON messages MUST NOT have members with duplicate names.”",
+    "RFC 1952": '§2.2: “A gzip file consists of a series of "members" (compressed data sets).”',
     "XML 1.0": "well-formed documents",
-    "XML 1.0 §2.1": "a well-formed document begins with its prolog",
+    "XML 1.0 §2.1": "“document ::= prolog element Misc*”",
 }
 
 

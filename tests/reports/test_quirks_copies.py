@@ -108,7 +108,10 @@ def test_T1_text_behind_the_reports_own_fields_that_announces_nothing_is_kept(mo
     assert any(isinstance(item.report, FailureReport) for item in read_mail(raw).items)
 
 
-@pytest.mark.parametrize("kind", [b"message/rfc822", b"text/rfc822-headers"])
+@pytest.mark.parametrize(
+    "kind",
+    [b"message/rfc822", b"text/rfc822-headers", b"message/global", b"message/global-headers", b"message/partial"],
+)
 def test_T1_a_quoted_part_whose_headers_are_broken_is_kept(kind: bytes) -> None:
     raw = (
         b'From: a@mail.example\r\nContent-Type: multipart/report; report-type=feedback-report; boundary="=_r"\r\n\r\n'
@@ -123,3 +126,107 @@ def test_T1_a_quoted_part_whose_headers_are_broken_is_kept(kind: bytes) -> None:
 
 def test_T1_a_subject_with_these_words_announces_no_copy() -> None:
     assert quoted_copy("Hello\n\nSubject: a copy of the message\nTo: b\n") is None
+
+
+HEADERS = QUOTED.decode().replace("\r\n", "\n").strip()
+GERMAN = b"------ Dies ist eine Kopie der Kopfzeilen, die vor dem Fehler\r\n    empfangen wurden.\r\n"
+ANNOUNCED = {
+    "in German": failure(GERMAN),
+    "by Outlook": failure(b"-----Original Message-----\r\n"),
+    "by a forwarding program": failure(b"---------- Forwarded message ---------\r\n"),
+    "in other words": failure(b"------ What the rejected message began with ------\r\n"),
+}
+MOVED = {
+    "quoted": failure(LINES["one line"], quoted=b"> " + QUOTED[:-2].replace(b"\r\n", b"\r\n> ") + b"\r\n"),
+    "indented": failure(LINES["one line"], quoted=b"    " + QUOTED[:-2].replace(b"\r\n", b"\r\n    ") + b"\r\n"),
+}
+
+
+@pytest.mark.parametrize("raw", [*ANNOUNCED.values(), *MOVED.values()], ids=[*ANNOUNCED, *MOVED])
+def test_T1_a_copy_is_found_behind_unknown_words_and_quoted(raw: bytes) -> None:
+    """Known by its header fields; quoting and indentation are not part of them."""
+    report = one_failure(read_mail(raw))
+    assert (report.original_headers or "").strip() == HEADERS
+    assert (report.header_from, report.subject) == ("example.com", "Invoice")
+    kept = redact(raw, "headers")
+    assert kept is not None
+    assert redact(kept, "headers") == kept
+    assert (one_failure(read_mail(kept)).original_headers or "").strip() == HEADERS
+    dropped = redact(raw, "drop")
+    assert dropped is not None
+    assert b"Invoice" not in dropped
+
+
+def test_T1_lines_that_end_with_cr_only() -> None:
+    raw = failure(LINES["two lines"], body=SECRET)
+    at = raw.index(SAID)
+    bare = raw[:at] + raw[at:].replace(b"\r\n", b"\r")
+    assert (one_failure(read_mail(bare)).original_headers or "").strip() == HEADERS
+
+
+def parts(*more: bytes, kind: bytes = b"mixed") -> bytes:
+    """A failure report as text, with other parts beside it."""
+    boundary = b"\r\n--=_q\r\n"
+    said = failure(LINES["two lines"]).partition(b"Subject: DMARC Forensic Report\r\n")[2] if not more[0] else more[0]
+    body = boundary.join([b"", said, *more[1:]])
+    return (
+        b"From: exim@mail.example\r\nSubject: DMARC Forensic Report\r\nMIME-Version: 1.0\r\n"
+        b'Content-Type: multipart/' + kind + b'; boundary="=_q"\r\n' + body + b"\r\n--=_q--\r\n"
+    )  # fmt: skip
+
+
+def test_T1_an_html_form_next_to_the_text_is_removed() -> None:
+    """The text says it all; the HTML, which would hold the message once more, is removed."""
+    html = b"Content-Type: text/html\r\n\r\n<pre>" + SAID + LINES["two lines"] + QUOTED + SECRET + b"</pre>"
+    raw = parts(b"", html, kind=b"alternative")
+    kept = redact(raw, "headers")
+    assert kept is not None
+    assert SECRET not in kept
+    assert (one_failure(read_mail(kept)).original_headers or "").strip() == HEADERS
+
+
+@pytest.mark.parametrize("kind", [b"text/plain; name=headers.txt", b"application/octet-stream; name=headers.txt"])
+def test_T1_headers_in_a_text_part_of_their_own_are_read_and_kept(kind: bytes) -> None:
+    """Under a type that does not state what they are; what follows the headers is removed."""
+    said = b"Content-Type: text/plain\r\n\r\n" + SAID + LINES["two lines"]
+    raw = parts(said, b"Content-Type: " + kind + b"\r\n\r\n" + QUOTED + b"\r\n" + SECRET)
+    report = one_failure(read_mail(raw))
+    assert (report.original_headers or "").strip() == HEADERS
+    kept = redact(raw, "headers")
+    assert kept is not None
+    assert SECRET not in kept
+    assert (one_failure(read_mail(kept)).original_headers or "").strip() == HEADERS
+    dropped = redact(raw, "drop")
+    assert dropped is not None
+    assert b"Invoice" not in dropped
+
+
+@pytest.mark.parametrize("mode", ["headers", "drop"])
+def test_T1_an_empty_line_within_the_headers_is_unclear(mode: str) -> None:
+    """Behind it is a field that every message has and these headers lack: body or headers, nothing is cut."""
+    raw = failure(LINES["one line"], quoted=QUOTED.replace(b"To:", b"\r\nTo:"))
+    assert redact(raw, mode) is None
+    clear = failure(LINES["one line"], quoted=QUOTED + b"\r\nSubject: in the body\r\n" + SECRET)
+    kept = redact(clear, "headers")
+    assert kept is not None
+    assert SECRET not in kept
+
+
+@pytest.mark.parametrize("kind", [b"message/global", b"message/global-headers", b"message/partial", b"text/plain"])
+def test_T1_the_message_in_an_arf_under_other_types(kind: bytes) -> None:
+    """RFC 6533 has types of its own for internationalized mail: the headers are read and kept, the body is removed."""
+    raw = parts(
+        b"Content-Type: text/plain\r\n\r\nA failure report.",
+        b"Content-Type: message/feedback-report\r\n\r\nFeedback-Type: auth-failure\r\nAuth-Failure: dmarc\r\n"
+        b"Source-IP: 192.0.2.1\r\nReported-Domain: example.com",
+        b"Content-Type: " + kind + b"\r\n\r\n" + QUOTED + b"\r\n" + SECRET,
+        kind=b"report; report-type=feedback-report",
+    )
+    assert (one_failure(read_mail(raw)).original_headers or "").strip() == HEADERS
+    kept = redact(raw, "headers")
+    assert kept is not None
+    assert SECRET not in kept
+    assert (one_failure(read_mail(kept)).original_headers or "").strip() == HEADERS
+    dropped = redact(raw, "drop")
+    assert dropped is not None
+    assert b"Received: from a" not in dropped

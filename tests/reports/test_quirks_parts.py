@@ -8,8 +8,11 @@ import base64
 import bz2
 import io
 import lzma
+import re
 import struct
 import tarfile
+import unicodedata
+import zlib
 
 import pyarrow as pa
 import pytest
@@ -81,6 +84,9 @@ UNREAD = {
     "RAR": b"Rar!\x1a\x07\0" + bytes(60),
     "cabinet": b"MSCF\0\0\0\0" + bytes(60),
     "LZ4": b"\x04\x22\x4d\x18" + bytes(60),
+    "LHA": b"\x22\x9b-lh5-" + b"\x88" * 60,
+    "cpio": b"070701" + b"0" * 104,
+    "zlib": zlib.compress(REPORT),
 }
 
 
@@ -119,6 +125,13 @@ def test_T3_what_is_cut_short_is_a_problem(packed: str) -> None:
     assert reasons[0] in (kind, "tar_corrupt", "xml_truncated", "compressed_corrupt")
 
 
+@pytest.mark.parametrize("name", ["", "report.bin", "r.xml.pgp", "notes.txt"])
+def test_T3_an_encrypted_part_next_to_a_good_one_is_a_problem(name: str) -> None:
+    armoured = b"-----BEGIN PGP MESSAGE-----\r\n\r\nabcd\r\n-----END PGP MESSAGE-----\r\n"
+    for kind in ("application/octet-stream", "text/plain"):
+        assert found(read_mail(mail(TEXT, GOOD, attachment(armoured, name, kind)))) == ([[12]], ["pgp_encrypted"])
+
+
 def test_T3_bytes_of_no_known_format_without_a_name_are_a_problem() -> None:
     reading = read_mail(mail(TEXT, GOOD, attachment(bytes(range(256)), "", "application/octet-stream")))
     assert found(reading) == ([[12]], ["not_xml"])
@@ -131,6 +144,9 @@ def test_T3_bytes_of_no_known_format_without_a_name_are_a_problem() -> None:
         (b"%PDF-1.4 " + bytes(50), "manual.pdf", "application/pdf"),
         (b"%PDF-1.4 " + bytes(50), "", "application/octet-stream"),
         (b"<html><body>Hello</body></html>", "", "text/html"),
+        (b"x\x9cis a letter and no compressed data", "letter.txt", "application/octet-stream"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0" + bytes(range(128)), "photo.heic", "application/octet-stream"),
+        (zipped(("offer.lnk", b"L\0\0\0\1\x14\2\0" + bytes(range(200)))), "offer.zip", "application/zip"),
         (b"BEGIN:VCARD\r\nEND:VCARD\r\n", "me.vcf", "text/vcard"),
         (b"-----BEGIN PGP SIGNATURE-----\r\n\r\nabc\r\n", "signature.asc", "application/pgp-signature"),
         (b"\x30\x82\x01\x00\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02", "smime.p7s", "application/pkcs7-signature"),
@@ -269,6 +285,95 @@ def test_T12_mail_that_is_no_report_is_told_apart(reason: str, raw: bytes) -> No
     assert reason in OTHER_MAIL
 
 
+REPLIED = """Automatic reply: Report|Re: Out of Office AutoReply|[Auto-Reply] Report|OOO: Report|Vacation reply
+On holiday until Monday|AW: Automatische Antwort: Report|Abwesenheitsnotiz: Report|Réponse automatique : Report
+Absence du bureau|Respuesta automática: Report|Fuera de la oficina: Report|Risposta automatica: Report|Fuori sede
+Automatisch antwoord: Report|Afwezig: Report|Resposta automática: Report|Autosvar: Report|Automatiskt svar: Report
+Automatisk svar: Report|Automaattinen vastaus: Report|Automatyczna odpowiedź: Report|Automatická odpověď: Report
+Automatikus válasz: Report|Otomatik yanıt: Report|Автоматический ответ: Report|自动答复: Report|自動応答: Report"""
+BOUNCED = """Undelivered Mail Returned to Sender|Undeliverable: Report|Delivery Status Notification (Failure)
+Failure notice|Returned mail: see transcript for details|Nondeliverable mail|Unzustellbar: Report|Non remis : Report
+No se puede entregar: Report|Non recapitabile: Report|Onbestelbaar: Report|Não é possível entregar: Report
+Niedostarczone: Report|Недоставлено: Report|无法送达: Report|配信不能: Report|Olevererbart: Report
+Ikke leveret: Report"""
+NO_REPLY = """Vacation deals for you|Urlaub am Meer, nur 99 Euro|Absentee ballots|Report Domain: example.com
+Your invoice|Ticket 123: your request has been received"""
+
+
+def subjects(lines: str) -> list[str]:
+    return lines.replace("\n", "|").split("|")
+
+
+def titled(subject: str, fields: str = "From: someone@mail.example\r\n", encoded: bool = True) -> bytes:
+    """A mail with that subject, as mail programs write it (RFC 2047) or as UTF-8."""
+    word = f"=?utf-8?B?{base64.b64encode(subject.encode()).decode()}?=" if encoded else subject
+    return f"{fields}Subject: {word}\r\n\r\nHello.\r\n".encode()
+
+
+@pytest.mark.parametrize("subject", subjects(REPLIED))
+def test_T12_automatic_replies_in_many_languages(subject: str) -> None:
+    decomposed = unicodedata.normalize("NFD", subject)
+    mails = titled(subject), titled(subject, encoded=False), titled(decomposed)
+    assert [other(raw) for raw in mails] == ["auto_reply"] * 3
+
+
+@pytest.mark.parametrize("subject", subjects(BOUNCED))
+def test_T12_bounces_in_many_languages(subject: str) -> None:
+    """From a postmaster or with the null return path; from anybody else these words prove nothing."""
+    assert other(titled(subject, "From: postmaster@mail.example\r\n")) == "bounce"
+    assert other(titled(subject, "Return-Path: <>\r\nFrom: noreply@mail.example\r\n")) == "bounce"
+    assert other(titled(subject)) == "no_report"
+
+
+@pytest.mark.parametrize("subject", subjects(NO_REPLY))
+def test_T12_other_subjects_are_no_reply_and_no_bounce(subject: str) -> None:
+    assert other(titled(subject)) == "no_report"
+
+
+def test_T12_a_daemon_and_a_receipt() -> None:
+    assert other(titled("Message status", "From: Mail Delivery System <MAILER-DAEMON@mail.example>\r\n")) == "bounce"
+    receipt = mail(
+        b"Content-Type: text/plain\r\n\r\nYour mail was displayed.",
+        b"Content-Type: message/disposition-notification\r\n\r\nDisposition: manual-action; displayed\r\n",
+        kind="multipart/report; report-type=disposition-notification",
+    )
+    assert other(receipt) == "auto_reply"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        NOTICE.replace(b"Report-", b"> Report-").replace(b"Submit", b"> Submit"),
+        NOTICE.replace(b"Report-", b"* Report-").replace(b"Submit", b"* Submit"),
+        NOTICE.replace(b"Report-", b"Report ").replace(b"Submitting-URI", b"Submitting URI"),
+        NOTICE.lower(),
+        b"A line before it.\r\n" * 1000 + NOTICE,
+    ],
+)
+def test_T12_notices_as_people_and_programs_forward_them(text: bytes) -> None:
+    for raw in (HEAD + b"Content-Type: text/plain\r\n\r\n" + text, HEAD + b"Subject: x\r\n\r\n" + text):
+        assert other(raw) == "report_too_large"
+
+
+@pytest.mark.parametrize("ends", [b"<br>\r\n", b"</p><p>", b"</td></tr>\r\n<tr><td>"])
+def test_T12_a_notice_in_html(ends: bytes) -> None:
+    raw = HEAD + b"Content-Type: text/html\r\n\r\n<html><p>" + NOTICE.replace(b"\r\n", ends) + b"</html>"
+    (problem,) = read_mail(raw).problems
+    assert problem.reason == "report_too_large"
+    assert problem.detail.startswith(
+        "big.example could not send the report 77@big.example about example.com of 33554432"
+    )
+
+
+def test_T12_a_notice_without_the_size() -> None:
+    raw = HEAD + b"\r\n" + re.sub(rb"Report-Size:[^\n]*\n", b"", NOTICE)
+    (problem,) = read_mail(raw).problems
+    assert problem.detail == (
+        "big.example could not send the report 77@big.example about example.com; it is larger than "
+        "mailto:rua@reports.example.net accepts."
+    )
+
+
 def test_T12_a_report_in_a_bounce_or_a_reply_is_a_report() -> None:
     raw = b"Auto-Submitted: auto-generated\r\n" + mail(TEXT, GOOD)
     assert found(read_mail(raw)) == ([[12]], [])
@@ -281,6 +386,20 @@ def test_T12_a_broken_report_is_no_other_mail() -> None:
 
 
 FAILED = b"A message claiming to be from you has failed the published DMARC policy for your domain."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"<p>A message claiming to be from you has <b>failed</b> the published&nbsp;DMARC policy for your domain.</p>",
+        b"Feedback-Type: auth-failure<br>Source-IP: 192.0.2.1<br>Reported-Domain: example.com<br>",
+        b"<table><tr><td>Feedback-Type: auth-failure</td></tr><tr><td>User-Agent: x</td></tr></table>",
+    ],
+)
+def test_T13_a_failure_report_in_html_whatever_its_tags(text: bytes) -> None:
+    assert (
+        other(HEAD + b"Content-Type: text/html; charset=utf-8\r\n\r\n<html><body>" + text) == "failure_without_fields"
+    )
 
 
 def test_T13_the_cases() -> None:
@@ -387,3 +506,22 @@ def test_T16_no_bytes_make_the_reading_of_a_tar_raise_or_go_on(data: bytes, plac
     except Refused:
         return
     assert sum(len(content) for _, content in files) <= len(broken)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("r.xml.sig", b"\x89\x01\x33\x04" + bytes(range(90))),
+        ("r.xml.asc", b"-----BEGIN PGP SIGNATURE-----\n\nabc\n"),
+        ("r.xml.md5", b"d41d8cd98f00b204e9800998ecf8427e  r.xml\n"),
+        ("r.xml.sha256", b"e3b0c442  r.xml\n"),
+        ("feedback.dtd", b"<!ELEMENT feedback (record+)>\n"),
+        ("readme.txt", "Grüße".encode("utf-16")),
+    ],
+)
+def test_T14_signatures_checksums_and_texts_next_to_the_report(name: str, data: bytes) -> None:
+    reading = read_mail(mail(attachment(zipped(("r.xml", REPORT), (name, data)), "r.zip", "application/zip")))
+    assert found(reading) == ([[7]], [])
+    assert codes(reading.items[0].report) == {"beside_ignored"}
+    # By itself such a file is still one that may be damaged.
+    assert found(read_mail(mail(attachment(b"\x89\x01" + bytes(90), "r.xml", "text/xml"))))[1] == ["not_xml"]

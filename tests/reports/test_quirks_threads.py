@@ -31,7 +31,7 @@ def test_T5_the_case() -> None:
     assert codes(found) == {"no_mail_seen"}
 
 
-@pytest.mark.parametrize("address", ["", " ", "0.0.0.0", "::", "null", "N/A"])
+@pytest.mark.parametrize("address", ["", " ", "0.0.0.0", "::", "null", "N/A", "unknown", "nil"])
 @pytest.mark.parametrize("count", ["0", " 0 ", "0.0"])
 def test_T5_no_address_and_no_mail_is_no_sender(address: str, count: str) -> None:
     found = read_one(xml(record(count, address)))
@@ -215,6 +215,9 @@ def test_T15_the_cases() -> None:
         ("2025/06/01", 1748736000),
         ("2025-06-01", 1748736000),
         ("2025/06/01 12:00:00", 1748779200),
+        ("2025-06-01 12:00:00 UTC", 1748779200),
+        ("Sun, 1 Jun 2025", 1748736000),
+        ("01-Jun-2025", 1748736000),
         ("Sun, 01 Jun 2025 00:00:00 +0000", 1748736000),
         ("Sun, 1 Jun 2025 02:00:00 +0200 (CEST)", 1748736000),
         ("1 Jun 2025 00:00:00 GMT", 1748736000),

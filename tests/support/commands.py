@@ -25,7 +25,7 @@ def prepared(home: Path) -> Path:
     return home
 
 
-def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(home: Path, *arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from dmarcworks.cli import main; main()", *arguments]
     environ = {**os.environ, "DMARCWORKS_HOME": str(prepared(home)), "DMARCWORKS_HOSTNAME": "reports.example.net"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environ)
+    return subprocess.run(command, input=answer, capture_output=True, text=True, check=False, timeout=60, env=environ)

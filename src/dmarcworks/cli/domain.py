@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,17 +208,21 @@ def list_(
 ) -> None:
     """List the domains."""
 
-    async def work(stores: Stores, settings: Settings) -> list[Domain]:
+    async def work(stores: Stores, settings: Settings) -> tuple[list[Domain], dict[str, str]]:
         owner = None if account is None else await stores.accounts.account_by_name(account)
-        return await stores.accounts.domains(None if owner is None else owner.id)
+        names = {one.id: one.name for one in await stores.accounts.accounts()}
+        return await stores.accounts.domains(None if owner is None else owner.id), names
 
-    domains = with_stores(work)
+    domains, names = with_stores(work)
     if as_json:
-        print_json(domains)
+        print_json([{**asdict(domain), "account": names.get(domain.account_id, "")} for domain in domains])
     else:
-        rows = [(d.name, d.rua, "yes" if d.enabled else "no", d.created) for d in domains]
+        rows = [
+            (d.name, d.rua, names.get(d.account_id, d.account_id), "yes" if d.enabled else "no", d.created)
+            for d in domains
+        ]
         print_table(
-            ["domain", "reports to", "accepting mail", "added"],
+            ["domain", "reports to", "account", "accepting mail", "added"],
             rows,
             "No domains yet. Add one: `dmarcworks domain add example.com`.",
         )
@@ -252,7 +257,7 @@ def remove(
 ) -> None:
     """Remove a domain: reject its reports. Archived reports and figures are kept, for when it is added again."""
     if not yes:
-        typer.confirm(f"Mail for {name}'s rua address will be rejected. Remove the domain?", abort=True)
+        typer.confirm(f"Mail for {name}'s rua address will be rejected. Remove the domain?", abort=True, err=True)
 
     async def work(stores: Stores, settings: Settings) -> Domain:
         domain = await find_domain(name, stores)

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dmarcworks.api.spreadsheet import harmless
+from dmarcworks.errors import UsageError
 from dmarcworks.process import garbage
 from dmarcworks.reports.model import AggregateReport, FailureReport, Reading, TlsReport
 from dmarcworks.reports.plain import plain
@@ -52,10 +53,14 @@ class Parsed:
 
 def parse(
     paths: list[str] = typer.Argument(help="Files, mails, folders, mbox files or Maildirs.", show_default=False),
-    format: Format = typer.Option(Format.json, "--format", "-f", help="The output format."),
+    format: Format | None = typer.Option(None, "--format", "-f", help="The output format; json by default."),
     jobs: int = typer.Option(0, "--jobs", "-j", min=0, max=256, help="Processes; 0: one per core."),
+    as_json: bool = typer.Option(False, "--json", help="Same as --format json."),
 ) -> None:
     """Parse reports and print them. Exit status 1 when a problem was found."""
+    if as_json and format is not None:
+        raise UsageError("--json and --format exclude each other; use one")
+    format = format or Format.json
     problems = 0
     first = True
     output = sys.stdout

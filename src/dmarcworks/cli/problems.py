@@ -23,9 +23,9 @@ STATES = ("open", "retrying", "closed", "discarded", "other")
 
 
 @app.callback(invoke_without_command=True)
-def _default(context: typer.Context) -> None:
+def _default(context: typer.Context, as_json: bool = _JSON) -> None:
     if context.invoked_subcommand is None:
-        list_(limit=100, reason="", state="open", every=False, as_json=False)
+        list_(limit=100, reason="", state="open", every=False, as_json=as_json)
 
 
 @app.command("list")

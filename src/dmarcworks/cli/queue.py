@@ -27,9 +27,9 @@ _SHOWN = 80
 
 
 @app.callback(invoke_without_command=True)
-def _default(context: typer.Context) -> None:
+def _default(context: typer.Context, as_json: bool = _JSON) -> None:
     if context.invoked_subcommand is None:
-        list_(as_json=False)
+        list_(as_json=as_json)
 
 
 @app.command("list")

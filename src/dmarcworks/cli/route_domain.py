@@ -13,22 +13,23 @@ from dmarcworks.settings import Settings
 app = typer.Typer(help="Enable or disable routing for a domain.", no_args_is_help=True, add_completion=False)
 
 _DOMAIN = typer.Argument(help="The domain.")
+_JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 
 
 @app.command()
-def enable(domain: str = _DOMAIN) -> None:
+def enable(domain: str = _DOMAIN, as_json: bool = _JSON) -> None:
     """Enable routing: the domain's rules take effect."""
-    _switch(domain, True)
+    _switch(domain, True, as_json)
 
 
 @app.command()
-def disable(domain: str = _DOMAIN) -> None:
+def disable(domain: str = _DOMAIN, as_json: bool = _JSON) -> None:
     """Disable routing: the domain's rules have no effect. Reports are received as before."""
-    _switch(domain, False)
+    _switch(domain, False, as_json)
 
 
 @app.command("list")
-def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON for machines.")) -> None:
+def list_(as_json: bool = _JSON) -> None:
     """List domains and whether their routing is enabled."""
 
     async def work(stores: Stores, _: Settings) -> list[dict[str, object]]:
@@ -43,7 +44,7 @@ def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON for mac
         print_table(["domain", "routing"], rows, "No domains yet. Add one with `dmarcworks domain add`.")
 
 
-def _switch(name: str, enabled: bool) -> None:
+def _switch(name: str, enabled: bool, as_json: bool) -> None:
     wanted = name.strip().lower()
 
     async def work(stores: Stores, _: Settings) -> Zone:
@@ -55,4 +56,7 @@ def _switch(name: str, enabled: bool) -> None:
         raise NotFoundError(f"{wanted} is not a domain of this system; `dmarcworks route domain list` lists them")
 
     zone = with_stores(work)
+    if as_json:
+        print_json({"domain": zone.name, "enabled": enabled})
+        return
     print(f"routing is {'enabled' if enabled else 'disabled'} for {zone.name}")

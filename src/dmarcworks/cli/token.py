@@ -11,12 +11,12 @@ import typer
 from dmarcworks.catalogue.accounts import Token
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import print_json, print_table, with_stores
-from dmarcworks.errors import NotFoundError, UsageError
+from dmarcworks.errors import ConflictError, NotFoundError, UsageError
 from dmarcworks.settings import Settings
 
 app = typer.Typer(help="Manage API tokens.", no_args_is_help=True, add_completion=False)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
-_ID = typer.Argument(help="The token's id, as `token list` prints it.")
+_TOKEN = typer.Argument(metavar="TOKEN", help="The token's id, or its name if no other token has it.")
 _SPAN = re.compile(r"([1-9]\d{0,4})([hdw])")
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -73,13 +73,13 @@ def create(
 
 
 @app.command()
-def rotate(token_id: str = _ID, as_json: bool = _JSON) -> None:
+def rotate(token: str = _TOKEN, as_json: bool = _JSON) -> None:
     """Give a token a new secret, which is shown once. The old secret stops working immediately."""
 
     async def work(stores: Stores, settings: Settings) -> tuple[str, dict[str, Any]]:
-        rotated = await stores.accounts.rotate_token(token_id)
+        rotated = await stores.accounts.rotate_token((await _find(token, stores)).id)
         if rotated is None:
-            raise _unknown(token_id)
+            raise _unknown(token)
         return rotated[0], _document(rotated[1], await _names(stores))
 
     _print_secret(*with_stores(work), as_json)
@@ -99,20 +99,38 @@ def _print_secret(secret: str, token: dict[str, Any], as_json: bool) -> None:
     print("\nStore it safely: it is not shown again. Send it as `Authorization: Bearer <token>`.")
 
 
-def _unknown(token_id: str) -> NotFoundError:
-    return NotFoundError(f"there is no token {token_id}; `dmarcworks token list` lists the tokens")
+async def _find(wanted: str, stores: Stores) -> Token:
+    """The token of that id or name."""
+    tokens = await stores.accounts.tokens()
+    matches = [token for token in tokens if token.id == wanted] or [token for token in tokens if token.name == wanted]
+    if len(matches) > 1:
+        raise ConflictError(
+            f"{len(matches)} tokens have the name {wanted}; use an id, as `dmarcworks token list` prints it"
+        )
+    if not matches or not wanted:
+        raise _unknown(wanted)
+    return matches[0]
+
+
+def _unknown(token: str) -> NotFoundError:
+    return NotFoundError(f"there is no token {token}; `dmarcworks token list` lists the tokens")
 
 
 @app.command("list")
 def list_(as_json: bool = _JSON) -> None:
     """List tokens, without their secrets."""
 
-    async def work(stores: Stores, settings: Settings) -> tuple[list[Token], dict[str, str]]:
-        return await stores.accounts.tokens(), await _names(stores)
+    async def work(stores: Stores, settings: Settings) -> tuple[list[Token], dict[str, str], dict[str, str]]:
+        accounts = {account.id: account.name for account in await stores.accounts.accounts()}
+        return await stores.accounts.tokens(), await _names(stores), accounts
 
-    tokens, names = with_stores(work)
+    tokens, names, accounts = with_stores(work)
     if as_json:
-        print_json([{**_document(t, names), "created": t.created, "last_used": t.last_used} for t in tokens])
+        times = [{"created": token.created, "last_used": token.last_used} for token in tokens]
+        owners = [{"account": accounts.get(token.account_id, "")} for token in tokens]
+        print_json(
+            [{**_document(t, names), **more, **time} for t, more, time in zip(tokens, owners, times, strict=True)]
+        )
         return
     now = datetime.now(UTC)
     rows = []
@@ -121,18 +139,30 @@ def list_(as_json: bool = _JSON) -> None:
         ended = token.expires is not None and token.expires <= now
         shown = "never" if token.expires is None else f"{token.expires:%Y-%m-%d %H:%M}{' (expired)' if ended else ''}"
         limited = "all" if domains is None else ", ".join(domains)
-        rows.append((token.id, token.name, token.scope, token.account_id, limited, shown, token.last_used))
-    columns = ["id", "name", "scope", "account id", "domains", "expires", "last used"]
+        rows.append(
+            (
+                token.id,
+                token.name,
+                token.scope,
+                accounts.get(token.account_id, token.account_id),
+                limited,
+                shown,
+                token.last_used,
+            )
+        )
+    columns = ["id", "name", "scope", "account", "domains", "expires", "last used"]
     print_table(columns, rows, "No tokens yet. Create one: `dmarcworks token create`.")
 
 
 @app.command()
-def revoke(token_id: str = _ID, as_json: bool = _JSON) -> None:
+def revoke(token: str = _TOKEN, as_json: bool = _JSON) -> None:
     """Revoke a token. It takes effect immediately."""
 
-    async def work(stores: Stores, settings: Settings) -> bool:
-        return await stores.accounts.revoke_token(token_id)
+    async def work(stores: Stores, settings: Settings) -> Token:
+        existing = await _find(token, stores)
+        if not await stores.accounts.revoke_token(existing.id):
+            raise _unknown(token)
+        return existing
 
-    if not with_stores(work):
-        raise _unknown(token_id)
-    print_json({"id": token_id, "revoked": True}) if as_json else print(f"Revoked {token_id}.")
+    revoked = with_stores(work)
+    print_json({"id": revoked.id, "revoked": True}) if as_json else print(f"Revoked {revoked.name or revoked.id}.")

@@ -53,7 +53,7 @@ def remove(
 ) -> None:
     """Remove a user. Their sessions end immediately; the audit log keeps their name."""
     if not yes:
-        typer.confirm(f"{email} will no longer be able to log in. Remove the user?", abort=True)
+        typer.confirm(f"{email} will no longer be able to log in. Remove the user?", abort=True, err=True)
 
     async def work(stores: Stores, settings: Settings) -> User:
         user = await _find(email, stores)
@@ -129,4 +129,4 @@ def list_(as_json: bool = _JSON) -> None:
         for user in users
     ]
     columns = ["user", "role", "account", "created", "password", "may log in"]
-    print_table(columns, rows, "No users yet. Start the server once.")
+    print_table(columns, rows, "No users. Add one: `dmarcworks user add you@example.net`.")

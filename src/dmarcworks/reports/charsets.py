@@ -10,7 +10,7 @@ from __future__ import annotations
 from encodings import normalize_encoding
 from encodings.aliases import aliases
 
-__all__ = ["codec", "decoded"]
+__all__ = ["codec", "decoded", "text_of", "utf8_or_latin1"]
 
 _LONGEST = 40
 _REFUSED = {
@@ -40,3 +40,16 @@ def decoded(data: bytes, charset: str) -> str | None:
     """The bytes as text in that charset, what is none replaced; None when the charset is not read."""
     codec_name = codec(charset)
     return None if codec_name is None else data.decode(codec_name, "replace").encode("utf-8", "replace").decode()
+
+
+def utf8_or_latin1(content: bytes) -> str:
+    """The text of bytes that state no charset."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def text_of(content: bytes) -> str:
+    """As `utf8_or_latin1`; line ends are LF."""
+    return utf8_or_latin1(content).replace("\r\n", "\n").replace("\r", "\n")

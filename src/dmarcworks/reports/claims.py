@@ -13,6 +13,7 @@ from dmarcworks.reports.unpack import Leaf
 
 __all__ = [
     "MAIL_NAME",
+    "PGP",
     "claims",
     "is_office_document",
     "is_opaque",
@@ -26,6 +27,8 @@ _NAMED = re.compile(
     r"\.(?:xml|gz|gzip|tgz|zip|z|json|bz2|tbz2?|xz|txz|lzma|zst|tar|7z|rar|lz4?|cab|tnef)\s*$", re.IGNORECASE
 )
 _PROMISED = re.compile(r"\.(?:xml|json)(?:\.\w{1,8})?\s*$|\.(?:gz|gzip)\s*$|!.*!", re.IGNORECASE)
+# Signatures and checksums that are named after the file that they are of.
+_ABOUT = re.compile(r"\.(?:sig|asc|sign|minisig|p7s|md5|sha\d{1,3}|crc|sfv)\s*$", re.IGNORECASE)
 _TYPED = re.compile(r"application/(?:tlsrpt|.*(?:zip|xml|json))|text/(?:xml|json)$")
 MAIL_NAME = re.compile(r"\.(?:eml|msg|mht)\s*$", re.IGNORECASE)
 # What people and mail programs attach in addition to a report.
@@ -45,15 +48,21 @@ _OTHER = (
     (b"{\\rtf", "a document"),
     (b"MZ", "a program"),
     (b"\x7fELF", "a program"),
+    (b"L\0\0\0\1\x14\2\0", "a shortcut of Windows"),
+    (b"ID3", "a sound"),
+    (b"OggS", "a sound or film"),
+    (b"\x1aE\xdf\xa3", "a film"),
     (b"\0\5\x16\7", "data of macOS"),
     (b"\0\0\0\1Bud1", "data of macOS"),
     (b"-----BEGIN PGP SIGNATURE", "a signature"),
+    (b"<!ELEMENT", "a document type"),
 )
 _OFFICE = (b"[Content_Types].xml", b"mimetypeapplication/", b"_rels/.rels", b"META-INF/MANIFEST.MF", b"word/", b"xl/")
 # The object identifiers of signed and enveloped data (RFC 5652 §5, §6) behind the outermost header.
 _CMS = re.compile(
     rb"\x30.{1,5}\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07[\x02\x03]|\x30\x80\x06[\x09\x0b]\x2a\x86", re.DOTALL
 )
+PGP = b"-----BEGIN PGP MESSAGE-----"
 _CONTROLS = bytes(n for n in range(32) if n not in (9, 10, 12, 13, 27))
 
 
@@ -68,12 +77,14 @@ def worth_a_look(kind: str, name: str, head: bytes) -> bool:
     """Whether a part of a mail may have to be named; nearly every mail has a text for people that has not."""
     if name or not kind.startswith("text/") or kind in ("text/xml", "text/json"):
         return True
+    if head.lstrip().startswith(PGP):
+        return True
     return compression.unread_format(head) != "" or is_opaque(kind, name, head)
 
 
 def promised(name: str) -> bool:
     """Whether a file name is one of a report, inside an archive too."""
-    return _PROMISED.search(name) is not None
+    return _PROMISED.search(name) is not None and _ABOUT.search(name) is None
 
 
 def is_opaque(kind: str, name: str, head: bytes) -> bool:
@@ -93,6 +104,8 @@ def other_content(head: sniff.Head, leaf: Leaf) -> str:
     for magic, name in _OTHER:
         if leaf.head.startswith(magic):
             return name
+    if leaf.head[4:8] == b"ftyp":
+        return "a picture or film"
     if is_office_document(leaf.head):
         return "a document"
     if head.kind == "ole" and leaf.name.lower().endswith(("thumbs.db", ".doc", ".xls", ".ppt")):
@@ -100,8 +113,12 @@ def other_content(head: sniff.Head, leaf: Leaf) -> str:
     if head.kind == "xml" and head.root:
         return f"XML with the root {head.root[:60]!r}"
     sample = leaf.head[:4096]
+    if sample.startswith((b"\xff\xfe", b"\xfe\xff")):
+        sample = sample[: len(sample) & ~1].decode("utf-16", "replace").encode("utf-8", "replace")
     if head.kind == "empty":
         return "an empty file"
+    if leaf.packed and _ABOUT.search(leaf.name):
+        return "a signature or checksum"
     if head.kind in ("other", "mail", "json") and len(sample.translate(None, _CONTROLS)) == len(sample):
         return "text"
     return ""
@@ -110,6 +127,8 @@ def other_content(head: sniff.Head, leaf: Leaf) -> str:
 def reason_and_detail(head: sniff.Head, leaf: Leaf, kind: str = "") -> tuple[str, str]:
     """Why nothing was read of the bytes: a code of `REASONS` and a sentence."""
     begin = leaf.head[:40].decode("latin-1")
+    if leaf.head.lstrip().startswith(PGP):
+        return "pgp_encrypted", "The part is encrypted with OpenPGP, which is not opened."
     if is_opaque(kind, leaf.name, leaf.head):
         return "smime_opaque", "The part is S/MIME with its content inside, signed or encrypted; it is not opened."
     if (format_name := compression.unread_format(leaf.head)) and head.kind == "other":

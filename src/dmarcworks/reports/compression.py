@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import re
+import zlib
 from collections.abc import Callable, Iterator
 
 from dmarcworks.reports.notes import Refused
@@ -33,6 +35,17 @@ _UNREAD = (
     (b"PK\x07\x08", "a split zip archive"),
     (b"\x89LZO", "LZO data"),
     (b"\xff\x06\0\0sNaPpY", "Snappy data"),
+    (b"070701", "a cpio archive"),
+    (b"070707", "a cpio archive"),
+    (b"ZOO ", "a zoo archive"),
+    (b"**ACE**", "an ACE archive"),
+    (b"xar!", "a xar archive"),
+    (b"hsqs", "a file system image"),
+)
+# The magic of some follows bytes that vary.
+_BEHIND = (
+    (re.compile(rb"..-l[hz][0-9ds]-", re.DOTALL), "an LHA archive"),
+    (re.compile(rb".{7}\*\*ACE\*\*", re.DOTALL), "an ACE archive"),
 )
 
 _UNREAD_MAGIC = tuple(magic for magic, _ in _UNREAD)
@@ -56,9 +69,21 @@ def opener(data: bytes) -> tuple[str, Callable[[bytes], Iterator[bytes]]] | None
 
 def unread_format(data: bytes) -> str:
     """The name of a compression or archive that is not read; "" for other bytes."""
-    if not data.startswith(_UNREAD_MAGIC):
-        return ""
-    return next(name for magic, name in _UNREAD if data.startswith(magic))
+    if data.startswith(_UNREAD_MAGIC):
+        return next(name for magic, name in _UNREAD if data.startswith(magic))
+    if (named := next((name for pattern, name in _BEHIND if pattern.match(data)), "")) or not _is_zlib(data):
+        return named
+    return "zlib data without a container"
+
+
+def _is_zlib(data: bytes) -> bool:
+    """Whether it begins as RFC 1950 has it and inflates; the two bytes alone are those of many texts."""
+    if data[:1] != b"\x78" or int.from_bytes(data[:2], "big") % 31:
+        return False
+    try:
+        return len(zlib.decompressobj().decompress(data[:4096], 64)) == 64
+    except zlib.error:
+        return False
 
 
 def _bunzip2(data: bytes) -> Iterator[bytes]:

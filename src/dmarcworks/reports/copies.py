@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["QuotedCopy", "own_text", "quoted_copy"]
+__all__ = ["QuotedCopy", "begins_with_headers", "own_text", "quoted_copy", "unquoted_copy"]
 
 _LINE = re.compile(r"^[^\n]*", re.MULTILINE)
 _RULE = re.compile(r"[ \t>]{0,20}[-=_*#~]{3}")
@@ -28,8 +28,18 @@ _TEXT_FIELD = re.compile(
     r"^[ \t]*(?:sender (?:domain|ip address)|received date|(?:spf|dkim) alignment|dmarc results)[ \t]*:[^\n]*",
     re.MULTILINE | re.IGNORECASE,
 )
+# Header fields that nearly every message has; two of them in a row begin a copy.
+_USUAL = re.compile(
+    rb"\s{0,100}(?:From [^\r\n]{1,998}[\r\n]{1,2})?(?:(?:received|return-path|delivered-to|from|to|cc|subject|date"
+    rb"|message-id|dkim-signature|mime-version|content-type|authentication-results"
+    rb"|arc-[a-z-]{1,40}|x-[a-z0-9-]{1,60})[ \t]{0,10}:[^\r\n]{0,998}"
+    rb"(?:\r\n|\r|\n|\Z)(?:[ \t][^\r\n]{0,998}(?:\r\n|\r|\n|\Z)){0,50}){2}",
+    re.IGNORECASE,
+)
+_QUOTING = re.compile(r"[ \t]{0,40}(?:>[ \t]?){0,5}")
 # A sentence that is longer is none of these.
 _LINES, _LONGEST = 4, 200
+_LOOKED_AT = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +68,45 @@ def quoted_copy(text: str) -> QuotedCopy | None:
                 start = next((at for at, words in recent if _RULE.match(words)), recent[first][0])
                 return QuotedCopy(start, _end(text, line.end()))
     own = len(own_text(text)) if _TEXT_FIELD.search(text) else len(text)
-    return QuotedCopy(own, own) if _HEADER.match(text, own) else None
+    return QuotedCopy(own, own) if _HEADER.match(text, own) else _unannounced(text, own)
+
+
+def _unannounced(text: str, own: int) -> QuotedCopy | None:
+    """A copy behind a rule and up to four lines in words that are not known (another language, a mail program's)."""
+    words, end = 0, own
+    for line in _LINE.finditer(text, own + 1):
+        stated = line[0]
+        if not stated.strip():
+            continue
+        if words and begins_with_headers(text[line.start() : line.start() + _LOOKED_AT].encode("utf-8", "replace")):
+            return QuotedCopy(own, end)
+        words, end = words + 1, line.end()
+        if words > _LINES or len(stated) > _LONGEST or (words == 1 and not _RULE.match(stated)):
+            return None
+    return None
+
+
+def begins_with_headers(content: bytes) -> bool:
+    """Whether a text begins as a message does: with two of the usual header fields."""
+    return _USUAL.match(content[:_LOOKED_AT]) is not None
+
+
+def unquoted_copy(copy: str) -> str:
+    """A copy without the quoting or indentation that all its lines have; the copy itself when one lacks it."""
+    lines = copy.lstrip("\n").split("\n")
+    quoting = _QUOTING.match(lines[0])
+    prefix = quoting[0] if quoting else ""
+    if not prefix:
+        return copy
+    plain = []
+    for line in lines:
+        if not line.strip(" \t>"):
+            plain.append("")
+        elif line.startswith(prefix):
+            plain.append(line[len(prefix) :])
+        else:
+            return copy
+    return "\n".join(plain)
 
 
 def own_text(text: str) -> str:

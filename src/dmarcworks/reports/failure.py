@@ -11,7 +11,8 @@ import re
 
 from dmarcworks.reports import headers, values
 from dmarcworks.reports.bounds import Bounds
-from dmarcworks.reports.copies import quoted_copy
+from dmarcworks.reports.charsets import text_of, utf8_or_latin1
+from dmarcworks.reports.copies import quoted_copy, unquoted_copy
 from dmarcworks.reports.model import FailureReport
 from dmarcworks.reports.notes import Notes, Refused, Work
 
@@ -59,7 +60,7 @@ def is_text_form(content: bytes) -> bool:
 def read_arf(content: bytes, original: bytes | None, where: str, notes: Notes, work: Work) -> FailureReport:
     """The report out of a message/feedback-report part and the reported message or headers."""
     over: set[str] = set()
-    fields = _fields(_text(content), work.bounds, over)
+    fields = _fields(utf8_or_latin1(content), work.bounds, over)
     kind = _word(fields, "feedback-type")
     dmarc = {"auth-failure", "identity-alignment", "dkim-domain", "spf-dns", "authentication-results"} & fields.keys()
     if kind != "auth-failure" and (kind is not None or not dmarc):
@@ -94,7 +95,7 @@ def read_arf(content: bytes, original: bytes | None, where: str, notes: Notes, w
 
 def read_text(content: bytes, original: bytes | None, where: str, notes: Notes, work: Work) -> FailureReport:
     """The report out of the plain text form (Exim, cPanel, antispamcloud)."""
-    text = _text(content).replace("\r\n", "\n")
+    text = text_of(content)
     copy = quoted_copy(text)
     text_ = text[: copy.start] if copy else text
     over: set[str] = set()
@@ -118,7 +119,7 @@ def read_text(content: bytes, original: bytes | None, where: str, notes: Notes, 
     if original is None and not copy and not any(_first(fields, name) for name in stated):
         raise Refused("failure_without_fields", "The text is that of a failure report, but it states nothing.")
     if original is None and copy:
-        original = text[copy.end :].lstrip("\n").encode()
+        original = unquoted_copy(text[copy.end :]).lstrip("\n").encode()
     return _report(
         "text",
         {},
@@ -209,17 +210,10 @@ def _incidents(fields: Fields, where: str, notes: Notes) -> int | None:
         return None
 
 
-def _text(content: bytes) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
-
-
 def _split(original: bytes | None) -> tuple[str | None, str | None]:
     if not original or not original.strip():
         return None, None
-    text = _text(original).replace("\r\n", "\n").lstrip("\n")
+    text = utf8_or_latin1(original).replace("\r\n", "\n").lstrip("\n")
     head, _, body = text.partition("\n\n")
     return head, body if body.strip() else None
 

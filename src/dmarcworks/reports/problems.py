@@ -42,7 +42,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "copy_unclear": "Where the message that a failure report quotes begins is unclear; the original is kept",
         "report_too_large": "A reporter had a report that was too large to send (RFC 7489 section 7.2.2)",
         "bounce": "This is a delivery status notification, not a report",
-        "auto_reply": "This is an automatic reply, not a report",
+        "auto_reply": "This is an automatic reply or a read receipt, not a report",
         # Bounds
         "mail_bytes": "The mail is larger than the bound",
         "inflated_bytes": "The content exceeds the bound when it is decompressed",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 
-from dmarcworks.reports import archive, failure, mail, sniff, tlsrpt, transfer, unpack
+from dmarcworks.reports import archive, failure, failure_mail, mail, sniff, tlsrpt, transfer, unpack
 from dmarcworks.reports.aggregate import reader
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.claims import MAIL_NAME, is_office_document, other_content, worth_a_look
@@ -134,7 +134,7 @@ def _mail(raw: bytes, work: Work, above: str, depth: int, parse: Reader, items: 
     for name in root.over:
         work.over(name, above or "mail")
     prefix = f"{above} > " if above else ""
-    reports, evidence = _failure(raw, parts, prefix, work)
+    reports, evidence = failure_mail.failure_report(raw, parts, prefix, work)
     items.extend(reports)
     for part in parts:
         where = f"{prefix}part {part.number}"
@@ -155,49 +155,6 @@ def _mail(raw: bytes, work: Work, above: str, depth: int, parse: Reader, items: 
             _bytes(transfer.unquoted(part.read()), part.name, where, work, depth, part.type, parse, items)
         except Refused as refused:
             work.problem(refused.reason, where, refused.detail)
-
-
-def _failure(raw: bytes, parts: list[mail.MailPart], prefix: str, work: Work) -> tuple[list[Item], set[str]]:
-    """A failure report in the mail, and the parts that belong to it.
-
-    The message that it reports is evidence and never a source of reports; elsewhere an embedded mail is forwarded.
-    """
-    report = text = original = None
-    for part in parts[: work.bounds.members]:
-        if part.message or part.type.startswith("text/rfc822"):
-            original = original or part
-        elif part.type == "message/feedback-report":
-            report = report or part
-        elif part.type.startswith("text/") or part.type == "application/octet-stream":
-            content = _quietly(part)
-            if failure.is_feedback(content) and not part.type.startswith("text/html"):
-                report = report or part
-            elif text is None and not part.type.startswith("text/html") and failure.is_text_form(content):
-                text = part
-    main = report or text
-    if main is None:
-        return [], set()
-    evidence = {main.number}
-    for part in parts:
-        if part.message or part.type.startswith("text/rfc822") or part is text:
-            evidence.add(part.number)
-    where = f"{prefix}part {main.number}"
-    try:
-        content, message = main.read(), original.read() if original is not None else None
-        read = failure.read_arf if main is report else failure.read_text
-        digest = hashlib.sha256(content + b"\0" + (message or b"")).hexdigest()
-        item = Item(read(content, message, where, Notes(), work), Part("failure-report.eml", raw, where), digest)
-    except Refused as refused:
-        work.problem(refused.reason, where, refused.detail)
-        return [], evidence
-    return [item], evidence
-
-
-def _quietly(part: mail.MailPart) -> bytes:
-    try:
-        return part.read()
-    except Refused:
-        return b""
 
 
 def _bytes(

@@ -13,10 +13,11 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from dmarcworks.reports import failure, mail, read, sniff, unpack
+from dmarcworks.reports import failure, failure_mail, mail, read, sniff, unpack
 from dmarcworks.reports.bounds import Bounds
+from dmarcworks.reports.charsets import text_of
 from dmarcworks.reports.claims import MAIL_NAME
-from dmarcworks.reports.copies import own_text, quoted_copy
+from dmarcworks.reports.copies import begins_with_headers, own_text, quoted_copy, unquoted_copy
 from dmarcworks.reports.model import FailureReport, Item, Reading
 from dmarcworks.reports.notes import Refused, Work
 from dmarcworks.reports.redact_lines import (
@@ -44,6 +45,8 @@ _MIME = {b"content-type", b"content-transfer-encoding", b"content-disposition", 
 _QUOTING = {b"subject", b"thread-topic"}
 # Fields of a feedback report that hold what the message itself holds.
 _BODY_FIELD, _HEADER_FIELD = b"dkim-canonicalized-body", b"dkim-canonicalized-header"
+# A message whose headers have ended has these; a body does not begin with one that is still missing.
+_ESSENTIAL = {b"received", b"return-path", b"from", b"to", b"subject", b"date", b"message-id", b"mime-version"}
 _READ = {name.encode() for name in failure.READ}
 
 
@@ -117,7 +120,7 @@ class _Cut:
         """The mail, rebuilt from its parts."""
         Work(self._bounds).nest(depth)
         tree = self._parse(raw, self._bounds)
-        items, _ = read._failure(raw, list(mail.leaves(tree)), "", Work(self._bounds))
+        items, _ = failure_mail.failure_report(raw, list(mail.leaves(tree)), "", Work(self._bounds))
         failing = bool(items)
         head = [] if not failing else [b"X-Redacted: " + self._mode.encode()]
         unwanted = _MIME | {b"x-redacted"} | (_QUOTING if failing and self._mode == DROP else set())
@@ -152,13 +155,13 @@ class _Cut:
             if part.message and not feedback:
                 return "message/rfc822", self.rebuilt(content, depth + 1), True
             return kind, self._packed(content, part, depth), False
-        if (part.message and not feedback) or kind.startswith("text/rfc822"):
+        if failure_mail.is_original(part) and not feedback:
             return "text/rfc822-headers", self._original(content), True
         loose = kind.startswith("text/") or kind == "application/octet-stream"
         if feedback or failure.is_feedback(content):
             is_feedback = feedback or (loose and not kind.startswith("text/html"))
             return "message/feedback-report" if is_feedback else kind, self._feedback(content), is_feedback
-        if loose and failure.is_text_form(content):
+        if loose and not kind.startswith("text/html") and failure.is_text_form(content):
             return "text/plain", self._text(content), True
         work = Work(self._bounds)
         items: list[Item] = []
@@ -169,8 +172,11 @@ class _Cut:
             claimed = sniff.look(content).kind == "mail"
             return kind, self._original(content) if claimed else content, False
         # The human-readable notice is the first part; a later text may be the reported message itself.
-        if kind == "text/plain" and self._mode == HEADERS and part.number in ("1", "1.1"):
+        first = part.number in ("1", "1.1")
+        if kind == "text/plain" and self._mode == HEADERS and first:
             return kind, self._text(content), True
+        if loose and not first and begins_with_headers(content):
+            return "text/rfc822-headers", self._original(content), True
         return kind, b"", False
 
     def _packed(self, content: bytes, part: mail.MailPart, depth: int) -> bytes:
@@ -230,17 +236,26 @@ class _Cut:
 
     def _text(self, content: bytes) -> bytes:
         """A text up to the copy of the message in it, and the copy's headers."""
-        text = failure._text(content).replace("\r\n", "\n").replace("\r", "\n")
+        text = text_of(content)
         copy = quoted_copy(text)
         if copy is None:
             return _whole_text(text) if failure.is_text_form(content) else content
-        head, quoted = text[: copy.end].encode(), text[copy.end :].encode()
+        head, quoted = text[: copy.end].encode(), unquoted_copy(text[copy.end :]).encode()
         lines = sure_header_lines(quoted.lstrip(b"\r\n"))
+        _require_whole(lines, quoted)
         if self._mode != DROP:
             return head + b"\n\n" + b"\n".join(lines)
         before = text[: copy.start].rstrip()
         own = own_text(before)
         return before.encode() + b"\n\n" + mark(quoted) if before[len(own) :].strip() else own.encode()
+
+
+def _require_whole(lines: list[bytes], copy: bytes) -> None:
+    """Refuse a copy whose headers an empty line interrupts: a field follows that they lack, and may be one of them."""
+    follows = FIELD.match(copy.lstrip(b"\r\n").partition(b"\n\n")[2].lstrip(b"\n"))
+    names = {field.group(1).lower() for line in lines if (field := FIELD.match(line))}
+    if follows is not None and follows.group(1).lower() in _ESSENTIAL - names:
+        raise Refused("copy_unclear", "Where the headers of the reported message end is unclear.")
 
 
 def _whole_text(text: str) -> bytes:

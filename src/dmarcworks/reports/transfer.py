@@ -31,7 +31,7 @@ _BEGINS = re.compile(rb"\s*+begin [0-7]{3,4} [^\n]*+\n")
 
 def content(data: bytes, encoding: str) -> bytes:
     """The content of a part. The bytes decide: a wrong, broken or absent Content-Transfer-Encoding hides no report."""
-    wrong = encoding == "base64" and _PLAIN.match(data) is not None
+    wrong = encoding == "base64" and (_PLAIN.match(data) is not None or _BEGINS.match(data) is not None)
     decoded = data if wrong else undone(data, encoding)
     if decoded[:64].lstrip().startswith(_PACKED) and (lines := _LINES_OF_BASE64.match(decoded)) is not None:
         return base64(lines[0])

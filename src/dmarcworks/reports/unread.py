@@ -31,7 +31,7 @@ class UnreadFiles:
         ignored: list[str] = []
         for leaf, head in self.leaves:
             reason, detail = reason_and_detail(head, leaf, self._kind)
-            strange = reason in ("smime_opaque", "format_not_read")
+            strange = reason in ("smime_opaque", "pgp_encrypted", "format_not_read")
             other = "" if strange else other_content(head, leaf)
             if leaf.packed and other and not promised(leaf.name):
                 if len(items) > first or problems or not (self._alone or promised(self._name)):

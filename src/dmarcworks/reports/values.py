@@ -29,6 +29,9 @@ _ODD_BEFORE, _ODD_AFTER = 1_262_304_000, 4_102_444_800
 # Thirteen digits are milliseconds (2001 to 2286), as seconds they would be the year 33,658 and later; so on for finer.
 _FINER = ((range(10**12, 10**13), 1000, "milliseconds"), (range(10**15, 10**16), 10**6, "microseconds"))
 _DIGITS = re.compile(r"(20\d\d)(\d\d)(\d\d)(?:[T ]?(\d\d)(\d\d)(\d\d)?Z?)?", re.ASCII)
+_UNIVERSAL = re.compile(r"\s?(?:UTC|GMT)\Z")
+# A date of RFC 5322 without its time.
+_DAY = re.compile(r"(?:[A-Za-z]{3},?\s{1,3})?\d{1,2}[ -][A-Za-z]{3}[ -]\d{4}", re.ASCII)
 _SLASHES = re.compile(r"20\d\d/\d\d/\d\d", re.ASCII)
 
 
@@ -86,9 +89,9 @@ def _written(text: str) -> tuple[int, str]:
     """A date in words or in ISO 8601, and the sentence about it."""
     dashed = text.replace("/", "-", 2) if _SLASHES.match(text) else text
     try:
-        return iso(dashed), f"{text[:40]} was read as an ISO 8601 date."
+        return iso(_UNIVERSAL.sub("Z", dashed)), f"{text[:40]} was read as an ISO 8601 date."
     except ValueError:
-        number = mail_date(text)
+        number = mail_date(text.replace("-", " ") + " 00:00:00 +0000" if _DAY.fullmatch(text) else text)
     if number is None:
         raise ValueError(text[:60])
     return number, f"{text[:60]} was read as a date of RFC 5322."

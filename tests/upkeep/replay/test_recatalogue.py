@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from dmarcworks.upkeep.backup.domain_objects import Noted, note_domains
 from dmarcworks.upkeep.retention.periods import RetentionPeriods
 from tests.support.filled import filled
@@ -75,6 +77,29 @@ async def test_a_removed_domain_is_noted_as_such(harness: Harness) -> None:
     await lose(harness)
     assert (await harness.do("catalogue"))[-1]["domains"] == 1
     assert [domain.name for domain in await harness.accounts.domains()] == ["two.example"]
+
+
+async def test_a_disabled_domain_stays_disabled(harness: Harness) -> None:
+    """Its mail is rejected until a person enables it, also after a rebuild; a file without the field means enabled."""
+    known: dict[str, Noted] = {}
+    off = await harness.add_domain("off.example")
+    again = await harness.add_domain("again.example")
+    on = await harness.add_domain("on.example")
+    await note_domains(harness.context, known)
+    for domain in (off, again):
+        await harness.accounts.enable_domain(domain, False)
+    assert [await note_domains(harness.context, known) for _ in range(2)] == [2, 0]
+    await harness.accounts.enable_domain(again, True)
+    assert await note_domains(harness.context, known) == 1
+    assert await note_domains(harness.context, {}) == 0
+    fields = json.loads(await harness.stores.objects.get(f"domains/{on.id}.json") or b"")
+    assert set(fields) == {"domain_id", "name", "rua", "account_id", "account", "created", "removed", "earlier"}
+    await lose(harness)
+    await harness.do("catalogue")
+    stand = {domain.name: domain.enabled for domain in await harness.accounts.domains()}
+    assert stand == {"again.example": True, "off.example": False, "on.example": True}
+    gates = {one.name: await harness.stores.kv.get(f"dmarc:{one.rua}") is not None for one in (off, again, on)}
+    assert gates == stand
 
 
 async def test_report_hosts_of_removed_addresses_stay_reserved(harness: Harness) -> None:

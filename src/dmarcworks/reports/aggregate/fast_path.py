@@ -8,7 +8,6 @@ refused here but the bounds; None leaves the file to the general reader.
 from __future__ import annotations
 
 import codecs
-import hashlib
 import re
 from collections.abc import Iterable
 
@@ -19,6 +18,7 @@ from dmarcworks.reports.aggregate.parse_cache import ParseCache
 from dmarcworks.reports.aggregate.record import check_depth
 from dmarcworks.reports.aggregate.records import RecordContent
 from dmarcworks.reports.aggregate.tally import Tally
+from dmarcworks.reports.alike import Digest
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.notes import Notes
 from dmarcworks.reports.sniff import Head
@@ -45,7 +45,7 @@ _END = "</record>"
 _MADE: ParseCache[RecordContent] = ParseCache()
 
 
-def read(leaf: Leaf, head: Head, bounds: Bounds, digest: hashlib._Hash, notes: Notes) -> Document | None:
+def read(leaf: Leaf, head: Head, bounds: Bounds, digest: Digest, notes: Notes) -> Document | None:
     """The document, if it is usual throughout; `digest` has taken all its bytes then."""
     if bounds.xml_depth < _DEPTH:
         return None
@@ -70,7 +70,7 @@ class _Reader:
         self._record_texts = RecordTexts()
         self._made: dict[str, RecordContent] = {}
 
-    def read(self, digest: hashlib._Hash) -> Document:
+    def read(self, digest: Digest) -> Document:
         if self._leaf.whole and len(self._leaf.head) <= _PIECE:
             return self._at_once(digest)
         head, rest = "", ""
@@ -91,7 +91,7 @@ class _Reader:
             raise Unusual
         return self._document(head, rest)
 
-    def _at_once(self, digest: hashlib._Hash) -> Document:
+    def _at_once(self, digest: Digest) -> Document:
         """A small file, without the stream's bookkeeping."""
         data = self._leaf.head
         digest.update(data)
@@ -114,7 +114,7 @@ class _Reader:
             raise Unusual
         return self._document(head, tail)
 
-    def _texts(self, digest: hashlib._Hash) -> Iterable[str]:
+    def _texts(self, digest: Digest) -> Iterable[str]:
         """The file as text in pieces that hold only what a usual report holds, line ends as XML reads them."""
         decoder = codecs.getincrementaldecoder("ascii" if self._ascii else "utf-8")("strict")
         skip = self._skip

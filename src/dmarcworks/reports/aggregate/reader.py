@@ -16,7 +16,7 @@ from dmarcworks.reports import values
 from dmarcworks.reports.aggregate import fast_path, recovery
 from dmarcworks.reports.aggregate.document import Broken, Document, at_once, stream
 from dmarcworks.reports.aggregate.metadata import ReportMetadata, local, of_tree, policy_of
-from dmarcworks.reports.alike import alike
+from dmarcworks.reports.alike import Digest, StreamHash, alike, alike_of_document
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.closed import maker
 from dmarcworks.reports.model import AggregateReport
@@ -39,22 +39,35 @@ def read(leaf: Leaf, head: Head, work: Work) -> list[tuple[AggregateReport, str,
     """The reports in an XML file (several when they were put together), each with its SHA-256 and `alike`."""
     if head.doctype:
         raise Refused("doctype", "The report has a DOCTYPE; it was not parsed.")
-    digest = hashlib.sha256()
+    digest = _hash(leaf, head)
     notes = _begin(leaf, head)
     try:
         if head.root != "feedback" or head.codec.startswith("utf-32"):
             raise Broken(f"the root is {head.root!r}")
         document = fast_path.read(leaf, head, work.bounds, digest, notes)
         if document is None:
-            digest, notes = hashlib.sha256(), _begin(leaf, head)
+            digest, notes = _hash(leaf, head), _begin(leaf, head)
             document = _general(leaf, head, work, digest, notes)
         sha = digest.hexdigest()
-        return [(_finish(document, leaf, sha, work), sha, alike(leaf.head, sha) if leaf.whole else sha)]
+        return [(_finish(document, leaf, sha, work), sha, _alike(leaf, head, digest))]
     except Broken as broken:
         return _again(leaf, head, work, broken)
 
 
-def _general(leaf: Leaf, head: Head, work: Work, digest: hashlib._Hash, notes: Notes) -> Document:
+def _hash(leaf: Leaf, head: Head) -> Digest:
+    return hashlib.sha256() if leaf.whole else StreamHash(head.skip)
+
+
+def _alike(leaf: Leaf, head: Head, digest: Digest) -> str:
+    """The hash of the document without what transport may change of it, and without what stands around it."""
+    if isinstance(digest, StreamHash):
+        return digest.alike()
+    if head.codec not in ("", "utf-8"):
+        return alike(leaf.head, digest.hexdigest())
+    return alike_of_document(leaf.head, head.skip, digest.hexdigest())
+
+
+def _general(leaf: Leaf, head: Head, work: Work, digest: Digest, notes: Notes) -> Document:
     """By the general parser, as it stands."""
     if leaf.whole and len(leaf.head) <= _AT_ONCE:
         digest.update(leaf.head)
@@ -71,7 +84,7 @@ def _begin(leaf: Leaf, head: Head) -> Notes:
 
 def _again(leaf: Leaf, head: Head, work: Work, first: Broken) -> list[tuple[AggregateReport, str, str]]:
     """The second and third attempts: decoded with replacements, then repaired."""
-    digest = hashlib.sha256()
+    digest = _hash(leaf, head)
     notes = _begin(leaf, head)
     pieces: list[str] = []
     size = 0
@@ -85,7 +98,8 @@ def _again(leaf: Leaf, head: Head, work: Work, first: Broken) -> list[tuple[Aggr
     if size > REPAIRED_CHARACTERS:
         try:
             chunks = (piece.encode() for piece in recovery.decoded(leaf.open(), head, leaf.where, Notes()))
-            return [(_finish(stream(chunks, leaf.where, work.bounds, notes, "utf-8"), leaf, sha, work), sha, sha)]
+            report = _finish(stream(chunks, leaf.where, work.bounds, notes, "utf-8"), leaf, sha, work)
+            return [(report, sha, _alike(leaf, head, digest))]
         except Broken as broken:
             raise Refused("xml_broken", f"The XML is broken ({broken}) and too large to be repaired.") from None
     parts = recovery.documents("".join(pieces), leaf.where, notes)
@@ -102,9 +116,13 @@ def _again(leaf: Leaf, head: Head, work: Work, first: Broken) -> list[tuple[Aggr
         own.extend(notes)
         try:
             work.member()
+            alone = len(parts.documents) == 1 and not parts.unfinished
             own_sha = sha if len(parts.documents) == 1 else _digest(part)
             report = _finish(_repaired(part, where, work.bounds, own), leaf, own_sha, work)
-            reports.append((report, own_sha, alike(part.encode("utf-8", "replace"), _digest(part))))
+            same = alike(part.encode("utf-8", "replace"), _digest(part))
+            if alone and leaf.whole and (parts.around or leaf.head.endswith(b"\0")):
+                same = _alike(leaf, head, digest)
+            reports.append((report, own_sha, same))
         except Broken as broken:
             work.problem("xml_broken", where, f"The XML is broken: {broken}.")
         except Refused as refused:
@@ -159,7 +177,7 @@ def _digest(part: str) -> str:
     return hashlib.sha256(part.encode("utf-8", "replace")).hexdigest()
 
 
-def _digested(chunks: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
+def _digested(chunks: Iterable[bytes], digest: Digest) -> Iterator[bytes]:
     for chunk in chunks:
         digest.update(chunk)
         yield chunk

@@ -27,7 +27,7 @@ _BOTH = ("none", "pass", "fail", "neutral", "temperror", "permerror", "invalid")
 _WORDS = {"DKIM": frozenset((*_BOTH, "policy")), "SPF": frozenset((*_BOTH, "softfail"))}
 _USUAL = _WORDS["DKIM"] & _WORDS["SPF"]
 # What stands for an address where there was no mail.
-_NO_ADDRESS = frozenset(("", "0.0.0.0", "::", "-", "none", "null", "n/a"))  # noqa: S104 - no socket is bound
+_NO_ADDRESS = frozenset(("", "0.0.0.0", "::", "-", "none", "null", "nil", "n/a", "unknown"))  # noqa: S104 - no socket is bound
 
 
 class Tally:

@@ -1,7 +1,8 @@
 """The domains and their rua addresses, copied to Objects as `domains/<domain_id>.json` to rebuild the catalogue from.
 
-A file per domain: account, name and rua address; `removed` once the domain is. The server writes it within a minute of
-a change, since adding a domain is rare and accepting mail must not wait for it.
+A file per domain: account, name and rua address; `enabled` is false while its mail is rejected, `removed` is true
+once the domain is removed. The server writes it within a minute of a change, since adding a domain is rare and
+accepting mail must not wait for it.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class Noted:
     earlier: tuple[str, ...] = ()
     # Names of the report host at which it had addresses that were removed since.
     hosts: tuple[str, ...] = ()
+    # Whether mail for its addresses is accepted.
+    enabled: bool = True
 
     def addresses(self) -> tuple[str, ...]:
         """The current address and the earlier ones."""
@@ -60,6 +63,7 @@ async def note_domains(context: UpkeepContext, known: dict[str, Noted]) -> int:
             accounts.get(domain.account_id, domain.account_id),
             domain.created.timestamp(),
             earlier=domain.earlier,
+            enabled=domain.enabled,
         )
         for domain in await context.stores.accounts.domains()
     }
@@ -101,5 +105,6 @@ def _read(fields: dict[str, Any]) -> Noted:
 
 def _fields(one: Noted) -> dict[str, object]:
     fields = {name: getattr(one, name) for name in Noted.__slots__}
-    # Older versions do not know the field.
-    return {name: value for name, value in fields.items() if name != "hosts" or value}
+    # Older versions do not know these fields: they are written when their value is not the default.
+    defaults = {"hosts": (), "enabled": True}
+    return {name: value for name, value in fields.items() if name not in defaults or value != defaults[name]}

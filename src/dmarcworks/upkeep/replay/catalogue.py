@@ -1,6 +1,6 @@
 """Rebuild the catalogue from Objects alone: domains, then every raw mail, then attachments without a raw mail.
 
-    domains/<id>.json               account, name and rua address
+    domains/<id>.json               account, name, rua address, whether its mail is accepted
     inbox/…/<mail>.<domain>.<ms>.eml    the mail's domain and time: queued again, unless the catalogue has it
     YYYY/M/<sha256>/<name>          an attachment whose raw mail is gone: it belongs to the domain that it is about
 
@@ -109,7 +109,8 @@ async def _domains(context: UpkeepContext, domains: Mapping[str, Noted]) -> int:
             if one.removed:
                 await connection.execute(insert(tables.removed_domains).values(**known, removed=one.created))
                 continue
-            await connection.execute(insert(tables.domains).values(**known, rua=one.rua, created=one.created))
+            values = {**known, "rua": one.rua, "created": one.created, "enabled": one.enabled}
+            await connection.execute(insert(tables.domains).values(**values))
             for address in one.earlier:
                 values = {"address": address, "domain_id": one.domain_id, "replaced": one.created}
                 await connection.execute(insert(tables.rua_addresses).values(**values))
