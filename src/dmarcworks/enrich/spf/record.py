@@ -56,7 +56,7 @@ class SpfMechanism:
 
 @dataclass(frozen=True, slots=True)
 class SpfModifier:
-    """a modifier, known or unknown (`name` in lower case)."""
+    """A modifier, known or unknown (`name` in lower case)."""
 
     text: str
     name: str
