@@ -86,9 +86,10 @@ class ReplayedSource:
 class PolicyReplay:
     """The whole answer. `rest` are the messages of senders beyond those listed.
 
-    `yours` sums the senders that are yours. `candidates` are failing messages of subdomains whose existence no report
-    shows: np is applied to them. `other_record`: messages of subdomains with a DMARC record of their own; `outside`:
-    messages whose header_from is not below the domain. The policy applies to neither.
+    `yours` sums the senders that are yours. `subdomains` are messages of subdomains without a record of their own, and
+    `candidates` those of them that fail and whose name no report shows to be in use: np is applied to them.
+    `other_record`: messages of subdomains with a DMARC record of their own; `outside`: messages whose header_from is
+    not below the domain. The policy applies to neither.
     """
 
     domain: str
@@ -98,6 +99,7 @@ class PolicyReplay:
     total: Effect
     yours: Effect
     candidates: Effect
+    subdomains: int
     other_record: int
     outside: int
     senders: tuple[ReplayedSender, ...]
@@ -108,6 +110,12 @@ class PolicyReplay:
     sources_total: int
     overrides: Mapping[str, int]
     dispositions: Mapping[str, int]
+    senders_total: int
+
+    @property
+    def by_class(self) -> tuple[tuple[SenderClass, Effect], ...]:
+        """The classes that have messages, best first."""
+        return tuple((name, self.classes[name]) for name in SenderClass if name in self.classes)
 
 
 def decide(case: PolicyCase, policy: DomainPolicy) -> str:
@@ -150,6 +158,7 @@ def replay(
         total=total,
         yours=yours,
         candidates=_effect(sums.candidates, policy),
+        subdomains=sums.subdomains,
         other_record=sums.other_record,
         outside=sums.outside,
         senders=tuple(sorted(senders, key=lambda one: (-one.effect.affected, -one.effect.messages, one.key.id))),
@@ -168,6 +177,7 @@ def replay(
         sources_total=sums.sources_total,
         overrides=sums.overrides,
         dispositions=sums.dispositions,
+        senders_total=sums.senders_total,
     )
 
 

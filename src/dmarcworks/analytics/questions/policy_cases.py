@@ -78,6 +78,7 @@ class PolicySums:
     dispositions: Mapping[str, int]
     sender_overrides: Mapping[SenderKey, Mapping[str, int]]
     candidates: PolicySum
+    subdomains: int
     other_record: int
     outside: int
     undecided: int
@@ -157,6 +158,7 @@ _SUMS = (
     f" sumMapIf([{DISPOSITION}], [{_COUNT}], {_AFFECTED}) AS dispositions_,"
     f" sumIf({_COUNT}, candidate) AS candidates, sumIf({_COUNT}, candidate AND level = 'reject') AS candidates_reject,"
     f" sumIf({_COUNT}, candidate AND level = 'quarantine') AS candidates_quarantine,"
+    f" sumIf({_COUNT}, case_place = 'subdomain') AS subdomains,"
     f" sumIf({_COUNT}, case_place = 'other_record') AS other_record,"
     f" sumIf({_COUNT}, case_place = 'outside') AS outside, sumIf({_COUNT}, level = 'undecided') AS undecided,"
     " uniqExact(key.1, key.2) AS senders_total,"
@@ -253,8 +255,11 @@ def _sums(answer: Sequence[Mapping[str, Any]]) -> PolicySums:
         dispositions=word_sums(total.get("dispositions_", ((), ()))),
         sender_overrides={_key(row): word_sums(row["overrides_"]) for row in senders},
         candidates=PolicySum(
-            *(int(total.get(name, 0)) for name in ("candidates", "candidates_reject", "candidates_quarantine"))
+            int(total.get("candidates", 0)),
+            int(total.get("candidates_reject", 0)),
+            int(total.get("candidates_quarantine", 0)),
         ),
+        subdomains=int(total.get("subdomains", 0)),
         other_record=int(total.get("other_record", 0)),
         outside=int(total.get("outside", 0)),
         undecided=int(total.get("undecided", 0)),
@@ -262,7 +267,7 @@ def _sums(answer: Sequence[Mapping[str, Any]]) -> PolicySums:
 
 
 def _sum(row: Mapping[str, Any], **of: Any) -> PolicySum:
-    return PolicySum(*(int(row.get(name, 0)) for name in ("messages", "reject_", "quarantine_")), **of)
+    return PolicySum(int(row.get("messages", 0)), int(row.get("reject_", 0)), int(row.get("quarantine_", 0)), **of)
 
 
 def _key(row: Mapping[str, Any]) -> SenderKey:
