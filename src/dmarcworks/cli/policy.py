@@ -13,8 +13,11 @@ from dmarcworks.errors import UsageError
 
 def policy(
     domain: str = typer.Argument(help="The domain or its id."),
-    wanted: str = typer.Option(
-        "", "--if", help="Replay this policy: p=reject, and sp, np, adkim, aspf, t, pct after commas.", metavar="POLICY"
+    wanted: str | None = typer.Option(
+        None,
+        "--if",
+        help="Replay this policy: p=reject, and sp, np, adkim, aspf, t, pct after commas.",
+        metavar="POLICY",
     ),
     days: int | None = typer.Option(
         None, "--days", min=1, max=3660, help="Number of UTC days, up to and including today; default 30."
@@ -29,18 +32,18 @@ def policy(
     from dmarcworks.cli.rest import account_of, text, value
     from dmarcworks.policy.tags import parse_policy
 
-    if as_csv and (as_json or not wanted.strip()):
+    if as_csv and (as_json or wanted is None):
         raise UsageError("--csv needs --if, and excludes --json")
     if days is not None and first:
         raise UsageError("--days and --from exclude each other: give --days with --to, or --from with --to")
     for day, name in ((first, "--from"), (last, "--to")):
         parse_day(day, name)
-    if wanted:
+    if wanted is not None:
         parse_policy(wanted)
     account_id, domain_id = account_of(domain, "")
     period: dict[str, Any] = {"days": days, "first": first, "last": last}
     path = f"/domains/{domain_id}/policy"
-    if not wanted:
+    if wanted is None:
         found = value(path, account_id, period)
         print_json(found) if as_json else _advice(found)
         return
