@@ -44,37 +44,37 @@ def policy(
     period: dict[str, Any] = {"days": days, "first": first, "last": last}
     path = f"/domains/{domain_id}/policy"
     if wanted is None:
-        found = value(path, account_id, period)
-        print_json(found) if as_json else _advice(found)
+        answer = value(path, account_id, period)
+        print_json(answer) if as_json else _advice(answer)
         return
     parameters = {**period, "if": wanted}
     if as_csv:
         sys.stdout.write(text(f"{path}/replay", account_id, {**parameters, "format": "csv"}))
         return
-    found = value(f"{path}/replay", account_id, parameters)
-    print_json(found) if as_json else _replay(found)
+    answer = value(f"{path}/replay", account_id, parameters)
+    print_json(answer) if as_json else _replay(answer)
 
 
-def _advice(found: dict[str, Any]) -> None:
-    force = found["policy"]
+def _advice(answer: dict[str, Any]) -> None:
+    force = answer["policy"]
     if force is None:
-        print(f"{found['domain']}: no report states its policy.")
+        print(f"{answer['domain']}: no report states its policy.")
     else:
-        print(f"{found['domain']}: {_tags(force)} since {found['since']} ({_plain(found['source'])})")
-    if found["next"]:
-        print(f"next step: {found['next']}, {'ready' if found['ready'] else 'not yet'}")
-    print(_plain(found["summary"]))
-    if found["because"]:
+        print(f"{answer['domain']}: {_tags(force)} since {answer['since']} ({_plain(answer['source'])})")
+    if answer["next"]:
+        print(f"next step: {answer['next']}, {'ready' if answer['ready'] else 'not yet'}")
+    print(_plain(answer["summary"]))
+    if answer["because"]:
         print()
-    for one in found["because"]:
+    for one in answer["because"]:
         print(f"  [{'x' if one['met'] else ' '}] {_plain(one['message'])}")
 
 
-def _replay(found: dict[str, Any]) -> None:
+def _replay(answer: dict[str, Any]) -> None:
     print(
-        f"{_tags(found['policy'])} for {found['domain']}, {found['from']} to {found['to']}: {found['affected']:,} of"
-        f" {found['messages']:,} messages affected ({found['quarantined']:,} quarantined, {found['rejected']:,}"
-        f" rejected), {found['yours']['affected']:,} of them from senders that are yours."
+        f"{_tags(answer['policy'])} for {answer['domain']}, {answer['from']} to {answer['to']}: {answer['affected']:,} of"
+        f" {answer['messages']:,} messages affected ({answer['quarantined']:,} quarantined, {answer['rejected']:,}"
+        f" rejected), {answer['yours']['affected']:,} of them from senders that are yours."
     )
     print()
     rows = [
@@ -87,7 +87,7 @@ def _replay(found: dict[str, Any]) -> None:
             one["disposition"],
             ", ".join(f"{word} {count:,}" for word, count in one["overrides"].items()),
         )
-        for one in found["senders"]
+        for one in answer["senders"]
     ]
     columns = ["sender", "class", "yours", "messages", "affected", "disposition", "overridden before"]
     print_table(columns, rows, "No reports in this period.")
@@ -97,7 +97,7 @@ def _replay(found: dict[str, Any]) -> None:
         "outside": "messages name an author domain that is not below this one; the policy does not apply to them",
     }
     for name, words in notes.items():
-        count = found[name]["messages"] if name == "np_candidates" else found[name]
+        count = answer[name]["messages"] if name == "np_candidates" else answer[name]
         if count:
             print(f"\n{count:,} {words}.")
 

@@ -115,11 +115,11 @@ def _present(evidence: PolicyEvidence, thresholds: PolicyThresholds) -> Conditio
     replay = evidence.present
     if replay is None or strictest(replay.policy) == "none":
         return None
-    found = losing(replay, thresholds)
-    if not found:
+    lossy = losing(replay, thresholds)
+    if not lossy:
         message = f"{replay.policy.text}, the policy in force, loses no mail of your senders beyond the threshold."
         return Condition("in_force", message, True)
-    worst = max(found, key=lambda one: one.effect.affected)
+    worst = max(lossy, key=lambda one: one.effect.affected)
     message = (
         f"{replay.policy.text}, the policy in force, affects {worst.effect.affected:,} of {worst.effect.messages:,}"
         f" messages of {worst.name}, which is yours. Fix it, or publish p=none until it is fixed."

@@ -113,24 +113,24 @@ def _own_mail(step: PolicyReplay, thresholds: PolicyThresholds) -> Condition:
 
 
 def _losing(step: PolicyReplay, thresholds: PolicyThresholds) -> Iterator[Condition]:
-    found = losing(step, thresholds)
-    for one in found[:NAMED]:
+    lossy = losing(step, thresholds)
+    for one in lossy[:NAMED]:
         fix = one.row.classification.fix if one.row else None
         yield Condition("sender_to_fix", f"{_figures(one)} It is yours.{_fix(fix, step.domain)}", False)
-    yield from _more("sender_to_fix", found, "of your senders would lose mail")
-    if not found:
+    yield from _more("sender_to_fix", lossy, "of your senders would lose mail")
+    if not lossy:
         allowed = _decimal(100 - percent_for(step.policy, thresholds))
         yield Condition("senders_to_fix", f"No sender of yours would lose more than {allowed} % of its mail.", True)
 
 
 def _undecided(step: PolicyReplay) -> Iterator[Condition]:
-    found = [one for one in step.senders if _waits(one)]
-    for one in found[:NAMED]:
+    waiting = [one for one in step.senders if _waits(one)]
+    for one in waiting[:NAMED]:
         fix = one.row.classification.fix if one.row else None
         message = f"{_figures(one)} Decide whether it is yours.{_fix(fix, step.domain, ' If it is:')}"
         yield Condition("sender_undecided", message, False)
-    yield from _more("sender_undecided", found, "wait for your decision")
-    if not found:
+    yield from _more("sender_undecided", waiting, "wait for your decision")
+    if not waiting:
         yield Condition("senders_undecided", "No sender with affected mail waits for your decision.", True)
 
 
@@ -170,9 +170,9 @@ def _unlisted(step: PolicyReplay) -> Iterator[Condition]:
         )
 
 
-def _more(code: str, found: Sequence[ReplayedSender], what: str) -> Iterator[Condition]:
-    if len(found) > NAMED:
-        yield Condition(code, f"{len(found) - NAMED:,} more {what}.", False)
+def _more(code: str, senders: Sequence[ReplayedSender], what: str) -> Iterator[Condition]:
+    if len(senders) > NAMED:
+        yield Condition(code, f"{len(senders) - NAMED:,} more {what}.", False)
 
 
 def _figures(one: ReplayedSender) -> str:

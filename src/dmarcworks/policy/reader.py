@@ -40,9 +40,9 @@ class PolicyReader:
         sums = await self._sums(domain, first, last, policy)
         return replay(domain.name, (first, last), policy, sums, senders.rows)
 
-    async def in_force(self, domain: Domain, last: date) -> PolicyInForce | None:
-        """The domain's own policy as reports about the year up to `last` found it published; None without one."""
-        first = last - timedelta(days=min(_YEAR, (last - date.min).days))
+    async def in_force(self, domain: Domain, last: date, first: date | None = None) -> PolicyInForce | None:
+        """The domain's own policy as reports found it published, by default of the year up to `last`; None for none."""
+        first = first or last - timedelta(days=min(_YEAR, (last - date.min).days))
         return in_force(
             await self._questions.policy_days(domain.account_id, domain.id, first, last, policy_domain=domain.name)
         )

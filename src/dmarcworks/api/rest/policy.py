@@ -44,8 +44,8 @@ _CSV = {"description": "The replay", "content": {"text/csv": {"schema": {"type":
 async def advice(request: Request, caller: Reader, domain: DomainRef, span: Span) -> Response:
     """The policy in force as reports state it, and whether its next step is ready; by default from the last 30 days."""
     for_domain = await caller.domain(domain)
-    found = await caller.deps.policies.advice(for_domain, *span, datetime.now(UTC).date())
-    return answer(request, PolicyAdviceOut.of(found, *span))
+    advised = await caller.deps.policies.advice(for_domain, *span, datetime.now(UTC).date())
+    return answer(request, PolicyAdviceOut.of(advised, *span))
 
 
 @routes.get(
@@ -67,8 +67,8 @@ async def replay(
     """Which messages of a period the policy would have quarantined or rejected; by default of the last 30 days."""
     policy = parse_policy(wanted)
     for_domain = await caller.domain(domain)
-    found = await caller.deps.policies.replay(for_domain, *span, policy)
+    replayed = await caller.deps.policies.replay(for_domain, *span, policy)
     if format == "csv":
         headers = {**HEADERS, "Content-Disposition": f'attachment; filename="policy-{for_domain.name}.csv"'}
-        return Response(replay_csv(found), headers=headers, media_type="text/csv; charset=utf-8; header=present")
-    return answer(request, PolicyReplayOut.of(found, limit, limit))
+        return Response(replay_csv(replayed), headers=headers, media_type="text/csv; charset=utf-8; header=present")
+    return answer(request, PolicyReplayOut.of(replayed, limit, limit))

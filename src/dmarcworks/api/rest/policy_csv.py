@@ -16,19 +16,19 @@ _FIGURES = ("messages", "affected", "quarantined", "rejected", "disposition")
 _COLUMNS = ("by", "name", "id", "class", "yours", *_FIGURES, "overrides")
 
 
-def replay_csv(found: PolicyReplay) -> str:
+def replay_csv(replayed: PolicyReplay) -> str:
     """RFC 4180 with a head line; `by` names what a row is about. Text that a spreadsheet would run is made harmless."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(_COLUMNS)
-    for row in _rows(found):
+    for row in _rows(replayed):
         cells = (row.get(name, "") for name in _COLUMNS)
         writer.writerow([harmless(cell) if isinstance(cell, str) else cell for cell in cells])
     return out.getvalue()
 
 
-def _rows(found: PolicyReplay) -> Iterator[dict[str, Any]]:
-    for one in found.senders:
+def _rows(replayed: PolicyReplay) -> Iterator[dict[str, Any]]:
+    for one in replayed.senders:
         yield {
             "by": "sender",
             "name": one.name,
@@ -38,11 +38,11 @@ def _rows(found: PolicyReplay) -> Iterator[dict[str, Any]]:
             "overrides": " ".join(f"{word}={count}" for word, count in sorted(one.overrides.items())),
             **_figures(one.effect),
         }
-    for sender_class, effect in found.by_class:
+    for sender_class, effect in replayed.by_class:
         yield {"by": "class", "name": str(sender_class), **_figures(effect)}
-    for day, effect in found.days.items():
+    for day, effect in replayed.days.items():
         yield {"by": "day", "name": day.isoformat(), **_figures(effect)}
-    for source in found.sources:
+    for source in replayed.sources:
         sender = source.sender.key.id if source.sender else ""
         yield {"by": "source", "name": source.source_ip, "id": sender, **_figures(source.effect)}
 

@@ -132,29 +132,29 @@ class PolicyReplayOut(EffectOut):
     )
 
     @classmethod
-    def of(cls, found: PolicyReplay, senders: int, sources: int) -> PolicyReplayOut:
+    def of(cls, replayed: PolicyReplay, senders: int, sources: int) -> PolicyReplayOut:
         """From a replay: so many of its senders and sources."""
         effect = EffectOut.figures
         sums: dict[str, Any] = {
-            **effect(found.total),
-            **{name: getattr(found, name) for name in ("domain", "first", "last", "senders_total", "sources_total")},
-            **{name: getattr(found, name) for name in ("subdomains", "other_record", "outside")},
-            "yours": EffectOut(**effect(found.yours)),
-            "np_candidates": EffectOut(**effect(found.candidates)),
-            "overrides": dict(found.overrides),
-            "dispositions": dict(found.dispositions),
+            **effect(replayed.total),
+            **{name: getattr(replayed, name) for name in ("domain", "first", "last", "senders_total", "sources_total")},
+            **{name: getattr(replayed, name) for name in ("subdomains", "other_record", "outside")},
+            "yours": EffectOut(**effect(replayed.yours)),
+            "np_candidates": EffectOut(**effect(replayed.candidates)),
+            "overrides": dict(replayed.overrides),
+            "dispositions": dict(replayed.dispositions),
         }
         return cls(
             **sums,
-            policy=PolicyTagsOut.of(found.policy),
-            senders=[ReplayedSenderOut.of(one) for one in found.senders[:senders]],
-            classes=[ReplayedClassOut(**{"sender_class": name, **effect(one)}) for name, one in found.by_class],
-            days=[ReplayedDayOut(day=day, **effect(one)) for day, one in found.days.items()],
+            policy=PolicyTagsOut.of(replayed.policy),
+            senders=[ReplayedSenderOut.of(one) for one in replayed.senders[:senders]],
+            classes=[ReplayedClassOut(**{"sender_class": name, **effect(one)}) for name, one in replayed.by_class],
+            days=[ReplayedDayOut(day=day, **effect(one)) for day, one in replayed.days.items()],
             sources=[
                 ReplayedSourceOut(
                     source_ip=one.source_ip, sender=one.sender.name if one.sender else "", **effect(one.effect)
                 )
-                for one in found.sources[:sources]
+                for one in replayed.sources[:sources]
             ],
         )
 
