@@ -72,9 +72,9 @@ def _advice(answer: dict[str, Any]) -> None:
 
 def _replay(answer: dict[str, Any]) -> None:
     print(
-        f"{_tags(answer['policy'])} for {answer['domain']}, {answer['from']} to {answer['to']}: {answer['affected']:,} of"
-        f" {answer['messages']:,} messages affected ({answer['quarantined']:,} quarantined, {answer['rejected']:,}"
-        f" rejected), {answer['yours']['affected']:,} of them from senders that are yours."
+        f"{_tags(answer['policy'])} for {answer['domain']}, {answer['from']} to {answer['to']}:"
+        f" {answer['affected']:,} of {answer['messages']:,} messages affected ({answer['quarantined']:,} quarantined,"
+        f" {answer['rejected']:,} rejected), {answer['yours']['affected']:,} of them from senders that are yours."
     )
     print()
     rows = [
