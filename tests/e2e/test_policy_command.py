@@ -83,7 +83,7 @@ def check(system: System) -> None:
     assert (advice["domain"], advice["policy"]["p"], advice["next"], advice["ready"]) == (
         DOMAIN,
         "none",
-        "p=quarantine,sp=none",
+        "p=quarantine",
         False,
     )
     assert {one["code"]: one["met"] for one in advice["because"]} == {
@@ -98,7 +98,7 @@ def check(system: System) -> None:
     }
     shown = system.cli("policy", DOMAIN).stdout
     assert f"{DOMAIN}: p=none since {today - timedelta(days=3)}" in shown
-    assert "next step: p=quarantine,sp=none, not yet" in shown
+    assert "next step: p=quarantine, not yet" in shown
     assert "  [ ] SendGrid: 75 of 75 messages would be affected. Decide whether it is yours. If it is:" in shown
 
 

@@ -54,7 +54,8 @@ class PolicyReader:
         subdomain_mail, reporters = False, 0
         if force is not None:
             present = await self.replay(domain, first, last, force.policy)
-            subdomain_mail = present.subdomains > 0
+            # Subdomains of which nothing passes are not in use: holding their policy back would keep no mail.
+            subdomain_mail = present.subdomains > present.candidates.messages
             figures = await self._questions.figures(domain.account_id, domain.id, first, last)
             reporters = figures.reporters
             following = next_step(force.policy, subdomain_mail=subdomain_mail)
