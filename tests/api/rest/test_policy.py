@@ -61,7 +61,7 @@ async def test_a_policy_is_replayed(harness: Harness) -> None:
     ("query", "status", "text"),
     [
         ({"if": "p=rejct"}, 400, "p must be none, quarantine or reject, not 'rejct'"),
-        ({}, 422, "if"),
+        ({}, 400, "the policy has no tag p; write it like p=reject,sp=none"),
         ({"if": "p=reject", "policy": "x"}, 400, "policy"),
         ({"if": "p=reject", "limit": "0"}, 422, "limit"),
         ({"if": "p=reject", "days": "2", "first": "2026-11-01"}, 400, "days and first exclude each other"),

@@ -23,9 +23,8 @@ Wanted = Annotated[
     str,
     Query(
         alias="if",
-        min_length=1,
         max_length=200,
-        description="The policy: p=…, and sp, np, adkim, aspf, t and pct as needed, separated by commas.",
+        description="Required. The policy: p=…, and sp, np, adkim, aspf, t and pct as needed, separated by commas.",
         examples=["p=reject,adkim=s"],
     ),
 ]
@@ -60,13 +59,13 @@ async def replay(
     caller: Reader,
     domain: DomainRef,
     span: Span,
-    wanted: Wanted,
+    wanted: Wanted = "",
     limit: Most = 2000,
     format: Format = "json",
 ) -> Response:
     """Which messages of a period the policy would have quarantined or rejected; by default of the last 30 days."""
-    policy = parse_policy(wanted)
     for_domain = await caller.domain(domain)
+    policy = parse_policy(wanted)
     replayed = await caller.deps.policies.replay(for_domain, *span, policy)
     if format == "csv":
         headers = {**HEADERS, "Content-Disposition": f'attachment; filename="policy-{for_domain.name}.csv"'}
