@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from dmarcworks.analytics.questions.all import PolicySums, Questions
-from dmarcworks.analytics.sender_directory import SenderDirectory
+from dmarcworks.analytics.sender_directory import DomainSender, SenderDirectory
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.errors import BusyError
 from dmarcworks.policy.advice import PolicyAdvice, PolicyEvidence, advise
@@ -37,8 +38,13 @@ class PolicyReader:
     async def replay(self, domain: Domain, first: date, last: date, policy: DomainPolicy) -> PolicyReplay:
         """What the policy would have done to the mail of these days."""
         senders = await self._directory.of_domain(domain, first, last, most=MOST)
+        return await self._replay(domain, first, last, policy, senders.rows)
+
+    async def _replay(
+        self, domain: Domain, first: date, last: date, policy: DomainPolicy, senders: Sequence[DomainSender]
+    ) -> PolicyReplay:
         sums = await self._sums(domain, first, last, policy)
-        return replay(domain.name, (first, last), policy, sums, senders.rows)
+        return replay(domain.name, (first, last), policy, sums, senders)
 
     async def in_force(self, domain: Domain, last: date, first: date | None = None) -> PolicyInForce | None:
         """The domain's own policy as reports found it published, by default of the year up to `last`; None for none."""
@@ -53,13 +59,14 @@ class PolicyReader:
         present = step = None
         subdomain_mail, reporters = False, 0
         if force is not None:
-            present = await self.replay(domain, first, last, force.policy)
+            senders = (await self._directory.of_domain(domain, first, last, most=MOST)).rows
+            present = await self._replay(domain, first, last, force.policy, senders)
             # Subdomains of which nothing passes are not in use: holding their policy back would keep no mail.
             subdomain_mail = present.subdomains > present.candidates.messages
             figures = await self._questions.figures(domain.account_id, domain.id, first, last)
             reporters = figures.reporters
             following = next_step(force.policy, subdomain_mail=subdomain_mail)
-            step = None if following is None else await self.replay(domain, first, last, following)
+            step = None if following is None else await self._replay(domain, first, last, following, senders)
         evidence = PolicyEvidence(domain.name, today, force, step, present, reporters, subdomain_mail)
         return advise(evidence, self.thresholds)
 
