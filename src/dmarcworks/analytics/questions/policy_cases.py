@@ -61,7 +61,7 @@ class PolicySum:
 
 @dataclass(frozen=True, slots=True)
 class PolicySums:
-    """All sums of one statement. Of the messages that a decided case affects: overrides and dispositions by word.
+    """All sums, of the same rows. Of the messages that a decided case affects: overrides and dispositions by word.
 
     `candidates` are those that `np` may apply to; `sources` are those with affected messages, by sender and address.
 
@@ -151,9 +151,12 @@ def _rows(rows: SenderRows) -> str:
 
 _AFFECTED = "level IN ('reject', 'quarantine')"
 _COUNT = "toUInt128(count)"
-_SUMS = (
+_FIGURES = (
     f"sum({_COUNT}) AS messages, sumIf({_COUNT}, level = 'reject') AS reject_,"
-    f" sumIf({_COUNT}, level = 'quarantine') AS quarantine_,"
+    f" sumIf({_COUNT}, level = 'quarantine') AS quarantine_"
+)
+_SUMS = (
+    f"{_FIGURES},"
     f" sumMapIf({REASON_LIST}, arrayMap(r -> {_COUNT}, {REASON_LIST}), {_AFFECTED}) AS overrides_,"
     f" sumMapIf([{DISPOSITION}], [{_COUNT}], {_AFFECTED}) AS dispositions_,"
     f" sumIf({_COUNT}, candidate) AS candidates, sumIf({_COUNT}, candidate AND level = 'reject') AS candidates_reject,"
@@ -194,22 +197,32 @@ class PolicyCaseQuestions(QueryRunner):
     ) -> PolicySums:
         """The messages by sender, day and source; `levels` is what the policy does to each case, by its key.
 
-        A level is pass, none, quarantine or reject, with "/np" behind it for a name that may not exist. It is one
-        statement, so that all sums are of the same rows.
+        A level is pass, none, quarantine or reject, with "/np" behind it for a name that may not exist.
         """
-        answer = await self._query(
-            f"SELECT grouping(basis, value, day, source_ip) AS set_, basis, value, day, source_ip, {_SUMS}"
-            " FROM (SELECT key, key.1 AS basis, key.2 AS value, day, source_ip, count, reasons, disposition,"
-            f" case_place, transform({_KEY}, {{keys:Array(String)}}, {{levels:Array(String)}}, 'undecided') AS decided,"
+        levelled = (
+            "(SELECT key, key.1 AS basis, key.2 AS value, day, source_ip, count, reasons, disposition, case_place,"
+            f" transform({_KEY}, {{keys:Array(String)}}, {{levels:Array(String)}}, 'undecided') AS decided,"
             " splitByChar('/', decided)[1] AS level, endsWith(decided, '/np') AS candidate"
             f" FROM {_rows(rows)})"
-            " GROUP BY GROUPING SETS ((basis, value), (day), (basis, value, source_ip), ())"
-            " ORDER BY set_, reject_ + quarantine_ DESC, messages DESC, day, basis, value, source_ip"
-            " LIMIT {listed:UInt32} BY set_",
-            rows.parameters
-            | {"adkim": adkim, "aspf": aspf, "keys": list(levels), "levels": list(levels.values()), "listed": listed},
         )
-        return _sums(answer)
+        parameters = {
+            **rows.parameters,
+            **{"adkim": adkim, "aspf": aspf, "keys": list(levels), "levels": list(levels.values()), "listed": listed},
+        }
+        order = "ORDER BY reject_ + quarantine_ DESC, messages DESC"
+        senders = await self._query(
+            f"SELECT grouping(basis, value) AS set_, basis, value, {_SUMS} FROM {levelled}"
+            f" GROUP BY GROUPING SETS ((basis, value), ()) {order}, basis, value LIMIT {{listed:UInt32}} BY set_",
+            parameters,
+        )
+        days = await self._query(f"SELECT day, {_FIGURES} FROM {levelled} GROUP BY day ORDER BY day", parameters)
+        # There may be an address for each row: only sums, and no other aggregate, are kept for each of them.
+        sources = await self._query(
+            f"SELECT basis, value, source_ip, {_FIGURES} FROM {levelled} GROUP BY basis, value, source_ip"
+            f" HAVING reject_ + quarantine_ > 0 {order}, source_ip, basis, value LIMIT {{listed:UInt32}}",
+            parameters,
+        )
+        return _sums(senders, days, sources, listed)
 
     async def policy_days(
         self, account_id: str, domain_id: str, first: date, last: date, policy_domain: str
@@ -230,25 +243,27 @@ class PolicyCaseQuestions(QueryRunner):
         )
 
 
-# The bits of grouping(basis, value, day, source_ip): 1 where the column is not part of the set.
-_SENDER, _DAY, _SOURCE, _ALL = 0b0011, 0b1101, 0b0010, 0b1111
-
-
-def _sums(answer: Sequence[Mapping[str, Any]]) -> PolicySums:
-    by_set: dict[int, list[Mapping[str, Any]]] = {}
-    for row in answer:
-        by_set.setdefault(int(row["set_"]), []).append(row)
-    total = by_set.get(_ALL, [{}])[0]
-    senders = by_set.get(_SENDER, [])
+def _sums(
+    groups: Sequence[Mapping[str, Any]],
+    by_day: Sequence[Mapping[str, Any]],
+    by_source: Sequence[Mapping[str, Any]],
+    listed: int,
+) -> PolicySums:
+    """The sums of the three statements; what came in between them makes messages undecided."""
+    # grouping() is 0 for a group of both columns, and 3 for the sums of all rows.
+    total: Mapping[str, Any] = next((row for row in groups if int(row["set_"])), {})
+    senders = [row for row in groups if not int(row["set_"])]
+    days = tuple(_sum(row, day=day(row["day"])) for row in by_day)
+    sources = tuple(_sum(row, key=_key(row), source_ip=row["source_ip"]) for row in by_source)
+    everything = _sum(total)
+    agree = _figures(days) == (everything.messages, everything.reject, everything.quarantine)
+    if len(sources) < listed:
+        agree = agree and _figures(sources)[1:] == (everything.reject, everything.quarantine)
     return PolicySums(
-        total=_sum(total),
+        total=everything,
         senders=tuple(_sum(row, key=_key(row)) for row in senders),
-        days=tuple(sorted((_sum(row, day=day(row["day"])) for row in by_set.get(_DAY, [])), key=_day)),
-        sources=tuple(
-            _sum(row, key=_key(row), source_ip=row["source_ip"])
-            for row in by_set.get(_SOURCE, [])
-            if int(row["reject_"]) + int(row["quarantine_"])
-        ),
+        days=days,
+        sources=sources,
         senders_total=int(total.get("senders_total", 0)),
         sources_total=int(total.get("sources_total", 0)),
         overrides=word_sums(total.get("overrides_", ((), ()))),
@@ -262,7 +277,7 @@ def _sums(answer: Sequence[Mapping[str, Any]]) -> PolicySums:
         subdomains=int(total.get("subdomains", 0)),
         other_record=int(total.get("other_record", 0)),
         outside=int(total.get("outside", 0)),
-        undecided=int(total.get("undecided", 0)),
+        undecided=int(total.get("undecided", 0)) if agree else max(everything.messages, 1),
     )
 
 
@@ -274,5 +289,5 @@ def _key(row: Mapping[str, Any]) -> SenderKey:
     return SenderKey(SenderBasis(row["basis"]), row["value"])
 
 
-def _day(one: PolicySum) -> date:
-    return one.day or date.min
+def _figures(sums: Sequence[PolicySum]) -> tuple[int, int, int]:
+    return sum(one.messages for one in sums), sum(one.reject for one in sums), sum(one.quarantine for one in sums)
