@@ -119,3 +119,8 @@ async def test_another_account_is_not_counted(analytics: Analytics) -> None:
     await store(analytics, theirs, [(Published(day=DAY), [Mail(7)])])
     found = await reader(analytics).replay(mine, DAY, DAY, parse_policy("p=reject"))
     assert (found.total.messages, found.senders, found.sources_total) == (0, (), 0)
+
+
+async def test_a_record_without_messages_is_no_source(analytics: Analytics) -> None:
+    found = await replayed(analytics, "p=reject", [Mail(0, "192.0.2.1"), Mail(2, "192.0.2.2")])
+    assert (found.total.affected, found.sources_total, len(found.sources)) == (2, 1, 1)

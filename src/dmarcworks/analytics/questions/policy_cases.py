@@ -165,7 +165,7 @@ _SUMS = (
     f" sumIf({_COUNT}, case_place = 'other_record') AS other_record,"
     f" sumIf({_COUNT}, case_place = 'outside') AS outside, sumIf({_COUNT}, level = 'undecided') AS undecided,"
     " uniqExact(key.1, key.2) AS senders_total,"
-    f" uniqExactIf(source_ip, {_AFFECTED}) AS sources_total"
+    f" uniqExactIf(source_ip, {_AFFECTED} AND count > 0) AS sources_total"
 )
 
 
