@@ -81,6 +81,8 @@ REACH: dict[str, str] = {
     "GET /api/v1/domains/{domain}/senders/{sender}/addresses": "domain",
     "PUT /api/v1/domains/{domain}/senders/{sender}/decision": "domain",
     "DELETE /api/v1/domains/{domain}/senders/{sender}/decision": "domain",
+    "GET /api/v1/domains/{domain}/policy": "domain",
+    "GET /api/v1/domains/{domain}/policy/replay": "domain",
     "GET /api/v1/own-senders": "whole",
     "POST /api/v1/own-senders": "whole",
     "GET /api/v1/own-senders/{own_id}": "whole",

@@ -17,6 +17,7 @@ from dmarcworks.dashboard.pages.audit import action_words
 from dmarcworks.dashboard.pages.raw import plain_name
 from dmarcworks.dashboard.period import Period, period
 from dmarcworks.dashboard.verdict import Failing, verdict
+from dmarcworks.policy.tags import DomainPolicy
 
 TODAY = date(2026, 11, 24)
 
@@ -115,12 +116,19 @@ def test_the_sentence_says_only_what_the_figures_say() -> None:
         " have it sign with DKIM using your domain; if not, a policy of quarantine or reject stops it."
     )
     assert (some.link, some.sender) == ("senders", "")
-    strict = verdict(figures(1000, 20), figures(1000, 10), worst("Zendesk", 20), yesterday, TODAY, "reject")
+    reject = DomainPolicy("reject")
+    strict = verdict(figures(1000, 20), figures(1000, 10), worst("Zendesk", 20), yesterday, TODAY, reject)
     assert strict.next == (
         "Zendesk sent all of them. If a sender is yours, have it sign with DKIM using your domain; if not, your"
         " policy p=reject already applies to its messages."
     )
     assert (strict.link, strict.sender) == ("sender", "name:Zendesk")
+    some_of_it = verdict(
+        figures(1000, 20), figures(1000, 10), worst("Zendesk", 20), yesterday, TODAY, DomainPolicy("reject", pct=20)
+    )
+    assert some_of_it.next.endswith(
+        "if not, your policy p=reject applies to 20 % of its messages; without pct it applies to all."
+    )
     settled = replace(worst("Zendesk", 20), settled=True)
     known = verdict(figures(1000, 20), figures(1000, 10), settled, yesterday, TODAY)
     assert (known.tone, known.link) == ("ok", "sender")

@@ -122,6 +122,8 @@ async def _reports(harness: Harness) -> list[str]:
         base, f"{base}?days=7", f"{base}/setup",
         f"{base}/senders", f"{base}/senders?class=suspicious", f"{base}/senders/block:203.0.113.0",
         f"{base}/senders/block:192.0.2.0?page=2", "/domains/waiting.example/senders",
+        f"{base}/policy", f"{base}/policy?p=quarantine&sp=none&adkim=s&pct=50", f"{base}/policy?p=none&pct=200",
+        "/domains/strict.example/policy", "/domains/waiting.example/policy",
         f"{base}/sources", f"{base}/sources?result=fail", f"{base}/sources?page=2", f"{base}/records",
         f"{base}/records?source=203.0.113.5", f"{base}/reports", f"{base}/reports?day=2026-11-23",
     ]  # fmt: skip

@@ -123,10 +123,10 @@ class SenderDirectory:
         own = await self.rules(domain.account_id)
         return SenderRows.of(domain.account_id, domain.id, first, last, own)
 
-    async def of_domain(self, domain: Domain, first: date, last: date) -> DomainSenders:
-        """The senders of a period, classified; those that need a decision come first."""
+    async def of_domain(self, domain: Domain, first: date, last: date, *, most: int = MOST) -> DomainSenders:
+        """The senders of a period, the largest classified; those that need a decision come first."""
         own = await self.rules(domain.account_id)
-        page = await self._questions.sender_groups(domain.account_id, domain.id, first, last, own=own, limit=MOST)
+        page = await self._questions.sender_groups(domain.account_id, domain.id, first, last, own=own, limit=most)
         rows = await self._joined(domain, first, last, page.rows, own)
         return DomainSenders(tuple(sorted(rows, key=_urgency)), page.total)
 

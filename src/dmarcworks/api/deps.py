@@ -33,6 +33,7 @@ from dmarcworks.catalogue.queries import QueryLog, SavedQueries
 from dmarcworks.catalogue.routing import RoutingCatalogue
 from dmarcworks.catalogue.senders import Senders
 from dmarcworks.catalogue.uploads import Uploads
+from dmarcworks.policy.reader import PolicyReader
 
 __all__ = ["Dependencies", "Deps", "ProblemActions", "ReadToken", "SendLink", "WriteToken", "deps_of"]
 
@@ -78,6 +79,8 @@ class Deps:
     # What owners know about senders, and the senders of a domain with it.
     senders: Senders
     sender_directory: SenderDirectory
+    # Policies over the stored rows, and the next step.
+    policies: PolicyReader
     idempotency: Idempotency
     # The archive, the figures and the two query languages.
     objects: Objects

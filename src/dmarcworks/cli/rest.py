@@ -15,7 +15,7 @@ from dmarcworks.cli.common import command_settings, with_stores
 from dmarcworks.errors import NotFoundError
 from dmarcworks.settings import Settings
 
-__all__ = ["MOST", "account_of", "items", "value"]
+__all__ = ["MOST", "account_of", "items", "text", "value"]
 
 # Rows of one page.
 MOST = 1000
@@ -38,12 +38,21 @@ def account_of(domain: str, account: str) -> tuple[str, str]:
 
 def value(path: str, account_id: str, parameters: Parameters) -> Any:
     """What the API returns for a path below /api/v1; its refusal is an error with its text."""
+    return _response(path, account_id, parameters).json()
+
+
+def text(path: str, account_id: str, parameters: Parameters) -> str:
+    """What the API returns for a path as text, such as CSV."""
+    return _response(path, account_id, parameters).text
+
+
+def _response(path: str, account_id: str, parameters: Parameters) -> httpx.Response:
     settings = command_settings()
     wanted = {name: value for name, value in parameters.items() if value not in (None, "")}
     server = remote.server(settings)
     if server is not None:
         headers = {"X-Account": account_id}
-        return server.request("GET", f"/internal/rest{path}", params=wanted, headers=headers).json()
+        return server.request("GET", f"/internal/rest{path}", params=wanted, headers=headers)
     return asyncio.run(_here(settings, path, account_id, wanted))
 
 
@@ -60,7 +69,7 @@ def items(path: str, account_id: str, parameters: Parameters, limit: int) -> lis
     return rows[:limit]
 
 
-async def _here(settings: Settings, path: str, account_id: str, parameters: Mapping[str, Any]) -> Any:
+async def _here(settings: Settings, path: str, account_id: str, parameters: Mapping[str, Any]) -> httpx.Response:
     # Imported only when no server answers: loading the engine and the web libraries takes seconds.
     from dmarcworks.analytics.setup import opened_analytics
     from dmarcworks.catalogue.stores import opened
@@ -74,4 +83,4 @@ async def _here(settings: Settings, path: str, account_id: str, parameters: Mapp
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as client:
             answer = await client.get(f"/internal/rest{path}", params=dict(parameters))
     remote.require_success(answer)
-    return answer.json()
+    return answer

@@ -185,7 +185,7 @@ def _to_do(row: dict[str, Any]) -> str:
     if row["fix"]:
         return f"{decide}{row['fix']}"
     if row["class"] == "suspicious":
-        return f"{decide}If it is not yours, a policy of quarantine or reject stops it."
+        return f"{decide}If it is not yours, your DMARC policy decides about its mail: see `dmarcworks policy`."
     return decide.strip() or "nothing"
 
 

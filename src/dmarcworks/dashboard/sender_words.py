@@ -99,7 +99,7 @@ def to_do(row: DomainSender) -> str:
     if row.classification.fix:
         return "Fix its alignment"
     if row.sender_class is SenderClass.suspicious:
-        return "Nothing: your policy applies"
+        return "Nothing: it is not yours"
     return ""
 
 

@@ -12,6 +12,8 @@ from datetime import date
 from dmarcworks.analytics.questions.all import DayVolume, Figures
 from dmarcworks.dashboard.format import day as day_text
 from dmarcworks.dashboard.format import number, percent, plural
+from dmarcworks.policy.advice import effect_on_strangers
+from dmarcworks.policy.tags import DomainPolicy
 
 # Days without a report before the page warns: reporters send daily, but some skip quiet days.
 SILENT_DAYS = 4
@@ -47,9 +49,14 @@ class Failing:
 
 
 def verdict(
-    current: Figures, before: Figures, failing: Failing | None, newest: date | None, today: date, policy: str = ""
+    current: Figures,
+    before: Figures,
+    failing: Failing | None,
+    newest: date | None,
+    today: date,
+    policy: DomainPolicy | None = None,
 ) -> Verdict:
-    """The most important fact about the period; `policy` is the domain's `p` as reports found it published."""
+    """The most important fact about the period; `policy` is the domain's own as reports found it published."""
     silent = (today - newest).days if newest is not None else 0
     if newest is not None and silent > SILENT_DAYS:
         return Verdict(
@@ -107,12 +114,10 @@ def _peak(current: Figures, failing: Failing) -> str:
     return f" Most failed on {day_text(failing.peak.day)}: {number(failing.peak.failed)}."
 
 
-def _advice(policy: str) -> str:
+def _advice(policy: DomainPolicy | None) -> str:
     """What to do; never advice against the policy that is in force."""
     sign = "If a sender is yours, have it sign with DKIM using your domain; if not,"
-    if policy in ("quarantine", "reject"):
-        return f"{sign} your policy p={policy} already applies to its messages."
-    return f"{sign} a policy of quarantine or reject stops it."
+    return f"{sign} {effect_on_strangers(policy)}"
 
 
 def _sources(current: Figures) -> str:

@@ -38,6 +38,8 @@ from dmarcworks.errors import DmarcworksError
 from dmarcworks.ingest.accept import Intake
 from dmarcworks.ingest.retry import ProblemResolver
 from dmarcworks.ingest.setup import inbox
+from dmarcworks.policy.conditions import PolicyThresholds
+from dmarcworks.policy.reader import PolicyReader
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.delivery.verification import link_sender
 from dmarcworks.routing.router import Router
@@ -88,6 +90,8 @@ def http_deps(
     router: Router | None,
 ) -> Deps:
     """The handlers' collaborators; `full` returns why no more mail is accepted now, empty when it is."""
+    questions = Questions(analytics)
+    directory = SenderDirectory(questions, stores.senders)
     return Deps(
         accounts=stores.accounts,
         arrivals=stores.arrivals,
@@ -101,11 +105,12 @@ def http_deps(
         saved_queries=stores.saved,
         uploads=Uploads(stores.database),
         senders=stores.senders,
-        sender_directory=SenderDirectory(Questions(analytics), stores.senders),
+        sender_directory=directory,
+        policies=PolicyReader(questions, directory, _thresholds(settings)),
         idempotency=Idempotency(stores.database),
         objects=stores.objects,
         analytics=analytics,
-        questions=Questions(analytics),
+        questions=questions,
         sql=QueryService(analytics, query_bounds(settings), stores.queries.note),
         graphql=graphql_service(settings, stores.database, stores.accounts, analytics, query_bounds(settings)),
         accept_upload=Intake(stores, settings.mail_bytes, full).take,
@@ -119,6 +124,16 @@ def http_deps(
         injection=mail_injection(stores, settings, router),
         login_failures=settings.login_failures_per_minute,
         link_used=FirstLogin(settings.home).redeemed,
+    )
+
+
+def _thresholds(settings: Settings) -> PolicyThresholds:
+    return PolicyThresholds(
+        settings.policy_watch_days,
+        settings.policy_messages,
+        settings.policy_reporters,
+        settings.policy_quarantine_percent,
+        settings.policy_reject_percent,
     )
 
 

@@ -16,6 +16,13 @@ from dmarcworks.analytics.questions.policy import (
     PublishedPolicy,
     ReasonVolume,
 )
+from dmarcworks.analytics.questions.policy_cases import (
+    PolicyCase,
+    PolicyCaseQuestions,
+    PolicyDay,
+    PolicySum,
+    PolicySums,
+)
 from dmarcworks.analytics.questions.reports import FailureRow, KindQuestions, TlsPage, TlsPolicyRow
 from dmarcworks.analytics.questions.scope import Counted, Domains, Slice, SlicePage
 from dmarcworks.analytics.questions.sender_details import (
@@ -70,7 +77,11 @@ __all__ = [
     "FailureSource",
     "Figures",
     "OwnRule",
+    "PolicyCase",
+    "PolicyDay",
     "PolicyEffect",
+    "PolicySum",
+    "PolicySums",
     "PublishedPolicy",
     "Questions",
     "ReasonVolume",
@@ -108,6 +119,7 @@ class Questions(
     SenderGroupQuestions,
     SenderDetailQuestions,
     PolicyQuestions,
+    PolicyCaseQuestions,
     TlsQuestions,
     FailureQuestions,
     KindQuestions,

@@ -13,7 +13,17 @@ from dmarcworks.analytics.questions.scope import NAMED_SUMS, PAGE, Counted, Doma
 from dmarcworks.analytics.questions.sender_rows import OwnRule, SenderRows
 from dmarcworks.analytics.sender_key import SenderBasis, SenderKey
 
-__all__ = ["DISPOSITIONS", "REASONS", "SenderDay", "SenderGroup", "SenderGroupPage", "SenderGroupQuestions"]
+__all__ = [
+    "DISPOSITION",
+    "DISPOSITIONS",
+    "REASONS",
+    "REASON_LIST",
+    "SenderDay",
+    "SenderGroup",
+    "SenderGroupPage",
+    "SenderGroupQuestions",
+    "word_sums",
+]
 
 DISPOSITIONS = ("none", "quarantine", "reject", "pass")
 # RFC 9990 §3.1.1.9; what strangers write instead is counted as "other".
@@ -84,9 +94,9 @@ def _words(expression: str, words: Sequence[str]) -> str:
     return f"if({expression} IN ({listed}), {expression}, 'other')"
 
 
-_DISPOSITION = _words("ifNull(toString(disposition), '')", DISPOSITIONS)
+DISPOSITION = _words("ifNull(toString(disposition), '')", DISPOSITIONS)
 _REASON = _words("ifNull(toString(r.type), '')", REASONS)
-_REASON_LIST = f"arrayDistinct(arrayMap(r -> {_REASON}, reasons))"
+REASON_LIST = f"arrayDistinct(arrayMap(r -> {_REASON}, reasons))"
 # Without an answer of DNS the confirmation is NULL: it is not known whether there is a name.
 _HOST = "(ifNull(ptr, '') != '' OR isNull(ptr_confirmed))"
 _FAILED = "dmarc = 'fail'"
@@ -107,9 +117,9 @@ _GROUP = (
     f" arraySort(groupUniqArrayIf({LISTED})(ifNull(toString(country), ''), ifNull(country, '') != '')) AS countries,"
     " uniqExactIf(network, network != '') AS networks,"
     f" arraySort(groupUniqArrayIf({LISTED})(network, network != '')) AS network_names,"
-    f" sumMap([{_DISPOSITION}], [toUInt128(count)]) AS dispositions_,"
-    f" sumMap({_REASON_LIST}, arrayMap(r -> toUInt128(count), {_REASON_LIST})) AS reasons_,"
-    f" sumMapIf({_REASON_LIST}, arrayMap(r -> toUInt128(count), {_REASON_LIST}), {_FAILED}) AS overrides_,"
+    f" sumMap([{DISPOSITION}], [toUInt128(count)]) AS dispositions_,"
+    f" sumMap({REASON_LIST}, arrayMap(r -> toUInt128(count), {REASON_LIST})) AS reasons_,"
+    f" sumMapIf({REASON_LIST}, arrayMap(r -> toUInt128(count), {REASON_LIST}), {_FAILED}) AS overrides_,"
     f" sumIf(toUInt128(count), {_FAILED} AND {_ARC}) AS arc, sumIf(toUInt128(count), {_FAILED} AND {_SRS}) AS srs,"
     f" sumIf(toUInt128(count), {_SURVIVED}) AS survived, sumIf(toUInt128(count), {_HOST}) AS with_ptr,"
     " min(day) AS first_day, max(day) AS last_day,"
@@ -189,7 +199,8 @@ def _key(basis: str, value: str) -> SenderKey:
     return SenderKey(SenderBasis(basis), value)
 
 
-def _sums(pair: Sequence[Sequence[Any]]) -> dict[str, int]:
+def word_sums(pair: Sequence[Sequence[Any]]) -> dict[str, int]:
+    """Messages by word, of two parallel lists as the engine returns them; zero is left out."""
     return {str(word): int(messages) for word, messages in zip(pair[0], pair[1], strict=True) if int(messages)}
 
 
@@ -204,9 +215,9 @@ def _group(row: Mapping[str, Any]) -> SenderGroup:
         networks=int(row["networks"]),
         network_names=tuple(row["network_names"]),
         reporters=int(row["reporters"]),
-        dispositions=_sums(row["dispositions_"]),
-        reasons=_sums(row["reasons_"]),
-        overrides=_sums(row["overrides_"]),
+        dispositions=word_sums(row["dispositions_"]),
+        reasons=word_sums(row["reasons_"]),
+        overrides=word_sums(row["overrides_"]),
         **{name: int(row[name]) for name in ("arc", "srs", "survived", "with_ptr")},
         first_day=day(row["first_day"]),
         last_day=day(row["last_day"]),

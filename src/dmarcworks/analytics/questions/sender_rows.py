@@ -17,7 +17,7 @@ from typing import Any
 from dmarcworks.analytics.questions.scope import Domains, Scope
 from dmarcworks.analytics.sender_key import OWN_KIND, VALUE_CHARACTERS, SenderKey
 
-__all__ = ["OwnRule", "SenderRows"]
+__all__ = ["OwnRule", "SenderRows", "name_of"]
 
 _ANY = "[a-z0-9_-]+"
 # Labels below a country's top-level domain under which names are registered (co.uk, com.br, ne.jp). The engine has no
@@ -28,14 +28,14 @@ _SECOND = (
 )
 
 
-def _name(expression: str) -> str:
+def name_of(expression: str) -> str:
     """A domain of strangers in the one form in which it is compared."""
     cut = f"substringUTF8(lowerUTF8(ifNull(toString({expression}), '')), 1, {VALUE_CHARACTERS})"
     return f"trim(TRAILING '.' FROM {cut})"
 
 
 _SIGNED = (
-    f"arraySort(arrayFilter(x -> x.1 != '', arrayMap(s -> ({_name('s.domain')}, {_name('s.selector')}),"
+    f"arraySort(arrayFilter(x -> x.1 != '', arrayMap(s -> ({name_of('s.domain')}, {name_of('s.selector')}),"
     " arrayFilter(s -> ifNull(s.result = 'pass', 0), dkim))))"
 )
 # A signature of the domain or of one below it is its own; one of a domain above it when the reporter found it aligned.
@@ -44,7 +44,7 @@ _IS_OWN = (
     " OR (ifNull(dkim_aligned = 'pass', 0) AND endsWith(domain, concat('.', x.1))))"
 )
 _ENVELOPES = (
-    f"arraySort(arrayFilter(x -> x.2 != '', arrayMap(s -> (ifNull(s.scope = 'helo', 0), {_name('s.domain')}),"
+    f"arraySort(arrayFilter(x -> x.2 != '', arrayMap(s -> (ifNull(s.scope = 'helo', 0), {name_of('s.domain')}),"
     " arrayFilter(s -> ifNull(s.result = 'pass', 0), spf))))"
 )
 _REGISTRABLE = (
@@ -64,7 +64,8 @@ _EVIDENCE = (
 )
 _COLUMNS = (
     "source_ip, count, day, dmarc, dkim_aligned, spf_aligned, disposition, org_name, record_index, reasons, dkim, spf,"
-    " domain, header_from, envelope_from, country, as_name, asn, ptr, ptr_confirmed, ip_data"
+    " domain, header_from, envelope_from, country, as_name, asn, ptr, ptr_confirmed, ip_data,"
+    " policy_domain, adkim, aspf"
 )
 
 
@@ -116,7 +117,7 @@ class SenderRows:
             f"arrayFirst(x -> {_IS_OWN}, signed) AS own_signer",
             f"{_ENVELOPES} AS envelopes",
             "tupleElement(envelopes[1], 2) AS envelope_domain",
-            f"if(ifNull(ptr_confirmed, 0) = 1, {_name('ptr')}, '') AS host",
+            f"if(ifNull(ptr_confirmed, 0) = 1, {name_of('ptr')}, '') AS host",
             "splitByChar('.', host) AS ptr_labels",
             f"if(host = '', '', {_REGISTRABLE}) AS registrable",
             f"substringUTF8(ifNull(toString(as_name), ''), 1, {VALUE_CHARACTERS}) AS owner",

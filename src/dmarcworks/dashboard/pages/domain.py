@@ -166,7 +166,7 @@ async def _figures(deps: Deps, domain: Domain, days: Period, newest: date, curre
     earlier = await deps.questions.volume_by_day(account, domain.id, before.first, before.last)
     senders = await deps.sender_directory.of_domain(domain, days.first, days.last)
     top = sorted(senders.rows, key=lambda row: (-row.group.messages, row.id))[:TOP_SENDERS]
-    policy = await _policy(deps, domain, newest)
+    force = await deps.policies.in_force(domain, newest, newest)
     days_with_reports = (len(volumes), len(earlier))
     long = await deps.arrivals.long_reports(account, domain.id, days.first, days.last)
     return {
@@ -183,7 +183,7 @@ async def _figures(deps: Deps, domain: Domain, days: Period, newest: date, curre
             failing_of(senders, max(volumes, key=lambda volume: volume.failed) if volumes else None),
             newest if days.until is None or days.moved else None,
             deps.now().date(),
-            (policy.p or "") if policy else "",
+            force.policy if force else None,
         ),
         **_chart(domain, days, charts.bars(volumes, earlier, days.first, days.last, long)),
         "senders": senders,
