@@ -82,7 +82,7 @@ class Checker:
             return NOT_CHECKED
         deadline = time.monotonic() + self._seconds
         envelope = spf_domain(mail.helo, mail.sender)
-        spf = self._spf_in_hand(mail) or self._begin(self._spf(mail, deadline))
+        spf = self._spf_known_for(mail) or self._begin(self._spf(mail, deadline))
         # What needs no query has its result at once: a task for each would be most of what a plain mail costs.
         keys = [
             _ready(one.result) if one.claim is None else self._begin(self._dkim(one.claim, deadline))
@@ -152,7 +152,7 @@ class Checker:
             except _UnansweredError as missing:
                 known.answers[missing.question] = await self.resolver(*missing.question, deadline)
 
-    def _spf_in_hand(self, mail: MailToCheck) -> asyncio.Future[str] | None:
+    def _spf_known_for(self, mail: MailToCheck) -> asyncio.Future[str] | None:
         """The evaluation that another mail with the same envelope has ended; None when there is none."""
         until, task = self._spf_known.get((mail.peer, mail.helo, mail.sender), (0.0, None))
         if task is None or until < time.monotonic() or not task.done() or task.cancelled():

@@ -15,7 +15,7 @@ __all__ = ["import_part"]
 
 
 def import_part(package: str, part: str) -> ModuleType:
-    """The module `package.part`. Whoever imports the package later gets it whole, with this module in it."""
+    """The module `package.part`. An import of the package later gives the whole package, with this module in it."""
     name = f"{package}.{part}"
     spec = None if package in sys.modules or name in sys.modules else importlib.util.find_spec(package)
     if spec is None:
