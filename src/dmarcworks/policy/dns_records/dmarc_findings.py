@@ -186,9 +186,7 @@ def _addresses(record: DmarcRecord, tag: str, fix: str) -> Iterator[DnsFinding]:
     uris = record.rua if tag == "rua" else record.ruf
     if tag not in record.values:
         if tag == "rua":
-            yield dmarc_finding(
-                "rua-missing", record=record.text, fix="Add rua=mailto: with an address that reads reports."
-            )
+            yield dmarc_finding("rua-missing", record=record.text, fix="Add rua=mailto: and the address for reports.")
         return
     if not uris:
         yield dmarc_finding("uri-empty", record=record.text, fix=fix, tag=tag)
