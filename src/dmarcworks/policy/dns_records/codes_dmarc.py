@@ -216,7 +216,7 @@ DMARC_CODES = code_table(
             _EXTERNAL,
         ),
         "reports-no-mail": (
-            _ERROR,
+            _WARNING,
             "{tag} names {target}, which cannot receive mail.",
             "RFC 5321 section 5.1",
         ),

@@ -1,0 +1,99 @@
+"""All checks of a domain's records at the same time, within one deadline, as one report card."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from dmarcworks.policy.dns_records.bimi import check_bimi
+from dmarcworks.policy.dns_records.dkim_record import check_dkim
+from dmarcworks.policy.dns_records.dmarc_check import check_dmarc
+from dmarcworks.policy.dns_records.dmarc_lookup import NO_POLICY, EffectivePolicy
+from dmarcworks.policy.dns_records.dnssec import check_dnssec
+from dmarcworks.policy.dns_records.finding import DnsFinding, RecordCheck, Severity
+from dmarcworks.policy.dns_records.https_fetch import DocumentFetcher, HttpsFetcher
+from dmarcworks.policy.dns_records.lookup import RecordLookup, RecordResolver
+from dmarcworks.policy.dns_records.mta_sts import check_mta_sts
+from dmarcworks.policy.dns_records.mx import check_mx
+from dmarcworks.policy.dns_records.report_host import check_report_host
+from dmarcworks.policy.dns_records.tls_rpt import check_tls_rpt
+
+__all__ = ["CARD_SECONDS", "CardRequest", "ReportCard", "make_report_card"]
+
+CARD_SECONDS = 20.0
+_SEVERITIES = list(Severity)
+_CHECKS = list(RecordCheck)
+
+
+@dataclass(frozen=True, slots=True)
+class CardRequest:
+    """What to check. `domain` in A-labels; `report_host` is empty when nothing is known of our own."""
+
+    domain: str
+    selectors: tuple[str, ...] = ()
+    spf_ip: str = ""
+    mail_from: str = ""
+    helo: str = ""
+    report_host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportCard:
+    """The findings, the most serious first; `answered` is False when DNS did not answer the main questions."""
+
+    domain: str
+    findings: tuple[DnsFinding, ...]
+    effective: EffectivePolicy = NO_POLICY
+    spf: dict[str, Any] = field(default_factory=dict)
+    answered: bool = True
+
+    @property
+    def failed(self) -> bool:
+        """Whether an error was found."""
+        return any(finding.severity is Severity.error for finding in self.findings)
+
+
+async def make_report_card(
+    resolver: RecordResolver,
+    request: CardRequest,
+    *,
+    private: bool = False,
+    fetcher: Callable[[RecordLookup], DocumentFetcher] | None = None,
+    seconds: float = CARD_SECONDS,
+) -> ReportCard:
+    """Check everything. `private` lets documents be fetched from addresses that are not public."""
+    domain = request.domain
+    lookup = RecordLookup(resolver, time.monotonic() + seconds)
+    fetch = fetcher(lookup) if fetcher else HttpsFetcher(lookup, private=private)
+    dmarc_task = asyncio.ensure_future(check_dmarc(lookup, domain))
+
+    async def bimi() -> list[DnsFinding]:
+        return await check_bimi(lookup, fetch, domain, await dmarc_task)
+
+    mx_task = asyncio.ensure_future(check_mx(lookup, domain))
+    checks: list[Awaitable[list[DnsFinding]]] = [
+        check_dkim(lookup, domain, request.selectors),
+        check_mta_sts(lookup, fetch, domain),
+        check_tls_rpt(lookup, domain),
+        bimi(),
+        check_dnssec(lookup, domain),
+    ]
+    if request.report_host:
+        checks.append(check_report_host(lookup, request.report_host))
+    others = await asyncio.gather(*checks)
+    dmarc, (mx, mx_answered) = await dmarc_task, await mx_task
+    findings = [*dmarc.findings, *mx, *(finding for part in others for finding in part)]
+    return ReportCard(
+        domain,
+        tuple(sorted(dict.fromkeys(findings), key=_order)),
+        dmarc.effective,
+        {"record": None, "lookups": 0, "void_lookups": 0},
+        dmarc.answered and mx_answered,
+    )
+
+
+def _order(finding: DnsFinding) -> tuple[int, int, str]:
+    return _SEVERITIES.index(finding.severity), _CHECKS.index(finding.check), finding.code
