@@ -26,11 +26,6 @@ DMARC_CODES = code_table(
             "There are {count} DMARC records at {name}. Receivers discard all of them; publish exactly one.",
             _WALK,
         ),
-        "not-a-record": (
-            _ERROR,
-            "The text at {name} resembles a DMARC record but is not one: it must begin with v=DMARC1.",
-            _FORMAT,
-        ),
         "version-case": (_ERROR, "The version must be written DMARC1, in capitals. Receivers ignore {value}.", _FORMAT),
         "version-unknown": (_ERROR, "The version is {value}; the only version is DMARC1.", _FORMAT),
         "version-not-first": (_ERROR, "v=DMARC1 must be the first tag. Receivers ignore the record.", _FORMAT),

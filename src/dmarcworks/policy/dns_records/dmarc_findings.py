@@ -51,9 +51,7 @@ def not_a_record_findings(text: str, name: str) -> list[DnsFinding]:
         return [dmarc_finding("version-separator", record=text, fix=fix)]
     if version[1].upper() == "DMARC1":
         return [dmarc_finding("version-case", record=text, fix=fix, value=version[1])]
-    if version[1]:
-        return [dmarc_finding("version-unknown", record=text, fix=fix, value=version[1])]
-    return [dmarc_finding("not-a-record", record=text, fix=fix, name=name)]
+    return [dmarc_finding("version-unknown", record=text, fix=fix, value=version[1] or "empty")]
 
 
 def record_findings(record: DmarcRecord, domain: str, organizational: str) -> list[DnsFinding]:
