@@ -144,8 +144,8 @@ def test_many_domains_are_answered_in_order(server: str) -> None:
     assert [answer["domain"] for answer in answers] == names
     assert [answer["effective"]["policy"] for answer in answers] == ["reject", None, "none", "none"] * 10
     assert done.returncode == 1
-    wrong = '{"domain": "good.example"}\nnonsense\n{"domain": 5}\n{"domain": "a b"}\n{"selectors": []}\n{"domain":"\\ud800"}\n'
-    done = run("--jsonl", "--resolver", server, stdin=wrong)
+    wrong = ['{"domain": "good.example"}', "nonsense", '{"domain": 5}', '{"domain": "a b"}', '{"selectors": []}']
+    done = run("--jsonl", "--resolver", server, stdin="\n".join([*wrong, '{"domain":"\\ud800"}']))
     assert done.returncode == 2
     assert [json.loads(line).get("error") for line in done.stdout.splitlines()] == [
         None,

@@ -45,7 +45,7 @@ class PolicyDiscovery:
 
 
 @dataclass(slots=True)
-class _Walk:
+class _WalkAnswers:
     """The records of the names of a walk. A name without an answer is an error only where its answer is needed."""
 
     answers: dict[str, list[str] | NoAnswerError]
@@ -96,13 +96,13 @@ async def organization_of(lookup: RecordLookup, domain: str) -> str:
     return organizational_domain(domain, (await _walked(lookup, domain)).psd)
 
 
-async def _walked(lookup: RecordLookup, domain: str) -> _Walk:
+async def _walked(lookup: RecordLookup, domain: str) -> _WalkAnswers:
     names = tree_walk(domain)
     answers = await asyncio.gather(*(lookup.texts_or_error(f"_dmarc.{name}") for name in names))
-    return _Walk(dict(zip(names, answers, strict=True)))
+    return _WalkAnswers(dict(zip(names, answers, strict=True)))
 
 
-def _record_domain(walk: _Walk, organizational: str) -> str:
+def _record_domain(walk: _WalkAnswers, organizational: str) -> str:
     """Where the record of a domain without one is: at its organizational domain, or else at the public suffix."""
     if walk.record(organizational) is not None:
         return organizational

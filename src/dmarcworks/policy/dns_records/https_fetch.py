@@ -23,6 +23,8 @@ __all__ = ["DOCUMENT_BYTES", "DocumentFetcher", "FetchError", "FetchedDocument",
 
 DOCUMENT_BYTES = 64 * 1024
 _SECONDS = 10.0
+# A gateway may translate these to any address of IPv4 (RFC 6052, RFC 8215).
+_TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 
 
 class FetchError(DmarcworksError):
@@ -116,6 +118,8 @@ class HttpsFetcher:
 
 def _public(address: str) -> bool:
     ip = ipaddress.ip_address(address)
+    if any(ip in network for network in _TRANSLATED):
+        return False
     inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None) or ip
     return inner.is_global and not inner.is_multicast and ip.is_global
 
