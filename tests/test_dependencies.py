@@ -20,7 +20,6 @@ MODULES = {
     "dkimpy": "dkim",
     "dnspython": "dns",
     "graphql-core": "graphql",
-    "pyspf": "spf",
 }
 # Nothing of ours imports these; a library that we import does, by the name in a URL or when it is there.
 INDIRECT = {

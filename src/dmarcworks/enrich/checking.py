@@ -32,13 +32,12 @@ from dmarcworks.enrich.dmarc_policy import DmarcPolicy, PolicyFinder
 from dmarcworks.enrich.examine import Work
 from dmarcworks.enrich.facts import Facts
 from dmarcworks.enrich.resolver import NoAnswerError, Resolver
-from dmarcworks.enrich.spf_check import Needed, spf_domain
+from dmarcworks.enrich.spf_check import MAX_QUERIES, Needed, spf_domain
 from dmarcworks.process.isolated import FailedError, KilledError, UnavailableError
 
 log = structlog.get_logger("dmarcworks.authenticity")
 
-# Questions of one SPF evaluation (RFC 7208 §4.6.4 allows ten terms with up to ten names each), and of a chain at once.
-_SPF_QUESTIONS = 120
+# Questions of a chain at once.
 _CHAIN_AT_ONCE = 4
 # Mails of one reporter come together: its SPF result is kept so long.
 _SPF_SECONDS = 30.0
@@ -168,7 +167,7 @@ class Checker:
 
     async def _evaluated(self, envelope: tuple[str, str, str], deadline: float) -> str:
         answers: dict[tuple[str, str], list[Any] | None] = {}
-        for _ in range(_SPF_QUESTIONS):
+        for _ in range(MAX_QUERIES + 1):
             step: str | Needed = await self._work(("spf", *envelope, answers))
             if isinstance(step, str):
                 return step
