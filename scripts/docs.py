@@ -91,6 +91,7 @@ def checks() -> str:
     """The page of the checks: every code, then the domains that the tests publish with what is found there."""
     sys.path.insert(0, str(ROOT))
     from tests.support.dns_cases import CASES
+    from tests.support.spf_zones import SPF_DOMAINS
 
     lines = [CHECKS_HEAD]
     for check in RecordCheck:
@@ -111,7 +112,18 @@ def checks() -> str:
     for case in CASES:
         found = ", ".join(f"`{case.check}-{code}`" for code in sorted(case.codes)) or "–"
         lines.append(f"| {case.check} | {case.domain} | {case.meaning} | {found} |")
+    lines += ["", "SPF records that the tests publish at d.example:", "", "| case | records | found |", "|---|---|---|"]
+    for domain in SPF_DOMAINS:
+        shown = "<br>".join(f"`{_cell(record)}`" for record in domain.texts) or "–"
+        lines.append(f"| {domain.name} | {shown} | {', '.join(f'`{code}`' for code in sorted(set(domain.codes)))} |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(text: str | bytes) -> str:
+    """A record in a table: one line, shortened."""
+    plain = text.decode("latin-1") if isinstance(text, bytes) else text
+    one_line = "".join(character if character.isprintable() else "?" for character in plain).replace("|", "\\|")
+    return one_line if len(one_line) < 100 else f"{one_line[:99]}…"
 
 
 if __name__ == "__main__":

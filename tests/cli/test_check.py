@@ -124,6 +124,26 @@ def test_an_internationalised_domain_is_accepted(server: str) -> None:
     assert answer["effective"]["policy"] == "none"
 
 
+def test_spf_is_evaluated_for_a_client(server: str) -> None:
+    """The sender is the domain by default; an empty one is a bounce, for which the HELO name decides."""
+    named = ("good.example", "--resolver", server)
+    spf = document(*named, "--spf-ip", "192.0.2.10")["spf"]
+    assert (spf["record"], spf["lookups"], spf["void_lookups"]) == ("v=spf1 ip4:192.0.2.10 -all", 0, 0)
+    assert (spf["result"], spf["mechanism"], spf["explanation"]) == ("pass", "ip4:192.0.2.10", None)
+    assert spf["trace"]
+    assert document(*named, "--spf-ip", "192.0.2.11")["spf"]["result"] == "fail"
+    assert document(*named, "--spf-ip", "2001:db8::1", "--mail-from", "a@nothing.invalid")["spf"]["result"] == "none"
+    bounce = ("--spf-ip", "192.0.2.10", "--mail-from", "", "--helo", "missing.example")
+    assert document(*named, *bounce)["spf"]["result"] == "pass"
+    lines = [
+        {"domain": "good.example", "spf_ip": "192.0.2.10", "mail_from": "", "helo": "nothing.invalid"},
+        {"domain": "good.example", "spf_ip": "192.0.2.10", "mail_from": "u@missing.example", "helo": "x"},
+        {"domain": "good.example", "spf_ip": "192.0.2.10"},
+    ]
+    done = run("--jsonl", "--resolver", server, stdin="\n".join(json.dumps(line) for line in lines))
+    assert [json.loads(line)["spf"]["result"] for line in done.stdout.splitlines()] == ["none", "pass", "pass"]
+
+
 def test_control_characters_never_reach_the_terminal(server: str) -> None:
     """In JSON the text is whole, as escapes."""
     shown = run("hostile.example", "--resolver", server).stdout

@@ -14,13 +14,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from dmarcworks.policy.dns_records.https_fetch import FetchedDocument, FetchError
+from tests.support.spf_zones import SpfDomain
 
-__all__ = ["CASES", "DnsCase", "all_records", "expected_codes"]
+__all__ = ["CASES", "DnsCase", "all_records", "expected_codes", "spf_zone"]
 
 Published = Mapping[tuple[str, str], list[str] | None]
 # What is found at a good domain, by check.
 GOOD = {
     "dmarc": {"policy-reject", "rua-present"},
+    "spf": {"valid"},
     "dkim": {"no-selector"},
     "mx": {"present"},
     "mta-sts": {"missing"},
@@ -632,6 +634,7 @@ def all_records() -> dict[tuple[str, str], list[str]]:
         published: dict[tuple[str, str], list[str] | None] = {
             ("@", "MX"): [f"10 mx.{case.domain}."],
             ("mx", "A"): ["192.0.2.10"],
+            ("@", "TXT"): text("v=spf1 ip4:192.0.2.10 -all"),
             ("_dmarc", "TXT"): text(f"v=DMARC1; p=reject; rua=mailto:dmarc@{case.domain}"),
             **case.records,
         }
@@ -645,3 +648,23 @@ def expected_codes(case: DnsCase) -> set[str]:
     """Every code that is found at the domain of a case."""
     checks = {**GOOD, **case.others, case.check: case.codes}
     return {f"{check}-{code}" for check, codes in checks.items() for code in codes}
+
+
+def spf_zone(domain: SpfDomain) -> dict[tuple[str, str], list[str]]:
+    """The zone of one SPF test domain, `d.example`, in the form of the DNS server."""
+    zone: dict[tuple[str, str], list[str]] = {(name, "SERVFAIL"): ["x"] for name in domain.silent}
+    for (name, kind), values in {**domain.more, ("d.example", "TXT"): domain.texts}.items():
+        zone[name, kind] = [_zone_form(kind, value) for value in values]
+    return zone
+
+
+def _zone_form(kind: str, value: object) -> str:
+    if isinstance(value, tuple):
+        return f"{value[0]} {value[1]}."
+    if isinstance(value, bytes):
+        octets = [f"\\{octet:03d}" for octet in value]
+        pieces = ("".join(octets[start : start + 200]) for start in range(0, len(octets), 200))
+        return " ".join(f'"{piece}"' for piece in pieces)
+    if kind == "TXT":
+        return text(str(value))[0]
+    return f"{value}." if kind in ("CNAME", "PTR") else str(value)

@@ -38,18 +38,20 @@ def check(
     resolver: str = typer.Option("", "--resolver", metavar="HOST[:PORT]", help="Query this name server only."),
     selector: list[str] = typer.Option([], "--selector", help="A DKIM selector to check. Repeat for more."),
     spf_ip: str = typer.Option("", "--spf-ip", metavar="ADDRESS", help="Evaluate SPF for mail from this address."),
-    mail_from: str = typer.Option("", "--mail-from", metavar="ADDRESS", help="The envelope sender, with --spf-ip."),
+    mail_from: str | None = typer.Option(
+        None, "--mail-from", metavar="ADDRESS", help="The envelope sender, with --spf-ip."
+    ),
     helo: str = typer.Option("", "--helo", metavar="NAME", help="The HELO name, with --spf-ip."),
 ) -> None:
     """Check a domain's DNS records: DMARC, SPF, DKIM, MX, MTA-STS, TLS-RPT, BIMI, DNSSEC."""
     server = _server(resolver)
     if jsonl:
-        if domain or selector or spf_ip or mail_from or helo or as_json:
+        if domain or selector or spf_ip or mail_from is not None or helo or as_json:
             raise UsageError("--jsonl reads the requests from standard input; remove the other options")
         raise typer.Exit(asyncio.run(_stream(server)))
     if domain is None:
         raise UsageError("there is no domain; name one, as in: dmarcworks check example.com")
-    if (mail_from or helo) and not spf_ip:
+    if (mail_from is not None or helo) and not spf_ip:
         raise UsageError("--mail-from and --helo need --spf-ip; give the address of the sending server")
     request = CardRequest(
         domain_to_check(domain), tuple(selector), _address(spf_ip), mail_from, helo, report_host=_report_host()

@@ -85,7 +85,9 @@ def _request(document: dict[str, Any]) -> CardRequest:
             ipaddress.ip_address(address)
         except ValueError:
             raise UsageError('has an "spf_ip" that is not an IP address') from None
-    return CardRequest(domain, tuple(selectors), address, mail_from, helo)
+    # An empty mail_from is a bounce; without the key mail of the domain itself is meant.
+    sender = mail_from if document.get("mail_from") is not None else None
+    return CardRequest(domain, tuple(selectors), address, sender, helo)
 
 
 def _text(document: dict[str, Any], key: str) -> str:

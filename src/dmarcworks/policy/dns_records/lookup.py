@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
-from dmarcworks.enrich.resolver import DnsRecords, NoAnswerError
+from dmarcworks.enrich.resolver import DnsRecords, NoAnswerError, Resolver
 
 __all__ = ["MxHost", "RecordLookup", "RecordResolver"]
 
@@ -15,14 +15,11 @@ _RECORDS = 100
 _TEXT_BYTES = 65_535
 
 
-class RecordResolver(Protocol):
+class RecordResolver(Resolver, Protocol):
     """What `enrich.resolver.Dns` offers: the records, and whether the name exists."""
 
-    async def __call__(self, name: str, kind: str, deadline: float) -> list[Any]:
-        """The records; `NoAnswerError` when nobody answered."""
-
     async def lookup(self, name: str, kind: str, deadline: float) -> DnsRecords:
-        """The same with `exists`."""
+        """The records with `exists`; `NoAnswerError` when nobody answered."""
 
 
 class RecordLookup:

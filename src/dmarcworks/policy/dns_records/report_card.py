@@ -19,6 +19,7 @@ from dmarcworks.policy.dns_records.lookup import RecordLookup, RecordResolver
 from dmarcworks.policy.dns_records.mta_sts import check_mta_sts
 from dmarcworks.policy.dns_records.mx import check_mx
 from dmarcworks.policy.dns_records.report_host import check_report_host
+from dmarcworks.policy.dns_records.spf import SpfReport, check_spf, evaluate_spf
 from dmarcworks.policy.dns_records.tls_rpt import check_tls_rpt
 
 __all__ = ["CARD_SECONDS", "CardRequest", "ReportCard", "make_report_card"]
@@ -30,12 +31,15 @@ _CHECKS = list(RecordCheck)
 
 @dataclass(frozen=True, slots=True)
 class CardRequest:
-    """What to check. `domain` in A-labels; `report_host` is empty when nothing is known of our own."""
+    """What to check. `domain` in A-labels; `report_host` is empty when nothing is known of our own.
+
+    With `spf_ip`, SPF is evaluated for `mail_from`: None is the domain, "" a bounce, for which `helo` decides.
+    """
 
     domain: str
     selectors: tuple[str, ...] = ()
     spf_ip: str = ""
-    mail_from: str = ""
+    mail_from: str | None = None
     helo: str = ""
     report_host: str = ""
 
@@ -73,6 +77,7 @@ async def make_report_card(
     async def bimi() -> list[DnsFinding]:
         return await check_bimi(lookup, fetch, domain, await dmarc_task)
 
+    spf_task = asyncio.ensure_future(_spf(lookup, request))
     mx_task = asyncio.ensure_future(check_mx(lookup, domain))
     checks: list[Awaitable[list[DnsFinding]]] = [
         check_dkim(lookup, domain, request.selectors),
@@ -85,14 +90,33 @@ async def make_report_card(
         checks.append(check_report_host(lookup, request.report_host))
     others = await asyncio.gather(*checks)
     dmarc, (mx, mx_answered) = await dmarc_task, await mx_task
-    findings = [*dmarc.findings, *mx, *(finding for part in others for finding in part)]
+    spf, spf_document = await spf_task
+    findings = [*dmarc.findings, *spf.findings, *mx, *(finding for part in others for finding in part)]
     return ReportCard(
         domain,
         tuple(sorted(dict.fromkeys(findings), key=_order)),
         dmarc.effective,
-        {"record": None, "lookups": 0, "void_lookups": 0},
-        dmarc.answered and mx_answered,
+        spf_document,
+        dmarc.answered and spf.answered and mx_answered,
     )
+
+
+async def _spf(lookup: RecordLookup, request: CardRequest) -> tuple[SpfReport, dict[str, Any]]:
+    """The SPF record and, where a client is named, what SPF decides about it."""
+    report = await check_spf(request.domain, lookup.resolver, lookup.deadline)
+    document: dict[str, Any] = {
+        "record": report.record or None,
+        "lookups": report.lookups,
+        "void_lookups": report.void_lookups,
+    }
+    if request.spf_ip:
+        sender = request.domain if request.mail_from is None else request.mail_from
+        evaluation = await evaluate_spf(request.spf_ip, sender, request.helo, lookup.resolver, lookup.deadline)
+        document["result"] = str(evaluation.result)
+        document["mechanism"] = evaluation.mechanism or None
+        document["explanation"] = evaluation.explanation or None
+        document["trace"] = list(evaluation.trace)
+    return report, document
 
 
 def _order(finding: DnsFinding) -> tuple[int, int, str]:
