@@ -39,9 +39,9 @@ def append_rua(record: str, address: str) -> str:
     uri = _uri(address)
     where = _rua_list(record)
     if where is not None:
-        value = record[where.start : where.end]
-        comma = "," if value.strip(_WHITE) and not value.rstrip(_WHITE).endswith(",") else ""
-        return f"{record[: where.end]}{comma}{uri}{record[where.end :]}"
+        # A blank marks the address in a rua that was empty, so that removing it leaves the empty rua and not none.
+        mark = "," if where.end > where.start else " "
+        return f"{record[: where.end]}{mark}{uri}{record[where.end :]}"
     # A tag of our own at the end; a semicolon that ends the record keeps its place.
     trimmed = record.rstrip(_WHITE)
     rest = record[len(trimmed) :]
@@ -51,26 +51,24 @@ def append_rua(record: str, address: str) -> str:
 
 
 def remove_rua(record: str, address: str) -> str:
-    """The record without the address in its rua, and without a rua that would be empty; else the same record."""
+    """The record without the address in its rua, and without a rua that only it needed; else the same record."""
     _require_record(record)
-    where = _rua_list(record)
-    if where is None or not has_rua(record, address):
-        return record
-    parts = record[where.start : where.end].split(",")
-    ours = [number for number, part in enumerate(parts) if _is_address(part, address)]
-    # The last one is ours when the address was appended.
-    index = ours[-1]
-    if len(parts) > 1:
-        return f"{record[: where.start]}{_without(parts, index)}{record[where.end :]}"
-    return _without_tag(record, where)
+    while (where := _rua_list(record)) is not None and has_rua(record, address):
+        parts = record[where.start : where.end].split(",")
+        if len(parts) > 1:
+            last = max(number for number, part in enumerate(parts) if _is_address(part, address))
+            record = f"{record[: where.start]}{_without(parts, last)}{record[where.end :]}"
+        elif record[where.start - 1] == " ":
+            record = record[: where.start - 1] + record[where.end :]
+        else:
+            record = _without_tag(record, where)
+    return record
 
 
 def has_rua(record: str, address: str) -> bool:
     """Whether reports go to the address already; names of domains and schemes have no case."""
     where = _rua_list(record)
-    return where is not None and any(
-        _is_address(part, address) for part in record[where.start : where.end].split(",")
-    )
+    return where is not None and any(_is_address(part, address) for part in record[where.start : where.end].split(","))
 
 
 def _require_record(record: str) -> None:
