@@ -195,3 +195,23 @@ def test_the_answer_comes_before_the_next_line_is_written(server: str) -> None:
             assert json.loads(process.stdout.readline())["domain"] == name
         process.stdin.close()
         assert process.wait(30) == 1
+
+
+def test_records_are_built_without_a_store() -> None:
+    """`domain record`: the record, and a sentence for each choice."""
+    command = [*COMMAND[:-1], "domain", "record", "example.com"]
+    environment = {**os.environ, "DMARCWORKS_HOME": "/nonexistent"}
+
+    def built(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    done = built("--policy", "quarantine", "--rua", "r@example.net", "--json")
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert [(one["name"], one["type"], one["value"]) for one in json.loads(done.stdout)] == [
+        ("_dmarc.example.com", "TXT", "v=DMARC1; p=quarantine; rua=mailto:r@example.net")
+    ]
+    assert built("--parked").stdout.count("\n\n") == 3
+    assert built("--parked", "--tls-rpt").returncode == 2
+    assert built("--rua", "nobody").returncode == 2

@@ -12,7 +12,7 @@ from dmarcworks.enrich.dmarc_policy import is_dmarc_record
 from dmarcworks.errors import UsageError
 from dmarcworks.policy.dns_records.report_uris import report_uri
 
-__all__ = ["append_rua", "has_rua", "remove_rua"]
+__all__ = ["append_rua", "has_rua", "mail_uri", "remove_rua"]
 
 _NAME = re.compile(r"[ \t]*rua[ \t]*=[ \t]*", re.IGNORECASE)
 _WHITE = " \t"
@@ -36,7 +36,7 @@ def append_rua(record: str, address: str) -> str:
     _require_record(record)
     if has_rua(record, address):
         return record
-    uri = _uri(address)
+    uri = mail_uri(address)
     where = _rua_list(record)
     if where is not None:
         # A blank marks the address in a rua that was empty, so that removing it leaves the empty rua and not none.
@@ -113,7 +113,8 @@ def _without_tag(record: str, where: _RuaList) -> str:
     return record[:start] + record[where.end :]
 
 
-def _uri(address: str) -> str:
+def mail_uri(address: str) -> str:
+    """The mailto URI of an address; what separates in a record is escaped."""
     escaped = "".join(
         character if character in _PLAIN else "".join(f"%{octet:02X}" for octet in character.encode())
         for character in address
