@@ -14,7 +14,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-__all__ = ["dns_server"]
+__all__ = ["Records", "dns_server"]
 
 # The values of a name by type: {("example.com", "TXT"): ['"v=spf1 -all"']}. A CNAME is followed, `*` is a wildcard,
 # and the type SERVFAIL makes every query of the name fail.

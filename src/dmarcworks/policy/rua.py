@@ -12,7 +12,7 @@ from dmarcworks.enrich.dmarc_policy import is_dmarc_record
 from dmarcworks.errors import UsageError
 from dmarcworks.policy.dns_records.report_uris import report_uri
 
-__all__ = ["append_rua", "has_rua", "mail_uri", "remove_rua"]
+__all__ = ["append_rua", "has_list", "has_rua", "mail_uri", "remove_rua"]
 
 _NAME = re.compile(r"[ \t]*rua[ \t]*=[ \t]*", re.IGNORECASE)
 _WHITE = " \t"
@@ -69,6 +69,11 @@ def has_rua(record: str, address: str) -> bool:
     """Whether reports go to the address already; names of domains and schemes have no case."""
     where = _rua_list(record)
     return where is not None and any(_is_address(part, address) for part in record[where.start : where.end].split(","))
+
+
+def has_list(record: str) -> bool:
+    """Whether the record has a rua at all, be it empty."""
+    return _rua_list(record) is not None
 
 
 def _require_record(record: str) -> None:

@@ -29,11 +29,15 @@ _NO_SUCH_NAME = "dmarcworks-wildcard-test"
 
 @dataclass(frozen=True, slots=True)
 class DmarcCheck:
-    """The findings, and the policy that applies; `answered` is False when DNS did not reveal it."""
+    """The findings, and the policy that applies; `answered` is False when DNS did not reveal it.
+
+    `targets` are the domains that reports are sent to by the record that applies.
+    """
 
     findings: tuple[DnsFinding, ...]
     effective: EffectivePolicy = NO_POLICY
     answered: bool = True
+    targets: tuple[str, ...] = ()
 
 
 async def check_dmarc(lookup: RecordLookup, domain: str) -> DmarcCheck:
@@ -48,7 +52,11 @@ async def check_dmarc(lookup: RecordLookup, domain: str) -> DmarcCheck:
     more = await asyncio.gather(
         _alias(lookup, name), _wildcard(lookup, discovery, domain, name), _targets(lookup, discovery, domain)
     )
-    return DmarcCheck((*findings, *(finding for part in more for finding in part)), discovery.effective)
+    record = discovery.record
+    targets = tuple(uri.domain for uri in (*record.rua, *record.ruf) if uri.domain) if record else ()
+    return DmarcCheck(
+        (*findings, *(finding for part in more for finding in part)), discovery.effective, targets=targets
+    )
 
 
 def _record(discovery: PolicyDiscovery, domain: str, name: str) -> Iterator[DnsFinding]:

@@ -17,6 +17,7 @@ from dmarcworks.policy.dns_records.dmarc_repair import (
 from dmarcworks.policy.dns_records.finding import DnsFinding
 from dmarcworks.policy.dns_records.report_uris import UriFault
 from dmarcworks.policy.dns_records.tag_list import TEXT_CHARACTERS
+from dmarcworks.policy.rua import append_rua, has_list
 
 __all__ = ["dmarc_finding", "not_a_record_findings", "record_findings"]
 
@@ -65,6 +66,7 @@ def record_findings(record: DmarcRecord, domain: str, organizational: str) -> li
         *_levels(record, domain, organizational),
         *_values(record, fix),
         *_obsolete(record, fix),
+        *_without_rua(record, domain, fix),
         *_addresses(record, "rua", fix),
         *_addresses(record, "ruf", fix),
     ]
@@ -179,12 +181,17 @@ def _obsolete(record: DmarcRecord, fix: str) -> Iterator[DnsFinding]:
             yield dmarc_finding(code, record=record.text, fix=fix, value=value)
 
 
+def _without_rua(record: DmarcRecord, domain: str, fix: str) -> Iterator[DnsFinding]:
+    if "rua" not in record.values:
+        # Either the correction reveals one, or everything stays as it is and one is appended.
+        proposed = fix if fix and has_list(fix) else append_rua(record.text, f"dmarc-reports@{domain}")
+        yield dmarc_finding("rua-missing", record=record.text, fix=proposed)
+
+
 def _addresses(record: DmarcRecord, tag: str, fix: str) -> Iterator[DnsFinding]:
     """The addresses of rua or ruf."""
     uris = record.rua if tag == "rua" else record.ruf
     if tag not in record.values:
-        if tag == "rua":
-            yield dmarc_finding("rua-missing", record=record.text, fix="Add rua=mailto: and the address for reports.")
         return
     if not uris:
         yield dmarc_finding("uri-empty", record=record.text, fix=fix, tag=tag)

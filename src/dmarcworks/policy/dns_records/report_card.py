@@ -31,7 +31,7 @@ _CHECKS = list(RecordCheck)
 
 @dataclass(frozen=True, slots=True)
 class CardRequest:
-    """What to check. `domain` in A-labels; `report_host` is empty when nothing is known of our own.
+    """What to check. `domain` in A-labels; `report_host`: ours, checked when the domain names it.
 
     With `spf_ip`, SPF is evaluated for `mail_from`: None is the domain, "" a bounce, for which `helo` decides.
     """
@@ -78,6 +78,14 @@ async def make_report_card(
         return await check_bimi(lookup, fetch, domain, await dmarc_task)
 
     spf_task = asyncio.ensure_future(_spf(lookup, request))
+
+    async def host() -> list[DnsFinding]:
+        # The report host matters to the domains that send their reports there.
+        name = request.report_host
+        if not name or (name != domain and name not in (await dmarc_task).targets):
+            return []
+        return await check_report_host(lookup, name)
+
     mx_task = asyncio.ensure_future(check_mx(lookup, domain))
     checks: list[Awaitable[list[DnsFinding]]] = [
         check_dkim(lookup, domain, request.selectors),
@@ -85,9 +93,8 @@ async def make_report_card(
         check_tls_rpt(lookup, domain),
         bimi(),
         check_dnssec(lookup, domain),
+        host(),
     ]
-    if request.report_host:
-        checks.append(check_report_host(lookup, request.report_host))
     others = await asyncio.gather(*checks)
     dmarc, (mx, mx_answered) = await dmarc_task, await mx_task
     spf, spf_document = await spf_task
