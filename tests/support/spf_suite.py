@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dns.name
+
 from dmarcworks.enrich.spf.evaluation import check_host
 from dmarcworks.enrich.spf.model import SpfClient, SpfEvaluation
 
@@ -33,17 +35,17 @@ class Zone:
     TIMEOUT fails for every type that the name does not list, and aliases are followed."""
 
     def __init__(self, data: Mapping[str, Sequence[Any]]) -> None:
-        self._names: dict[str, dict[str, list[Any]]] = {}
-        self._silent: set[str] = set()
+        self.names: dict[str, dict[str, list[Any]]] = {}
+        self.silent: set[str] = set()
         for name, entries in data.items():
             self._add(name.lower().rstrip("."), entries)
 
     def _add(self, name: str, entries: Sequence[Any]) -> None:
-        records = self._names.setdefault(name, {})
+        records = self.names.setdefault(name, {})
         explicit = any("TXT" in entry for entry in entries if isinstance(entry, dict))
         for entry in entries:
             if entry == "TIMEOUT":
-                self._silent.add(name)
+                self.silent.add(name)
                 continue
             ((kind, value),) = entry.items()
             if kind == "SPF" and not explicit:
@@ -56,10 +58,10 @@ class Zone:
         """The records; None where DNS gives no answer."""
         name = name.lower()
         for _ in range(_ALIASES):
-            records = self._names.get(name, {})
+            records = self.names.get(name, {})
             if kind in records:
                 return records[kind]
-            if name in self._silent:
+            if name in self.silent:
                 return None
             if "CNAME" not in records:
                 return []
@@ -109,3 +111,25 @@ def evaluated(client: SpfClient, zone: Zone, *, explain: bool = True) -> tuple[S
     except StopIteration as end:
         evaluation: SpfEvaluation = end.value
     return evaluation, queries
+
+
+def served(zone: Zone) -> tuple[dict[tuple[str, str], Sequence[str]], set[str]]:
+    """The zone for a name server: the records in the form of a zone file, and the names for which it fails."""
+    records: dict[tuple[str, str], Sequence[str]] = {}
+    for name, kinds in zone.names.items():
+        for kind, values in kinds.items():
+            if kind in ("A", "AAAA", "CNAME", "PTR", "MX", "TXT"):
+                # A TXT record without any text cannot be written in a zone file.
+                texts = [text for value in values if (text := _zone_text(kind, value))]
+                records[dns.name.from_text(name).to_text(True).lower(), kind] = texts
+    return records, {name for name in zone.silent if not zone.names[name].get("TXT")}
+
+
+def _zone_text(kind: str, value: Any) -> str:
+    if kind == "MX":
+        return f"{value[0]} {value[1]}."
+    if kind in ("CNAME", "PTR"):
+        return f"{value}."
+    if kind != "TXT":
+        return str(value)
+    return "".join(chr(byte) if 31 < byte < 127 and byte not in b'"\\' else f"\\{byte:03d}" for byte in value)

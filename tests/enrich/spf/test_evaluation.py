@@ -72,6 +72,7 @@ def test_a_result_names_its_mechanism_and_every_step() -> None:
         ("%{d1}", "com"),
         ("%{dr}", "com.example.email"),
         ("%{d2r}", "example.email"),
+        ("%{D2R}", "example.email"),
         ("%{l}", "strong-bad"),
         ("%{l-}", "strong.bad"),
         ("%{lr}", "strong-bad"),
@@ -167,6 +168,19 @@ def test_text_that_is_no_address_has_no_client(ip: str) -> None:
         ("v=spf1   IP6:2001:DB8::/32 ?aLL  ", "neutral", ""),
         ("v=spf1", "neutral", ""),
         ("v=spf1 a:.example", "neutral", ""),
+        ("v=spf1 a:b.1-2", "neutral", ""),
+        # The grammar ends a name in any `macro-expand`, and the escapes are such (section 7.1).
+        ("v=spf1 a:b%%", "neutral", ""),
+        ("v=spf1 a:b%_ a:b%-", "neutral", ""),
+        ("v=spf1 a:%{d}", "neutral", ""),
+        ("v=spf1 a:b%%-", "permerror", "'b%%-' does not end in a top-level domain"),
+        ("v=spf1 a:%{d}x", "permerror", "'%{d}x' does not end in a top-level domain"),
+        ("v=spf1 exists:%{DR2}", "permerror", "is not a macro"),
+        ("v=spf1 a:b.1", "permerror", "'b.1' does not end in a top-level domain"),
+        ("v=spf1 a:b.-c", "permerror", "'b.-c' does not end in a top-level domain"),
+        ("v=spf1 a:b.c-", "permerror", "'b.c-' does not end in a top-level domain"),
+        ("v=spf1 a:b.c.", "neutral", ""),
+        ("v=spf1 a:b.c..", "permerror", "'b.c..' does not end in a top-level domain"),
     ],
 )
 def test_each_term_is_judged_by_the_grammar(record: str, result: str, problem: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from ipaddress import ip_address
 from typing import Any
 
@@ -52,8 +53,11 @@ async def test_each_domain_has_its_findings(domain: SpfDomain) -> None:
 
 
 def test_every_code_has_a_domain() -> None:
-    """No code without a case that shows it; one is shown by the bounds below."""
-    assert {code for domain in SPF_DOMAINS for code in domain.codes} | {"spf-not-followed"} == set(SPF_CODES)
+    """No code without a case that shows it; two are shown by the bounds below."""
+    assert {code for domain in SPF_DOMAINS for code in domain.codes} | {
+        "spf-not-followed",
+        "spf-further-findings",
+    } == set(SPF_CODES)
 
 
 async def test_the_tree_shows_where_the_look_ups_are() -> None:
@@ -201,11 +205,40 @@ async def test_the_look_ups_are_those_of_an_evaluation_to_the_end(records: list[
         assert (evaluation.lookups, evaluation.void_lookups) == (report.lookups, report.void_lookups)
     codes = {finding.code for finding in report.findings}
     if evaluation.result == "permerror":
-        assert codes & {"spf-syntax", "spf-too-many-lookups", "spf-too-many-void-lookups", "spf-loop"}
+        assert codes & {
+            "spf-syntax",
+            "spf-too-many-lookups",
+            "spf-too-many-void-lookups",
+            "spf-loop",
+            "spf-include-broken",
+        }
+
+
+@pytest.mark.parametrize("term", ["x=y", "10.0.0.1", "ip4:10.0.0.1", "ptr:%{i}", "a:b..example", "include:x.example"])
+async def test_many_findings_of_a_kind_are_counted(term: str) -> None:
+    """A record of a thousand wrong terms: ten findings of each kind, and the number of the others."""
+    record = "v=spf1 " + " ".join(f"{term}{n}" for n in range(1000))
+    report, _ = await report_of({("d.example", "TXT"): [record]})
+    counted = Counter(finding.code for finding in report.findings)
+    assert max(counted.values()) == 10
+    (further,) = [finding.message for finding in report.findings if finding.code == "spf-further-findings"]
+    assert further.endswith(" further findings of the kinds listed here are left out.")
 
 
 def test_corrections_take_time_in_proportion() -> None:
     """Long hostile words are corrected, or not, without trying every split."""
-    for word in ("include:" * 400, "-" * 4000, "ip4:1.2.3.4" * 300, "a" * 4000, ":" * 4000, "~all" * 900, '"“' * 2000):
+    for word in (
+        "/" * 4000 + "x",
+        "v" + " " * 4000,
+        " " * 4000 + "v",
+        "include:" * 400,
+        "-" * 4000,
+        "ip4:1.2.3.4" * 300,
+        "a" * 4000,
+        ":" * 4000,
+        "~all" * 900,
+        '"“' * 2000,
+    ):
         assert isinstance(corrected_record("v=spf1 " + word), str)
         corrected_version(word)
+        corrected_version("v" + word)

@@ -14,6 +14,7 @@ __all__ = [
     "MacroExpand",
     "MacroString",
     "dotted",
+    "ends_in_macro",
     "expand",
     "expand_name",
     "macros_in",
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 _EXPAND = re.compile(r"%\{([A-Za-z])(\d*)([rR]?)([.\-+,/_=]*)\}")
+_TOKENS = re.compile(r"%\{[^}]*\}|%.|[^%]+", re.DOTALL)
 _ESCAPES = {"%%": "%", "%_": " ", "%-": "%20"}
 _MACROS = frozenset("slodiphcrtv")
 _NAME_BYTES = 253
@@ -92,6 +94,14 @@ def _expand_of(match: re.Match[str]) -> MacroExpand:
         raise MacroError(f"{match[0]!r} keeps 0 parts; the number must be 1 or more")
     keep = 0 if not number else _PARTS if len(number) > 3 else min(int(number), _PARTS)
     return MacroExpand(name.lower(), keep, bool(reverse), delimiters or ".", name.isupper())
+
+
+def ends_in_macro(text: str) -> bool:
+    """Whether a macro string ends in `macro-expand`: a macro or one of the escapes %%, %_ and %-."""
+    last = ""
+    for token in _TOKENS.finditer(text):
+        last = token[0]
+    return last.startswith("%")
 
 
 def macros_in(parts: MacroString) -> frozenset[str]:

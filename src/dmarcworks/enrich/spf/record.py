@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from dmarcworks.enrich.senders.model import IpBlock
-from dmarcworks.enrich.spf.macros import MacroError, MacroExpand, MacroString, macros_in, parse_macros
+from dmarcworks.enrich.spf.macros import MacroError, MacroString, ends_in_macro, macros_in, parse_macros
 from dmarcworks.enrich.spf.model import SpfResultCode
 
 __all__ = ["SpfFault", "SpfMechanism", "SpfModifier", "SpfRecord", "SpfTerm", "is_spf_record", "parse_record"]
@@ -19,7 +19,7 @@ _MECHANISM = re.compile(r"([+\-?~]?)([A-Za-z][A-Za-z0-9\-_.]*)((?:[:/].*)?)", re
 _CIDR = re.compile(r"(?P<four>/(?P<ip4>0|[1-9]\d?))?(?P<six>//(?P<ip6>0|[1-9]\d{0,2}))?")
 _TRAILING_CIDR = re.compile(r"((?:/\d*)?(?://\d*)?)$")
 _HIDDEN = re.compile(r"[^!-~]")
-_TOP_LABEL = re.compile(r"(?:[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*|[A-Za-z0-9]+-[A-Za-z0-9-]*[A-Za-z0-9])")
+_TOP_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]\d|\d)"
 _IP4 = re.compile(rf"({_OCTET}(?:\.{_OCTET}){{3}})(?:/(0|[1-9]\d?))?")
 _IP6 = re.compile(r"([0-9A-Fa-f:.]+)(?:/(0|[1-9]\d{0,2}))?")
@@ -198,12 +198,13 @@ def _domain_spec(text: str) -> MacroString:
     parts = parse_macros(text)
     if refused := sorted(macros_in(parts) & _ONLY_EXPLANATION):
         raise MacroError(f"the macro %{{{refused[0]}}} is allowed in the text of an explanation only")
-    # The end is judged as written: an escape such as %_ is not part of a label.
-    if isinstance(parts[-1], MacroExpand):
+    if ends_in_macro(text):
         return parts
     before, dot, last = text.removesuffix(".").rpartition(".")
-    if not dot or not _TOP_LABEL.fullmatch(last):
-        if not dot and _TOP_LABEL.fullmatch(last) and not before:
+    # Equal to `toplabel` of the RFC: one of digits only is none, one with a hyphen may have no other characters.
+    is_label = _TOP_LABEL.fullmatch(last) is not None and not last.isdigit()
+    if not dot or not is_label:
+        if is_label and not before:
             raise ValueError(f"{text!r} is a single label; a full domain name is needed")
         raise ValueError(f"{text!r} does not end in a top-level domain")
     return parts

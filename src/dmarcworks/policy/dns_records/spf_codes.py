@@ -25,6 +25,11 @@ SPF_CODES: dict[str, SpfRow] = {
         "A TXT record of {domain} looks like SPF but does not begin with v=spf1 and a space, so it is ignored.",
         _SELECT,
     ),
+    "spf-ignored-record": (
+        _NOTICE,
+        "Another TXT record of {domain} looks like SPF but does not begin with v=spf1 and a space, so it is ignored.",
+        _SELECT,
+    ),
     "spf-several-records": (_ERROR, "{domain} has {count} SPF records. SPF then ends in permerror.", _SELECT),
     "spf-syntax": (
         _ERROR,
@@ -33,7 +38,7 @@ SPF_CODES: dict[str, SpfRow] = {
     ),
     "spf-valid": (
         _GOOD,
-        "The record is valid and needs {lookups} of at most 10 DNS look-ups. Mail from other servers: {rest}.",
+        "The record is valid and needs {lookups} of at most 10 DNS look-ups. The result for other servers is {rest}.",
         _SYNTAX,
     ),
     "spf-sends-no-mail": (_GOOD, "The record states that {domain} sends no mail.", "RFC 7208 section 10.1.2"),
@@ -52,6 +57,7 @@ SPF_CODES: dict[str, SpfRow] = {
         "{domain} also has a record of the obsolete type SPF (99). Nothing reads it; remove it.",
         "RFC 7208 section 3.1",
     ),
+    "spf-further-findings": (_NOTICE, "{count} further findings of the kinds listed here are left out.", _SYNTAX),
     # Limits
     "spf-too-many-lookups": (
         _ERROR,
@@ -91,6 +97,7 @@ SPF_CODES: dict[str, SpfRow] = {
     ),
     "spf-invalid-name": (_WARNING, "The term {term} of {domain} never matches: {problem}.", "RFC 7208 section 4.8"),
     "spf-unresolved": (_WARNING, "The term {term} of {domain} has no effect: {problem}.", _LIMITS),
+    "spf-mail-host": (_WARNING, "The term {term} of {domain} looks up a host in vain: {problem}.", _LIMITS),
     # The terms
     "spf-pass-all": (_ERROR, "{term} lets every server in the world send mail as {domain}.", _ALL),
     "spf-neutral-all": (
@@ -142,4 +149,6 @@ def spf_finding(code: str, *, record: str = "", fix: str = "", **values: object)
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _VALUE else f"{text[: _VALUE - 1]}…"
+    """Text of a stranger on one line."""
+    text = text if len(text) <= _VALUE else f"{text[: _VALUE - 1]}…"
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

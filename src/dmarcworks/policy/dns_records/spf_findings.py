@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,12 +12,13 @@ from dmarcworks.enrich.spf.record import SpfMechanism, SpfRecord, is_spf_record,
 from dmarcworks.policy.dns_records.finding import DnsFinding, Severity
 from dmarcworks.policy.dns_records.spf_codes import spf_finding
 from dmarcworks.policy.dns_records.spf_slips import corrected_record, corrected_version
-from dmarcworks.policy.dns_records.spf_terms import all_of, term_findings, without_terms
+from dmarcworks.policy.dns_records.spf_terms import all_of, removal, term_findings, without_terms
 from dmarcworks.policy.dns_records.spf_tree import SpfFaultKind, SpfNode, known_name, nodes_of
 
 __all__ = ["SpfSurvey", "explanation_name", "spf_findings"]
 
 _NEAR_LIMIT = 9
+_OF_A_KIND = 10
 _LONG_RECORD, _PLAIN_UDP = 450, 512
 _CODES = {
     SpfFaultKind.several_records: "spf-include-broken",
@@ -24,6 +26,7 @@ _CODES = {
     SpfFaultKind.loop: "spf-loop",
     SpfFaultKind.no_answer: "spf-include-no-answer",
     SpfFaultKind.unresolved: "spf-unresolved",
+    SpfFaultKind.mail_host: "spf-mail-host",
     SpfFaultKind.mx_hosts: "spf-mx-hosts",
     SpfFaultKind.invalid_name: "spf-invalid-name",
 }
@@ -52,8 +55,15 @@ class SpfSurvey:
 
 
 def spf_findings(survey: SpfSurvey) -> tuple[DnsFinding, ...]:
-    """All findings, the most serious first."""
-    findings = list(_findings(survey))
+    """The findings, the most serious first; of each kind the first ones."""
+    counted: Counter[str] = Counter()
+    findings: list[DnsFinding] = []
+    for finding in _findings(survey):
+        counted[finding.code] += 1
+        if counted[finding.code] <= _OF_A_KIND:
+            findings.append(finding)
+    if further := counted.total() - len(findings):
+        findings.append(spf_finding("spf-further-findings", count=further))
     order = list(Severity)
     return tuple(sorted(findings, key=lambda finding: order.index(finding.severity)))
 
@@ -76,9 +86,8 @@ def _findings(survey: SpfSurvey) -> Iterator[DnsFinding]:
     if survey.tree is None or survey.tree.parsed is None:
         yield from _without_record(survey)
         return
-    near = _near_misses(survey)
-    for text, fix in near:
-        yield spf_finding("spf-wrong-version", record=text, fix=fix and "Remove this record.", domain=domain)
+    for text, _ in _near_misses(survey):
+        yield spf_finding("spf-ignored-record", record=text, fix="Remove this TXT record.", domain=domain)
     record = survey.tree.parsed
     broken = list(_about_syntax(record))
     yield from broken
@@ -225,8 +234,12 @@ def _fix_of(parent: SpfNode, child: SpfNode, is_own: bool) -> str:
         return f"Report it to the operator of {parent.name}, or remove the include that leads there."
     if child.fault is SpfFaultKind.no_answer:
         return ""
+    if child.fault is SpfFaultKind.mx_hosts:
+        return f"Replace {child.term} by the addresses that send mail, with ip4: and ip6:."
+    if child.fault is SpfFaultKind.mail_host:
+        return "Give the mail host an address, or remove it from the MX records."
     meant = corrected_record(parent.record)
-    return meant if meant and meant != parent.record else without_terms(parent.parsed, child.term)
+    return meant if meant and meant != parent.record else removal(parent.parsed, child.term)
 
 
 def _passes_all(record: SpfRecord) -> bool:

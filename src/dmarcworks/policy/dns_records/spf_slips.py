@@ -6,15 +6,19 @@ A correction is proposed only when the corrected record has no syntax error left
 from __future__ import annotations
 
 import difflib
+import functools
 import ipaddress
 import re
 
 from dmarcworks.enrich.spf.record import parse_record
+from dmarcworks.reports.a_labels import a_labels
 
 __all__ = ["corrected_record", "corrected_version", "is_mistaken_modifier"]
 
 _LONGEST = 4_096
-_NEAR = re.compile(r"[\s\"'“”„‘’`]*(?:v\s*[=:]?\s*)?s[pf]{2}[-_.]?v?(?:[0-9l]+(?:\.\d+)?(?=\D|$))?", re.IGNORECASE)
+_NEAR = re.compile(r"(?:v\s{0,9}[=:]?\s{0,9})?s[pf]{2}[-_.]?v?(?:[0-9l]+(?:\.\d+)?(?=\D|$))?", re.IGNORECASE)
+_VERSION_TAG = re.compile(r"v?\s{0,9}=", re.IGNORECASE)
+_TERM = re.compile(r"\ball\b|include:|ip[46]:|redirect=", re.IGNORECASE)
 _SENDER_ID = re.compile(r"\s*spf2\.0/", re.IGNORECASE)
 _REST = re.compile(r"[\s,;:\"'“”„‘’`]+")
 _GLUED = re.compile(
@@ -44,21 +48,22 @@ def corrected_version(text: str) -> str | None:
 
     "" when the rest of the record has faults that cannot be corrected.
     """
-    text = text[:_LONGEST].translate(_DASHES)
+    text = text.translate(_DASHES).lstrip(_QUOTES + " \t\r\n") if len(text) <= _LONGEST else ""
     match = _NEAR.match(text)
     if match is None or _SENDER_ID.match(text):
         return None
     rest = text[match.end() :]
     # "spf" alone is also how an ordinary sentence may begin.
-    if not re.match(r"\s*[vV]?\s*[=]", text) and not re.search(r"\ball\b|include:|ip[46]:|redirect=", text):
+    if not _VERSION_TAG.match(text) and not _TERM.search(text):
         return None
     space = _REST.match(rest)
     return corrected_record("v=spf1 " + (rest[space.end() :] if space else rest))
 
 
+@functools.lru_cache(maxsize=64)
 def corrected_record(text: str) -> str:
-    """The record with its slips corrected; "" when it still has faults."""
-    words = _words(text[:_LONGEST])
+    """The record with its slips corrected; "" when it still has faults, or is too long to be judged."""
+    words = _words(text) if len(text) <= _LONGEST else ()
     terms: list[str] = []
     for word in words:
         terms += _corrected(word)
@@ -89,7 +94,7 @@ def _words(text: str) -> list[str]:
 def _corrected(word: str) -> list[str]:
     """What was meant by one term."""
     word = word.rstrip(".") if re.fullmatch(r"[+\-?~]*all\.+", word, re.IGNORECASE) else word
-    if not parse_record(b"v=spf1 " + word.encode()).faults and not is_mistaken_modifier(word):
+    if not parse_record(b"v=spf1 " + word.encode("utf-8", "replace")).faults and not is_mistaken_modifier(word):
         return [word]
     match = _SPLIT.fullmatch(word)
     if match is None:
@@ -110,7 +115,8 @@ def _target(value: str) -> str:
     value = value.rpartition("@")[2] if "@" in value else value
     if (port := _PORT.fullmatch(value)) is not None:
         return port[1]
-    return re.sub(r"/+$", "", value)
+    # Names in other scripts are published as A-labels (RFC 5891).
+    return (a_labels(value) or value).rstrip("/")
 
 
 def _rebuilt(sign: str, name: str, value: str) -> str:

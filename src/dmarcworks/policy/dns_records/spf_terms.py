@@ -13,7 +13,7 @@ from dmarcworks.policy.dns_records.finding import DnsFinding
 from dmarcworks.policy.dns_records.spf_codes import spf_finding
 from dmarcworks.policy.dns_records.spf_slips import corrected_record, is_mistaken_modifier
 
-__all__ = ["all_of", "term_findings", "without_terms"]
+__all__ = ["all_of", "removal", "term_findings", "without_terms"]
 
 # Prefix lengths of networks that are larger than what one domain's servers need.
 _LARGE4, _LARGE6 = 8, 19
@@ -59,14 +59,40 @@ def without_terms(record: SpfRecord, *texts: str) -> str:
     return " ".join(["v=spf1", *(term.text for term in record.terms if term.text not in texts)])
 
 
+def removal(record: SpfRecord, term: str) -> str:
+    """How to publish the record without a term; in words when no server would pass any more."""
+    if _lets_pass(record, but=term):
+        return without_terms(record, term)
+    return f"Replace {term} by terms for the servers that send mail, such as ip4:."
+
+
+def _lets_pass(record: SpfRecord, but: str = "") -> bool:
+    """Whether a record names a server, or another record that may, by a term other than one."""
+    return any(
+        term.text != but
+        and (
+            term.name == "redirect"
+            if isinstance(term, SpfModifier)
+            else term.result is SpfResultCode.passed and term.name != "all"
+        )
+        for term in record.terms
+    )
+
+
+def _ending(record: SpfRecord, changed: str, end: str) -> str:
+    """The record as changed; in words when it names no server at all."""
+    return changed if _lets_pass(record) else f"Name the servers that send mail, then end with {end}."
+
+
 def _about_all(domain: str, record: SpfRecord) -> Iterator[DnsFinding]:
     everything, redirect = all_of(record), record.modifier("redirect")
     text = record.text
     if everything is None:
         if redirect is None:
-            yield spf_finding("spf-no-all", record=text, fix=f"{text.rstrip()} -all")
+            yield spf_finding("spf-no-all", record=text, fix=_ending(record, f"{text.rstrip()} -all", "-all"))
         return
-    changed = _with_all(record, everything, "-all" if everything.result is SpfResultCode.neutral else "~all")
+    end = "-all" if everything.result is SpfResultCode.neutral else "~all"
+    changed = _ending(record, _with_all(record, everything, end), end)
     if everything.result is SpfResultCode.passed:
         yield spf_finding("spf-pass-all", record=text, fix=changed, term=everything.text, domain=domain)
     elif everything.result is SpfResultCode.neutral:
@@ -104,9 +130,9 @@ def _about_modifiers(record: SpfRecord) -> Iterator[DnsFinding]:
 
 
 def _about_mechanism(term: SpfMechanism, record: SpfRecord) -> Iterator[DnsFinding]:
-    fix = without_terms(record, term.text)
+    replaced = f"Replace {term.text} by the addresses that send mail, with ip4: and ip6:."
     if term.name == "ptr":
-        yield spf_finding("spf-ptr", record=record.text, fix=fix, term=term.text)
+        yield spf_finding("spf-ptr", record=record.text, fix=replaced, term=term.text)
     if term.name == "exists":
         name = term.text.partition(":")[2]
         yield spf_finding("spf-exists", record=record.text, term=term.text, name=name)
@@ -114,18 +140,18 @@ def _about_mechanism(term: SpfMechanism, record: SpfRecord) -> Iterator[DnsFindi
         return
     for version, prefix in _prefixes(term):
         if prefix == 0:
-            yield spf_finding("spf-whole-internet", record=record.text, fix=fix, term=term.text)
+            yield spf_finding("spf-whole-internet", record=record.text, fix=replaced, term=term.text)
             return
         if prefix <= (_LARGE4 if version == 4 else _LARGE6):
             count = f"2^{(32 if version == 4 else 128) - prefix}"
-            yield spf_finding("spf-large-range", record=record.text, fix=fix, term=term.text, count=count)
+            yield spf_finding("spf-large-range", record=record.text, fix=replaced, term=term.text, count=count)
             return
     network = term.network
     if network is not None and any(
         network.version == private.version and network.subnet_of(private)  # type: ignore[arg-type]
         for private in _PRIVATE
     ):
-        yield spf_finding("spf-private-address", record=record.text, fix=fix, term=term.text)
+        yield spf_finding("spf-private-address", record=record.text, fix=removal(record, term.text), term=term.text)
 
 
 def _prefixes(term: SpfMechanism) -> list[tuple[int, int]]:

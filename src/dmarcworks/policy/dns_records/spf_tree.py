@@ -28,6 +28,7 @@ class SpfFaultKind(StrEnum):
     loop = "loop"
     no_answer = "no-answer"
     unresolved = "unresolved"
+    mail_host = "mail-host"
     mx_hosts = "mx-hosts"
     invalid_name = "invalid-name"
     not_followed = "not-followed"

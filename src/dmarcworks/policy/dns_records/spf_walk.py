@@ -195,7 +195,7 @@ class SpfWalk:
         missing = await asyncio.gather(*(self._addressless(draft, name) for name in names))
         for name, is_missing in zip(names, missing, strict=True):
             if is_missing:
-                _void(draft, f"the mail host {name} of {draft.name} has no address")
+                _void(draft, f"the mail host {name} of {draft.name} has no address", SpfFaultKind.mail_host)
 
     async def _addressless(self, draft: _Draft, name: str) -> bool:
         """Whether a name has neither an IPv4 nor an IPv6 address."""
@@ -211,9 +211,9 @@ class SpfWalk:
         return None
 
 
-def _void(draft: _Draft, problem: str) -> None:
+def _void(draft: _Draft, problem: str, fault: SpfFaultKind = SpfFaultKind.unresolved) -> None:
     draft.voids += 1
-    draft.fail(SpfFaultKind.unresolved, problem)
+    draft.fail(fault, problem)
 
 
 def _loops(draft: _Draft) -> bool:
