@@ -44,7 +44,8 @@ def check(
     helo: str = typer.Option("", "--helo", metavar="NAME", help="The HELO name, with --spf-ip."),
 ) -> None:
     """Check a domain's DNS records: DMARC, SPF, DKIM, MX, MTA-STS, TLS-RPT, BIMI, DNSSEC."""
-    server = _server(resolver)
+    settings, sources = load()
+    server = _server(resolver) or settings.dns_server
     if jsonl:
         if domain or selector or spf_ip or mail_from is not None or helo or as_json:
             raise UsageError("--jsonl reads the requests from standard input; remove the other options")
@@ -54,7 +55,12 @@ def check(
     if (mail_from is not None or helo) and not spf_ip:
         raise UsageError("--mail-from and --helo need --spf-ip; give the address of the sending server")
     request = CardRequest(
-        domain_to_check(domain), tuple(selector), _address(spf_ip), mail_from, helo, report_host=_report_host()
+        domain_to_check(domain),
+        tuple(selector),
+        _address(spf_ip),
+        mail_from,
+        helo,
+        report_host=settings.hostname if "hostname" in sources else "",
     )
     card = asyncio.run(_one(server, request))
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -105,16 +111,10 @@ def _address(text: str) -> str:
     return text
 
 
-def _report_host() -> str:
-    """The host of our rua addresses, where somebody has set it."""
-    settings, sources = load()
-    return settings.hostname if "hostname" in sources else ""
-
-
 def _local(server: str) -> bool:
     """Whether the named server is on this machine: what it names may be here too."""
-    host = server.rpartition(":")[0].strip("[]")
-    return bool(host) and ipaddress.ip_address(host).is_loopback
+    address = _ip(server) or _ip(server.rpartition(":")[0].strip("[]"))
+    return address is not None and address.is_loopback
 
 
 async def _one(server: str, request: CardRequest) -> ReportCard:

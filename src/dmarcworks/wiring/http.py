@@ -38,6 +38,7 @@ from dmarcworks.errors import DmarcworksError
 from dmarcworks.ingest.accept import Intake
 from dmarcworks.ingest.retry import ProblemResolver
 from dmarcworks.ingest.setup import inbox
+from dmarcworks.policy.dns_records.checker import RecordChecker
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.delivery.verification import link_sender
 from dmarcworks.routing.router import Router
@@ -113,6 +114,7 @@ def http_deps(
         hostname=settings.hostname.lower(),
         public_url=public_url,
         mail_bytes=settings.mail_bytes,
+        check_records=RecordChecker(settings.dns_server),
         clock=time.time,
         workers=worker_names(settings),
         send_link=link_sender(router, public_url),

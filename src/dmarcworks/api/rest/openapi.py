@@ -14,6 +14,7 @@ from dmarcworks.api.rest import (
     accounts,
     activity,
     audit_log,
+    check,
     domains,
     errors,
     exports,
@@ -33,6 +34,7 @@ PREFIX = "/api/v1"
 _MODULES = (
     accounts,
     domains,
+    check,
     figures,
     senders,
     people,
