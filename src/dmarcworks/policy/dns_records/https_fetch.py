@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
+import time
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -74,10 +75,10 @@ class HttpsFetcher:
         address = await self._address(host)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(max(min(_SECONDS, self._lookup.deadline - time.monotonic()), 0.01)):
                 return await self._fetched(address, host, path)
         except TimeoutError:
-            raise FetchError("unreachable", f"no answer within {_SECONDS:.0f} seconds") from None
+            raise FetchError("unreachable", "the web server did not answer in time") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise _fetch_error(error) from None
 
