@@ -83,6 +83,10 @@ The text of RFC 9989 that the checks follow is draft-ietf-dmarc-dmarcbis-41, its
 there. An error means that a record does not do what it is for, or that mail is at risk; a warning, that it works but
 will surprise; a notice needs no change.
 
+`dmarcworks domain record example.com --policy quarantine --rua reports@example.com` builds a record that has none of
+these faults and explains each choice; `--tls-rpt`, `--mta-sts testing --mx mx.example.com` and `--parked` build the
+others. It needs no server either.
+
 `…` in a meaning is the value in question. Codes are stable.
 """
 

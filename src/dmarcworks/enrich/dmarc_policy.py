@@ -39,7 +39,11 @@ class PolicyFinder:
         own = self._record(domain)
         if own is not None:
             return _policy(own, "p")
-        record = self._record(self.organisation(domain))
+        organizational = self.organisation(domain)
+        record = self._record(organizational)
+        suffix = organizational.partition(".")[2]
+        if record is None and suffix and self._psd(suffix) == "y":
+            record = self._record(suffix)
         return None if record is None else _policy(record, "sp")
 
     def aligned(self, author: str, domain: str, strict: bool) -> bool:
@@ -58,7 +62,7 @@ class PolicyFinder:
 
     def _psd(self, name: str) -> str | None:
         record = self._record(name)
-        return None if record is None else record.get("psd", "u")
+        return None if record is None else record.get("psd", "u").lower()
 
     def _record(self, name: str) -> dict[str, str] | None:
         if name not in self._records:
@@ -79,16 +83,16 @@ def tree_walk(domain: str) -> list[str]:
 def organizational_domain(domain: str, psd_at: Callable[[str], str | None]) -> str:
     """The organizational domain (RFC 9989 section 4.10.2); the domain itself when no record names another.
 
-    `psd_at` returns the value of "psd" in the one record of a name, None for a name without exactly one.
+    `psd_at` returns the value of "psd" in lower case in the one record of a name, None for a name without exactly one.
     """
     shortest = domain
     for name in tree_walk(domain):
         psd = psd_at(name)
         if psd is None:
             continue
-        if psd.lower() == "n":
+        if psd == "n":
             return name
-        if psd.lower() == "y":
+        if psd == "y":
             return domain if name == domain else ".".join(domain.split(".")[-(name.count(".") + 2) :])
         shortest = name
     return shortest
