@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from dmarcworks.policy.dns_records.report_card import CardRequest
 from dmarcworks.wiring.http import http_app
 from tests.support.dns_server import dns_server
 from tests.support.harness import HOST, Harness, opened_harness
+from tests.support.rest import aggregate
 
 RECORDS = {
     ("_dmarc.one.example", "TXT"): ['"v=DMARC1; p=reject; rua=mailto:d@one.example"'],
@@ -32,6 +34,7 @@ async def harness(tmp_path: Path) -> AsyncIterator[Harness]:
             for name, account in (("one.example", "mine"), ("their.example", "theirs")):
                 await made.add_domain(name, account)
             mine = made.domains["one.example"].account_id
+            made.secrets["write"], _ = await made.accounts.create_token(mine, "write", "write")
             made.secrets["read"], _ = await made.accounts.create_token(mine, "read", "read")
             yield made
 
@@ -58,6 +61,16 @@ async def test_a_domain_is_checked_now(harness: Harness) -> None:
         "dkim-key-missing",
         "mx-present",
     }
+
+
+async def test_selectors_of_reports_are_checked(harness: Harness) -> None:
+    """Those that signed as the domain; a key that is not there is a warning, because the signature may be forged."""
+    now = int(time.time()) - 86_400
+    report = aggregate("one.example", "r1", begin=now - now % 86_400).replace(b"s1</selector>", b"s3</selector>", 1)
+    await harness.upload("write", "one.example", report, "r.xml")
+    body = await harness.get("read", "/domains/one.example/check")
+    found = {(finding["code"], finding["severity"]) for finding in body["findings"] if finding["check"] == "dkim"}
+    assert found == {("dkim-key-revoked", "warning"), ("dkim-key-missing-seen", "warning")}
 
 
 async def test_another_account_s_domain_is_not_checked(harness: Harness) -> None:

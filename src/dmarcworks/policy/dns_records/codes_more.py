@@ -19,6 +19,12 @@ DKIM_CODES = code_table(
         "no-selector": (_NOTICE, "DKIM keys can only be checked by selector; name one with --selector.", _KEY),
         "selector-invalid": (_ERROR, "{selector} cannot be a selector.", "RFC 6376 section 3.1"),
         "key-missing": (_ERROR, "There is no key at {name}.", "RFC 6376 section 3.6.2"),
+        "key-missing-seen": (
+            _WARNING,
+            "Reports show signatures with {selector}, but there is no key at {name}. "
+            "Publish it if the sender is yours; otherwise it is forged.",
+            "RFC 6376 section 3.6.2",
+        ),
         "several-records": (_ERROR, "There are {count} records at {name}; verifiers may use any or none.", _KEY),
         "cname": (_NOTICE, "{name} is an alias (CNAME) for {target}. The key is maintained there.", _KEY),
         "syntax": (_ERROR, "The record at {name} is not a list of tags: {reason}.", "RFC 6376 section 3.2"),

@@ -27,19 +27,21 @@ _LEAST_BITS, _ENOUGH_BITS, _MOST_BITS = 1024, 2048, 8192
 _ED25519_BYTES = 32
 
 
-async def check_dkim(lookup: RecordLookup, domain: str, selectors: Sequence[str]) -> list[DnsFinding]:
-    """Check the keys of some selectors."""
-    if not selectors:
+async def check_dkim(
+    lookup: RecordLookup, domain: str, selectors: Sequence[str], seen: Sequence[str] = ()
+) -> list[DnsFinding]:
+    """Check the keys of some selectors: those that were named, and those that reports show."""
+    wanted = list(dict.fromkeys((*selectors, *(one for one in seen if selector_of(one)))))[:SELECTORS]
+    if not wanted:
         return [_finding("no-selector")]
-    wanted = list(dict.fromkeys(selectors))[:SELECTORS]
     return [
         finding
-        for part in await asyncio.gather(*(_selector(lookup, domain, one) for one in wanted))
+        for part in await asyncio.gather(*(_selector(lookup, domain, one, one in selectors) for one in wanted))
         for finding in part
     ]
 
 
-async def _selector(lookup: RecordLookup, domain: str, selector: str) -> list[DnsFinding]:
+async def _selector(lookup: RecordLookup, domain: str, selector: str, named: bool) -> list[DnsFinding]:
     selected = selector_of(selector)
     name = f"{selected}._domainkey.{domain}"
     if selected is None or len(name) > 253:
@@ -50,6 +52,8 @@ async def _selector(lookup: RecordLookup, domain: str, selector: str) -> list[Dn
     except NoAnswerError:
         return [_finding("no-answer", name=name)]
     findings = [_finding("cname", name=name, target=target)] if target else []
+    if not texts and not named:
+        return [*findings, _finding("key-missing-seen", selector=selected, name=name)]
     if not texts:
         return [
             *findings,

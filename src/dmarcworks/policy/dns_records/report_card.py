@@ -32,6 +32,7 @@ _CHECKS = list(RecordCheck)
 @dataclass(frozen=True, slots=True)
 class CardRequest:
     """What to check. `domain` in A-labels; `report_host`: ours, checked when the domain names it.
+    `seen_selectors` are those that reports show, forged ones among them.
 
     With `spf_ip`, SPF is evaluated for `mail_from`: None is the domain, "" a bounce, for which `helo` decides.
     """
@@ -42,6 +43,7 @@ class CardRequest:
     mail_from: str | None = None
     helo: str = ""
     report_host: str = ""
+    seen_selectors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ async def make_report_card(
 
     mx_task = asyncio.ensure_future(check_mx(lookup, domain))
     checks: list[Awaitable[list[DnsFinding]]] = [
-        check_dkim(lookup, domain, request.selectors),
+        check_dkim(lookup, domain, request.selectors, request.seen_selectors),
         check_mta_sts(lookup, fetch, domain),
         check_tls_rpt(lookup, domain),
         bimi(),
