@@ -8,20 +8,30 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 
 
-def test_the_settings_page_is_the_settings_table() -> None:
-    """docs/settings.md is what scripts/docs.py writes now (run `make docs` after a change)."""
+def _docs_script() -> ModuleType:
     spec = importlib.util.spec_from_file_location("docs_script", ROOT / "scripts" / "docs.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert (ROOT / "docs" / "settings.md").read_text() == module.table()
+    return module
+
+
+def test_the_settings_page_is_the_settings_table() -> None:
+    """docs/settings.md is what scripts/docs.py writes now (run `make docs` after a change)."""
+    assert (ROOT / "docs" / "settings.md").read_text() == _docs_script().table()
+
+
+def test_the_page_of_the_dns_checks_is_their_table() -> None:
+    """docs/dns-checks.md has every code and every test domain (run `make docs` after a change)."""
+    assert (ROOT / "docs" / "dns-checks.md").read_text() == _docs_script().checks()
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("docs/*.md")), ids=lambda p: p.name)

@@ -73,6 +73,7 @@ REACH: dict[str, str] = {
     "GET /api/v1/rua-addresses": "rows",
     "GET /api/v1/rua-addresses/{address}": "domain",
     "PATCH /api/v1/rua-addresses/{address}": "domain",
+    "GET /api/v1/domains/{domain}/check": "domain",
     "GET /api/v1/domains/{domain}/figures": "domain",
     "GET /api/v1/domains/{domain}/days": "domain",
     "GET /api/v1/domains/{domain}/sources": "domain",

@@ -249,6 +249,8 @@ async def test_silence_about_the_author_is_temporary(names: Names, raw: bytes, s
         ),
         ({"_dmarc.bank": "v=DMARC1; psd=y"}, "mail.my.bank", "my.bank"),
         ({"_dmarc.bank": "v=DMARC1; psd=y"}, "bank", "bank"),
+        ({"_dmarc.my.bank": "v=DMARC1; psd=y", "_dmarc.bank": "v=DMARC1"}, "my.bank", "my.bank"),
+        ({"_dmarc.3.4.5.6.7.a.c": "v=DMARC1; psd=y"}, "0.1.2.3.4.5.6.7.a.c", "2.3.4.5.6.7.a.c"),
         ({}, "a.example.com", "a.example.com"),
         ({"_dmarc.example.com": "v=dmarc1"}, "a.example.com", "a.example.com"),
         ({"_dmarc.c": "v=DMARC1"}, "1.2.3.4.5.6.7.8.9.a.b.c", "c"),
@@ -279,5 +281,9 @@ def test_a_policy_is_the_record_s_and_what_stands_above_it() -> None:
     assert policies["example.com"] is not None
     assert policies["example.com"].strict_dkim
     assert finder.policy("none.example") is None
+    suffix = {"_dmarc.bank": b"v=DMARC1; p=reject; sp=quarantine; psd=y"}
+    above = PolicyFinder(lambda name, kind, deadline: [suffix[name]] if name in suffix else [], 0).policy("my.bank")
+    assert above is not None
+    assert above.action == "quarantine"
     assert finder.aligned("example.com", "x.example.com", strict=False)
     assert not finder.aligned("example.com", "x.example.com", strict=True)

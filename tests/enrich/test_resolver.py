@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from dmarcworks.enrich.resolver import Dns, NoAnswerError
+from tests.support.dns_server import dns_server
 from tests.support.outside import Names, answering
 
 
@@ -118,3 +119,14 @@ async def test_whether_dns_is_alive_is_asked_of_the_root(names: Names, opened: O
     nobody = Dns("127.0.0.1:9")
     assert not await nobody.alive()
     nobody.close()
+
+
+async def test_whether_a_name_exists_is_known_apart_from_its_records() -> None:
+    """NXDOMAIN is another answer than no record of that type (RFC 8020)."""
+    with dns_server({("a.example.com", "TXT"): ['"x"'], ("b.example.com", "CNAME"): ["gone.example.com."]}) as port:
+        resolver = Dns(f"127.0.0.1:{port}")
+        names = ("a.example.com", "example.com", "x.example.com", "b.example.com", "😀.example")
+        answers = [await resolver.lookup(name, "A", time.monotonic() + 5) for name in names]
+        resolver.close()
+    assert [answer.records for answer in answers] == [[]] * 5
+    assert [answer.exists for answer in answers] == [True, True, False, False, False]

@@ -33,6 +33,7 @@ from dmarcworks.catalogue.queries import QueryLog, SavedQueries
 from dmarcworks.catalogue.routing import RoutingCatalogue
 from dmarcworks.catalogue.senders import Senders
 from dmarcworks.catalogue.uploads import Uploads
+from dmarcworks.policy.dns_records.report_card import CardRequest, ReportCard
 from dmarcworks.policy.reader import PolicyReader
 
 __all__ = ["Dependencies", "Deps", "ProblemActions", "ReadToken", "SendLink", "WriteToken", "deps_of"]
@@ -96,6 +97,8 @@ class Deps:
     # Decides whether cookies are Secure.
     public_url: str
     mail_bytes: int
+    # Look up and check the DNS records of a domain.
+    check_records: Callable[[CardRequest], Awaitable[ReportCard]]
     # Unix seconds.
     clock: Callable[[], float] = time.time
     # The workers that a rule may name, and how a destination's link is mailed (None when no mail can leave).

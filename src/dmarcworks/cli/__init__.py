@@ -30,6 +30,7 @@ COMMANDS = {
     "token": "Manage API tokens.",
     "user": "Manage the users of the dashboard.",
     "audit": "List changes: who changed what, when and from where.",
+    "check": "Check the DNS records of a domain: DMARC, SPF, DKIM, MX, MTA-STS, TLS-RPT, BIMI.",
     "sql": "Run a SQL query.",
     "senders": "List who sends as a domain, decide about senders, and identify sending services.",
     "policy": "Show the next step of a domain's DMARC policy, or replay a policy over stored reports.",

@@ -6,11 +6,13 @@ below it, else the shortest name with a record is the organisation's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 _QUESTIONS = 8
+_VERSION = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|$)")
 DnsQuery = Callable[[str, str, float], list[Any]]
 """Name, type and deadline → the records."""
 
@@ -37,7 +39,11 @@ class PolicyFinder:
         own = self._record(domain)
         if own is not None:
             return _policy(own, "p")
-        record = self._record(self.organisation(domain))
+        organizational = self.organisation(domain)
+        record = self._record(organizational)
+        suffix = organizational.partition(".")[2]
+        if record is None and suffix and self._psd(suffix) == "y":
+            record = self._record(suffix)
         return None if record is None else _policy(record, "sp")
 
     def aligned(self, author: str, domain: str, strict: bool) -> bool:
@@ -52,18 +58,11 @@ class PolicyFinder:
 
     def organisation(self, domain: str) -> str:
         """The organisational domain; the domain itself when no record names another."""
-        shortest, below = domain, domain
-        for name in _walk(domain):
-            record = self._record(name)
-            if record is not None:
-                kind = record.get("psd", "u").lower()
-                if kind == "n":
-                    return name
-                if kind == "y" and name != domain:
-                    return below
-                shortest = name
-            below = name
-        return shortest
+        return organizational_domain(domain, self._psd)
+
+    def _psd(self, name: str) -> str | None:
+        record = self._record(name)
+        return None if record is None else record.get("psd", "u").lower()
 
     def _record(self, name: str) -> dict[str, str] | None:
         if name not in self._records:
@@ -74,18 +73,41 @@ class PolicyFinder:
         return self._records[name]
 
 
-def _walk(domain: str) -> list[str]:
+def tree_walk(domain: str) -> list[str]:
     """The names to query, from the domain upwards; a long name continues with its last seven labels."""
     labels = domain.split(".")
     rest = labels[1:] if len(labels) < _QUESTIONS else labels[-(_QUESTIONS - 1) :]
     return [domain, *(".".join(rest[index:]) for index in range(len(rest)))]
 
 
+def organizational_domain(domain: str, psd_at: Callable[[str], str | None]) -> str:
+    """The organizational domain (RFC 9989 section 4.10.2); the domain itself when no record names another.
+
+    `psd_at` returns the value of "psd" in lower case in the one record of a name, None for a name without exactly one.
+    """
+    shortest = domain
+    for name in tree_walk(domain):
+        psd = psd_at(name)
+        if psd is None:
+            continue
+        if psd == "n":
+            return name
+        if psd == "y":
+            return domain if name == domain else ".".join(domain.split(".")[-(name.count(".") + 2) :])
+        shortest = name
+    return shortest
+
+
+def is_dmarc_record(text: str) -> bool:
+    """Whether a text is a DMARC record: it begins with the version, which is case-sensitive (RFC 9989 section 4.8)."""
+    return _VERSION.match(text) is not None
+
+
 def _tags(text: str) -> dict[str, str] | None:
     """A record's tags; None when it is no DMARC record."""
-    parts = [part.partition("=") for part in text.split(";") if part.strip()]
-    if not parts or parts[0][0].strip().lower() != "v" or parts[0][2].strip() != "DMARC1":
+    if not is_dmarc_record(text):
         return None
+    parts = [part.partition("=") for part in text.split(";") if part.strip()]
     return {name.strip().lower(): value.strip() for name, _, value in reversed(parts)}
 
 

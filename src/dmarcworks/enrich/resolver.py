@@ -57,10 +57,14 @@ class Resolver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DnsRecords:
-    """The records of a name, and for how many seconds they, or their absence, hold; None: nobody stated that."""
+    """The records of a name, and for how many seconds they, or their absence, hold; None: nobody stated that.
+
+    `exists` is False when no such name exists (NXDOMAIN), True when it exists, with or without such records (RFC 8020).
+    """
 
     records: list[Any]
     ttl: float | None = None
+    exists: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class _Answer:
     records: list[Any]
     failure: str = ""
     ttl: float | None = None
+    exists: bool = True
 
 
 class Dns:
@@ -114,7 +119,7 @@ class Dns:
                 raise NoAnswerError(f"DNS gave no answer about {name} in time") from None
         if answer.failure:
             raise NoAnswerError(answer.failure)
-        return DnsRecords(list(answer.records), answer.ttl)
+        return DnsRecords(list(answer.records), answer.ttl, answer.exists)
 
     async def alive(self) -> bool:
         """Whether the servers answer a question about the root; no such record is an answer, so is a refusal."""
@@ -144,13 +149,14 @@ class Dns:
         """The answer and for how many seconds it holds."""
         ascii_name = a_labels(name)
         if ascii_name is None:
-            return _Answer([]), _EMPTY  # no name in DNS
+            return _Answer([], exists=False), _EMPTY  # no name in DNS
         try:
             records, expires = await self._sockets.run(self._query(ascii_name, kind))
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer) as absent:
-            return _Answer([], ttl=_negative_ttl(absent)), _EMPTY
+            exists = not isinstance(absent, dns.resolver.NXDOMAIN)
+            return _Answer([], ttl=_negative_ttl(absent), exists=exists), _EMPTY
         except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel):
-            return _Answer([]), _EMPTY
+            return _Answer([], exists=False), _EMPTY
         except (dns.exception.DNSException, OSError, ValueError) as error:
             return _Answer([], f"DNS gave no answer about {name}: {type(error).__name__}"), _FAILED
         ttl = max(expires - time.time(), 0.0)

@@ -39,6 +39,7 @@ from dmarcworks.ingest.accept import Intake
 from dmarcworks.ingest.retry import ProblemResolver
 from dmarcworks.ingest.setup import inbox
 from dmarcworks.policy.conditions import PolicyThresholds
+from dmarcworks.policy.dns_records.checker import RecordChecker
 from dmarcworks.policy.reader import PolicyReader
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.delivery.verification import link_sender
@@ -118,6 +119,7 @@ def http_deps(
         hostname=settings.hostname.lower(),
         public_url=public_url,
         mail_bytes=settings.mail_bytes,
+        check_records=RecordChecker(settings.dns_server),
         clock=time.time,
         workers=worker_names(settings),
         send_link=link_sender(router, public_url),

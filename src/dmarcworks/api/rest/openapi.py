@@ -14,6 +14,7 @@ from dmarcworks.api.rest import (
     accounts,
     activity,
     audit_log,
+    check,
     domains,
     errors,
     exports,
@@ -34,6 +35,7 @@ PREFIX = "/api/v1"
 _MODULES = (
     accounts,
     domains,
+    check,
     figures,
     senders,
     policy,

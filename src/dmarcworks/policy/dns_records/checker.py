@@ -1,0 +1,35 @@
+"""Report cards for a server: one resolver for all of them, and a bound on how many are made at the same time."""
+
+from __future__ import annotations
+
+from dmarcworks.enrich.resolver import Dns
+from dmarcworks.errors import BusyError
+from dmarcworks.policy.dns_records.report_card import CardRequest, ReportCard, make_report_card
+
+__all__ = ["RecordChecker"]
+
+# Cards made at the same time; each causes some dozens of queries.
+_AT_ONCE = 8
+# A client waits for its answer: shorter than a proxy's usual patience.
+_SECONDS = 15.0
+
+
+class RecordChecker:
+    """To be used from one event loop. Documents are fetched from public addresses only."""
+
+    def __init__(self, server: str = "") -> None:
+        self._server = server
+        self._dns: Dns | None = None
+        self._running = 0
+
+    async def __call__(self, request: CardRequest) -> ReportCard:
+        """The card; `BusyError` while too many are being made."""
+        if self._running >= _AT_ONCE:
+            raise BusyError(f"{_AT_ONCE} checks of DNS records are running; try again in some seconds")
+        self._running += 1
+        try:
+            # The socket thread begins with the first query: a server that checks nothing has none.
+            self._dns = self._dns or Dns(self._server)
+            return await make_report_card(self._dns, request, seconds=_SECONDS)
+        finally:
+            self._running -= 1
