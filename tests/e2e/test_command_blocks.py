@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.code_blocks import PAGES, ROOT, Block, blocks
+from tests.support.dns_server import dns_server
 from tests.support.mails import DAY, document, mail, report_mail
 from tests.support.system import COMMAND, System, wait_for
 
@@ -50,6 +51,14 @@ NAMED += (".venv/bin/python -m hatchling", "openapi-python-client ", "/opt/dmarc
 PROGRAMS = ("dmarcworks ", ".venv/bin/", "curl ", "export ", "install ", "mkdir ", "/opt/", "DMARCWORKS_HOME=")
 PROGRAMS += ("SELECT ", "WHERE ")
 ALL = [block for page in PAGES for block in blocks(page)]
+# What `check` finds of example.com in these tests.
+RECORDS = {
+    ("example.com", "A"): ["192.0.2.80"],
+    ("example.com", "MX"): ["10 mx.example.com."],
+    ("mx.example.com", "A"): ["192.0.2.25"],
+    ("example.com", "TXT"): ['"v=spf1 ip4:192.0.2.0/24 -all"'],
+    ("_dmarc.example.com", "TXT"): ['"v=DMARC1; p=reject; rua=mailto:dmarc@example.com"'],
+}
 WORKER = """
 async def email(message, env, ctx):
     await env.QUEUE.send({"subject": message.headers.get("subject")})
@@ -76,6 +85,7 @@ class Reader:
     system: System
     folder: Path
     ids: dict[str, str]
+    dns: int
 
     def shell(self, line: str) -> subprocess.CompletedProcess[str]:
         environment = {
@@ -102,6 +112,8 @@ class Reader:
         line = line.replace("curl ", "curl --fail-with-body ", 1)
         line = re.sub(r"(?<![\w.-])/(etc|backup|var/lib|opt|srv)/", rf"{self.folder}/\1/", line)
         line = line.replace("PATH…", "reports").replace("ADDRESS", self.system.rua["example.com"])
+        if re.search(r"dmarcworks check ", line):
+            line = re.sub(r" --resolver \S+", "", line).replace(" check", f" check --resolver 127.0.0.1:{self.dns}", 1)
         if line.startswith("dmarcworks restore"):  # into an empty data directory, with no server
             line = f"DMARCWORKS_HOME={self.folder}/var/lib/empty {line}"
         if re.match(r"dmarcworks replay --(domain|since|no-swap)", line):  # each line stands for itself
@@ -172,10 +184,10 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     # The senders that the page on senders is about.
     assert system.send(domain["rua"], mail(("senders.xml", senders()))) == [(250, "")]
     system.settle()
-    reader = Reader(system, folder, {"zone": domain["domain_id"]})
     assert system.cli("domain", "add", "acme.example", "--account", "acme").returncode == 0
     assert system.cli("user", "add", "person@example.com").returncode == 0
-    yield reader
+    with dns_server(RECORDS) as dns:
+        yield Reader(system, folder, {"zone": domain["domain_id"]}, dns)
     system.stop()
 
 
@@ -193,6 +205,7 @@ def files(folder: Path) -> None:
     (folder / "reports" / "one.xml").write_bytes(document("one"))
     (folder / "mail.eml").write_bytes(mail(("r.xml", document("page"))))
     (folder / "report.eml").write_bytes(b"Message-ID: <1@mail.example>\r\n" + mail(("r.xml", document("page"))))
+    (folder / "requests.jsonl").write_text('{"domain": "example.com", "spf_ip": "192.0.2.1"}\n')
     (folder / "question.sql").write_text("SELECT count() AS n FROM dmarc_reports")
     for box in (mailbox.mbox(folder / "archive.mbox"), mailbox.Maildir(folder / "Maildir")):
         box.add(report_mail("boxed"))
@@ -226,7 +239,7 @@ def test_the_commands_of_a_block_succeed(reader: Reader, block: Block) -> None:
             assert all(re.fullmatch(r"[A-Z_]+=\S+", one) for one in line.split()[1:]), line
         else:
             done = reader.shell(reader.ready(line))
-            findings = re.search(r"dmarcworks (import|lint|replay --no-swap)", line)
+            findings = re.search(r"dmarcworks (import|lint|check|replay --no-swap)", line)
             assert done.returncode in ((0, 1) if findings else (0,)), (line, done.stdout[-2000:], done.stderr[-2000:])
             assert "Traceback" not in done.stderr, (line, done.stderr)
 
