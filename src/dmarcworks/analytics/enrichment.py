@@ -15,14 +15,17 @@ import pyarrow as pa
 
 from dmarcworks.analytics.arrays import Array, made, packed
 from dmarcworks.analytics.columns import selected
-from dmarcworks.analytics.tables import DMARC_REPORTS
+from dmarcworks.analytics.decided import Decided, DecidedRows, DecisionsById, decided
+from dmarcworks.analytics.row_keys import RowSource
+from dmarcworks.analytics.tables import DECIDED, DMARC_REPORTS
 from dmarcworks.enrich.network.addresses import AddressName
 from dmarcworks.enrich.network.ip_data import NO_FACTS, IpFacts
-from dmarcworks.reports.aggregate.records import DkimResult, SpfResult
+from dmarcworks.reports.aggregate.records import DkimResult, RecordContent, SpfResult
 
 __all__ = [
     "ADDRESS_COLUMNS",
     "COLUMNS",
+    "DECISION_COLUMNS",
     "SENDER_COLUMNS",
     "Enrichment",
     "Identified",
@@ -34,7 +37,8 @@ __all__ = [
 
 ADDRESS_COLUMNS = ("ptr", "ptr_confirmed", "asn", "as_name", "country", "ip_data")
 SENDER_COLUMNS = ("sender", "sender_kind", "sender_confidence")
-COLUMNS = (*ADDRESS_COLUMNS, *SENDER_COLUMNS)
+DECISION_COLUMNS = tuple(column.name for column in DECIDED)
+COLUMNS = (*ADDRESS_COLUMNS, *SENDER_COLUMNS, *DECISION_COLUMNS)
 
 
 class SignatureEvidence(NamedTuple):
@@ -71,6 +75,8 @@ class Identified(Protocol):
 
 # In go the evidence and whose rows it is about: an account may have names of its own.
 Identify: TypeAlias = Callable[[SourceEvidence, str], Identified]
+# Whose the next rows are: account, domain by id and by name, and how many rows.
+RowDomain: TypeAlias = tuple[str, str, str, int]
 # What records repeat: header_from, DKIM results, SPF results.
 RepeatedValues: TypeAlias = tuple[str | None, Sequence[DkimResult], Sequence[SpfResult]]
 _AddressValues: TypeAlias = tuple[str | None, bool | None, int | None, str | None, str | None, str | None]
@@ -80,11 +86,14 @@ _UNKNOWN: _SenderValues = (None, None, None)
 
 @dataclass(frozen=True, slots=True)
 class Enrichment:
-    """What is known now: the IP data, names of addresses (without an entry: not looked up yet), and identification."""
+    """What is known now: the IP data, names of addresses (without an entry: not looked up yet), identification,
+    decisions of owners."""
 
     ip_data: Callable[[str], IpFacts] | None = None
     names: Mapping[str, AddressName] = field(default_factory=dict)
     identify: Identify | None = None
+    # By account and domain; None: not known here.
+    decisions: Mapping[tuple[str, str], DecisionsById] | None = None
 
     def columns(
         self, accounts: Iterable[str], addresses: Sequence[str], repeated: Sequence[RepeatedValues], places: Array
@@ -121,6 +130,23 @@ class Enrichment:
         answer = self.identify(evidence, account_id)
         return _UNKNOWN if answer.sender is None else (answer.sender, answer.kind, answer.confidence)
 
+    def decided(
+        self, domains: Sequence[RowDomain], addresses: Sequence[str], contents: Sequence[RecordContent], places: Array
+    ) -> dict[str, Array]:
+        """The columns of decisions: each domain's next rows, and each row's address and place in `contents`."""
+        if not self.decisions:
+            return {}
+        numbers, rows, first = _numbers(places), DecidedRows(), 0
+        for account_id, domain_id, domain, size in domains:
+            last = first + size
+            if (known := self.decisions.get((account_id, domain_id))) is None:
+                rows.undecided(size)
+            else:
+                values = _OfDomain(self, account_id, domain, known, contents)
+                rows.extend(map(values.of, addresses[first:last], numbers[first:last]))
+            first = last
+        return rows.columns()
+
     def _senders(
         self,
         accounts: Iterable[str],
@@ -148,6 +174,45 @@ class Enrichment:
                 values.append(self.sender(account_id, evidence))
             rows.append(place)
         return selected(_made(SENDER_COLUMNS, values), packed(rows, pa.int32()))
+
+
+class _OfDomain:
+    """The decisions on the rows of one domain; rows with the same address and content have the same."""
+
+    def __init__(
+        self,
+        enrichment: Enrichment,
+        account_id: str,
+        domain: str,
+        decisions: DecisionsById,
+        contents: Sequence[RecordContent],
+    ) -> None:
+        self._enrichment, self._account_id, self._domain = enrichment, account_id, domain
+        self._decisions, self._contents = decisions, contents
+        self._known: dict[tuple[str, int], Decided] = {}
+
+    def of(self, address: str, place: int) -> Decided:
+        """The decision on a row."""
+        if (known := self._known.get((address, place))) is None:
+            _, dkim_aligned, _, _, header_from, _, _, dkim, spf = self._contents[place]
+            ptr, confirmed, asn, as_name, *_ = self._enrichment.address(address)
+            evidence = _evidence(header_from, dkim, spf)._replace(
+                ip=address, ptr=ptr, ptr_confirmed=bool(confirmed), asn=asn
+            )
+            sender, *_ = self._enrichment.sender(self._account_id, evidence)
+            source = RowSource(
+                self._domain,
+                address,
+                dkim_aligned == "pass",
+                [(one.domain, one.selector, one.result) for one in dkim],
+                [(one.domain, one.scope, one.result) for one in spf],
+                ptr,
+                bool(confirmed),
+                asn,
+                as_name,
+            )
+            known = self._known[address, place] = decided(self._decisions, source, sender)
+        return known
 
 
 def evidence_of(

@@ -39,6 +39,8 @@ NAME_CHARACTERS, NOTE_CHARACTERS = 100, 2000
 # Own names of one account: each is a condition of every question about its senders.
 OWN_NAMES = 200
 EVIDENCE = ("block", "dkim", "envelope", "ptr")
+# Domains of one query.
+_AT_ONCE = 500
 # The largest block: /8 of IPv4, /16 of IPv6. No system of an account is larger.
 _LARGEST = {4: 8, 6: 16}
 
@@ -81,6 +83,20 @@ class Senders:
         statement = select(table).where(table.c.account_id == account_id, table.c.domain_id == domain_id)
         async with self._database.read() as connection:
             return {row.sender: _decision(row) for row in (await connection.execute(statement)).all()}
+
+    async def decisions_of(
+        self, domains: Collection[tuple[str, str]]
+    ) -> dict[tuple[str, str], dict[str, SenderDecision]]:
+        """The decisions on senders of these domains, by (account, domain) and by the sender's id."""
+        table, decisions = sender_decisions, dict[tuple[str, str], dict[str, SenderDecision]]()
+        wanted = sorted(domains)
+        async with self._database.read() as connection:
+            for first in range(0, len(wanted), _AT_ONCE):
+                accounts, ids = map(set, zip(*wanted[first : first + _AT_ONCE], strict=True))
+                statement = select(table).where(table.c.account_id.in_(accounts), table.c.domain_id.in_(ids))
+                for row in (await connection.execute(statement)).all():
+                    decisions.setdefault((row.account_id, row.domain_id), {})[row.sender] = _decision(row)
+        return decisions
 
     async def decide(
         self, domain: Domain, sender: str, decision: OwnerDecision, *, name: str = "", note: str = ""

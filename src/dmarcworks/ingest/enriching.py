@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from dmarcworks.analytics.enrichment import Enrichment, Identify
 from dmarcworks.analytics.rows import Placed
-from dmarcworks.catalogue.senders import OwnName
+from dmarcworks.catalogue.senders import OwnName, SenderDecision
 from dmarcworks.enrich.network.addresses import AddressName
 from dmarcworks.enrich.network.ip_data import IpData
 from dmarcworks.enrich.network.setup import ip_data
@@ -33,10 +33,15 @@ class KnownNames(Protocol):
 
 
 class OwnNames(Protocol):
-    """The names that accounts give to their own systems."""
+    """The names that accounts give to their own systems, and what they decided about senders."""
 
     async def own_names_of(self, accounts: Collection[str] | None = None) -> Mapping[str, Sequence[OwnName]]:
         """Those of these accounts, or of all, by account."""
+
+    async def decisions_of(
+        self, domains: Collection[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], Mapping[str, SenderDecision]]:
+        """The decisions on senders of these domains, by (account, domain) and by the sender's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,11 @@ class Enricher:
             records = [Records.of(one.report.records) for one in placed if isinstance(one.report, AggregateReport)]
             if addresses := set(chain.from_iterable(some.source_ips for some in records)):
                 names = await self.names.known(addresses)
-        return await self.enrichment(names, {one.account_id for one in placed})
+        enrichment = await self.enrichment(names, {one.account_id for one in placed})
+        if self.own is None:
+            return enrichment
+        domains = {(one.account_id, one.domain_id) for one in placed}
+        return replace(enrichment, decisions=await self.own.decisions_of(domains))
 
     async def enrichment(self, names: Mapping[str, AddressName], accounts: Collection[str] | None = None) -> Enrichment:
         """The enrichment with these names of addresses and the own names of these accounts, or of all."""

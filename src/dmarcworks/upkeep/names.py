@@ -82,7 +82,9 @@ async def _round(context: UpkeepContext, addresses: SourceAddresses, names: Addr
     changed = 0
     if context.env.enricher is not None:
         enrichment = await context.env.enricher.enrichment(kept)
-        async for part in apply(context.analytics, enrichment, kept.keys()):
+        # Under another name the sender of a row may be another one, with another decision.
+        decisions = context.stores.senders.decisions_of
+        async for part in apply(context.analytics, enrichment, kept.keys(), decisions=decisions):
             changed += part.changed
     await addresses.done(kept)
     named = sum(name.ptr is not None for name in kept.values())

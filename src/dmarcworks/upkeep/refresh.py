@@ -52,6 +52,7 @@ async def refresh_senders(context: UpkeepContext, *, domain: str = "", dry_run: 
             enrichment,
             domain_id="" if only is None else only.id,
             names=SourceAddresses(context.stores.database).stored,
+            decisions=context.stores.senders.decisions_of,
             write=not dry_run,
         )
         async for part in parts:
