@@ -16,6 +16,7 @@ from dmarcworks.dashboard.format import number, percent, plural
 # Days without a report before the page warns: reporters send daily, but some skip quiet days.
 SILENT_DAYS = 4
 _FALL_POINTS = 5.0
+_STRICT = ("quarantine", "reject")
 _SETTLED = "No sender needs your decision, and no fix is open."
 
 
@@ -35,7 +36,9 @@ class Verdict:
 class Failing:
     """Who sent the messages that failed: the largest sender that waits for its owner, and how many senders there are.
 
-    `settled`: every sender that fails was decided on, or is good otherwise. `peak` is the worst day.
+    `settled`: every sender that fails was decided on, or is good otherwise. `mine`: the named one is decided to be the
+    owner's, or is an own system. `not_mine` are the failed messages of senders decided not to be. `peak` is the worst
+    day.
     """
 
     name: str
@@ -44,6 +47,8 @@ class Failing:
     sender: str = ""
     settled: bool = False
     peak: DayVolume | None = None
+    mine: bool = False
+    not_mine: int = 0
 
 
 def verdict(
@@ -77,9 +82,8 @@ def verdict(
         headline += f" It was {percent(before.failed, before.messages)} in the previous period."
     if failing is None:
         return Verdict(tone, headline, "See who sent them.", "senders")
-    advice = _SETTLED if failing.settled else _advice(policy)
-    explanation = f"{_senders(current, failing)}{_peak(current, failing)} {advice}"
-    if failing.settled and tone == "warn":
+    explanation = f"{_senders(current, failing)}{_peak(current, failing)} {_advice(current, failing, policy)}"
+    if failing.settled and tone == "warn" and (not failing.not_mine or policy in _STRICT):
         tone = "ok"
     if failing.senders > 1:
         return Verdict(tone, headline, explanation, "senders")
@@ -107,12 +111,29 @@ def _peak(current: Figures, failing: Failing) -> str:
     return f" Most failed on {day_text(failing.peak.day)}: {number(failing.peak.failed)}."
 
 
-def _advice(policy: str) -> str:
-    """What to do; never advice against the policy that is in force."""
-    sign = "If a sender is yours, have it sign with DKIM using your domain; if not,"
-    if policy in ("quarantine", "reject"):
-        return f"{sign} your policy p={policy} already applies to its messages."
-    return f"{sign} a policy of quarantine or reject stops it."
+def _advice(current: Figures, failing: Failing, policy: str) -> str:
+    """What to do, after what the owner decided; never advice against the policy that is in force."""
+    pieces = []
+    if failing.not_mine:
+        share = "All of these" if failing.not_mine == current.failed else number(failing.not_mine)
+        pieces.append(f"{share} are from senders that you decided are not yours: {_effect(policy, 'them')}.")
+    if failing.settled:
+        # What the policy lets through is the only thing left to do.
+        if not failing.not_mine or policy in _STRICT:
+            pieces.append(_SETTLED)
+    elif failing.mine:
+        pieces.append(f"{failing.name} is yours: have it sign with DKIM using your domain.")
+    else:
+        pieces.append(
+            f"If a sender is yours, have it sign with DKIM using your domain; if not, {_effect(policy, 'it')}."
+        )
+    return " ".join(pieces)
+
+
+def _effect(policy: str, whom: str) -> str:
+    if policy in _STRICT:
+        return f"your policy p={policy} already applies to {'its' if whom == 'it' else 'their'} messages"
+    return f"a policy of quarantine or reject stops {whom}"
 
 
 def _sources(current: Figures) -> str:
