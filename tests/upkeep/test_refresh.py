@@ -17,7 +17,7 @@ from dmarcworks.errors import ConflictError, StoreError
 from dmarcworks.ingest.enriching import Enricher
 from dmarcworks.upkeep import jobs
 from dmarcworks.upkeep.names import look_up_names
-from dmarcworks.upkeep.refresh import CLAIM
+from dmarcworks.upkeep.refresh_claim import CLAIM
 from tests.support import mmdb
 from tests.support.harness import Harness
 from tests.support.mails import BEGIN, DAY, document, mail, report_mail

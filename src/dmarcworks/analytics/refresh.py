@@ -76,18 +76,22 @@ async def apply(
     domain_id: str = "",
     names: NamesOf | None = None,
     decisions: DecisionsOf | None = None,
+    after_month: int = 0,
     write: bool = True,
 ) -> AsyncIterator[Applied]:
     """Write what is known now into the rows of these addresses, or of all; a slice at a time.
 
     It can be repeated after an interruption: what has its values already is not written again. `account_id` and
-    `domain_id` limit it to an account or a domain. `names` and `decisions` read those of a slice, in place of the
-    enrichment's. Without `write` the answer is the same, and nothing is written.
+    `domain_id` limit it to an account or a domain; months (YYYYMM) up to `after_month` are left out. `names` and
+    `decisions` read those of a slice, in place of the enrichment's. Without `write` the answer is the same, and nothing
+    is written.
     """
     database = (await analytics.query("SELECT currentDatabase()", format="TabSeparated")).decode().strip()
     where = [] if addresses is None else ["source_ip IN {addresses:Array(String)}"]
     parameters: dict[str, Any] = {} if addresses is None else {"addresses": sorted(addresses)}
     scope = {name: value for name, value in (("account_id", account_id), ("domain_id", domain_id)) if value}
+    if after_month:
+        where.append(f"toYYYYMM(day) > {after_month}")
     where += [f"{name} = {{{name}:String}}" for name in scope]
     parameters |= scope
     answer = await analytics.query(

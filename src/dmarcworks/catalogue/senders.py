@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.engine import Row
 
 from dmarcworks.bindings.contracts import Database
@@ -97,6 +97,18 @@ class Senders:
                 for row in (await connection.execute(statement)).all():
                     decisions.setdefault((row.account_id, row.domain_id), {})[row.sender] = _decision(row)
         return decisions
+
+    async def marks(self) -> tuple[dict[str, str], dict[tuple[str, str], str]]:
+        """A text per account with own names, and one per (account, domain) with decisions, which changes with them."""
+        own, decisions = own_senders.c, sender_decisions.c
+        names = select(own.account_id, func.count(), func.max(own.id), func.max(own.created)).group_by(own.account_id)
+        decided = select(decisions.account_id, decisions.domain_id, func.count(), func.max(decisions.decided)).group_by(
+            decisions.account_id, decisions.domain_id
+        )
+        async with self._database.read() as connection:
+            of_accounts = {row[0]: _mark(row[1:]) for row in (await connection.execute(names)).all()}
+            of_domains = {(row[0], row[1]): _mark(row[2:]) for row in (await connection.execute(decided)).all()}
+        return of_accounts, of_domains
 
     async def decide(
         self, domain: Domain, sender: str, decision: OwnerDecision, *, name: str = "", note: str = ""
@@ -193,6 +205,10 @@ class Senders:
             await connection.execute(delete(table).where(mine))
             detail = {"evidence": row.evidence, "value": row.value, "selector": row.selector}
             await audit.note(connection, self._clock(), "sender.unname", row.name, account_id=account_id, detail=detail)
+
+
+def _mark(values: Sequence[object]) -> str:
+    return " ".join(map(str, values))
 
 
 def _line(text: str, most: int, what: str) -> str:

@@ -17,7 +17,7 @@ from dmarcworks.catalogue.source_addresses import SourceAddresses
 from dmarcworks.enrich.network.addresses import AddressName, AddressNames
 from dmarcworks.errors import DmarcworksError
 from dmarcworks.upkeep.context import UpkeepContext
-from dmarcworks.upkeep.refresh import being_refreshed
+from dmarcworks.upkeep.refresh_claim import being_refreshed
 
 __all__ = ["look_up_names", "name_forever", "pause_after"]
 
