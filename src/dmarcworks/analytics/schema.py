@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from itertools import chain, repeat
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -172,8 +172,8 @@ def dmarc_rows(placed: Sequence[Placed[AggregateReport]], enrichment: Enrichment
     if enrichment is not None:
         columns.update(
             enrichment.columns(
-                chain.from_iterable(repeat(one.account_id, size) for one, size in zip(placed, sizes, strict=True)),
-                addresses,
+                [(one.account_id, size) for one, size in zip(placed, sizes, strict=True)],
+                columns["source_ip"],
                 [tuple(one[_CONTENT[name]] for name in ("header_from", "dkim", "spf")) for one in contents],
                 where,
             )

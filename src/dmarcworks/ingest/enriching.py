@@ -17,7 +17,7 @@ from dmarcworks.catalogue.senders import OwnName, SenderDecision
 from dmarcworks.enrich.network.addresses import AddressName
 from dmarcworks.enrich.network.ip_data import IpData
 from dmarcworks.enrich.network.setup import ip_data
-from dmarcworks.ingest.identifying import own_names_first, sender_names
+from dmarcworks.ingest.identifying import own_names_first, representatives, sender_names
 from dmarcworks.reports.aggregate.records import Records
 from dmarcworks.reports.model import AggregateReport
 from dmarcworks.settings import Settings
@@ -46,12 +46,16 @@ class OwnNames(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Enricher:
-    """What enriches rows: each part may be absent, and its columns are NULL then."""
+    """What enriches rows: each part may be absent, and its columns are NULL then.
+
+    `by_block`: of an address identification looks only at the blocks that it is in and at its confirmed name.
+    """
 
     ip_data: IpData | None = None
     names: KnownNames | None = None
     identify: Identify | None = None
     own: OwnNames | None = None
+    by_block: bool = False
 
     async def prepared(self, placed: Sequence[Placed[Any]]) -> Enrichment:
         """The enrichment of these reports' rows."""
@@ -69,10 +73,11 @@ class Enricher:
     async def enrichment(self, names: Mapping[str, AddressName], accounts: Collection[str] | None = None) -> Enrichment:
         """The enrichment with these names of addresses and the own names of these accounts, or of all."""
         enrichment = self.with_names(names)
-        if self.own is None or enrichment.identify is None:
+        if enrichment.identify is None:
             return enrichment
-        own = await self.own.own_names_of(accounts)
-        return replace(enrichment, identify=own_names_first(enrichment.identify, own))
+        own = {} if self.own is None else await self.own.own_names_of(accounts)
+        representative = representatives(own) if self.by_block else None
+        return replace(enrichment, identify=own_names_first(enrichment.identify, own), representative=representative)
 
     def with_names(self, names: Mapping[str, AddressName]) -> Enrichment:
         """The enrichment with these names of addresses."""
@@ -81,4 +86,4 @@ class Enricher:
 
 def enricher(settings: Settings, names: KnownNames | None = None, own: OwnNames | None = None) -> Enricher:
     """What the settings allow, the sender catalogue, and the accounts' own names."""
-    return Enricher(ip_data(settings), names, sender_names(settings.sender_file), own)
+    return Enricher(ip_data(settings), names, sender_names(settings.sender_file), own, by_block=True)

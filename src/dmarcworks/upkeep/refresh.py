@@ -111,7 +111,7 @@ async def _enrichment(context: UpkeepContext) -> Enrichment:
     identify = await asyncio.to_thread(sender_names, context.settings.sender_file)
     # Publications that began before have written their rows.
     async with context.env.publishing:
-        return await replace(enricher, identify=identify, own=context.stores.senders).enrichment({})
+        return await replace(enricher, identify=identify, own=context.stores.senders, by_block=True).enrichment({})
 
 
 def _counts(messages: Mapping[tuple[str | None, str | None], int]) -> dict[str, Any]:
