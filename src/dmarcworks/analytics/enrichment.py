@@ -110,11 +110,11 @@ class Enrichment:
             return _distinct(distinct, map(self.address, addresses))
         # Without names the values are those of the files, which are one object for all addresses of a network.
         look_up = self.ip_data or _nothing
-        found = [look_up(address) for address in addresses]
-        numbers = list(map(id, found))
+        of_address = [look_up(address) for address in addresses]
+        numbers = list(map(id, of_address))
         of_object = {
             number: distinct.setdefault(_network(one), len(distinct))
-            for number, one in dict(zip(numbers, found, strict=True)).items()
+            for number, one in dict(zip(numbers, of_address, strict=True)).items()
         }
         return list(distinct), array("i", map(of_object.__getitem__, numbers))
 
@@ -187,8 +187,8 @@ class Enrichment:
         owners: dict[str, int] = {}
         numbers = (repeat(owners.setdefault(one, len(owners)), size) for one, size in accounts)
         owner = array("q", chain.from_iterable(numbers))
-        key = _combined(packed(owner, pa.int64()), _taken(source_of, where), len(sources))
-        encoded = _combined(key, _taken(part_of, places), max(1, len(parts))).dictionary_encode()
+        key = _combined(packed(owner, pa.int64()), _selected_numbers(source_of, where), len(sources))
+        encoded = _combined(key, _selected_numbers(part_of, places), max(1, len(parts))).dictionary_encode()
         ids, origins, evidences = list(owners), list(sources), list(parts)
         values: list[_SenderValues] = []
         numbered: list[Any] = encoded.dictionary.to_pylist()
@@ -265,9 +265,9 @@ def _network(facts: IpFacts) -> _AddressValues:
     return None, None, facts.asn, facts.as_name, facts.country, facts.source or None
 
 
-def _taken(values: array[int], places: Array) -> Array:
-    taken: Array = pc.take(packed(values, pa.int64()), places)
-    return taken
+def _selected_numbers(values: array[int], places: Array) -> Array:
+    numbers: Array = pc.take(packed(values, pa.int64()), places)
+    return numbers
 
 
 def _combined(high: Array, low: Array, size: int) -> Array:

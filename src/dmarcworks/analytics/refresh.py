@@ -33,8 +33,10 @@ __all__ = ["Applied", "DecisionsOf", "NamesOf", "apply", "drop_left_over"]
 NamesOf: TypeAlias = Callable[[Collection[str]], Awaitable[Mapping[str, AddressName]]]
 DecisionsOf: TypeAlias = Callable[[Collection[tuple[str, str]]], Awaitable[Mapping[tuple[str, str], DecisionsById]]]
 
-# Groups per slice, about: some 50 MB.
+# Groups per slice, about: some 50 MB. Changes of several slices are written by one mutation, which rewrites a month's
+# parts however few rows change.
 _GROUPS = 50_000
+_WRITTEN_AT_ONCE = 400_000
 _PREFIX = "source_facts_"
 _TABLE = DMARC_REPORTS.name
 # Columns of the sort key, the address, and what the reporter states: what a row's values follow from.
@@ -105,6 +107,8 @@ async def apply(
     ]
     total, done = sum(slices for _, slices in months), 0
     for month, slices in months:
+        pending: list[pa.Table] = []
+        columns: set[str] = set()
         for number in range(slices):
             chosen = [f"toYYYYMM(day) = {month}", f"{_KEY} % {slices} = {number}", *where]
             groups = await _groups(analytics, " AND ".join(chosen), parameters)
@@ -113,9 +117,14 @@ async def apply(
             if decisions is not None:
                 known = await decisions({(group[_ACCOUNT], group[_DOMAIN]) for group in groups})
                 enrichment = dataclasses.replace(enrichment, decisions=known)
-            changed, messages = await asyncio.to_thread(_changed, groups, enrichment)
+            changed, written, messages = await asyncio.to_thread(_changed, groups, enrichment)
             if changed.num_rows and write:
-                await _write(analytics, database, month, changed, scope)
+                pending.append(changed)
+                columns |= written
+            last = number == slices - 1
+            if pending and (last or sum(one.num_rows for one in pending) >= _WRITTEN_AT_ONCE):
+                await _write(analytics, database, month, pending, columns, scope)
+                pending, columns = [], set()
             done += 1
             yield Applied(month, number, slices, len(groups), changed.num_rows, done, total, messages)
 
@@ -150,8 +159,8 @@ async def _groups(analytics: Analytics, where: str, parameters: dict[str, Any]) 
 
 def _changed(
     groups: Sequence[Sequence[Any]], enrichment: Enrichment
-) -> tuple[pa.Table, Mapping[tuple[str | None, str | None], int]]:
-    """The key and the new values of each group that has others, in the columns that change; and all messages by sender
+) -> tuple[pa.Table, set[str], Mapping[tuple[str | None, str | None], int]]:
+    """The key and the new values of each group that has others; the columns that change; and all messages by sender
     before and after."""
     keys: list[int] = []
     rows: list[tuple[Any, ...]] = []
@@ -171,11 +180,9 @@ def _changed(
             written |= others
     columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
     arrays = {
-        name: made(columns[place], DMARC_REPORTS.schema.field(name).type)
-        for place, name in enumerate(COLUMNS)
-        if place in written
+        name: made(column, DMARC_REPORTS.schema.field(name).type) for name, column in zip(COLUMNS, columns, strict=True)
     }
-    return pa.table({"key": made(keys, pa.uint64()), **arrays}), messages
+    return pa.table({"key": made(keys, pa.uint64()), **arrays}), {COLUMNS[place] for place in written}, messages
 
 
 def _new(
@@ -217,18 +224,28 @@ def _different(stored: Sequence[Any], new: Sequence[Any]) -> Iterator[int]:
             yield place
 
 
-async def _write(analytics: Analytics, database: str, month: int, changed: pa.Table, scope: Mapping[str, str]) -> None:
+async def _write(
+    analytics: Analytics,
+    database: str,
+    month: int,
+    changed: Sequence[pa.Table],
+    written: Collection[str],
+    scope: Mapping[str, str],
+) -> None:
+    """Write these columns of the changed groups into the rows of a month, by one mutation."""
     name = _PREFIX + uuid.uuid4().hex
     kinds = {column.name: column.type for column in DMARC_REPORTS.columns}
-    written = [column for column in changed.column_names if column != "key"]
     columns = ", ".join(
         f"{column} {kinds[column].replace('LowCardinality(Nullable(String))', 'Nullable(String)')}"
-        for column in written
+        for column in sorted(written)
     )
     try:
         await analytics.execute(f"CREATE TABLE {name} (key UInt64, {columns}) ENGINE = Join(ANY, LEFT, key)")
-        await analytics.insert(name, changed)
-        values = ", ".join(f"{column} = joinGetOrNull('{database}.{name}', '{column}', {_KEY})" for column in written)
+        for table in changed:
+            await analytics.insert(name, table.select(["key", *sorted(written)]))
+        values = ", ".join(
+            f"{column} = joinGetOrNull('{database}.{name}', '{column}', {_KEY})" for column in sorted(written)
+        )
         await analytics.execute(
             f"ALTER TABLE {_TABLE} UPDATE {values} IN PARTITION {month}"  # noqa: S608 - our names
             f" WHERE {_KEY} IN (SELECT key FROM {database}.{name}){_within(scope)} SETTINGS mutations_sync = 2"

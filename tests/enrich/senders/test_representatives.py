@@ -1,4 +1,4 @@
-"""Promise: of all addresses in the same blocks one stands for the others, and identification answers the same for it."""
+"""Promise: one address stands for all others in the same blocks, and identification answers the same for it."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class BlockIndex(Generic[Value]):
 
 
 class BlockRepresentatives:
-    """One address for all those that are in the same blocks: the first one that was asked about."""
+    """One address for all those that are in the same blocks: the first one that was looked up."""
 
     __slots__ = ("_blocks", "_first", "_near")
 
@@ -104,7 +104,7 @@ class BlockRepresentatives:
         except (OSError, ValueError):
             address = ip_address(text)
             block = None if address is None else self._blocks.find(address)
-        # Blocks lie within each other or apart: the smallest one around an address tells all others.
+        # Blocks lie within each other or apart: all others follow from the smallest one around an address.
         return None if block is None else self._first.setdefault(block, text)
 
 
