@@ -118,3 +118,12 @@ async def test_whether_dns_is_alive_is_asked_of_the_root(names: Names, opened: O
     nobody = Dns("127.0.0.1:9")
     assert not await nobody.alive()
     nobody.close()
+
+
+async def test_a_closed_resolver_gives_no_answer(names: Names, opened: Opened) -> None:
+    """Look-ups that wait for their turn while the server ends are no errors."""
+    resolver = opened([0.0])
+    assert await asked(resolver, "example.com") == [b"v=spf1 -all"]
+    resolver.close()
+    with pytest.raises(NoAnswerError, match=r"DNS gave no answer about other\.example: OSError"):
+        await asked(resolver, "other.example")
