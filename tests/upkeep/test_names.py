@@ -207,6 +207,32 @@ async def test_what_is_no_address_of_a_host_is_never_due(harness: Harness, addre
     assert await addresses.known(odd) == {}
 
 
+class _Busy:
+    """A database whose writer is busy until the gate opens."""
+
+    def __init__(self, database: Any) -> None:
+        self._database = database
+        self.gate = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    async def step(self, work: Any) -> Any:
+        await self.gate.wait()
+        return await self._database.step(work)
+
+
+async def test_publishing_does_not_wait_until_addresses_are_queued(harness: Harness, now: Now) -> None:
+    database: Any = _Busy(harness.context.stores.database)
+    addresses = SourceAddresses(database, now)
+    assert await addresses.known(["192.0.2.1", "192.0.2.2"]) == {}
+    assert await addresses.known(["192.0.2.2", "192.0.2.3"]) == {}
+    assert await SourceAddresses(harness.context.stores.database, now).waiting() == 0
+    database.gate.set()
+    assert await addresses.waiting() == 3
+    assert await SourceAddresses(harness.context.stores.database, now).waiting() == 3
+
+
 async def test_nothing_is_queued_when_nobody_looks_names_up(harness: Harness, now: Now) -> None:
     """With `address_names` off the table does not grow; names from before are still used."""
     stored_before = SourceAddresses(harness.stores.database, now)

@@ -184,7 +184,7 @@ class _SocketThread:
         self._closed = False
 
     async def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        """The result of a coroutine that ran there; `OSError` after `close`, when look-ups still wait for a turn."""
+        """The result of a coroutine that ran there; `OSError` after `close`, while look-ups still wait."""
         if self._closed:
             work.close()
             raise OSError("the resolver is closed")

@@ -194,6 +194,7 @@ async def opened_server(
             await reader.start()
         prove = await stack.enter_async_context(opened_authenticator(settings, stores, metrics))
         addresses = SourceAddresses(stores.database, queued=settings.address_names == "on")
+        stack.push_async_callback(addresses.settle)
         env = environment(settings, stores, gate, metrics, prove, reader, enricher(settings, addresses, stores.senders))
         change = await stores.accounts.settle_hostname()
         await stores.accounts.open_gates()
