@@ -2,7 +2,8 @@
 
 One command: `python bench/senders_of.py PATH… [--top N] [--json]`. PATH is whatever `dmarcworks parse` reads. Only what
 reports state is used, without DNS: DKIM, envelope, published blocks and selectors. A sender without a name is grouped
-by the DKIM domain that passed, otherwise by the envelope domain that passed SPF, otherwise by its address.
+by the DKIM domain that passed, otherwise by the envelope domain that passed SPF, otherwise by its address. A source is
+what may name a sender: passing signatures and envelope, and the address unless it was made anonymous (127.0.0.1).
 """
 
 from __future__ import annotations
@@ -36,6 +37,13 @@ def group_of(evidence: Evidence) -> str:
     return f"address {evidence.ip}"
 
 
+def source_of(evidence: Evidence) -> tuple[object, ...]:
+    """What makes a source distinct from others."""
+    signatures = sorted({(one.domain, one.selector or "") for one in evidence.dkim if one.result == "pass"})
+    envelope = evidence.spf_domain if evidence.spf_result == "pass" else None
+    return "" if evidence.ip in ("127.0.0.1", "::1") else evidence.ip, tuple(signatures), envelope
+
+
 def measure(paths: list[str], top: int) -> dict[str, Any]:
     """The figures of all reports under the paths."""
     identifier = SenderIdentifier()
@@ -43,6 +51,7 @@ def measure(paths: list[str], top: int) -> dict[str, Any]:
     records: Counter[str] = Counter()
     senders: Counter[str] = Counter()
     groups: Counter[str] = Counter()
+    sources: dict[tuple[str, str], set[object]] = defaultdict(set)
     details: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for member in members(paths):
         for item in read(member).items:
@@ -53,6 +62,7 @@ def measure(paths: list[str], top: int) -> dict[str, Any]:
                 answer = identifier.identify(evidence)
                 kinds[kind_of(answer)] += record.count
                 records[kind_of(answer)] += 1
+                sources[answer.sender or "", kind_of(answer)].add(source_of(evidence))
                 if answer.sender is not None:
                     senders[answer.sender] += record.count
                     continue
@@ -69,6 +79,10 @@ def measure(paths: list[str], top: int) -> dict[str, Any]:
         "messages_by_evidence": dict(kinds.most_common()),
         "records_by_evidence": dict(records.most_common()),
         "senders": dict(senders.most_common(top)),
+        "sources": [
+            {"sender": sender or None, "evidence": kind, "sources": len(some)}
+            for (sender, kind), some in sorted(sources.items(), key=lambda one: (-len(one[1]), one[0]))
+        ],
         "unnamed": [
             {"group": group, "messages": messages, **{key: sorted(seen)[:4] for key, seen in details[group].items()}}
             for group, messages in groups.most_common(top)
@@ -95,6 +109,9 @@ def main() -> int:
     print("senders with a name:")
     for name, messages in figures["senders"].items():
         print(f"  {messages:>12,}  {name}")
+    print("distinct sources:")
+    for one in figures["sources"]:
+        print(f"  {one['sources']:>12,}  {one['sender'] or 'without a name'} ({one['evidence']})")
     print("largest without a name:")
     for group in figures["unnamed"]:
         print(f"  {group.pop('messages'):>12,}  {group.pop('group')}: {json.dumps(group, ensure_ascii=False)}")

@@ -76,7 +76,7 @@ async def test_rows_name_what_is_known_of_their_source(analytics: Analytics) -> 
     records = [dataclasses.replace(RECORD, source_ip=address) for address in [*NAMES, "192.0.2.11", "192.0.2.7"]]
     table = schema.dmarc_rows([placed(report(*records, BARE), account)], Enrichment(facts, NAMES, identify))
     await analytics.insert("dmarc_reports", table)
-    sender = ["Example Mail", "transactional", 0.75]
+    sender = ["Example Mail", "transactional", 0.75, None, None]
     full = ["mail.example.com", True, 15169, "Google LLC", "US", "ipinfo-lite 2026-10-26"]
     assert await stored(analytics, account) == [
         [*full, *sender],
@@ -86,7 +86,7 @@ async def test_rows_name_what_is_known_of_their_source(analytics: Analytics) -> 
         [None, None, None, None, None, None, *sender],
         [None, None, None, None, None, None, *sender],
         [*full, *sender],
-        [None] * 9,
+        [None] * 11,
     ]
     # Each evidence once, with the values of the record and of the address.
     assert len(identify.asked) == 6
@@ -130,7 +130,7 @@ async def test_a_report_without_records_and_rows_without_enrichment() -> None:
     assert schema.dmarc_rows([placed(report(), "a" * 32)], Enrichment(facts, NAMES, Identifier())).num_rows == 0
     bare = schema.dmarc_rows([placed(report(RECORD), "a" * 32)], Enrichment())
     assert bare.equals(schema.dmarc_rows([placed(report(RECORD), "a" * 32)])) is False  # another key
-    assert [bare[name].to_pylist() for name in COLUMNS] == [[None]] * 9
+    assert [bare[name].to_pylist() for name in COLUMNS] == [[None]] * 11
 
 
 async def test_a_store_of_the_version_before_gets_the_columns_and_keeps_its_rows(analytics: Analytics) -> None:
@@ -138,23 +138,25 @@ async def test_a_store_of_the_version_before_gets_the_columns_and_keeps_its_rows
         "SELECT create_table_query FROM system.tables WHERE name = 'dmarc_reports'", format="RawBLOB"
     )
     await analytics.execute("RENAME TABLE dmarc_reports TO kept")
-    added = "".join(f"{column.ddl()},\n    " for column in schema.ENRICHED)
+    newer = (*schema.ENRICHED, *schema.DECIDED)
+    added = "".join(f"{column.ddl()},\n    " for column in newer)
     before = schema.DMARC_REPORTS.create.replace(added, "")
     assert "ip_data" not in before
     assert "sender_confidence" not in before
+    assert "sender_label" not in before
     try:
         await analytics.execute(before)
         account = uuid.uuid4().hex
-        old = schema.dmarc_rows([placed(report(RECORD), account)]).drop_columns([one.name for one in schema.ENRICHED])
+        old = schema.dmarc_rows([placed(report(RECORD), account)]).drop_columns([one.name for one in newer])
         await analytics.insert("dmarc_reports", old)
         await analytics.execute("ALTER TABLE schema_versions DELETE WHERE version >= 9 SETTINGS mutations_sync = 2")
         for _ in range(2):
-            assert await schema.migrate(analytics) == 9
+            assert await schema.migrate(analytics) == 10
             now = await analytics.query(
                 "SELECT create_table_query FROM system.tables WHERE name = 'dmarc_reports'", format="RawBLOB"
             )
             assert now == fresh
-            assert await stored(analytics, account) == [[None] * 9]
+            assert await stored(analytics, account) == [[None] * 11]
     finally:
         await analytics.execute("DROP TABLE dmarc_reports SYNC")
         await analytics.execute("RENAME TABLE kept TO dmarc_reports")

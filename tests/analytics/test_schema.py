@@ -50,11 +50,11 @@ async def test_rows_have_the_schemas_columns_and_types() -> None:
 
 
 async def test_migrate_is_safe_to_repeat(analytics: Analytics) -> None:
-    assert await schema.migrate(analytics) == await schema.migrate(analytics) == 9
+    assert await schema.migrate(analytics) == await schema.migrate(analytics) == 10
     answer = await analytics.query("SELECT version, name FROM schema_versions ORDER BY version", format="TabSeparated")
     names = ["reports", "daily sums", "daily sums in 128 bits", "data points of accounts", "quiet months in one part"]
     names += ["ten parts in a merge", "addresses quick to read", "identity of the system"]
-    names += ["names of sources"]
+    names += ["names of sources", "decisions about senders"]
     assert answer.decode().splitlines() == [f"{number}\t{name}" for number, name in enumerate(names, 1)]
 
 

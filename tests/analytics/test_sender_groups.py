@@ -4,42 +4,21 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter, defaultdict
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from dmarcworks.analytics import schema
 from dmarcworks.analytics.questions.all import OwnRule, Questions, SenderRows
 from dmarcworks.analytics.sender_key import ID_CHARACTERS, SenderBasis, SenderKey
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.errors import NotFoundError
-from dmarcworks.reports.model import AggregateReport, DkimResult, Policy, Reason, Record, SpfResult
+from dmarcworks.reports.model import DkimResult, Reason, Record, SpfResult
+from tests.support.sender_rows import DAY, DOMAIN, Row, store
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-DAY = date(2026, 11, 3)
-DOMAIN = "d" * 32
-POLICY = Policy("example.com", None, None, "none", None, None, None, None, None, None)
-
-
-@dataclass(frozen=True)
-class Row:
-    """A record with what enrichment stores beside it."""
-
-    record: Record
-    sender: str | None = None
-    kind: str | None = None
-    confidence: float | None = None
-    ptr: str | None = None
-    confirmed: bool | None = None
-    as_name: str | None = None
-    asn: int | None = None
-    country: str | None = None
 
 
 def record(
@@ -58,29 +37,6 @@ def record(
         tuple(DkimResult(domain, selector, result, None) for domain, selector, result in dkim),
         tuple(SpfResult(domain, "mfrom", result, None) for domain, result in spf),
     )  # fmt: skip
-
-
-async def store(
-    analytics: Analytics, account: str, rows: list[Row], day: date = DAY, org: str | None = "google.com"
-) -> None:
-    """The rows as one report of a day, their enriched columns filled."""
-    begin = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
-    key = uuid.uuid4().hex
-    records = tuple(row.record for row in rows)
-    report = AggregateReport(org, None, None, key, begin, begin + 86_399, None, None, (), POLICY, records, ())
-    table = schema.rows(
-        report, account_id=account, domain_id=DOMAIN, domain="example.com", received=datetime.now(UTC),
-        report_key=key, object_key="o",
-    )  # fmt: skip
-    columns = {
-        "sender": "sender", "sender_kind": "kind", "sender_confidence": "confidence", "ptr": "ptr",
-        "ptr_confirmed": "confirmed", "as_name": "as_name", "asn": "asn", "country": "country",
-    }  # fmt: skip
-    for column, name in columns.items():
-        kind = table.schema.field(column).type
-        values = pa.array([getattr(row, name) for row in rows], kind)
-        table = table.set_column(table.schema.get_field_index(column), column, values)
-    await analytics.insert("dmarc_reports", table)
 
 
 async def groups(analytics: Analytics, account: str, own: tuple[OwnRule, ...] = ()) -> dict[str, Any]:

@@ -133,6 +133,23 @@ def test_the_sentence_says_only_what_the_figures_say() -> None:
     known = verdict(figures(1000, 20), figures(1000, 10), settled, yesterday, TODAY)
     assert (known.tone, known.link) == ("ok", "sender")
     assert known.next == "Zendesk sent all of them. No sender needs your decision, and no fix is open."
+    mine = verdict(figures(1000, 20), figures(1000, 10), replace(worst("Zendesk", 20), mine=True), yesterday, TODAY)
+    assert mine.next == "Zendesk sent all of them. Zendesk is yours: have it sign with DKIM using your domain."
+    foreign = replace(settled, not_mine=20)
+    assert verdict(figures(1000, 20), figures(1000, 10), foreign, yesterday, TODAY).next == (
+        "Zendesk sent all of them. All of these are from senders that you decided are not yours: a policy of"
+        " quarantine or reject stops them."
+    )
+    assert verdict(figures(1000, 20), figures(1000, 10), foreign, yesterday, TODAY, reject).next == (
+        "Zendesk sent all of them. All of these are from senders that you decided are not yours: your policy p=reject"
+        " already applies to their messages. No sender needs your decision, and no fix is open."
+    )
+    both = replace(worst("Zendesk", 15, 2), not_mine=5)
+    assert verdict(figures(1000, 20), figures(1000, 10), both, yesterday, TODAY, reject).next == (
+        "Zendesk sent 15 of them, 1 other sender sent 5. 5 are from senders that you decided are not yours: your policy"
+        " p=reject already applies to their messages. If a sender is yours, have it sign with DKIM using your domain;"
+        " if not, your policy p=reject already applies to its messages."
+    )
     fell = verdict(figures(1000, 300), figures(1000, 10), worst("Zendesk", 300), yesterday, TODAY)
     assert fell.tone == "bad"
     assert fell.headline.endswith(" It was 1.0 % in the previous period.")

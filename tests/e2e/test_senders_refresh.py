@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,10 +23,16 @@ OWN = [("192.0.2.77", "Billing", "own"), ("198.51.100.9", None, None), ("203.0.1
 
 
 @pytest.fixture(scope="module")
-def filled(system: System) -> System:
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system that refreshes by command only."""
+    home = tmp_path_factory.mktemp("system") / "home"
+    system = System(home, {"DMARCWORKS_SENDER_REFRESH": "off"})
+    system.start()
     system.add_domain(DOMAIN)
     send(system, "one", 1)
-    return system
+    yield system
+    if system.alive:
+        system.stop()
 
 
 def send(system: System, report_id: str, days: int) -> None:
@@ -138,7 +145,10 @@ def test_two_do_not_run_at_once(filled: System) -> None:
         assert (done.returncode, "senders are being refreshed by another process" in done.stderr) == (1, True)
         database.execute("UPDATE kv SET expiration = 1 WHERE key = ?", (CLAIM.encode(),))
         database.commit()
+    assert filled.json("status")["senders"]["refreshing"] is None
     assert filled.json("senders", "refresh")["changed"] == 0
+    assert filled.json("status")["senders"]["applied"] is not None
+    assert "refreshed " in filled.cli("status").stdout
     assert filled.rows(f"SELECT key FROM kv WHERE key = CAST('{CLAIM}' AS BLOB)") == []
 
 

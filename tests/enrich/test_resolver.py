@@ -130,3 +130,12 @@ async def test_whether_a_name_exists_is_known_apart_from_its_records() -> None:
         resolver.close()
     assert [answer.records for answer in answers] == [[]] * 5
     assert [answer.exists for answer in answers] == [True, True, False, False, False]
+
+
+async def test_a_closed_resolver_gives_no_answer(names: Names, opened: Opened) -> None:
+    """Look-ups that wait for their turn while the server ends are no errors."""
+    resolver = opened([0.0])
+    assert await asked(resolver, "example.com") == [b"v=spf1 -all"]
+    resolver.close()
+    with pytest.raises(NoAnswerError, match=r"DNS gave no answer about other\.example: OSError"):
+        await asked(resolver, "other.example")

@@ -21,6 +21,7 @@ from dmarcworks.enrich.network.ip_data import IpData, IpFacts
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.errors import StoreError
 from dmarcworks.ingest.enriching import Enricher
+from dmarcworks.upkeep import names
 from dmarcworks.upkeep.names import look_up_names, pause_after
 from tests.support import mmdb
 from tests.support.harness import Harness
@@ -152,7 +153,7 @@ async def test_an_interrupted_round_is_repeated(
 
 
 async def test_a_failure_takes_no_name_away_and_is_tried_again(
-    harness: Harness, now: Now, dns_names: Names, addresses: SourceAddresses
+    harness: Harness, now: Now, dns_names: Names, addresses: SourceAddresses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host(dns_names, "192.0.2.1", "mail.example.com")
     domain = await harness.add_domain()
@@ -169,7 +170,10 @@ async def test_a_failure_takes_no_name_away_and_is_tried_again(
             resolver.close()
 
     dns_names.broken.add("in-addr.arpa")
-    assert await round_() is not None
+    with monkeypatch.context() as patch:
+        # Without an answer the rows are not read.
+        patch.setattr(names, "apply", None)
+        assert await round_() is not None
     assert (await stored(harness))[0] == ("192.0.2.1", None, None)
     assert await round_() is None
     now.seconds += 601
@@ -201,6 +205,32 @@ async def test_what_is_no_address_of_a_host_is_never_due(harness: Harness, addre
     )
     assert await addresses.claim(100, 600.0) == []
     assert await addresses.known(odd) == {}
+
+
+class _Busy:
+    """A database whose writer is busy until the gate opens."""
+
+    def __init__(self, database: Any) -> None:
+        self._database = database
+        self.gate = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    async def step(self, work: Any) -> Any:
+        await self.gate.wait()
+        return await self._database.step(work)
+
+
+async def test_publishing_does_not_wait_until_addresses_are_queued(harness: Harness, now: Now) -> None:
+    database: Any = _Busy(harness.context.stores.database)
+    addresses = SourceAddresses(database, now)
+    assert await addresses.known(["192.0.2.1", "192.0.2.2"]) == {}
+    assert await addresses.known(["192.0.2.2", "192.0.2.3"]) == {}
+    assert await SourceAddresses(harness.context.stores.database, now).waiting() == 0
+    database.gate.set()
+    assert await addresses.waiting() == 3
+    assert await SourceAddresses(harness.context.stores.database, now).waiting() == 3
 
 
 async def test_nothing_is_queued_when_nobody_looks_names_up(harness: Harness, now: Now) -> None:

@@ -17,7 +17,7 @@ from dmarcworks.errors import ConflictError, StoreError
 from dmarcworks.ingest.enriching import Enricher
 from dmarcworks.upkeep import jobs
 from dmarcworks.upkeep.names import look_up_names
-from dmarcworks.upkeep.refresh import CLAIM
+from dmarcworks.upkeep.refresh_claim import CLAIM
 from tests.support import mmdb
 from tests.support.harness import Harness
 from tests.support.mails import BEGIN, DAY, document, mail, report_mail
@@ -88,6 +88,25 @@ async def test_all_that_is_known_is_applied_and_an_interrupted_run_is_completed(
     assert await stored(harness) == [NAMED] * 3
     again = await run(harness)
     assert (again["changed"], again["changes"], again["messages"]) == (0, [], 15)
+
+
+async def test_the_slices_of_a_month_are_written_together(
+    harness: Harness, known: SourceAddresses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mutation rewrites a month's parts however few rows change: one for all slices, not one for each."""
+    written: list[tuple[int, int]] = []
+    write = refresh._write
+
+    async def noted(analytics: Any, database: str, month: int, changed: Any, *rest: Any) -> None:
+        written.append((month, sum(one.num_rows for one in changed)))
+        await write(analytics, database, month, changed, *rest)
+
+    monkeypatch.setattr(refresh, "_GROUPS", 1)
+    monkeypatch.setattr(refresh, "_write", noted)
+    assert (await run(harness))["changed"] == 3
+    assert [rows for _, rows in written] == [1, 1, 1]
+    assert len({month for month, _ in written}) == 3
+    assert await stored(harness) == [NAMED] * 3
 
 
 async def test_a_domain_alone(harness: Harness, known: SourceAddresses) -> None:

@@ -13,31 +13,42 @@ import dataclasses
 import json
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from dmarcworks.analytics.arrays import made
-from dmarcworks.analytics.enrichment import COLUMNS, Enrichment, SourceEvidence, evidence_of
+from dmarcworks.analytics.decided import NO_DECISION, DecisionsById, decided
+from dmarcworks.analytics.enrichment import COLUMNS, DECISION_COLUMNS, Enrichment, evidence_of
+from dmarcworks.analytics.row_keys import RowSource
 from dmarcworks.analytics.tables import DMARC_REPORTS
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.enrich.network.addresses import AddressName
 from dmarcworks.errors import UsageError
 
-__all__ = ["Applied", "NamesOf", "apply", "drop_left_over"]
+__all__ = ["Applied", "DecisionsOf", "NamesOf", "apply", "drop_left_over"]
 
 NamesOf: TypeAlias = Callable[[Collection[str]], Awaitable[Mapping[str, AddressName]]]
+DecisionsOf: TypeAlias = Callable[[Collection[tuple[str, str]]], Awaitable[Mapping[tuple[str, str], DecisionsById]]]
 
-# Groups per slice, about: some 50 MB.
+# Groups per slice, about: some 50 MB. Changes of several slices are written by one mutation, which rewrites a month's
+# parts however few rows change.
 _GROUPS = 50_000
+_WRITTEN_AT_ONCE = 400_000
 _PREFIX = "source_facts_"
 _TABLE = DMARC_REPORTS.name
-# A column of the sort key, the address, and what the reporter states: what a row's values follow from.
-_KEY = "cityHash64(account_id, source_ip, ifNull(toString(header_from), ''), toJSONString(dkim), toJSONString(spf))"
+# Columns of the sort key, the address, and what the reporter states: what a row's values follow from.
+_KEY = (
+    "cityHash64(account_id, domain_id, domain, source_ip, ifNull(toString(header_from), ''),"
+    " ifNull(toString(dkim_aligned), ''), toJSONString(dkim), toJSONString(spf))"
+)
 _VALUES = ", ".join(COLUMNS)
 _SENDER = COLUMNS.index("sender")
+_DECIDED = COLUMNS.index(DECISION_COLUMNS[0])
+# Places in a group.
+_ACCOUNT, _DOMAIN, _ADDRESS = 1, 2, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +74,28 @@ async def apply(
     enrichment: Enrichment,
     addresses: Collection[str] | None = None,
     *,
+    account_id: str = "",
     domain_id: str = "",
     names: NamesOf | None = None,
+    decisions: DecisionsOf | None = None,
+    after_month: int = 0,
     write: bool = True,
 ) -> AsyncIterator[Applied]:
     """Write what is known now into the rows of these addresses, or of all; a slice at a time.
 
-    It can be repeated after an interruption: what has its values already is not written again. `domain_id` limits it
-    to one domain. `names` reads the names of a slice's addresses, in place of those of the enrichment. Without `write`
-    the answer is the same, and nothing is written.
+    It can be repeated after an interruption: what has its values already is not written again. `account_id` and
+    `domain_id` limit it to an account or a domain; months (YYYYMM) up to `after_month` are left out. `names` and
+    `decisions` read those of a slice, in place of the enrichment's. Without `write` the answer is the same, and nothing
+    is written.
     """
     database = (await analytics.query("SELECT currentDatabase()", format="TabSeparated")).decode().strip()
     where = [] if addresses is None else ["source_ip IN {addresses:Array(String)}"]
     parameters: dict[str, Any] = {} if addresses is None else {"addresses": sorted(addresses)}
-    if domain_id:
-        where.append("domain_id = {domain_id:String}")
-        parameters["domain_id"] = domain_id
+    scope = {name: value for name, value in (("account_id", account_id), ("domain_id", domain_id)) if value}
+    if after_month:
+        where.append(f"toYYYYMM(day) > {after_month}")
+    where += [f"{name} = {{{name}:String}}" for name in scope]
+    parameters |= scope
     answer = await analytics.query(
         f"SELECT toYYYYMM(day) AS month, count() FROM {_TABLE}"  # noqa: S608 - our names
         f" WHERE {' AND '.join(where) or 1} GROUP BY month ORDER BY month",
@@ -90,14 +107,24 @@ async def apply(
     ]
     total, done = sum(slices for _, slices in months), 0
     for month, slices in months:
+        pending: list[pa.Table] = []
+        columns: set[str] = set()
         for number in range(slices):
             chosen = [f"toYYYYMM(day) = {month}", f"{_KEY} % {slices} = {number}", *where]
             groups = await _groups(analytics, " AND ".join(chosen), parameters)
             if names is not None:
-                enrichment = dataclasses.replace(enrichment, names=await names({group[2] for group in groups}))
-            changed, messages = await asyncio.to_thread(_changed, groups, enrichment)
+                enrichment = dataclasses.replace(enrichment, names=await names({group[_ADDRESS] for group in groups}))
+            if decisions is not None:
+                known = await decisions({(group[_ACCOUNT], group[_DOMAIN]) for group in groups})
+                enrichment = dataclasses.replace(enrichment, decisions=known)
+            changed, written, messages = await asyncio.to_thread(_changed, groups, enrichment)
             if changed.num_rows and write:
-                await _write(analytics, database, month, changed, domain_id)
+                pending.append(changed)
+                columns |= written
+            last = number == slices - 1
+            if pending and (last or sum(one.num_rows for one in pending) >= _WRITTEN_AT_ONCE):
+                await _write(analytics, database, month, pending, columns, scope)
+                pending, columns = [], set()
             done += 1
             yield Applied(month, number, slices, len(groups), changed.num_rows, done, total, messages)
 
@@ -114,10 +141,11 @@ async def drop_left_over(analytics: Analytics) -> None:
 
 
 async def _groups(analytics: Analytics, where: str, parameters: dict[str, Any]) -> list[list[Any]]:
-    """The groups: key, account, address, header_from, dkim, spf, which values their rows have, and their messages by
-    stored sender."""
+    """The groups: key, account, domain (id and name), address, header_from, alignment of DKIM, dkim, spf, which values
+    their rows have, and their messages by stored sender."""
     answer = await analytics.query(
-        f"SELECT toString({_KEY}) AS key, any(account_id), any(source_ip), any(header_from),"  # noqa: S608 - our names
+        f"SELECT toString({_KEY}) AS key, any(account_id), any(domain_id), any(domain), any(source_ip),"  # noqa: S608 - our names
+        " any(header_from), any(dkim_aligned),"
         " any(arrayMap(one -> (one.domain, one.selector, one.result), dkim)),"
         " any(arrayMap(one -> (one.domain, one.scope, one.result), spf)),"
         f" groupUniqArray(2)(toJSONString(tuple({_VALUES}))),"
@@ -131,31 +159,43 @@ async def _groups(analytics: Analytics, where: str, parameters: dict[str, Any]) 
 
 def _changed(
     groups: Sequence[Sequence[Any]], enrichment: Enrichment
-) -> tuple[pa.Table, Mapping[tuple[str | None, str | None], int]]:
-    """The key and the new values of each group that has others; and all messages by sender before and after."""
+) -> tuple[pa.Table, set[str], Mapping[tuple[str | None, str | None], int]]:
+    """The key and the new values of each group that has others; the columns that change; and all messages by sender
+    before and after."""
     keys: list[int] = []
     rows: list[tuple[Any, ...]] = []
+    written: set[int] = set()
     messages: Counter[tuple[str | None, str | None]] = Counter()
-    for key, account_id, address, header_from, dkim, spf, stored, by_sender in groups:
+    for key, *group, stored, by_sender in groups:
         values = [json.loads(one) for one in stored]
         before = tuple(
             next((value for value in column if value is not None), None) for column in zip(*values, strict=True)
         )
-        new = _new(before, enrichment, account_id, address, evidence_of(header_from, dkim, spf))
+        new = _new(before, enrichment, *group)
         for sender, count in zip(*by_sender, strict=True):
             messages[sender or None, new[_SENDER]] += int(count)
-        if len(stored) > 1 or not _same(before, new):
+        if others := {place for one in values for place in _different(one, new)}:
             keys.append(int(key))
             rows.append(new)
+            written |= others
     columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
-    arrays = [
-        made(column, DMARC_REPORTS.schema.field(name).type) for name, column in zip(COLUMNS, columns, strict=True)
-    ]
-    return pa.Table.from_arrays([made(keys, pa.uint64()), *arrays], names=["key", *COLUMNS]), messages
+    arrays = {
+        name: made(column, DMARC_REPORTS.schema.field(name).type) for name, column in zip(COLUMNS, columns, strict=True)
+    }
+    return pa.table({"key": made(keys, pa.uint64()), **arrays}), {COLUMNS[place] for place in written}, messages
 
 
 def _new(
-    before: tuple[Any, ...], enrichment: Enrichment, account_id: str, address: str, evidence: SourceEvidence
+    before: tuple[Any, ...],
+    enrichment: Enrichment,
+    account_id: str,
+    domain_id: str,
+    domain: str,
+    address: str,
+    header_from: str | None,
+    dkim_aligned: str | None,
+    dkim: Sequence[Any],
+    spf: Sequence[Any],
 ) -> tuple[Any, ...]:
     """The values as they are known now; what is not known now stays as it was."""
     ptr, confirmed, *values = enrichment.address(address)
@@ -164,45 +204,62 @@ def _new(
         ptr, confirmed = before[0], None if before[1] is None else bool(before[1])
     if network[-1] is None:
         network = list(before[2:6])
-    sender = before[6:]
+    sender, decision = before[_SENDER:_DECIDED], before[_DECIDED:]
     if enrichment.identify is not None:
+        evidence = evidence_of(header_from, dkim, spf)
         evidence = evidence._replace(ip=address, ptr=ptr, ptr_confirmed=bool(confirmed), asn=network[0])
         sender = enrichment.sender(account_id, evidence)
-    return (ptr, confirmed, *network, *sender)
+    if enrichment.decisions is not None:
+        known = enrichment.decisions.get((account_id, domain_id))
+        source = RowSource(domain, address, dkim_aligned == "pass", dkim, spf, ptr, bool(confirmed), *network[:2])
+        decision = NO_DECISION if known is None else decided(known, source, sender[0])
+    return (ptr, confirmed, *network, *sender, *decision)
 
 
-def _same(stored: Sequence[Any], new: Sequence[Any]) -> bool:
-    # A share is stored in 32 bits.
-    return all(
-        one == two or (isinstance(one, float | int) and isinstance(two, float) and abs(one - two) < 1e-6)
-        for one, two in zip(stored, new, strict=True)
-    )
+def _different(stored: Sequence[Any], new: Sequence[Any]) -> Iterator[int]:
+    """The places of the values that change; a share is stored in 32 bits."""
+    for place, (one, two) in enumerate(zip(stored, new, strict=True)):
+        close = isinstance(one, float | int) and isinstance(two, float) and abs(one - two) < 1e-6
+        if one != two and not close:
+            yield place
 
 
-async def _write(analytics: Analytics, database: str, month: int, changed: pa.Table, domain_id: str) -> None:
+async def _write(
+    analytics: Analytics,
+    database: str,
+    month: int,
+    changed: Sequence[pa.Table],
+    written: Collection[str],
+    scope: Mapping[str, str],
+) -> None:
+    """Write these columns of the changed groups into the rows of a month, by one mutation."""
     name = _PREFIX + uuid.uuid4().hex
     kinds = {column.name: column.type for column in DMARC_REPORTS.columns}
     columns = ", ".join(
         f"{column} {kinds[column].replace('LowCardinality(Nullable(String))', 'Nullable(String)')}"
-        for column in COLUMNS
+        for column in sorted(written)
     )
     try:
         await analytics.execute(f"CREATE TABLE {name} (key UInt64, {columns}) ENGINE = Join(ANY, LEFT, key)")
-        await analytics.insert(name, changed)
-        values = ", ".join(f"{column} = joinGetOrNull('{database}.{name}', '{column}', {_KEY})" for column in COLUMNS)
+        for table in changed:
+            await analytics.insert(name, table.select(["key", *sorted(written)]))
+        values = ", ".join(
+            f"{column} = joinGetOrNull('{database}.{name}', '{column}', {_KEY})" for column in sorted(written)
+        )
         await analytics.execute(
             f"ALTER TABLE {_TABLE} UPDATE {values} IN PARTITION {month}"  # noqa: S608 - our names
-            f" WHERE {_KEY} IN (SELECT key FROM {database}.{name}){_of_domain(domain_id)} SETTINGS mutations_sync = 2"
+            f" WHERE {_KEY} IN (SELECT key FROM {database}.{name}){_within(scope)} SETTINGS mutations_sync = 2"
         )
     finally:
         await asyncio.shield(_drop(analytics, name))
 
 
-def _of_domain(domain_id: str) -> str:
+def _within(scope: Mapping[str, str]) -> str:
     # A statement that writes has no parameters; an id is made by us and has letters and digits only.
-    if domain_id and not (domain_id.isascii() and domain_id.isalnum()):
-        raise UsageError(f"{domain_id[:100]!r} is not the id of a domain")
-    return f" AND domain_id = '{domain_id}'" if domain_id else ""
+    for value in scope.values():
+        if not (value.isascii() and value.isalnum()):
+            raise UsageError(f"{value[:100]!r} is not the id of an account or a domain")
+    return "".join(f" AND {name} = '{value}'" for name, value in scope.items())
 
 
 async def _drop(analytics: Analytics, name: str) -> None:

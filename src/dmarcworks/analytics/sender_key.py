@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from dmarcworks.errors import NotFoundError
 
-__all__ = ["ID_CHARACTERS", "OWN_KIND", "VALUE_CHARACTERS", "SenderBasis", "SenderKey"]
+__all__ = ["ID_CHARACTERS", "OWN_KIND", "SECOND_LEVEL", "VALUE_CHARACTERS", "SenderBasis", "SenderKey"]
 
 # The kind of a sender that the account named itself.
 OWN_KIND = "own"
@@ -22,6 +22,15 @@ OWN_KIND = "own"
 VALUE_CHARACTERS = 300
 # The longest id: a basis, a separator, and 300 characters of up to four bytes in base64.
 ID_CHARACTERS = 1700
+# Labels below a country's top-level domain under which names are registered (co.uk, com.br, ne.jp). The engine has no
+# public suffix list; a name that this misjudges makes a group larger or smaller, never a name.
+SECOND_LEVEL = frozenset(
+    (
+        "ac", "ad", "asn", "co", "com", "ed", "edu", "firm", "gen", "go", "gob", "gouv", "gov", "govt", "gr", "id",
+        "ind", "inf", "info", "lg", "ltd", "me", "mil", "ne", "net", "nic", "nom", "or", "org", "plc", "res", "sch",
+        "school", "web",
+    )
+)  # fmt: skip
 _PLAIN = re.compile(r"[A-Za-z0-9._+&()\-: ]{1,300}")
 
 

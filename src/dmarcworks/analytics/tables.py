@@ -196,12 +196,14 @@ _ALIASES = (
 # Half the questions read the address of every row: a byte a row more, unpacked in a third of the time.
 ADDRESS = Column("source_ip", "String", TEXT, "LZ4HC(3)")
 
-# Whether the address's name leads back to it; how sure the sender's name is, 0 to 1; which file gave ASN and country.
+# Whether the address's name leads back to it; how sure the sender's name is, 0 to 1; the file of ASN and country.
 ENRICHED = (
     Column("ptr_confirmed", "Nullable(Bool)", pa.bool_(), "ZSTD"),
     Column("sender_confidence", "Nullable(Float32)", pa.float32(), "ZSTD"),
     _low("ip_data"),
 )
+# What the owner of the domain decided about the sender, and the owner's name for it.
+DECIDED = (_low("sender_decision"), _low("sender_label"))
 
 # In 128 bits, since any reporter may write counts whose sum goes past the end of 64. A record with index 0 stands for
 # its report. The queries write these sums exactly so, character by character, so that the engine recognises them.
@@ -237,6 +239,7 @@ DMARC_REPORTS = Table(
         *map(_low, ("ptr", "as_name", "country", "sender", "sender_kind", "report_authentic")),
         Column("asn", "Nullable(UInt32)", pa.uint32(), "ZSTD"),
         *ENRICHED,
+        *DECIDED,
     ),
     _ALIASES,
     (DAILY,),

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.engine import Row
 
 from dmarcworks.bindings.contracts import Database
@@ -39,6 +39,8 @@ NAME_CHARACTERS, NOTE_CHARACTERS = 100, 2000
 # Own names of one account: each is a condition of every question about its senders.
 OWN_NAMES = 200
 EVIDENCE = ("block", "dkim", "envelope", "ptr")
+# Domains of one query.
+_AT_ONCE = 500
 # The largest block: /8 of IPv4, /16 of IPv6. No system of an account is larger.
 _LARGEST = {4: 8, 6: 16}
 
@@ -81,6 +83,32 @@ class Senders:
         statement = select(table).where(table.c.account_id == account_id, table.c.domain_id == domain_id)
         async with self._database.read() as connection:
             return {row.sender: _decision(row) for row in (await connection.execute(statement)).all()}
+
+    async def decisions_of(
+        self, domains: Collection[tuple[str, str]]
+    ) -> dict[tuple[str, str], dict[str, SenderDecision]]:
+        """The decisions on senders of these domains, by (account, domain) and by the sender's id."""
+        table, decisions = sender_decisions, dict[tuple[str, str], dict[str, SenderDecision]]()
+        wanted = sorted(domains)
+        async with self._database.read() as connection:
+            for first in range(0, len(wanted), _AT_ONCE):
+                accounts, ids = map(set, zip(*wanted[first : first + _AT_ONCE], strict=True))
+                statement = select(table).where(table.c.account_id.in_(accounts), table.c.domain_id.in_(ids))
+                for row in (await connection.execute(statement)).all():
+                    decisions.setdefault((row.account_id, row.domain_id), {})[row.sender] = _decision(row)
+        return decisions
+
+    async def marks(self) -> tuple[dict[str, str], dict[tuple[str, str], str]]:
+        """A text per account with own names, and one per (account, domain) with decisions, which changes with them."""
+        own, decisions = own_senders.c, sender_decisions.c
+        names = select(own.account_id, func.count(), func.max(own.id), func.max(own.created)).group_by(own.account_id)
+        decided = select(decisions.account_id, decisions.domain_id, func.count(), func.max(decisions.decided)).group_by(
+            decisions.account_id, decisions.domain_id
+        )
+        async with self._database.read() as connection:
+            of_accounts = {row[0]: _mark(row[1:]) for row in (await connection.execute(names)).all()}
+            of_domains = {(row[0], row[1]): _mark(row[2:]) for row in (await connection.execute(decided)).all()}
+        return of_accounts, of_domains
 
     async def decide(
         self, domain: Domain, sender: str, decision: OwnerDecision, *, name: str = "", note: str = ""
@@ -177,6 +205,10 @@ class Senders:
             await connection.execute(delete(table).where(mine))
             detail = {"evidence": row.evidence, "value": row.value, "selector": row.selector}
             await audit.note(connection, self._clock(), "sender.unname", row.name, account_id=account_id, detail=detail)
+
+
+def _mark(values: Sequence[object]) -> str:
+    return " ".join(map(str, values))
 
 
 def _line(text: str, most: int, what: str) -> str:

@@ -6,12 +6,16 @@ addresses for a while; a claim that runs out is free again, so that nothing is l
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 
+import structlog
 from sqlalchemy import Connection, delete, func, select, update
 
 from dmarcworks.bindings.contracts import Database
@@ -19,8 +23,11 @@ from dmarcworks.bindings.upsert import upsert
 from dmarcworks.catalogue.upkeep_tables import source_addresses
 from dmarcworks.enrich.network.addresses import AddressName
 from dmarcworks.enrich.network.host_names import looked_up
+from dmarcworks.errors import DmarcworksError
 
 __all__ = ["ClaimedAddress", "SourceAddresses"]
+
+log = structlog.get_logger("dmarcworks.catalogue")
 
 # Addresses that may wait; what is seen beyond that is added when it is seen again.
 WAITING = 500_000
@@ -28,6 +35,8 @@ WAITING = 500_000
 _REMEMBERED, _SECONDS = 100_000, 600.0
 # Addresses per statement: a database allows so many parameters.
 _AT_ONCE = 500
+# Addresses that are queued in one transaction.
+_QUEUED_AT_ONCE = 5000
 _RETRIES, _RETRY_SECONDS, _LONGEST_SECONDS = 5, 600.0, 86_400.0
 _FORGET_SECONDS = 90 * 86_400.0
 _columns = source_addresses.c
@@ -48,6 +57,10 @@ class SourceAddresses:
         self._database, self._clock, self._queued = database, clock, queued
         # By address: until when it is remembered, and its name (None: it is queued).
         self._memory: OrderedDict[str, tuple[float, AddressName | None]] = OrderedDict()
+        # What is to be queued (True: again), and the task that does it: publishing does not wait for this.
+        self._unqueued: dict[str, bool] = {}
+        self._queueing: asyncio.Task[None] | None = None
+        self._one_at_a_time = asyncio.Lock()
 
     async def known(self, addresses: Collection[str]) -> Mapping[str, AddressName]:
         """The names of those that were looked up; the others, and the expired ones, become due."""
@@ -87,12 +100,30 @@ class SourceAddresses:
         new = [address for address in some if address not in rows]
         again = [row.address for row in rows.values() if row.due is None and row.expires <= now]
         if self._queued and (new or again):
-            await self._database.step(lambda connection: _queue(connection, new, again, now))
+            self._unqueued |= dict.fromkeys(new, False) | dict.fromkeys(again, True)
+            if self._queueing is None or self._queueing.done():
+                self._queueing = asyncio.create_task(self._queue_later(), name="queueing addresses")
         return {
             row.address: AddressName(row.ptr, row.confirmed, row.answered)
             for row in rows.values()
             if row.looked_up is not None
         }
+
+    async def settle(self) -> None:
+        """Queue what waits for it: before due addresses are read, and before the database is closed."""
+        async with self._one_at_a_time:
+            while self._unqueued:
+                some = dict(islice(self._unqueued.items(), _QUEUED_AT_ONCE))
+                await self._database.step(partial(_queue, some, self._clock()))
+                for address in some:
+                    self._unqueued.pop(address, None)
+
+    async def _queue_later(self) -> None:
+        try:
+            await self.settle()
+        # They are queued with the next report, or before the next round of look-ups.
+        except DmarcworksError as error:
+            log.warning("addresses are queued later", error=str(error))
 
     def _remember(self, address: str, now: float, name: AddressName | None) -> None:
         self._memory[address] = (now + _SECONDS, name)
@@ -102,6 +133,7 @@ class SourceAddresses:
 
     async def claim(self, most: int, seconds: float) -> list[ClaimedAddress]:
         """The addresses that are due, oldest first; no other process gets them for so many seconds."""
+        await self.settle()
         now = self._clock()
 
         def work(connection: Connection) -> list[ClaimedAddress]:
@@ -124,6 +156,7 @@ class SourceAddresses:
 
     async def store(self, names: Mapping[str, AddressName]) -> None:
         """The names, from now on for new rows; the addresses stay claimed until `done`."""
+        await self.settle()
         now = self._clock()
 
         def work(connection: Connection) -> None:
@@ -162,13 +195,15 @@ class SourceAddresses:
 
     async def waiting(self) -> int:
         """How many addresses are due now or later."""
+        await self.settle()
         async with self._database.read() as connection:
             statement = select(func.count()).where(_columns.due.is_not(None))
             return (await connection.execute(statement)).scalar_one()
 
 
-def _queue(connection: Connection, new: Sequence[str], again: Sequence[str], now: float) -> None:
-    if again:
+def _queue(addresses: Mapping[str, bool], now: float, connection: Connection) -> None:
+    new = [address for address, known in addresses.items() if not known]
+    if again := [address for address, known in addresses.items() if known]:
         connection.execute(update(source_addresses).where(_columns.address.in_(again)).values(due=now, failures=0))
     free = WAITING - connection.execute(select(func.count()).where(_columns.due.is_not(None))).scalar_one()
     fresh = {"confirmed": False, "answered": False, "expires": 0.0, "due": now, "claimed": 0.0, "failures": 0}

@@ -145,6 +145,9 @@ def _row(
 # A forwarder signs too, and leaves the return path as it was.
 _FORWARDER = Service("university-forwarder", 0, 1.0, 4, selector="google", signer="alumni.university.example")
 _STRANGER = Service("unknown", 0, 1.0, 1, dkim=False, spf=False)
+_ATTACKER = Service("unknown", 0, 1.0, 1, dkim=False, spf=False, envelope="bulk-offers.example")
+# The part of the period in which the attack lasts: three of 90 days, within the last 30.
+_ATTACK = (0.8, 0.834)
 
 
 def _forwarded(reporter: Reporter, policy: str, chance: random.Random) -> Iterator[Row]:
@@ -158,10 +161,9 @@ def _forwarded(reporter: Reporter, policy: str, chance: random.Random) -> Iterat
 
 
 def _spoofed(reporter: Reporter, age: float, policy: str, chance: random.Random) -> Iterator[Row]:
-    """A trickle of forged mail at all times, and one wave of it."""
-    wave = 0.62 < age < 0.68
-    for _ in range(24 if wave else 2):
-        count = int((520 if wave else 9) * reporter.share * chance.random())
+    """A trickle of forged mail at all times, and an attack of three days: many hosts, one return path of their own."""
+    for index in range(26 if _ATTACK[0] < age <= _ATTACK[1] else 2):
+        count = int((520 if index > 1 else 9) * reporter.share * chance.random())
         if count:
             address = f"203.0.113.{chance.randrange(16, 255)}"
-            yield _row(reporter, address, count, False, False, policy, _STRANGER)
+            yield _row(reporter, address, count, False, False, policy, _ATTACKER if index > 1 else _STRANGER)

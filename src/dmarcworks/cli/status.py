@@ -20,6 +20,8 @@ from dmarcworks.enrich.network.setup import ip_data, ip_data_files, ip_data_noti
 from dmarcworks.process import logs
 from dmarcworks.process.settings_table import shown_url
 from dmarcworks.settings import Settings
+from dmarcworks.upkeep.refresh_claim import running_refresh
+from dmarcworks.upkeep.refresh_state import RefreshState
 
 
 def status(as_json: bool = typer.Option(False, "--json", help="Print JSON for machines.")) -> None:
@@ -54,7 +56,17 @@ async def _status(stores: Stores, settings: Settings) -> dict[str, Any]:
         "open_problems": await stores.problems.count(),
         "certificate": _certificate(settings, ready),
         "ip_data": _ip_data(settings),
+        "senders": await _senders(stores),
         "disk": {"bytes": disk.total, "free_bytes": disk.free},
+    }
+
+
+async def _senders(stores: Stores) -> dict[str, Any]:
+    """When the catalogue and files were last applied to all rows, and how far a refresh is that runs now."""
+    applied = (await RefreshState.load(stores.kv)).applied
+    return {
+        "applied": None if applied is None else datetime.fromtimestamp(applied, UTC),
+        "refreshing": await running_refresh(stores.kv),
     }
 
 
@@ -136,6 +148,7 @@ def _lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("open problems", str(result["open_problems"])),
         ("certificate", "none" if shown is None else ", ".join(f"{key}: {value}" for key, value in shown.items())),
         ("IP data", _network(result["ip_data"])),
+        ("senders", _refreshed(result["senders"])),
         ("disk", f"{disk['free_bytes'] / 1e9:,.1f} GB free of {disk['bytes'] / 1e9:,.1f} GB"),
     ]
     return lines
@@ -144,6 +157,13 @@ def _lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _network(data: Mapping[str, Any]) -> str:
     files = ", ".join(f"{file['kind']} of {file['built']}" for file in data["files"]) or "none"
     return f"{files} ({data['warning']})" if data["warning"] else files
+
+
+def _refreshed(senders: Mapping[str, Any]) -> str:
+    running, applied = senders["refreshing"], senders["applied"]
+    if running is not None:
+        return f"being refreshed: {running.done} of {running.total or 'some'} parts done"
+    return "not refreshed yet" if applied is None else f"refreshed {applied:%Y-%m-%d %H:%M} UTC ({_ago(applied)} ago)"
 
 
 def _ago(then: datetime) -> str:

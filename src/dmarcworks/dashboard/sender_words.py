@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from dmarcworks.analytics.questions.all import DayVolume
 from dmarcworks.analytics.sender_directory import DomainSender, DomainSenders
+from dmarcworks.analytics.sender_key import OWN_KIND
 from dmarcworks.dashboard.format import percent, plural
 from dmarcworks.dashboard.verdict import Failing
-from dmarcworks.enrich.senders.classify import SenderClass
+from dmarcworks.enrich.senders.classify import OwnerDecision, SenderClass
 from dmarcworks.enrich.senders.model import kind_words
 
 __all__ = [
@@ -128,7 +129,24 @@ def failing_of(senders: DomainSenders, peak: DayVolume | None) -> Failing | None
         return None
     worst = next((row for row in failing if row.classification.open), None)
     named = worst or failing[0]
-    return Failing(named.name, named.group.failed, len(failing), named.id, worst is None, peak)
+    return Failing(
+        named.name,
+        named.group.failed,
+        len(failing),
+        named.id,
+        worst is None,
+        peak,
+        mine=_is_mine(named),
+        not_mine=sum(row.group.failed for row in failing if _decided(row) is OwnerDecision.not_mine),
+    )
+
+
+def _decided(row: DomainSender) -> OwnerDecision | None:
+    return row.decision.decision if row.decision else None
+
+
+def _is_mine(row: DomainSender) -> bool:
+    return _decided(row) is OwnerDecision.mine or (row.decision is None and row.kind == OWN_KIND)
 
 
 def _named(rows: Sequence[DomainSender]) -> str:

@@ -37,7 +37,9 @@ class Verdict:
 class Failing:
     """Who sent the messages that failed: the largest sender that waits for its owner, and how many senders there are.
 
-    `settled`: every sender that fails was decided on, or is good otherwise. `peak` is the worst day.
+    `settled`: every sender that fails was decided on, or is good otherwise. `mine`: the named one is decided to be the
+    owner's, or is an own system. `not_mine` are the failed messages of senders decided not to be. `peak` is the worst
+    day.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Failing:
     sender: str = ""
     settled: bool = False
     peak: DayVolume | None = None
+    mine: bool = False
+    not_mine: int = 0
 
 
 def verdict(
@@ -84,9 +88,8 @@ def verdict(
         headline += f" It was {percent(before.failed, before.messages)} in the previous period."
     if failing is None:
         return Verdict(tone, headline, "See who sent them.", "senders")
-    advice = _SETTLED if failing.settled else _advice(policy)
-    explanation = f"{_senders(current, failing)}{_peak(current, failing)} {advice}"
-    if failing.settled and tone == "warn":
+    explanation = f"{_senders(current, failing)}{_peak(current, failing)} {_advice(current, failing, policy)}"
+    if failing.settled and tone == "warn" and (not failing.not_mine or _stops(policy)):
         tone = "ok"
     if failing.senders > 1:
         return Verdict(tone, headline, explanation, "senders")
@@ -114,10 +117,29 @@ def _peak(current: Figures, failing: Failing) -> str:
     return f" Most failed on {day_text(failing.peak.day)}: {number(failing.peak.failed)}."
 
 
-def _advice(policy: DomainPolicy | None) -> str:
-    """What to do; never advice against the policy that is in force."""
-    sign = "If a sender is yours, have it sign with DKIM using your domain; if not,"
-    return f"{sign} {effect_on_strangers(policy)}"
+def _advice(current: Figures, failing: Failing, policy: DomainPolicy | None) -> str:
+    """What to do, after what the owner decided; never advice against the policy that is in force."""
+    pieces = []
+    if failing.not_mine:
+        share = "All of these" if failing.not_mine == current.failed else number(failing.not_mine)
+        pieces.append(
+            f"{share} are from senders that you decided are not yours: {effect_on_strangers(policy, several=True)}"
+        )
+    if failing.settled:
+        # What the policy lets through is the only thing left to do.
+        if not failing.not_mine or _stops(policy):
+            pieces.append(_SETTLED)
+    elif failing.mine:
+        pieces.append(f"{failing.name} is yours: have it sign with DKIM using your domain.")
+    else:
+        sign = "If a sender is yours, have it sign with DKIM using your domain; if not,"
+        pieces.append(f"{sign} {effect_on_strangers(policy)}")
+    return " ".join(pieces)
+
+
+def _stops(policy: DomainPolicy | None) -> bool:
+    """Whether the policy in force applies to every message that fails."""
+    return policy is not None and policy.applied(policy.p) != "none" and policy.pct == 100
 
 
 def _sources(current: Figures) -> str:

@@ -191,9 +191,13 @@ class _SocketThread:
         self.limit = asyncio.Semaphore(_AT_ONCE)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._closed = False
 
     async def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        """The result of a coroutine that ran there."""
+        """The result of a coroutine that ran there; `OSError` after `close`, while look-ups still wait."""
+        if self._closed:
+            work.close()
+            raise OSError("the resolver is closed")
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=self._serve, args=(self._loop,), name="dns", daemon=True)
@@ -211,6 +215,7 @@ class _SocketThread:
 
     def close(self) -> None:
         """End it, and its pending queries."""
+        self._closed = True
         if self._loop is not None and self._thread is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(2.0)

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 
 from dmarcworks.analytics.enrichment import Enrichment, Identify
 from dmarcworks.analytics.rows import Placed
-from dmarcworks.catalogue.senders import OwnName
+from dmarcworks.catalogue.senders import OwnName, SenderDecision
 from dmarcworks.enrich.network.addresses import AddressName
 from dmarcworks.enrich.network.ip_data import IpData
 from dmarcworks.enrich.network.setup import ip_data
-from dmarcworks.ingest.identifying import own_names_first, sender_names
+from dmarcworks.ingest.identifying import own_names_first, representatives, sender_names
 from dmarcworks.reports.aggregate.records import Records
 from dmarcworks.reports.model import AggregateReport
 from dmarcworks.settings import Settings
@@ -33,20 +33,29 @@ class KnownNames(Protocol):
 
 
 class OwnNames(Protocol):
-    """The names that accounts give to their own systems."""
+    """The names that accounts give to their own systems, and what they decided about senders."""
 
     async def own_names_of(self, accounts: Collection[str] | None = None) -> Mapping[str, Sequence[OwnName]]:
         """Those of these accounts, or of all, by account."""
 
+    async def decisions_of(
+        self, domains: Collection[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], Mapping[str, SenderDecision]]:
+        """The decisions on senders of these domains, by (account, domain) and by the sender's id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Enricher:
-    """What enriches rows: each part may be absent, and its columns are NULL then."""
+    """What enriches rows: each part may be absent, and its columns are NULL then.
+
+    `by_block`: of an address identification looks only at the blocks that it is in and at its confirmed name.
+    """
 
     ip_data: IpData | None = None
     names: KnownNames | None = None
     identify: Identify | None = None
     own: OwnNames | None = None
+    by_block: bool = False
 
     async def prepared(self, placed: Sequence[Placed[Any]]) -> Enrichment:
         """The enrichment of these reports' rows."""
@@ -55,15 +64,20 @@ class Enricher:
             records = [Records.of(one.report.records) for one in placed if isinstance(one.report, AggregateReport)]
             if addresses := set(chain.from_iterable(some.source_ips for some in records)):
                 names = await self.names.known(addresses)
-        return await self.enrichment(names, {one.account_id for one in placed})
+        enrichment = await self.enrichment(names, {one.account_id for one in placed})
+        if self.own is None:
+            return enrichment
+        domains = {(one.account_id, one.domain_id) for one in placed}
+        return replace(enrichment, decisions=await self.own.decisions_of(domains))
 
     async def enrichment(self, names: Mapping[str, AddressName], accounts: Collection[str] | None = None) -> Enrichment:
         """The enrichment with these names of addresses and the own names of these accounts, or of all."""
         enrichment = self.with_names(names)
-        if self.own is None or enrichment.identify is None:
+        if enrichment.identify is None:
             return enrichment
-        own = await self.own.own_names_of(accounts)
-        return replace(enrichment, identify=own_names_first(enrichment.identify, own))
+        own = {} if self.own is None else await self.own.own_names_of(accounts)
+        representative = representatives(own) if self.by_block else None
+        return replace(enrichment, identify=own_names_first(enrichment.identify, own), representative=representative)
 
     def with_names(self, names: Mapping[str, AddressName]) -> Enrichment:
         """The enrichment with these names of addresses."""
@@ -72,4 +86,4 @@ class Enricher:
 
 def enricher(settings: Settings, names: KnownNames | None = None, own: OwnNames | None = None) -> Enricher:
     """What the settings allow, the sender catalogue, and the accounts' own names."""
-    return Enricher(ip_data(settings), names, sender_names(settings.sender_file), own)
+    return Enricher(ip_data(settings), names, sender_names(settings.sender_file), own, by_block=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from dmarcworks.analytics.enrichment import Identified, Identify, SourceEvidence
@@ -11,10 +12,12 @@ from dmarcworks.analytics.sender_key import OWN_KIND
 from dmarcworks.catalogue.senders import OwnName
 from dmarcworks.enrich.senders.base_domains import NO_BASE_DOMAINS, load_base_domains
 from dmarcworks.enrich.senders.identify import SenderIdentifier
-from dmarcworks.enrich.senders.model import Evidence, Identification, OwnDkim, OwnSender
+from dmarcworks.enrich.senders.index import BlockRepresentatives
+from dmarcworks.enrich.senders.load import catalogue
+from dmarcworks.enrich.senders.model import Evidence, Identification, IpBlock, OwnDkim, OwnSender
 from dmarcworks.enrich.senders.own import OwnIndex
 
-__all__ = ["own_names_first", "sender_names"]
+__all__ = ["own_names_first", "representatives", "sender_names"]
 
 
 def sender_names(sender_file: str) -> Identify:
@@ -42,6 +45,21 @@ def own_names_first(identify: Identify, own: Mapping[str, Sequence[OwnName]]) ->
         return Identification(match.sender.name, OWN_KIND, 1.0, False, (match.reason,))
 
     return identify_own if indexes else identify
+
+
+def representatives(own: Mapping[str, Sequence[OwnName]]) -> Callable[[str], str | None]:
+    """One address for all those that are in the same blocks of services and of these own systems."""
+    mine = [ipaddress.ip_network(one.value) for names in own.values() for one in names if one.evidence == "block"]
+    return BlockRepresentatives([*_blocks(), *mine]).of if mine else _of_services().of
+
+
+@functools.cache
+def _of_services() -> BlockRepresentatives:
+    return BlockRepresentatives(_blocks())
+
+
+def _blocks() -> list[IpBlock]:
+    return [block for service in catalogue() for block in service.blocks]
 
 
 def _own_sender(own: OwnName) -> OwnSender:

@@ -82,17 +82,18 @@ def advise(evidence: PolicyEvidence, thresholds: PolicyThresholds) -> PolicyAdvi
     )
 
 
-def effect_on_strangers(policy: DomainPolicy | None) -> str:
-    """What the policy in force does to messages that fail and are not yours, as the end of a sentence."""
+def effect_on_strangers(policy: DomainPolicy | None, *, several: bool = False) -> str:
+    """What the policy in force does to messages that fail and are not yours, as the end of a sentence about one sender
+    or `several`."""
     if policy is None or policy.p == "none":
-        return "a policy of quarantine or reject stops it."
-    name = f"p={policy.p}"
+        return f"a policy of quarantine or reject stops {'them' if several else 'it'}."
+    name, messages = f"p={policy.p}", f"{'their' if several else 'its'} messages"
     if policy.t:
         lowered = policy.applied(policy.p)
-        return f"your policy {name} with t=y applies to its messages as p={lowered}; without t=y it applies in full."
+        return f"your policy {name} with t=y applies to {messages} as p={lowered}; without t=y it applies in full."
     if policy.pct < 100:
-        return f"your policy {name} applies to {policy.pct} % of its messages; without pct it applies to all."
-    return f"your policy {name} already applies to its messages."
+        return f"your policy {name} applies to {policy.pct} % of {messages}; without pct it applies to all."
+    return f"your policy {name} already applies to {messages}."
 
 
 def _without_policy(evidence: PolicyEvidence) -> PolicyAdvice:

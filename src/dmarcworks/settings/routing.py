@@ -78,6 +78,12 @@ class RoutingSettings(BaseModel):
         pattern="^(on|off)$",
         description="on: look up the names (PTR) of source addresses in DNS after reports are published; off: do not.",
     )
+    sender_refresh: str = Field(
+        "on",
+        pattern="^(on|off)$",
+        description="on: apply a new sender catalogue, file, own name or decision to stored rows by itself; off: only "
+        "by `dmarcworks senders refresh`.",
+    )
     ip_data: str = Field(
         "",
         description="Files in MaxMind's format (IPinfo Lite, GeoLite2, DB-IP Lite), or folders of them, separated by "

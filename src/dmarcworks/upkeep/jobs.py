@@ -18,7 +18,7 @@ from dmarcworks.errors import ConflictError, DmarcworksError, NotFoundError, Usa
 from dmarcworks.upkeep.backup.create import backup
 from dmarcworks.upkeep.backup.restore import restore
 from dmarcworks.upkeep.context import Event, Events, UpkeepContext
-from dmarcworks.upkeep.refresh import refresh_senders
+from dmarcworks.upkeep.refresh import refresh_due, refresh_senders
 from dmarcworks.upkeep.replay.catalogue import recatalogue
 from dmarcworks.upkeep.replay.rebuild import drop_old, replay, swap_back
 from dmarcworks.upkeep.retention.run import retain
@@ -38,6 +38,7 @@ JOBS: Mapping[str, Callable[..., Events]] = {
     "backup": backup,
     "restore": restore,
     "senders-refresh": refresh_senders,
+    "senders-refresh-due": refresh_due,
 }
 
 

@@ -17,7 +17,7 @@ from dmarcworks.catalogue.source_addresses import SourceAddresses
 from dmarcworks.enrich.network.addresses import AddressName, AddressNames
 from dmarcworks.errors import DmarcworksError
 from dmarcworks.upkeep.context import UpkeepContext
-from dmarcworks.upkeep.refresh import being_refreshed
+from dmarcworks.upkeep.refresh_claim import being_refreshed
 
 __all__ = ["look_up_names", "name_forever", "pause_after"]
 
@@ -80,9 +80,13 @@ async def _round(context: UpkeepContext, addresses: SourceAddresses, names: Addr
     async with context.env.publishing:
         began = time.monotonic()
     changed = 0
-    if context.env.enricher is not None:
+    # Without an answer nothing is known that rows do not have: a dead resolver costs the store nothing.
+    answered = [address for address, name in kept.items() if name.answered or name.ptr]
+    if context.env.enricher is not None and answered:
         enrichment = await context.env.enricher.enrichment(kept)
-        async for part in apply(context.analytics, enrichment, kept.keys()):
+        # Under another name the sender of a row may be another one, with another decision.
+        decisions = context.stores.senders.decisions_of
+        async for part in apply(context.analytics, enrichment, answered, decisions=decisions):
             changed += part.changed
     await addresses.done(kept)
     named = sum(name.ptr is not None for name in kept.values())

@@ -39,3 +39,4 @@ async def opened_upkeep(settings: Settings, job: str = "") -> AsyncIterator[Upke
             environment(settings, stores, gate, enricher=enricher(settings, addresses, stores.senders)),
             gate,
         )
+        await addresses.settle()

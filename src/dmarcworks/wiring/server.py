@@ -41,7 +41,7 @@ from dmarcworks.routing.smtp.setup import certificate, listeners, smtp_server
 from dmarcworks.settings import Settings, shared_settings
 from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.upkeep.replay.publishing_gate import PublishingGate
-from dmarcworks.upkeep.scheduler import end_swap, note_forever, retain_forever
+from dmarcworks.upkeep.scheduler import end_swap, note_forever, refresh_forever, retain_forever
 from dmarcworks.upkeep.system import settle_analytics
 from dmarcworks.wiring.analytics import server_analytics
 from dmarcworks.wiring.hostname import host_notices
@@ -117,6 +117,8 @@ def background_tasks(server: OpenedServer, operator_secret: str) -> list[Backgro
         noting = BackgroundTask("domain notes", run=partial(note_forever, upkeep), start=partial(end_swap, upkeep))
         tasks += [noting, BackgroundTask("retention", run=partial(retain_forever, upkeep))]
         tasks += [BackgroundTask("names of addresses", run=server.naming)] if server.naming else []
+        if server.settings.sender_refresh == "on":
+            tasks.append(BackgroundTask("refresh of senders", run=partial(refresh_forever, upkeep)))
     tasks += server.routing.background_tasks()
     for consumer in server.routing.consumers if works else ():
         tasks.append(BackgroundTask(f"queue of {consumer.name}", run=consumer.run, drain=consumer.stop))
@@ -192,6 +194,7 @@ async def opened_server(
             await reader.start()
         prove = await stack.enter_async_context(opened_authenticator(settings, stores, metrics))
         addresses = SourceAddresses(stores.database, queued=settings.address_names == "on")
+        stack.push_async_callback(addresses.settle)
         env = environment(settings, stores, gate, metrics, prove, reader, enricher(settings, addresses, stores.senders))
         change = await stores.accounts.settle_hostname()
         await stores.accounts.open_gates()

@@ -15,17 +15,12 @@ from datetime import date
 from typing import Any
 
 from dmarcworks.analytics.questions.scope import Domains, Scope
-from dmarcworks.analytics.sender_key import OWN_KIND, VALUE_CHARACTERS, SenderKey
+from dmarcworks.analytics.sender_key import OWN_KIND, SECOND_LEVEL, VALUE_CHARACTERS, SenderKey
 
 __all__ = ["OwnRule", "SenderRows", "name_of"]
 
 _ANY = "[a-z0-9_-]+"
-# Labels below a country's top-level domain under which names are registered (co.uk, com.br, ne.jp). The engine has no
-# public suffix list; a name that this misjudges makes a group larger or smaller, never a name.
-_SECOND = (
-    "'ac','ad','asn','co','com','ed','edu','firm','gen','go','gob','gouv','gov','govt','gr','id','ind','inf','info',"
-    "'lg','ltd','me','mil','ne','net','nic','nom','or','org','plc','res','sch','school','web'"
-)
+_SECOND = ",".join(f"'{label}'" for label in sorted(SECOND_LEVEL))
 
 
 def name_of(expression: str) -> str:

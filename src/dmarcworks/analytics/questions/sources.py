@@ -59,7 +59,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class RecordRow:
-    """A record of a report; `reasons`, `dkim` and `spf` as mappings with the names of the report model."""
+    """A record of a report; `reasons`, `dkim` and `spf` as mappings with the names of the report model.
+
+    `sender` is the service or own system, `sender_decision` what its owner decided about it, and `sender_label`
+    the owner's name for it, as they are stored with the record.
+    """
 
     report_key: str
     record_index: int
@@ -77,6 +81,15 @@ class RecordRow:
     reasons: tuple[Mapping[str, str | None], ...]
     dkim: tuple[Mapping[str, str | None], ...]
     spf: tuple[Mapping[str, str | None], ...]
+    sender: str | None
+    sender_kind: str | None
+    sender_decision: str | None
+    sender_label: str | None
+
+    @property
+    def sender_name(self) -> str | None:
+        """The owner's name for the sender, otherwise the service's; None when it is unknown."""
+        return self.sender_label or self.sender
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,16 +60,21 @@ _IN_ROWS = (
     Field("recordIndex", UINT, "record_index", "index of the record in its report, from 0"),
 )
 
-# Who sends: the service when it is known, else the network that the address belongs to.
-_ORG = "multiIf(ifNull(sender, '') != '', ifNull(sender, ''), ifNull(as_name, ''))"
+# Who sends: by the owner's name, else the service when it is known, else the network that the address belongs to.
+_ORG = (
+    "multiIf(ifNull(sender_label, '') != '', ifNull(sender_label, ''), ifNull(sender, '') != '', ifNull(sender, ''),"
+    " ifNull(as_name, ''))"
+)
+_ORG_MEANING = "your name for the sender, otherwise the sending service, the network's owner, or empty"
 _SLUG = f"trim(BOTH '-' FROM replaceRegexpAll(lowerUTF8({_ORG}), '[^\\\\p{{L}}\\\\p{{N}}]+', '-'))"
 _DMARC = (
     *_WHEN,
     *_DOMAIN_FIELDS,
     Field("sourceIP", STRING, "source_ip", "sending address"),
-    Field("sourceOrgName", STRING, _ORG, "the sending service, otherwise the network's owner, otherwise empty"),
+    Field("sourceOrgName", STRING, _ORG, _ORG_MEANING),
     Field("sourceOrgSlug", STRING, _SLUG, "the same in lower case with dashes"),
     _text("sourceKind", "sender_kind", "kind of service"),
+    _text("sourceDecision", "sender_decision", "your decision on the sender: mine, not_mine, forwarder or ignore"),
     _text("sourceHost", "ptr", "host name of the sending address (PTR)"),
     _text("sourceASName", "as_name", "owner of the sending network"),
     _text("sourceCountry", "country", "country of the sending address"),
@@ -241,7 +246,7 @@ ANALYTICS_NODES = (
         (
             Field("sourceIP", STRING, "source_ip", "sending address"),
             _of("ptr", "sourceHost", "its name"),
-            _of(f"({_ORG})", "sourceOrgName", "the sending service, otherwise the network's owner, otherwise empty"),
+            _of(f"({_ORG})", "sourceOrgName", _ORG_MEANING),
             _of("as_name", "sourceASName", "owner of its network"),
             _of("country", "sourceCountry", "its country"),
             *_TOTALS,
@@ -254,7 +259,7 @@ ANALYTICS_NODES = (
         "dmarc_reports",
         "rollup",
         (
-            Field("sourceOrgName", STRING, _ORG, "the sending service, otherwise the network's owner, otherwise empty"),
+            Field("sourceOrgName", STRING, _ORG, _ORG_MEANING),
             Field("sourceOrgSlug", STRING, _SLUG, "the same in lower case with dashes"),
             _of("sender_kind", "sourceKind", "kind of service"),
             Field("sources", UINT, "uniqExact(source_ip)", "sending addresses", measure=True),

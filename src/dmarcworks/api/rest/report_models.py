@@ -52,14 +52,23 @@ class RecordOut(BaseModel):
     reasons: list[ReasonOut] = Field(description="Why the receiver did otherwise.")
     dkim: list[AuthOut] = Field(description="DKIM results.")
     spf: list[AuthOut] = Field(description="SPF results.")
+    sender: str | None = Field(
+        description="Your name for the sender, otherwise the service's; null when it is unknown.", examples=["SendGrid"]
+    )
+    sender_kind: str | None = Field(description="The kind of service; own for your own systems.", examples=["crm"])
+    sender_decision: str | None = Field(
+        description="What you decided about the sender: mine, not_mine, forwarder or ignore.", examples=["mine"]
+    )
 
     @classmethod
     def of(cls, row: RecordRow) -> RecordOut:
         """From the store."""
         same = ("day", "source_ip", "count", "disposition", "dmarc", "dkim_aligned", "spf_aligned", "header_from")
-        values: dict[str, Any] = {name: getattr(row, name) for name in (*same, "envelope_from", "envelope_to")}
+        other = ("envelope_from", "envelope_to", "sender_kind", "sender_decision")
+        values: dict[str, Any] = {name: getattr(row, name) for name in (*same, *other)}
         return cls(
             index=row.record_index,
+            sender=row.sender_name,
             reasons=[ReasonOut(type=r.get("type"), comment=r.get("comment")) for r in row.reasons],
             dkim=[AuthOut.of(result) for result in row.dkim],
             spf=[AuthOut.of(result) for result in row.spf],

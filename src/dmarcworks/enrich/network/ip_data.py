@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 
 from dmarcworks.enrich.network.ip_file import IpDataError, IpFile, Version, opened_file
-from dmarcworks.enrich.network.layouts import IpRecord
+from dmarcworks.enrich.network.layouts import NOTHING, IpRecord
 
 __all__ = ["NO_FACTS", "IpData", "IpFacts"]
 
@@ -185,6 +185,8 @@ def _usual_form(text: str) -> str | None:
 
 
 def _joined(records: Sequence[IpRecord], names: Sequence[str]) -> IpFacts:
+    if len(records) == 1:
+        return NO_FACTS if records[0] == NOTHING else IpFacts(*records[0], source=names[0])
     values: dict[str, object] = {}
     sources: list[str] = []
     for record, name in zip(records, names, strict=True):

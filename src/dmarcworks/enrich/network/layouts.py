@@ -63,7 +63,8 @@ def _kind(words: list[str], *kinds: str) -> str:
 
 
 def _flat(record: object) -> IpRecord:
-    if not isinstance(record, Mapping):
+    # What the decoder gives is a dict; looking for the abstract type takes longer than reading it.
+    if not isinstance(record, dict) and not isinstance(record, Mapping):
         return NOTHING
     get = record.get
     try:

@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 from dmarcworks.enrich.senders.model import IpBlock, SendingService
-from dmarcworks.enrich.senders.names import IpAddress
+from dmarcworks.enrich.senders.names import IpAddress, ip_address
 
-__all__ = ["BlockIndex", "SelectorIndex", "SenderIndex", "SuffixIndex", "block_of", "selector_pattern"]
+__all__ = [
+    "BlockIndex",
+    "BlockRepresentatives",
+    "SelectorIndex",
+    "SenderIndex",
+    "SuffixIndex",
+    "block_of",
+    "selector_pattern",
+]
 
 Value = TypeVar("Value")
 _ANY = "[a-z0-9_-]+"
@@ -58,12 +67,45 @@ class BlockIndex(Generic[Value]):
 
     def find(self, address: IpAddress) -> Value | None:
         """The value of the smallest block that contains the address."""
-        number = int(address)
-        for shift, values in self._levels[address.version]:
+        return self.find_number(address.version, int(address))
+
+    def find_number(self, version: int, number: int) -> Value | None:
+        """The same for an address as a number."""
+        for shift, values in self._levels[version]:
             value = values.get(number >> shift)
             if value is not None:
                 return value
         return None
+
+
+class BlockRepresentatives:
+    """One address for all those that are in the same blocks: the first one that was looked up."""
+
+    __slots__ = ("_blocks", "_first", "_near")
+
+    def __init__(self, blocks: Iterable[IpBlock]) -> None:
+        kept = list(blocks)
+        self._blocks = BlockIndex((block, block) for block in kept)
+        self._first: dict[IpBlock, str] = {}
+        # The first two octets of all addresses of IPv4 in a block: most addresses are in none, and are known by these.
+        self._near = {
+            octets
+            for block in kept
+            if block.version == 4
+            for octets in range(int(block[0]) >> 16, (int(block[-1]) >> 16) + 1)
+        }
+
+    def of(self, text: str) -> str | None:
+        """The address that stands for this one; None when no block contains it, and for text that is no address."""
+        try:
+            # The usual case, many times faster than an object.
+            number = int.from_bytes(socket.inet_pton(socket.AF_INET, text), "big")
+            block = self._blocks.find_number(4, number) if number >> 16 in self._near else None
+        except (OSError, ValueError):
+            address = ip_address(text)
+            block = None if address is None else self._blocks.find(address)
+        # Blocks lie within each other or apart: all others follow from the smallest one around an address.
+        return None if block is None else self._first.setdefault(block, text)
 
 
 def _shift(level: tuple[tuple[int, int], object]) -> int:
