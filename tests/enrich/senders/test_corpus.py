@@ -1,4 +1,5 @@
-"""The sources of the shared corpus that get a name: this table was checked by hand, source by source; none is wrong.
+"""The sources of the shared corpus that get a name: this table was checked by hand, and none is wrong. Microsoft's were
+checked by the form of their domains and selectors, all others source by source.
 
 A source is what may name a sender: the signatures and the envelope that passed, and the address unless the corpus has
 127.0.0.1 in its place. The table of docs/senders.md is this one.
