@@ -23,6 +23,10 @@ def server() -> Iterator[str]:
     hostile = "v=DMARC1; p=reject; rua=mailto:d@good.example; \x1b[31mred\x07=1"
     pieces = "".join(f"\\{octet:03d}" if octet < 32 else chr(octet) for octet in hostile.encode())
     records = {**all_records(), ("_dmarc.hostile.example", "TXT"): [f'"{pieces}"']}
+    records["tree.example", "TXT"] = ['"v=spf1 include:sendgrid.net include:gone.tree.example -all"']
+    records["sendgrid.net", "TXT"] = ['"v=spf1 a:mx.tree.example ~all"']
+    records["mx.tree.example", "A"] = ["192.0.2.10"]
+    records["_dmarc.tree.example", "TXT"] = ['"v=DMARC1; p=reject; t=y; rua=mailto:d@tree.example"']
     records["_dmarc.xn--bcher-kva.example", "TXT"] = ['"v=DMARC1; p=none; rua=mailto:d@xn--bcher-kva.example"']
     with dns_server(records) as port:
         yield f"127.0.0.1:{port}"
@@ -115,6 +119,23 @@ def test_people_read_words_first_and_the_fix_below(server: str) -> None:
         "(dmarc-version-case, RFC 9989 section 4.7)",
     ]
     assert "\x1b" not in done.stdout
+
+
+def test_people_see_the_policy_that_applies_the_tree_of_look_ups_and_an_evaluation(server: str) -> None:
+    """With the sending service that a name belongs to, and what is wrong with a term."""
+    done = run("tree.example", "--resolver", server, "--spf-ip", "192.0.2.10")
+    lines = [line.strip() for line in done.stdout.split("\n")]
+    assert "applies: p=reject, in test mode (t=y), from the record of tree.example" in lines
+    start = lines.index("look-ups:")
+    assert lines[start + 1 : start + 5] == [
+        "├─ include:sendgrid.net  (2, SendGrid)",
+        "│  └─ a:mx.tree.example  (1)",
+        "└─ include:gone.tree.example  (1, gone.tree.example has no SPF record)",
+        "evaluated: pass, by include:sendgrid.net",
+    ]
+    assert (
+        lines[start + 5] == "tree.example has the record 'v=spf1 include:sendgrid.net include:gone.tree.example -all'."
+    )
 
 
 def test_an_internationalised_domain_is_accepted(server: str) -> None:

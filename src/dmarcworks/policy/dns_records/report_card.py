@@ -20,6 +20,7 @@ from dmarcworks.policy.dns_records.mta_sts import check_mta_sts
 from dmarcworks.policy.dns_records.mx import check_mx
 from dmarcworks.policy.dns_records.report_host import check_report_host
 from dmarcworks.policy.dns_records.spf import SpfReport, check_spf, evaluate_spf
+from dmarcworks.policy.dns_records.spf_tree import SpfNode
 from dmarcworks.policy.dns_records.tls_rpt import check_tls_rpt
 
 __all__ = ["CARD_SECONDS", "CardRequest", "ReportCard", "make_report_card"]
@@ -55,6 +56,7 @@ class ReportCard:
     effective: EffectivePolicy = NO_POLICY
     spf: dict[str, Any] = field(default_factory=dict)
     answered: bool = True
+    spf_tree: SpfNode | None = None
 
     @property
     def failed(self) -> bool:
@@ -107,6 +109,7 @@ async def make_report_card(
         dmarc.effective,
         spf_document,
         dmarc.answered and spf.answered and mx_answered,
+        spf.tree,
     )
 
 
