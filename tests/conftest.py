@@ -7,10 +7,17 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from dmarcworks.enrich.network import setup
 
 pytest.register_assert_rewrite("tests.support")
+# How long an example takes depends on what else the machine does.
+hypothesis_settings.register_profile(
+    "untimed", parent=hypothesis_settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("untimed")
 
 
 @pytest.hookimpl(wrapper=True)

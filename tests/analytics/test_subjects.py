@@ -375,7 +375,7 @@ async def test_a_store_of_the_first_version_gets_the_daily_sums(analytics: Analy
     await analytics.execute("TRUNCATE TABLE schema_versions")
     await analytics.execute(before)
     account = await store(analytics, rows)
-    assert await schema.migrate(analytics) == 9
+    assert await schema.migrate(analytics) == 10
     await analytics.execute(
         f"ALTER TABLE dmarc_reports MATERIALIZE PROJECTION {schema.DAILY.name} SETTINGS mutations_sync = 2"
     )
@@ -430,7 +430,7 @@ async def test_a_store_with_points_of_nobody_keeps_them(analytics: Analytics) ->
     for _ in range(2):
         await analytics.execute("ALTER TABLE schema_versions DELETE WHERE version >= 4 SETTINGS mutations_sync = 2")
         await analytics.execute(f"CREATE TABLE IF NOT EXISTS data_points_new AS {schema.DATA_POINTS.name}")
-        assert await schema.migrate(analytics) == 9
+        assert await schema.migrate(analytics) == 10
         assert await analytics.query(statement, format="RawBLOB") == fresh
         rows = await analytics.query(
             "SELECT account_id, domain_id, dataset, timestamp, _sample_interval, index1, blob2, double20 FROM data_points"

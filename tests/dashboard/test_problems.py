@@ -138,7 +138,7 @@ async def test_T12_other_mail_has_a_list_of_its_own(harness: Harness, client: ht
     ]  # fmt: skip
     assert "auto_reply &lt;" not in (await client.get("/problems")).text
     page = (await client.get("/problems?state=other")).text
-    assert "This is an automatic reply, not a report" in page
+    assert "This is an automatic reply or a read receipt, not a report" in page
     assert "auto_reply &lt;script&gt;" in page
     assert "Other mail: not a report." in (await client.get(f"/problems/{numbers[1]}")).text
     shown = (await client.get("/domains/example.com")).text
