@@ -77,6 +77,33 @@ async def test_the_same_report_again_is_a_duplicate(catalogue: Catalogue) -> Non
     assert found.duplicates == 2
 
 
+async def test_a_failure_report_that_comes_again_is_a_duplicate(catalogue: Catalogue) -> None:
+    """Its document is its identity: without a date of its own however late, and with other line ends."""
+    made = {"kind": "failure", "content": "c1" * 32, "report_id": "c1" * 32, "alike": "a1" * 32, "dated": False}
+    first = await catalogue.arrivals.record_report(report(**made))
+    later = {"begin": BEGIN + 70, "end": BEGIN + 70, "mail_id": "m2"}
+    again = await catalogue.arrivals.record_report(report(**made, **later))
+    lines = {"content": "a1" * 32, "report_id": "a1" * 32, "alike": ""}
+    other = await catalogue.arrivals.record_report(report(**made | later | lines | {"mail_id": "m3"}))
+    assert (first.outcome, again.outcome, other.outcome) == ("new", "duplicate", "duplicate")
+    assert first.row.key == again.row.key == other.row.key
+    unlike = {"content": "c2" * 32, "report_id": "c2" * 32, "alike": "a2" * 32, "mail_id": "m4"}
+    assert (await catalogue.arrivals.record_report(report(**made | unlike))).outcome == "new"
+
+
+async def test_a_failure_report_of_an_earlier_version_is_known_again(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was stored with the dates in its identity."""
+    made = {"kind": "failure", "content": "c1" * 32, "report_id": "c1" * 32, "alike": "a1" * 32}
+    with monkeypatch.context() as before:
+        before.setattr(NewReport, "identity", NewReport.former_identity)
+        first = await catalogue.arrivals.record_report(report(**made))
+    again = await catalogue.arrivals.record_report(report(**made, mail_id="m2"))
+    assert (first.outcome, again.outcome) == ("new", "duplicate")
+    assert again.row.key == first.row.key
+
+
 async def test_a_redelivered_mail_is_no_duplicate(catalogue: Catalogue) -> None:
     """The same mail after a crash finds its own row and is new still."""
     first = await catalogue.arrivals.record_report(report())

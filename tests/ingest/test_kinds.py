@@ -219,3 +219,20 @@ async def test_what_could_not_be_read_next_to_a_failure_report_is_kept(harness: 
     assert b"bm8gemlwIGF0IGFsbA==" in kept
     assert on_disk(harness, SECRET) == []
     assert await count(harness, "failure_reports") == 1
+
+
+async def test_a_failure_report_without_a_date_is_counted_once(harness: Harness) -> None:
+    """However often it comes, whenever, and with whatever line ends."""
+    dated = b"Arrival-Date: Tue, 22 Sep 2026 12:00:00 +0000\r\n"
+    raw = arf(7)
+    assert raw.count(dated) == 1
+    undated = raw.replace(dated, b"")
+    for one in (undated, undated, undated.replace(b"\r\n", b"\n")):
+        await harness.mail(one)
+        await harness.settle()
+        harness.clock.now += 70
+    assert await count(harness, "failure_reports") == 1
+    (row,) = (row for row in await harness.env.arrivals.reports(harness.domain.account_id) if row.kind == "failure")
+    found = await harness.env.arrivals.report(harness.domain.account_id, row.key)
+    assert found is not None
+    assert found.duplicates == 2

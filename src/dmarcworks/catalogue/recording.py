@@ -39,8 +39,10 @@ class Recorded:
 def record(connection: Connection, reports: Sequence[NewReport]) -> list[Recorded]:
     """Record the reports, in their order."""
     identities = [report.identity for report in reports]
+    # Only the identity of failure reports has changed since an earlier version.
+    former = [report.former_identity if report.kind == "failure" else "" for report in reports]
     known: dict[tuple[str, str], list[tuple[frozenset[str], ReportRow]]] = {}
-    for some in pieces(list(dict.fromkeys(identities))):
+    for some in pieces(list(dict.fromkeys([*identities, *filter(None, former)]))):
         statement = select(tables.reports).where(tables.reports.c.identity.in_(some))
         for stored in connection.execute(statement).all():
             known.setdefault((stored.account_id, stored.identity), []).append(
@@ -51,10 +53,11 @@ def record(connection: Connection, reports: Sequence[NewReport]) -> list[Recorde
     sighted: list[dict[str, Any]] = []
     adopted: list[ReportRow] = []
     outcomes: list[Recorded] = []
-    for report, identity in zip(reports, identities, strict=True):
+    for report, identity, earlier in zip(reports, identities, former, strict=True):
         variants = known.setdefault((report.account_id, identity), [])
         hashes = _hashes(report.content, report.alike)
-        same = next((row for stored, row in variants if stored & hashes), None)
+        candidates = [*variants, *known.get((report.account_id, earlier), ())]
+        same = next((row for stored, row in candidates if stored & hashes), None)
         outcome = "new" if same is None and not variants else "variant" if same is None else ""
         row = same
         if row is not None and row.state in _APART and report.state == "counted":

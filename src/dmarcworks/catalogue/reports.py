@@ -53,12 +53,26 @@ class NewReport:
     # The hash of the document without its line ends; "" where it is that of the bytes.
     alike: str = ""
     warnings: Sequence[Mapping[str, str]] = ()
+    # Whether begin and end are the report's own; otherwise they are when it was received, and tell nothing about it.
+    dated: bool = True
 
     @property
     def identity(self) -> str:
-        """The reporter's own name for the report, hashed."""
+        """The reporter's own name for the report, hashed.
+
+        A failure report has none; its document without the line ends stands for it, so that a copy is the same report.
+        """
+        named = (self.alike or self.content) if self.kind == "failure" else self.report_id
+        return self._identity(named, self.begin if self.dated else 0, self.end if self.dated else 0)
+
+    @property
+    def former_identity(self) -> str:
+        """The identity that versions before gave the report."""
+        return self._identity(self.report_id, self.begin, self.end)
+
+    def _identity(self, named: str, begin: int, end: int) -> str:
         reporter = (self.org_name or self.org_email).casefold()
-        parts = [self.kind, reporter, self.policy_domain, self.report_id, self.begin, self.end]
+        parts = [self.kind, reporter, self.policy_domain, named, begin, end]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property

@@ -47,6 +47,7 @@ def new_report(item: Item, mail: MailItem, object_key: str, *, quarantined: bool
         where=item.part.where,
         state="foreign" if not counted else "quarantined" if quarantined else "counted",
         warnings=[{"code": w.code, "where": w.where, "detail": w.detail} for w in report.warnings],
+        dated=short.dated,
     )
 
 

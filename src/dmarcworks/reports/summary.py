@@ -22,7 +22,10 @@ _MTA_TYPE = re.compile(r"\A[ \t]{0,10}[A-Za-z0-9-]{1,20}[ \t]{0,10};[ \t]{0,10}"
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The fields that every kind of report has; "" if the report omits one. `domains` are all its policy domains."""
+    """The fields that every kind of report has; "" if the report omits one. `domains` are all its policy domains.
+
+    `dated`: the report itself states when; otherwise begin and end are when it was received.
+    """
 
     org_name: str
     org_email: str
@@ -32,6 +35,7 @@ class Summary:
     domains: tuple[str, ...]
     records: int
     messages: int
+    dated: bool = True
 
 
 def summary(report: Report, *, received: datetime, digest: str) -> Summary:
@@ -70,6 +74,7 @@ def summary(report: Report, *, received: datetime, digest: str) -> Summary:
         domains=(domain,) if domain else (),
         records=1,
         messages=1,
+        dated=report.arrival_date is not None,
     )
 
 
