@@ -53,7 +53,7 @@ class NewReport:
     # The hash of the document without its line ends; "" where it is that of the bytes.
     alike: str = ""
     warnings: Sequence[Mapping[str, str]] = ()
-    # Whether begin and end are the report's own; otherwise they are when it was received, and tell nothing about it.
+    # Whether begin and end are the report's own; otherwise both are the time of receipt, which differs between copies.
     dated: bool = True
 
     @property
