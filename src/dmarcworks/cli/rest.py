@@ -15,7 +15,7 @@ from dmarcworks.cli.common import command_settings, with_stores
 from dmarcworks.errors import NotFoundError
 from dmarcworks.settings import Settings
 
-__all__ = ["MOST", "account_of", "items", "text", "value"]
+__all__ = ["MOST", "account_of", "items", "no_reports", "text", "value"]
 
 # Rows of one page.
 MOST = 1000
@@ -67,6 +67,14 @@ def items(path: str, account_id: str, parameters: Parameters, limit: int) -> lis
         if (cursor := page["next"]) is None:
             break
     return rows[:limit]
+
+
+def no_reports(domain: str, account_id: str) -> str:
+    """What is shown instead of an empty table about a period: when the last report was about, or what to do first."""
+    rows = value("/reports", account_id, {"domain": domain, "limit": 1})["items"]
+    if not rows:
+        return "No report has arrived yet; `dmarcworks domain show` prints the records to publish."
+    return f"No reports in this period; the one received last is about {rows[0]['day']}."
 
 
 async def _here(settings: Settings, path: str, account_id: str, parameters: Mapping[str, Any]) -> httpx.Response:

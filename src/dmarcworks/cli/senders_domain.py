@@ -50,7 +50,7 @@ def list_(
     as_json: bool = _JSON,
 ) -> None:
     """List who sends as DOMAIN, those that need your decision first. Also: dmarcworks senders DOMAIN."""
-    from dmarcworks.cli.rest import account_of, items
+    from dmarcworks.cli.rest import account_of, items, no_reports
 
     account_id, domain_id = account_of(domain, "")
     rows = items(f"/domains/{domain_id}/senders", account_id, {"days": days}, limit)
@@ -69,7 +69,7 @@ def list_(
         )
         for row in rows
     ]
-    print_table(columns, shown, "No reports in this period.")
+    print_table(columns, shown, "" if shown else no_reports(domain_id, account_id))
 
 
 def show(domain: str = _DOMAIN, sender: str = _SENDER, days: int = _DAYS, as_json: bool = _JSON) -> None:

@@ -16,7 +16,7 @@ def sources(
     as_json: bool = typer.Option(False, "--json", help="Print JSON for machines."),
 ) -> None:
     """List the addresses that sent mail in the domain's name, with the filters of the REST API."""
-    from dmarcworks.cli.rest import account_of, items
+    from dmarcworks.cli.rest import account_of, items, no_reports
 
     account_id, domain_id = account_of(domain, "")
     rows = items(f"/domains/{domain_id}/sources", account_id, {"first": first, "last": last, "order": order}, limit)
@@ -25,4 +25,5 @@ def sources(
         return
     columns = ["source_ip", "messages", "passed", "dkim_aligned", "spf_aligned", "quarantined", "rejected", "last_day"]
     shown = [tuple(row[name] for name in columns) for row in rows]
-    print_table([name.replace("_", " ") for name in columns], shown, "No reports in this period.")
+    empty = "" if shown else no_reports(domain_id, account_id)
+    print_table([name.replace("_", " ") for name in columns], shown, empty)
