@@ -66,7 +66,7 @@ async def crowd(system: System, rua: str) -> dict[str, int]:
 
 
 def warm(system: System, rua: str) -> tuple[int, int]:
-    """The memory once it stays, and the mails until then: what the engine and the jobs take at first has nothing to do with the crowd."""
+    """The memory once it stays, and the mails until then: what engine and jobs take at first is not the crowd's."""
     before, sent = 0, 0
     while True:
         system.send(rua, *(report_mail(f"warm-{sent + number}") for number in range(WARM)))
