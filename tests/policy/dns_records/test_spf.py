@@ -41,7 +41,7 @@ async def test_each_domain_has_its_findings(domain: SpfDomain) -> None:
         assert domain.fix in [finding.fix for finding in report.findings]
     for finding in report.findings:
         assert finding.check is RecordCheck.spf
-        assert finding.severity is SPF_CODES[finding.code][0]
+        assert finding.severity is SPF_CODES[finding.code].severity
         assert finding.message[-1] == "."
         assert "{" not in finding.message.replace("%{", "")
         if finding.fix.startswith("v=spf1 "):

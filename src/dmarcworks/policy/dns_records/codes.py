@@ -35,7 +35,8 @@ def finding_from(
     """A finding; what strangers wrote is shortened, and otherwise left as it is."""
     row = table[code]
     message = row.message.format(**{name: shortened(str(value)) for name, value in values.items()})
-    return DnsFinding(row.check, code, row.severity, message, record[:_RECORD_CHARACTERS], fix, row.reference)
+    record, fix = record[:_RECORD_CHARACTERS], fix[:_RECORD_CHARACTERS]
+    return DnsFinding(row.check, code, row.severity, message, record, fix, row.reference)
 
 
 def shortened(text: str, characters: int = _VALUE_CHARACTERS) -> str:
