@@ -18,6 +18,7 @@ from dmarcworks.dashboard.links import url
 from dmarcworks.dashboard.page_route import PageRoute
 from dmarcworks.dashboard.pages.domain import OwnDomain, requested_period, scope_of
 from dmarcworks.dashboard.renderer import Html
+from dmarcworks.dashboard.sender_words import fix_pieces
 from dmarcworks.dashboard.visit import UserVisit, Visit
 from dmarcworks.errors import UsageError
 from dmarcworks.policy.tags import LEVELS, DomainPolicy, parse_policy
@@ -33,12 +34,13 @@ routes = APIRouter(route_class=PageRoute, include_in_schema=False)
 async def policy(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: Html) -> Response:
     """The plan of the domain, and what a policy would have done to its mail."""
     days, newest = await requested_period(deps, visit, domain)
-    values: dict[str, Any] = {"advice": None, "replayed": None, "wrong": ""}
+    values: dict[str, Any] = {"advice": None, "conditions": (), "replayed": None, "wrong": ""}
     wanted: DomainPolicy | None = None
     if newest is not None:
         advice = await deps.policies.advice(domain, days.first, days.last, deps.now().date())
         wanted = advice.next or (advice.in_force.policy if advice.in_force else DomainPolicy())
         values["advice"] = advice
+        values["conditions"] = [(one, fix_pieces(one.message, domain.name)) for one in advice.because]
         try:
             wanted = _wanted(visit) or wanted
         except UsageError as error:
