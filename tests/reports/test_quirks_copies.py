@@ -230,3 +230,47 @@ def test_T1_the_message_in_an_arf_under_other_types(kind: bytes) -> None:
     dropped = redact(raw, "drop")
     assert dropped is not None
     assert b"Received: from a" not in dropped
+
+
+def within_the_part(quoted: bytes, ends: bytes = b"\r\n", own: bytes = b"") -> bytes:
+    """An ARF whose feedback-report part continues with the message itself."""
+    fields = (
+        b"Feedback-Type: auth-failure\r\nVersion: 1\r\nUser-Agent: X/1\r\nSource-IP: 192.0.2.66\r\n"
+        b"Authentication-Results: mx.example; dmarc=fail\r\nX-Own: 1\r\n" + own + b"Reported-Domain: example.com\r\n"
+        b"Auth-Failure: dmarc\r\n"
+    )
+    return (
+        b"From: r@mx.example\r\nSubject: FW: x\r\nMIME-Version: 1.0\r\n"
+        b'Content-Type: multipart/report; report-type=feedback-report; boundary="b"\r\n\r\n'
+        b"--b\r\nContent-Type: text/plain\r\n\r\nA report.\r\n"
+        b"--b\r\nContent-Type: message/feedback-report\r\n\r\n"
+        + (fields + b"\r\n" + quoted).replace(b"\r\n", ends) + b"\r\n--b--\r\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("ends", [b"\r\n", b"\n"])
+def test_T1_a_copy_within_the_feedback_part_keeps_its_headers(ends: bytes) -> None:
+    """Its body is removed, as that of any other copy; the report's own fields stay as they were."""
+    raw = within_the_part(QUOTED + b"\r\n" + SECRET, ends)
+    cut = redact(raw, "headers")
+    assert cut is not None
+    assert SECRET not in cut
+    assert QUOTED.rstrip() in cut
+    assert b"Source-IP: 192.0.2.66\r\nAuthentication-Results: mx.example; dmarc=fail\r\nX-Own: 1\r\n" in cut
+    assert redact(cut, "headers") == cut
+    dropped = redact(raw, "drop")
+    assert dropped is not None
+    assert SECRET not in dropped
+    assert b"Invoice" not in dropped
+
+
+def test_T1_a_copy_within_the_feedback_part_whose_headers_are_unclear_is_kept() -> None:
+    """Nothing is cut, and the original is kept: a line that is no field interrupts the headers."""
+    assert redact(within_the_part(QUOTED + b"no field\r\nDate: x\r\n\r\n" + SECRET), "headers") is None
+
+
+def test_T1_a_second_paragraph_of_own_fields_is_no_copy() -> None:
+    own = b"\r\nOriginal-Mail-From: <a@example.com>\r\n"
+    cut = redact(within_the_part(b"", own=own), "headers")
+    assert cut is not None
+    assert b"Original-Mail-From: <a@example.com>\r\nReported-Domain: example.com" in cut

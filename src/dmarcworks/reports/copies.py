@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["QuotedCopy", "begins_with_headers", "own_text", "quoted_copy", "unquoted_copy"]
+__all__ = ["QuotedCopy", "begins_with_headers", "copy_in_feedback", "own_text", "quoted_copy", "unquoted_copy"]
 
 _LINE = re.compile(r"^[^\n]*", re.MULTILINE)
 _RULE = re.compile(r"[ \t>]{0,20}[-=_*#~]{3}")
@@ -36,6 +36,7 @@ _USUAL = re.compile(
     rb"(?:\r\n|\r|\n|\Z)(?:[ \t][^\r\n]{0,998}(?:\r\n|\r|\n|\Z)){0,50}){2}",
     re.IGNORECASE,
 )
+_EMPTY_LINE = re.compile(rb"(?>\r\n|\n|\r)[ \t]{0,40}(?>\r\n|\n|\r)")
 _QUOTING = re.compile(r"[ \t]{0,40}(?:>[ \t]?){0,5}")
 # A sentence that is longer is none of these.
 _LINES, _LONGEST = 4, 200
@@ -89,6 +90,14 @@ def _unannounced(text: str, own: int) -> QuotedCopy | None:
 def begins_with_headers(content: bytes) -> bool:
     """Whether a text begins as a message does: with two of the usual header fields."""
     return _USUAL.match(content[:_LOOKED_AT]) is not None
+
+
+def copy_in_feedback(content: bytes) -> int | None:
+    """Where a copy of the message begins in a feedback report: at a paragraph behind the report's own fields."""
+    for gap in _EMPTY_LINE.finditer(content, len(content) - len(content.lstrip())):
+        if _USUAL.match(content, gap.end(), gap.end() + _LOOKED_AT):
+            return gap.end()
+    return None
 
 
 def unquoted_copy(copy: str) -> str:

@@ -17,7 +17,7 @@ from dmarcworks.reports import failure, failure_mail, mail, read, sniff, unpack
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.charsets import text_of
 from dmarcworks.reports.claims import MAIL_NAME
-from dmarcworks.reports.copies import begins_with_headers, own_text, quoted_copy, unquoted_copy
+from dmarcworks.reports.copies import begins_with_headers, copy_in_feedback, own_text, quoted_copy, unquoted_copy
 from dmarcworks.reports.model import FailureReport, Item, Reading
 from dmarcworks.reports.notes import Refused, Work
 from dmarcworks.reports.redact_lines import (
@@ -216,8 +216,11 @@ class _Cut:
         return b"\r\n".join(sure_header_lines(content.lstrip(b"\r\n")))
 
     def _feedback(self, content: bytes) -> bytes:
-        """The report's own fields: without those that quote the message, and nothing after them that is none."""
+        """The report's own fields, without those that quote the message; then the headers of a copy behind them."""
         unwanted = {_BODY_FIELD} | ({_HEADER_FIELD} if self._mode == DROP else set())
+        place = copy_in_feedback(content) if self._mode == HEADERS else None
+        copy = b"" if place is None else b"\n".join(LINES.split(content[place:])).lstrip(b"\n")
+        content = content if place is None else content[:place]
         kept: list[bytes] = []
         name: bytes | None = None
         blank = False
@@ -232,6 +235,10 @@ class _Cut:
                     name = None
             if name is not None and name not in unwanted:
                 kept.append(line)
+        if copy:
+            headers = sure_header_lines(copy)
+            _require_whole(headers, copy)
+            kept += [b"", *headers]
         return b"\r\n".join(kept)
 
     def _text(self, content: bytes) -> bytes:
