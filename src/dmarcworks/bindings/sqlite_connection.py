@@ -33,7 +33,9 @@ PROMISES = (
     "PRAGMA wal_autocheckpoint = 8000",
     "PRAGMA temp_store = MEMORY",
 )
-_LOOK_SECONDS = 0.0005
+# The pauses between two tries to begin writing: short at first, as a small commit takes a thousandth of a second, then
+# longer, as a try costs the processor time that the writer in front needs.
+_FIRST_PAUSE_SECONDS, _PAUSE_GROWTH, _LONGEST_PAUSE_SECONDS = 0.0005, 1.25, 0.005
 
 
 def begin_writing(execute: Callable[[str], object], busy: float) -> None:
@@ -43,6 +45,7 @@ def begin_writing(execute: Callable[[str], object], busy: float) -> None:
     small commit takes a thousandth, and most of several that write all the time would sleep while none writes.
     """
     deadline = time.monotonic() + busy
+    pause = _FIRST_PAUSE_SECONDS
     while True:
         try:
             execute("BEGIN IMMEDIATE")
@@ -52,7 +55,8 @@ def begin_writing(execute: Callable[[str], object], busy: float) -> None:
             busy_now = getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
             if not busy_now or time.monotonic() > deadline:
                 raise
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(pause)
+        pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE_SECONDS)
 
 
 class SqliteConnection:
