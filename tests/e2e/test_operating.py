@@ -291,5 +291,6 @@ def test_status(system: System) -> None:
     assert system.stop() == 0
     stopped = system.json("status")
     assert (stopped["server"], stopped["ready"]) == (None, None)
+    assert stopped["queue"] == running["queue"] == {"ready": 0, "delayed": 0, "leased": 0, "dead": 0, "oldest_age": 0.0}
     assert "not running" in system.cli("status").stdout
     system.start()

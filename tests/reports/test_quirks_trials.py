@@ -325,3 +325,30 @@ def test_T14_a_document_or_mail_next_to_the_report_is_ignored_with_a_note(name: 
 def test_T14_a_document_alone_is_one_problem(name: str) -> None:
     for data in (DOCUMENTS[name], gzip.compress(DOCUMENTS[name])):
         assert [p.reason for p in read_bytes(data, name).problems] == ["not_xml"]
+
+
+HIDDEN = {
+    "no boundary": (b'; boundary="=_b"', b""),
+    "another boundary": (b'boundary="=_b"', b'boundary="=_c"'),
+    "a misspelt field": (b"Content-Type: multipart", b"ContentType: multipart"),
+    "text": (b"multipart/mixed", b"text/plain"),
+    "an empty line within the header": (b"MIME-Version", b"\r\nMIME-Version"),
+}
+
+
+@pytest.mark.parametrize("ends", [b"\r\n", b"\n"])
+@pytest.mark.parametrize("form", HIDDEN)
+def test_T3_parts_that_the_header_does_not_announce_are_read(form: str, ends: bytes) -> None:
+    """Such a mail is no other mail: it holds a report, or a broken one that is named."""
+    good = mail(TEXT, attachment(gz(OTHER))).replace(*HIDDEN[form], 1).replace(b"\r\n", ends)
+    reading = read_mail(good)
+    assert reading.problems == ()
+    assert [item.report.messages for item in reading.items if isinstance(item.report, AggregateReport)] == [2]
+    broken = mail(TEXT, attachment(gz(OTHER)[:60])).replace(*HIDDEN[form], 1).replace(b"\r\n", ends)
+    assert [problem.reason for problem in read_mail(broken).problems] == ["gzip_truncated"]
+
+
+def test_T3_a_failure_report_that_the_header_does_not_announce_is_not_cut() -> None:
+    raw = feedback_mail("auth-failure", "Auth-Failure: dmarc\n").replace(b"; boundary=b", b"", 1)
+    assert one_failure(read_mail(raw)).auth_failure == "dmarc"
+    assert redact(raw, "headers") is None

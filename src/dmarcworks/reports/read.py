@@ -14,6 +14,7 @@ from dmarcworks.reports.aggregate import reader
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.claims import MAIL_NAME, is_binary, is_mail_inside, other_content, worth_a_look
 from dmarcworks.reports.closed import maker
+from dmarcworks.reports.mime import hidden_multipart
 from dmarcworks.reports.model import AggregateReport, FailureReport, Item, Part, Problem, Reading, TlsReport
 from dmarcworks.reports.notes import Notes, Refused, Work
 from dmarcworks.reports.other_mail import unread_mail
@@ -45,9 +46,13 @@ def read_mail(raw: bytes, bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 -
             # If no part is itself a mail, equal parts give equal results, so the other parser adds nothing.
             if seen is None or seen != _contents(raw, bounds, again):
                 first, unsure = _other_parser(raw, bounds, first, unforeseen, unsure, again)
-    if not first.items and not first.problems:
-        return Reading((), (_unread(raw, parse, bounds),))
-    return first
+    if first.items or first.problems:
+        return first
+    if (announced := hidden_multipart(raw)) is not None:
+        hidden, _, _ = _guarded(lambda work, items: _mail(announced, work, "", 0, mail.tree, items), bounds)
+        if hidden.items or hidden.problems:
+            return hidden
+    return Reading((), (_unread(raw, parse, bounds),))
 
 
 def _other_parser(
