@@ -271,7 +271,7 @@ async def test_changes_are_shown_to_their_account_only(harness: Harness, client:
     assert EVIL not in answer.text
     assert secret not in answer.text
     page = await text(client, "/audit")
-    assert f"Token revoked {token.id}" in page
-    assert f"Token created {token.id} &lt;script&gt;alert(1)&lt;/script&gt; user 192.0.2.7" in page
+    assert "Token revoked nightly" in page
+    assert "Token created nightly &lt;script&gt;alert(1)&lt;/script&gt; user 192.0.2.7" in page
     rows = await harness.accounts.tokens(theirs.id)
     assert rows[0].id not in page

@@ -228,7 +228,7 @@ def test_axes_have_lines_with_values_and_about_six_labels() -> None:
     assert 'aria-label="mail &#34;per&#34; day"' in frame
     labels = [str(axes.label(index, f"<{index}>")) for index in range(30)]
     assert [index for index, label in enumerate(labels) if label] == [0, 5, 10, 15, 20, 25]
-    assert labels[5] == '<text x="252.5" y="236" text-anchor="middle">&lt;5&gt;</text>'
+    assert labels[5] == '<text x="252.5" y="236" text-anchor="middle">&lt;5&gt;</text>\n'
     assert axes.point(0, 6) == "73.9,112.0"
     assert axis.BarAxes.holding(0).top == 4
 

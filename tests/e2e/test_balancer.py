@@ -67,7 +67,7 @@ def balanced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Balanced]:
         yield Balanced(system, ports, authority)
     finally:
         balancer.terminate()
-        balancer.wait(15)
+        balancer.wait(60)
         assert system.stop() == 0
 
 

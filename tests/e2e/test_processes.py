@@ -190,10 +190,10 @@ def test_roles_part_the_work(tmp_path: Path) -> None:
             wait_for(lambda: home.total() == 5, "counted")
         finally:
             reader.terminate()
-            assert reader.wait(15) == 0
+            assert reader.wait(60) == 0
     finally:
         listener.terminate()
-        assert listener.wait(15) == 0
+        assert listener.wait(60) == 0
 
 
 def test_a_process_that_only_takes_mail_can_be_watched(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_process_that_only_takes_mail_can_be_watched(tmp_path: Path) -> None:
         assert (done.returncode, said in done.stderr) == (2, True)
     finally:
         listener.terminate()
-        assert listener.wait(15) == 0
+        assert listener.wait(60) == 0
 
 
 @pytest.mark.parametrize("roles", ["", "smtp,other"])

@@ -96,7 +96,7 @@ def running(name: str, system: System, folder: Path) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 @pytest.fixture(scope="module")

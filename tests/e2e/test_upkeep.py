@@ -82,7 +82,7 @@ def test_analytics_that_was_lost_is_rebuilt_while_mail_comes_in(system: System) 
     done = system.json("replay")
     assert done["result"]["state"] == "swapped"
     receiving.terminate()
-    receiving.wait(15)
+    receiving.wait(60)
     receiving.stdout.close()
     system.start()
     system.settle()

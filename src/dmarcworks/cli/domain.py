@@ -185,14 +185,15 @@ def figures(
     name: str = typer.Argument(help="The domain or its id."),
     first: str = typer.Option("", "--first", help="First UTC day, YYYY-MM-DD; default: the last 30 days."),
     last: str = typer.Option("", "--last", help="Last UTC day, inclusive."),
-    by_day: bool = typer.Option(False, "--days", help="Print a line for each day instead of totals."),
+    days: int | None = typer.Option(None, "--days", help="Number of UTC days up to the last; default 30."),
+    by_day: bool = typer.Option(False, "--daily", help="Print a line for each day instead of totals."),
     as_json: bool = _JSON,
 ) -> None:
     """Print a domain's figures over a period, with the filters of the REST API."""
     from dmarcworks.cli.rest import account_of, value
 
     account_id, domain_id = account_of(name, "")
-    period: dict[str, str | int | None] = {"first": first, "last": last}
+    period: dict[str, str | int | None] = {"first": first, "last": last, "days": days}
     result = value(f"/domains/{domain_id}/{'days' if by_day else 'figures'}", account_id, period)
     rows = result["items"] if by_day else [result]
     if as_json:

@@ -68,6 +68,12 @@ def _unavailable(url: str, error: Exception) -> StoreError:
     return StoreError(f"the running server at {url} does not answer: {error or type(error).__name__}")
 
 
+def _option(where: str) -> str:
+    """The option that a query parameter of the API is on the command line."""
+    kind, _, name = where.partition(".")
+    return f"--{name.replace('_', '-')}" if kind == "query" and name else where
+
+
 def require_success(answer: httpx.Response) -> None:
     """Raise the error of a response of 400 and more, with its text."""
     if answer.status_code < 400:
@@ -75,7 +81,7 @@ def require_success(answer: httpx.Response) -> None:
     try:
         body = answer.json()
         text = "; ".join(
-            f"{entry['where']}: {entry['message']}" if "where" in entry else str(entry["message"])
+            f"{_option(entry['where'])}: {entry['message']}" if "where" in entry else str(entry["message"])
             for entry in body["errors"]
         ) or str(body["detail"])
     except (ValueError, KeyError, TypeError):

@@ -11,6 +11,7 @@ def sources(
     domain: str = typer.Argument(help="The domain or its id."),
     first: str = typer.Option("", "--first", help="First UTC day, YYYY-MM-DD; default: the last 30 days."),
     last: str = typer.Option("", "--last", help="Last UTC day, inclusive."),
+    days: int | None = typer.Option(None, "--days", help="Number of UTC days up to the last; default 30."),
     order: str = typer.Option("messages", "--order", help="messages, passed, source_ip or last_day."),
     limit: int = typer.Option(100, "--limit", min=1, max=100_000, help="At most this many."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON for machines."),
@@ -19,7 +20,8 @@ def sources(
     from dmarcworks.cli.rest import account_of, items, no_reports
 
     account_id, domain_id = account_of(domain, "")
-    rows = items(f"/domains/{domain_id}/sources", account_id, {"first": first, "last": last, "order": order}, limit)
+    period: dict[str, str | int | None] = {"first": first, "last": last, "days": days, "order": order}
+    rows = items(f"/domains/{domain_id}/sources", account_id, period, limit)
     if as_json:
         print_json(rows)
         return

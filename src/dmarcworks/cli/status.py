@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from dmarcworks import __version__
-from dmarcworks.bindings.contracts import SYSTEM_QUEUE
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE, QueueStats
 from dmarcworks.catalogue.stores import Stores, running_server
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.enrich.network.setup import ip_data, ip_data_files, ip_data_notice
@@ -40,7 +40,7 @@ def status(as_json: bool = typer.Option(False, "--json", help="Print JSON for ma
 
 async def _status(stores: Stores, settings: Settings) -> dict[str, Any]:
     running = running_server(settings)
-    queue = (await stores.queue.stats()).get(SYSTEM_QUEUE)
+    queue = (await stores.queue.stats()).get(SYSTEM_QUEUE, QueueStats(0, 0, 0, 0))
     ready = None if running is None else _ready(str(running.get("commands") or running["http"]))
     disk = shutil.disk_usage(settings.home if settings.home.exists() else Path("/"))
     return {
@@ -140,10 +140,10 @@ def _lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         size = "" if store["bytes"] is None else f", {store['bytes'] / 1e6:,.1f} MB"
         answer = answers.get(name, "")
         lines.append((name, f"{store['url']}{size}{f' ({answer})' if answer else ''}"))
-    waiting = 0 if queue is None else queue.ready + queue.delayed + queue.leased
+    waiting = queue.ready + queue.delayed + queue.leased
     lines += [
         ("domains", str(result["domains"])),
-        ("queue", f"{waiting} waiting, {0 if queue is None else queue.dead} failed permanently"),
+        ("queue", f"{waiting} waiting, {queue.dead} failed permanently"),
         ("last mail", "none yet" if last is None else f"{last:%Y-%m-%d %H:%M} UTC ({_ago(last)} ago)"),
         ("open problems", str(result["open_problems"])),
         ("certificate", "none" if shown is None else ", ".join(f"{key}: {value}" for key, value in shown.items())),

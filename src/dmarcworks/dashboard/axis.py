@@ -107,7 +107,7 @@ class BarAxes:
             parts.append(
                 Markup(
                     '<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
-                    '<text x="{}" y="{:.1f}" text-anchor="end">{}</text>'
+                    '<text x="{}" y="{:.1f}" text-anchor="end">{}</text>\n'
                 ).format(_LEFT, self.frame.width, y, y, _LEFT - 8, y + 4, number(self.top * line // _LINES))
             )
         return Markup("").join(parts)
@@ -116,7 +116,7 @@ class BarAxes:
         """The text under a bar; nothing under most, so that labels do not overlap."""
         if index % max(1, round(self.bars / self.frame.labels)):
             return Markup("")
-        return Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
+        return Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>\n').format(
             self.left(index) + self.width / 2, self.frame.height - 4, text
         )
 
@@ -127,4 +127,5 @@ class BarAxes:
 
 def drawn(axes: BarAxes, draw: Callable[[BarAxes], Markup]) -> Markup:
     """The chart for a broad window and the one for a slim window."""
-    return draw(axes) + draw(BarAxes(axes.bars, axes.top, _SLIM))
+    # Line breaks keep the labels apart in browsers that show text only.
+    return draw(axes) + Markup("\n") + draw(BarAxes(axes.bars, axes.top, _SLIM))

@@ -28,6 +28,8 @@ _FIRST = 4096
 _IDLE = 1024 * 1024
 _PADDING = re.compile(rb"[\0\r\n\t ]*+")
 _EMPTY_ZIP = b"PK\x05\x06"
+# The first member of a document of Office or LibreOffice or of a program library.
+_DOCUMENT = (b"[Content_Types].xml", b"mimetype", b"_rels/.rels", b"META-INF/MANIFEST.MF", b"word/", b"xl/")
 _CENTRAL = b"PK\x01\x02"
 _ENCRYPTED = 0x1
 _DESCRIPTOR = 0x8
@@ -150,6 +152,11 @@ def members(data: bytes) -> Iterator[ArchiveMember]:
         yield from directory
         return
     yield from _scan(data)
+
+
+def is_document(data: bytes) -> bool:
+    """Whether a zip archive is a document or a program library, whose members are never reports."""
+    return data.startswith(ZIP) and data[30:1024].startswith(_DOCUMENT)
 
 
 def has_directory(data: bytes) -> bool:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 
-from dmarcworks.reports import compression, sniff
+from dmarcworks.reports import archive, compression, sniff
+from dmarcworks.reports.copies import begins_with_headers
 from dmarcworks.reports.unpack import Leaf
 
 __all__ = [
     "MAIL_NAME",
     "PGP",
     "claims",
-    "is_office_document",
+    "is_binary",
+    "is_mail_inside",
     "is_opaque",
     "other_content",
     "promised",
@@ -34,6 +36,7 @@ MAIL_NAME = re.compile(r"\.(?:eml|msg|mht)\s*$", re.IGNORECASE)
 # What people and mail programs attach in addition to a report.
 _NO_REPORT = re.compile(
     r"(?:text|image|audio|video|font|message|multipart)/|application/(?:pgp-|(?:x-)?pkcs7-signature|ics|pdf|rtf|msword"
+    r"|(?:x-)?(?:java|ecma)script|x-sh|x-php"
     r"|vnd\.(?:ms-(?!tnef)|openxmlformats|oasis))"
 )
 _OTHER = (
@@ -52,17 +55,23 @@ _OTHER = (
     (b"ID3", "a sound"),
     (b"OggS", "a sound or film"),
     (b"\x1aE\xdf\xa3", "a film"),
+    (b"BM", "a picture"),
+    (b"wOF", "a font"),
+    (b"OTTO", "a font"),
+    (b"\0\1\0\0\0", "a font"),
     (b"\0\5\x16\7", "data of macOS"),
     (b"\0\0\0\1Bud1", "data of macOS"),
     (b"-----BEGIN PGP SIGNATURE", "a signature"),
     (b"<!ELEMENT", "a document type"),
 )
-_OFFICE = (b"[Content_Types].xml", b"mimetypeapplication/", b"_rels/.rels", b"META-INF/MANIFEST.MF", b"word/", b"xl/")
 # The object identifiers of signed and enveloped data (RFC 5652 §5, §6) behind the outermost header.
 _CMS = re.compile(
     rb"\x30.{1,5}\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07[\x02\x03]|\x30\x80\x06[\x09\x0b]\x2a\x86", re.DOTALL
 )
 PGP = b"-----BEGIN PGP MESSAGE-----"
+# An attached mail has these fields whatever its type; what people write above a quotation has not.
+_MIME_FIELD = re.compile(rb"^(?:mime-version|content-type)[ \t]{0,10}:", re.IGNORECASE | re.MULTILINE)
+_ANY_TYPE = ("text/plain", "application/octet-stream")
 _CONTROLS = bytes(n for n in range(32) if n not in (9, 10, 12, 13, 27))
 
 
@@ -94,9 +103,20 @@ def is_opaque(kind: str, name: str, head: bytes) -> bool:
     return kind.endswith("pkcs7-mime") or (head[:1] == b"0" and _CMS.match(head) is not None)
 
 
-def is_office_document(data: bytes) -> bool:
-    """Whether a zip archive is a document or a program library, whose members are never reports."""
-    return data.startswith(b"PK\x03\x04") and data[30:1024].startswith(_OFFICE)
+def is_binary(head: bytes) -> bool:
+    """Whether the bytes contain control characters, which no text has."""
+    sample = head[:4096]
+    return len(sample.translate(None, _CONTROLS)) != len(sample)
+
+
+def is_mail_inside(leaf: Leaf, kind: str) -> bool:
+    """Whether a file that begins as a mail is read as one: in an archive, or an attached mail by its name or form."""
+    if leaf.packed or not kind or MAIL_NAME.search(leaf.name):
+        return True
+    if kind not in _ANY_TYPE or not begins_with_headers(leaf.head):
+        return False
+    fields = leaf.head[:8192].replace(b"\r\n", b"\n").lstrip(b"\n").partition(b"\n\n")[0]
+    return _MIME_FIELD.search(fields) is not None
 
 
 def other_content(head: sniff.Head, leaf: Leaf) -> str:
@@ -106,7 +126,7 @@ def other_content(head: sniff.Head, leaf: Leaf) -> str:
             return name
     if leaf.head[4:8] == b"ftyp":
         return "a picture or film"
-    if is_office_document(leaf.head):
+    if archive.is_document(leaf.head):
         return "a document"
     if head.kind == "ole" and leaf.name.lower().endswith(("thumbs.db", ".doc", ".xls", ".ppt")):
         return "a document"
@@ -119,7 +139,7 @@ def other_content(head: sniff.Head, leaf: Leaf) -> str:
         return "an empty file"
     if leaf.packed and _ABOUT.search(leaf.name):
         return "a signature or checksum"
-    if head.kind in ("other", "mail", "json") and len(sample.translate(None, _CONTROLS)) == len(sample):
+    if head.kind in ("other", "mail", "json") and not is_binary(sample):
         return "text"
     return ""
 
@@ -133,10 +153,14 @@ def reason_and_detail(head: sniff.Head, leaf: Leaf, kind: str = "") -> tuple[str
         return "smime_opaque", "The part is S/MIME with its content inside, signed or encrypted; it is not opened."
     if (format_name := compression.unread_format(leaf.head)) and head.kind == "other":
         return "format_not_read", f"The part is {format_name}, which is not read."
+    if archive.is_document(leaf.head):
+        return "not_xml", "The file is a document, such as one of Office, or a program library, and not a report."
     if head.kind == "empty":
         return "empty", "The file is empty."
     if head.kind == "ole":
         return "outlook_msg", "This is an Outlook .msg file, which is not read."
+    if head.kind == "mail" and begins_with_headers(leaf.head):
+        return "no_report", "There is no report in this mail."
     if head.kind == "json":
         broken = not leaf.head.strip()
         return ("json_broken" if broken else "other_json"), "The JSON is no TLS report."

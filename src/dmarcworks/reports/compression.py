@@ -41,6 +41,12 @@ _UNREAD = (
     (b"**ACE**", "an ACE archive"),
     (b"xar!", "a xar archive"),
     (b"hsqs", "a file system image"),
+    (b"!<arch>\n", "an ar archive"),
+    (b"MSWIM\0\0\0", "a WIM archive"),
+    (b"StuffIt", "a StuffIt archive"),
+    (b"SIT!", "a StuffIt archive"),
+    (b"(This file must be converted with BinHex", "BinHex data"),
+    (b"=ybegin ", "yEnc data"),
 )
 # The magic of some follows bytes that vary.
 _BEHIND = (

@@ -1,4 +1,6 @@
-"""The line of a plain text failure report behind which the reported message stands, in however many lines it is. Pure.
+"""A failure report as plain text, and the line behind which the reported message stands, in however many lines it is.
+
+Pure.
 
 Exim writes "------ This is a copy of the headers that were received before the error was detected."; mail programs and
 gateways wrap it, indent it and take its hyphens away.
@@ -9,7 +11,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["QuotedCopy", "begins_with_headers", "copy_in_feedback", "own_text", "quoted_copy", "unquoted_copy"]
+from dmarcworks.reports.charsets import text_of
+
+__all__ = [
+    "QuotedCopy",
+    "begins_with_headers",
+    "copy_in_feedback",
+    "form_text",
+    "is_text_form",
+    "own_text",
+    "quoted_copy",
+    "unquoted_copy",
+]
 
 _LINE = re.compile(r"^[^\n]*", re.MULTILINE)
 _RULE = re.compile(r"[ \t>]{0,20}[-=_*#~]{3}")
@@ -37,7 +50,11 @@ _USUAL = re.compile(
     re.IGNORECASE,
 )
 _EMPTY_LINE = re.compile(rb"(?>\r\n|\n|\r)[ \t]{0,40}(?>\r\n|\n|\r)")
+_QUOTED = re.compile(r"^[ \t]{0,40}(?:>[ \t]?){1,5}", re.MULTILINE)
 _QUOTING = re.compile(r"[ \t]{0,40}(?:>[ \t]?){0,5}")
+_TEXT_FORM = b"message claiming to be from you has failed the published dmarc policy"
+# Banners of gateways and the words of who forwards a report precede it.
+_FORM_WITHIN = 16 * 1024
 # A sentence that is longer is none of these.
 _LINES, _LONGEST = 4, 200
 _LOOKED_AT = 8192
@@ -49,6 +66,25 @@ class QuotedCopy:
 
     start: int
     end: int
+
+
+def is_text_form(content: bytes) -> bool:
+    """Whether the bytes are the plain text form, even if it is quoted as a whole."""
+    head = content[:_FORM_WITHIN]
+    # Not an archive that holds such a text uncompressed.
+    if b"\0" in head:
+        return False
+    return _states_form(head) or (b">" in head and _states_form(form_text(content)[:_FORM_WITHIN].encode()))
+
+
+def form_text(content: bytes) -> str:
+    """The text form as text; without the quoting of a reply or forward if it is quoted as a whole."""
+    text = text_of(content)
+    return text if _states_form(content[:_FORM_WITHIN]) else _unquoted(text)
+
+
+def _states_form(head: bytes) -> bool:
+    return _TEXT_FORM in b" ".join(head.lower().split())
 
 
 def quoted_copy(text: str) -> QuotedCopy | None:
@@ -116,6 +152,24 @@ def unquoted_copy(copy: str) -> str:
         else:
             return copy
     return "\n".join(plain)
+
+
+def _unquoted(text: str) -> str:
+    """A text without the ">" of a reply or forward; the text itself unless all its lines from the first quoted one on
+    are quoted at least as deeply: whatever somebody wrote between them would be read as part of the quotation.
+    """
+    first = _QUOTED.search(text)
+    if first is None:
+        return text
+    quoting = re.compile(rf"[ \t]{{0,40}}(?:>[ \t]?){{{first[0].count('>') - 1}}}>")
+    lines = text[first.start() :].split("\n")
+    prefixes = [quoting.match(line) for line in lines]
+    if any(prefix is None and line.strip() for prefix, line in zip(prefixes, lines, strict=True)):
+        return text
+    plain = [line[prefix.end() :] if prefix else "" for prefix, line in zip(prefixes, lines, strict=True)]
+    if all(not line or line[0] in " \t" for line in plain):
+        plain = [line[1:] for line in plain]
+    return text[: first.start()] + "\n".join(plain)
 
 
 def own_text(text: str) -> str:

@@ -11,18 +11,19 @@ import re
 
 from dmarcworks.reports import headers, values
 from dmarcworks.reports.bounds import Bounds
-from dmarcworks.reports.charsets import text_of, utf8_or_latin1
-from dmarcworks.reports.copies import quoted_copy, unquoted_copy
+from dmarcworks.reports.charsets import utf8_or_latin1
+from dmarcworks.reports.copies import form_text, quoted_copy, unquoted_copy
 from dmarcworks.reports.model import FailureReport
 from dmarcworks.reports.notes import Notes, Refused, Work
 
 _LONGEST_AUTHOR, _LONGEST_SUBJECT = 2000, 1000
 # As `str.splitlines`, one at a time.
 _TEXT_LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]++")
-_TEXT_FORM = b"message claiming to be from you has failed the published dmarc policy"
 _FIELD = re.compile(r"([!-9;-~]{1,100})[ \t]{0,10}:(.*)", re.DOTALL)
 _ADDRESS = re.compile(r"\[?([0-9A-Fa-f.:]{2,45})\]?(?:\s.*)?", re.DOTALL)
 _FEEDBACK = re.compile(rb"(?:^|\n)(?:feedback-type|auth-failure|source-ip|user-agent)[ \t]{0,10}:", re.IGNORECASE)
+# Feedback about other matters (RFC 5965, RFC 6430, IANA): of it nothing could be read as a failure report.
+_OTHER_FEEDBACK = {"abuse", "fraud", "virus", "opt-out", "opt-out-list", "not-spam", "miscategorized", "other"}
 _DELIVERY = {"delivered", "spam", "policy", "reject", "other"}
 _EXPECTED = ("feedback-type", "auth-failure", "identity-alignment", "arrival-date", "source-ip", "reported-domain")
 # The fields that are read; the others are extensions.
@@ -50,23 +51,22 @@ def is_feedback(content: bytes) -> bool:
     return head[:13].lower() == b"feedback-type" or len(_FEEDBACK.findall(head)) >= 3
 
 
-def is_text_form(content: bytes) -> bool:
-    """Whether the bytes are the plain text form."""
-    head = content[:2048]
-    # Not an archive that holds such a text uncompressed.
-    return b"\0" not in head and _TEXT_FORM in b" ".join(head.lower().split())
-
-
 def read_arf(content: bytes, original: bytes | None, where: str, notes: Notes, work: Work) -> FailureReport:
     """The report out of a message/feedback-report part and the reported message or headers."""
     over: set[str] = set()
     fields = _fields(utf8_or_latin1(content), work.bounds, over)
     kind = _word(fields, "feedback-type")
     dmarc = {"auth-failure", "identity-alignment", "dkim-domain", "spf-dns", "authentication-results"} & fields.keys()
-    if kind != "auth-failure" and (kind is not None or not dmarc):
-        raise Refused(
-            "not_a_dmarc_failure", f"The feedback report's type is {(kind or 'absent')[:60]!r}, not auth-failure."
-        )
+    if kind in _OTHER_FEEDBACK:
+        raise Refused("not_a_dmarc_failure", f"The feedback report is about {kind!r} and not about authentication.")
+    if kind != "auth-failure":
+        if not dmarc:
+            raise Refused(
+                "failure_without_fields",
+                f"The feedback report's type is {(kind or 'absent')[:60]!r}, and no field is about authentication.",
+            )
+        if kind is not None:
+            notes.add("feedback_type_odd", where, f"The Feedback-Type {kind[:60]!r} was read as auth-failure.")
     absent = [name for name in _EXPECTED if not _first(fields, name)]
     if absent:
         notes.add("fields_absent", where, f"The report lacks {', '.join(absent)}.")
@@ -95,7 +95,7 @@ def read_arf(content: bytes, original: bytes | None, where: str, notes: Notes, w
 
 def read_text(content: bytes, original: bytes | None, where: str, notes: Notes, work: Work) -> FailureReport:
     """The report out of the plain text form (Exim, cPanel, antispamcloud)."""
-    text = text_of(content)
+    text = form_text(content)
     copy = quoted_copy(text)
     text_ = text[: copy.start] if copy else text
     over: set[str] = set()

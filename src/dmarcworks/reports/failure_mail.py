@@ -6,8 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from dmarcworks.reports import failure
-from dmarcworks.reports.charsets import text_of
-from dmarcworks.reports.copies import begins_with_headers, quoted_copy
+from dmarcworks.reports.copies import begins_with_headers, form_text, is_text_form, quoted_copy
 from dmarcworks.reports.mime import MailPart
 from dmarcworks.reports.model import Item, Part
 from dmarcworks.reports.notes import Notes, Refused, Work
@@ -33,7 +32,7 @@ def failure_report(raw: bytes, parts: Sequence[MailPart], prefix: str, work: Wor
             content = _quietly(part)
             if failure.is_feedback(content):
                 report = report or part
-            elif text is None and failure.is_text_form(content):
+            elif text is None and is_text_form(content):
                 text = part
     main = report or text
     if main is None:
@@ -74,7 +73,7 @@ def _is_text(part: MailPart) -> bool:
 
 def _has_copy(part: MailPart) -> bool:
     """Whether the text form quotes the message itself."""
-    text = text_of(_quietly(part))
+    text = form_text(_quietly(part))
     copy = quoted_copy(text)
     return copy is not None and bool(text[copy.end :].strip())
 

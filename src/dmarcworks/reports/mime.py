@@ -14,12 +14,13 @@ from functools import partial
 from dmarcworks.reports import headers, transfer
 from dmarcworks.reports.bounds import Bounds
 
-__all__ = ["MailPart", "leaves", "tree", "without_from"]
+__all__ = ["MailPart", "hidden_multipart", "leaves", "tree", "without_from"]
 
 _DEFAULT, _DIGEST, _MESSAGE = "text/plain", "multipart/digest", "message/rfc822"
 _MESSAGES = (_MESSAGE, "message/global")
 _LONGEST_TYPE = 200
 _HYPHENS = re.compile(rb"\n--([^\n]*+)")
+_UNANNOUNCED = re.compile(rb"\n--([^\s\"\\]{1,70})[ \t]{0,10}\r?\n(?=content-[a-z-]{2,30}[ \t]{0,10}:)", re.IGNORECASE)
 _CR = ord("\r")
 _NOT_OURS = (-1, False)
 _TOKEN = re.compile(r"[A-Za-z0-9-]+")
@@ -76,6 +77,18 @@ def leaves(part: MailPart) -> Iterator[MailPart]:
         return
     for child in part.children:
         yield from leaves(child)
+
+
+def hidden_multipart(raw: bytes) -> bytes | None:
+    """A mail whose body has parts that its header does not announce, with a header that does; None for other mails.
+
+    The field is misspelt, lacks the boundary or states another one, or a gateway made it text/plain.
+    """
+    boundary = _UNANNOUNCED.search(raw)
+    if boundary is None:
+        return None
+    head = b'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="%s"\r\n\r\n' % boundary[1]
+    return head + raw[boundary.start() + 1 :]
 
 
 def without_from(raw: bytes) -> bytes:

@@ -73,6 +73,8 @@ class Work:
     inflated: int = 0
     members: int = 0
     problems: list[Problem] = field(default_factory=list)
+    # Whether a part declared as text is none: another parser may decode it as it should be.
+    unsure: bool = False
 
     def inflate(self, size: int) -> None:
         """Charge inflated bytes; refused past the bound of the whole mail."""

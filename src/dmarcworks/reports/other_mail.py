@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dmarcworks.reports import failure, headers
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.claims import PGP, is_opaque
+from dmarcworks.reports.copies import is_text_form
 from dmarcworks.reports.mime import MailPart, without_from
 from dmarcworks.reports.model import Problem
 from dmarcworks.reports.notes import Refused
@@ -22,10 +23,14 @@ _LOOKED_AT = 64 * 1024
 _PARTS = 20
 # RFC 7489 §7.2.2; people and mail programs quote it and make lists and HTML of it.
 _NOTICE = re.compile(
-    rb"^[ \t>*-]{0,20}(report[- ](?:size|domain|id|date)|submitter|submitting[- ]uri)[ \t]{0,5}:[ \t]*+([^\r\n]*+)",
+    rb"^[ \t>*-]{0,20}(report[- ](?:size|domain|id|date)|submitter|submitting[- ]uri)[ \t]{0,5}:[ \t]*+"
+    rb"(?:\r?\n[ \t]{1,20}(?!report|submitt))?([^\r\n]*+)",
     re.I | re.M,
 )
 _NOTICE_FIELDS = 4
+_TEXTS = ("text/", "message/rfc822", "application/octet-stream")
+# A name and its value in two cells of a table, once the tags are line breaks.
+_CELL = re.compile(rb"(?<=:)[ \t]{0,20}(?:\r?\n[ \t]{0,20}){1,8}(?=\S)")
 _TAG = re.compile(rb"<[^<>]{0,500}>")
 _BOUNCED = re.compile(
     r"un?deliver|non-?deliver|not (?:be )?delivered|delivery (?:status|has failed|fail|report|incomplete|delayed|notif)"
@@ -70,7 +75,7 @@ def unread_mail(raw: bytes, parts: Sequence[MailPart], bounds: Bounds) -> Proble
     for part, text in texts:
         where = f"part {part.number}"
         words = _lines(part, text)
-        if part.type.startswith("text/html") and (failure.is_text_form(words) or failure.is_feedback(words)):
+        if part.type.startswith("text/html") and (is_text_form(words) or failure.is_feedback(words)):
             return Problem(
                 "failure_without_fields", where, "The failure report is HTML without a machine-readable part."
             )
@@ -79,7 +84,7 @@ def unread_mail(raw: bytes, parts: Sequence[MailPart], bounds: Bounds) -> Proble
         if part.type == "application/pgp-encrypted" or text.lstrip().startswith(PGP):
             return Problem("pgp_encrypted", where, "The mail is encrypted with OpenPGP, which is not opened.")
     for part, text in texts:
-        if part.type.startswith("text/") and (notice := _notice(_lines(part, text))):
+        if part.type.startswith(_TEXTS) and (notice := _notice(_lines(part, text))):
             return Problem("report_too_large", f"part {part.number}", notice)
     kinds = ", ".join(part.type[:60] for part in some) or "none"
     kinds += ", and more" if len(parts) > len(some) else ""
@@ -106,7 +111,7 @@ def _lines(part: MailPart, text: bytes) -> bytes:
     """A part's text; of HTML its words, each element on a line of its own."""
     if not part.type.startswith("text/html"):
         return text
-    return html.unescape(_TAG.sub(b"\n", text).decode("latin-1")).replace("\xa0", " ").encode()
+    return html.unescape(_CELL.sub(b"", _TAG.sub(b"\n", text)).decode("latin-1")).replace("\xa0", " ").encode()
 
 
 def _notice(text: bytes) -> str:
@@ -114,6 +119,7 @@ def _notice(text: bytes) -> str:
     stated = {
         name.lower().decode().replace(" ", "-"): value.strip().decode("utf-8", "replace")[:200]
         for name, value in _NOTICE.findall(text)
+        if value.strip()
     }
     named = stated.keys() & {"report-domain", "report-id"}
     if not named or (
@@ -123,7 +129,8 @@ def _notice(text: bytes) -> str:
     who = stated.get("submitter") or "A reporter"
     about = f" about {stated['report-domain']}" if "report-domain" in stated else ""
     number = f" {stated['report-id']}" if "report-id" in stated else ""
-    size = f" of {stated['report-size']} bytes" if "report-size" in stated else ""
+    size = stated.get("report-size", "")
+    size = f" of {size} bytes" if size.isdigit() else f" of {size}" if size else ""
     where = f"; it is larger than {stated['submitting-uri']} accepts" if "submitting-uri" in stated else ""
     return f"{who} could not send the report{number}{about}{size}{where}."
 

@@ -87,4 +87,4 @@ REASONS: Mapping[str, str] = MappingProxyType(
 )
 
 # Mail that is no report: nothing of it could be read better, so it is listed as other mail and is no open problem.
-OTHER_MAIL = ("no_report", "report_too_large", "bounce", "auto_reply")
+OTHER_MAIL = ("no_report", "not_a_dmarc_failure", "report_too_large", "bounce", "auto_reply")

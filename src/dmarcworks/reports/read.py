@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from dmarcworks.reports import archive, failure, failure_mail, mail, sniff, tlsrpt, transfer, unpack
 from dmarcworks.reports.aggregate import reader
 from dmarcworks.reports.bounds import Bounds
-from dmarcworks.reports.claims import MAIL_NAME, is_office_document, other_content, worth_a_look
+from dmarcworks.reports.claims import MAIL_NAME, is_binary, is_mail_inside, other_content, worth_a_look
 from dmarcworks.reports.closed import maker
+from dmarcworks.reports.mime import hidden_multipart
 from dmarcworks.reports.model import AggregateReport, FailureReport, Item, Part, Problem, Reading, TlsReport
 from dmarcworks.reports.notes import Notes, Refused, Work
 from dmarcworks.reports.other_mail import unread_mail
@@ -33,27 +34,33 @@ def read_mail(raw: bytes, bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 -
     small = len(raw) <= mail.SMALL
     parse = mail.parts if small else mail.tree
     once = _CountedParser(parse)
-    first, unforeseen = _guarded(lambda work, items: _mail(raw, work, "", 0, once, items), bounds)
-    if first.items and not first.problems:
+    first, unforeseen, unsure = _guarded(lambda work, items: _mail(raw, work, "", 0, once, items), bounds)
+    if first.items and not first.problems and not unsure:
         return first
     if small and not any(problem.reason == "mail_bytes" for problem in first.problems):
         # The other parsers decode broken base64, encodings and boundaries in their own way; the better reading counts.
         seen = None if unforeseen or once.calls != 1 else _contents(raw, bounds, parse)
         for again in (mail.slow_parts, mail.tree):
-            if first.items and not first.problems:
+            if first.items and not first.problems and not unsure:
                 break
             # If no part is itself a mail, equal parts give equal results, so the other parser adds nothing.
             if seen is None or seen != _contents(raw, bounds, again):
-                first = _other_parser(raw, bounds, first, unforeseen, again)
-    if not first.items and not first.problems:
-        return Reading((), (_unread(raw, parse, bounds),))
-    return first
+                first, unsure = _other_parser(raw, bounds, first, unforeseen, unsure, again)
+    if first.items or first.problems:
+        return first
+    if (announced := hidden_multipart(raw)) is not None:
+        hidden, _, _ = _guarded(lambda work, items: _mail(announced, work, "", 0, mail.tree, items), bounds)
+        if hidden.items or hidden.problems:
+            return hidden
+    return Reading((), (_unread(raw, parse, bounds),))
 
 
-def _other_parser(raw: bytes, bounds: Bounds, first: Reading, unforeseen: bool, parse: Reader) -> Reading:
-    """The mail by another parser of parts where that reads more of it; else what was read first."""
-    second, broken = _guarded(lambda work, items: _mail(raw, work, "", 0, parse, items), bounds)
-    return second if not broken and _better(second, first, unforeseen) else first
+def _other_parser(
+    raw: bytes, bounds: Bounds, first: Reading, unforeseen: bool, unsure: bool, parse: Reader
+) -> tuple[Reading, bool]:
+    """The mail by another parser where that reads more of it, else what was read first; and whether that is unsure."""
+    second, broken, doubt = _guarded(lambda work, items: _mail(raw, work, "", 0, parse, items), bounds)
+    return (second, doubt) if not broken and _better(second, first, unforeseen) else (first, unsure)
 
 
 class _CountedParser:
@@ -92,13 +99,14 @@ def _unread(raw: bytes, parse: Reader, bounds: Bounds) -> Problem:
 def read_bytes(data: bytes, name: str = "", bounds: Bounds = Bounds()) -> Reading:  # noqa: B008 - frozen
     """Every report in a file (XML, JSON, gzip, zip, a mail), and every problem."""
     where = unpack.label(name) if name else "file"
-    reading, _ = _guarded(
+    reading, _, _ = _guarded(
         lambda work, items: _bytes(data, name, where, work, 0, "", mail.parts, items, alone=True), bounds
     )
     return reading
 
 
-def _guarded(read: Callable[[Work, list[Item]], None], bounds: Bounds) -> tuple[Reading, bool]:
+def _guarded(read: Callable[[Work, list[Item]], None], bounds: Bounds) -> tuple[Reading, bool, bool]:
+    """What is read, whether reading failed unexpectedly, and whether a part may have been decoded wrongly."""
     work = Work(bounds)
     items: list[Item] = []
     try:
@@ -108,8 +116,8 @@ def _guarded(read: Callable[[Work, list[Item]], None], bounds: Bounds) -> tuple[
     # This package guarantees that no input makes reading raise. The raw mail is kept, and the problem shows the reason.
     except Exception as error:
         work.problem("internal", "mail", f"Reading failed: {type(error).__name__}: {error!s:.200}")
-        return Reading((), tuple(work.problems)), True
-    return Reading(tuple(items), tuple(work.problems)), False
+        return Reading((), tuple(work.problems)), True, False
+    return Reading(tuple(items), tuple(work.problems)), False, work.unsure
 
 
 def _better(second: Reading, first: Reading, unforeseen: bool) -> bool:
@@ -146,13 +154,16 @@ def _mail(raw: bytes, work: Work, above: str, depth: int, parse: Reader, items: 
         try:
             if part.number in evidence:
                 continue
+            if part.type == "message/partial":
+                work.problem("format_not_read", where, "The part is a piece of a larger mail (message/partial).")
+                continue
             if part.message:
                 work.nest(depth + 1)
                 _mail(part.read(), work, where, depth + 1, parse, items)
                 continue
             if part.name:
                 where = f"{where} > {unpack.label(part.name)}"
-            _bytes(transfer.unquoted(part.read()), part.name, where, work, depth, part.type, parse, items)
+            _bytes(transfer.recovered(part.read()), part.name, where, work, depth, part.type, parse, items)
         except Refused as refused:
             work.problem(refused.reason, where, refused.detail)
 
@@ -170,7 +181,7 @@ def _bytes(
 ) -> None:
     """Every report in a part's or file's bytes, added to `items`; `alone` for a file that was given on its own."""
     alike = unpack.single(data, name, where, work, depth)
-    if alike is None and not alone and archive.is_zip(data) and is_office_document(data):
+    if alike is None and not alone and archive.is_document(data):
         return
     first, before = len(items), len(work.problems)
     unread: UnreadFiles | None = None
@@ -185,12 +196,19 @@ def _bytes(
                 if leaf.packed or alone or worth_a_look(kind, name, leaf.head):
                     unread = unread or UnreadFiles(name, kind, alone)
                     unread.add(leaf, head)
+                elif is_binary(leaf.head):
+                    work.unsure = True
             else:
                 for other_report, digest, same, content in other:
                     part = _part(name, data if content is None else content, leaf.where)
                     items.append(_item(other_report, part, digest, same))
         except Refused as refused:
-            work.problem(refused.reason, leaf.where, refused.detail)
+            if refused.reason == "no_report" and leaf.packed:
+                # A mail without a report in an archive is a file beside the report as any other.
+                unread = unread or UnreadFiles(name, kind, alone)
+                unread.add(leaf, head)
+            else:
+                work.problem(refused.reason, leaf.where, refused.detail)
     if unread is not None:
         unread.into(items, first, len(work.problems) > before, work)
 
@@ -206,10 +224,11 @@ def _other(
     """The reports of what is no XML report: a TLS report or a mail; None for anything else."""
     if head.kind == "json" and tlsrpt.is_tls(leaf.head[: sniff.LOOKED_AT]):
         return _of_json(leaf, head, work)
-    if head.kind == "mail" and (leaf.packed or not kind or MAIL_NAME.search(leaf.name)):
-        if leaf.packed and other_content(head, leaf) and not MAIL_NAME.search(leaf.name) and not _mail_like(leaf.head):
+    if head.kind == "mail" and is_mail_inside(leaf, kind):
+        named = MAIL_NAME.search(leaf.name) is not None
+        if leaf.packed and other_content(head, leaf) and not named and not _mail_like(leaf.head):
             return None
-        return _of_mail(leaf, work, depth, parse)
+        return _of_mail(leaf, work, depth, parse, stated=leaf.packed or named or not kind)
     return None
 
 
@@ -223,7 +242,8 @@ def _of_json(leaf: unpack.Leaf, head: sniff.Head, work: Work) -> Iterator[_Found
     yield *tlsrpt.read(leaf, head, work), None
 
 
-def _of_mail(leaf: unpack.Leaf, work: Work, depth: int, parse: Reader) -> Iterator[_Found]:
+def _of_mail(leaf: unpack.Leaf, work: Work, depth: int, parse: Reader, stated: bool) -> Iterator[_Found]:
+    """The reports in a mail; one without a report is a problem where it is `stated` that there should be one."""
     raw = _whole(leaf, work)
     if failure.is_feedback(raw):
         arf = failure.read_arf(raw, None, leaf.where, Notes(), work)
@@ -235,7 +255,7 @@ def _of_mail(leaf: unpack.Leaf, work: Work, depth: int, parse: Reader) -> Iterat
     _mail(raw, work, leaf.where, depth + 1, parse, inside)
     for item in inside:
         yield item.report, item.digest, item.alike, item.part.content
-    if not inside and before == len(work.problems):
+    if stated and not inside and before == len(work.problems):
         raise Refused("no_report", "There is no report in this mail.")
 
 

@@ -13,11 +13,19 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from dmarcworks.reports import failure, failure_mail, mail, read, sniff, unpack
+from dmarcworks.reports import failure, failure_mail, mail, read, sniff, transfer, unpack
 from dmarcworks.reports.bounds import Bounds
 from dmarcworks.reports.charsets import text_of
-from dmarcworks.reports.claims import MAIL_NAME
-from dmarcworks.reports.copies import begins_with_headers, copy_in_feedback, own_text, quoted_copy, unquoted_copy
+from dmarcworks.reports.claims import is_mail_inside
+from dmarcworks.reports.copies import (
+    begins_with_headers,
+    copy_in_feedback,
+    form_text,
+    is_text_form,
+    own_text,
+    quoted_copy,
+    unquoted_copy,
+)
 from dmarcworks.reports.model import FailureReport, Item, Reading
 from dmarcworks.reports.notes import Refused, Work
 from dmarcworks.reports.redact_lines import (
@@ -70,10 +78,15 @@ def redact(raw: bytes, mode: str, bounds: Bounds = Bounds()) -> bytes | None:  #
 def redacted(raw: bytes, reading: Reading, mode: str, bounds: Bounds = Bounds()) -> Redacted | None:  # noqa: B008 - frozen
     """As `redact`, for a mail that was read before and holds a failure report."""
     for parse in (mail.parts, mail.slow_parts):
+        rebuilding = _Cut(mode, bounds, parse)
         try:
-            cut = _settled(_Cut(mode, bounds, parse), raw)
-        except (Refused, RecursionError):
+            cut = _settled(rebuilding, raw)
+        except (Refused, RecursionError) as error:
+            if isinstance(error, Refused) and error.reason == "copy_unclear":
+                return None
             continue
+        if not rebuilding.failing:
+            continue  # this parser sees no failure report, so it cut nothing
         again = read.read_mail(cut, bounds)
         if _same(reading, again, mode):
             return Redacted(cut, again)
@@ -115,6 +128,8 @@ class _Cut:
         self._mode = mode
         self._bounds = bounds
         self._parse = parse
+        # Whether any mail that was rebuilt has a failure report.
+        self.failing = False
 
     def rebuilt(self, raw: bytes, depth: int) -> bytes:
         """The mail, rebuilt from its parts."""
@@ -122,6 +137,7 @@ class _Cut:
         tree = self._parse(raw, self._bounds)
         items, _ = failure_mail.failure_report(raw, list(mail.leaves(tree)), "", Work(self._bounds))
         failing = bool(items)
+        self.failing = self.failing or failing
         head = [] if not failing else [b"X-Redacted: " + self._mode.encode()]
         unwanted = _MIME | {b"x-redacted"} | (_QUOTING if failing and self._mode == DROP else set())
         lines = header_lines(raw[raw.find(b"\n") + 1 :] if raw.startswith((b"From ", b">From ")) else raw)
@@ -149,7 +165,7 @@ class _Cut:
 
     def _leaf(self, part: mail.MailPart, failing: bool, depth: int) -> tuple[str, bytes, bool]:
         """The part's type and content, and whether it is lines of text that need no transfer encoding."""
-        content, kind = part.read(), part.type
+        content, kind = transfer.recovered(part.read()), part.type
         feedback = kind == "message/feedback-report"
         if not failing:
             if part.message and not feedback:
@@ -161,7 +177,7 @@ class _Cut:
         if feedback or failure.is_feedback(content):
             is_feedback = feedback or (loose and not kind.startswith("text/html"))
             return "message/feedback-report" if is_feedback else kind, self._feedback(content), is_feedback
-        if loose and not kind.startswith("text/html") and failure.is_text_form(content):
+        if loose and not kind.startswith("text/html") and is_text_form(content):
             return "text/plain", self._text(content), True
         work = Work(self._bounds)
         items: list[Item] = []
@@ -185,7 +201,7 @@ class _Cut:
         members: list[tuple[str, bytes]] = []
         changed = alone = False
         leaves = list(unpack.leaves(content, part.name, "", work, depth))
-        mails = [leaf for leaf in leaves if sniff.look(leaf.head).kind == "mail" and self._opened(leaf, part)]
+        mails = [leaf for leaf in leaves if sniff.look(leaf.head).kind == "mail" and is_mail_inside(leaf, part.type)]
         if not mails:
             return content
         for leaf in leaves:
@@ -200,11 +216,9 @@ class _Cut:
             raise Refused("not_redacted", "An archive with a failure report holds something that cannot be read.")
         return members[0][1] if alone else zip_archive(members)
 
-    def _opened(self, leaf: unpack.Leaf, part: mail.MailPart) -> bool:
-        return leaf.packed or not part.type or bool(MAIL_NAME.search(leaf.name))
-
     def _inner(self, raw: bytes, depth: int) -> bytes:
         if failure.is_feedback(raw):
+            self.failing = True
             return self._feedback(raw)
         items: list[Item] = []
         read._mail(raw, Work(self._bounds), "", depth, self._parse, items)
@@ -218,7 +232,7 @@ class _Cut:
     def _feedback(self, content: bytes) -> bytes:
         """The report's own fields, without those that quote the message; then the headers of a copy behind them."""
         unwanted = {_BODY_FIELD} | ({_HEADER_FIELD} if self._mode == DROP else set())
-        place = copy_in_feedback(content) if self._mode == HEADERS else None
+        place = copy_in_feedback(content)
         copy = b"" if place is None else b"\n".join(LINES.split(content[place:])).lstrip(b"\n")
         content = content if place is None else content[:place]
         kept: list[bytes] = []
@@ -233,20 +247,21 @@ class _Cut:
                 name = field.group(1).lower() if field else None
                 if blank and name not in _READ:
                     name = None
-            if name is not None and name not in unwanted:
+            if (name is not None and name not in unwanted) or _MARKED.fullmatch(line):
                 kept.append(line)
         if copy:
             headers = sure_header_lines(copy)
             _require_whole(headers, copy)
-            kept += [b"", *headers]
+            kept += [b"", *headers] if self._mode == HEADERS else [mark(copy)]
         return b"\r\n".join(kept)
 
     def _text(self, content: bytes) -> bytes:
         """A text up to the copy of the message in it, and the copy's headers."""
-        text = text_of(content)
+        form = is_text_form(content)
+        text = form_text(content) if form else text_of(content)
         copy = quoted_copy(text)
         if copy is None:
-            return _whole_text(text) if failure.is_text_form(content) else content
+            return _whole_text(text) if form else content
         head, quoted = text[: copy.end].encode(), unquoted_copy(text[copy.end :]).encode()
         lines = sure_header_lines(quoted.lstrip(b"\r\n"))
         _require_whole(lines, quoted)

@@ -7,7 +7,7 @@ import contextlib
 import io
 import re
 
-__all__ = ["base64", "content", "undone", "unquoted"]
+__all__ = ["base64", "content", "recovered", "undone", "unquoted"]
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _OTHER = bytes(byte for byte in range(256) if byte not in _ALPHABET)
@@ -21,21 +21,35 @@ _PACKED = (
     *(b"QlpoO", b"QlpoM", b"/Td6WFo", b"KLUv/", b"eJ8+Ig", b"Li8uL0", b"RmVlZGJhY2st", b"//48AD", b"/v8APA"),
 )
 _PLAIN = re.compile(rb"\s*+(?:<|\{|\x1f\x8b|PK\x03\x04|\xef\xbb\xbf|BZh[1-9]1AY)")
-_LINES_OF_BASE64 = re.compile(rb"\s*+(?:[A-Za-z0-9+/=]++[ \t]*+\r?+(?:\n\s*+|\Z))++")
+_LINES_OF_BASE64 = re.compile(rb"\s*+(?:[A-Za-z0-9+/=]++[ \t]*+\r*+(?:\n\s*+|\Z))++")
 _QUOTED_XML = re.compile(rb"\s*+<\?xml\s++version=3D", re.IGNORECASE)
 # Lines of quoted-printable are not longer (RFC 2045 §6.7).
 _LONGEST_LINE = 76
 _LOOKED_AT = 4096
 _BEGINS = re.compile(rb"\s*+begin [0-7]{3,4} [^\n]*+\n")
+# A file in uuencode behind other text: its first line and the whole line that follows.
+_FILE_BEHIND = re.compile(rb"\nbegin [0-7]{3,4} [^\n]{1,255}\n[ -`]{2,90}\r?\n")
+_FILE = (b"\x1f\x8b", b"PK\3\4", b"<", b"{", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x78\x9f\x3e\x22")
+_SEARCHED = 64 * 1024
 
 
 def content(data: bytes, encoding: str) -> bytes:
     """The content of a part. The bytes decide: a wrong, broken or absent Content-Transfer-Encoding hides no report."""
     wrong = encoding == "base64" and (_PLAIN.match(data) is not None or _BEGINS.match(data) is not None)
-    decoded = data if wrong else undone(data, encoding)
+    return recovered(data if wrong else undone(data, encoding))
+
+
+def recovered(decoded: bytes) -> bytes:
+    """What the content itself shows to be encoded still, decoded: base64, uuencode, XML in quoted-printable."""
     if decoded[:64].lstrip().startswith(_PACKED) and (lines := _LINES_OF_BASE64.match(decoded)) is not None:
         return base64(lines[0])
-    return _uudecoded(decoded) if _BEGINS.match(decoded) is not None else unquoted(decoded)
+    if _BEGINS.match(decoded) is not None:
+        return _uudecoded(decoded)
+    if (behind := _FILE_BEHIND.search(decoded, 0, _SEARCHED)) is not None:
+        file = _uudecoded(decoded[behind.start() + 1 :])
+        if file.startswith(_FILE):
+            return file
+    return unquoted(decoded)
 
 
 def unquoted(data: bytes) -> bytes:

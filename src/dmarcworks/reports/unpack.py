@@ -84,6 +84,8 @@ def leaves(
         inner = name[:-3] if name.lower().endswith(".gz") else ""
         place = f"{where} > {label(inner)}" if inner and inside else where
         yield from _opened(lambda seen: archive.gunzip(trimmed, where, seen), inner, place, work, depth + 1, notes)
+    elif archive.is_document(trimmed):
+        yield Leaf(name, where, trimmed, True, lambda: iter((trimmed,)), notes, inside is not None)
     elif archive.is_zip(trimmed):
         yield from _zip(trimmed, where, work, depth + 1, notes)
     elif (opener := compression.opener(trimmed)) is not None:

@@ -17,6 +17,10 @@ LARGEST = 2**63 - 1
 _COUNT = re.compile(r"\d{1,40}", re.ASCII)
 _DECIMAL = re.compile(r"(\d{1,40})\.0{0,20}", re.ASCII)
 _SECONDS = re.compile(r"([+-]?\d{1,20})(?:\.\d{0,20})?", re.ASCII)
+_LITERAL = re.compile(
+    r"\[(?:IPv6:)?([0-9A-Fa-f.:]{2,45})\]|IPv6:([0-9A-Fa-f.:]{2,45})|([0-9.]{7,15})/32|([0-9A-Fa-f.:]*:[0-9A-Fa-f.:]*)/128",
+    re.IGNORECASE | re.ASCII,
+)
 _V4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)", re.ASCII)
 _ISO = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)?\s?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII | re.IGNORECASE
@@ -143,9 +147,18 @@ def address(text: str) -> tuple[str, bool]:
         try:
             parsed = ipaddress.IPv6Address(text)
         except ValueError:
-            return text, False
+            return _literal(text)
         return str(parsed.ipv4_mapped or parsed), True
-    return text, False
+    return _literal(text)
+
+
+def _literal(text: str) -> tuple[str, bool]:
+    """An address as mail has it (RFC 5321 §4.1.3: [192.0.2.1], IPv6:2001:db8::1) or as a network of one address."""
+    literal = _LITERAL.fullmatch(text)
+    if literal is None:
+        return text, False
+    inner, good = address(literal[1] or literal[2] or literal[3] or literal[4])
+    return (inner, True) if good else (text, False)
 
 
 def _encoded(name: str) -> str:

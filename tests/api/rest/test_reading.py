@@ -138,7 +138,16 @@ async def test_a_range_of_days_is_what_was_asked_for(harness: Harness) -> None:
     assert await asked(days="7", last="2026-11-23") == ("2026-11-17", "2026-11-23")
     assert await asked(first="2026-11-01") == ("2026-11-01", str(max(today, date(2026, 11, 1))))
     reversed_ = "first=2026-11-02&last=2026-11-01"
-    for query in ("days=0", "days=3661", "days=x", "first="):
+    for query in (
+        "days=0",
+        "days=3661",
+        "days=x",
+        "first=",
+        "first=30",
+        "last=0",
+        "last=1782777600",
+        "last=2026-06-31",
+    ):
         assert (await harness.request("read", "GET", f"{path}?{query}")).status_code == 422, query
     for query in ("days=7&first=2026-11-01", reversed_):
         assert (await harness.request("read", "GET", f"{path}?{query}")).status_code == 400, query

@@ -6,8 +6,10 @@ from datetime import date
 from typing import Annotated
 
 from fastapi import Path, Query
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
-from dmarcworks.analytics.period import LONGEST
+from dmarcworks.analytics.period import LONGEST, parse_day
 from dmarcworks.errors import UsageError
 
 __all__ = ["Day", "Days", "DomainFilter", "DomainRef", "EnabledFilter", "Id", "Key", "days"]
@@ -21,7 +23,20 @@ DomainFilter = Annotated[
     str | None, Query(pattern=_NAME, description="Only this domain, by name (A-labels) or id; else all.")
 ]
 EnabledFilter = Annotated[bool | None, Query(description="Only those that are (true) or are not (false) enabled.")]
-Day = Annotated[date | None, Query(description="A UTC day, YYYY-MM-DD, inclusive.")]
+
+
+def _written_out(value: object) -> object:
+    """Only YYYY-MM-DD is a day: a number, such as 30 for "the last 30 days", would be read as seconds since 1970."""
+    try:
+        if value:
+            return parse_day(str(value), "it")
+        text = "it must be a day like 2026-11-24, not empty"
+    except UsageError as error:
+        text = str(error)
+    raise PydanticCustomError("day", "{text}", {"text": text})
+
+
+Day = Annotated[date | None, BeforeValidator(_written_out), Query(description="A UTC day, YYYY-MM-DD, inclusive.")]
 Days = Annotated[
     int | None,
     Query(

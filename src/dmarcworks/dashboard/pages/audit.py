@@ -69,10 +69,15 @@ async def index(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
     """The newest changes, page by page."""
     before = visit.number("before", 0, 0, 999_999_999) or None
     rows = await deps.audit.list(visit.account_id, limit=PAGE + 1, before=before)
-    tokens = {token.id: token.name for token in await deps.accounts.tokens(visit.account_id)}
+    # A token that was revoked has its name in its own entries only.
+    tokens = {row.target: str(row.detail.get("name") or "") for row in rows if row.action.startswith("token.")}
+    tokens |= {token.id: token.name for token in await deps.accounts.tokens(visit.account_id) if token.name}
 
     def who(row: AuditRow) -> str:
         return (tokens.get(row.name) or row.name) if row.actor == "token" else row.name
+
+    def what(row: AuditRow) -> str:
+        return (tokens.get(row.target) or row.target) if row.action.startswith("token.") else row.target
 
     return await html.page(
         visit,
@@ -81,4 +86,5 @@ async def index(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
         after=rows[PAGE - 1].id if len(rows) > PAGE else None,
         words=action_words,
         who=who,
+        what=what,
     )

@@ -9,6 +9,12 @@ from lxml import etree
 from dmarcworks.reports.aggregate.tally import Tally
 from dmarcworks.reports.notes import Refused
 
+_KNOWN_TYPE = re.compile(
+    r"(forwarded|sampled[_ -]out|trusted[_ -]forwarder|mailing[_ -]list|local[_ -]policy|policy[_ -]test[_ -]mode"
+    r"|other)"
+    r"(?:\s*[:;,]\s*(\S.{0,1000})|\s*\((.{1,1000})\))?",
+    re.IGNORECASE | re.DOTALL,
+)
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,60}")
 
 
@@ -106,6 +112,10 @@ class _Texts:
         if reason[0] or not stated:
             return reason
         self.texts.append(stated)
+        if (known := _KNOWN_TYPE.fullmatch(stated)) is not None:
+            # The type in other words ("sampled out"), perhaps with the comment behind it ("local_policy: arc=pass").
+            word = known[1].replace(" ", "_").replace("-", "_")
+            return word, reason[1] or known[2] or known[3] or None
         return (stated, reason[1]) if _WORD.fullmatch(stated) else (None, reason[1] or stated)
 
     def auth_results(self, part: etree._Element) -> None:

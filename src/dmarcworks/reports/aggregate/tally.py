@@ -233,7 +233,8 @@ class Tally:
 
     def no_sender(self, source_ip: str) -> bool:
         """Whether a record with a count of 0 names no sender; it is no record of mail then, and is counted apart."""
-        if source_ip.lower() not in _NO_ADDRESS:
+        # Any spelling of an address or network of zeros, too.
+        if source_ip.lower() not in _NO_ADDRESS and source_ip.strip("0.:/\"'"):
             return False
         self.empty += 1
         return True
