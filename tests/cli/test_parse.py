@@ -49,7 +49,11 @@ def test_exit_status_is_0_when_all_was_read_and_2_for_wrong_usage(folder: Path) 
     """Scripts rely on the status alone."""
     assert run("--format", "summary", str(folder)).returncode == 0
     absent = run(str(folder / "absent"))
-    assert (absent.returncode, absent.stderr) == (2, f"dmarcworks: {folder}/absent: No such file or directory\n")
+    assert (absent.returncode, absent.stdout, absent.stderr) == (
+        2,
+        "",
+        f"dmarcworks: {folder}/absent: No such file or directory\n",
+    )
     assert run("--format", "xml", str(folder)).returncode == 2
 
 

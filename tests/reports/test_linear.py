@@ -43,7 +43,7 @@ def _patterns() -> list[tuple[str, Pattern, set[str]]]:
 
 # What a linear pattern does in a moment and a quadratic one not within an hour; a child that is still at it is hung.
 _LENGTH = 400_000
-_PATIENCE = 120
+_PATIENCE = 600
 _CHILD = """
 import faulthandler, importlib, sys
 from tests.reports import test_linear

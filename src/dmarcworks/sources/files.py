@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,20 +38,25 @@ class SourceFile:
 def members(paths: Iterable[str]) -> Iterator[SourceFile]:
     """Every file and mail under the paths; a folder with `cur` and `new` is a Maildir."""
     for path in paths:
-        try:
-            kind = os.stat(path).st_mode
-        except OSError as error:
-            raise UsageError(f"{path}: {error.strerror}") from None
-        if stat.S_ISDIR(kind):
+        if stat.S_ISDIR(_kind(path)):
             for name in _inside(Path(path)):
                 yield from _file(name)
         else:
             yield from _file(path)
 
 
-def count(paths: Iterable[str]) -> int:
-    """How many files there are, for a progress bar; a mailbox counts as one."""
+def count(paths: Sequence[str]) -> int:
+    """How many files there are, for a progress bar; a mailbox is one. `UsageError` for a path that is not there."""
+    for path in paths:
+        _kind(path)
     return sum(len(_inside(Path(path))) if os.path.isdir(path) else 1 for path in paths)
+
+
+def _kind(path: str) -> int:
+    try:
+        return os.stat(path).st_mode
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
 
 
 def is_mbox(data: bytes) -> bool:

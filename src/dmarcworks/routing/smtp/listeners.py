@@ -117,7 +117,7 @@ def bind(listener: Listener, *, shared: bool = False) -> list[BoundListener]:
         for one in bound:
             one.socket.close()
         why = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
-        setting = "DMARCWORKS_SMTP_PORT and DMARCWORKS_SMTP_LISTEN"
+        setting = "DMARCWORKS_SMTP_HOST, DMARCWORKS_SMTP_PORT and DMARCWORKS_SMTP_LISTEN"
         raise SettingsError(f"SMTP cannot listen on {listener.name}: {why}; see {setting}") from None
     return bound
 
