@@ -86,11 +86,11 @@ def test_a_file_name_is_text_that_a_store_takes(parse: Callable[[bytes], mail.Ma
 
 
 @pytest.mark.skipif(not os.environ.get("DMARCWORKS_TEST_ALL"), reason="DMARCWORKS_TEST_ALL=1 runs it")
-def test_fuzzing_for_a_minute_finds_nothing() -> None:
-    """A minute of `make fuzz`; it says how many inputs it tried."""
+def test_fuzzing_for_20_seconds_finds_nothing() -> None:
+    """A little of `make fuzz`, which goes on for longer; it says how many inputs it tried."""
     assert importlib.util.find_spec("atheris"), "make dev installs atheris"
     done = subprocess.run(
-        [*SMALL_PARENT, sys.executable, str(ROOT / "fuzz" / "fuzz_reading.py"), "-max_total_time=60"],
+        [*SMALL_PARENT, sys.executable, str(ROOT / "fuzz" / "fuzz_reading.py"), "-max_total_time=20"],
         capture_output=True,
         text=True,
         check=False,
