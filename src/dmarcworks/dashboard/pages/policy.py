@@ -37,16 +37,16 @@ async def policy(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: 
     values: dict[str, Any] = {"advice": None, "conditions": (), "replayed": None, "wrong": ""}
     wanted: DomainPolicy | None = None
     if newest is not None:
-        advice = await deps.policies.advice(domain, days.first, days.last, deps.now().date())
-        wanted = advice.next or (advice.in_force.policy if advice.in_force else DomainPolicy())
-        values["advice"] = advice
-        values["conditions"] = [(one, fix_pieces(one.message, domain.name)) for one in advice.because]
         try:
-            wanted = _wanted(visit) or wanted
+            wanted = _wanted(visit)
         except UsageError as error:
             values["wrong"] = str(error)
-        else:
-            values["replayed"] = await deps.policies.replay(domain, days.first, days.last, wanted)
+        today, sources = deps.now().date(), 0 if values["wrong"] else LISTED
+        study = await deps.policies.study(domain, days.first, days.last, today, sources=sources, wanted=wanted)
+        advice, values["replayed"] = study.advice, study.replayed
+        wanted = wanted or advice.next or (advice.in_force.policy if advice.in_force else DomainPolicy())
+        values["advice"] = advice
+        values["conditions"] = [(one, fix_pieces(one.message, domain.name)) for one in advice.because]
     scope = scope_of(days)
     return await html.page(
         visit,
