@@ -84,6 +84,8 @@ REACH: dict[str, str] = {
     "DELETE /api/v1/domains/{domain}/senders/{sender}/decision": "domain",
     "GET /api/v1/domains/{domain}/policy": "domain",
     "GET /api/v1/domains/{domain}/policy/replay": "domain",
+    "GET /api/v1/domains/{domain}/policy/plan": "domain",
+    "GET /api/v1/domains/{domain}/spf-prune": "domain",
     "GET /api/v1/own-senders": "whole",
     "POST /api/v1/own-senders": "whole",
     "GET /api/v1/own-senders/{own_id}": "whole",
