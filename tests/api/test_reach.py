@@ -86,6 +86,7 @@ REACH: dict[str, str] = {
     "GET /api/v1/domains/{domain}/policy/replay": "domain",
     "GET /api/v1/domains/{domain}/policy/plan": "domain",
     "GET /api/v1/domains/{domain}/spf-prune": "domain",
+    "GET /api/v1/evidence": "rows",
     "GET /api/v1/own-senders": "whole",
     "POST /api/v1/own-senders": "whole",
     "GET /api/v1/own-senders/{own_id}": "whole",

@@ -34,6 +34,7 @@ from dmarcworks.catalogue.routing import RoutingCatalogue
 from dmarcworks.catalogue.senders import Senders
 from dmarcworks.catalogue.uploads import Uploads
 from dmarcworks.policy.dns_records.report_card import CardRequest, ReportCard
+from dmarcworks.policy.evidence import EvidenceReader
 from dmarcworks.policy.planner import Planner
 from dmarcworks.policy.reader import PolicyReader
 
@@ -85,6 +86,8 @@ class Deps:
     policies: PolicyReader
     # The changes of records that are proposed.
     planner: Planner
+    # Documents for auditors.
+    evidence: EvidenceReader
     idempotency: Idempotency
     # The archive, the figures and the two query languages.
     objects: Objects

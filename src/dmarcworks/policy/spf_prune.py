@@ -182,10 +182,11 @@ def proven(
                 prune,
                 f"{one.source_ip} gets {old} from the record and {new} without the unused terms; nothing is proposed.",
             )
-    proof = f"Each of {_count(same + better)} that passed SPF in stored reports was evaluated against both records:"
+    were = "was" if same + better == 1 else "were"
+    proof = f"{_count(same + better)} that passed SPF in stored reports {were} evaluated against both records:"
     proof += f" {same:,} with the same result."
     if better:
-        proof += f" {better:,} get pass instead of permerror, since fewer look-ups are needed."
+        proof = f"{proof[:-1]}, {better:,} with pass instead of permerror, since fewer look-ups are needed."
     return replace(prune, proof=proof)
 
 

@@ -40,6 +40,7 @@ from dmarcworks.ingest.retry import ProblemResolver
 from dmarcworks.ingest.setup import inbox
 from dmarcworks.policy.conditions import PolicyThresholds
 from dmarcworks.policy.dns_records.checker import RecordChecker
+from dmarcworks.policy.evidence import EvidenceReader
 from dmarcworks.policy.planner import Planner
 from dmarcworks.policy.reader import PolicyReader
 from dmarcworks.process.metrics import Metrics
@@ -112,6 +113,7 @@ def http_deps(
         sender_directory=directory,
         policies=policies,
         planner=Planner(questions, stores.senders, policies, checker),
+        evidence=EvidenceReader(questions, directory, stores.audit, stores.accounts),
         idempotency=Idempotency(stores.database),
         objects=stores.objects,
         analytics=analytics,
