@@ -96,8 +96,7 @@ async def test_unused_terms_are_removed_with_a_proof(analytics: Analytics, names
         " include:sendgrid.net."
     )
     assert result.proof == (
-        "3 addresses that passed SPF in stored reports were evaluated against both records: 3 with the same"
-        " result."
+        "3 addresses that passed SPF in stored reports were evaluated against both records: 3 with the same result."
     )
     reasons = {one.text: one.reason for one in result.terms}
     assert reasons["a:%{i}.mail.example"] == "It contains macros, so what it matches depends on the message."

@@ -7,22 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
-import pyarrow as pa
 import pytest
 
-from dmarcworks.analytics import schema
 from dmarcworks.bindings.contracts import Analytics
 from dmarcworks.cli.demo_data import DemoReport, reports
-from dmarcworks.cli.demo_mails import xml
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.policy.change_plan import ChangePlan
 from dmarcworks.policy.planner import PlanRequest
-from dmarcworks.reports.model import AggregateReport
-from tests.support.noted import parsed
 from tests.support.outside import Names, answering
 from tests.support.planning import planner
+from tests.support.policy_demo import store_demo
 from tests.support.policy_records import domain_of
 from tests.support.policy_senders import reader
 
@@ -43,33 +39,18 @@ DECISIONS = {
 
 
 def days(start: int, count: int, policy: str, *, fixed: bool) -> Iterator[DemoReport]:
-    """Days of the demo's traffic under a policy; `fixed`: the tickets are signed as the domain, too."""
+    """Days of the demo's traffic under a policy; the CRM signs, and with `fixed` the tickets do so, too."""
     last = FIRST + timedelta(days=start + count - 1)
     for report in reports("example.com", last, count):
         rows = tuple(
             replace(
                 row,
-                dkim=row.dkim or (fixed and row.service == "tickets"),
+                dkim=row.dkim or row.service == "crm" or (fixed and row.service == "tickets"),
                 disposition="none" if policy == "none" or row.passed else row.disposition,
             )
             for row in report.rows
         )
         yield replace(report, policy=policy, rows=rows, report_id=f"{start}-{report.report_id}")
-
-
-async def store(analytics: Analytics, wanted: Iterator[DemoReport]) -> None:
-    """All of them in one insert."""
-    tables = []
-    for report in wanted:
-        read = parsed(xml(report))
-        assert isinstance(read, AggregateReport)
-        tables.append(
-            schema.rows(
-                read, account_id=OWNER, domain_id=OWNER, domain="example.com", received=datetime.now(UTC),
-                report_key=report.report_id, object_key="o",
-            )
-        )  # fmt: skip
-    await analytics.insert("dmarc_reports", pa.concat_tables(tables))
 
 
 async def test_the_demo_is_led_to_a_watched_quarantine(analytics: Analytics) -> None:
@@ -90,7 +71,7 @@ async def test_the_demo_is_led_to_a_watched_quarantine(analytics: Analytics) -> 
 
     with answering(names):
         # Not ready, and the fix is shown with the sender's figures.
-        await store(analytics, days(0, WATCHED, "none", fixed=False))
+        await store_demo(analytics, OWNER, days(0, WATCHED, "none", fixed=False))
         plan = await planned(14)
         assert plan.changes == ()
         assert plan.notes[0].startswith(
@@ -104,7 +85,7 @@ async def test_the_demo_is_led_to_a_watched_quarantine(analytics: Analytics) -> 
         assert fixes[0].startswith("Zendesk: ")
         assert "It is yours." in fixes[0]
         # The figures change: ready. The change has the record's own other tags, and the risk is that of the replay.
-        await store(analytics, days(14, WATCHED, "none", fixed=True))
+        await store_demo(analytics, OWNER, days(14, WATCHED, "none", fixed=True))
         plan = await planned(28)
         assert [one.code for one in plan.changes] == ["policy-step"], plan.notes
         (change,) = plan.changes
@@ -141,12 +122,12 @@ async def test_the_demo_is_led_to_a_watched_quarantine(analytics: Analytics) -> 
             " checked when reports show the record of now."
         )
         # Watched: five days are not enough, and there is no reason to go back.
-        await store(analytics, days(28, 5, "quarantine", fixed=True))
+        await store_demo(analytics, OWNER, days(28, 5, "quarantine", fixed=True))
         plan = await planned(33)
         assert plan.changes == ()
         assert "Reports show p=quarantine since 2026-09-29, for 5 days; 14 are required." in plan.notes[0]
         # The signature of the tickets breaks again: the way back is proposed.
-        await store(analytics, days(33, 5, "quarantine", fixed=False))
+        await store_demo(analytics, OWNER, days(33, 5, "quarantine", fixed=False))
         (change,) = (await planned(38)).changes
         assert change.code == "policy-relax"
         assert change.after == RECORD
