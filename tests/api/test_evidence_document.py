@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 
 from dmarcworks.analytics.questions.all import Figures
 from dmarcworks.api.evidence.document import SHOWN, evidence_body, evidence_html, plain
-from dmarcworks.policy.evidence import DomainEvidence, Enforcement, Evidence, EvidenceChange
+from dmarcworks.policy.evidence import DomainEvidence, Enforcement, EvidenceChange, EvidenceDocument
 from dmarcworks.policy.policy_spans import PolicySpan
 from dmarcworks.policy.tags import DomainPolicy
 
 NOW = datetime(2026, 11, 24, 13, tzinfo=UTC)
 
 
-def document(text: str) -> Evidence:
+def document(text: str) -> EvidenceDocument:
     span = PolicySpan(DomainPolicy("reject"), date(2026, 11, 1), date(2026, 11, 3), 3, 4, 1, (text, *"abcdefgh"))
     change = EvidenceChange(NOW, text, "user", "sender.decide", f"note: {text}")
     figures = Figures(1_001, 1_000, 1, 1, 1, 0, 1, 1, 5, 9)
     enforcement = Enforcement(1_001, 1_001, {"reject": 1_001})
     one = DomainEvidence("example.com", NOW, figures, (span,), enforcement, (), 0, (change,), True)
-    return Evidence(NOW, date(2026, 11, 1), date(2026, 11, 30), (one,))
+    return EvidenceDocument(NOW, date(2026, 11, 1), date(2026, 11, 30), (one,))
 
 
 @given(st.text(max_size=3_000))

@@ -16,7 +16,7 @@ from dmarcworks.catalogue.audit import Audit, AuditRow
 from dmarcworks.errors import BoundError
 from dmarcworks.policy.policy_spans import PolicySpan, policy_spans
 
-__all__ = ["DOMAINS", "DomainEvidence", "Enforcement", "Evidence", "EvidenceReader"]
+__all__ = ["DOMAINS", "DomainEvidence", "Enforcement", "EvidenceDocument", "EvidenceReader"]
 
 # Domains of one document, and lines of one domain's tables; what is left out is counted.
 DOMAINS = 50
@@ -60,7 +60,7 @@ class DomainEvidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class EvidenceDocument:
     """The whole document."""
 
     made: datetime
@@ -80,12 +80,12 @@ class EvidenceReader:
 
     async def read(
         self, domains: Sequence[Domain], first: date, last: date, made: datetime, *, changes: bool
-    ) -> Evidence:
+    ) -> EvidenceDocument:
         """The document about these domains of one account; `BoundError` for too many."""
         if len(domains) > DOMAINS:
             raise BoundError(f"a document is about at most {DOMAINS} domains, not {len(domains):,}")
         read = [await self._domain(domain, first, last, changes=changes) for domain in domains]
-        return Evidence(made, first, last, tuple(read))
+        return EvidenceDocument(made, first, last, tuple(read))
 
     async def _domain(self, domain: Domain, first: date, last: date, *, changes: bool) -> DomainEvidence:
         account, ident = domain.account_id, domain.id

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from dmarcworks import __version__
-from dmarcworks.policy.evidence import Evidence
+from dmarcworks.policy.evidence import EvidenceDocument
 
 __all__ = ["evidence_body", "evidence_html", "plain"]
 
@@ -24,12 +24,12 @@ SHOWN = 200
 REPORTERS = 8
 
 
-def evidence_html(evidence: Evidence) -> str:
+def evidence_html(evidence: EvidenceDocument) -> str:
     """The document as a page of its own, with its style in it."""
     return _environment().get_template("document.html").render(evidence=evidence, version=__version__)
 
 
-def evidence_body(evidence: Evidence) -> str:
+def evidence_body(evidence: EvidenceDocument) -> str:
     """The content alone."""
     return _environment().get_template("body.html").render(evidence=evidence, version=__version__)
 

@@ -18,7 +18,7 @@ from dmarcworks.api.rest.route import Route
 from dmarcworks.api.rest.tags import answer
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.errors import NotFoundError
-from dmarcworks.policy.evidence import DomainEvidence, Evidence
+from dmarcworks.policy.evidence import DomainEvidence, EvidenceDocument
 
 routes = APIRouter(tags=["evidence"], route_class=Route)
 
@@ -145,7 +145,7 @@ class EvidenceOut(BaseModel):
     domains: list[DomainEvidenceOut] = Field(description="The domains.")
 
     @classmethod
-    def of(cls, evidence: Evidence) -> EvidenceOut:
+    def of(cls, evidence: EvidenceDocument) -> EvidenceOut:
         """From what was read."""
         domains = [DomainEvidenceOut.of(one) for one in evidence.domains]
         values: dict[str, Any] = {"made": evidence.made, "first": evidence.first, "last": evidence.last}
