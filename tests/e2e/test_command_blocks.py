@@ -174,21 +174,22 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         "DMARCWORKS_WORKER_QUEUES": "mine.max_batch_timeout=0,mine.max_retries=0",
         "DMARCWORKS_RELAY_URL": "smtp://127.0.0.1:9?starttls=never",
     }
-    system = System(folder / "var/lib/dmarcworks", settings)
-    system.start()
-    # The first command of the README; its block is not run again.
-    made = system.json("token", "create", "--scope", "write")
-    system.token, system.account_id = made["token"], made["account_id"]
-    domain = system.add_domain("example.com")
-    (folder / "mail").write_bytes(report_mail("piped"))
-    # The senders that the page on senders is about.
-    assert system.send(domain["rua"], mail(("senders.xml", senders()))) == [(250, "")]
-    system.settle()
-    assert system.cli("domain", "add", "acme.example", "--account", "acme").returncode == 0
-    assert system.cli("user", "add", "person@example.com").returncode == 0
     with dns_server(RECORDS) as dns:
+        settings["DMARCWORKS_DNS_SERVER"] = f"127.0.0.1:{dns}"
+        system = System(folder / "var/lib/dmarcworks", settings)
+        system.start()
+        # The first command of the README; its block is not run again.
+        made = system.json("token", "create", "--scope", "write")
+        system.token, system.account_id = made["token"], made["account_id"]
+        domain = system.add_domain("example.com")
+        (folder / "mail").write_bytes(report_mail("piped"))
+        # The senders that the page on senders is about.
+        assert system.send(domain["rua"], mail(("senders.xml", senders()))) == [(250, "")]
+        system.settle()
+        assert system.cli("domain", "add", "acme.example", "--account", "acme").returncode == 0
+        assert system.cli("user", "add", "person@example.com").returncode == 0
         yield Reader(system, folder, {"zone": domain["domain_id"]}, dns)
-    system.stop()
+        system.stop()
 
 
 def senders() -> bytes:

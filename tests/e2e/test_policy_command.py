@@ -5,14 +5,31 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tests.support.mails import mail
+from tests.support.outside import Names, answering
 from tests.support.policy_reports import DOMAIN, report
 from tests.support.system import System
+
+RECORD = "v=DMARC1; p=none; fo=1"
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A running system that resolves names on loopback."""
+    names = Names()
+    names.add({(f"_dmarc.{DOMAIN}", "TXT"): RECORD, (DOMAIN, "TXT"): "v=spf1 ip4:192.0.2.0/24 ip4:203.0.113.0/24 -all"})
+    with answering(names):
+        running = System(tmp_path_factory.mktemp("system") / "home", {"DMARCWORKS_DNS_SERVER": names.server})
+        running.start()
+        yield running
+        if running.alive:
+            running.stop()
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +119,41 @@ def check(system: System) -> None:
     assert "  [ ] SendGrid: 75 of 75 messages would be affected. Decide whether it is yours. If it is:" in shown
 
 
+def check_plan(system: System) -> None:
+    """The changes to publish, the unused terms and a document, by command."""
+    done = system.cli("policy", DOMAIN, "--plan", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    (change,) = json.loads(done.stdout)["changes"]
+    after = f"{RECORD}; rua=mailto:{system.rua[DOMAIN]}"
+    assert (change["code"], change["before"], change["after"]) == ("dmarc-rua", [RECORD], after)
+    shown = system.cli("policy", DOMAIN, "--plan").stdout
+    assert f"1. TXT record at _dmarc.{DOMAIN} (dmarc-rua)\n   before   {RECORD}\n   after    {after}\n" in shown
+    assert f"   change   {RECORD}{{+; rua=mailto:{system.rua[DOMAIN]}+}}\n" in shown
+    assert "No change of the policy is proposed: Stay at p=none." in shown
+    assert "SPF: Reports cover 3 of the last 90 days; 28 are required" in shown
+    shown = system.cli("policy", DOMAIN, "--plan", "--parked").stdout
+    assert "p=reject would have affected 120 of 3,000 messages" in shown
+    done = system.cli("domain", "spf-prune", DOMAIN, "--json")
+    found = json.loads(done.stdout)
+    assert [(one["term"], one["state"], one["messages"]) for one in found["terms"]] == [
+        ("ip4:192.0.2.0/24", "used", 2700),
+        ("ip4:203.0.113.0/24", "unused", 0),
+        ("-all", "kept", 0),
+    ]
+    assert (found["trimmed"], found["summary"][:20]) == ("", "Reports cover 3 of t")
+    assert "ip4:203.0.113.0/24" in system.cli("domain", "spf-prune", DOMAIN).stdout
+    out = system.home.parent
+    for name, begin in (("e.html", b"<!doctype html>"), ("e.pdf", b"%PDF-"), ("e.json", b'{"made":')):
+        done = system.cli("evidence", DOMAIN, "--out", str(out / name))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (out / name).read_bytes().startswith(begin)
+    document = json.loads((out / "e.json").read_text())["domains"][0]
+    assert (document["messages"], document["changes"][0]["action"]) == (3000, "domain.add")
+
+
 def test_with_a_running_server(filled: System) -> None:
     check(filled)
+    check_plan(filled)
 
 
 @pytest.mark.parametrize(
@@ -123,11 +173,18 @@ def test_with_a_running_server(filled: System) -> None:
         (("--days", "3", "--from", "2026-11-01"), "--days and --from exclude each other"),
         (("--from", "2026-11-41"), "--from must be a day like 2026-11-24, not '2026-11-41'"),
         (("--from", "2026-11-02", "--to", "2026-11-01"), "the period ends before it begins"),
+        (("--plan", "--if", "p=none"), "--plan excludes --if and --csv"),
+        (("--parked",), "--parked needs --plan"),
     ],
 )
 def test_wrong_usage_is_answered(filled: System, arguments: tuple[str, ...], error: str) -> None:
     done = filled.cli("policy", DOMAIN, *arguments)
     assert (done.returncode, error in done.stderr) == (2, True), done.stderr
+
+
+def test_a_document_needs_a_known_format(filled: System) -> None:
+    done = filled.cli("evidence", DOMAIN, "--out", "e.doc")
+    assert (done.returncode, "--out must end in .pdf, .html or .json, not .doc" in done.stderr) == (2, True)
 
 
 def test_an_unknown_domain(filled: System) -> None:
@@ -138,3 +195,4 @@ def test_an_unknown_domain(filled: System) -> None:
 def test_without_a_server(filled: System) -> None:
     assert filled.stop() == 0
     check(filled)
+    check_plan(filled)

@@ -237,6 +237,11 @@ async def test_silence_about_the_author_is_temporary(names: Names, raw: bytes, s
     assert (await asked(names, raw, "203.0.113.5", sender)).dmarc in ("pass", "fail")
 
 
+def there(name: str, deadline: float) -> bool:
+    """Every name exists."""
+    return True
+
+
 @pytest.mark.parametrize(
     ("records", "domain", "organisation"),
     [
@@ -264,7 +269,7 @@ def test_the_walk_up_the_tree(records: dict[str, str], domain: str, organisation
         questions.append((name, kind))
         return [records[name].encode()] if name in records else []
 
-    assert PolicyFinder(resolver, time.monotonic() + 5).organisation(domain) == organisation
+    assert PolicyFinder(resolver, there, time.monotonic() + 5).organisation(domain) == organisation
     assert len(questions) <= 8
 
 
@@ -275,15 +280,65 @@ def test_a_policy_is_the_record_s_and_what_stands_above_it() -> None:
         "_dmarc.soft.example": b"v=DMARC1; p=reject; t=y",
         "_dmarc.odd.example": b"v=DMARC1; p=shred",
     }
-    finder = PolicyFinder(lambda name, kind, deadline: [records[name]] if name in records else [], 0)
+    finder = PolicyFinder(lambda name, kind, deadline: [records[name]] if name in records else [], there, 0)
     policies = {name: finder.policy(name) for name in ("example.com", "x.example.com", "soft.example", "odd.example")}
     assert [policy and policy.action for policy in policies.values()] == ["reject", "quarantine", "quarantine", "none"]
     assert policies["example.com"] is not None
     assert policies["example.com"].strict_dkim
     assert finder.policy("none.example") is None
     suffix = {"_dmarc.bank": b"v=DMARC1; p=reject; sp=quarantine; psd=y"}
-    above = PolicyFinder(lambda name, kind, deadline: [suffix[name]] if name in suffix else [], 0).policy("my.bank")
+    above = PolicyFinder(lambda name, kind, deadline: [suffix[name]] if name in suffix else [], there, 0).policy(
+        "my.bank"
+    )
     assert above is not None
     assert above.action == "quarantine"
     assert finder.aligned("example.com", "x.example.com", strict=False)
     assert not finder.aligned("example.com", "x.example.com", strict=True)
+
+
+@pytest.mark.parametrize(
+    ("record", "domain", "exists", "action"),
+    [
+        ("p=none; sp=none; np=reject", "ghost.example.com", False, "reject"),
+        ("p=none; sp=quarantine; np=reject", "real.example.com", True, "quarantine"),
+        ("p=none; np=reject", "real.example.com", True, "none"),
+        ("p=reject; np=none", "ghost.example.com", False, "none"),
+        ("p=reject; np=none", "ghost.example.com", True, "reject"),
+        ("p=none; sp=quarantine", "ghost.example.com", None, "quarantine"),
+        ("p=none; np=reject; t=y", "ghost.example.com", False, "quarantine"),
+        ("p=none; sp=reject; np=shred", "ghost.example.com", False, "none"),
+        # A domain with a record of its own is not below anything: p counts, whether it exists is not looked up.
+        ("p=none; np=reject", "example.com", None, "none"),
+    ],
+)
+def test_np_is_the_policy_of_a_name_that_does_not_exist(
+    record: str, domain: str, exists: bool | None, action: str
+) -> None:
+    """RFC 9989 section 4.7; `exists` None: it must not be queried."""
+    known = {"_dmarc.example.com": f"v=DMARC1; {record}".encode()}
+    queried: list[str] = []
+
+    def name_exists(name: str, deadline: float) -> bool:
+        queried.append(name)
+        return bool(exists)
+
+    finder = PolicyFinder(lambda name, kind, deadline: [known[name]] if name in known else [], name_exists, 0)
+    policy = finder.policy(domain)
+    assert policy is not None
+    assert policy.action == action
+    assert queried == ([] if exists is None else [domain])
+
+
+async def test_np_is_found_over_dns(names: Names) -> None:
+    """A forged mail of a name that does not exist, one of a name with other records only, and one without an answer."""
+    names.add(
+        {
+            ("_dmarc.example.com", "TXT"): "v=DMARC1; p=none; sp=quarantine; np=reject",
+            ("real.example.com", "MX"): "10 mx.example.com.",
+        }
+    )
+    found = [await asked(names, mail(f"x@{name}.example.com"), "203.0.113.5") for name in ("ghost", "real")]
+    assert [(one.dmarc, one.policy) for one in found] == [("fail", "reject"), ("fail", "quarantine")]
+    names.failing.add("mute.example.com")
+    found = [await asked(names, mail("x@mute.example.com"), "203.0.113.5")]
+    assert [(one.dmarc, one.temporary) for one in found] == [("temperror", True)]

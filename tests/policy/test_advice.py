@@ -166,14 +166,26 @@ _KEYS = (
     decisions=st.fixed_dictionaries({}, optional=dict.fromkeys(_KEYS, _DECISION)),
     p=st.sampled_from(LEVELS),
     sp=st.sampled_from([None, *LEVELS]),
+    np=st.sampled_from([None, *LEVELS]),
+    modes=st.sampled_from([(None, None), ("s", None), (None, "s"), ("s", "s")]),
     pct=st.sampled_from([None, 50]),
 )
 async def test_no_lossy_step_is_advised(
-    analytics: Analytics, mails: list[Mail], decisions: dict[str, str], p: str, sp: str | None, pct: int | None
+    analytics: Analytics,
+    mails: list[Mail],
+    decisions: dict[str, str],
+    p: str,
+    sp: str | None,
+    np: str | None,
+    modes: tuple[str | None, str | None],
+    pct: int | None,
 ) -> None:
-    """Whatever the mail and the decisions: a step that is ready keeps the mail of each sender that is yours."""
+    """Whatever the mail, the record and the decisions: a step that is ready keeps the mail of each sender of yours.
+
+    No step makes alignment stricter, or any level weaker than it is."""
     domain = domain_of(uuid.uuid4().hex)
-    await store(analytics, domain, days(2, [replaced(mail) for mail in mails], p=p, sp=sp, pct=pct))
+    published = {"p": p, "sp": sp, "np": np, "adkim": modes[0], "aspf": modes[1], "pct": pct}
+    await store(analytics, domain, days(2, [replaced(mail) for mail in mails], **published))
     last = FIRST + timedelta(days=1)
     policies = reader(analytics, decisions)
     policies.thresholds = PolicyThresholds(watch_days=1, messages=1, reporters=1)
@@ -181,6 +193,12 @@ async def test_no_lossy_step_is_advised(
     if not advice.ready or advice.next is None:
         assert not advice.ready
         return
+    force = advice.in_force
+    assert force is not None
+    assert (advice.next.adkim, advice.next.aspf) == (force.policy.adkim, force.policy.aspf)
+    for name in ("p", "subdomains", "nonexistent"):
+        before, after = getattr(force.policy, name), getattr(advice.next, name)
+        assert LEVELS.index(after) >= LEVELS.index(before)
     replayed = await policies.replay(domain, FIRST, last, advice.next)
     reject = "reject" in {advice.next.p, advice.next.subdomains, advice.next.nonexistent}
     for one in replayed.senders:

@@ -34,6 +34,8 @@ from dmarcworks.catalogue.routing import RoutingCatalogue
 from dmarcworks.catalogue.senders import Senders
 from dmarcworks.catalogue.uploads import Uploads
 from dmarcworks.policy.dns_records.report_card import CardRequest, ReportCard
+from dmarcworks.policy.evidence import EvidenceReader
+from dmarcworks.policy.planner import Planner
 from dmarcworks.policy.reader import PolicyReader
 
 __all__ = ["Dependencies", "Deps", "ProblemActions", "ReadToken", "SendLink", "WriteToken", "deps_of"]
@@ -82,6 +84,10 @@ class Deps:
     sender_directory: SenderDirectory
     # Policies over the stored rows, and the next step.
     policies: PolicyReader
+    # The changes of records that are proposed.
+    planner: Planner
+    # Documents for auditors.
+    evidence: EvidenceReader
     idempotency: Idempotency
     # The archive, the figures and the two query languages.
     objects: Objects

@@ -7,6 +7,7 @@ change.
 
 from __future__ import annotations
 
+import builtins
 import getpass
 import json
 import os
@@ -19,6 +20,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select
+from sqlalchemy.engine import Row
 
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.catalogue import tables
@@ -158,10 +160,26 @@ class Audit:
             statement = statement.where(table.c.id < before)
         async with self._database.read() as connection:
             rows = (await connection.execute(statement.order_by(table.c.id.desc()).limit(min(limit, 1000)))).all()
-        return [
-            AuditRow(**{**row._mapping, "at": datetime.fromtimestamp(row.at, UTC), "detail": _detail(row.detail)})
-            for row in rows
-        ]
+        return [_row(row) for row in rows]
+
+    async def about(
+        self, account_id: str, target: str, begin: datetime, end: datetime, *, limit: int = 1000
+    ) -> builtins.list[AuditRow]:
+        """An account's changes of one target from `begin` to before `end`, oldest first."""
+        table = tables.audit
+        statement = select(table).where(
+            table.c.account_id == account_id,
+            table.c.target == target,
+            table.c.at >= begin.timestamp(),
+            table.c.at < end.timestamp(),
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement.order_by(table.c.id).limit(min(limit, 1000)))).all()
+        return [_row(row) for row in rows]
+
+
+def _row(row: Row[Any]) -> AuditRow:
+    return AuditRow(**{**row._mapping, "at": datetime.fromtimestamp(row.at, UTC), "detail": _detail(row.detail)})
 
 
 def _detail(text: str) -> Mapping[str, Any]:

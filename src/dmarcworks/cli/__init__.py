@@ -34,6 +34,7 @@ COMMANDS = {
     "sql": "Run a SQL query.",
     "senders": "List who sends as a domain, decide about senders, and identify sending services.",
     "policy": "Show the next step of a domain's DMARC policy, or replay a policy over stored reports.",
+    "evidence": "Write a document for auditors: policy over time, mail at enforcement, senders, changes.",
     "sources": "List the addresses that sent mail in a domain's name.",
     "reports": "List the reports that were received.",
     "problems": "List and resolve problems: mail that could not be parsed or counted.",

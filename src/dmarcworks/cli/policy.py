@@ -1,4 +1,4 @@
-"""`dmarcworks policy DOMAIN`: the next step of a domain's policy, and with `--if` the replay of another policy."""
+"""`dmarcworks policy DOMAIN`: the next step of a domain's policy, the replay of another one, the changes to publish."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from dmarcworks.cli.change_plan import print_plan
 from dmarcworks.cli.common import print_json, print_table
 from dmarcworks.errors import UsageError
 
@@ -19,6 +20,8 @@ def policy(
         help="Replay this policy: p=reject, and sp, np, adkim, aspf, t, pct after commas.",
         metavar="POLICY",
     ),
+    as_plan: bool = typer.Option(False, "--plan", help="Look up the records and show each change to publish."),
+    parked: bool = typer.Option(False, "--parked", help="With --plan: the domain is to have no mail at all."),
     days: int | None = typer.Option(
         None, "--days", min=1, max=3660, help="Number of UTC days, up to and including today; default 30."
     ),
@@ -34,6 +37,10 @@ def policy(
 
     if as_csv and (as_json or wanted is None):
         raise UsageError("--csv needs --if, and excludes --json")
+    if as_plan and (wanted is not None or as_csv):
+        raise UsageError("--plan excludes --if and --csv")
+    if parked and not as_plan:
+        raise UsageError("--parked needs --plan")
     if days is not None and first:
         raise UsageError("--days and --from exclude each other: give --days with --to, or --from with --to")
     for day, name in ((first, "--from"), (last, "--to")):
@@ -43,6 +50,10 @@ def policy(
     account_id, domain_id = account_of(domain, "")
     period: dict[str, Any] = {"days": days, "first": first, "last": last}
     path = f"/domains/{domain_id}/policy"
+    if as_plan:
+        answer = value(f"{path}/plan", account_id, {**period, "parked": "true" if parked else None})
+        print_json(answer) if as_json else print_plan(answer)
+        return
     if wanted is None:
         answer = value(path, account_id, period)
         print_json(answer) if as_json else _advice(answer)

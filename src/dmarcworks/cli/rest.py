@@ -15,7 +15,7 @@ from dmarcworks.cli.common import command_settings, with_stores
 from dmarcworks.errors import NotFoundError
 from dmarcworks.settings import Settings
 
-__all__ = ["MOST", "account_of", "items", "no_reports", "text", "value"]
+__all__ = ["MOST", "account_of", "content", "items", "no_reports", "text", "value"]
 
 # Rows of one page.
 MOST = 1000
@@ -44,6 +44,11 @@ def value(path: str, account_id: str, parameters: Parameters) -> Any:
 def text(path: str, account_id: str, parameters: Parameters) -> str:
     """What the API returns for a path as text, such as CSV."""
     return _response(path, account_id, parameters).text
+
+
+def content(path: str, account_id: str, parameters: Parameters) -> bytes:
+    """What the API returns for a path as bytes, such as PDF."""
+    return _response(path, account_id, parameters).content
 
 
 def _response(path: str, account_id: str, parameters: Parameters) -> httpx.Response:

@@ -30,7 +30,7 @@ from dmarcworks.enrich.dkim.signature import Claim
 from dmarcworks.enrich.dmarc_policy import DmarcPolicy, PolicyFinder
 from dmarcworks.enrich.examine import Work
 from dmarcworks.enrich.facts import Facts
-from dmarcworks.enrich.resolver import NoAnswerError, Resolver
+from dmarcworks.enrich.resolver import DnsRecords, NoAnswerError, RecordResolver
 from dmarcworks.enrich.spf_check import MAX_QUERIES, Needed, spf_domain
 from dmarcworks.process.isolated import FailedError, KilledError, UnavailableError
 
@@ -48,7 +48,9 @@ class Checker:
     """Checks mails with `resolver` and `work`; the questions of one mail may take `seconds`, those that cannot change
     the verdict any more `patience`."""
 
-    def __init__(self, resolver: Resolver, work: Work, *, seconds: float = 5.0, patience: float | None = None) -> None:
+    def __init__(
+        self, resolver: RecordResolver, work: Work, *, seconds: float = 5.0, patience: float | None = None
+    ) -> None:
         self.resolver = resolver
         self._work = work
         self._seconds = seconds
@@ -148,9 +150,9 @@ class Checker:
         """The result of queries that depend on one another: run again from the start with each answer."""
         while True:
             try:
-                return work(PolicyFinder(known, deadline))
+                return work(PolicyFinder(known, known.exists, deadline))
             except _UnansweredError as missing:
-                known.answers[missing.question] = await self.resolver(*missing.question, deadline)
+                known.answers[missing.question] = await self.resolver.lookup(*missing.question, deadline)
 
     def _spf_known_for(self, mail: MailToCheck) -> asyncio.Future[str] | None:
         """The evaluation that another mail with the same envelope has ended; None when there is none."""
@@ -221,10 +223,17 @@ class _Known:
     """Known answers, as the policy's tree walk queries them."""
 
     def __init__(self) -> None:
-        self.answers: dict[tuple[str, str], list[Any]] = {}
+        self.answers: dict[tuple[str, str], DnsRecords] = {}
 
     def __call__(self, name: str, kind: str, deadline: float) -> list[Any]:
-        """The answer, or `_UnansweredError`."""
+        """The records, or `_UnansweredError`."""
+        return self._known(name, kind).records
+
+    def exists(self, name: str, deadline: float) -> bool:
+        """Whether the name exists, or `_UnansweredError`."""
+        return self._known(name, "A").exists
+
+    def _known(self, name: str, kind: str) -> DnsRecords:
         if (name, kind) not in self.answers:
             raise _UnansweredError((name, kind))
         return self.answers[name, kind]

@@ -15,6 +15,8 @@ _QUESTIONS = 8
 _VERSION = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|$)")
 DnsQuery = Callable[[str, str, float], list[Any]]
 """Name, type and deadline → the records."""
+NameExists = Callable[[str, float], bool]
+"""Name and deadline → whether the name exists: any answer but NXDOMAIN (RFC 8020)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,9 @@ class DmarcPolicy:
 class PolicyFinder:
     """Queries each record once; `deadline` in seconds of time.monotonic."""
 
-    def __init__(self, resolver: DnsQuery, deadline: float) -> None:
+    def __init__(self, resolver: DnsQuery, exists: NameExists, deadline: float) -> None:
         self._resolver = resolver
+        self._exists = exists
         self._deadline = deadline
         self._records: dict[str, dict[str, str] | None] = {}
 
@@ -38,13 +41,21 @@ class PolicyFinder:
         """The policy for mail from the domain; None when nobody publishes one."""
         own = self._record(domain)
         if own is not None:
-            return _policy(own, "p")
+            return _policy(own, ("p",))
         organizational = self.organisation(domain)
         record = self._record(organizational)
         suffix = organizational.partition(".")[2]
         if record is None and suffix and self._psd(suffix) == "y":
             record = self._record(suffix)
-        return None if record is None else _policy(record, "sp")
+        return None if record is None else _policy(record, self._levels(record, domain))
+
+    def _levels(self, record: dict[str, str], domain: str) -> tuple[str, ...]:
+        """The tags of a record above the domain, the first one counts: np for a name that does not exist.
+
+        Whether it exists is only queried where that can matter (RFC 9989 sections 3.2.14 and 4.7).
+        """
+        existing = ("sp", "p")
+        return existing if "np" not in record or self._exists(domain, self._deadline) else ("np", *existing)
 
     def aligned(self, author: str, domain: str, strict: bool) -> bool:
         """Whether an authenticated domain stands for the author's."""
@@ -111,8 +122,8 @@ def _tags(text: str) -> dict[str, str] | None:
     return {name.strip().lower(): value.strip() for name, _, value in reversed(parts)}
 
 
-def _policy(tags: dict[str, str], wanted: str) -> DmarcPolicy:
-    requested = tags.get(wanted, tags.get("p", "none")).lower()
+def _policy(tags: dict[str, str], levels: tuple[str, ...]) -> DmarcPolicy:
+    requested = next((tags[name] for name in levels if name in tags), "none").lower()
     action = requested if requested in ("none", "quarantine", "reject") else "none"
     if tags.get("t", "n").lower() == "y":
         action = {"reject": "quarantine", "quarantine": "none"}.get(action, action)

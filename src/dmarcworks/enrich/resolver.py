@@ -67,6 +67,13 @@ class DnsRecords:
     exists: bool = True
 
 
+class RecordResolver(Resolver, Protocol):
+    """A resolver that also knows whether a name exists, as `Dns` does."""
+
+    async def lookup(self, name: str, kind: str, deadline: float) -> DnsRecords:
+        """The records with `exists`; `NoAnswerError` when nobody answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Answer:
     records: list[Any]

@@ -1,6 +1,7 @@
 """What another policy would have done to the mail that reports cover: exact, from stored rows. Pure.
 
-`decide` applies the policy to one case of rows; `replay` puts the sums of all cases together. Every figure is a count
+`levels_of` applies the policy to the kinds of rows; `replay` puts the sums of all of them together. Every figure is a
+count
 of messages. Only `pct` makes fractions: each figure is rounded by itself, half a message upwards.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from dmarcworks.analytics.questions.all import PolicyCase, PolicySum, PolicySums
+from dmarcworks.analytics.questions.all import PolicyCase, PolicyLevels, PolicySum, PolicySums
 from dmarcworks.analytics.sender_directory import DomainSender
 from dmarcworks.analytics.sender_key import SenderKey
 from dmarcworks.catalogue.senders import OwnerDecision
@@ -18,7 +19,7 @@ from dmarcworks.enrich.senders.classify import SenderClass
 from dmarcworks.policy.alignment import is_aligned
 from dmarcworks.policy.tags import DomainPolicy
 
-__all__ = ["Effect", "PolicyReplay", "ReplayedSender", "ReplayedSource", "decide", "is_yours", "replay"]
+__all__ = ["Effect", "PolicyReplay", "ReplayedSender", "ReplayedSource", "decide", "is_yours", "levels_of", "replay"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +120,25 @@ class PolicyReplay:
 
 
 def decide(case: PolicyCase, policy: DomainPolicy) -> str:
-    """What the policy does to a case: pass, none, quarantine or reject; "/np" follows for a name that may not exist."""
-    if case.place not in ("domain", "subdomain") or case.dkim or case.spf:
-        return "pass"
+    """What the policy does to a case: pass, none, quarantine or reject."""
     for domains, mode in ((case.dkim_domains, policy.adkim), (case.spf_domains, policy.aspf)):
         if any(is_aligned(case.author, domain, mode == "s") for domain in domains):
             return "pass"
     if case.place == "domain":
         return policy.applied(policy.p)
-    if case.existing:
-        return policy.applied(policy.subdomains)
-    return f"{policy.applied(policy.nonexistent)}/np"
+    return policy.applied(policy.subdomains if case.existing else policy.nonexistent)
+
+
+def levels_of(policy: DomainPolicy, cases: Iterable[PolicyCase]) -> PolicyLevels:
+    """What the policy does to failing mail of each kind of author, and to each case."""
+    return PolicyLevels(
+        domain=policy.applied(policy.p),
+        existing=policy.applied(policy.subdomains),
+        nonexistent=policy.applied(policy.nonexistent),
+        adkim=policy.adkim or "",
+        aspf=policy.aspf or "",
+        cases={case.key: decide(case, policy) for case in cases},
+    )
 
 
 def replay(

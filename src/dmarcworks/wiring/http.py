@@ -40,6 +40,8 @@ from dmarcworks.ingest.retry import ProblemResolver
 from dmarcworks.ingest.setup import inbox
 from dmarcworks.policy.conditions import PolicyThresholds
 from dmarcworks.policy.dns_records.checker import RecordChecker
+from dmarcworks.policy.evidence import EvidenceReader
+from dmarcworks.policy.planner import Planner
 from dmarcworks.policy.reader import PolicyReader
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.delivery.verification import link_sender
@@ -93,6 +95,8 @@ def http_deps(
     """The handlers' collaborators; `full` returns why no more mail is accepted now, empty when it is."""
     questions = Questions(analytics)
     directory = SenderDirectory(questions, stores.senders)
+    policies = PolicyReader(questions, directory, _thresholds(settings))
+    checker = RecordChecker(settings.dns_server)
     return Deps(
         accounts=stores.accounts,
         arrivals=stores.arrivals,
@@ -107,7 +111,9 @@ def http_deps(
         uploads=Uploads(stores.database),
         senders=stores.senders,
         sender_directory=directory,
-        policies=PolicyReader(questions, directory, _thresholds(settings)),
+        policies=policies,
+        planner=Planner(questions, stores.senders, policies, checker),
+        evidence=EvidenceReader(questions, directory, stores.audit, stores.accounts),
         idempotency=Idempotency(stores.database),
         objects=stores.objects,
         analytics=analytics,
@@ -119,7 +125,7 @@ def http_deps(
         hostname=settings.hostname.lower(),
         public_url=public_url,
         mail_bytes=settings.mail_bytes,
-        check_records=RecordChecker(settings.dns_server),
+        check_records=checker,
         clock=time.time,
         workers=worker_names(settings),
         send_link=link_sender(router, public_url),

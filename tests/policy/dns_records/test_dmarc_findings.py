@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dmarcworks.policy.dns_records.bimi import bimi_findings
@@ -83,6 +83,7 @@ TEXTS = st.lists(st.sampled_from(WORDS) | st.text(max_size=5), max_size=20).map(
 
 
 @given(TEXTS)
+@example("v=DMARC1; rua=v=DMARC1a@b.example")
 def test_no_text_is_too_odd(text: str) -> None:
     """Every parser answers; a corrected record is a record that stays as it is."""
     for finding in findings_of(text):

@@ -20,6 +20,7 @@ from dmarcworks.analytics.questions.policy_cases import (
     PolicyCase,
     PolicyCaseQuestions,
     PolicyDay,
+    PolicyLevels,
     PolicySum,
     PolicySums,
 )
@@ -52,6 +53,7 @@ from dmarcworks.analytics.questions.sources import (
     SourceQuestions,
     SourceVolume,
 )
+from dmarcworks.analytics.questions.spf_passes import PassingAddress, SpfPassQuestions
 from dmarcworks.analytics.questions.tls import TlsDay, TlsFailureVolume, TlsPolicyVolume, TlsQuestions
 from dmarcworks.analytics.questions.volume import (
     Change,
@@ -77,9 +79,11 @@ __all__ = [
     "FailureSource",
     "Figures",
     "OwnRule",
+    "PassingAddress",
     "PolicyCase",
     "PolicyDay",
     "PolicyEffect",
+    "PolicyLevels",
     "PolicySum",
     "PolicySums",
     "PublishedPolicy",
@@ -120,6 +124,7 @@ class Questions(
     SenderDetailQuestions,
     PolicyQuestions,
     PolicyCaseQuestions,
+    SpfPassQuestions,
     TlsQuestions,
     FailureQuestions,
     KindQuestions,

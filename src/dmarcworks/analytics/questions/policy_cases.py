@@ -1,28 +1,32 @@
 """The rows of a domain as a policy sees them: which tag applies, and what is aligned by which mode.
 
-Rows that a policy cannot distinguish are one *case*. There are few cases, however many rows: `policy_cases` lists them,
-a caller decides what a policy does to each, and `policy_sums` adds up the messages of these decisions.
+The result that a reporter evaluated is the truth wherever the alignment mode stays what it found published: there the
+place of the author decides alone. Where the mode changes, the names that passed decide. Rows with the same names are
+one *case*: `policy_cases` lists them, a caller decides what a policy does to each, and `policy_sums` adds up the
+messages. A strict match is a relaxed one as well, so that a result is decided without the names when relaxed failed and
+strict is requested, or when strict passed and relaxed is requested.
 
-The result that a reporter evaluated is the truth wherever the alignment mode stays what it found published. Where the
-mode changes, the names that passed are listed with the case. A strict match is a relaxed one as well, so that a result
-is decided without them when relaxed failed and strict is requested, or when strict passed and relaxed is requested.
+The statements of `policy_sums` are as few and as small as they can be, since there may be a row for each address: sums
+that need no sender are made without one, and only what is to be listed is listed.
 """
 
 # ruff: noqa: S608 - the pieces put together here are our own constants; values are bound as {name:Type}
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from dmarcworks.analytics.questions.execute import QueryRunner
+from dmarcworks.analytics.questions.policy_rows import BY_NAMES, CASE, CASE_KEY, case_rows, levelled_rows
 from dmarcworks.analytics.questions.scope import Scope, day
 from dmarcworks.analytics.questions.sender_groups import DISPOSITION, REASON_LIST, word_sums
-from dmarcworks.analytics.questions.sender_rows import SenderRows, name_of
+from dmarcworks.analytics.questions.sender_rows import SenderRows
 from dmarcworks.analytics.sender_key import SenderBasis, SenderKey
 
-__all__ = ["PolicyCase", "PolicyCaseQuestions", "PolicyDay", "PolicySum", "PolicySums"]
+__all__ = ["PolicyCase", "PolicyCaseQuestions", "PolicyDay", "PolicyLevels", "PolicySum", "PolicySums"]
 
 # Groups of each kind that one answer holds, those with the most affected messages first.
 LISTED = 20_000
@@ -30,21 +34,45 @@ LISTED = 20_000
 
 @dataclass(frozen=True, slots=True)
 class PolicyCase:
-    """Rows that a policy treats alike.
+    """Rows that no evaluated result decides, all with the same names.
 
-    `place`: domain (mail of the domain itself), subdomain, other_record (a subdomain's own record applies), outside
-    (header_from is neither). `existing`: a message of this subdomain passed DMARC in the period. `dkim` and `spf`:
-    aligned as evaluated; where that is open, the names that passed are listed.
+    `place`: domain (mail of the domain itself) or subdomain. `existing`: a message of this subdomain passed DMARC in
+    the period. The names are those that passed, as far as the requested mode makes them decide.
     """
 
     key: str
     place: str
     existing: bool
     author: str
-    dkim: bool
-    spf: bool
     dkim_domains: tuple[str, ...]
     spf_domains: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyLevels:
+    """What a policy does (pass, none, quarantine or reject) to mail that fails, by its author: the domain itself, a
+    subdomain that exists, one that may not; and to each case, by its key. `adkim` and `aspf` are the requested modes,
+    "" to keep what was published."""
+
+    domain: str
+    existing: str
+    nonexistent: str
+    adkim: str = ""
+    aspf: str = ""
+    cases: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the statements bind."""
+        return {
+            **{"adkim": self.adkim, "aspf": self.aspf, "keys": list(self.cases), "levels": list(self.cases.values())},
+            **{"on_domain": self.domain, "on_existing": self.existing, "on_nonexistent": self.nonexistent},
+        }
+
+    @property
+    def affects(self) -> bool:
+        """Whether any of the levels is one at which mail is not simply delivered."""
+        return bool({self.domain, self.existing, self.nonexistent, *self.cases.values()} & {"quarantine", "reject"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +92,7 @@ class PolicySums:
     """All sums, of the same rows. Of the messages that a decided case affects: overrides and dispositions by word.
 
     `candidates` are those that `np` may apply to; `sources` are those with affected messages, by sender and address.
+    `senders`, `sources` and `sender_overrides` are listed as far as they were requested.
 
     `undecided` are messages whose case was not among the decided ones: reports came in between.
     """
@@ -100,73 +129,24 @@ class PolicyDay:
     reporters: tuple[str, ...]
 
 
-_OWN_RECORD = "endsWith(policy_name, concat('.', domain))"
-_PLACE = (
-    f"multiIf({_OWN_RECORD}, 'other_record', author_name = domain, 'domain',"
-    " endsWith(author_name, concat('.', domain)), 'subdomain', 'outside')"
-)
-# The HELO name counts only where a report states no result for the return path, as for a bounce (RFC 7208 §2.4).
-_SPF_NAMES = (
-    "arrayMap(x -> x.2, arrayFilter(x -> x.1 = 0 OR NOT arrayExists(s -> ifNull(s.scope != 'helo', 1), spf),"
-    " envelopes))"
-)
-
-
-def _open(mode: str, evaluated: str, published: str) -> tuple[str, str]:
-    """Whether the result is a pass already, and whether the names that passed decide it."""
-    changed = f"({{{mode}:String}} != '' AND {{{mode}:String}} != if({published} = 's', 's', 'r'))"
-    strict = f"{{{mode}:String}} = 's'"
-    return f"({evaluated} AND NOT ({changed} AND {strict}))", f"({changed} AND {evaluated} = ({strict}))"
-
-
-_DKIM_PASS, _DKIM_OPEN = _open("adkim", "ifNull(dkim_aligned = 'pass', 0)", "lowerUTF8(ifNull(toString(adkim), ''))")
-_SPF_PASS, _SPF_OPEN = _open("aspf", "ifNull(spf_aligned = 'pass', 0)", "lowerUTF8(ifNull(toString(aspf), ''))")
-_CASE = "case_place, case_existing, case_author, case_dkim, case_spf, case_dkim_domains, case_spf_domains"
-_KEY = (
-    "hex(sipHash128(case_place, case_existing, case_author, case_dkim, case_spf, toString(case_dkim_domains),"
-    " toString(case_spf_domains)))"
-)
-
-
-def _rows(rows: SenderRows) -> str:
-    """The sender's rows with the columns of their case."""
-    inner = (
-        f"(SELECT *, {name_of('policy_domain')} AS policy_name,"
-        f" if(ifNull(toString(header_from), '') = '', policy_name, {name_of('header_from')}) AS author_name,"
-        f" {_PLACE} AS case_place, toUInt8({_DKIM_PASS}) AS case_dkim, toUInt8({_SPF_PASS}) AS case_spf,"
-        " case_place IN ('domain', 'subdomain') AND NOT case_dkim AND NOT case_spf AS may_fail,"
-        f" if(may_fail AND {_DKIM_OPEN}, arraySort(arrayDistinct(arrayMap(x -> x.1, signed))), [])"
-        " AS case_dkim_domains,"
-        f" if(may_fail AND {_SPF_OPEN}, arraySort(arrayDistinct({_SPF_NAMES})), []) AS case_spf_domains,"
-        " if(notEmpty(case_dkim_domains) OR notEmpty(case_spf_domains), author_name, '') AS case_author"
-        f" FROM {rows.select})"
-    )
-    header = name_of("header_from")
-    # A name of which a message passed is in use; no report states whether a name exists.
-    existing = f"SELECT {header} FROM dmarc_reports WHERE {rows.scope.where} AND dmarc = 'pass' AND count > 0"
-    return (
-        f"(SELECT *, toUInt8(case_place = 'subdomain' AND author_name IN ({existing})) AS case_existing FROM {inner})"
-    )
-
-
 _AFFECTED = "level IN ('reject', 'quarantine')"
 _COUNT = "toUInt128(count)"
 _FIGURES = (
     f"sum({_COUNT}) AS messages, sumIf({_COUNT}, level = 'reject') AS reject_,"
     f" sumIf({_COUNT}, level = 'quarantine') AS quarantine_"
 )
-_SUMS = (
-    f"{_FIGURES},"
-    f" sumMapIf({REASON_LIST}, arrayMap(r -> {_COUNT}, {REASON_LIST}), {_AFFECTED}) AS overrides_,"
-    f" sumMapIf([{DISPOSITION}], [{_COUNT}], {_AFFECTED}) AS dispositions_,"
+_OVERRIDES = f"sumMapIf({REASON_LIST}, arrayMap(r -> {_COUNT}, {REASON_LIST}), {_AFFECTED}) AS overrides_"
+_TOTALS = (
+    f"{_FIGURES}, {_OVERRIDES}, sumMapIf([{DISPOSITION}], [{_COUNT}], {_AFFECTED}) AS dispositions_,"
     f" sumIf({_COUNT}, candidate) AS candidates, sumIf({_COUNT}, candidate AND level = 'reject') AS candidates_reject,"
     f" sumIf({_COUNT}, candidate AND level = 'quarantine') AS candidates_quarantine,"
     f" sumIf({_COUNT}, case_place = 'subdomain') AS subdomains,"
     f" sumIf({_COUNT}, case_place = 'other_record') AS other_record,"
-    f" sumIf({_COUNT}, case_place = 'outside') AS outside, sumIf({_COUNT}, level = 'undecided') AS undecided,"
-    " uniqExact(key.1, key.2) AS senders_total,"
-    f" uniqExactIf(source_ip, {_AFFECTED} AND count > 0) AS sources_total"
+    f" sumIf({_COUNT}, case_place = 'outside') AS outside, sumIf({_COUNT}, level = 'undecided') AS undecided"
 )
+# The sums of all groups, also of those that are not listed: they must be those of the days.
+_CHECKS = "sum(messages) OVER () AS all_messages, sum(reject_) OVER () AS all_reject, sum(quarantine_) OVER () AS all_q"
+_ORDER = "ORDER BY reject_ + quarantine_ DESC, messages DESC"
 
 
 class PolicyCaseQuestions(QueryRunner):
@@ -174,8 +154,11 @@ class PolicyCaseQuestions(QueryRunner):
 
     async def policy_cases(self, rows: SenderRows, *, adkim: str, aspf: str) -> tuple[PolicyCase, ...]:
         """The cases of a scope; `adkim` and `aspf` are the requested modes, "" to keep what was published."""
+        if not adkim and not aspf:
+            return ()
         answer = await self._query(
-            f"SELECT {_KEY} AS case_key, {_CASE} FROM {_rows(rows)} GROUP BY {_CASE} ORDER BY case_key",
+            f"SELECT {CASE_KEY} AS case_key, {CASE} FROM {case_rows(rows)} WHERE {BY_NAMES} GROUP BY {CASE}"
+            " ORDER BY case_key",
             rows.parameters | {"adkim": adkim, "aspf": aspf},
         )
         return tuple(
@@ -183,9 +166,7 @@ class PolicyCaseQuestions(QueryRunner):
                 key=row["case_key"],
                 place=row["case_place"],
                 existing=bool(row["case_existing"]),
-                author=row["case_author"],
-                dkim=bool(row["case_dkim"]),
-                spf=bool(row["case_spf"]),
+                author=row["author_name"],
                 dkim_domains=tuple(row["case_dkim_domains"]),
                 spf_domains=tuple(row["case_spf_domains"]),
             )
@@ -193,36 +174,33 @@ class PolicyCaseQuestions(QueryRunner):
         )
 
     async def policy_sums(
-        self, rows: SenderRows, levels: Mapping[str, str], *, adkim: str, aspf: str, listed: int = LISTED
+        self, rows: SenderRows, levels: PolicyLevels, *, senders: int = LISTED, sources: int = LISTED
     ) -> PolicySums:
-        """The messages by sender, day and source; `levels` is what the policy does to each case, by its key.
-
-        A level is pass, none, quarantine or reject, with "/np" behind it for a name that may not exist.
-        """
-        levelled = (
-            "(SELECT key, key.1 AS basis, key.2 AS value, day, source_ip, count, reasons, disposition, case_place,"
-            f" transform({_KEY}, {{keys:Array(String)}}, {{levels:Array(String)}}, 'undecided') AS decided,"
-            " splitByChar('/', decided)[1] AS level, endsWith(decided, '/np') AS candidate"
-            f" FROM {_rows(rows)})"
+        """The messages by day, and by sender and source address as far as so many of them are listed."""
+        parameters = rows.parameters | levels.parameters
+        levelled = levelled_rows(rows)
+        days = await self._query(f"SELECT day, {_TOTALS} FROM {levelled} GROUP BY day ORDER BY day", parameters)
+        by_sender = (
+            await self._query(
+                f"SELECT basis, value, {_FIGURES}, {_OVERRIDES}, {_CHECKS}, count() OVER () AS total FROM {levelled}"
+                f" GROUP BY basis, value {_ORDER}, basis, value LIMIT {{listed:UInt32}}",
+                parameters | {"listed": senders},
+            )
+            if senders
+            else []
         )
-        parameters = {
-            **rows.parameters,
-            **{"adkim": adkim, "aspf": aspf, "keys": list(levels), "levels": list(levels.values()), "listed": listed},
-        }
-        order = "ORDER BY reject_ + quarantine_ DESC, messages DESC"
-        senders = await self._query(
-            f"SELECT grouping(basis, value) AS set_, basis, value, {_SUMS} FROM {levelled}"
-            f" GROUP BY GROUPING SETS ((basis, value), ()) {order}, basis, value LIMIT {{listed:UInt32}} BY set_",
-            parameters,
-        )
-        days = await self._query(f"SELECT day, {_FIGURES} FROM {levelled} GROUP BY day ORDER BY day", parameters)
         # There may be an address for each row: only sums, and no other aggregate, are kept for each of them.
-        sources = await self._query(
-            f"SELECT basis, value, source_ip, {_FIGURES} FROM {levelled} GROUP BY basis, value, source_ip"
-            f" HAVING reject_ + quarantine_ > 0 {order}, source_ip, basis, value LIMIT {{listed:UInt32}}",
-            parameters,
+        by_source = (
+            await self._query(
+                f"SELECT basis, value, source_ip, {_FIGURES}, {_CHECKS}, uniqExact(source_ip) OVER () AS total"
+                f" FROM {levelled} GROUP BY basis, value, source_ip"
+                f" HAVING reject_ + quarantine_ > 0 {_ORDER}, source_ip, basis, value LIMIT {{listed:UInt32}}",
+                parameters | {"listed": sources},
+            )
+            if sources and levels.affects
+            else []
         )
-        return _sums(senders, days, sources, listed)
+        return _sums(days, by_sender, by_source)
 
     async def policy_days(
         self, account_id: str, domain_id: str, first: date, last: date, policy_domain: str
@@ -244,50 +222,57 @@ class PolicyCaseQuestions(QueryRunner):
 
 
 def _sums(
-    groups: Sequence[Mapping[str, Any]],
     by_day: Sequence[Mapping[str, Any]],
+    by_sender: Sequence[Mapping[str, Any]],
     by_source: Sequence[Mapping[str, Any]],
-    listed: int,
 ) -> PolicySums:
     """The sums of the three statements; what came in between them makes messages undecided."""
-    # grouping() is 0 for a group of both columns, and 3 for the sums of all rows.
-    total: Mapping[str, Any] = next((row for row in groups if int(row["set_"])), {})
-    senders = [row for row in groups if not int(row["set_"])]
-    days = tuple(_sum(row, day=day(row["day"])) for row in by_day)
-    sources = tuple(_sum(row, key=_key(row), source_ip=row["source_ip"]) for row in by_source)
-    everything = _sum(total)
-    agree = _figures(days) == (everything.messages, everything.reject, everything.quarantine)
-    if len(sources) < listed:
-        agree = agree and _figures(sources)[1:] == (everything.reject, everything.quarantine)
+    total = _total(by_day)
+    figures = (total["messages"], total["reject_"], total["quarantine_"])
+    agree = all(_checked(row) == figures for row in by_sender[:1])
+    agree = agree and all(_checked(row)[1:] == figures[1:] for row in by_source[:1])
     return PolicySums(
-        total=everything,
-        senders=tuple(_sum(row, key=_key(row)) for row in senders),
-        days=days,
-        sources=sources,
-        senders_total=int(total.get("senders_total", 0)),
-        sources_total=int(total.get("sources_total", 0)),
-        overrides=word_sums(total.get("overrides_", ((), ()))),
-        dispositions=word_sums(total.get("dispositions_", ((), ()))),
-        sender_overrides={_key(row): word_sums(row["overrides_"]) for row in senders},
-        candidates=PolicySum(
-            int(total.get("candidates", 0)),
-            int(total.get("candidates_reject", 0)),
-            int(total.get("candidates_quarantine", 0)),
-        ),
-        subdomains=int(total.get("subdomains", 0)),
-        other_record=int(total.get("other_record", 0)),
-        outside=int(total.get("outside", 0)),
-        undecided=int(total.get("undecided", 0)) if agree else max(everything.messages, 1),
+        total=_sum(total),
+        senders=tuple(_sum(row, key=_key(row)) for row in by_sender),
+        days=tuple(_sum(row, day=day(row["day"])) for row in by_day),
+        sources=tuple(_sum(row, key=_key(row), source_ip=row["source_ip"]) for row in by_source),
+        senders_total=int(by_sender[0]["total"]) if by_sender else 0,
+        sources_total=int(by_source[0]["total"]) if by_source else 0,
+        overrides=_words(by_day, "overrides_"),
+        dispositions=_words(by_day, "dispositions_"),
+        sender_overrides={_key(row): words for row in by_sender if (words := word_sums(row["overrides_"]))},
+        candidates=PolicySum(total["candidates"], total["candidates_reject"], total["candidates_quarantine"]),
+        subdomains=total["subdomains"],
+        other_record=total["other_record"],
+        outside=total["outside"],
+        undecided=total["undecided"] if agree else max(total["messages"], 1),
     )
 
 
+_ADDED = (
+    *("messages", "reject_", "quarantine_", "candidates", "candidates_reject", "candidates_quarantine"),
+    *("subdomains", "other_record", "outside", "undecided"),
+)
+
+
+def _total(by_day: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    return {name: sum(int(row[name]) for row in by_day) for name in _ADDED}
+
+
+def _words(by_day: Sequence[Mapping[str, Any]], name: str) -> dict[str, int]:
+    words: Counter[str] = Counter()
+    for row in by_day:
+        words.update(word_sums(row[name]))
+    return dict(sorted(words.items()))
+
+
+def _checked(row: Mapping[str, Any]) -> tuple[int, int, int]:
+    return int(row["all_messages"]), int(row["all_reject"]), int(row["all_q"])
+
+
 def _sum(row: Mapping[str, Any], **of: Any) -> PolicySum:
-    return PolicySum(int(row.get("messages", 0)), int(row.get("reject_", 0)), int(row.get("quarantine_", 0)), **of)
+    return PolicySum(int(row["messages"]), int(row["reject_"]), int(row["quarantine_"]), **of)
 
 
 def _key(row: Mapping[str, Any]) -> SenderKey:
     return SenderKey(SenderBasis(row["basis"]), row["value"])
-
-
-def _figures(sums: Sequence[PolicySum]) -> tuple[int, int, int]:
-    return sum(one.messages for one in sums), sum(one.reject for one in sums), sum(one.quarantine for one in sums)

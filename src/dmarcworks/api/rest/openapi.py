@@ -14,9 +14,11 @@ from dmarcworks.api.rest import (
     accounts,
     activity,
     audit_log,
+    change_plan,
     check,
     domains,
     errors,
+    evidence,
     exports,
     figures,
     people,
@@ -39,6 +41,8 @@ _MODULES = (
     figures,
     senders,
     policy,
+    change_plan,
+    evidence,
     people,
     reports,
     uploads,
@@ -62,6 +66,7 @@ _TAGS = {
     "figures": "Totals of a domain by day, source and reporter.",
     "senders": "Who sends as a domain, what the owner decided about it, and the names of an account's own systems.",
     "policy": "The next step of a domain's policy, and the replay of any policy over stored rows.",
+    "evidence": "Documents about domains over a period, for auditors.",
     "users": "Who may log in.",
     "tokens": "API tokens.",
     "reports": "Reports received, with their records and raw files.",
@@ -86,7 +91,12 @@ _WRITES = {
     412: "If-Match names another state",
     413: "The body is too large",
 }
-_WORDS = {404: "There is no such thing, or it is not yours", **_ALWAYS, **_WRITES}
+_WORDS = {
+    404: "There is no such thing, or it is not yours",
+    501: "What this needs is not installed; see detail",
+    **_ALWAYS,
+    **_WRITES,
+}
 
 
 def api(deps: Deps, limits: Limits | None = None) -> FastAPI:

@@ -15,6 +15,7 @@ from dmarcworks.api.rest.policy_csv import replay_csv
 from dmarcworks.api.rest.policy_models import PolicyAdviceOut, PolicyReplayOut
 from dmarcworks.api.rest.route import Route
 from dmarcworks.api.rest.tags import answer
+from dmarcworks.policy.reader import MOST
 from dmarcworks.policy.tags import parse_policy
 
 routes = APIRouter(prefix="/domains/{domain}/policy", tags=["policy"], route_class=Route)
@@ -66,7 +67,8 @@ async def replay(
     """Which messages of a period the policy would have quarantined or rejected; by default of the last 30 days."""
     for_domain = await caller.domain(domain)
     policy = parse_policy(wanted)
-    replayed = await caller.deps.policies.replay(for_domain, *span, policy)
+    sources = MOST if format == "csv" else limit
+    replayed = await caller.deps.policies.replay(for_domain, *span, policy, sources=sources)
     if format == "csv":
         headers = {**HEADERS, "Content-Disposition": f'attachment; filename="policy-{for_domain.name}.csv"'}
         return Response(replay_csv(replayed), headers=headers, media_type="text/csv; charset=utf-8; header=present")

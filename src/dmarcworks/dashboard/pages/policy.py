@@ -1,6 +1,7 @@
 """`/domains/{name}/policy`: the policy in force, the next step with its conditions, and the replay of any policy.
 
-The replay is a plain form whose fields are the tags. `/policy/csv` returns the same replay as a file.
+The replay is a plain form whose fields are the tags. `/policy/csv` returns the same replay as a file, and
+`/policy/changes` shows the changes of records to publish.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from dmarcworks.dashboard.pages.domain import OwnDomain, requested_period, scope
 from dmarcworks.dashboard.renderer import Html
 from dmarcworks.dashboard.sender_words import fix_pieces
 from dmarcworks.dashboard.visit import UserVisit, Visit
-from dmarcworks.errors import UsageError
+from dmarcworks.errors import BusyError, UsageError
+from dmarcworks.policy.planner import PlanRequest
 from dmarcworks.policy.tags import LEVELS, DomainPolicy, parse_policy
 
 # Rows of each table; the file has all of them.
@@ -37,16 +39,16 @@ async def policy(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: 
     values: dict[str, Any] = {"advice": None, "conditions": (), "replayed": None, "wrong": ""}
     wanted: DomainPolicy | None = None
     if newest is not None:
-        advice = await deps.policies.advice(domain, days.first, days.last, deps.now().date())
-        wanted = advice.next or (advice.in_force.policy if advice.in_force else DomainPolicy())
-        values["advice"] = advice
-        values["conditions"] = [(one, fix_pieces(one.message, domain.name)) for one in advice.because]
         try:
-            wanted = _wanted(visit) or wanted
+            wanted = _wanted(visit)
         except UsageError as error:
             values["wrong"] = str(error)
-        else:
-            values["replayed"] = await deps.policies.replay(domain, days.first, days.last, wanted)
+        today, sources = deps.now().date(), 0 if values["wrong"] else LISTED
+        study = await deps.policies.study(domain, days.first, days.last, today, sources=sources, wanted=wanted)
+        advice, values["replayed"] = study.advice, study.replayed
+        wanted = wanted or advice.next or (advice.in_force.policy if advice.in_force else DomainPolicy())
+        values["advice"] = advice
+        values["conditions"] = [(one, fix_pieces(one.message, domain.name)) for one in advice.because]
     scope = scope_of(days)
     return await html.page(
         visit,
@@ -60,6 +62,41 @@ async def policy(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: 
         listed=LISTED,
         csv=url(f"/domains/{domain.name}/policy/csv", **_tags(wanted), **scope) if wanted else "",
         **values,
+    )
+
+
+# What a change is about, by its code.
+TITLES = {
+    "dmarc-first": "First DMARC record",
+    "dmarc-repair": "Corrected DMARC record",
+    "dmarc-rua": "Reports to this system",
+    "policy-step": "Next step of the policy",
+    "policy-relax": "Weaker policy",
+    "spf-prune": "SPF without unused terms",
+    "parked": "Parked domain",
+}
+
+
+@routes.get("/domains/{name}/policy/changes")
+async def changes(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: Html) -> Response:
+    """The changes of records that are proposed. A page of its own, since DNS may take its time."""
+    days, _ = await requested_period(deps, visit, domain)
+    parked = visit.query("parked") == "1"
+    plan, wrong = None, ""
+    try:
+        plan = await deps.planner.plan(PlanRequest(domain, days.first, days.last, deps.now().date(), parked=parked))
+    except BusyError as error:
+        wrong = f"The changes are not known yet: {error}."
+    return await html.page(
+        visit,
+        "policy_changes.html",
+        domain=domain,
+        period=days,
+        scope=scope_of(days),
+        plan=plan,
+        wrong=wrong,
+        parked=parked,
+        titles=TITLES,
     )
 
 

@@ -74,4 +74,7 @@ def _uri(text: str) -> str:
     elif ":" in text:
         return text if text.isascii() and text.isprintable() else ""
     address = text.partition("!")[0]
-    return f"mailto:{address}" if _MAIL.fullmatch(address) and address.isascii() else ""
+    uri = f"mailto:{address}"
+    # "mailto:p=x@example.com" would be taken for a tag without its separator.
+    tagged = MISSED_SEPARATOR.search(uri)
+    return uri if _MAIL.fullmatch(address) and address.isascii() and not tagged else ""

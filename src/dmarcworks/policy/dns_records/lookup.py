@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any
 
-from dmarcworks.enrich.resolver import DnsRecords, NoAnswerError, Resolver
+from dmarcworks.enrich.resolver import NoAnswerError, RecordResolver
 
 __all__ = ["MxHost", "RecordLookup", "RecordResolver"]
 
@@ -13,13 +13,6 @@ MxHost = tuple[int, str]
 # Records of one name and type that are read; nobody needs more.
 _RECORDS = 100
 _TEXT_BYTES = 65_535
-
-
-class RecordResolver(Resolver, Protocol):
-    """What `enrich.resolver.Dns` offers: the records, and whether the name exists."""
-
-    async def lookup(self, name: str, kind: str, deadline: float) -> DnsRecords:
-        """The records with `exists`; `NoAnswerError` when nobody answered."""
 
 
 class RecordLookup:

@@ -1,0 +1,1 @@
+"""Documents for auditors as HTML and PDF."""
