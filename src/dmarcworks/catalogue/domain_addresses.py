@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from sqlalchemy import delete
 
@@ -17,9 +16,6 @@ from dmarcworks.catalogue import addresses, audit, domain_setup, tables
 from dmarcworks.catalogue.addresses import HostChange
 from dmarcworks.catalogue.zones import Zones
 from dmarcworks.errors import ConflictError, NotFoundError, StoreError
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["HOSTNAME", "Domain", "DomainAddresses"]
 
@@ -111,7 +107,7 @@ class DomainAddresses(ABC):
             now = self._clock()
             change = await addresses.move(connection, self.hostname, now)
             if change is not None:
-                # Each domain must publish another address: what DNS showed of it says nothing any more.
+                # Each domain must publish another address: what DNS showed of the old one is obsolete.
                 await domain_setup.recheck_all(connection, now)
                 detail = {"before": list(change.before), "domains": change.domains}
                 await audit.note(connection, now, "system.hostname", self.hostname, account_id=None, detail=detail)

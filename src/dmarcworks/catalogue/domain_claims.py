@@ -1,4 +1,4 @@
-"""Claims: an account that proves a domain by DNS receives it, whoever added the name before.
+"""Claims: an account that proves a domain by DNS receives it, even if another account added it before.
 
 A claim may be opened for any name, held by another account or not: nothing reveals what others have. Its token becomes
 the local part of the domain's rua address, so that the record to publish is known before the domain is the account's.

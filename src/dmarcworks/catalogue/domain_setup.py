@@ -26,17 +26,17 @@ __all__ = ["ClaimedSetup", "DomainSetups", "StoredSetup", "begin", "forget", "ne
 
 _FIRST_SECONDS, _LONGEST_SECONDS = 60.0, 86_400.0
 _COLUMNS = domain_setups.c
-_NEW: dict[str, Any] = {"evidence": "", "found": "", "resolver": "", "claimed": 0.0, "tries": 0}
+_NEW: dict[str, Any] = {"evidence": "", "answers": "", "resolver": "", "claimed": 0.0, "tries": 0}
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSetup:
-    """The newest check of a domain: `found` is JSON, "" before the first one; `evidence` is rua, txt or "".
+    """The newest check of a domain: `answers` is JSON, "" before the first one; `evidence` is rua, txt or "".
 
     `checking`: a check is requested or running. `due` is when the next one is, None when everything was seen.
     """
 
-    found: str = ""
+    answers: str = ""
     checked: datetime | None = None
     resolver: str = ""
     evidence: str = ""
@@ -87,7 +87,7 @@ class DomainSetups:
         if row is None:
             return StoredSetup()
         checking = row.due is not None and row.due <= self._clock()
-        return StoredSetup(row.found, _time(row.checked), row.resolver, row.evidence, _time(row.due), checking)
+        return StoredSetup(row.answers, _time(row.checked), row.resolver, row.evidence, _time(row.due), checking)
 
     async def request(self, domain_id: str) -> None:
         """The domain is to be checked now; also when a check is running, which may have read older records."""
@@ -108,7 +108,7 @@ class DomainSetups:
             tables.domains.c.id, literal(False), literal(""), literal(""), literal(""), literal(now), literal(0.0),
             literal(0),
         ).where(tables.domains.c.id.not_in(select(_COLUMNS.domain_id)))  # fmt: skip
-        names = ["domain_id", "parked", "evidence", "found", "resolver", "due", "claimed", "tries"]
+        names = ["domain_id", "parked", "evidence", "answers", "resolver", "due", "claimed", "tries"]
         async with self._database.read() as connection:
             if (await connection.execute(missing.limit(1))).first() is None:
                 return
@@ -131,7 +131,7 @@ class DomainSetups:
 
         return await self._database.step(work)
 
-    async def store(self, claimed: ClaimedSetup, found: str, *, evidence: str, resolver: str, complete: bool) -> None:
+    async def store(self, claimed: ClaimedSetup, answers: str, *, evidence: str, resolver: str, complete: bool) -> None:
         """The result of a check. Complete, the domain is due no more, unless a check was requested meanwhile."""
         now = self._clock()
         mine = _COLUMNS.domain_id == claimed.domain_id
@@ -140,7 +140,7 @@ class DomainSetups:
             tries = connection.execute(select(_COLUMNS.tries).where(mine)).scalar_one_or_none()
             if tries is None:  # the domain was removed
                 return
-            values: dict[str, Any] = {"found": found, "checked": now, "resolver": resolver[:255]}
+            values: dict[str, Any] = {"answers": answers, "checked": now, "resolver": resolver[:255]}
             if evidence:
                 values["proven"] = func.coalesce(_COLUMNS.proven, now)
                 values["evidence"] = case((_COLUMNS.proven.is_(None), evidence), else_=_COLUMNS.evidence)

@@ -181,7 +181,7 @@ class Domains(DomainAddresses):
             await domain_setup.forget(connection, domain.id)
             if notice and gone.rowcount:
                 await notices.add(
-                    connection, self._clock(), domain.account_id, notices.DOMAIN_TAKEN_OVER, domain.name, notice
+                    connection, self._clock(), domain.account_id, notices.DOMAIN_LOST, domain.name, notice
                 )
             if gone.rowcount:
                 values = {"id": domain.id, "account_id": domain.account_id, "name": domain.name}
@@ -192,7 +192,7 @@ class Domains(DomainAddresses):
                 "domain.remove",
                 domain.name,
                 account_id=domain.account_id,
-                detail={"rua": domain.rua} | ({"because": notices.DOMAIN_TAKEN_OVER} if notice else {}),
+                detail={"rua": domain.rua} | ({"because": notices.DOMAIN_LOST} if notice else {}),
             )
 
     async def enable_domain(self, domain: Domain, enabled: bool) -> Domain:

@@ -16,10 +16,10 @@ from dmarcworks.errors import NotFoundError
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["DOMAIN_RECEIVED", "DOMAIN_TAKEN_OVER", "AccountNotice", "Notices", "add"]
+__all__ = ["DOMAIN_LOST", "DOMAIN_RECEIVED", "AccountNotice", "Notices", "add"]
 
-# Codes: another account proved the domain and has it now; the account has a domain that another one had.
-DOMAIN_TAKEN_OVER, DOMAIN_RECEIVED = "domain-taken-over", "domain-received"
+# Codes: another account proved the domain and has it now; the account proved a domain and received it.
+DOMAIN_LOST, DOMAIN_RECEIVED = "domain-lost", "domain-received"
 _SHOWN = 100
 _COLUMNS = account_notices.c
 

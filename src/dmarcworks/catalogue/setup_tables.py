@@ -22,7 +22,7 @@ domain_setups = Table(
     Column("proven", Float),
     Column("evidence", String(8), nullable=False),
     # What DNS answered, as JSON ("" before the first check), when, and by which name server ("" for the system's).
-    Column("found", Text, nullable=False),
+    Column("answers", Text, nullable=False),
     Column("checked", Float),
     Column("resolver", String(255), nullable=False),
     # When the next check is due; NULL when everything was seen. `tries` counts the checks since the last change.

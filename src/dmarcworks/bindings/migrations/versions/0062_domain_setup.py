@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("parked", sa.Boolean(), nullable=False),
         sa.Column("proven", sa.Float(), nullable=True),
         sa.Column("evidence", sa.String(length=8), nullable=False),
-        sa.Column("found", sa.Text(), nullable=False),
+        sa.Column("answers", sa.Text(), nullable=False),
         sa.Column("checked", sa.Float(), nullable=True),
         sa.Column("resolver", sa.String(length=255), nullable=False),
         sa.Column("due", sa.Float(), nullable=True),
