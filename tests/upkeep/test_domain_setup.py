@@ -261,9 +261,8 @@ async def test_an_address_of_a_routing_rule_counts_as_ours(stores: Stores, check
 async def test_an_address_at_an_earlier_host_name(stores: Stores, checker: SetupChecker, zone: Zone) -> None:
     """It proves the domain, and the record to publish replaces it by the current one."""
     domain = await stores.accounts.add_domain("example.com")
-    publish(
-        zone, "_dmarc.example.com", f"v=DMARC1; p=none; rua=mailto:{domain.token}@old.example.org, mailto:x@y.example"
-    )
+    old = f"{domain.token}@old.example.org"
+    publish(zone, "_dmarc.example.com", f"v=DMARC1; p=none; rua=mailto:{old}, mailto:x@y.example")
     moved = replace(domain, earlier=(old,))
     await checker.check(moved)
     setup = domain_setup(moved, HOST, await stores.setups.of(domain.id))

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, case, delete, func, insert, literal, select, 
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.bindings.upsert import upsert
 from dmarcworks.catalogue import tables
+from dmarcworks.catalogue.names import chain
 from dmarcworks.catalogue.setup_tables import domain_setups
 
 if TYPE_CHECKING:
@@ -88,6 +89,14 @@ class DomainSetups:
             return StoredSetup()
         checking = row.due is not None and row.due <= self._clock()
         return StoredSetup(row.answers, _time(row.checked), row.resolver, row.evidence, _time(row.due), checking)
+
+    async def relatives(self, account_id: str, name: str) -> tuple[str, ...]:
+        """The names of the account's domains above and below this one; a thousand at most."""
+        table = tables.domains.c
+        near = table.name.in_(list(chain(name))) | table.name.endswith(f".{name}", autoescape=True)
+        statement = select(table.name).where(table.account_id == account_id, table.name != name, near)
+        async with self._database.read() as connection:
+            return tuple((await connection.execute(statement.order_by(table.name).limit(1000))).scalars())
 
     async def request(self, domain_id: str) -> None:
         """The domain is to be checked now; also when a check is running, which may have read older records."""

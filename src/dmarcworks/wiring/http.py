@@ -41,6 +41,7 @@ from dmarcworks.ingest.setup import inbox
 from dmarcworks.policy.conditions import PolicyThresholds
 from dmarcworks.policy.dns_records.checker import RecordChecker
 from dmarcworks.policy.reader import PolicyReader
+from dmarcworks.policy.setup.reader import SetupReader
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.delivery.verification import link_sender
 from dmarcworks.routing.router import Router
@@ -93,6 +94,7 @@ def http_deps(
     """The handlers' collaborators; `full` returns why no more mail is accepted now, empty when it is."""
     questions = Questions(analytics)
     directory = SenderDirectory(questions, stores.senders)
+    policies = PolicyReader(questions, directory, _thresholds(settings))
     return Deps(
         accounts=stores.accounts,
         arrivals=stores.arrivals,
@@ -107,7 +109,10 @@ def http_deps(
         uploads=Uploads(stores.database),
         senders=stores.senders,
         sender_directory=directory,
-        policies=PolicyReader(questions, directory, _thresholds(settings)),
+        policies=policies,
+        setups=SetupReader(stores.setups, stores.arrivals, policies),
+        claims=stores.claims,
+        notices=stores.notices,
         idempotency=Idempotency(stores.database),
         objects=stores.objects,
         analytics=analytics,
@@ -122,6 +127,7 @@ def http_deps(
         check_records=RecordChecker(settings.dns_server),
         clock=time.time,
         workers=worker_names(settings),
+        setup_checks=settings.setup_checks == "on",
         send_link=link_sender(router, public_url),
         injection=mail_injection(stores, settings, router),
         login_failures=settings.login_failures_per_minute,

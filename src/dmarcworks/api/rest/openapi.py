@@ -15,6 +15,8 @@ from dmarcworks.api.rest import (
     activity,
     audit_log,
     check,
+    claims,
+    domain_setup,
     domains,
     errors,
     exports,
@@ -35,6 +37,8 @@ PREFIX = "/api/v1"
 _MODULES = (
     accounts,
     domains,
+    domain_setup,
+    claims,
     check,
     figures,
     senders,

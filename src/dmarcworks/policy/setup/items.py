@@ -1,4 +1,4 @@
-"""Parts of a set-up beside the DMARC record: report host, proof of ownership, parked records, routed mail. Pure."""
+"""Report host, proof of ownership, parked records and routed mail as parts of a set-up. Pure."""
 
 from __future__ import annotations
 
