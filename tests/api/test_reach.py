@@ -215,6 +215,7 @@ async def filled(harness: Harness, name: str, domain: str) -> str:
         "user_id": "0" * 32,
         "sender": f"self:s1._domainkey.{domain}",
         "own_id": "1",
+        "notice": "1",
         "token_id": "0" * 32,
         "kind": "records",
         "path": "api/v1/domains",

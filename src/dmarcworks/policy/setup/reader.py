@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.addresses import host_of
@@ -12,6 +12,7 @@ from dmarcworks.policy.in_force import PolicyInForce
 from dmarcworks.policy.reader import PolicyReader
 from dmarcworks.policy.setup.model import DomainSetup
 from dmarcworks.policy.setup.plan import domain_setup
+from dmarcworks.policy.setup.published import PublishedRecords
 
 __all__ = ["SetupReader", "record_tags_of"]
 
@@ -51,6 +52,15 @@ class SetupReader:
         if self._policies is None or newest is None:
             return None
         return await self._policies.in_force(domain, newest, newest)
+
+    async def checked(self, domain: Domain) -> tuple[datetime | None, bool]:
+        """When DNS was last looked up for the domain, and whether that is requested or running."""
+        stored = await self._setups.of(domain.id)
+        return stored.checked, stored.checking
+
+    async def published(self, domain: Domain) -> PublishedRecords | None:
+        """What the newest check saw; None before the first one."""
+        return PublishedRecords.from_json((await self._setups.of(domain.id)).answers)
 
     async def request(self, domain: Domain) -> None:
         """Have the domain checked in the background, now."""
