@@ -16,7 +16,7 @@ from dmarcworks.catalogue.accounts import Account, Accounts
 from dmarcworks.catalogue.names import normal_domain
 from dmarcworks.errors import BoundError, ConflictError, DeniedError, NotFoundError, UsageError
 
-__all__ = ["COLUMNS", "DomainLine", "DomainOutcome", "add_lines", "domain_lines"]
+__all__ = ["COLUMNS", "DomainOutcome", "FileDomain", "add_lines", "domain_lines"]
 
 COLUMNS = ("domain", "account", "parked")
 _YES, _NO = ("yes", "true", "1", "x"), ("", "no", "false", "0")
@@ -24,7 +24,7 @@ _CHARACTERS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class DomainLine:
+class FileDomain:
     """A domain to add; `account` is "" for the one that adds it. `wrong` is why the line cannot be used."""
 
     line: int
@@ -45,10 +45,10 @@ class DomainOutcome:
     reason: str = ""
 
 
-def domain_lines(text: str, most: int) -> list[DomainLine]:
+def domain_lines(text: str, most: int) -> list[FileDomain]:
     """The domains of a file, each once; `UsageError` for an unknown column or no domain, `BoundError` for too many."""
     columns: Sequence[str] = ("domain",)
-    lines: dict[tuple[str, str], DomainLine] = {}
+    lines: dict[tuple[str, str], FileDomain] = {}
     rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=False, skipinitialspace=True)
     named = False
     try:
@@ -81,7 +81,7 @@ def _header(names: list[str]) -> list[str]:
     return columns
 
 
-def _line(number: int, columns: Sequence[str], cells: Sequence[str]) -> DomainLine:
+def _line(number: int, columns: Sequence[str], cells: Sequence[str]) -> FileDomain:
     values: dict[str, Any] = dict(zip(columns, cells, strict=False))
     name, parked = str(values.get("domain", ""))[:_CHARACTERS], str(values.get("parked", "")).lower()
     wrong = ""
@@ -89,13 +89,13 @@ def _line(number: int, columns: Sequence[str], cells: Sequence[str]) -> DomainLi
         wrong = f"the line has more than {len(columns)} column{'' if len(columns) == 1 else 's'}"
     elif parked not in (*_YES, *_NO):
         wrong = f"parked must be yes or no, not {parked[:40]!r}"
-    return DomainLine(number, name, str(values.get("account", ""))[:_CHARACTERS], parked in _YES, wrong)
+    return FileDomain(number, name, str(values.get("account", ""))[:_CHARACTERS], parked in _YES, wrong)
 
 
 async def add_lines(
     accounts: Accounts,
     owner: Account,
-    lines: Sequence[DomainLine],
+    lines: Sequence[FileDomain],
     *,
     operator: bool = False,
     public_suffix: bool = False,
@@ -105,7 +105,7 @@ async def add_lines(
 
 
 async def _outcome(
-    accounts: Accounts, owner: Account, line: DomainLine, operator: bool, public_suffix: bool
+    accounts: Accounts, owner: Account, line: FileDomain, operator: bool, public_suffix: bool
 ) -> DomainOutcome:
     try:
         if line.wrong:

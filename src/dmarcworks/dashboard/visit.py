@@ -1,7 +1,8 @@
 """Who sends a request to a page, and with which form: the dependencies `UserVisit` and `AnyVisit` of every page.
 
-In: a request. Out: a `Visit`. Refused: a form without its token or from another site (403), a form over 16 KiB or, with a
-file, over 256 KiB (413). Without a session a `UserVisit` raises `LoginRequiredError`, which the page's route answers with the way to the login.
+In: a request. Out: a `Visit`. Refused: a form without its token or from another site (403), a form over 16 KiB or, with
+a file, over 256 KiB (413). Without a session a `UserVisit` raises `LoginRequiredError`, which the page's route answers
+with the way to the login.
 """
 
 from __future__ import annotations

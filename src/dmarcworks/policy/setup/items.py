@@ -154,8 +154,10 @@ def _parked(
         message = f"DNS gave no answer about {change.name}." if checked else f"Nobody has looked at {change.name} yet."
         return SetupItem(code, title, status, message, "Publish this record.", (change,))
     if tuple(answers) == wanted:
-        return SetupItem(code, title, SetupStatus.done, f"{change.name} publishes {change.after}.")
-    message = f"{change.name} does not publish {change.after}."
+        return SetupItem(
+            code, title, SetupStatus.done, f'{change.name} publishes the {change.type} record "{change.after}".'
+        )
+    message = f'{change.name} does not publish the {change.type} record "{change.after}".'
     fix = "Publish this record in place of the others." if answers else "Publish this record."
     return SetupItem(code, title, SetupStatus.missing, message, fix, (change,))
 

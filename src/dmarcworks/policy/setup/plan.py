@@ -33,13 +33,15 @@ def records_to_publish(
 ) -> list[DnsRecord]:
     """All records that the domain needs, as they should be; `tags` are the policy that reports found in force."""
     item = dmarc_item(domain, published, tags)
-    value = item.changes[0].after if item.changes else _published(published)
+    name, value = f"_dmarc.{domain.name}", _published(published)
+    if item.changes:
+        name, value = item.changes[0].name, item.changes[0].after
     if domain.parked:
         built = [one.record for one in parked_to_publish(domain.name)]
-        dmarc = DnsRecord(built[-1].name, "TXT", value, "the domain's DMARC policy")
+        dmarc = DnsRecord(name, "TXT", value, "the domain's DMARC policy")
         return [*built[:-1], dmarc, *host_records(hostname)]
     plain = records(domain.name, domain.rua, hostname)
-    dmarc = DnsRecord(plain[0].name, "TXT", value, plain[0].purpose)
+    dmarc = DnsRecord(name, "TXT", value, plain[0].purpose)
     tls = DnsRecord(plain[-1].name, "TXT", _tls_value(domain, published, plain[-1].value), plain[-1].purpose)
     return [dmarc, *plain[1:-1], tls]
 
