@@ -117,6 +117,11 @@ class DomainClaims:
         if not self.enabled:
             return []
         now = self._clock()
+        waiting = select(_COLUMNS.token).where(_COLUMNS.due <= now, _COLUMNS.claimed <= now).limit(1)
+        # Mostly nothing is due, and reading takes no lock.
+        async with self._database.read() as reading:
+            if (await reading.execute(waiting)).first() is None:
+                return []
 
         def work(connection: Connection) -> Sequence[DomainClaim]:
             connection.execute(delete(domain_claims).where(_COLUMNS.created < now - CLAIM_DAYS * 86_400))

@@ -126,6 +126,11 @@ class DomainSetups:
     async def claim(self, most: int, seconds: float) -> list[ClaimedSetup]:
         """Domains that are due, longest first; no other process gets them for so many seconds."""
         now = self._clock()
+        waiting = select(_COLUMNS.domain_id).where(_COLUMNS.due <= now, _COLUMNS.claimed <= now).limit(1)
+        # Mostly nothing is due, and reading takes no lock.
+        async with self._database.read() as reading:
+            if (await reading.execute(waiting)).first() is None:
+                return []
 
         def work(connection: Connection) -> list[ClaimedSetup]:
             due = select(_COLUMNS.domain_id).where(_COLUMNS.due <= now, _COLUMNS.claimed <= now)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 
@@ -138,15 +139,20 @@ async def _round(stores: Stores, checker: SetupChecker) -> float:
     claims = await stores.claims.due(_ROUND, _CLAIM_SECONDS)
     limit = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(claimed: ClaimedSetup) -> None:
-        async with limit:
-            domain = await stores.accounts.domain(None, claimed.domain_id)
-            if domain is not None:
-                await checker.check(domain, claimed)
+    async def check(claimed: ClaimedSetup) -> None:
+        domain = await stores.accounts.domain(None, claimed.domain_id)
+        if domain is not None:
+            await checker.check(domain, claimed)
 
-    async def other(claim: DomainClaim) -> None:
+    async def alone(work: Coroutine[Any, Any, object]) -> None:
+        """One that fails is free again when its claim runs out, and holds up no other one."""
         async with limit:
-            await checker.check_claim(claim)
+            try:
+                await work
+            except DmarcworksError as error:
+                log.warning("the set-up of a domain is checked later", error=str(error))
+            except Exception:
+                log.exception("checking the set-up of a domain failed")
 
-    await asyncio.gather(*map(one, setups), *map(other, claims))
+    await asyncio.gather(*(alone(check(one)) for one in setups), *(alone(checker.check_claim(one)) for one in claims))
     return max(_LOOK_SECONDS, (len(setups) + len(claims)) / _PER_SECOND)
