@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import delete
 
-from dmarcworks.catalogue.accounts import Account, Domain
+from dmarcworks.catalogue.accounts import Account, Accounts, Domain
 from dmarcworks.catalogue.routes import zone_of
 from dmarcworks.catalogue.setup_tables import domain_setups
 from dmarcworks.catalogue.stores import Stores, opened
@@ -271,6 +271,27 @@ async def test_an_address_at_an_earlier_host_name(stores: Stores, checker: Setup
     assert setup.evidence == "rua"
 
 
+async def test_a_new_host_name_makes_every_domain_due(stores: Stores, checker: SetupChecker, zone: Zone) -> None:
+    """What was published for the old address says nothing about the new one."""
+    domain = await stores.accounts.add_domain("example.com")
+    publish(zone, "_dmarc.example.com", f"v=DMARC1; p=none; rua=mailto:{domain.rua}")
+    await checked(stores, checker, "example.com")
+    assert not (await stores.setups.of(domain.id)).checking
+    renamed = Accounts(stores.database, stores.kv, "new.example.net")
+    assert await renamed.settle_hostname() is not None
+    stored = await stores.setups.of(domain.id)
+    assert stored.checking
+    moved = await renamed.domain(None, "example.com")
+    assert moved is not None
+    setup = domain_setup(moved, "new.example.net", stored)
+    assert setup.items[0].fix == f"Replace it with {moved.rua}."
+    assert setup.items[0].changes[0].after == f"v=DMARC1; p=none; rua=mailto:{moved.rua}"
+    back = Accounts(stores.database, stores.kv, HOST)
+    assert await back.settle_hostname() is not None
+    _, setup = await checked(stores, checker, "example.com")
+    assert (setup.state, setup.items[0].status) == ("waiting", "done")
+
+
 async def account(stores: Stores, name: str) -> Account:
     return await stores.accounts.account_by_name(name, create=True)
 
@@ -284,8 +305,7 @@ async def test_who_proves_a_domain_receives_it(stores: Stores, checker: SetupChe
     assert await checker.check_claim(claim) is None
     claim = await stores.claims.of(owner.id, "example.com")
     assert claim.reason == (
-        'DNS does not show the record _dmarcworks-challenge.example.com TXT "dmarcworks-verification='
-        f'{claim.token}" yet'
+        f'DNS does not show the record _dmarcworks-challenge.example.com TXT "dmarcworks-verification={claim.token}"'
     )
     publish(zone, "_dmarc.example.com", f"v=DMARC1; p=none; rua=mailto:{claim.token}@{HOST},mailto:{lost.rua}")
     assert await checker.check_claim(claim) is None

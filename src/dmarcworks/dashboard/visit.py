@@ -80,7 +80,7 @@ async def visit_of(request: Request, deps: Dependencies) -> Visit:
     form: dict[str, str] = {}
     if request.method == "POST":
         _require_same_site(request, deps)
-        form = await _form(request)
+        form = await _form(request, upload=user is not None)
         if user is not None:
             act(Actor("user", user.email, auth.address(request)))
         if user is not None and not is_form_token(form.get("csrf", ""), secret):
@@ -114,9 +114,10 @@ def _require_same_site(request: Request, deps: Deps) -> None:
         raise HTTPException(403)
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def _form(request: Request, *, upload: bool) -> dict[str, str]:
+    """The fields of a form; a file only from somebody who is logged in."""
     content_type = request.headers.get("content-type", "")
-    uploaded = content_type.lower().startswith("multipart/form-data")
+    uploaded = upload and content_type.lower().startswith("multipart/form-data")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

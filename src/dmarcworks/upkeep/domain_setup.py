@@ -33,7 +33,7 @@ log = structlog.get_logger("dmarcworks.upkeep")
 # How long one check may wait for DNS, and how long a process holds the domains that it claimed.
 CHECK_SECONDS, _CLAIM_SECONDS = 8.0, 120.0
 # Domains of a round, checks at the same time, and checks per second, each of which causes about ten queries.
-_ROUND, _AT_ONCE, _PER_SECOND = 40, 8, 5.0
+_ROUND, _AT_ONCE, _PER_SECOND = 10, 8, 5.0
 _LOOK_SECONDS, _AGAIN_SECONDS, _COMPLETE_SECONDS = 1.0, 60.0, 60.0
 
 
@@ -108,7 +108,7 @@ def _reason(published: PublishedRecords, claim: DomainClaim) -> str:
     if published.dmarc is None or published.challenge is None:
         return "DNS gave no answer; it is looked up again automatically"
     record = challenge_record(claim.name, claim.token)
-    return f'DNS does not show the record {record.name} TXT "{record.value}" yet'
+    return f'DNS does not show the record {record.name} TXT "{record.value}"'
 
 
 async def check_setups_forever(

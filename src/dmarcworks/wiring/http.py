@@ -110,7 +110,7 @@ def http_deps(
         senders=stores.senders,
         sender_directory=directory,
         policies=policies,
-        setups=SetupReader(stores.setups, stores.arrivals, policies),
+        setups=SetupReader(stores.setups, stores.arrivals, policies, background=settings.setup_checks == "on"),
         claims=stores.claims,
         notices=stores.notices,
         idempotency=Idempotency(stores.database),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.addresses import host_of
 from dmarcworks.catalogue.arrivals import Arrivals
-from dmarcworks.catalogue.domain_setup import DomainSetups
+from dmarcworks.catalogue.domain_setup import DomainSetups, StoredSetup
 from dmarcworks.policy.in_force import PolicyInForce
 from dmarcworks.policy.reader import PolicyReader
 from dmarcworks.policy.setup.model import DomainSetup
@@ -23,16 +24,24 @@ def record_tags_of(force: PolicyInForce | None) -> str:
 
 
 class SetupReader:
-    """Reads; `policies` is None for a command, which has no figures."""
+    """Reads; `policies` is None for a command, which has no figures. Without `background` nobody does what is due."""
 
-    def __init__(self, setups: DomainSetups, arrivals: Arrivals, policies: PolicyReader | None = None) -> None:
+    def __init__(
+        self,
+        setups: DomainSetups,
+        arrivals: Arrivals,
+        policies: PolicyReader | None = None,
+        *,
+        background: bool = True,
+    ) -> None:
         self._setups = setups
         self._arrivals = arrivals
         self._policies = policies
+        self._background = background
 
     async def of(self, domain: Domain) -> DomainSetup:
         """The set-up of a domain as of its newest check."""
-        stored = await self._setups.of(domain.id)
+        stored = await self._stored(domain)
         received = await self._arrivals.received(domain.account_id, domain.id)
         force = await self.in_force(domain)
         others = await self._setups.relatives(domain.account_id, domain.name)
@@ -55,12 +64,16 @@ class SetupReader:
 
     async def checked(self, domain: Domain) -> tuple[datetime | None, bool]:
         """When DNS was last looked up for the domain, and whether that is requested or running."""
-        stored = await self._setups.of(domain.id)
+        stored = await self._stored(domain)
         return stored.checked, stored.checking
 
     async def published(self, domain: Domain) -> PublishedRecords | None:
         """What the newest check saw; None before the first one."""
         return PublishedRecords.from_json((await self._setups.of(domain.id)).answers)
+
+    async def _stored(self, domain: Domain) -> StoredSetup:
+        stored = await self._setups.of(domain.id)
+        return stored if self._background else replace(stored, checking=False, due=None)
 
     async def request(self, domain: Domain) -> None:
         """Have the domain checked in the background, now."""
