@@ -18,7 +18,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from dmarcworks.bindings.contracts import Database
-from dmarcworks.catalogue import audit, names, notices, tables
+from dmarcworks.catalogue import audit, names, tables
 from dmarcworks.catalogue.accounts import Account, Accounts, Domain
 from dmarcworks.catalogue.domain_setup import next_check
 from dmarcworks.catalogue.names import normal_domain
@@ -167,19 +167,23 @@ class DomainClaims:
         account = await self._accounts.account(claim.account_id)
         if account is None:
             raise NotFoundError("there is no such account")
+        present = await self._accounts.domain(account.id, claim.name)
+        if present is not None:  # another process settled it a moment ago
+            return present
         holder = await self.holder(claim)
         if holder is not None:
             view = await self._accounts.zones.view([claim.name])
             if account.name != view.operator and names.reserved(claim.name, view.hosts):
                 raise DeniedError(f"{claim.name} is reserved for the operator of this server")
             await self._accounts.remove_domain(holder, notice=_LOST.format(claim.name, holder.rua))
-        domain = await self._accounts.add_domain(claim.name, account.name, operator=True, token=claim.token)
+        text = (_RECEIVED if holder is not None else _ADDED).format(claim.name)
+        domain = await self._accounts.add_domain(
+            claim.name, account.name, operator=True, token=claim.token, notice=text
+        )
         now = self._clock()
         async with self._database.write() as connection:
             detail = {"evidence": evidence, "taken_over": holder is not None}
             await audit.note(connection, now, "domain.claimed", domain.name, account_id=account.id, detail=detail)
-            text = (_RECEIVED if holder is not None else _ADDED).format(domain.name)
-            await notices.add(connection, now, account.id, notices.DOMAIN_RECEIVED, domain.name, text)
         return domain
 
     def _claim(self, row: Row[Any], claimed: float | None = None) -> DomainClaim:

@@ -60,6 +60,7 @@ class Domains(DomainAddresses):
         public_suffix: bool = False,
         parked: bool = False,
         token: str = "",
+        notice: str = "",
     ) -> Domain:
         """Start to receive reports for a domain: a new rua address, open immediately. `ConflictError` when it cannot be
         added.
@@ -69,7 +70,7 @@ class Domains(DomainAddresses):
         A tenant gets the same message whether another account has the name, has rules below it, or the name is the
         operator's (`names.reserved`); with `operator` the reason is named, and rules of others below it stop. Also the
         operator's account gets a public suffix only with `public_suffix`. `token` is that of a claim that DNS has
-        proven: it becomes the local part of the address, and the claim is settled.
+        proven: it becomes the local part of the address, and the claim is settled; `notice` is for the account.
         """
         domain_name = normal_domain(name)
         if not public_suffix and names.public_suffix(domain_name):
@@ -105,6 +106,9 @@ class Domains(DomainAddresses):
             )
             await zone_rules.adopt(connection, self._clock(), domain.id, domain.name, domain.account_id)
             await domain_setup.begin(connection, domain.id, self._clock(), parked=parked)
+            if notice:
+                code = notices.DOMAIN_RECEIVED
+                await notices.add(connection, self._clock(), domain.account_id, code, domain.name, notice)
             # A claim is settled when the account has the domain, however it got it.
             settled = (domain_claims.c.account_id == owner.id) & (domain_claims.c.name == domain_name)
             await connection.execute(delete(domain_claims).where(settled))
