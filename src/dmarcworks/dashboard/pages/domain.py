@@ -77,6 +77,7 @@ async def records_of(deps: Deps, domain: Domain, newest: date | None) -> dict[st
     """The set-up with the records to publish, which keep the policy in force: publishing them does not weaken it."""
     return {
         "setup": await deps.setups.of(domain),
+        "setup_checks": deps.setup_checks,
         "policy_tags": record_tags_of(await deps.setups.in_force(domain, newest) if newest else None),
         "ruf": setup_records.failure_tag(domain.rua),
         "earlier_records": setup_records.earlier_records(domain.rua, domain.earlier),
