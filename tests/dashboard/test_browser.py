@@ -85,7 +85,8 @@ async def test_no_page_is_wider_than_a_phone(harness: Harness, browser: Browser,
     taken = await queues.receive("mine", limit=1, lease=60)
     await queues.settle([Settlement(taken[0], error="x" * 1000, dead=True)])
     paths += ["/activity", "/queues", f"/queues/{taken[0].id}", f"/queues/{taken[0].id}/discard"]
-    paths += [f"/domains/example.com/{name}" for name in ("sources", "records", "reports", "setup")]
+    paths += [f"/domains/example.com/{name}" for name in ("sources", "records", "reports", "setup", "builder")]
+    paths += ["/claims", "/import"]
     for path in paths:
         await page.goto(address + path)
         wider = await page.evaluate("document.documentElement.scrollWidth - innerWidth")

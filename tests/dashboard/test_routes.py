@@ -19,7 +19,7 @@ OPEN = {
     "GET /routing/verify/{secret}",
     "POST /routing/verify/{secret}",
 }
-FILLED = {"name": "example.com", "key": "x", "id": "1", "secret": "x", "sender": "dkim:x.example"}
+FILLED = {"name": "example.com", "key": "x", "id": "1", "secret": "x", "sender": "dkim:x.example", "notice": "1"}
 
 
 def routes() -> dict[str, PageRoute]:
@@ -46,7 +46,7 @@ def test_a_page_without_a_visitor_is_refused() -> None:
 
 def test_the_routes_are_those_of_the_product() -> None:
     """So that the test below sees them all."""
-    assert len(routes()) == 60
+    assert len(routes()) == 70
     assert set(routes()) >= OPEN
 
 

@@ -27,6 +27,7 @@ from tests.support.system import COMMAND, System, wait_for
 ELSEWHERE = {
     "api.md:{": "tests/api/rest",
     "architecture.md:┌": "tests/test_architecture.py",
+    "domains.md:domain,parked": "tests/policy/setup",
     "graphql.md:query": "tests/e2e/test_graphql.py",
     "graphql.md:POST": "tests/e2e/test_graphql.py",
     "graphql.md:{": "tests/e2e/test_graphql.py",

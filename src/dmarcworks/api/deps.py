@@ -26,8 +26,10 @@ from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit
 from dmarcworks.catalogue.dead_letters import DeadLetterActions
 from dmarcworks.catalogue.destinations import Destination
+from dmarcworks.catalogue.domain_claims import DomainClaims
 from dmarcworks.catalogue.idempotency import Idempotency
 from dmarcworks.catalogue.listing import Listing
+from dmarcworks.catalogue.notices import Notices
 from dmarcworks.catalogue.problems import ProblemRow, Problems, Retried
 from dmarcworks.catalogue.queries import QueryLog, SavedQueries
 from dmarcworks.catalogue.routing import RoutingCatalogue
@@ -37,6 +39,7 @@ from dmarcworks.policy.dns_records.report_card import CardRequest, ReportCard
 from dmarcworks.policy.evidence import EvidenceReader
 from dmarcworks.policy.planner import Planner
 from dmarcworks.policy.reader import PolicyReader
+from dmarcworks.policy.setup.reader import SetupReader
 
 __all__ = ["Dependencies", "Deps", "ProblemActions", "ReadToken", "SendLink", "WriteToken", "deps_of"]
 
@@ -88,6 +91,10 @@ class Deps:
     planner: Planner
     # Documents for auditors.
     evidence: EvidenceReader
+    # What is published of each domain's records, claims to domains, and notices to accounts.
+    setups: SetupReader
+    claims: DomainClaims
+    notices: Notices
     idempotency: Idempotency
     # The archive, the figures and the two query languages.
     objects: Objects
@@ -109,6 +116,8 @@ class Deps:
     clock: Callable[[], float] = time.time
     # The workers that a rule may name, and how a destination's link is mailed (None when no mail can leave).
     workers: Sequence[str] = ("dmarc",)
+    # Whether a server checks the set-up of domains in the background.
+    setup_checks: bool = True
     send_link: SendLink | None = None
     # None in a process without a mail router.
     injection: MailInjection | None = None

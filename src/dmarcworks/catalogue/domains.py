@@ -6,49 +6,28 @@ at or below it, or the name is reserved for the operator (`names.reserved`): not
 
 from __future__ import annotations
 
-import contextlib
-import json
 import uuid
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from abc import abstractmethod
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Row
 
-from dmarcworks.bindings.contracts import KV, Database
-from dmarcworks.catalogue import addresses, audit, names, tables, tokens, zone_rules
-from dmarcworks.catalogue.addresses import HostChange
+from dmarcworks.catalogue import addresses, audit, domain_setup, names, notices, tables, tokens, zone_rules
+from dmarcworks.catalogue.domain_addresses import Domain, DomainAddresses
 from dmarcworks.catalogue.names import normal_domain
-from dmarcworks.catalogue.zones import OwnedDomain, Zones
-from dmarcworks.errors import ConflictError, DeniedError, DmarcworksError, NotFoundError, StoreError, UsageError
+from dmarcworks.catalogue.setup_tables import domain_claims, domain_setups
+from dmarcworks.catalogue.zones import OwnedDomain
+from dmarcworks.errors import ConflictError, DeniedError, DmarcworksError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["HOSTNAME", "Domain", "Domains"]
+__all__ = ["NOT_HERE", "Domain", "Domains"]
 
-# The KV entry with the host name of the server that ran last, for commands that run without it.
-HOSTNAME = "system:hostname"
 NOT_HERE = "{} cannot be added: the name is in use or reserved on this server; contact its operator"
-
-
-@dataclass(frozen=True, slots=True)
-class Domain:
-    """A policy domain and the address that its reports are sent to; mail for it is refused while not `enabled`.
-
-    `earlier` are its addresses at names that the report host had before; they accept mail as well.
-    """
-
-    id: str
-    account_id: str
-    name: str
-    rua: str
-    created: datetime
-    enabled: bool = True
-    earlier: tuple[str, ...] = ()
 
 
 class _OwnError(ConflictError):
@@ -65,21 +44,23 @@ class _Owner(Protocol):
     def name(self) -> str: ...
 
 
-class Domains(ABC):
-    """The domains of `Accounts`, with their KV gate."""
-
-    zones: Zones
-    _database: Database
-    _kv: KV
-    hostname: str
-    _clock: Callable[[], float]
+class Domains(DomainAddresses):
+    """The domains of `Accounts`."""
 
     @abstractmethod
     async def _account(self, connection: AsyncConnection, name: str) -> _Owner:
         """The account of that name, made when it is absent: `Accounts` has it."""
 
     async def add_domain(
-        self, name: str, account: str = "default", *, operator: bool = False, public_suffix: bool = False
+        self,
+        name: str,
+        account: str = "default",
+        *,
+        operator: bool = False,
+        public_suffix: bool = False,
+        parked: bool = False,
+        token: str = "",
+        notice: str = "",
     ) -> Domain:
         """Start to receive reports for a domain: a new rua address, open immediately. `ConflictError` when it cannot be
         added.
@@ -88,7 +69,8 @@ class Domains(ABC):
 
         A tenant gets the same message whether another account has the name, has rules below it, or the name is the
         operator's (`names.reserved`); with `operator` the reason is named, and rules of others below it stop. Also the
-        operator's account gets a public suffix only with `public_suffix`.
+        operator's account gets a public suffix only with `public_suffix`. `token` is that of a claim that DNS has
+        proven: it becomes the local part of the address, and the claim is settled; `notice` is for the account.
         """
         domain_name = normal_domain(name)
         if not public_suffix and names.public_suffix(domain_name):
@@ -105,8 +87,9 @@ class Domains(ABC):
                 id=await self._id_of(connection, owner.id, domain_name),
                 account_id=owner.id,
                 name=domain_name,
-                rua=f"{uuid.uuid4().hex}@{self.hostname}",
+                rua=f"{token or uuid.uuid4().hex}@{self.hostname}",
                 created=datetime.fromtimestamp(self._clock(), UTC),
+                parked=parked,
             )
             await connection.execute(
                 insert(tables.domains).values(
@@ -122,6 +105,13 @@ class Domains(ABC):
                 connection, self._clock(), "domain.add", domain.name, account_id=domain.account_id, detail=detail
             )
             await zone_rules.adopt(connection, self._clock(), domain.id, domain.name, domain.account_id)
+            await domain_setup.begin(connection, domain.id, self._clock(), parked=parked)
+            if notice:
+                code = notices.DOMAIN_RECEIVED
+                await notices.add(connection, self._clock(), domain.account_id, code, domain.name, notice)
+            # A claim is settled when the account has the domain, however it got it.
+            settled = (domain_claims.c.account_id == owner.id) & (domain_claims.c.name == domain_name)
+            await connection.execute(delete(domain_claims).where(settled))
         await self.open_gate(domain)
         return domain
 
@@ -155,78 +145,9 @@ class Domains(ABC):
             await connection.execute(delete(table).where(table.c.id == before))
         return before or uuid.uuid4().hex
 
-    async def open_gate(self, domain: Domain) -> None:
-        """Put the KV entries `dmarc:{rua address}`, by which mail for the domain's rua addresses is accepted."""
-        for address in (domain.rua, *domain.earlier):
-            await self._open(domain, address)
-
-    async def open_gates(self) -> None:
-        """Put every entry that is missing: a crash between the two writes of `add_domain` heals at start."""
-        for domain in await self.domains():
-            for address in (domain.rua, *domain.earlier) if domain.enabled else ():
-                if await self._kv.get(f"dmarc:{address}") is None:
-                    await self._open(domain, address)
-
-    async def _open(self, domain: Domain, address: str) -> None:
-        entry = {"account_id": domain.account_id, "domain_id": domain.id, "domain": domain.name}
-        await self._kv.put(f"dmarc:{address}", json.dumps(entry))
-
-    async def _close_gate(self, domain: Domain) -> set[str]:
-        """Refuse mail for the domain's addresses, which are returned."""
-        async with self._database.read() as connection:
-            closed = {domain.rua, *domain.earlier, *await addresses.of_domain(connection, domain.id)}
-        for address in closed:
-            await self._kv.delete(f"dmarc:{address}")
-        return closed
-
-    async def settle_hostname(self) -> HostChange | None:
-        """At the start of a server: every domain gets its address at the host's current name; what changed, or None.
-
-        The addresses of before still accept mail.
-        """
-        async with self._database.read() as connection:
-            elsewhere = await addresses.elsewhere(connection, self.hostname)
-        change = await self._move() if elsewhere else None
-        if await self._kv.get(HOSTNAME) != self.hostname:
-            # Not essential: an ordinary start succeeds on a full disk too.
-            with contextlib.suppress(StoreError):
-                await self._kv.put(HOSTNAME, self.hostname)
-        return change
-
-    async def _move(self) -> HostChange | None:
-        async with self._database.write() as connection:
-            now = self._clock()
-            change = await addresses.move(connection, self.hostname, now)
-            if change is not None:
-                detail = {"before": list(change.before), "domains": change.domains}
-                await audit.note(connection, now, "system.hostname", self.hostname, account_id=None, detail=detail)
-        return change
-
-    async def remove_address(self, address: str) -> Domain:
-        """Refuse mail for an earlier address from now on; its domain. `NotFoundError` when no domain has it."""
-        wanted, table = address.strip().lower(), tables.rua_addresses
-        async with self._database.read() as connection:
-            owner = await addresses.owner(connection, wanted)
-        domain = None if owner is None else await self.domain(None, owner)
-        if domain is None:
-            raise NotFoundError(f"no domain has the address {address}; `dmarcworks domain show NAME` lists addresses")
-        if wanted == domain.rua:
-            raise ConflictError(
-                f"{wanted} is the current address of {domain.name}; `dmarcworks domain disable {domain.name}` rejects"
-                " its mail"
-            )
-        await self._kv.delete(f"dmarc:{wanted}")
-        await self.zones.keep_host(wanted)
-        async with self._database.write() as connection:
-            await connection.execute(delete(table).where(table.c.address == wanted))
-            action, detail = "domain.remove-address", {"rua": wanted}
-            account_id = domain.account_id
-            await audit.note(connection, self._clock(), action, domain.name, account_id=account_id, detail=detail)
-        return replace(domain, earlier=tuple(one for one in domain.earlier if one != wanted))
-
     async def domains(self, account_id: str | None = None) -> list[Domain]:
         """The account's domains by name; of all accounts when None."""
-        statement = select(tables.domains).order_by(tables.domains.c.name)
+        statement = _DOMAINS.order_by(tables.domains.c.name)
         if account_id is not None:
             statement = statement.where(tables.domains.c.account_id == account_id)
         async with self._database.read() as connection:
@@ -237,7 +158,7 @@ class Domains(ABC):
     async def domain(self, account_id: str | None, name_or_id: str) -> Domain | None:
         """The account's domain by name or id; of any account when `account_id` is None."""
         wanted = name_or_id.strip().rstrip(".").lower()
-        statement = select(tables.domains).where((tables.domains.c.name == wanted) | (tables.domains.c.id == wanted))
+        statement = _DOMAINS.where((tables.domains.c.name == wanted) | (tables.domains.c.id == wanted))
         if account_id is not None:
             statement = statement.where(tables.domains.c.account_id == account_id)
         async with self._database.read() as connection:
@@ -247,10 +168,11 @@ class Domains(ABC):
             before = await addresses.earlier(connection, [row.id])
         return _domain(row, before.get(row.id, ()))
 
-    async def remove_domain(self, domain: Domain) -> None:
+    async def remove_domain(self, domain: Domain, *, notice: str = "") -> None:
         """Refuse mail for its addresses from now on and forget the domain and its routing rules.
 
-        Archived reports and figures stay, and are the domain's again when its account adds it again.
+        Archived reports and figures stay, and are the domain's again when its account adds it again. `notice` is for
+        the account, when it did not remove the domain itself.
         """
         for address in await self._close_gate(domain):
             await self.zones.keep_host(address)
@@ -260,6 +182,11 @@ class Domains(ABC):
             await connection.execute(delete(earlier).where(earlier.c.domain_id == domain.id))
             gone = await connection.execute(delete(tables.domains).where(tables.domains.c.id == domain.id))
             await tokens.forget_domain(connection, domain.account_id, domain.id)
+            await domain_setup.forget(connection, domain.id)
+            if notice and gone.rowcount:
+                await notices.add(
+                    connection, self._clock(), domain.account_id, notices.DOMAIN_LOST, domain.name, notice
+                )
             if gone.rowcount:
                 values = {"id": domain.id, "account_id": domain.account_id, "name": domain.name}
                 await connection.execute(insert(tables.removed_domains).values(**values, removed=self._clock()))
@@ -269,7 +196,7 @@ class Domains(ABC):
                 "domain.remove",
                 domain.name,
                 account_id=domain.account_id,
-                detail={"rua": domain.rua},
+                detail={"rua": domain.rua} | ({"because": notices.DOMAIN_LOST} if notice else {}),
             )
 
     async def enable_domain(self, domain: Domain, enabled: bool) -> Domain:
@@ -294,6 +221,12 @@ class Domains(ABC):
         return changed
 
 
+_DOMAINS = select(tables.domains, domain_setups.c.proven, domain_setups.c.parked).outerjoin(
+    domain_setups, domain_setups.c.domain_id == tables.domains.c.id
+)
+
+
 def _domain(row: Row[Any], earlier: tuple[str, ...]) -> Domain:
     created = datetime.fromtimestamp(row.created, UTC)
-    return Domain(row.id, row.account_id, row.name, row.rua, created, row.enabled, earlier)
+    proven = None if row.proven is None else datetime.fromtimestamp(row.proven, UTC)
+    return Domain(row.id, row.account_id, row.name, row.rua, created, row.enabled, earlier, proven, bool(row.parked))

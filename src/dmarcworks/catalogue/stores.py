@@ -19,7 +19,7 @@ from dmarcworks.bindings import open as bindings
 from dmarcworks.bindings.contracts import KV, Database, DeadLetters, Leases, Objects, Queue
 from dmarcworks.bindings.private import make_private, tighten
 from dmarcworks.catalogue.accounts import Accounts
-from dmarcworks.catalogue.domains import HOSTNAME
+from dmarcworks.catalogue.domain_addresses import HOSTNAME
 from dmarcworks.catalogue.system import System
 from dmarcworks.errors import NotFoundError, SettingsError
 from dmarcworks.process.settings_table import shown_url
@@ -29,6 +29,9 @@ from dmarcworks.settings import Settings
 if TYPE_CHECKING:
     from dmarcworks.catalogue.arrivals import Arrivals
     from dmarcworks.catalogue.audit import Audit
+    from dmarcworks.catalogue.domain_claims import DomainClaims
+    from dmarcworks.catalogue.domain_setup import DomainSetups
+    from dmarcworks.catalogue.notices import Notices
     from dmarcworks.catalogue.problems import Problems
     from dmarcworks.catalogue.queries import QueryLog, SavedQueries
     from dmarcworks.catalogue.routing import RoutingCatalogue
@@ -53,6 +56,8 @@ class Stores:
     system: System
     query_log_days: int
     clock: Callable[[], float] = time.time
+    # Whether an account that proves a domain receives it from another one.
+    domain_claims: bool = True
 
     @cached_property
     def arrivals(self) -> Arrivals:
@@ -103,6 +108,27 @@ class Stores:
 
         return Senders(self.database, clock=self.clock)
 
+    @cached_property
+    def setups(self) -> DomainSetups:
+        """What DNS showed of the domains' records."""
+        from dmarcworks.catalogue.domain_setup import DomainSetups
+
+        return DomainSetups(self.database, clock=self.clock)
+
+    @cached_property
+    def claims(self) -> DomainClaims:
+        """Claims to domains that other accounts may have."""
+        from dmarcworks.catalogue.domain_claims import DomainClaims
+
+        return DomainClaims(self.database, self.accounts, enabled=self.domain_claims, clock=self.clock)
+
+    @cached_property
+    def notices(self) -> Notices:
+        """What accounts must learn."""
+        from dmarcworks.catalogue.notices import Notices
+
+        return Notices(self.database)
+
     async def close(self) -> None:
         """Write what a log has gathered; the bindings are closed by who opened them."""
         if "queries" in self.__dict__:
@@ -147,7 +173,18 @@ async def opened(
         await system.settle(tolerated, accept=accept_loss)
         hostname = (recorded_hostname and await kv.get(HOSTNAME)) or settings.hostname.lower().rstrip(".")
         accounts = Accounts(database, kv, hostname, operator_account=settings.operator_account)
-        stores = Stores(database, kv, queue, objects, accounts, queue, queue, system, settings.query_log_days)
+        stores = Stores(
+            database,
+            kv,
+            queue,
+            objects,
+            accounts,
+            queue,
+            queue,
+            system,
+            settings.query_log_days,
+            domain_claims=settings.domain_claims == "on",
+        )
         stack.push_async_callback(stores.close)
         yield stores
 

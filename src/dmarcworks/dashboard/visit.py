@@ -1,7 +1,8 @@
 """Who sends a request to a page, and with which form: the dependencies `UserVisit` and `AnyVisit` of every page.
 
-In: a request. Out: a `Visit`. Refused: a form without its token or from another site (403), a form over 16 KiB (413).
-Without a session a `UserVisit` raises `LoginRequiredError`, which the page's route answers with the way to the login.
+In: a request. Out: a `Visit`. Refused: a form without its token or from another site (403), a form over 16 KiB or, with
+a file, over 256 KiB (413). Without a session a `UserVisit` raises `LoginRequiredError`, which the page's route answers
+with the way to the login.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from dmarcworks.api.deps import Dependencies, Deps
 from dmarcworks.catalogue.accounts import User
 from dmarcworks.catalogue.audit import Actor, act
 from dmarcworks.dashboard.form_token import is_form_token
-from dmarcworks.errors import DeniedError
+from dmarcworks.dashboard.uploaded_form import uploaded_form
+from dmarcworks.errors import DeniedError, UsageError
 
 __all__ = ["AnyVisit", "LoginRequiredError", "UserVisit", "Visit", "visit_of"]
 
 FORM_BYTES = 16 * 1024
+# A form with a file.
+UPLOAD_BYTES = 256 * 1024
 
 
 class LoginRequiredError(DeniedError):
@@ -76,7 +80,7 @@ async def visit_of(request: Request, deps: Dependencies) -> Visit:
     form: dict[str, str] = {}
     if request.method == "POST":
         _require_same_site(request, deps)
-        form = await _form(request)
+        form = await _form(request, upload=user is not None)
         if user is not None:
             act(Actor("user", user.email, auth.address(request)))
         if user is not None and not is_form_token(form.get("csrf", ""), secret):
@@ -110,12 +114,20 @@ def _require_same_site(request: Request, deps: Deps) -> None:
         raise HTTPException(403)
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def _form(request: Request, *, upload: bool) -> dict[str, str]:
+    """The fields of a form; a file only from somebody who is logged in."""
+    content_type = request.headers.get("content-type", "")
+    uploaded = upload and content_type.lower().startswith("multipart/form-data")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > FORM_BYTES:
+        if len(body) > (UPLOAD_BYTES if uploaded else FORM_BYTES):
             raise HTTPException(413)
+    if uploaded:
+        try:
+            return uploaded_form(content_type, bytes(body))
+        except UsageError:
+            raise HTTPException(400) from None
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=20)
     except ValueError:

@@ -85,11 +85,14 @@ class _Answer:
 class Dns:
     """The system's name servers, or one that is named ("192.0.2.53" or "192.0.2.53:5353", "[2001:db8::1]:53").
 
-    To be used from one event loop.
+    To be used from one event loop. No answer is kept for longer than `longest` seconds.
     """
 
-    def __init__(self, server: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, server: str = "", clock: Callable[[], float] = time.monotonic, longest: float = _LONGEST
+    ) -> None:
         self._server = server
+        self._longest = longest
         self._clock = clock
         self._sockets = _SocketThread()
         self._resolver: dns.asyncresolver.Resolver | None = None
@@ -147,6 +150,7 @@ class Dns:
 
     async def _find(self, key: tuple[str, str], name: str, kind: str) -> _Answer:
         answer, keep = await self._looked_up(name, kind)
+        keep = min(keep, self._longest)
         cached = self._known.get(key)
         if cached is not None and cached[1] is asyncio.current_task():
             self._known[key] = (self._clock() + keep, cached[1])

@@ -11,8 +11,8 @@ __all__ = ["PieceState", "RecordPiece", "record_difference"]
 
 # Words and single separators: a change of one value leaves its neighbours unmarked.
 _WORD = re.compile(r"[A-Za-z0-9_.@+/%!-]+|\s+|.", re.DOTALL)
-# Comparing takes the square of the length; no record that works is longer.
-_LONGEST = 4_096
+# Comparing takes time that grows with more than the square of the pieces: longer texts are shown as replaced whole.
+_MOST_WORDS = 500
 
 
 class PieceState(StrEnum):
@@ -33,9 +33,9 @@ class RecordPiece:
 
 def record_difference(before: str, after: str) -> tuple[RecordPiece, ...]:
     """The pieces in order. Those that are not added make up `before`, those that are not removed `after`."""
-    if max(len(before), len(after)) > _LONGEST:
-        return _pieces([(before, PieceState.removed), (after, PieceState.added)])
     old, new = _WORD.findall(before), _WORD.findall(after)
+    if len(old) + len(new) > _MOST_WORDS:
+        return _pieces([(before, PieceState.removed), (after, PieceState.added)])
     pieces: list[tuple[str, PieceState]] = []
     for what, first, last, begin, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if what == "equal":

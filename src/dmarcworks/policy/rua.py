@@ -12,9 +12,10 @@ from dmarcworks.enrich.dmarc_policy import is_dmarc_record
 from dmarcworks.errors import UsageError
 from dmarcworks.policy.dns_records.report_uris import report_uri
 
-__all__ = ["append_rua", "has_list", "has_rua", "mail_uri", "remove_rua"]
+__all__ = ["append_rua", "append_tls_rua", "has_list", "has_rua", "is_tls_record", "mail_uri", "remove_rua"]
 
 _NAME = re.compile(r"[ \t]*rua[ \t]*=[ \t]*", re.IGNORECASE)
+_TLS_VERSION = re.compile(r"v=TLSRPTv1[ \t]*(?:;|$)")
 _WHITE = " \t"
 # RFC 3986 without what separates in a record; everything else in a mail address is escaped.
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~@+=$&'*")
@@ -34,6 +35,22 @@ def append_rua(record: str, address: str) -> str:
     `UsageError` when receivers would not recognise the text as a DMARC record: it must be corrected first.
     """
     _require_record(record)
+    return _appended(record, address)
+
+
+def append_tls_rua(record: str, address: str) -> str:
+    """The same for a TLS-RPT record, whose rua is a list of the same form (RFC 8460 section 3)."""
+    if not is_tls_record(record):
+        raise UsageError("the text is not a TLS-RPT record; it must begin with v=TLSRPTv1 and a semicolon")
+    return _appended(record, address)
+
+
+def is_tls_record(text: str) -> bool:
+    """Whether a text is a TLS-RPT record by its version."""
+    return _TLS_VERSION.match(text) is not None
+
+
+def _appended(record: str, address: str) -> str:
     if has_rua(record, address):
         return record
     uri = mail_uri(address)

@@ -94,3 +94,15 @@ class ReceivingSettings(BaseModel):
         "messages) and have the report host, its parents, its subdomains and public suffixes as domains; empty: no "
         "account can.",
     )
+    domain_claims: str = Field(
+        "on",
+        pattern="^(on|off)$",
+        description="on: an account that proves a domain with a DNS record receives it, even if another account added "
+        "it before; off, for a server with one tenant: a domain stays where it was added.",
+    )
+    setup_checks: str = Field(
+        "on",
+        pattern="^(on|off)$",
+        description="on: look up in DNS whether the records of each domain are published, when it is added and until "
+        "they are; off: only when `dmarcworks domain check` does it.",
+    )

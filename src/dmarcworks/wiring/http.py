@@ -43,6 +43,7 @@ from dmarcworks.policy.dns_records.checker import RecordChecker
 from dmarcworks.policy.evidence import EvidenceReader
 from dmarcworks.policy.planner import Planner
 from dmarcworks.policy.reader import PolicyReader
+from dmarcworks.policy.setup.reader import SetupReader
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.delivery.verification import link_sender
 from dmarcworks.routing.router import Router
@@ -114,6 +115,9 @@ def http_deps(
         policies=policies,
         planner=Planner(questions, stores.senders, policies, checker),
         evidence=EvidenceReader(questions, directory, stores.audit, stores.accounts),
+        setups=SetupReader(stores.setups, stores.arrivals, policies, background=settings.setup_checks == "on"),
+        claims=stores.claims,
+        notices=stores.notices,
         idempotency=Idempotency(stores.database),
         objects=stores.objects,
         analytics=analytics,
@@ -128,6 +132,7 @@ def http_deps(
         check_records=checker,
         clock=time.time,
         workers=worker_names(settings),
+        setup_checks=settings.setup_checks == "on",
         send_link=link_sender(router, public_url),
         injection=mail_injection(stores, settings, router),
         login_failures=settings.login_failures_per_minute,

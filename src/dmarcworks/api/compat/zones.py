@@ -12,8 +12,8 @@ from dmarcworks.api.compat.access import ReadableZoneById, WritableZoneById
 from dmarcworks.api.compat.envelope import PREFIX, EnvelopeRoute, json_object, succeeded
 from dmarcworks.api.deps import Dependencies
 from dmarcworks.catalogue.accounts import Domain
-from dmarcworks.catalogue.setup_records import records
 from dmarcworks.errors import UsageError
+from dmarcworks.policy.setup.plan import records_to_publish
 
 __all__ = ["routes"]
 
@@ -52,7 +52,7 @@ def _answer(domain: Domain, hostname: str) -> Response:
         "created": domain.created.isoformat(),
         "records": [
             {"name": record.name, "type": record.type, "content": record.value}
-            for record in records(domain.name, domain.rua, hostname)
+            for record in records_to_publish(domain, hostname)
         ],
     }
     return succeeded(result)

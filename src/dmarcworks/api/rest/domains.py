@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from dmarcworks.api.rest.deps import Caller, Reader, Writer
-from dmarcworks.api.rest.models import DomainIn, DomainOut, EnabledIn, RuaAddressOut
+from dmarcworks.api.rest.domain_models import DomainIn, DomainOut, EnabledIn, RuaAddressOut
 from dmarcworks.api.rest.paging import Cursor, Limit, Page, after, mark
 from dmarcworks.api.rest.params import DomainRef, EnabledFilter
 from dmarcworks.api.rest.route import Route
@@ -50,7 +50,8 @@ async def add(request: Request, caller: Writer, body: DomainIn) -> Response:
     account = await caller.deps.accounts.account(caller.account_id)
     if account is None:
         raise NotFoundError("there is no such account")
-    made = DomainOut.of(await caller.deps.accounts.add_domain(body.name, account.name), caller.deps.hostname)
+    added = await caller.deps.accounts.add_domain(body.name, account.name, parked=body.parked)
+    made = DomainOut.of(added, caller.deps.hostname)
     return answer(request, made, 201, {"Location": f"/api/v1/domains/{made.id}"})
 
 

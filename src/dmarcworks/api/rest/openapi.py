@@ -16,6 +16,8 @@ from dmarcworks.api.rest import (
     audit_log,
     change_plan,
     check,
+    claims,
+    domain_setup,
     domains,
     errors,
     evidence,
@@ -37,6 +39,8 @@ PREFIX = "/api/v1"
 _MODULES = (
     accounts,
     domains,
+    domain_setup,
+    claims,
     check,
     figures,
     senders,

@@ -1,4 +1,4 @@
-"""`/domains/{name}`: is all well, four figures, the chart, the sources, the reports by day. And its DNS records.
+"""`/domains/{name}`: is all well, four figures, the chart, the sources, the reports by day.
 
 `/live` returns the page's content when something new came in, else 204; the page polls it and never reloads.
 """
@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
-from dmarcworks.analytics.questions.all import Figures, PublishedPolicy
+from dmarcworks.analytics.questions.all import Figures
 from dmarcworks.api.deps import Dependencies, Deps
 from dmarcworks.catalogue import setup_records
 from dmarcworks.catalogue.accounts import Domain
@@ -30,13 +30,15 @@ from dmarcworks.dashboard.sql_result import script_json
 from dmarcworks.dashboard.verdict import verdict
 from dmarcworks.dashboard.visit import UserVisit, Visit
 from dmarcworks.errors import NotFoundError
+from dmarcworks.policy.setup.reader import record_tags_of
 from dmarcworks.reports.model import FailureReport, TlsReport
 
 TOP_SENDERS = 10
 # Notices that a report was too large to be sent, the newest.
 NOTICES = 3
 OTHER_KINDS = (TlsReport.kind, FailureReport.kind)
-# What a page has seen: nothing yet, or the newest report's key, marked until its figures are published.
+# What a page has seen: nothing yet, with the time of the newest look at DNS; or the newest report's key, marked until
+# its figures are published.
 NOTHING, UNPUBLISHED = "nothing", "-on-its-way"
 
 
@@ -71,30 +73,12 @@ async def live(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: Ht
     return HTMLResponse(html.render(visit, "_domain.html", **values))
 
 
-@routes.get("/domains/{name}/setup")
-async def setup(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html: Html) -> Response:
-    """The DNS records that it needs."""
-    newest = await deps.arrivals.newest_day(domain.account_id, domain.id)
-    return await html.page(visit, "setup.html", domain=domain, newest=newest, **await _records(deps, domain, newest))
-
-
-async def _policy(deps: Deps, domain: Domain, newest: date | None) -> PublishedPolicy | None:
-    """The domain's own policy as the newest reports found it published."""
-    if newest is None:
-        return None
-    published = await deps.questions.published_policies(
-        domain.account_id, domain.id, newest, newest, policy_domain=domain.name
-    )
-    return published[0] if published else None
-
-
-async def _records(deps: Deps, domain: Domain, newest: date | None) -> dict[str, Any]:
-    """The records to publish, with the policy that is in force, so that publishing them does not weaken it."""
-    policy = await _policy(deps, domain, newest)
-    tags = policy.tags if policy else "p=none"
+async def records_of(deps: Deps, domain: Domain, newest: date | None) -> dict[str, Any]:
+    """The set-up with the records to publish, which keep the policy in force: publishing them does not weaken it."""
     return {
-        "policy": policy,
-        "records": setup_records.records(domain.name, domain.rua, deps.hostname, tags),
+        "setup": await deps.setups.of(domain),
+        "setup_checks": deps.setup_checks,
+        "policy_tags": record_tags_of(await deps.setups.in_force(domain, newest) if newest else None),
         "ruf": setup_records.failure_tag(domain.rua),
         "earlier_records": setup_records.earlier_records(domain.rua, domain.earlier),
     }
@@ -108,9 +92,10 @@ def scope_of(days: Period, day: date | None = None) -> dict[str, Any]:
 
 async def _seen(deps: Deps, domain: Domain) -> str:
     """What changes when a report comes in, and again when its figures are there."""
-    # Every page that waits polls this once a second: a domain without reports costs one index look-up.
+    # Every page that waits polls this once a second: a domain without reports costs two index look-ups.
     if await deps.arrivals.last_report(domain.account_id, domain.id) is None:
-        return NOTHING
+        checked, _ = await deps.setups.checked(domain)
+        return NOTHING if checked is None else f"{NOTHING}-{checked:%Y%m%d%H%M%S%f}"
     rows = await deps.arrivals.reports(domain.account_id, domain.id, limit=1)
     return f"{rows[0].key[:16]}{'' if rows[0].published else UNPUBLISHED}" if rows else NOTHING
 
@@ -133,9 +118,8 @@ async def _overview(deps: Deps, visit: Visit, domain: Domain, seen: str) -> dict
     values: dict[str, Any] = {
         "domain": domain,
         "notices": notices,
-        **await _records(deps, domain, newest),
         "seen": seen,
-        "soon": seen == NOTHING or seen.endswith(UNPUBLISHED),
+        "soon": seen.startswith(NOTHING) or seen.endswith(UNPUBLISHED),
         "last_report": last_report,
         "period": days,
         "newest": newest,
@@ -144,10 +128,11 @@ async def _overview(deps: Deps, visit: Visit, domain: Domain, seen: str) -> dict
         "standard": STANDARD,
     }
     if last_report is None:
-        return values | {"state": "waiting"}
+        return values | {"state": "waiting"} | await records_of(deps, domain, newest)
     values["others"] = await other_kinds(deps.questions, domain.account_id, domain.id, days.first, days.last)
     if newest is None:
-        return values | {"state": "others" if await _any_others(deps, domain) else "uncounted"}
+        state = "others" if await _any_others(deps, domain) else "uncounted"
+        return values | {"state": state} | await records_of(deps, domain, newest)
     current = await deps.questions.figures(domain.account_id, domain.id, days.first, days.last)
     if not current.messages and seen.endswith(UNPUBLISHED):
         return values | {"state": "counting"}

@@ -65,12 +65,19 @@ async def add(visit: UserVisit, deps: Dependencies, html: Html) -> Response:
     except UsageError as error:
         return await _page(html, deps, visit, 400, f"{error}.", name)
     except ConflictError as error:
-        return await _page(html, deps, visit, 409, f"{error}.", name)
+        return await _page(html, deps, visit, 409, f"{error}.", name, claim=deps.claims.enabled)
     return RedirectResponse(f"/domains/{domain.name}", 303)
 
 
 async def _page(
-    html: Renderer, deps: Deps, visit: Visit, status: int = 200, wrong: str = "", typed: str = ""
+    html: Renderer,
+    deps: Deps,
+    visit: Visit,
+    status: int = 200,
+    wrong: str = "",
+    typed: str = "",
+    *,
+    claim: bool = False,
 ) -> Response:
     account = visit.account_id
     every = await deps.accounts.domains(account)
@@ -99,6 +106,10 @@ async def _page(
         q=visit.query("q"),
         wrong=wrong,
         typed=typed,
+        claim=claim,
+        claims=await deps.claims.list(account),
+        notices=await deps.notices.list(account),
+        unproven=sum(domain.proven is None for domain in every),
         span=last_days(STANDARD, deps.now().date()),
     )
 
