@@ -25,7 +25,7 @@ from dmarcworks.policy.record_builder import (
     tls_rpt_to_publish,
 )
 from dmarcworks.policy.rua import is_tls_record
-from dmarcworks.policy.setup.model import RecordChange
+from dmarcworks.policy.setup.model import SetupChange
 from dmarcworks.policy.setup.published import PublishedRecords
 
 __all__ = ["KINDS", "RecordForm", "build", "defaults", "dropped_tags", "record_changes"]
@@ -91,10 +91,10 @@ def build(form: RecordForm, domain: Domain, now: datetime) -> list[BuiltRecord]:
 
 def record_changes(
     form: RecordForm, built: Sequence[BuiltRecord], published: PublishedRecords | None
-) -> list[tuple[BuiltRecord, RecordChange]]:
+) -> list[tuple[BuiltRecord, SetupChange]]:
     """Each record with what is published in its place."""
     return [
-        (one, RecordChange(one.record.name, one.record.type, _before(form, one, published), one.record.value))
+        (one, SetupChange(one.record.name, one.record.type, _before(form, one, published), one.record.value))
         for one in built
     ]
 

@@ -12,7 +12,7 @@ from dmarcworks.api.rest.examples import RUA, WHEN
 from dmarcworks.catalogue.domain_claims import DomainClaim
 from dmarcworks.catalogue.domain_lines import DomainOutcome
 from dmarcworks.catalogue.notices import AccountNotice
-from dmarcworks.policy.setup.model import DomainSetup, RecordChange, SetupItem
+from dmarcworks.policy.setup.model import DomainSetup, SetupChange, SetupItem
 from dmarcworks.policy.setup.plan import challenge_record
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-class RecordChangeOut(BaseModel):
+class SetupChangeOut(BaseModel):
     """A record to publish, with what is published there now."""
 
     name: str = Field(description="Without trailing dot.", examples=["_dmarc.example.com"])
@@ -36,7 +36,7 @@ class RecordChangeOut(BaseModel):
     after: str = Field(description="What to publish.", examples=[f"v=DMARC1; p=none; rua=mailto:{RUA}"])
 
     @classmethod
-    def of(cls, change: RecordChange) -> RecordChangeOut:
+    def of(cls, change: SetupChange) -> SetupChangeOut:
         """From the set-up."""
         return cls(name=change.name, type=change.type, before=change.before, after=change.after)
 
@@ -52,7 +52,7 @@ class SetupItemOut(BaseModel):
     message: str = Field(description="What is so, and why.", examples=["No DMARC record is published."])
     fix: str = Field(description="What to do; empty for nothing.", examples=["Publish this record."])
     optional: bool = Field(description="Whether reports arrive without it too.")
-    changes: list[RecordChangeOut] = Field(description="The records to publish for it.")
+    changes: list[SetupChangeOut] = Field(description="The records to publish for it.")
 
     @classmethod
     def of(cls, item: SetupItem) -> SetupItemOut:
@@ -64,7 +64,7 @@ class SetupItemOut(BaseModel):
             message=item.message,
             fix=item.fix,
             optional=item.optional,
-            changes=[RecordChangeOut.of(one) for one in item.changes],
+            changes=[SetupChangeOut.of(one) for one in item.changes],
         )
 
 

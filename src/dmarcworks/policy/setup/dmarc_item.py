@@ -11,7 +11,7 @@ from dmarcworks.policy.dns_records.dmarc_record import POLICIES, dmarc_record
 from dmarcworks.policy.dns_records.dmarc_repair import repaired_record, resembles_dmarc
 from dmarcworks.policy.record_builder import DmarcChoices, RecordPolicy, dmarc_to_publish
 from dmarcworks.policy.rua import append_rua, has_rua, remove_rua
-from dmarcworks.policy.setup.model import RecordChange, SetupItem, SetupStatus
+from dmarcworks.policy.setup.model import SetupChange, SetupItem, SetupStatus
 from dmarcworks.policy.setup.published import PublishedRecords
 
 __all__ = ["dmarc_item", "start_record"]
@@ -38,7 +38,7 @@ def dmarc_item(domain: Domain, published: PublishedRecords | None, tags: str = "
     """Whether the record requests reports here."""
     name = f"_dmarc.{domain.name}"
     if published is None or published.dmarc is None:
-        change = RecordChange(name, "TXT", "", start_record(domain, published, tags))
+        change = SetupChange(name, "TXT", "", start_record(domain, published, tags))
         return _without_answer(name, change, checked=published is not None)
     records = published.dmarc_records
     if len(records) == 1:
@@ -110,7 +110,7 @@ def _item(
         status,
         message + _where(domain, published),
         fix,
-        (RecordChange(place, "TXT", before, after),),
+        (SetupChange(place, "TXT", before, after),),
     )
 
 
@@ -130,7 +130,7 @@ def _where(domain: Domain, published: PublishedRecords) -> str:
     return ""
 
 
-def _without_answer(name: str, change: RecordChange, *, checked: bool) -> SetupItem:
+def _without_answer(name: str, change: SetupChange, *, checked: bool) -> SetupItem:
     if not checked:
         message = f"Nobody has looked at {name} yet."
         return SetupItem(_CODE, _TITLE, SetupStatus.unchecked, message, _KEEP, (change,))

@@ -7,7 +7,7 @@ from dmarcworks.catalogue.addresses import host_of
 from dmarcworks.catalogue.setup_records import DnsRecord, host_records
 from dmarcworks.policy.record_builder import parked_to_publish
 from dmarcworks.policy.rua import has_rua
-from dmarcworks.policy.setup.model import RecordChange, SetupItem, SetupStatus
+from dmarcworks.policy.setup.model import SetupChange, SetupItem, SetupStatus
 from dmarcworks.policy.setup.published import PublishedRecords
 
 __all__ = ["authorisation_items", "mail_items", "ownership_item", "parked_items"]
@@ -18,7 +18,7 @@ _OPERATOR = "The operator of this server publishes it once, for all domains."
 
 def authorisation_items(domain: Domain, hostname: str, published: PublishedRecords | None) -> list[SetupItem]:
     """Whether reports reach the host of the domain's address, and may be sent there."""
-    mail, authorises = (RecordChange(one.name, one.type, "", one.value) for one in host_records(hostname))
+    mail, authorises = (SetupChange(one.name, one.type, "", one.value) for one in host_records(hostname))
     codes = ("report-host-mail", "report-host-authorisation")
     if "." not in hostname:
         fix = "Set DMARCWORKS_HOSTNAME and restart the server; each domain then gets its address at the new name."
@@ -57,7 +57,7 @@ def authorisation_items(domain: Domain, hostname: str, published: PublishedRecor
     return items
 
 
-def _open(code: str, title: str, what: str, change: RecordChange, *, checked: bool) -> SetupItem:
+def _open(code: str, title: str, what: str, change: SetupChange, *, checked: bool) -> SetupItem:
     if checked:
         return SetupItem(code, title, SetupStatus.unknown, f"DNS gave no answer about {what}.", _AGAIN)
     return SetupItem(code, title, SetupStatus.unchecked, f"Nobody has looked at {what} yet.", _OPERATOR, (change,))
@@ -80,7 +80,7 @@ def _custom_items(published: PublishedRecords) -> list[SetupItem]:
         message = f"{host} is authorised to receive these reports."
         return [SetupItem("custom-authorisation", title, SetupStatus.done, message)]
     message = f"{host} does not accept reports about other domains: it has no _report._dmarc record for this one."
-    change = RecordChange(f"*._report._dmarc.{host}", "TXT", "", "v=DMARC1")
+    change = SetupChange(f"*._report._dmarc.{host}", "TXT", "", "v=DMARC1")
     fix = "Publish this record."
     return [SetupItem("custom-authorisation", title, SetupStatus.missing, message, fix, (change,))]
 
@@ -113,7 +113,7 @@ def ownership_item(domain: Domain, evidence: str, challenge: DnsRecord) -> Setup
         return SetupItem(code, title, SetupStatus.done, message)
     message = "Unproven: DNS has not shown yet that the domain is yours."
     fix = f"Publish the DMARC record with {domain.rua}, or this record."
-    change = RecordChange(challenge.name, challenge.type, "", challenge.value)
+    change = SetupChange(challenge.name, challenge.type, "", challenge.value)
     return SetupItem(code, title, SetupStatus.missing, message, fix, (change,))
 
 
@@ -124,7 +124,7 @@ def parked_items(domain: Domain, published: PublishedRecords | None) -> list[Set
         _parked(
             "parked-mx",
             "Null MX",
-            RecordChange(mx.name, mx.type, "\n".join((published and published.mail_hosts) or ()), mx.value),
+            SetupChange(mx.name, mx.type, "\n".join((published and published.mail_hosts) or ()), mx.value),
             published.mail_hosts if published else None,
             ("0 .",),
             checked=published is not None,
@@ -132,7 +132,7 @@ def parked_items(domain: Domain, published: PublishedRecords | None) -> list[Set
         _parked(
             "parked-spf",
             "SPF record",
-            RecordChange(spf.name, spf.type, "\n".join((published and published.spf) or ()), spf.value),
+            SetupChange(spf.name, spf.type, "\n".join((published and published.spf) or ()), spf.value),
             published.spf if published else None,
             (spf.value,),
             checked=published is not None,
@@ -143,7 +143,7 @@ def parked_items(domain: Domain, published: PublishedRecords | None) -> list[Set
 def _parked(
     code: str,
     title: str,
-    change: RecordChange,
+    change: SetupChange,
     answers: tuple[str, ...] | None,
     wanted: tuple[str, ...],
     *,

@@ -9,7 +9,7 @@ from enum import StrEnum
 from dmarcworks.catalogue.setup_records import DnsRecord
 from dmarcworks.policy.record_difference import RecordPiece, record_difference
 
-__all__ = ["DomainSetup", "RecordChange", "SetupItem", "SetupState", "SetupStatus"]
+__all__ = ["DomainSetup", "SetupChange", "SetupItem", "SetupState", "SetupStatus"]
 
 
 class SetupStatus(StrEnum):
@@ -33,7 +33,7 @@ class SetupState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class RecordChange:
+class SetupChange:
     """A record to publish at a name; `before` is what is there now, "" for nothing."""
 
     name: str
@@ -59,7 +59,7 @@ class SetupItem:
     status: SetupStatus
     message: str
     fix: str = ""
-    changes: tuple[RecordChange, ...] = ()
+    changes: tuple[SetupChange, ...] = ()
     optional: bool = False
 
 

@@ -16,7 +16,7 @@ from dmarcworks.policy.record_builder import parked_to_publish
 from dmarcworks.policy.rua import append_tls_rua, has_rua, is_tls_record
 from dmarcworks.policy.setup.dmarc_item import dmarc_item
 from dmarcworks.policy.setup.items import authorisation_items, mail_items, ownership_item, parked_items
-from dmarcworks.policy.setup.model import DomainSetup, RecordChange, SetupItem, SetupState, SetupStatus
+from dmarcworks.policy.setup.model import DomainSetup, SetupChange, SetupItem, SetupState, SetupStatus
 from dmarcworks.policy.setup.published import CHALLENGE_LABEL, PublishedRecords, challenge_value
 from dmarcworks.policy.setup.relatives import relatives_notes
 
@@ -102,7 +102,7 @@ def _published(published: PublishedRecords | None) -> str:
 def _tls(domain: Domain, published: PublishedRecords | None) -> SetupItem:
     code, title, name = "tls-rpt", "TLS-RPT record", f"_smtp._tls.{domain.name}"
     plain = records(domain.name, domain.rua, host_of(domain.rua))[-1].value
-    change = RecordChange(name, "TXT", "", plain)
+    change = SetupChange(name, "TXT", "", plain)
     if published is None:
         return SetupItem(code, title, SetupStatus.unchecked, _TLS_PURPOSE, _TLS_FIX, (change,), optional=True)
     if published.tls is None:
@@ -112,7 +112,7 @@ def _tls(domain: Domain, published: PublishedRecords | None) -> SetupItem:
     if len(ours) == 1 and has_rua(ours[0], domain.rua):
         message = f"The record at {name} requests reports at {domain.rua}."
         return SetupItem(code, title, SetupStatus.done, message, optional=True)
-    change = RecordChange(name, "TXT", "\n".join(ours), _tls_value(domain, published, plain))
+    change = SetupChange(name, "TXT", "\n".join(ours), _tls_value(domain, published, plain))
     message = f"No TLS-RPT record is published at {name}." if not ours else f"The record at {name} does not name us."
     return SetupItem(code, title, SetupStatus.missing, message, _TLS_FIX, (change,), optional=True)
 
