@@ -41,7 +41,7 @@ LONGEST_FUNCTION = 80
 LONG_FUNCTIONS: set[str] = set()
 DEFINED_TWICE: set[str] = set()
 # What other packages may import of `bindings`: the contracts, the openers, and small tools that are no store.
-BINDINGS = ("contracts", "open", "bulk_insert", "groups", "object_keys", "private", "upsert")
+BINDINGS = ("contracts", "open", "bulk_insert", "groups", "object_keys", "private", "text_values", "upsert")
 # Packages that answer tenants, and the one module among them that gives SQL to the analytics store, after a check.
 ASKING = ("api", "dashboard", "cli")
 CHECKED = "api/sql/checked.py"

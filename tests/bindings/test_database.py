@@ -24,6 +24,7 @@ from dmarcworks.bindings.queue import SqlQueue
 from dmarcworks.bindings.sqlite import SqliteDatabase
 from dmarcworks.bindings.tables import kv
 from dmarcworks.bindings.tables import metadata as ours
+from dmarcworks.bindings.text_values import text_values
 from dmarcworks.catalogue.mail_tables import metadata as catalogue
 from dmarcworks.errors import SettingsError, StoreError
 from tests.support.database import HEAD, PUT, count, put
@@ -342,3 +343,11 @@ async def test_rows_added_together_are_read_as_they_were(any_database: Database)
         (b"a1", "\N{SNOWMAN}", 1, None),
         (b"a2", "\N{SNOWMAN}", 2, None),
     ]
+
+
+async def test_many_texts_are_one_parameter(any_database: Database) -> None:
+    texts = ["a", "", "é🙂", "'; --", '"\\', "a" * 1000, *map(str, range(40_000))]
+    async with any_database.read() as connection:
+        rows = (await connection.execute(text_values(connection.dialect.name, texts))).scalars().all()
+        assert list(rows) == texts
+        assert (await connection.execute(text_values(connection.dialect.name, []))).all() == []

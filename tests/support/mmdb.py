@@ -39,7 +39,13 @@ def country(code: str) -> dict[str, Any]:
 
 
 def write_mmdb(
-    path: Path, database_type: str, records: Mapping[str, Any], *, built: int = 1_790_000_000, version: int = 6
+    path: Path,
+    database_type: str,
+    records: Mapping[str, Any],
+    *,
+    built: int = 1_790_000_000,
+    version: int = 6,
+    record_size: int = 32,
 ) -> Path:
     """The file with a record for each network; written beside and renamed, as an update does it."""
     data, places = bytearray(), {}
@@ -64,7 +70,7 @@ def write_mmdb(
     nodes: list[Node] = []
     _number(root, nodes)
     order = {id(node): place for place, node in enumerate(nodes)}
-    tree = b"".join(struct.pack(">II", *(_pointer(side, order, len(nodes)) for side in node)) for node in nodes)
+    tree = b"".join(_node(record_size, *(_pointer(side, order, len(nodes)) for side in node[:2])) for node in nodes)
     metadata = {
         "binary_format_major_version": _Unsigned(2, 5),
         "binary_format_minor_version": _Unsigned(0, 5),
@@ -74,7 +80,7 @@ def write_mmdb(
         "ip_version": _Unsigned(version, 5),
         "languages": ["en"],
         "node_count": _Unsigned(len(nodes), 6),
-        "record_size": _Unsigned(32, 5),
+        "record_size": _Unsigned(record_size, 5),
     }
     new = path.with_suffix(".new")
     new.write_bytes(tree + bytes(16) + bytes(data) + _MARK + _encode(metadata))
@@ -98,6 +104,14 @@ def _number(node: Node, nodes: list[Node]) -> None:
     for side in node:
         if isinstance(side, list):
             _number(side, nodes)
+
+
+def _node(record_size: int, left: int, right: int) -> bytes:
+    if record_size == 32:
+        return struct.pack(">II", left, right)
+    # Of 28 bits the highest four of both records share a byte in the middle.
+    middle = bytes([left >> 24 << 4 | right >> 24]) if record_size == 28 else b""
+    return (left & 0xFFFFFF).to_bytes(3, "big") + middle + (right & 0xFFFFFF).to_bytes(3, "big")
 
 
 def _pointer(side: Any, order: Mapping[int, int], count: int) -> int:

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from dmarcworks.analytics import refresh
+from dmarcworks.analytics import month_changes, refresh
 from dmarcworks.analytics.enrichment import Enrichment, SourceEvidence
 from dmarcworks.analytics.questions.all import Questions
+from dmarcworks.catalogue import source_addresses
 from dmarcworks.catalogue.source_addresses import SourceAddresses
 from dmarcworks.enrich.network.addresses import AddressName, AddressNames
 from dmarcworks.enrich.network.ip_data import IpData, IpFacts
@@ -112,6 +113,7 @@ async def test_names_follow_a_published_report(
 async def test_two_processes_share_the_addresses(harness: Harness, now: Now, addresses: SourceAddresses) -> None:
     records = [(f"192.0.2.{number}", 1, "pass", "pass") for number in range(20)]
     await harness.receive(await harness.add_domain(), report_mail("1", records=records))
+    await addresses.settle()
     other = SourceAddresses(harness.context.stores.database, now)
     claims = await asyncio.gather(*(one.claim(4, 600.0) for one in [addresses, other] * 3))
     claimed = [one.address for some in claims for one in some]
@@ -137,7 +139,7 @@ async def test_an_interrupted_round_is_repeated(
         async def broken(*_: Any) -> None:
             raise StoreError("the disk is full")
 
-        patch.setattr(refresh, "_write", broken)
+        patch.setattr(month_changes, "_write", broken)
         with pytest.raises(StoreError):
             await look_up_names(harness.context, addresses, lookup)
     assert (await stored(harness))[0] == ("192.0.2.1", None, None)
@@ -196,6 +198,48 @@ async def test_a_failure_takes_no_name_away_and_is_tried_again(
     assert [row for row in await stored(harness) if row[0] == "192.0.2.1"] == [
         ("192.0.2.1", "new.example.com", True)
     ] * 2
+
+
+async def test_dead_name_servers_cost_a_few_queries_and_lose_no_address(
+    harness: Harness, now: Now, dns_names: Names, lookup: AddressNames, addresses: SourceAddresses
+) -> None:
+    texts = [f"192.0.2.{number}" for number in range(1, 31)]
+    for text in texts:
+        host(dns_names, text, f"mail-{text.replace('.', '-')}.example.com")
+    assert await addresses.known(texts) == {}
+    dns_names.broken.add("in-addr.arpa")
+    dns_names.failing.add(".")
+    assert await look_up_names(harness.context, addresses, lookup) == 60.0
+    assert len({name for name, kind in dns_names.asked if kind == "PTR"}) == 8
+    # The next round looks up the same addresses, whose failure is remembered: one query about the root is left.
+    dns_names.asked.clear()
+    assert await look_up_names(harness.context, addresses, lookup) == 60.0
+    assert {kind for _, kind in dns_names.asked} == {"NS"}
+    # Nothing is lost and nothing counts as a failure: all are due at once when the servers answer again.
+    assert await addresses.waiting() == 30
+    dns_names.broken.clear()
+    dns_names.failing.clear()
+    for key in (await harness.context.stores.kv.list(prefix="ptr:")).keys:
+        await harness.context.stores.kv.delete(key.name)
+    resolver = Dns(dns_names.server)
+    again = AddressNames(resolver, harness.context.stores.kv)
+    assert await look_up_names(harness.context, addresses, again) is not None
+    resolver.close()
+    assert len(await addresses.known(texts)) == 30
+    assert await addresses.waiting() == 0
+
+
+async def test_no_more_addresses_wait_than_may(
+    harness: Harness, now: Now, addresses: SourceAddresses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_addresses, "WAITING", 5)
+    assert await addresses.known([f"192.0.2.{number}" for number in range(1, 4)]) == {}
+    assert await addresses.waiting() == 3
+    assert await addresses.known([f"198.51.100.{number}" for number in range(1, 7)]) == {}
+    assert await addresses.waiting() == 5
+    now.seconds += 601
+    assert await addresses.known([f"203.0.113.{number}" for number in range(1, 7)]) == {}
+    assert await addresses.waiting() == 5
 
 
 async def test_what_is_no_address_of_a_host_is_never_due(harness: Harness, addresses: SourceAddresses) -> None:
@@ -348,7 +392,7 @@ async def test_what_an_interrupted_run_left_is_removed(harness: Harness) -> None
         " UPDATE ptr = joinGetOrNull('source_facts_dead', 'ptr', toUInt64(throwIf(record_index = 0)))"
         " WHERE 1 SETTINGS mutations_sync = 0"
     )
-    await refresh.drop_left_over(analytics)
+    await month_changes.drop_left_over(analytics)
     assert await harness.query("SELECT name FROM system.tables WHERE name LIKE 'source_facts%'") == []
     assert await harness.query("SELECT mutation_id FROM system.mutations WHERE NOT is_done AND NOT is_killed") == []
     facts = Enrichment(lambda _: IpFacts(asn=9, source="test"))

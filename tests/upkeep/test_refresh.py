@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dmarcworks.analytics import refresh
+from dmarcworks.analytics import month_changes, refresh
 from dmarcworks.catalogue.source_addresses import SourceAddresses
 from dmarcworks.enrich.network.addresses import AddressName, AddressNames
 from dmarcworks.enrich.network.ip_data import IpData
@@ -71,7 +71,7 @@ async def test_all_that_is_known_is_applied_and_an_interrupted_run_is_completed(
         "changes": [{"before": None, "after": "Base Hosting", "messages": 9}],
     }
     with monkeypatch.context() as patch:
-        write, left = refresh._write, [1]
+        write, left = month_changes._write, [1]
 
         async def fails_later(*arguments: Any) -> None:
             if not left:
@@ -79,7 +79,7 @@ async def test_all_that_is_known_is_applied_and_an_interrupted_run_is_completed(
             left.pop()
             await write(*arguments)
 
-        patch.setattr(refresh, "_write", fails_later)
+        patch.setattr(month_changes, "_write", fails_later)
         with pytest.raises(StoreError):
             await run(harness)
     assert await stored(harness) == [NAMED, UNKNOWN, UNKNOWN]
@@ -95,14 +95,15 @@ async def test_the_slices_of_a_month_are_written_together(
 ) -> None:
     """A mutation rewrites a month's parts however few rows change: one for all slices, not one for each."""
     written: list[tuple[int, int]] = []
-    write = refresh._write
+    write = month_changes._write
 
-    async def noted(analytics: Any, database: str, month: int, changed: Any, *rest: Any) -> None:
-        written.append((month, sum(one.num_rows for one in changed)))
-        await write(analytics, database, month, changed, *rest)
+    async def noted(analytics: Any, kept: str, month: int, *rest: Any) -> None:
+        rows = await analytics.query(f"SELECT count() FROM {kept}", format="TabSeparated")
+        written.append((month, int(rows)))
+        await write(analytics, kept, month, *rest)
 
     monkeypatch.setattr(refresh, "_GROUPS", 1)
-    monkeypatch.setattr(refresh, "_write", noted)
+    monkeypatch.setattr(month_changes, "_write", noted)
     assert (await run(harness))["changed"] == 3
     assert [rows for _, rows in written] == [1, 1, 1]
     assert len({month for month, _ in written}) == 3

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dmarcworks.analytics import refresh
+from dmarcworks.analytics import month_changes, refresh
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.senders import OwnerDecision
 from dmarcworks.catalogue.source_addresses import SourceAddresses
@@ -111,7 +111,7 @@ async def test_a_new_file_reaches_all_rows_and_goes_on_where_it_was_interrupted(
     await addresses.store(names)
     use_sender_file(harness, tmp_path / "base.csv", "base.example,Base Hosting,Web Host\n")
     with monkeypatch.context() as patch:
-        write, left = refresh._write, [1]
+        write, left = month_changes._write, [1]
 
         async def fails_later(*arguments: Any) -> None:
             if not left:
@@ -119,7 +119,7 @@ async def test_a_new_file_reaches_all_rows_and_goes_on_where_it_was_interrupted(
             left.pop()
             await write(*arguments)
 
-        patch.setattr(refresh, "_write", fails_later)
+        patch.setattr(month_changes, "_write", fails_later)
         with pytest.raises(StoreError):
             await due(harness)
     assert [row[2] for row in await stored(harness)] == ["Base Hosting", None, None, "Base Hosting"]

@@ -7,7 +7,7 @@ columns; each address, and each set of evidence about it, is looked up once.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any, Protocol, TypeAlias
@@ -27,7 +27,7 @@ from dmarcworks.analytics.source_evidence import (
 )
 from dmarcworks.analytics.tables import DECIDED, DMARC_REPORTS
 from dmarcworks.enrich.network.addresses import AddressName
-from dmarcworks.enrich.network.ip_data import NO_FACTS, IpFacts
+from dmarcworks.enrich.network.ip_data import NO_FACTS, IpFacts, IpSnapshot
 from dmarcworks.reports.aggregate.records import DkimResult, RecordContent, SpfResult
 
 __all__ = [
@@ -60,6 +60,13 @@ class Identified(Protocol):
     def confidence(self) -> float: ...
 
 
+class Representatives(Protocol):
+    """One address for all in the same block of a service or an own system; `of_all` by the places of addresses."""
+
+    def of(self, text: str) -> str | None: ...
+    def of_all(self, addresses: Sequence[str]) -> Mapping[int, str]: ...
+
+
 # In go the evidence and whose rows it is about: an account may have names of its own.
 Identify: TypeAlias = Callable[[SourceEvidence, str], Identified]
 # Whose the next rows are: account, domain by id and by name, and how many rows.
@@ -80,8 +87,8 @@ class Enrichment:
     ip_data: Callable[[str], IpFacts] | None = None
     names: Mapping[str, AddressName] = field(default_factory=dict)
     identify: Identify | None = None
-    # One address for all that are in the same block of a service or an own system, None for those in no block.
-    representative: Callable[[str], str | None] | None = None
+    # Of an address identification looks only at the blocks that it is in, and at its confirmed name.
+    representatives: Representatives | None = None
     # By account and domain; None: not known here.
     decisions: Mapping[tuple[str, str], DecisionsById] | None = None
 
@@ -106,21 +113,34 @@ class Enrichment:
     def _facts(self, addresses: Sequence[str]) -> tuple[list[_AddressValues], array[int]]:
         """The different values of ADDRESS_COLUMNS, and for each address which of them it has."""
         distinct: dict[_AddressValues, int] = {}
-        if self.names:
-            return _distinct(distinct, map(self.address, addresses))
-        # Without names the values are those of the files, which are one object for all addresses of a network.
-        look_up = self.ip_data or _nothing
-        of_address = [look_up(address) for address in addresses]
-        numbers = list(map(id, of_address))
-        of_object = {
-            number: distinct.setdefault(_network(one), len(distinct))
-            for number, one in dict(zip(numbers, of_address, strict=True)).items()
-        }
-        return list(distinct), array("i", map(of_object.__getitem__, numbers))
+        facts, of_address = self._network_facts(addresses)
+        of_facts = [distinct.setdefault(_network(one), len(distinct)) for one in facts]
+        group = array("i", map(of_facts.__getitem__, of_address))
+        # Nearly all of many addresses are new, and have no name yet.
+        for place, address in enumerate(addresses if self.names else ()):
+            if address in self.names:
+                values = self._with_name(address, facts[of_address[place]])
+                group[place] = distinct.setdefault(values, len(distinct))
+        return list(distinct), group
+
+    def _network_facts(self, addresses: Sequence[str]) -> tuple[Sequence[IpFacts], Sequence[int]]:
+        """The different facts of the IP data, and for each address which of them it has."""
+        if self.ip_data is None:
+            return [NO_FACTS], array("i", bytes(4 * len(addresses)))
+        if isinstance(self.ip_data, IpSnapshot):
+            return self.ip_data.of_all(addresses)
+        return list(map(self.ip_data, addresses)), range(len(addresses))
+
+    def addresses(self, addresses: Sequence[str]) -> list[_AddressValues]:
+        """The values of ADDRESS_COLUMNS of many addresses."""
+        facts, group = self._facts(addresses)
+        return [facts[number] for number in group]
 
     def address(self, address: str) -> _AddressValues:
         """The values of ADDRESS_COLUMNS."""
-        ip = NO_FACTS if self.ip_data is None else self.ip_data(address)
+        return self._with_name(address, NO_FACTS if self.ip_data is None else self.ip_data(address))
+
+    def _with_name(self, address: str, ip: IpFacts) -> _AddressValues:
         name = self.names.get(address)
         # What a name server did not answer is not known; an address without a name is not confirmed.
         if name is None or not (name.answered or name.ptr):
@@ -130,17 +150,34 @@ class Enrichment:
     def _origin(self, address: str, ptr: str | None, confirmed: bool | None, asn: int | None) -> _Origin:
         """What of an address is evidence: address, name, whether it is confirmed, and network.
 
-        With a `representative` only its blocks and its confirmed name are, so that many addresses have one answer.
+        With `representatives` only its blocks and its confirmed name are, so that many addresses have one answer.
         """
-        if self.representative is None:
+        if self.representatives is None:
             return address, ptr, bool(confirmed), asn
-        return self.representative(address), ptr if confirmed else None, bool(confirmed), None
+        return self.representatives.of(address), ptr if confirmed else None, bool(confirmed), None
+
+    def _origins(
+        self, addresses: Sequence[str], facts: Sequence[_AddressValues], group: Sequence[int]
+    ) -> tuple[list[_Origin], array[int]]:
+        """The different `_origin` of these addresses, and for each address which of them it has."""
+        sources: dict[_Origin, int] = {}
+        if self.representatives is None:
+            origins = (self._origin(address, *facts[of][:3]) for address, of in zip(addresses, group, strict=True))
+            places = array("q", [sources.setdefault(origin, len(sources)) for origin in origins])
+            return list(sources), places
+        names = [(ptr if confirmed else None, bool(confirmed), None) for ptr, confirmed, *_ in facts]
+        # Few addresses are in a block of a service; for the others the name alone decides.
+        outside = [sources.setdefault((None, *name), len(sources)) for name in names]
+        places = array("q", map(outside.__getitem__, group))
+        for place, one in self.representatives.of_all(addresses).items():
+            places[place] = sources.setdefault((one, *names[group[place]]), len(sources))
+        return list(sources), places
 
     def sender(self, account_id: str, evidence: SourceEvidence) -> _SenderValues:
         """The values of SENDER_COLUMNS."""
         if self.identify is None:
             return _UNKNOWN
-        if evidence.ip is not None and self.representative is not None:
+        if evidence.ip is not None and self.representatives is not None:
             ip, ptr, confirmed, asn = self._origin(evidence.ip, evidence.ptr, evidence.ptr_confirmed, evidence.asn)
             evidence = evidence._replace(ip=ip, ptr=ptr, ptr_confirmed=confirmed, asn=asn)
         answer = self.identify(evidence, account_id)
@@ -176,25 +213,18 @@ class Enrichment:
         # Values of different records may be equal.
         parts: dict[SourceEvidence, int] = {}
         part_of = array("q", [parts.setdefault(evidence_of_results(*one), len(parts)) for one in repeated])
-        sources: dict[_Origin, int] = {}
-        source_of = array(
-            "q",
-            [
-                sources.setdefault(self._origin(address, *facts[number][:3]), len(sources))
-                for address, number in zip(addresses, group, strict=True)
-            ],
-        )
+        origins, source_of = self._origins(addresses, facts, group)
         owners: dict[str, int] = {}
         numbers = (repeat(owners.setdefault(one, len(owners)), size) for one, size in accounts)
         owner = array("q", chain.from_iterable(numbers))
-        key = _combined(packed(owner, pa.int64()), _selected_numbers(source_of, where), len(sources))
+        key = _combined(packed(owner, pa.int64()), _selected_numbers(source_of, where), len(origins))
         encoded = _combined(key, _selected_numbers(part_of, places), max(1, len(parts))).dictionary_encode()
-        ids, origins, evidences = list(owners), list(sources), list(parts)
+        ids, evidences = list(owners), list(parts)
         values: list[_SenderValues] = []
         numbered: list[Any] = encoded.dictionary.to_pylist()
         for number in numbered:
             rest, part = divmod(number, max(1, len(parts)))
-            account, source = divmod(rest, len(sources))
+            account, source = divmod(rest, len(origins))
             ip, ptr, confirmed, asn = origins[source]
             evidence = evidences[part]._replace(ip=ip, ptr=ptr, ptr_confirmed=confirmed, asn=asn)
             values.append(self.sender(ids[account], evidence))
@@ -249,18 +279,6 @@ def _made(names: Sequence[str], rows: Sequence[Sequence[object]]) -> dict[str, A
     }
 
 
-def _distinct(
-    distinct: dict[_AddressValues, int], values: Iterable[_AddressValues]
-) -> tuple[list[_AddressValues], array[int]]:
-    """The different values in the order in which they come, and for each value which of them it is."""
-    numbers = array("i", [distinct.setdefault(one, len(distinct)) for one in values])
-    return list(distinct), numbers
-
-
-def _nothing(_: str) -> IpFacts:
-    return NO_FACTS
-
-
 def _network(facts: IpFacts) -> _AddressValues:
     return None, None, facts.asn, facts.as_name, facts.country, facts.source or None
 
@@ -272,8 +290,7 @@ def _selected_numbers(values: array[int], places: Array) -> Array:
 
 def _combined(high: Array, low: Array, size: int) -> Array:
     """Two numbers as one, the second being smaller than `size`."""
-    both: Array = pc.add(pc.multiply(high, pa.scalar(size, pa.int64())), low)
-    return both
+    return pc.add(pc.multiply(high, pa.scalar(size, pa.int64())), low)
 
 
 def _numbers(places: Array) -> Sequence[int]:

@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE, Queue
 from dmarcworks.catalogue.stores import Stores, opened
 from dmarcworks.cli import demo_data, demo_mails
+from dmarcworks.cli.demo_dns import demo_names
 from dmarcworks.errors import UsageError
 from dmarcworks.process import logs
 from dmarcworks.process.announcement import Running
@@ -93,7 +94,10 @@ async def _run(settings: Settings, days: int) -> None:
             filling.append(asyncio.create_task(_fill(running, stores, domain.rua, yesterday, days, stop)))
 
         try:
-            await serve(settings, started)
+            async with demo_names(DOMAIN, domain.rua) as server:
+                # Nothing of the demo exists outside: its names come from its own name server.
+                own = settings if settings.dns_server else settings.model_copy(update={"dns_server": server})
+                await serve(own, started)
         finally:
             stop.set()
             for task in filling:

@@ -80,6 +80,18 @@ def reports(domain: str, last: date, days: int = 90, seed: int = SEED) -> Iterat
                 yield DemoReport(reporter, domain, day, report_id, policy, rows)
 
 
+def service_hosts() -> Iterator[tuple[Service, int, str]]:
+    """The hosts of the services, each with its number and the addresses that its mail comes from."""
+    for place, service in enumerate(SERVICES):
+        for index in range(service.addresses):
+            yield service, index, _address(place, index, service.v6 and index % 2 == 1)
+
+
+def forwarder_hosts() -> list[str]:
+    """The addresses of the forwarder's hosts."""
+    return [f"203.0.113.{index + 2}" for index in range(3)]
+
+
 def _rows(reporter: Reporter, day: date, age: float, policy: str, chance: random.Random) -> Iterator[Row]:
     for place, service in enumerate(SERVICES):
         wanted = _volume(service, day, age) * reporter.share * chance.uniform(0.7, 1.3)
@@ -152,12 +164,12 @@ _ATTACK = (0.8, 0.834)
 
 def _forwarded(reporter: Reporter, policy: str, chance: random.Random) -> Iterator[Row]:
     """Mail that a forwarder passed on: SPF breaks, DKIM mostly survives."""
-    for index in range(3):
+    for index, address in enumerate(forwarder_hosts()):
         count = int(40 * reporter.share * chance.uniform(0.5, 1.5))
         if count:
             survived = index != 2
             reason = "" if survived or not reporter.overrides else "forwarded"
-            yield _row(reporter, f"203.0.113.{index + 2}", count, survived, False, policy, _FORWARDER, reason)
+            yield _row(reporter, address, count, survived, False, policy, _FORWARDER, reason)
 
 
 def _spoofed(reporter: Reporter, age: float, policy: str, chance: random.Random) -> Iterator[Row]:

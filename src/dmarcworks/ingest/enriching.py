@@ -76,8 +76,8 @@ class Enricher:
         if enrichment.identify is None:
             return enrichment
         own = {} if self.own is None else await self.own.own_names_of(accounts)
-        representative = representatives(own) if self.by_block else None
-        return replace(enrichment, identify=own_names_first(enrichment.identify, own), representative=representative)
+        blocks = representatives(own) if self.by_block else None
+        return replace(enrichment, identify=own_names_first(enrichment.identify, own), representatives=blocks)
 
     def with_names(self, names: Mapping[str, AddressName]) -> Enrichment:
         """The enrichment with these names of addresses."""

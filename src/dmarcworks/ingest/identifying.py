@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dmarcworks.analytics.enrichment import Identified, Identify, SourceEvidence
@@ -47,10 +47,10 @@ def own_names_first(identify: Identify, own: Mapping[str, Sequence[OwnName]]) ->
     return identify_own if indexes else identify
 
 
-def representatives(own: Mapping[str, Sequence[OwnName]]) -> Callable[[str], str | None]:
+def representatives(own: Mapping[str, Sequence[OwnName]]) -> BlockRepresentatives:
     """One address for all those that are in the same blocks of services and of these own systems."""
     mine = [ipaddress.ip_network(one.value) for names in own.values() for one in names if one.evidence == "block"]
-    return BlockRepresentatives([*_blocks(), *mine]).of if mine else _of_services().of
+    return BlockRepresentatives([*_blocks(), *mine]) if mine else _of_services()
 
 
 @functools.cache

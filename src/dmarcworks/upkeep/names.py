@@ -12,7 +12,8 @@ import time
 
 import structlog
 
-from dmarcworks.analytics.refresh import apply, drop_left_over
+from dmarcworks.analytics.month_changes import drop_left_over
+from dmarcworks.analytics.refresh import apply
 from dmarcworks.catalogue.source_addresses import SourceAddresses
 from dmarcworks.enrich.network.addresses import AddressName, AddressNames
 from dmarcworks.errors import DmarcworksError
@@ -28,6 +29,8 @@ AT_ONCE, CLAIM_SECONDS, LOOK_SECONDS, AGAIN_SECONDS = 250, 600.0, 5.0, 60.0
 # However many names come in: rewriting parts of the store may take this share of the time, and so many addresses are
 # looked up in a second, each of which costs about two milliseconds of processor time.
 _SHARE, _PER_SECOND, _LONGEST_REST = 0.1, 50.0, 600.0
+# Addresses that are looked up first: when none of them is answered, nor a query about the root, the others wait.
+_PROBES, _DEAD_SECONDS = 8, 60.0
 _DAY = 86_400.0
 
 
@@ -72,7 +75,13 @@ async def _round(context: UpkeepContext, addresses: SourceAddresses, names: Addr
     claimed = {one.address: one.before for one in await addresses.claim(AT_ONCE, CLAIM_SECONDS)}
     if not claimed:
         return None
-    answers = await names.find_all(claimed)
+    first = list(claimed)[:_PROBES]
+    answers = await names.find_all(first)
+    if not any(answer.answered for answer in answers.values()) and not await names.alive():
+        await addresses.release(claimed)
+        log.warning("name servers do not answer; looking up names is postponed", seconds=_DEAD_SECONDS)
+        return _DEAD_SECONDS
+    answers |= await names.find_all(list(claimed)[_PROBES:])
     # A failure takes no name away that is known.
     kept = {address: _kept(name, claimed[address]) for address, name in answers.items()}
     await addresses.store(kept)

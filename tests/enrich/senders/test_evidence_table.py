@@ -13,6 +13,8 @@ from dmarcworks.enrich.senders.identify import SenderIdentifier
 from dmarcworks.enrich.senders.load import catalogue
 
 TABLE = [json.loads(line) for line in Path(__file__).with_name("evidence.jsonl").read_text().splitlines()]
+# Evidence that resembles a service's, or is a service's but did not pass, and must name nobody.
+NOBODY = [json.loads(line) for line in Path(__file__).with_name("look_alikes.jsonl").read_text().splitlines()]
 LOOK_ALIKES = [
     {"dkim": [{"domain": "{}.attacker.example"}]},
     {"dkim": [{"domain": "not{}"}]},
@@ -37,6 +39,13 @@ def identifier() -> SenderIdentifier:
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: json.dumps(row)[:120])
 def test_a_row_of_evidence_has_the_expected_sender(identifier: SenderIdentifier, row: dict[str, Any]) -> None:
     assert identifier.identify(evidence_of(row)).sender == row["expected"]
+
+
+@pytest.mark.parametrize("row", NOBODY, ids=lambda row: json.dumps(row)[:120])
+def test_a_look_alike_has_no_name(identifier: SenderIdentifier, row: dict[str, Any]) -> None:
+    answer = identifier.identify(evidence_of(row))
+    assert (answer.sender, answer.kind, answer.confidence, answer.claimed) == (None, None, 0.0, False)
+    assert answer.because
 
 
 @pytest.mark.parametrize("form", LOOK_ALIKES, ids=json.dumps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +36,19 @@ def test_the_representative_is_in_the_same_blocks(texts: list[str]) -> None:
             chosen = ip_address(other)
             assert chosen is not None
             assert index.find(chosen) == expected
+
+
+@given(st.lists(TEXTS, max_size=30))
+def test_many_addresses_have_the_representatives_that_each_has(texts: list[str]) -> None:
+    one_by_one, together = BlockRepresentatives(BLOCKS), BlockRepresentatives(BLOCKS)
+    expected = {place: other for place, text in enumerate(texts) if (other := one_by_one.of(text)) is not None}
+    found = together.of_all(texts)
+    assert found.keys() == expected.keys()
+    # Which address of a block comes first depends on the order, and is the same for all of them.
+    index = BlockIndex((block, block) for block in BLOCKS)
+    blocks = {place: index.find(ip_address(texts[place])) for place in found}  # type: ignore[arg-type]
+    for one, other in itertools.combinations(found, 2):
+        assert (found[one] == found[other]) == (blocks[one] == blocks[other])
 
 
 @given(st.data())

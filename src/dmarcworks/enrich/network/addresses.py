@@ -43,6 +43,9 @@ class NameLookup(Protocol):
     async def lookup(self, name: str, kind: str, deadline: float) -> DnsRecords:
         """The records of a name with their time to live; `NoAnswerError` when nobody answered."""
 
+    async def alive(self) -> bool:
+        """Whether DNS answers at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class AddressName:
@@ -91,6 +94,10 @@ class AddressNames:
         """The names of several addresses, as many at once as the bound allows."""
         some = list(dict.fromkeys(addresses))
         return dict(zip(some, await asyncio.gather(*map(self.find, some)), strict=True))
+
+    async def alive(self) -> bool:
+        """Whether DNS answers at all."""
+        return await self._dns.alive()
 
     async def _lookup(self, address: IPv4Address | IPv6Address) -> AddressName:
         key = _PREFIX + str(address)

@@ -10,6 +10,7 @@ import ipaddress
 import re
 import threading
 import time
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +20,15 @@ import structlog
 from dmarcworks.enrich.network.ip_file import IpDataError, IpFile, Version, opened_file
 from dmarcworks.enrich.network.layouts import NOTHING, IpRecord
 
-__all__ = ["NO_FACTS", "IpData", "IpFacts"]
+__all__ = ["NO_FACTS", "IpData", "IpFacts", "IpSnapshot", "facts_of"]
 
 log = structlog.get_logger("dmarcworks.enrich.network")
 
 LOOK_SECONDS = 5.0
 # Answers that are kept; with their addresses some 200 bytes each.
 _KEPT = 100_000
+# From so many addresses on, walking through a file's tree with all of them at once is faster.
+_MANY = 500
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}", re.ASCII)
 
@@ -45,22 +48,38 @@ NO_FACTS = IpFacts()
 
 
 @dataclass(frozen=True, slots=True)
-class _Snapshot:
-    """The open files, and the answers that they gave: by address, and by the files' records."""
+class IpSnapshot:
+    """The open files, and the answers that they gave: by address, by the files' records, and by the leaves of their
+    trees."""
 
     files: tuple[IpFile, ...] = ()
-    networks: dict[tuple[IpRecord, ...], IpFacts] = field(default_factory=dict)
-    answers: dict[str, IpFacts] = field(default_factory=dict)
+    networks: dict[tuple[IpRecord, ...], IpFacts] = field(default_factory=dict, repr=False)
+    answers: dict[str, IpFacts] = field(default_factory=dict, repr=False)
+    leaves: dict[int, IpFacts] = field(default_factory=dict, repr=False)
 
-    def lookup(self, text: str) -> IpFacts:
+    def __call__(self, text: str) -> IpFacts:
         """What the files state about the address."""
         facts = self.answers.get(text)
         if facts is None:
-            facts = _facts(text, self)
+            facts = facts_of(text, self)
             if len(self.answers) >= _KEPT:
                 self.answers.clear()
             self.answers[text] = facts
         return facts
+
+    def of_all(self, addresses: Sequence[str]) -> tuple[list[IpFacts], array[int]]:
+        """The different facts about these addresses, and for each address which of them are about it."""
+        if len(addresses) >= _MANY:
+            # Imported when it is used: commands that only list the files start faster without it.
+            from dmarcworks.enrich.network.ip_batch import facts_of_many
+
+            if (answer := facts_of_many(self, addresses)) is not None:
+                return answer
+        facts = [self(address) for address in addresses]
+        numbers = list(map(id, facts))
+        distinct = dict(zip(numbers, facts, strict=True))
+        places = {number: place for place, number in enumerate(distinct)}
+        return list(distinct.values()), array("i", map(places.__getitem__, numbers))
 
 
 class IpData:
@@ -75,7 +94,7 @@ class IpData:
     ) -> None:
         self._paths, self._optional = tuple(paths), optional
         self._clock = clock
-        self._snapshot = _Snapshot()
+        self._snapshot = IpSnapshot()
         self._opened: dict[Path, IpFile] = {}
         self._looking = threading.Lock()
         self._looked: float | None = None
@@ -92,14 +111,14 @@ class IpData:
         """What the files state about the address; nothing for text that is no address."""
         return self.current()(text)
 
-    def current(self) -> Callable[[str], IpFacts]:
-        """The look-up in the files as they are now, for many addresses at once."""
+    def current(self) -> IpSnapshot:
+        """The files as they are now: what it answers does not change."""
         self._look()
-        return self._snapshot.lookup
+        return self._snapshot
 
     def forget(self) -> None:
-        """Forget the answers that were given; the files stay open."""
-        self._snapshot = _Snapshot(self._snapshot.files)
+        """Forget the answers about addresses; the files stay open, with what was read of their records."""
+        self._snapshot = IpSnapshot(self._snapshot.files, self._snapshot.networks, leaves=self._snapshot.leaves)
 
     def _look(self) -> None:
         """Open what is new; one thread does, the others continue with what is open."""
@@ -124,7 +143,7 @@ class IpData:
         for file in opened.values():
             other = newest.setdefault(file.layout.name, file)
             newest[file.layout.name] = file if file.built > other.built else other
-        self._snapshot = _Snapshot(tuple(file for file in opened.values() if newest[file.layout.name] is file))
+        self._snapshot = IpSnapshot(tuple(file for file in opened.values() if newest[file.layout.name] is file))
         log.info("IP data opened", files=[f"{file.path} ({file.name})" for file in self._snapshot.files])
 
     def _current(self, path: Path) -> IpFile | None:
@@ -159,7 +178,8 @@ class IpData:
         return list(dict.fromkeys(files))
 
 
-def _facts(text: str, snapshot: _Snapshot) -> IpFacts:
+def facts_of(text: str, snapshot: IpSnapshot) -> IpFacts:
+    """What the files state about the address, looked up in them."""
     address = text if _IPV4.fullmatch(text) else _usual_form(text)
     if address is None:
         return NO_FACTS

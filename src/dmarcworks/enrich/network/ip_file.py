@@ -6,6 +6,7 @@ the mapped bytes from under a running look-up. No content makes a look-up fail: 
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
 import tempfile
@@ -14,12 +15,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import maxminddb
 import structlog
 
 from dmarcworks.enrich.network.layouts import NOTHING, IpRecord, Layout, layout_of
 from dmarcworks.errors import DmarcworksError
+
+if TYPE_CHECKING:
+    from dmarcworks.enrich.network.ip_tree import IpTree
 
 __all__ = ["FILE_BYTES", "IpDataError", "IpFile", "Version", "opened_file"]
 
@@ -52,9 +57,12 @@ class Version:
 class IpFile:
     """An open file: `name` and build date show which data served an answer."""
 
-    def __init__(self, path: Path, version: Version, layout: Layout, reader: maxminddb.Reader) -> None:
+    def __init__(
+        self, path: Path, version: Version, layout: Layout, reader: maxminddb.Reader, tree: mmap.mmap | None = None
+    ) -> None:
         self.path, self.version, self.layout = path, version, layout
-        self._reader = reader
+        self._reader, self._tree_bytes = reader, tree
+        self._trees: list[IpTree | None] = []
         self._v4_only = reader.metadata().ip_version == 4
         self.built = _day(reader.metadata().build_epoch)
         # As in the column `ip_data`: the layout and the day when the file was built.
@@ -75,6 +83,17 @@ class IpFile:
             return NOTHING
         return NOTHING if record is None else self.layout.read(record)
 
+    @property
+    def tree(self) -> IpTree | None:
+        """The tree for many addresses at once; None when the file's cannot be used. Prepared when it is first used."""
+        if not self._trees:
+            from dmarcworks.enrich.network.ip_tree import IpTree
+
+            data, of = self._tree_bytes, self._reader.metadata()
+            tree = None if data is None else IpTree.opened(data, of.node_count, of.record_size, of.ip_version)
+            self._trees.append(tree)
+        return self._trees[0]
+
     def check(self) -> int:
         """Look up addresses all over the file; how many have a record. `IpDataError` when one cannot be decoded."""
         answers = 0
@@ -93,7 +112,7 @@ def opened_file(path: Path) -> IpFile:
         version = Version.of(path)
         if version.size > FILE_BYTES:
             raise IpDataError(f"{path} is larger than {FILE_BYTES} bytes")
-        reader = _reader(path)
+        reader, tree = _reader(path)
     except OSError as error:
         raise IpDataError(f"{path} cannot be read: {error.strerror or error}") from None
     # The decoder meets bytes of a stranger here, and fails in more ways than its own error.
@@ -108,19 +127,29 @@ def opened_file(path: Path) -> IpFile:
             f"{path} has the database type {str(kind)[:80]!r}; supported are IPinfo Lite, GeoLite2 (ASN, Country, City)"
             " and DB-IP Lite (ASN, Country, City)"
         )
-    file = IpFile(path, version, layout, reader)
+    file = IpFile(path, version, layout, reader, tree)
     file.check()
     return file
 
 
-def _reader(path: Path) -> maxminddb.Reader:
+def _reader(path: Path) -> tuple[maxminddb.Reader, mmap.mmap | None]:
     handle, name = tempfile.mkstemp(prefix="dmarcworks-ipdata-", suffix=".mmdb")
     try:
         with os.fdopen(handle, "wb") as copy, path.open("rb") as source:
             shutil.copyfileobj(source, copy, 1 << 20)
-        return maxminddb.open_database(name)
+        reader = maxminddb.open_database(name)
+        return reader, _mapped(name, reader)
     finally:
         os.unlink(name)
+
+
+def _mapped(name: str, reader: maxminddb.Reader) -> mmap.mmap | None:
+    """The tree at the beginning of the file; None when the file has not all of it."""
+    size = reader.metadata().node_count * reader.metadata().record_size // 4
+    with open(name, "rb") as file:
+        if not 0 < size <= os.fstat(file.fileno()).st_size:
+            return None
+        return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
 
 
 def _samples(v4_only: bool) -> Iterator[IPv4Address | IPv6Address]:

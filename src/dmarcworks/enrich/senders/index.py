@@ -9,9 +9,13 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Iterable
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
+from itertools import compress, count
 from typing import Generic, TypeVar
 
+from dmarcworks.enrich.network.ipv4 import ipv4_numbers
 from dmarcworks.enrich.senders.model import IpBlock, SendingService
 from dmarcworks.enrich.senders.names import IpAddress, ip_address
 
@@ -106,6 +110,14 @@ class BlockRepresentatives:
             block = None if address is None else self._blocks.find(address)
         # Blocks lie within each other or apart: all others follow from the smallest one around an address.
         return None if block is None else self._first.setdefault(block, text)
+
+    def of_all(self, addresses: Sequence[str]) -> dict[int, str]:
+        """The same for many addresses: by their places, those that a block contains."""
+        numbers, others = ipv4_numbers(addresses)
+        halves = array("H", numbers.tobytes())
+        octets = halves[1::2] if sys.byteorder == "little" else halves[::2]
+        near = compress(count(), map(self._near.__contains__, octets))
+        return {place: one for place in (*near, *others) if (one := self.of(addresses[place])) is not None}
 
 
 def _shift(level: tuple[tuple[int, int], object]) -> int:
