@@ -28,4 +28,4 @@ def prepared(home: Path) -> Path:
 def run(home: Path, *arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from dmarcworks.cli import main; main()", *arguments]
     environ = {**os.environ, "DMARCWORKS_HOME": str(prepared(home)), "DMARCWORKS_HOSTNAME": "reports.example.net"}
-    return subprocess.run(command, input=answer, capture_output=True, text=True, check=False, timeout=60, env=environ)
+    return subprocess.run(command, input=answer, capture_output=True, text=True, check=False, timeout=180, env=environ)
