@@ -304,7 +304,7 @@ DOCUMENTS = {
     "a.odt": document(("mimetype", b"application/vnd.oasis.opendocument.text"), ("content.xml", b"<c/>")),
     "a.jar": document(("META-INF/MANIFEST.MF", b"Manifest-Version: 1.0\n"), ("a.class", b"\xca\xfe\xba\xbe")),
 }
-BESIDE = {
+FILES = {
     **DOCUMENTS,
     "original.eml": b"From: a@b.example\nTo: c@d.example\nSubject: x\n\nhello\n",
     "font.woff2": b"wOF2\0\1\0\0",
@@ -312,9 +312,9 @@ BESIDE = {
 }
 
 
-@pytest.mark.parametrize("name", BESIDE)
+@pytest.mark.parametrize("name", FILES)
 def test_T14_a_document_or_mail_next_to_the_report_is_ignored_with_a_note(name: str) -> None:
-    reading = mailed(zipped(("r.xml", OTHER), (name, BESIDE[name])), name="r.zip", kind="application/zip")
+    reading = mailed(zipped(("r.xml", OTHER), (name, FILES[name])), name="r.zip", kind="application/zip")
     assert reading.problems == ()
     assert [(item.report.warnings[0].code, name in item.report.warnings[0].detail) for item in reading.items] == [
         ("beside_ignored", True)

@@ -30,4 +30,4 @@ def run(home: Path, *arguments: str, answer: str = "") -> subprocess.CompletedPr
     environ = {**os.environ, "DMARCWORKS_HOME": str(prepared(home)), "DMARCWORKS_HOSTNAME": "reports.example.net"}
     # Most machines that run tests have no DNS to query.
     environ |= {"DMARCWORKS_SETUP_CHECKS": "off"}
-    return subprocess.run(command, input=answer, capture_output=True, text=True, check=False, timeout=60, env=environ)
+    return subprocess.run(command, input=answer, capture_output=True, text=True, check=False, timeout=180, env=environ)

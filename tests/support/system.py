@@ -125,7 +125,7 @@ class System:
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*COMMAND, *arguments], env=self.environment, capture_output=True, text=True, timeout=60, check=False
+            [*COMMAND, *arguments], env=self.environment, capture_output=True, text=True, timeout=180, check=False
         )
 
     def json(self, *arguments: str) -> Any:

@@ -204,7 +204,7 @@ def _bytes(
                     items.append(_item(other_report, part, digest, same))
         except Refused as refused:
             if refused.reason == "no_report" and leaf.packed:
-                # A mail without a report in an archive is a file beside the report as any other.
+                # A mail without a report in an archive is a file next to the report as any other.
                 unread = unread or UnreadFiles(name, kind, alone)
                 unread.add(leaf, head)
             else:
