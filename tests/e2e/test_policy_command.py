@@ -195,4 +195,8 @@ def test_an_unknown_domain(filled: System) -> None:
 def test_without_a_server(filled: System) -> None:
     assert filled.stop() == 0
     check(filled)
-    check_plan(filled)
+    done = filled.cli("policy", DOMAIN, "--plan", "--json")
+    assert [one["code"] for one in json.loads(done.stdout)["changes"]] == ["dmarc-rua"]
+    out = filled.home.parent / "stopped.html"
+    assert filled.cli("evidence", DOMAIN, "--out", str(out)).returncode == 0
+    assert "3,000" in out.read_text()

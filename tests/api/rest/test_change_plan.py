@@ -188,7 +188,7 @@ async def test_without_the_package_pdf_is_refused_with_what_to_install(
     monkeypatch.setitem(sys.modules, "weasyprint", None)
     response = await harness.request("admin", "GET", f"/evidence?domains={DOMAIN}&format=pdf")
     assert response.status_code == 501
-    assert "install dmarcworks[pdf] with pip" in response.json()["detail"]
+    assert "install the Python package weasyprint (the extra dmarcworks[pdf])" in response.json()["detail"]
 
 
 async def test_a_domain_without_reports_has_an_empty_document(harness: Harness) -> None:

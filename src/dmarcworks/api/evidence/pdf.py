@@ -14,8 +14,9 @@ from dmarcworks.errors import DmarcworksError
 __all__ = ["PdfUnavailableError", "is_installed", "pdf_of"]
 
 _INSTALL = (
-    "PDF needs WeasyPrint and the system library Pango: install dmarcworks[pdf] with pip, and Pango with the system's"
-    " package manager (Debian and Ubuntu: libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0); or choose HTML"
+    "PDF needs WeasyPrint and the system library Pango: install the Python package weasyprint (the extra"
+    " dmarcworks[pdf]), and Pango with the system's package manager (Debian and Ubuntu: libpango-1.0-0"
+    " libpangoft2-1.0-0 libharfbuzz-subset0); or choose HTML"
 )
 # One at a time: a long document takes seconds of a processor and much memory.
 _ONE = asyncio.Semaphore(1)
