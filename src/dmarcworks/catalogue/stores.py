@@ -29,6 +29,7 @@ from dmarcworks.settings import Settings
 if TYPE_CHECKING:
     from dmarcworks.catalogue.arrivals import Arrivals
     from dmarcworks.catalogue.audit import Audit
+    from dmarcworks.catalogue.dns_history import DnsHistory
     from dmarcworks.catalogue.problems import Problems
     from dmarcworks.catalogue.queries import QueryLog, SavedQueries
     from dmarcworks.catalogue.routing import RoutingCatalogue
@@ -102,6 +103,13 @@ class Stores:
         from dmarcworks.catalogue.senders import Senders
 
         return Senders(self.database, clock=self.clock)
+
+    @cached_property
+    def dns_history(self) -> DnsHistory:
+        """What domains published in DNS and when."""
+        from dmarcworks.catalogue.dns_history import DnsHistory
+
+        return DnsHistory(self.database, clock=self.clock)
 
     async def close(self) -> None:
         """Write what a log has gathered; the bindings are closed by who opened them."""
