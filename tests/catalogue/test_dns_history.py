@@ -27,7 +27,7 @@ async def place(catalogue: Catalogue) -> tuple[str, str]:
     return domain.account_id, domain.id
 
 
-def dmarc(*records: str, failure: str = "", codes: tuple[str, ...] = ()) -> ObservedRecords:
+def dmarc(*records: str, failure: str = "", codes: tuple[str, ...] | None = None) -> ObservedRecords:
     return ObservedRecords(RecordKind.dmarc, "_dmarc.example.com", records, failure, codes)
 
 
@@ -42,6 +42,8 @@ async def test_a_state_is_stored_once_while_it_lasts(
     assert await history.store(*place, [dmarc(NONE, codes=("dmarc-policy-none",))], resolver="192.0.2.53") == ["dmarc"]
     catalogue.clock.now += 3600
     assert await history.store(*place, [dmarc(NONE, codes=("dmarc-good",))], resolver="192.0.2.54") == []
+    # Looked up without being checked: the codes stay.
+    assert await history.store(*place, [dmarc(NONE)], resolver="192.0.2.54") == []
     (state,) = await history.states(*place)
     assert (state.kind, state.name, state.records) == (RecordKind.dmarc, "_dmarc.example.com", (NONE,))
     assert (state.first_seen, state.last_seen, state.checked) == (began, at(catalogue, 0), at(catalogue, 0))

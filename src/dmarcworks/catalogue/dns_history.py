@@ -160,7 +160,9 @@ def _store(
             connection.execute(row.values(checked=now, failure=storable(one.failure)[:200]))
             continue
         records, digest, shortened = _bounded(one.records)
-        seen = {"codes": json.dumps(one.codes[:_CODES]), "checked": now, "last_seen": now, "failure": ""}
+        seen: dict[str, Any] = {"checked": now, "last_seen": now, "failure": ""}
+        if one.codes is not None or before is None or before.digest != digest:
+            seen["codes"] = json.dumps((one.codes or ())[:_CODES])
         if before is not None and before.digest == digest:
             connection.execute(row.values(**seen, resolver=resolver))
             continue

@@ -30,13 +30,16 @@ class RecordKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ObservedRecords:
-    """What a look-up of a name found: its records, none when there are none; `failure` when nobody answered."""
+    """What a look-up of a name found: its records, none when there are none; `failure` when nobody answered.
+
+    `codes` are those of the findings about it; None where it was looked up without being checked.
+    """
 
     kind: RecordKind
     name: str
     records: tuple[str, ...] = ()
     failure: str = ""
-    codes: tuple[str, ...] = ()
+    codes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

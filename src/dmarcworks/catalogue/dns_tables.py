@@ -50,8 +50,8 @@ dns_cards = Table(
     Column("card", Text, nullable=False),
 )
 
-# When each part of a domain's records is checked next. `requested`: when somebody asked for a check now. `claimed`:
-# until when the process `holder` works on it.
+# When each part of a domain's records is checked next. `requested`: when a person requested a check. `claimed`: until
+# when the process `holder` works on it. `selectors`: DKIM selectors that a person named, as JSON.
 dns_checks = Table(
     "dns_checks",
     metadata,
@@ -63,6 +63,7 @@ dns_checks = Table(
     Column("holder", String(32), nullable=False),
     Column("checked", Float),
     Column("failures", Integer, nullable=False),
+    Column("selectors", Text, nullable=False),
     Index("dns_checks_due", "due"),
     Index("dns_checks_requested", "requested"),
 )

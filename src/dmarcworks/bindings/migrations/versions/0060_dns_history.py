@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("holder", sa.String(length=32), nullable=False),
         sa.Column("checked", sa.Float(), nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("selectors", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["domain_id"], ["domains.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("domain_id", "part"),
     )
