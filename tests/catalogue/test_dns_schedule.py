@@ -143,7 +143,7 @@ async def test_the_schedule_goes_with_the_domain_and_a_shorter_interval_applies(
 
 
 async def test_two_processes_share_the_bound_on_queries(catalogue: Catalogue) -> None:
-    """Each query has its own moment, however the processes take turns; a moment that passed is not used later."""
+    """Each query has its own moment, however the processes alternate; a moment that passed is not used later."""
     moments: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -152,16 +152,16 @@ async def test_two_processes_share_the_bound_on_queries(catalogue: Catalogue) ->
     paces = [QueryPace(catalogue.database, 4, clock=catalogue.clock, sleep=sleep) for _ in range(2)]
     began = catalogue.clock.now
     for number in range(10):
-        await paces[number % 2].turn()
+        await paces[number % 2].wait()
     assert moments == [began + 0.25 * number for number in range(1, 10)]
     moments.clear()
     catalogue.clock.now = began + 100
-    await paces[0].turn()
-    await paces[0].turn()
+    await paces[0].wait()
+    await paces[0].wait()
     assert moments == [began + 100.25]
     # A clock that was set back holds nothing up.
     moments.clear()
     catalogue.clock.now = began - DAY
     fresh = QueryPace(catalogue.database, 4, clock=catalogue.clock, sleep=sleep)
-    await fresh.turn()
+    await fresh.wait()
     assert moments == []

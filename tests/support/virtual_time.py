@@ -60,7 +60,7 @@ class VirtualTime:
         return _Watched(database, self)
 
     def watch(self, resolver: Dns) -> Dns:
-        """The resolver; the clock stands still while a query is under way, not while it waits for its turn."""
+        """The resolver; the clock stands still while a query is under way, not while it waits until it may be sent."""
         sockets = resolver._sockets
         run = sockets.run
 

@@ -106,7 +106,7 @@ async def test_many_domains_are_checked_once_across_two_processes_within_the_bou
         for one in (database, second):
             watched = time.over(one)
             pace = QueryPace(watched, PER_SECOND, clock=time, sleep=time.sleep)
-            resolver = time.watch(Dns(f"127.0.0.1:{port}", clock=time, turn=pace.turn, longest=0.0))
+            resolver = time.watch(Dns(f"127.0.0.1:{port}", clock=time, before_query=pace.wait, longest=0.0))
             stack.callback(resolver.close)
             schedule = DnsSchedule(watched, LONG, clock=time)
             history = DnsHistory(watched, clock=time)

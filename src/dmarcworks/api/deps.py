@@ -26,6 +26,8 @@ from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit
 from dmarcworks.catalogue.dead_letters import DeadLetterActions
 from dmarcworks.catalogue.destinations import Destination
+from dmarcworks.catalogue.dns_history import DnsHistory
+from dmarcworks.catalogue.dns_schedule import DnsSchedule
 from dmarcworks.catalogue.idempotency import Idempotency
 from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.problems import ProblemRow, Problems, Retried
@@ -35,6 +37,7 @@ from dmarcworks.catalogue.senders import Senders
 from dmarcworks.catalogue.uploads import Uploads
 from dmarcworks.policy.dns_records.report_card import CardRequest, ReportCard
 from dmarcworks.policy.reader import PolicyReader
+from dmarcworks.policy.record_reader import RecordReader
 
 __all__ = ["Dependencies", "Deps", "ProblemActions", "ReadToken", "SendLink", "WriteToken", "deps_of"]
 
@@ -82,6 +85,10 @@ class Deps:
     sender_directory: SenderDirectory
     # Policies over the stored rows, and the next step.
     policies: PolicyReader
+    # The stored DNS records, when they are checked next, and both put together with the figures.
+    dns_history: DnsHistory
+    dns_schedule: DnsSchedule
+    records: RecordReader
     idempotency: Idempotency
     # The archive, the figures and the two query languages.
     objects: Objects

@@ -44,7 +44,7 @@ class QueryPace:
         self._moments: deque[float] = deque()
         self._waiting = 0
 
-    async def turn(self) -> None:
+    async def wait(self) -> None:
         """Return when the next query may be sent."""
         self._waiting += 1
         try:

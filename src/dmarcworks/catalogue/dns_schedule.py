@@ -29,7 +29,7 @@ __all__ = ["SELECTORS", "CheckPart", "CheckStatus", "DnsSchedule", "DueCheck", "
 # DKIM selectors that persons named, of one domain.
 SELECTORS = 20
 # Domains without a schedule that are added at a time. As few as a person adds by hand are checked first.
-_ADDED, _BY_HAND = 5_000, 20
+_ADDED, _FEW = 5_000, 20
 _RETRY_SECONDS, _LONGEST_DOUBLING = 300.0, 10
 _columns = dns_checks.c
 
@@ -97,7 +97,7 @@ class DnsSchedule:
             missing = missing.where(_columns.domain_id.is_(None)).order_by(domains.c.created, domains.c.id)
             ids = list(connection.execute(missing.limit(_ADDED)).scalars())
             if ids:
-                requested = now if len(ids) <= _BY_HAND else None
+                requested = now if len(ids) <= _FEW else None
                 rows = [_new(one, part, now, requested) for one in ids for part in CheckPart]
                 # Another process may add the same ones, and a domain may be removed meanwhile.
                 connection.execute(upsert(connection.dialect.name, dns_checks).on_conflict_do_nothing(), rows)
@@ -158,7 +158,7 @@ class DnsSchedule:
         return await self._database.step(work)
 
     async def release(self, checks: Sequence[DueCheck]) -> None:
-        """Leave claimed checks to whoever claims them next: this process ends."""
+        """Leave claimed checks to the process that claims them next: this process ends."""
 
         def work(connection: Connection) -> None:
             for check in checks:

@@ -68,7 +68,7 @@ dns_checks = Table(
     Index("dns_checks_requested", "requested"),
 )
 
-# Until when the time for queries is given out, to whichever process: the bound on queries holds for all of them.
+# Until when the time for queries is given out, to any process: the bound on queries holds for all of them.
 dns_pace = Table(
     "dns_pace",
     metadata,

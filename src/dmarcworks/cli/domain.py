@@ -14,7 +14,7 @@ from dmarcworks.catalogue.accounts import Account, Domain, normal_domain
 from dmarcworks.catalogue.addresses import host_of
 from dmarcworks.catalogue.setup_records import DnsRecord, earlier_records, failure_tag, records
 from dmarcworks.catalogue.stores import Stores
-from dmarcworks.cli import domain_record
+from dmarcworks.cli import domain_history, domain_record
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.errors import ConflictError, DeniedError, NotFoundError, UsageError
 from dmarcworks.settings import Settings
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Manage the domains that receive reports.", no_args_is_help=True, add_completion=False)
 app.command("record")(domain_record.record)
+app.command("history")(domain_history.history)
+app.command("silence")(domain_history.silence)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 
 

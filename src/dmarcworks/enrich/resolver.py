@@ -78,8 +78,8 @@ class _Answer:
 class Dns:
     """The system's name servers, or one that is named ("192.0.2.53" or "192.0.2.53:5353", "[2001:db8::1]:53").
 
-    To be used from one event loop. `turn` is awaited before each query is sent, and its time does not count as the
-    query's; answers are kept for `longest` seconds at most.
+    To be used from one event loop. `before_query` is awaited before each query is sent, and its time does not count as
+    the query's; answers are kept for `longest` seconds at most.
     """
 
     def __init__(
@@ -87,12 +87,12 @@ class Dns:
         server: str = "",
         clock: Callable[[], float] = time.monotonic,
         *,
-        turn: Callable[[], Awaitable[None]] | None = None,
+        before_query: Callable[[], Awaitable[None]] | None = None,
         longest: float = _LONGEST,
     ) -> None:
         self._server = server
         self._clock = clock
-        self._turn = turn
+        self._before_query = before_query
         self._longest = longest
         self._sockets = _SocketThread()
         self._resolver: dns.asyncresolver.Resolver | None = None
@@ -161,8 +161,8 @@ class Dns:
         if ascii_name is None:
             return _Answer([], exists=False), _EMPTY  # no name in DNS
         try:
-            if self._turn is not None:
-                await self._turn()
+            if self._before_query is not None:
+                await self._before_query()
             records, expires = await self._sockets.run(self._query(ascii_name, kind, asyncio.get_running_loop()))
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer) as absent:
             exists = not isinstance(absent, dns.resolver.NXDOMAIN)
@@ -175,7 +175,7 @@ class Dns:
         return _Answer(records, ttl=ttl), min(ttl, self._longest)
 
     async def _query(self, name: str, kind: str, caller: asyncio.AbstractEventLoop) -> tuple[list[Any], float]:
-        """In the thread of the sockets: the records and when they expire. `caller` is where turns are taken."""
+        """In the thread of the sockets: the records and when they expire. `caller` is the event loop of the caller."""
         if self._resolver is None:
             self._resolver = _opened(self._server)
         ends, expires = time.monotonic() + QUERY_SECONDS, float("inf")
@@ -191,22 +191,22 @@ class Dns:
                         raise
                     name, seconds = alias
                     expires = min(expires, time.time() + seconds)
-                    ends += await self._next_turn(caller)
+                    ends += await self._wait_again(caller)
                     continue
             return [_plain(record, kind) for record in answer], min(expires, answer.expiration)
         raise dns.resolver.NoNameservers
 
-    async def _next_turn(self, caller: asyncio.AbstractEventLoop) -> float:
-        """Wait for the turn of another query; for how many seconds."""
-        if self._turn is None:
+    async def _wait_again(self, caller: asyncio.AbstractEventLoop) -> float:
+        """Wait until another query may be sent; for how many seconds."""
+        if self._before_query is None:
             return 0.0
         began = time.monotonic()
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(self._turn), caller))
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(self._before_query), caller))
         return time.monotonic() - began
 
 
-async def _awaited(turn: Callable[[], Awaitable[None]]) -> None:
-    await turn()
+async def _awaited(wait: Callable[[], Awaitable[None]]) -> None:
+    await wait()
 
 
 class _SocketThread:

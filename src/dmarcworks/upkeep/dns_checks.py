@@ -32,7 +32,7 @@ log = structlog.get_logger("dmarcworks.upkeep")
 
 # Seconds between two looks for requested checks, between two looks for new domains, and after an error.
 LOOK_SECONDS, SETTLE_SECONDS, AGAIN_SECONDS = 2.0, 60.0, 60.0
-# A check causes this many queries at most in practice; each waits for its turn.
+# A check causes this many queries at most in practice; each waits until it may be sent.
 _QUERIES, _LEAST_LEASE = 150, 300.0
 # DKIM selectors whose keys were found before and are still looked up.
 _KNOWN_SELECTORS = 30

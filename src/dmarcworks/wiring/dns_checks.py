@@ -39,15 +39,15 @@ def record_checks(settings: Settings, upkeep: UpkeepContext, metrics: Metrics, s
     pace = QueryPace(upkeep.stores.database, settings.dns_check_queries_per_second, clock=clock)
     questions = Questions(upkeep.analytics)
 
-    async def turn() -> None:
-        await pace.turn()
+    async def wait() -> None:
+        await pace.wait()
         metrics.dns_queries.inc()
 
     async def seen(account_id: str, domain_id: str, domain: str) -> tuple[str, ...]:
         today = datetime.fromtimestamp(clock(), UTC).date()
         return await seen_selectors(questions, account_id, domain_id, domain, today)
 
-    resolver = Dns(settings.dns_server, turn=turn, longest=_CACHED_SECONDS)
+    resolver = Dns(settings.dns_server, before_query=wait, longest=_CACHED_SECONDS)
     stack.callback(resolver.close)
     concurrency = settings.dns_check_concurrency
     return RecordChecks(

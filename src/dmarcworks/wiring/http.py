@@ -41,12 +41,14 @@ from dmarcworks.ingest.setup import inbox
 from dmarcworks.policy.conditions import PolicyThresholds
 from dmarcworks.policy.dns_records.checker import RecordChecker
 from dmarcworks.policy.reader import PolicyReader
+from dmarcworks.policy.record_reader import RecordReader
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.delivery.verification import link_sender
 from dmarcworks.routing.router import Router
 from dmarcworks.routing.smtp import Certificate
 from dmarcworks.settings import Settings
 from dmarcworks.upkeep.context import UpkeepContext
+from dmarcworks.wiring.dns_checks import dns_schedule
 from dmarcworks.workers.setup import worker_names
 
 
@@ -108,6 +110,9 @@ def http_deps(
         senders=stores.senders,
         sender_directory=directory,
         policies=PolicyReader(questions, directory, _thresholds(settings)),
+        dns_history=stores.dns_history,
+        dns_schedule=dns_schedule(settings, stores),
+        records=RecordReader(stores.dns_history, questions, directory),
         idempotency=Idempotency(stores.database),
         objects=stores.objects,
         analytics=analytics,

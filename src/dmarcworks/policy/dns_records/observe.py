@@ -125,7 +125,7 @@ async def _texts(lookup: RecordLookup, kind: RecordKind, name: str) -> ObservedR
 
 
 async def _authorisation(lookup: RecordLookup, domain: str, target: str, organizational: str) -> ObservedRecords | None:
-    """None for a target that needs none: it is of the same organization."""
+    """None for a target that needs none: it is of the same organisation."""
     name = f"{domain}._report._dmarc.{target}"
     try:
         if await organization_of(lookup, target) == organizational:
