@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from dmarcworks.bindings.contracts import Database
 from dmarcworks.bindings.upsert import upsert
@@ -70,16 +70,17 @@ class QueryPace:
         now, ahead = self._clock(), number * self._interval
 
         def work(connection: Connection) -> float:
-            table = dns_pace
-            statement = select(table.c.reserved).where(table.c.name == _NAME)
+            mine = dns_pace.c.name == _NAME
+            # The row is there before it is locked: without one, two processes would begin at the same moment.
+            absent = upsert(connection.dialect.name, dns_pace).values(name=_NAME, reserved=0.0)
+            connection.execute(absent.on_conflict_do_nothing())
+            statement = select(dns_pace.c.reserved).where(mine)
             if connection.dialect.name == "postgresql":
                 statement = statement.with_for_update()
-            reserved = connection.execute(statement).scalar() or 0.0
-            first = now if not now < reserved <= now + _AHEAD_SECONDS else reserved
-            insert = upsert(connection.dialect.name, table).values(name=_NAME, reserved=first + ahead)
-            values = {"reserved": first + ahead}
-            connection.execute(insert.on_conflict_do_update(index_elements=[table.c.name], set_=values))
-            return float(first)
+            reserved: float = connection.execute(statement).scalar_one()
+            first = reserved if now < reserved <= now + _AHEAD_SECONDS else now
+            connection.execute(update(dns_pace).where(mine).values(reserved=first + ahead))
+            return first
 
         first = await self._database.step(work)
         self._moments.extend(first + place * self._interval for place in range(number))

@@ -24,7 +24,7 @@ from dmarcworks.bindings.upsert import upsert
 from dmarcworks.catalogue.dns_tables import dns_checks
 from dmarcworks.catalogue.tables import domains
 
-__all__ = ["SELECTORS", "CheckPart", "CheckStatus", "DnsSchedule", "DueCheck", "slot_after"]
+__all__ = ["SELECTORS", "CheckPart", "CheckStatus", "DnsSchedule", "DueCheck", "overdue", "slot_after"]
 
 # DKIM selectors that persons named, of one domain.
 SELECTORS = 20
@@ -210,22 +210,26 @@ class DnsSchedule:
             rows = (await connection.execute(statement)).all()
         return {CheckPart(row.part): _status(row, now) for row in rows}
 
-    async def overdue(self) -> tuple[int, float]:
-        """How many checks are due, and for how many seconds the oldest has been."""
-        now = self._clock()
-        statement = select(func.count(), func.min(_columns.due)).where(_columns.due <= now)
-        async with self._database.read() as connection:
-            count, oldest = (await connection.execute(statement)).one()
-        return count, 0.0 if oldest is None else now - oldest
+
+async def overdue(database: Database, clock: Callable[[], float] = time.time) -> tuple[int, float]:
+    """How many checks are due, and for how many seconds the oldest has been."""
+    now = clock()
+    statement = select(func.count(), func.min(_columns.due)).where(_columns.due <= now)
+    async with database.read() as connection:
+        count, oldest = (await connection.execute(statement)).one()
+    return count, 0.0 if oldest is None else now - oldest
 
 
 def _first(connection: Connection, which: ColumnElement[bool], order: Any, most: int) -> list[str]:
-    """The domains of the first rows in an order; a row that another process is claiming is passed over."""
-    statement: Select[Any] = select(_columns.domain_id).where(which)
-    statement = statement.order_by(order, _columns.domain_id, _columns.part).limit(most)
+    """The domains of the first rows in an order; a domain that another process is claiming is passed over.
+
+    A domain is claimed as a whole: its own row is locked, and each of its parts may be among the rows.
+    """
+    statement: Select[Any] = select(_columns.domain_id).join(domains, domains.c.id == _columns.domain_id).where(which)
+    statement = statement.order_by(order, _columns.domain_id, _columns.part).limit(most * len(CheckPart))
     if connection.dialect.name == "postgresql":
-        statement = statement.with_for_update(skip_locked=True)
-    return list(dict.fromkeys(connection.execute(statement).scalars()))
+        statement = statement.with_for_update(skip_locked=True, key_share=True, of=domains)
+    return list(dict.fromkeys(connection.execute(statement).scalars()))[:most]
 
 
 def _all_due(connection: Connection, ids: Sequence[str], which: ColumnElement[bool]) -> Sequence[Row[Any]]:
@@ -234,7 +238,7 @@ def _all_due(connection: Connection, ids: Sequence[str], which: ColumnElement[bo
     statement = statement.join(domains, domains.c.id == _columns.domain_id)
     statement = statement.where(_columns.domain_id.in_(ids), which).order_by(_columns.domain_id, _columns.part)
     if connection.dialect.name == "postgresql":
-        statement = statement.with_for_update(skip_locked=True, of=dns_checks)
+        statement = statement.with_for_update(of=dns_checks)
     return connection.execute(statement).all()
 
 

@@ -126,8 +126,8 @@ class Metrics:
         self.dns_changes = Counter(
             "dmarcworks_dns_changes", "Kinds of records that a check found changed or new.", registry=registry
         )
-        self.dns_overdue = Gauge("dmarcworks_dns_checks_due", "Checks of DNS records that are due.", registry=registry)
-        self.dns_late = Gauge(
+        self.dns_due = Gauge("dmarcworks_dns_checks_due", "Checks of DNS records that are due.", registry=registry)
+        self.dns_oldest = Gauge(
             "dmarcworks_dns_checks_oldest_seconds", "How long the oldest of them has been due.", registry=registry
         )
 
