@@ -19,6 +19,8 @@ from dmarcworks.policy.silence import AlignmentFall, RecordCause, SilentReporter
 __all__ = ["CheckRequestIn", "DomainHistoryOut", "DomainSilenceOut", "StoredCheckOut"]
 
 _Selector = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
+# What is listed of a period: anyone may report any policy under any name.
+_SEEN, _REPORTERS, _OF_REPORTER = 1000, 500, 100
 _TIME = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 _KIND = "dmarc, authorisation, spf, spf-include, dkim, mx, mta-sts, mta-sts-policy, tls-rpt, bimi or dnssec."
 
@@ -182,10 +184,10 @@ class DomainHistoryOut(BaseModel):
             last=span[1],
             records=[RecordStateOut.of(state) for state in history.states],
             changes=[RecordChangeOut.of(event) for event in history.events],
-            seen=[SeenPolicyOut.of(one) for one in history.seen],
+            seen=[SeenPolicyOut.of(one) for one in history.seen[:_SEEN]],
             reporters=[
-                ReporterPoliciesOut(reporter=name, policies=[SeenPolicyOut.of(one) for one in policies])
-                for name, policies in history.reporters.items()
+                ReporterPoliciesOut(reporter=name, policies=[SeenPolicyOut.of(one) for one in policies[:_OF_REPORTER]])
+                for name, policies in list(history.reporters.items())[:_REPORTERS]
             ],
         )
 
