@@ -36,6 +36,9 @@ class Stores:
     async def count(self) -> int:
         return self._here(5)  # type: ignore[no-any-return]
 
+    async def dns_checks(self) -> tuple[int, float]:
+        return self._here((6, 90.5))  # type: ignore[no-any-return]
+
 
 @pytest.fixture
 def stores() -> Stores:
@@ -47,7 +50,7 @@ async def figures(client: AsyncClient) -> dict[str, str]:
     answer = await client.get("/metrics")
     assert answer.status_code == 200
     pairs = (line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#"))
-    kinds = ("queue", "worker_queue", "problems", "outbound", "store")
+    kinds = ("queue", "worker_queue", "problems", "outbound", "store", "dns_checks_due", "dns_checks_oldest")
     names = tuple(f"dmarcworks_{kind}" for kind in kinds)
     return {name: value for name, value in pairs if name.startswith(names)}
 
@@ -61,6 +64,7 @@ async def test_a_store_that_goes_away_takes_its_figures_along(stores: Stores) ->
         queue=stores,  # type: ignore[arg-type]
         problems=stores,  # type: ignore[arg-type]
         outbound=stores.count,
+        dns_checks=stores.dns_checks,
     )
     app.include_router(routes)
     client = AsyncClient(transport=ASGITransport(app), base_url="http://test")
@@ -77,6 +81,8 @@ async def test_a_store_that_goes_away_takes_its_figures_along(stores: Stores) ->
         'dmarcworks_worker_queue_messages{state="leased"}': "33.0",
         'dmarcworks_worker_queue_messages{state="dead"}': "44.0",
         "dmarcworks_outbound_mails": "5.0",
+        "dmarcworks_dns_checks_due": "6.0",
+        "dmarcworks_dns_checks_oldest_seconds": "90.5",
     }
     assert await figures(client) == well
     stores.away = True
@@ -85,6 +91,8 @@ async def test_a_store_that_goes_away_takes_its_figures_along(stores: Stores) ->
         "dmarcworks_queue_oldest_seconds": "NaN",
         "dmarcworks_problems_open": "NaN",
         "dmarcworks_outbound_mails": "NaN",
+        "dmarcworks_dns_checks_due": "NaN",
+        "dmarcworks_dns_checks_oldest_seconds": "NaN",
     }
     stores.away = False
     assert await figures(client) == well

@@ -12,10 +12,12 @@ from sqlalchemy import insert
 from dmarcworks.bindings.contracts import OutgoingMessage, Settlement
 from dmarcworks.bindings.sqlite_stores import SqliteQueue
 from dmarcworks.catalogue import tables
+from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.activity import ActivityLine
 from dmarcworks.catalogue.audit import Actor, acting
 from dmarcworks.catalogue.routes import zone_of
 from dmarcworks.reports.model import TlsReport
+from tests.support.dns_fill import check_over_days, published
 from tests.support.failures import arf, tls
 from tests.support.harness import Harness
 from tests.support.noted import note, parsed
@@ -95,6 +97,7 @@ async def _reports(harness: Harness) -> list[str]:
         keys.append(
             await harness.report(shop, report, warnings=[{"code": "odd", "where": "record 1", "detail": "odd"}])
         )
+    await _checked(harness, shop)
     foreign = aggregate(TODAY, "google.com", records[:1], "else.example")
     keys.append(await harness.report(shop, foreign, state="foreign", publish=False))
     kinds = [
@@ -125,9 +128,23 @@ async def _reports(harness: Harness) -> list[str]:
         f"{base}/senders/block:192.0.2.0?page=2", "/domains/waiting.example/senders",
         f"{base}/policy", f"{base}/policy?p=quarantine&sp=none&adkim=s&pct=50", f"{base}/policy?p=none&pct=200",
         "/domains/strict.example/policy", "/domains/waiting.example/policy",
+        f"{base}/dns", "/domains/strict.example/dns", "/domains/waiting.example/dns",
+        f"{base}/history", f"{base}/history?days=7", "/domains/waiting.example/history",
         f"{base}/sources", f"{base}/sources?result=fail", f"{base}/sources?page=2", f"{base}/records",
         f"{base}/records?source=203.0.113.5", f"{base}/reports", f"{base}/reports?day=2026-11-23",
     ]  # fmt: skip
+
+
+async def _checked(harness: Harness, shop: Domain) -> None:
+    """Records that changed: a stricter policy, an authorisation that was lost, a reporter that stopped."""
+    for back in range(12, 20):
+        await harness.report(
+            shop, aggregate(TODAY - timedelta(days=back), "yahoo.example", [record("192.0.2.5", 1, "pass")], shop.name)
+        )
+    zone, host = published(shop.name, shop.rua), shop.rua.partition("@")[2]
+    stricter = {(f"_dmarc.{shop.name}", "TXT"): [f'"v=DMARC1; p=quarantine; rua=mailto:{shop.rua}"']}
+    lost: dict[tuple[str, str], list[str]] = {(f"{shop.name}._report._dmarc.{host}", "TXT"): []}
+    await check_over_days(harness.stores.database, shop, NOW, {20: zone, 16.5: stricter, 11.4: lost, 0.01: {}})
 
 
 async def _mail(harness: Harness) -> list[str]:

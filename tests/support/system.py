@@ -71,6 +71,7 @@ class System:
             "DMARCWORKS_IP_DATA": "off",
             "DMARCWORKS_ADDRESS_NAMES": "off",
             "DMARCWORKS_SETUP_CHECKS": "off",
+            "DMARCWORKS_DNS_CHECKS": "off",
         }
         return {**clean, "PYTHONPATH": str(SOURCE), "NO_COLOR": "1", **ours, **self.settings}
 

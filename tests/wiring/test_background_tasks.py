@@ -19,7 +19,14 @@ from dmarcworks.settings import load
 from dmarcworks.wiring import server as composition
 
 MAIL = ["data points", "activity log"]
-UPKEEP = ["domain notes", "retention", "names of addresses", "set-up of domains", "refresh of senders"]
+UPKEEP = [
+    "domain notes",
+    "retention",
+    "names of addresses",
+    "set-up of domains",
+    "refresh of senders",
+    "checks of DNS records",
+]
 QUEUE = ["takeover", "queue of dmarc, consumer 0", "queue of dmarc, consumer 1"]
 WORKER = "async def email(message, env, ctx): ...\nasync def queue(batch, env, ctx): ...\n"
 

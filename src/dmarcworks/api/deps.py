@@ -26,6 +26,8 @@ from dmarcworks.catalogue.arrivals import Arrivals
 from dmarcworks.catalogue.audit import Audit
 from dmarcworks.catalogue.dead_letters import DeadLetterActions
 from dmarcworks.catalogue.destinations import Destination
+from dmarcworks.catalogue.dns_history import DnsHistory
+from dmarcworks.catalogue.dns_schedule import DnsSchedule
 from dmarcworks.catalogue.domain_claims import DomainClaims
 from dmarcworks.catalogue.idempotency import Idempotency
 from dmarcworks.catalogue.listing import Listing
@@ -39,6 +41,7 @@ from dmarcworks.policy.dns_records.report_card import CardRequest, ReportCard
 from dmarcworks.policy.evidence import EvidenceReader
 from dmarcworks.policy.planner import Planner
 from dmarcworks.policy.reader import PolicyReader
+from dmarcworks.policy.record_reader import RecordReader
 from dmarcworks.policy.setup.reader import SetupReader
 
 __all__ = ["Dependencies", "Deps", "ProblemActions", "ReadToken", "SendLink", "WriteToken", "deps_of"]
@@ -95,6 +98,10 @@ class Deps:
     setups: SetupReader
     claims: DomainClaims
     notices: Notices
+    # The stored DNS records, when they are checked next, and both put together with the figures.
+    dns_history: DnsHistory
+    dns_schedule: DnsSchedule
+    records: RecordReader
     idempotency: Idempotency
     # The archive, the figures and the two query languages.
     objects: Objects

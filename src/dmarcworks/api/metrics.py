@@ -42,6 +42,10 @@ async def scrape(monitored: Monitored) -> Response:
     metrics.waiting(metrics.worker_queue, None if queues is None else _states(others))
     if monitored.outbound is not None:
         metrics.outbound.set(_known(await _figure(monitored.outbound, seconds)))
+    if monitored.dns_checks is not None:
+        due = await _figure(monitored.dns_checks, seconds)
+        metrics.dns_due.set(_known(None if due is None else due[0]))
+        metrics.dns_oldest.set(_known(None if due is None else due[1]))
     return Response(metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})
 
 

@@ -23,7 +23,8 @@ Check = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class MonitoredSystem:
-    """`checks` by the store's name; `outbound` counts what waits for the relay.
+    """`checks` by the store's name; `outbound` counts what waits for the relay, `dns_checks` the checks of DNS records
+    that are due, with the age of the oldest.
 
     A store that does not answer within `seconds` is unavailable.
     `inbox` returns the inbox's figures, its `state` "ok" unless it is full; `certificate` the end of the one in use.
@@ -34,6 +35,7 @@ class MonitoredSystem:
     queue: Queue
     problems: Problems
     outbound: Callable[[], Awaitable[int]] | None = None
+    dns_checks: Callable[[], Awaitable[tuple[int, float]]] | None = None
     inbox: Callable[[], Awaitable[Mapping[str, object]]] | None = None
     certificate: Callable[[], Mapping[str, object]] | None = None
     seconds: float = 3.0

@@ -10,6 +10,7 @@ from dmarcworks.api import metrics as metrics_api
 from dmarcworks.api.monitored import Check, MonitoredSystem
 from dmarcworks.api.rest import health
 from dmarcworks.bindings.contracts import Analytics
+from dmarcworks.catalogue.dns_schedule import overdue
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.ingest.backpressure import Backpressure
 from dmarcworks.process.metrics import Metrics
@@ -54,6 +55,7 @@ def monitored_system(
         outbound=stores.routing.outbound.count,
         inbox=waiting.status,
         certificate=shown.status if shown else None,
+        dns_checks=partial(overdue, stores.database),
     )
 
 

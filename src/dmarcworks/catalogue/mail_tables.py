@@ -1,7 +1,7 @@
 """The mail server's tables in the catalogue: activity log, what is genuine, rules, destinations, mail on its way out.
 
 `metadata` is that of the whole catalogue: of `tables.py`, `api_tables.py`, `upkeep_tables.py`, `sender_tables.py`,
-`setup_tables.py` and this module.
+`setup_tables.py`, `dns_tables.py` and this module.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from dmarcworks.settings import Settings
 if TYPE_CHECKING:
     from dmarcworks.catalogue.arrivals import Arrivals
     from dmarcworks.catalogue.audit import Audit
+    from dmarcworks.catalogue.dns_history import DnsHistory
     from dmarcworks.catalogue.domain_claims import DomainClaims
     from dmarcworks.catalogue.domain_setup import DomainSetups
     from dmarcworks.catalogue.notices import Notices
@@ -128,6 +129,13 @@ class Stores:
         from dmarcworks.catalogue.notices import Notices
 
         return Notices(self.database)
+
+    @cached_property
+    def dns_history(self) -> DnsHistory:
+        """What domains published in DNS and when."""
+        from dmarcworks.catalogue.dns_history import DnsHistory
+
+        return DnsHistory(self.database, clock=self.clock)
 
     async def close(self) -> None:
         """Write what a log has gathered; the bindings are closed by who opened them."""

@@ -8,7 +8,7 @@ import typer
 
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.stores import Stores
-from dmarcworks.cli import change_plan, domain_add, domain_claim, domain_record, domain_show
+from dmarcworks.cli import change_plan, domain_add, domain_claim, domain_history, domain_record, domain_show
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.cli.domain_show import find_domain
 from dmarcworks.settings import Settings
@@ -22,6 +22,8 @@ app.command("claims")(domain_claim.claims)
 app.command("notices")(domain_claim.notices)
 app.command("record")(domain_record.record)
 app.command("spf-prune")(change_plan.spf_prune)
+app.command("history")(domain_history.history)
+app.command("silence")(domain_history.silence)
 _JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 
 

@@ -94,6 +94,14 @@ class BarAxes:
         """A quiet ground behind a bar, over the whole height of the plot."""
         return rect("covered", _LEFT + self._slot * index, _TOP, self._slot, self.frame.plot)
 
+    def mark(self, index: int, title: str) -> Markup:
+        """A tick at the top of a day and a line down to zero, for what happened on it."""
+        x = _LEFT + self._slot * (index + 0.5)
+        return Markup(
+            '<g class="mark"><title>{}</title><line x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}"/>'
+            '<path d="M{:.1f},{} l-5,-8 h10 z"/></g>'
+        ).format(title, x, x, _TOP, self.base, x, _TOP + 4)
+
     def opening(self, description: str) -> Markup:
         """The start of the SVG: its frame, the grid and the value at each line."""
         parts = [

@@ -75,18 +75,21 @@ def chart_data(series: Sequence[DayBar], link: Callable[[date], str]) -> dict[st
     }
 
 
-def chart_svg(series: Sequence[DayBar], link: Callable[[date], str]) -> Markup:
-    """The same chart as an SVG, which the page shows until the browser's chart replaces it."""
-    return drawn(_axes(series), partial(_chart, series, link))
+def chart_svg(series: Sequence[DayBar], link: Callable[[date], str], marks: Mapping[date, str] | None = None) -> Markup:
+    """The same chart as an SVG, which the page shows until the browser's chart replaces it. `marks` are days at which
+    something happened, with what it was."""
+    return drawn(_axes(series), partial(_chart, series, link, marks or {}))
 
 
-def _chart(series: Sequence[DayBar], link: Callable[[date], str], axes: BarAxes) -> Markup:
+def _chart(series: Sequence[DayBar], link: Callable[[date], str], marks: Mapping[date, str], axes: BarAxes) -> Markup:
     parts = [axes.opening("Messages per day by result; the table below has the same numbers")]
     for index, bar in enumerate(series):
         if bar.shaded:
             parts.append(axes.shade(index))
         if bar.volume is not None:
             parts.append(_bar(bar.day, bar.volume, link(bar.day), axes.left(index), axes))
+        if bar.day in marks:
+            parts.append(axes.mark(index, f"{day_text(bar.day)}: {marks[bar.day]}"))
         parts.append(axes.label(index, short_day(bar.day)))
     for run in _runs([None if bar.before is None else float(bar.before) for bar in series]):
         points = " ".join(axes.point(index, value) for index, value in run)

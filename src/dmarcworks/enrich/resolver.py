@@ -13,7 +13,7 @@ import asyncio
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -85,15 +85,22 @@ class _Answer:
 class Dns:
     """The system's name servers, or one that is named ("192.0.2.53" or "192.0.2.53:5353", "[2001:db8::1]:53").
 
-    To be used from one event loop. No answer is kept for longer than `longest` seconds.
+    To be used from one event loop. `before_query` is awaited before each query is sent, and its time does not count as
+    the query's; answers are kept for `longest` seconds at most.
     """
 
     def __init__(
-        self, server: str = "", clock: Callable[[], float] = time.monotonic, longest: float = _LONGEST
+        self,
+        server: str = "",
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        before_query: Callable[[], Awaitable[None]] | None = None,
+        longest: float = _LONGEST,
     ) -> None:
         self._server = server
         self._longest = longest
         self._clock = clock
+        self._before_query = before_query
         self._sockets = _SocketThread()
         self._resolver: dns.asyncresolver.Resolver | None = None
         # By name and type: when it expires (None while the query runs), and the answer.
@@ -134,7 +141,7 @@ class Dns:
     async def alive(self) -> bool:
         """Whether the servers answer a question about the root; no such record is an answer, so is a refusal."""
         try:
-            await self._sockets.run(self._query(".", "NS"))
+            await self._sockets.run(self._query(".", "NS", asyncio.get_running_loop()))
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return True
         except dns.resolver.NoNameservers as error:
@@ -162,19 +169,21 @@ class Dns:
         if ascii_name is None:
             return _Answer([], exists=False), _EMPTY  # no name in DNS
         try:
-            records, expires = await self._sockets.run(self._query(ascii_name, kind))
+            if self._before_query is not None:
+                await self._before_query()
+            records, expires = await self._sockets.run(self._query(ascii_name, kind, asyncio.get_running_loop()))
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer) as absent:
             exists = not isinstance(absent, dns.resolver.NXDOMAIN)
             return _Answer([], ttl=_negative_ttl(absent), exists=exists), _EMPTY
         except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel):
             return _Answer([], exists=False), _EMPTY
-        except (dns.exception.DNSException, OSError, ValueError) as error:
+        except (dns.exception.DNSException, DmarcworksError, OSError, ValueError) as error:
             return _Answer([], f"DNS gave no answer about {name}: {type(error).__name__}"), _FAILED
         ttl = max(expires - time.time(), 0.0)
-        return _Answer(records, ttl=ttl), min(ttl, _LONGEST)
+        return _Answer(records, ttl=ttl), min(ttl, self._longest)
 
-    async def _query(self, name: str, kind: str) -> tuple[list[Any], float]:
-        """In the thread of the sockets: the records and when they expire."""
+    async def _query(self, name: str, kind: str, caller: asyncio.AbstractEventLoop) -> tuple[list[Any], float]:
+        """In the thread of the sockets: the records and when they expire. `caller` is the event loop of the caller."""
         if self._resolver is None:
             self._resolver = _opened(self._server)
         ends, expires = time.monotonic() + QUERY_SECONDS, float("inf")
@@ -190,9 +199,22 @@ class Dns:
                         raise
                     name, seconds = alias
                     expires = min(expires, time.time() + seconds)
+                    ends += await self._wait_again(caller)
                     continue
             return [_plain(record, kind) for record in answer], min(expires, answer.expiration)
         raise dns.resolver.NoNameservers
+
+    async def _wait_again(self, caller: asyncio.AbstractEventLoop) -> float:
+        """Wait until another query may be sent; for how many seconds."""
+        if self._before_query is None:
+            return 0.0
+        began = time.monotonic()
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(self._before_query), caller))
+        return time.monotonic() - began
+
+
+async def _awaited(wait: Callable[[], Awaitable[None]]) -> None:
+    await wait()
 
 
 class _SocketThread:

@@ -34,6 +34,7 @@ class Metrics:
         self._processing(self.registry)
         self._backlog(self.registry)
         self._serving(self.registry)
+        self._checking(self.registry)
 
     def _receiving(self, registry: CollectorRegistry) -> None:
         """Mail that comes in and leaves."""
@@ -111,6 +112,23 @@ class Metrics:
         )
         self.store_up = Gauge(
             "dmarcworks_store_up", "Whether the store answered at this scrape (1 or 0).", ["store"], registry=registry
+        )
+
+    def _checking(self, registry: CollectorRegistry) -> None:
+        """DNS records of the domains."""
+        self.dns_checks = Counter(
+            "dmarcworks_dns_checks",
+            "Checks of a domain's DNS records by part (dmarc, records) and outcome (answered, no_answer, failed).",
+            ["part", "outcome"],
+            registry=registry,
+        )
+        self.dns_queries = Counter("dmarcworks_dns_check_queries", "DNS queries of those checks.", registry=registry)
+        self.dns_changes = Counter(
+            "dmarcworks_dns_changes", "Kinds of records that a check found changed or new.", registry=registry
+        )
+        self.dns_due = Gauge("dmarcworks_dns_checks_due", "Checks of DNS records that are due.", registry=registry)
+        self.dns_oldest = Gauge(
+            "dmarcworks_dns_checks_oldest_seconds", "How long the oldest of them has been due.", registry=registry
         )
 
     def waiting(self, gauge: Gauge, states: Mapping[str, int] | None) -> None:

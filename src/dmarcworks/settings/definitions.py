@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
+from dmarcworks.settings.checking import CheckingSettings
 from dmarcworks.settings.policy import PolicySettings
 from dmarcworks.settings.reading import ReadingSettings
 from dmarcworks.settings.receiving import ReceivingSettings
@@ -17,7 +18,7 @@ _MIB = 1024 * 1024
 
 
 # The last base's fields come first in the documentation.
-class Settings(PolicySettings, RoutingSettings, ReadingSettings, WebSettings, ReceivingSettings):
+class Settings(CheckingSettings, PolicySettings, RoutingSettings, ReadingSettings, WebSettings, ReceivingSettings):
     """The settings table. A field's `description` is its help, its constraints are its bounds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

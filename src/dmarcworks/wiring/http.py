@@ -43,6 +43,7 @@ from dmarcworks.policy.dns_records.checker import RecordChecker
 from dmarcworks.policy.evidence import EvidenceReader
 from dmarcworks.policy.planner import Planner
 from dmarcworks.policy.reader import PolicyReader
+from dmarcworks.policy.record_reader import RecordReader
 from dmarcworks.policy.setup.reader import SetupReader
 from dmarcworks.process.metrics import Metrics
 from dmarcworks.routing.delivery.verification import link_sender
@@ -50,6 +51,7 @@ from dmarcworks.routing.router import Router
 from dmarcworks.routing.smtp import Certificate
 from dmarcworks.settings import Settings
 from dmarcworks.upkeep.context import UpkeepContext
+from dmarcworks.wiring.dns_checks import dns_schedule
 from dmarcworks.workers.setup import worker_names
 
 
@@ -118,6 +120,9 @@ def http_deps(
         setups=SetupReader(stores.setups, stores.arrivals, policies, background=settings.setup_checks == "on"),
         claims=stores.claims,
         notices=stores.notices,
+        dns_history=stores.dns_history,
+        dns_schedule=dns_schedule(settings, stores),
+        records=RecordReader(stores.dns_history, questions, directory),
         idempotency=Idempotency(stores.database),
         objects=stores.objects,
         analytics=analytics,

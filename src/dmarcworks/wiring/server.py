@@ -44,6 +44,7 @@ from dmarcworks.upkeep.replay.publishing_gate import PublishingGate
 from dmarcworks.upkeep.scheduler import end_swap, note_forever, refresh_forever, retain_forever
 from dmarcworks.upkeep.system import settle_analytics
 from dmarcworks.wiring.analytics import server_analytics
+from dmarcworks.wiring.dns_checks import record_checks
 from dmarcworks.wiring.domain_setup import setup_checks
 from dmarcworks.wiring.hostname import host_notices
 from dmarcworks.wiring.http import http_app
@@ -78,6 +79,7 @@ class OpenedServer:
     notices: Sequence[str] = ()
     naming: Hook | None = None
     setup_checks: Hook | None = None
+    dns_checks: Hook | None = None
 
     @property
     def public_url(self) -> str:
@@ -122,6 +124,7 @@ def background_tasks(server: OpenedServer, operator_secret: str) -> list[Backgro
         tasks += [BackgroundTask("set-up of domains", run=server.setup_checks)] if server.setup_checks else []
         if server.settings.sender_refresh == "on":
             tasks.append(BackgroundTask("refresh of senders", run=partial(refresh_forever, upkeep)))
+        tasks += [BackgroundTask("checks of DNS records", run=server.dns_checks)] if server.dns_checks else []
     tasks += server.routing.background_tasks()
     for consumer in server.routing.consumers if works else ():
         tasks.append(BackgroundTask(f"queue of {consumer.name}", run=consumer.run, drain=consumer.stop))
@@ -210,6 +213,7 @@ async def opened_server(
         if "worker" in roles:
             server.naming = naming(settings, upkeep, addresses, stack)
             server.setup_checks = setup_checks(settings, stores, stack)
+            server.dns_checks = record_checks(settings, upkeep, metrics, stack).run
         server.notices = await host_notices(stores.accounts, change)
         if "smtp" in roles:
             _add_smtp(server, stack)

@@ -71,6 +71,10 @@ class ReporterVolume:
     passed: int
 
 
+# Reporters whose days are listed, those with the most days first: anyone may call itself anything in a report.
+_REPORTERS = 500
+
+
 class VolumeQuestions(QueryRunner):
     """Questions about amounts."""
 
@@ -160,3 +164,15 @@ class VolumeQuestions(QueryRunner):
             ReporterVolume(row["reporter"], int(row["reports"]), int(row["messages"]), int(row["passed"]))
             for row in rows
         )
+
+    async def reporter_days(
+        self, account_id: str, domain_id: Domains, first: date, last: date
+    ) -> dict[str, tuple[date, ...]]:
+        """The days that each reporter's reports are about, in order; by name, "" for those without one."""
+        scope = Scope.of(account_id, domain_id, first, last)
+        rows = await self._query(
+            f"SELECT {printable('org_name')} AS reporter, arraySort(groupUniqArray(day)) AS days FROM dmarc_reports"
+            f" WHERE {scope.where} GROUP BY reporter ORDER BY length(days) DESC, reporter LIMIT {{limit:UInt32}}",
+            scope.parameters | {"limit": _REPORTERS},
+        )
+        return {row["reporter"]: tuple(day(one) for one in row["days"]) for row in rows}

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from dmarcworks.policy.dns_records.report_card import ReportCard
 
-__all__ = ["DomainCheckOut"]
+__all__ = ["DnsFindingOut", "DomainCheckOut", "EffectivePolicyOut"]
 
 
 class DnsFindingOut(BaseModel):
@@ -43,13 +43,22 @@ class SpfCheckOut(BaseModel):
     void_lookups: int = Field(description="Queries without an answer; 2 are allowed.", examples=[0])
 
 
+class SpfEvaluationOut(SpfCheckOut):
+    """The same with what SPF decides about mail from an address (RFC 7208)."""
+
+    result: str = Field(description="none, neutral, pass, fail, softfail, temperror or permerror.", examples=["pass"])
+    mechanism: str | None = Field(description="The mechanism that matched; null for none.", examples=["ip4:192.0.2.1"])
+    explanation: str | None = Field(description="What exp= states for a fail; null for nothing.", examples=[None])
+    trace: list[str] = Field(description="The terms in the order of their evaluation.", examples=[["ip4: match"]])
+
+
 class DomainCheckOut(BaseModel):
     """A domain's DNS records about mail, checked now."""
 
     domain: str = Field(description="In lower-case A-labels.", examples=["example.com"])
     findings: list[DnsFindingOut] = Field(description="The most serious first.")
     effective: EffectivePolicyOut = Field(description="The DMARC policy that applies.")
-    spf: SpfCheckOut = Field(description="The SPF record.")
+    spf: SpfEvaluationOut | SpfCheckOut = Field(description="The SPF record; evaluated when the query has `spf_ip`.")
     answered: bool = Field(description="False when DNS did not answer about the DMARC, SPF or MX records.")
 
     @classmethod
@@ -59,6 +68,6 @@ class DomainCheckOut(BaseModel):
             domain=card.domain,
             findings=[DnsFindingOut(**asdict(finding)) for finding in card.findings],
             effective=EffectivePolicyOut(**asdict(card.effective)),
-            spf=SpfCheckOut(**card.spf),
+            spf=SpfEvaluationOut(**card.spf) if "result" in card.spf else SpfCheckOut(**card.spf),
             answered=card.answered,
         )

@@ -8,7 +8,7 @@ from dmarcworks.policy.dns_records.codes_more import DNSSEC_CODES
 from dmarcworks.policy.dns_records.finding import DnsFinding
 from dmarcworks.policy.dns_records.lookup import RecordLookup
 
-__all__ = ["check_dnssec"]
+__all__ = ["check_dnssec", "zone_of"]
 
 # Names that are looked at for the start of a zone, from the domain upwards.
 _NAMES = 6
@@ -17,7 +17,7 @@ _NAMES = 6
 async def check_dnssec(lookup: RecordLookup, domain: str) -> list[DnsFinding]:
     """Check the zone that holds the domain."""
     try:
-        zone = await _zone(lookup, domain)
+        zone = await zone_of(lookup, domain)
         if not await lookup.records(zone, "DS"):
             return [_finding("unsigned", zone=zone)]
         if not await lookup.records(zone, "DNSKEY"):
@@ -28,7 +28,7 @@ async def check_dnssec(lookup: RecordLookup, domain: str) -> list[DnsFinding]:
     return [_finding("signed", zone=zone)]
 
 
-async def _zone(lookup: RecordLookup, domain: str) -> str:
+async def zone_of(lookup: RecordLookup, domain: str) -> str:
     """Where the zone of a domain begins; the domain itself when no SOA record shows it."""
     labels = domain.split(".")
     for start in range(min(len(labels) - 1, _NAMES)):

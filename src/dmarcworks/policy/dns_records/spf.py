@@ -62,14 +62,14 @@ async def check_spf(domain: str, resolver: Resolver, deadline: float, *, queries
     obsolete = asyncio.create_task(lookup.records_or_none(domain, "SPF"))
     selected = [text for text in texts if is_spf_record(text)]
     if len(selected) != 1:
-        survey = SpfSurvey(domain, tuple(texts), obsolete=await _obsolete(obsolete))
+        survey = SpfSurvey(domain, tuple(texts), obsolete=await _obsolete(obsolete, deadline))
         return SpfReport(domain, "", 0, 0, True, None, spf_findings(survey))
     record = parse_record(selected[0])
     tree = await SpfWalk(lookup, domain).tree(record)
     name = explanation_name(tree)
     explanation = await lookup.records_or_none(name, "TXT") if name else None
     voids = sum(node.void_lookups for node in nodes_of(tree))
-    survey = SpfSurvey(domain, tuple(texts), tree, voids, await _obsolete(obsolete), name, explanation)
+    survey = SpfSurvey(domain, tuple(texts), tree, voids, await _obsolete(obsolete, deadline), name, explanation)
     return SpfReport(domain, record.text, tree.lookups, voids, True, tree, spf_findings(survey))
 
 
@@ -98,9 +98,10 @@ async def evaluate_spf(
         return evaluation
 
 
-async def _obsolete(task: asyncio.Task[list[Any] | None]) -> tuple[str, ...]:
+async def _obsolete(task: asyncio.Task[list[Any] | None], deadline: float) -> tuple[str, ...]:
     """The records of type 99. Some servers leave the query unanswered, and no report waits long for it."""
-    await asyncio.wait({task}, timeout=_OBSOLETE_SECONDS)
+    patience = max(_OBSOLETE_SECONDS, (deadline - time.monotonic()) / 30)
+    await asyncio.wait({task}, timeout=patience)
     if not task.done():
         task.cancel()
         return ()
