@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dmarcworks.bindings import open as bindings
@@ -29,6 +30,7 @@ from dmarcworks.settings import Settings
 if TYPE_CHECKING:
     from dmarcworks.catalogue.arrivals import Arrivals
     from dmarcworks.catalogue.audit import Audit
+    from dmarcworks.catalogue.mailboxes import Mailboxes
     from dmarcworks.catalogue.problems import Problems
     from dmarcworks.catalogue.queries import QueryLog, SavedQueries
     from dmarcworks.catalogue.routing import RoutingCatalogue
@@ -52,6 +54,7 @@ class Stores:
     leases: Leases
     system: System
     query_log_days: int
+    secret_key_path: Path
     clock: Callable[[], float] = time.time
 
     @cached_property
@@ -95,6 +98,14 @@ class Stores:
         from dmarcworks.catalogue.routing import RoutingCatalogue
 
         return RoutingCatalogue.on(self.database, self.accounts.zones)
+
+    @cached_property
+    def mailboxes(self) -> Mailboxes:
+        """Mailboxes that reports are fetched from."""
+        from dmarcworks.catalogue.mailboxes import Mailboxes
+        from dmarcworks.catalogue.secret_keys import SecretKeys
+
+        return Mailboxes(self.database, SecretKeys(self.secret_key_path), clock=self.clock)
 
     @cached_property
     def senders(self) -> Senders:
@@ -147,7 +158,8 @@ async def opened(
         await system.settle(tolerated, accept=accept_loss)
         hostname = (recorded_hostname and await kv.get(HOSTNAME)) or settings.hostname.lower().rstrip(".")
         accounts = Accounts(database, kv, hostname, operator_account=settings.operator_account)
-        stores = Stores(database, kv, queue, objects, accounts, queue, queue, system, settings.query_log_days)
+        key_path = settings.secret_key_path(settings.home)
+        stores = Stores(database, kv, queue, objects, accounts, queue, queue, system, settings.query_log_days, key_path)
         stack.push_async_callback(stores.close)
         yield stores
 

@@ -15,7 +15,7 @@ from dmarcworks.catalogue.problems import ProblemRow, Retried
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.errors import ConflictError, DmarcworksError, NotFoundError
 from dmarcworks.ingest.accept import accept
-from dmarcworks.ingest.item import MailItem
+from dmarcworks.ingest.item import NO_DOMAIN, MailItem
 from dmarcworks.ingest.report_rows import covers
 
 __all__ = ["ProblemResolver", "adopt", "adopt_all", "adoptable", "discard", "retry", "retry_all", "right_domain"]
@@ -119,7 +119,7 @@ async def adopt_all(stores: Stores, account_id: str | None = None, by: str = "")
 
 async def _queue(stores: Stores, problem: ProblemRow, by: str, adopted: Mapping[str, str], action: str) -> None:
     domain = await stores.accounts.domain(problem.account_id, problem.domain_id)
-    if domain is None:
+    if domain is None and problem.domain_id != NO_DOMAIN:
         raise NotFoundError(f"the domain of problem {problem.id} was removed; its mail is {problem.object_key}")
     raw = await stores.objects.head(problem.object_key)
     if raw is None:
@@ -130,8 +130,8 @@ async def _queue(stores: Stores, problem: ProblemRow, by: str, adopted: Mapping[
         object_key=problem.object_key,
         account_id=problem.account_id,
         domain_id=problem.domain_id,
-        domain=domain.name,
-        recipient=mail.recipient if mail else domain.rua,
+        domain=domain.name if domain else "",
+        recipient=mail.recipient if mail else domain.rua if domain else "mailbox",
         received=(mail.received if mail else problem.created).timestamp(),
         size=raw.size,
         sha256=mail.sha256 if mail else None,

@@ -39,6 +39,7 @@ from dmarcworks.routing.smtp import Certificate, SmtpServer
 from dmarcworks.routing.smtp.processes import Processes
 from dmarcworks.routing.smtp.setup import certificate, listeners, smtp_server
 from dmarcworks.settings import Settings, shared_settings
+from dmarcworks.sources.mailbox_supervisor import MailboxSupervisor
 from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.upkeep.replay.publishing_gate import PublishingGate
 from dmarcworks.upkeep.scheduler import end_swap, note_forever, refresh_forever, retain_forever
@@ -46,6 +47,7 @@ from dmarcworks.upkeep.system import settle_analytics
 from dmarcworks.wiring.analytics import server_analytics
 from dmarcworks.wiring.hostname import host_notices
 from dmarcworks.wiring.http import http_app
+from dmarcworks.wiring.mailboxes import mailbox_supervisor
 from dmarcworks.wiring.naming import naming
 from dmarcworks.wiring.routing import Routing, routing
 from dmarcworks.workers.consumer import Consumer
@@ -76,6 +78,7 @@ class OpenedServer:
     monitoring: Web | None = None
     notices: Sequence[str] = ()
     naming: Hook | None = None
+    mailboxes: MailboxSupervisor | None = None
 
     @property
     def public_url(self) -> str:
@@ -120,6 +123,9 @@ def background_tasks(server: OpenedServer, operator_secret: str) -> list[Backgro
         if server.settings.sender_refresh == "on":
             tasks.append(BackgroundTask("refresh of senders", run=partial(refresh_forever, upkeep)))
     tasks += server.routing.background_tasks()
+    if (mailboxes := server.mailboxes) is not None:
+        fetching = BackgroundTask("mailboxes", mailboxes.run, start=mailboxes.start, drain=mailboxes.stop)
+        tasks.append(fetching)
     for consumer in server.routing.consumers if works else ():
         tasks.append(BackgroundTask(f"queue of {consumer.name}", run=consumer.run, drain=consumer.stop))
     if (smtp := server.smtp) is not None:
@@ -206,6 +212,7 @@ async def opened_server(
         server = OpenedServer(settings, roles, stores, analytics, metrics, upkeep, mail, consumers)
         if "worker" in roles:
             server.naming = naming(settings, upkeep, addresses, stack)
+            server.mailboxes = mailbox_supervisor(settings, stores, env, metrics)
         server.notices = await host_notices(stores.accounts, change)
         if "smtp" in roles:
             _add_smtp(server, stack)

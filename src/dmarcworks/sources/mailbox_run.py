@@ -1,0 +1,242 @@
+"""One run over a mailbox: list → fetch → read → accept durably → settle, some mails at a time.
+
+A mail is settled only after raw mail and queue item are on disk. A crash between the two accepts it again under the
+same id, so that it is counted once. How far the run is stands in the database after every group of mails, in the
+transaction that counts them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from dmarcworks.bindings.contracts import SYSTEM_QUEUE
+from dmarcworks.catalogue.accounts import Domain
+from dmarcworks.catalogue.listing import Listing
+from dmarcworks.catalogue.mailbox_state import FolderMark, LeftMail, MailboxState
+from dmarcworks.catalogue.mailboxes import MailboxRow
+from dmarcworks.catalogue.stores import Stores
+from dmarcworks.ingest.accept import Intake
+from dmarcworks.ingest.item import NO_DOMAIN, Gate
+from dmarcworks.ingest.read_source import Source
+from dmarcworks.ingest.reading import Reader, each
+from dmarcworks.ingest.report_rows import covers, inbox_key
+from dmarcworks.process import failpoints
+from dmarcworks.reports.model import Reading
+from dmarcworks.reports.summary import summary
+from dmarcworks.sources.contract import LEAVE, FetchedMail, MailSource, SettleRule, WaitingMail
+from dmarcworks.sources.verdict import verdict
+
+__all__ = ["MailboxRun", "RunPace", "fair"]
+
+log = structlog.get_logger("dmarcworks.mailboxes")
+
+# Mails that are asked for at once, and after how many the mailbox is listed again, so that what is new comes first.
+TOGETHER, TURN = 25, 500
+# Of so many mails the last one is the oldest that waits.
+_OLDEST_EVERY = 5
+# While so many mails wait to be read, none is fetched: mail by SMTP does not queue behind a mailbox.
+_QUEUED = 100
+_QUEUE_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class RunPace:
+    """How fast: mails per second; `going` is False when the run is to stop after the mails that it has."""
+
+    mails_per_second: float = 200.0
+    going: Callable[[], bool] = lambda: True
+
+
+class MailboxRun:
+    """A run for a mailbox that this process holds."""
+
+    def __init__(
+        self,
+        mailbox: MailboxRow,
+        source: MailSource,
+        stores: Stores,
+        intake: Intake,
+        reader: Reader,
+        mail_bytes: int,
+        pace: RunPace,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._mailbox, self._source, self._stores, self._intake = mailbox, source, stores, intake
+        self._reader, self._mail_bytes, self._pace = reader, mail_bytes, pace
+        self._clock, self._sleep = clock, sleep
+        self._state = MailboxState(stores.database)
+        self._listing = Listing(stores.database)
+        self._rule = SettleRule.of(mailbox.settle)
+        # Mails that were being accepted when an earlier run ended: they keep their time of receipt, and with it their
+        # object's key.
+        self._taking: dict[tuple[str, str], float] = {}
+        self.counts: Counter[str] = Counter()
+
+    async def run(self) -> None:
+        """Until nothing waits; `MailboxError` or `StoreError` where it had to stop."""
+        self._taking = await self._state.taking(self._mailbox.id)
+        while await self._turn() and self._pace.going():
+            pass
+
+    async def _turn(self) -> bool:
+        """Process some mails of a fresh list; whether there may be more."""
+        marks = await self._state.marks(self._mailbox.id)
+        listing = await self._source.list_new(marks)
+        failing = {
+            folder: FolderMark(marks[folder].marker if folder in marks else "", 0, str(error))
+            for folder, error in listing.errors.items()
+        }
+        await self._state.progress(
+            self._mailbox.id, {**self._source.note(listing.new[:0], settled=True), **failing}, {}
+        )
+        if listing.unsettled:
+            await self._settle(listing.unsettled)
+        some = fair(listing.new, TURN)
+        for start in range(0, len(some), TOGETHER):
+            if not self._pace.going():
+                return False
+            await self._room()
+            began = time.monotonic()
+            mails = 0
+            async for group in self._source.fetch(some[start : start + TOGETHER], self._mail_bytes):
+                await self._process(group)
+                mails += len(group)
+            await self._sleep(max(0.0, mails / self._pace.mails_per_second - (time.monotonic() - began)))
+        if listing.errors and len(listing.new) <= len(some):
+            raise next(iter(listing.errors.values()))
+        return len(listing.new) > len(some)
+
+    async def _room(self) -> None:
+        while (await self._stores.queue.ready(SYSTEM_QUEUE))[0] >= _QUEUED and self._pace.going():
+            await self._sleep(_QUEUE_SECONDS)
+
+    async def _process(self, group: Sequence[FetchedMail]) -> None:
+        whole = [mail for mail in group if mail.raw is not None and not mail.cut]
+        readings = await each(self._reader, [Source(mail.raw or b"") for mail in whole])
+        domains = {domain.name: domain for domain in await self._stores.accounts.domains(self._mailbox.account_id)}
+        counts: Counter[str] = Counter(gone=sum(mail.raw is None and not mail.cut for mail in group))
+        wanted: dict[str, tuple[FetchedMail, Reading]] = {}
+        accepted: list[WaitingMail] = []
+        left: list[LeftMail] = []
+        for mail, read in zip(whole, readings, strict=True):
+            raw = mail.raw or b""
+            judged = verdict(raw, read.reading)
+            if judged.accept:
+                mail_id = self._id(raw)
+                counts["known"] += mail_id in wanted
+                wanted.setdefault(mail_id, (mail, read.reading))
+                accepted.append(mail.mail)
+            else:
+                words = (judged.reason, judged.detail, judged.sender, judged.subject)
+                left.append(LeftMail(mail.mail.folder, mail.mail.key, *words, mail.size))
+        for mail in group:
+            if mail.cut:
+                await self._too_large(mail)
+                counts["too_large"] += 1
+        counts["left_alone"] = len(left)
+        counts += await self._accept(wanted, domains)
+        failpoints.hit("mailbox.accepted")
+        others = [mail.mail for mail in group if mail.mail not in set(accepted)]
+        marks = dict(self._source.note(others, settled=True))
+        marks |= self._source.note(accepted, settled=self._rule.action == LEAVE)
+        for mail in group:
+            self._taking.pop((mail.mail.folder, mail.mail.key), None)
+        taking = self._taking
+        await self._state.progress(self._mailbox.id, marks, counts, left, mail=bool(accepted), taking=taking)
+        self.counts += counts
+        if accepted and self._rule.action != LEAVE:
+            await self._settle(accepted)
+
+    async def _accept(self, wanted: dict[str, tuple[FetchedMail, Reading]], domains: dict[str, Domain]) -> Counter[str]:
+        """Accept what was not processed before; what is accepted already but not read yet is looked up when it is."""
+        ids = list(wanted)
+        known = await self._listing.noted(ids) if ids else set()
+        fresh = [mail_id for mail_id in ids if mail_id not in known]
+        begun = await self._listing.begun(fresh) if fresh else set()
+        now = self._clock()
+        if fresh:
+            for mail_id in fresh:
+                waiting = wanted[mail_id][0].mail
+                self._taking.setdefault((waiting.folder, waiting.key), now)
+            await self._state.take(self._mailbox.id, self._taking)
+
+        async def one(mail_id: str) -> None:
+            mail, reading = wanted[mail_id]
+            gate, again = self._gate(reading, domains), mail_id in begun
+            await self._intake.mail(
+                gate,
+                mail.raw or b"",
+                f"mailbox {self._mailbox.name}",
+                "mailbox",
+                mail_id=mail_id,
+                received=self._taking[mail.mail.folder, mail.mail.key],
+                again=again,
+            )
+
+        # Together, so that the database commits them in groups. All are waited for, whatever one raises.
+        for result in await asyncio.gather(*(one(mail_id) for mail_id in fresh), return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+        return Counter(accepted=len(fresh), known=len(known))
+
+    async def _settle(self, mails: Sequence[WaitingMail]) -> None:
+        await self._source.settle(mails)
+        failpoints.hit("mailbox.settled")
+        await self._state.progress(self._mailbox.id, self._source.note(mails, settled=True), {})
+
+    async def _too_large(self, mail: FetchedMail) -> None:
+        """A problem with the head of the mail, which is all that was fetched; the mail stays in the mailbox."""
+        folder, key = mail.mail.folder, mail.mail.key
+        mail_id = hashlib.sha256(f"{self._mailbox.id}\n{folder}\n{key}".encode()).hexdigest()[:32]
+        object_key = inbox_key(mail_id, NO_DOMAIN, self._mailbox.created)
+        await self._stores.objects.put(object_key, mail.raw or b"", create_only=True)
+        detail = (
+            f"The mail has {mail.size:,} bytes, more than the bound mail_bytes = {self._mail_bytes:,}. It stays in the"
+            f" mailbox {self._mailbox.name}, folder {folder}; only its beginning was fetched."
+        )
+        await self._stores.problems.add(
+            account_id=self._mailbox.account_id,
+            domain_id=NO_DOMAIN,
+            mail_id=mail_id,
+            reason="mail_bytes",
+            where="mail",
+            detail=detail,
+            object_key=object_key,
+        )
+
+    def _id(self, raw: bytes) -> str:
+        """The same for the same bytes in the same account, however often they are fetched, and from which mailbox."""
+        return hashlib.sha256(f"mailbox {self._mailbox.account_id}\n".encode() + raw).hexdigest()[:32]
+
+    def _gate(self, reading: Reading, domains: dict[str, Domain]) -> Gate:
+        """The account's domain that a report in the mail is about; no domain where none is."""
+        for item in reading.items:
+            about = summary(item.report, received=self._mailbox.created, digest=item.digest).domains
+            fitting = [name for name in domains if about and covers(name, about[0])]
+            if fitting:
+                domain = domains[max(fitting, key=len)]
+                return Gate(domain.account_id, domain.id, domain.name)
+        return Gate(self._mailbox.account_id, NO_DOMAIN, "")
+
+
+def fair(new: Sequence[WaitingMail], most: int) -> list[WaitingMail]:
+    """Some of them: mostly the newest, and every fifth the oldest that waits, so that it does not wait for ever."""
+    chosen: list[WaitingMail] = []
+    first, last = 0, len(new) - 1
+    while first <= last and len(chosen) < most:
+        if len(chosen) % _OLDEST_EVERY == _OLDEST_EVERY - 1:
+            chosen.append(new[last])
+            last -= 1
+        else:
+            chosen.append(new[first])
+            first += 1
+    return chosen
