@@ -235,7 +235,7 @@ def _left_mail(row: Row[Any]) -> LeftMail:
 
 def _dead(holder: str) -> bool:
     """Whether the holder was a process of this machine that no longer runs."""
-    host, number, _ = (holder.split(":") + ["", ""])[:3]
+    host, number, _ = [*holder.split(":"), "", ""][:3]
     if host != socket.gethostname()[:150] or not number.isdigit() or int(number) == os.getpid():
         return False
     try:

@@ -85,6 +85,10 @@ class Mailboxes:
     def __init__(self, database: Database, keys: SecretKeys, *, clock: Callable[[], float] = time.time) -> None:
         self._database, self._keys, self._clock = database, keys, clock
 
+    def prepare(self) -> None:
+        """Make the key file unless it is there."""
+        self._keys.make()
+
     async def list(self, account_id: str | None = None) -> list[MailboxRow]:
         """The account's mailboxes by name; of all accounts when None."""
         statement = select(mailboxes).order_by(mailboxes.c.name, mailboxes.c.id)

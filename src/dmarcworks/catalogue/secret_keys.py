@@ -6,6 +6,7 @@ first secret is stored, readable by its owner only. It is read at every use, so 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -97,10 +98,8 @@ class SecretKeys:
             if replace:
                 os.replace(name, self.path)
                 return
-            try:
+            with contextlib.suppress(FileExistsError):  # another process made it at the same time
                 os.link(name, self.path)
-            except FileExistsError:  # another process made it at the same time
-                pass
             os.unlink(name)
         except BaseException:
             Path(name).unlink(missing_ok=True)

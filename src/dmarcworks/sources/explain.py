@@ -72,8 +72,8 @@ def _certificate(error: ssl.SSLCertVerificationError, server: str, host: str) ->
         return f"The certificate of {server} is for other names than {host}; use the name that it was issued for."
     reason = error.verify_message or str(error)
     return (
-        f"The certificate of {server} is not trusted ({reason}); if the server has a certificate of an authority of your"
-        " own, name its file with DMARCWORKS_MAILBOX_CA_FILE."
+        f"The certificate of {server} is not trusted ({reason}); if the server has a certificate of an authority of"
+        " your own, name its file with DMARCWORKS_MAILBOX_CA_FILE."
     )
 
 

@@ -19,7 +19,7 @@ import structlog
 from dmarcworks.catalogue.mailbox_state import MailboxState, new_holder
 from dmarcworks.catalogue.mailboxes import Mailboxes, MailboxRow
 from dmarcworks.catalogue.stores import Stores
-from dmarcworks.errors import DmarcworksError
+from dmarcworks.errors import ConflictError, DmarcworksError
 from dmarcworks.ingest.accept import Intake
 from dmarcworks.ingest.reading import Reader
 from dmarcworks.process.metrics import Metrics
@@ -83,6 +83,7 @@ class MailboxSupervisor:
 
     async def start(self) -> None:
         """Make the key file, and the file's mailboxes those of the catalogue."""
+        self._mailboxes.prepare()
         if self._settings.mailboxes:
             accounts = self._stores.accounts
             entries = [
@@ -102,6 +103,28 @@ class MailboxSupervisor:
                 log.warning("looking for mailboxes waits", error=str(error))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _LOOK_SECONDS)
+
+    async def once(self, row: MailboxRow) -> dict[str, int]:
+        """Run one mailbox here, without waiting for new mail; its counts. `ConflictError` when it is being run."""
+        claimed = await self._state.claim(row.id, self._holder, _LEASE_SECONDS)
+        if claimed is None:
+            raise ConflictError(f"the mailbox {row.name} is being read by another process")
+        held = _Held(claimed)
+        renewing = asyncio.create_task(self._renew(held), name=f"lease of mailbox {row.name}")
+        began = time.time()
+        try:
+            held.source = opened_source(claimed, await self._mailboxes.password(claimed), self._settings, idle=False)
+            counts = await self._once(held)
+            await self._state.succeeded(row.id, began=began, next_try=began + self._settings.mailbox_poll_seconds)
+            return counts
+        except DmarcworksError as error:
+            await self._failed(claimed, error, began)
+            raise
+        finally:
+            renewing.cancel()
+            if held.source is not None:
+                await held.source.close()
+            await self._state.release(row.id, self._holder)
 
     async def stop(self) -> None:
         """End all work after the mails that are being accepted."""
@@ -169,6 +192,8 @@ class MailboxSupervisor:
                 await self._once(held)
                 if held.ending.is_set():
                     return
+                if held.row.requested > began:
+                    continue
                 next_try = time.time() + self._settings.mailbox_poll_seconds
                 await self._state.succeeded(row.id, began=began, next_try=next_try)
                 if not await self._waited(held) or held.ending.is_set():
@@ -182,7 +207,7 @@ class MailboxSupervisor:
             if source is not None:
                 await source.close()
 
-    async def _once(self, held: _Held) -> None:
+    async def _once(self, held: _Held) -> dict[str, int]:
         assert held.source is not None
         await self._state.running(held.row.id)
         pace = RunPace(self._settings.mailbox_mails_per_second, lambda: not held.ending.is_set())
@@ -191,6 +216,7 @@ class MailboxSupervisor:
         )
         try:
             await run.run()
+            return dict(run.counts)
         finally:
             if self._metrics is not None:
                 for outcome, number in run.counts.items():

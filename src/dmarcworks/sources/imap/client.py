@@ -100,6 +100,9 @@ def logged_in(url: MailboxUrl, password: str, network: Network) -> BoundedMailBo
     except BaseException:
         box.end()
         raise
+    # What a server can do it may tell only to those who are logged in.
+    _, data = box.client.capability()
+    box.client.capabilities = tuple(b" ".join(data).decode("ascii", "replace").upper().split())
     return box
 
 

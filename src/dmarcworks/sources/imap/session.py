@@ -181,6 +181,7 @@ class ImapSession:
             while left > 0 and not self.woken.is_set() and not poller.poll(min(left, _SLICE_SECONDS) * 1000):
                 left -= _SLICE_SECONDS
         finally:
+            self.woken.clear()
             self.box.idle.stop()  # type: ignore[no-untyped-call]
 
     def folders(self) -> set[str]:

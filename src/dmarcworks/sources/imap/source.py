@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -181,10 +182,8 @@ class ImapSource:
             self._cut()
         box, self._box, self._session = self._box, None, None
         if box is not None:
-            try:
+            with contextlib.suppress(TimeoutError):  # its socket is closed then
                 await self._calls.call(box.end, 5.0)
-            except TimeoutError:  # its socket was closed
-                pass
         self._calls.close()
 
     @property
