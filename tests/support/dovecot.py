@@ -1,4 +1,4 @@
-"""A real Dovecot with TLS on loopback, in a temporary directory: users, folders, mails, and what may go wrong with it."""
+"""A real Dovecot with TLS on loopback, in a temporary directory: folders, mails, and what may go wrong with it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.system import skip
 from tests.support.waiting import wait_for
 
 DOVECOT = next((path for path in ("/usr/sbin/dovecot", "/usr/local/sbin/dovecot") if os.path.exists(path)), "")
-PASSWORD = 'a-secret/with=signs&"'  # noqa: S105
+PASSWORD = 'a-secret/with=signs&"'
 
 _CONFIG = """
 base_dir = {folder}/run

@@ -36,6 +36,8 @@ class MonitoredSystem:
     outbound: Callable[[], Awaitable[int]] | None = None
     inbox: Callable[[], Awaitable[Mapping[str, object]]] | None = None
     certificate: Callable[[], Mapping[str, object]] | None = None
+    # How many mailboxes are in each condition, and how many mails wait in them.
+    mailboxes: Callable[[], Awaitable[tuple[Mapping[str, int], int]]] | None = None
     seconds: float = 3.0
 
 

@@ -54,6 +54,7 @@ def monitored_system(
         outbound=stores.routing.outbound.count,
         inbox=waiting.status,
         certificate=shown.status if shown else None,
+        mailboxes=stores.mailboxes.conditions,
     )
 
 

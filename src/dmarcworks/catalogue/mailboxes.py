@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -96,6 +97,11 @@ class Mailboxes:
             statement = statement.where(mailboxes.c.account_id == account_id)
         async with self._database.read() as connection:
             return [mailbox_row(row) for row in (await connection.execute(statement)).all()]
+
+    async def conditions(self) -> tuple[dict[str, int], int]:
+        """How many mailboxes are in each condition, and how many mails wait in them."""
+        rows = await self.list()
+        return dict(Counter(row.condition for row in rows)), sum(row.waiting for row in rows)
 
     async def get(self, account_id: str | None, name_or_id: str) -> MailboxRow:
         """A mailbox of the account by name or id; `NotFoundError` for any other."""

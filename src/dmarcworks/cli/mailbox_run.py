@@ -14,7 +14,6 @@ from dmarcworks.ingest.accept import Intake
 from dmarcworks.ingest.setup import environment
 from dmarcworks.process import logs
 from dmarcworks.settings import Settings
-from dmarcworks.sources.contract import MailboxError
 from dmarcworks.sources.mailbox_actions import MailboxActions
 from dmarcworks.workers.system import consumer_of
 
@@ -63,6 +62,5 @@ async def _here(stores: Stores, settings: Settings, actions: MailboxActions, row
         finally:
             if not fetching.done():
                 fetching.cancel()
-            # What went wrong stands in the mailbox's state.
-            with contextlib.suppress(MailboxError, asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError):
                 await fetching

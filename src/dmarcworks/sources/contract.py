@@ -118,7 +118,7 @@ class MailSource(Protocol):
         """Do with them what the rule says; idempotent. They were accepted durably."""
 
     def note(self, mails: Sequence[WaitingMail], *, settled: bool) -> Mapping[str, FolderMark]:
-        """They are done, or accepted and to be settled: the new marks of their folders."""
+        """They are done, or accepted and to be settled: the new marks of their folders; without mails those of all."""
 
     async def wait(self, seconds: float) -> bool:
         """Wait for new mail, at most so long; whether it can: False at once where the source must be polled."""

@@ -128,7 +128,7 @@ class MailboxActions:
         return domain, (await adopt_all(self._stores, account_id, by)).mails
 
     async def run(self, mailbox: MailboxRow, intake: Intake, reader: Reader) -> dict[str, int]:
-        """Fetch from it in this process, where no server runs; the counts. `MailboxError` says why it stopped."""
+        """Fetch from it in this process, where no server runs; the counts, {} when it failed."""
         from dmarcworks.sources.mailbox_supervisor import MailboxSupervisor
 
         supervisor = MailboxSupervisor(self._settings, self._stores, self._stores.mailboxes, intake, reader)

@@ -95,9 +95,7 @@ class MailboxRun:
             folder: FolderMark(marks[folder].marker if folder in marks else "", 0, str(error))
             for folder, error in listing.errors.items()
         }
-        await self._state.progress(
-            self._mailbox.id, {**self._source.note(listing.new[:0], settled=True), **failing}, {}
-        )
+        await self._state.progress(self._mailbox.id, {**self._source.note((), settled=True), **failing}, {})
         if listing.unsettled:
             await self._settle(listing.unsettled)
         some = fair(listing.new, TURN)
@@ -146,8 +144,10 @@ class MailboxRun:
         counts += await self._accept(wanted, domains)
         failpoints.hit("mailbox.accepted")
         others = [mail.mail for mail in group if mail.mail not in set(accepted)]
-        marks = dict(self._source.note(others, settled=True))
-        marks |= self._source.note(accepted, settled=self._rule.action == LEAVE)
+        marks: dict[str, FolderMark] = {}
+        for mails, settled in ((others, True), (accepted, self._rule.action == LEAVE)):
+            if mails:
+                marks |= self._source.note(mails, settled=settled)
         for mail in group:
             self._taking.pop((mail.mail.folder, mail.mail.key), None)
         taking = self._taking

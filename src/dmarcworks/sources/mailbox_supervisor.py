@@ -105,7 +105,10 @@ class MailboxSupervisor:
                 await asyncio.wait_for(self._stopping.wait(), _LOOK_SECONDS)
 
     async def once(self, row: MailboxRow) -> dict[str, int]:
-        """Run one mailbox here, without waiting for new mail; its counts. `ConflictError` when it is being run."""
+        """Run one mailbox here, without waiting for new mail; its counts, {} when it failed (its state says why).
+
+        `ConflictError` when another process runs it.
+        """
         claimed = await self._state.claim(row.id, self._holder, _LEASE_SECONDS)
         if claimed is None:
             raise ConflictError(f"the mailbox {row.name} is being read by another process")
@@ -119,7 +122,7 @@ class MailboxSupervisor:
             return counts
         except DmarcworksError as error:
             await self._failed(claimed, error, began)
-            raise
+            return {}
         finally:
             renewing.cancel()
             if held.source is not None:

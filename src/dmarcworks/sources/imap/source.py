@@ -119,6 +119,8 @@ class ImapSource:
 
     def note(self, mails: Sequence[WaitingMail], *, settled: bool) -> Mapping[str, FolderMark]:
         """Done, or accepted and to be settled."""
+        if not mails:
+            return {folder: progress.mark() for folder, progress in self._progress.items()}
         changed: dict[str, FolderMark] = {}
         for folder, uids in _by_folder(mails).items():
             progress = self._progress[folder]
@@ -129,10 +131,6 @@ class ImapSource:
                 (progress.unsettled.discard if settled else progress.unsettled.add)(uid)
             changed[folder] = progress.mark()
         return changed
-
-    def marks(self) -> Mapping[str, FolderMark]:
-        """The marks of all folders that were listed."""
-        return {folder: progress.mark() for folder, progress in self._progress.items()}
 
     async def wait(self, seconds: float) -> bool:
         """By IDLE in the first folder; the others are listed when the time is over."""
