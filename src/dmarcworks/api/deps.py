@@ -35,6 +35,7 @@ from dmarcworks.catalogue.senders import Senders
 from dmarcworks.catalogue.uploads import Uploads
 from dmarcworks.policy.dns_records.report_card import CardRequest, ReportCard
 from dmarcworks.policy.reader import PolicyReader
+from dmarcworks.sources.mailbox_actions import MailboxActions
 
 __all__ = ["Dependencies", "Deps", "ProblemActions", "ReadToken", "SendLink", "WriteToken", "deps_of"]
 
@@ -77,6 +78,7 @@ class Deps:
     query_log: QueryLog
     saved_queries: SavedQueries
     uploads: Uploads
+    mailboxes: MailboxActions
     # What owners know about senders, and the senders of a domain with it.
     senders: Senders
     sender_directory: SenderDirectory

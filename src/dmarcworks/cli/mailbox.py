@@ -113,7 +113,7 @@ def list_(
 
 
 @app.command("test")
-def test_(name: str = _NAME, account: str = _ACCOUNT, as_json: bool = _JSON) -> None:
+def check_mailbox(name: str = _NAME, account: str = _ACCOUNT, as_json: bool = _JSON) -> None:
     """Connect, log in and count what is there; nothing is changed. Exit status 1 when something is wrong."""
 
     async def work(stores: Stores, settings: Settings) -> dict[str, Any]:

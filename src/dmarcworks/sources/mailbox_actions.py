@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.mailbox_state import FolderMark, LeftMail, MailboxState, UnknownDomain
 from dmarcworks.catalogue.mailboxes import BY_WEB, MailboxRow
 from dmarcworks.catalogue.stores import Stores
-from dmarcworks.errors import DmarcworksError, UsageError
+from dmarcworks.errors import BusyError, DmarcworksError, UsageError
 from dmarcworks.ingest.item import NO_DOMAIN
 from dmarcworks.ingest.retry import adopt_all
 from dmarcworks.settings import MailboxTable, Settings
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["MailboxActions"]
 
 
+# Tests of mailboxes at the same time, and how long one may take.
+_LOOKS, _LOOK_SECONDS = 5, 60.0
+
+
 async def _never(_: str) -> bool:
     return False
 
@@ -33,6 +38,7 @@ class MailboxActions:
     def __init__(self, stores: Stores, settings: Settings, private: Callable[[str], Awaitable[bool]] = _never) -> None:
         self._stores, self._settings, self._private = stores, settings, private
         self._state = MailboxState(stores.database)
+        self._looking = asyncio.Semaphore(_LOOKS)
 
     async def mailboxes(self, account_id: str | None) -> list[MailboxRow]:
         """The account's mailboxes by name; of all accounts when None."""
@@ -92,11 +98,17 @@ class MailboxActions:
 
     async def look(self, mailbox: MailboxRow) -> MailboxLook:
         """Connect, log in and count what is there, changing nothing; `MailboxError` in plain words."""
-        source = await self.source(mailbox)
-        try:
-            return await source.look(await self._state.marks(mailbox.id))
-        finally:
-            await source.close()
+        if self._looking.locked():
+            raise BusyError(f"{_LOOKS} mailboxes are being tested; try again in a moment")
+        async with self._looking:
+            source = await self.source(mailbox)
+            try:
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    return await source.look(await self._state.marks(mailbox.id))
+            except TimeoutError:
+                raise MailboxError("timeout", f"The test took longer than {_LOOK_SECONDS:g} s and was ended.") from None
+            finally:
+                await source.close()
 
     async def source(self, mailbox: MailboxRow) -> MailSource:
         """What fetches from it."""

@@ -1,13 +1,13 @@
 """The URL of a mailbox: `imaps://USER@HOST:PORT/FOLDER`, several folders with commas between them. Pure.
 
-User, folders and paths are percent-encoded where they contain `/`, `,`, `?` or `%`. With `?auth=xoauth2` the password is
-an OAuth 2.0 access token (it is read from its file at every login, so that another program may renew it).
+User, folders and paths are percent-encoded where they contain `/`, `,`, `?` or `%`. With `?auth=xoauth2` the password
+is an OAuth 2.0 access token (read from its file at every login, so that another program may renew it).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from dmarcworks.errors import UsageError
 
@@ -49,6 +49,12 @@ class MailboxUrl:
             path=unquote(parts.path),
             auth=auth,
         )
+
+    @classmethod
+    def text(cls, scheme: str, user: str, host: str, folders: str) -> str:
+        """The URL of these; `host` may have a port, `folders` are names with commas between them."""
+        names = ",".join(quote(one.strip(), safe="/") for one in folders.split(",") if one.strip())
+        return f"{scheme}://{quote(user, safe='@')}@{host}/{names}"
 
     @property
     def server(self) -> str:

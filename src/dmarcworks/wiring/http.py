@@ -46,6 +46,7 @@ from dmarcworks.routing.delivery.verification import link_sender
 from dmarcworks.routing.router import Router
 from dmarcworks.routing.smtp import Certificate
 from dmarcworks.settings import Settings
+from dmarcworks.sources.mailbox_actions import MailboxActions
 from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.workers.setup import worker_names
 
@@ -105,6 +106,7 @@ def http_deps(
         query_log=stores.queries,
         saved_queries=stores.saved,
         uploads=Uploads(stores.database),
+        mailboxes=MailboxActions(stores, settings, partial(operates, stores.accounts, settings.operator_account)),
         senders=stores.senders,
         sender_directory=directory,
         policies=PolicyReader(questions, directory, _thresholds(settings)),
