@@ -64,12 +64,13 @@ def add(
             raise UsageError("--preset needs --user")
         url = preset_of(preset).filled(user)
     kept, secret = "", ""
-    if MailboxUrl.of(url).auth == "xoauth2":
+    parts = MailboxUrl.of(url)
+    if parts.auth == "xoauth2":
         if not password_file or password_file == _STANDARD_INPUT:
             raise UsageError("auth=xoauth2 needs --password-file with the file that the access token is kept in")
         kept = str(Path(password_file).resolve())
         read_password(kept)
-    else:
+    elif parts.scheme != "file":
         secret = _password(password_file, url)
 
     async def work(stores: Stores, settings: Settings) -> tuple[MailboxRow, dict[str, Any]]:

@@ -70,12 +70,16 @@ class WaitingMail:
 
 @dataclass(frozen=True, slots=True)
 class FetchedMail:
-    """A mail's bytes; `raw` is None when it was gone, `cut` when only its head was fetched because it is too large."""
+    """A mail's bytes; `raw` is None when it was gone, `cut` when only its head was fetched because it is too large.
+
+    `name` is that of a report file, which is no mail.
+    """
 
     mail: WaitingMail
     raw: bytes | None
     size: int = 0
     cut: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

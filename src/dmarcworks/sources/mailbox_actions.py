@@ -69,12 +69,16 @@ class MailboxActions:
         try:
             table.check_name()
             table.check()
-            checked_url(url)
+            parts = checked_url(url)
+            if parts.scheme == "pop3s" and settle not in ("leave", "delete"):
+                raise UsageError(f"POP3 has no folders and no flags: settle={settle} is not possible")
         except (ValueError, MailboxError) as error:
             raise UsageError(str(error)) from None
         if origin == BY_WEB and password_file:
             raise UsageError("a password file can only be named by command or in the TOML file")
-        if not password_file and not secret and not table.without_password()[1]:
+        if origin == BY_WEB and parts.scheme == "file":
+            raise UsageError("a folder of this machine can only be named by command or in the TOML file")
+        if parts.scheme != "file" and not password_file and not secret and not table.without_password()[1]:
             raise UsageError("the mailbox has no password")
         return await self._stores.mailboxes.add(account_id, table, secret, origin, paused=paused)
 

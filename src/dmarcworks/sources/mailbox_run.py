@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
 
@@ -22,9 +23,9 @@ from dmarcworks.catalogue.listing import Listing
 from dmarcworks.catalogue.mailbox_state import FolderMark, LeftMail, MailboxState
 from dmarcworks.catalogue.mailboxes import MailboxRow
 from dmarcworks.catalogue.stores import Stores
-from dmarcworks.ingest.accept import Intake
+from dmarcworks.ingest.accept import Intake, wrapped
 from dmarcworks.ingest.item import NO_DOMAIN, Gate
-from dmarcworks.ingest.read_source import Source
+from dmarcworks.ingest.read_source import FILE, MAIL, Source
 from dmarcworks.ingest.reading import Reader, each
 from dmarcworks.ingest.report_rows import covers, inbox_key
 from dmarcworks.process import failpoints
@@ -44,6 +45,7 @@ _OLDEST_EVERY = 5
 # While so many mails wait to be read, none is fetched: mail by SMTP does not queue behind a mailbox.
 _QUEUED = 100
 _QUEUE_SECONDS = 0.2
+_RECENT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,14 @@ class MailboxRun:
         mail_bytes: int,
         pace: RunPace,
         *,
+        recent: dict[str, None] | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._mailbox, self._source, self._stores, self._intake = mailbox, source, stores, intake
         self._reader, self._mail_bytes, self._pace = reader, mail_bytes, pace
+        # The ids of mails that this process accepted last, which may not be processed yet.
+        self._recent = {} if recent is None else recent
         self._clock, self._sleep = clock, sleep
         self._state = MailboxState(stores.database)
         self._listing = Listing(stores.database)
@@ -119,7 +124,8 @@ class MailboxRun:
 
     async def _process(self, group: Sequence[FetchedMail]) -> None:
         whole = [mail for mail in group if mail.raw is not None and not mail.cut]
-        readings = await each(self._reader, [Source(mail.raw or b"") for mail in whole])
+        sources = [Source(mail.raw or b"", FILE if mail.name else MAIL, mail.name) for mail in whole]
+        readings = await each(self._reader, sources)
         domains = {domain.name: domain for domain in await self._stores.accounts.domains(self._mailbox.account_id)}
         counts: Counter[str] = Counter(gone=sum(mail.raw is None and not mail.cut for mail in group))
         wanted: dict[str, tuple[FetchedMail, Reading]] = {}
@@ -127,7 +133,7 @@ class MailboxRun:
         left: list[LeftMail] = []
         for mail, read in zip(whole, readings, strict=True):
             raw = mail.raw or b""
-            judged = verdict(raw, read.reading)
+            judged = verdict(raw, read.reading, mail.name)
             if judged.accept:
                 mail_id = self._id(raw)
                 counts["known"] += mail_id in wanted
@@ -159,7 +165,8 @@ class MailboxRun:
     async def _accept(self, wanted: dict[str, tuple[FetchedMail, Reading]], domains: dict[str, Domain]) -> Counter[str]:
         """Accept what was not processed before; what is accepted already but not read yet is looked up when it is."""
         ids = list(wanted)
-        known = await self._listing.noted(ids) if ids else set()
+        known = {mail_id for mail_id in ids if mail_id in self._recent}
+        known |= await self._listing.noted([mail_id for mail_id in ids if mail_id not in known])
         fresh = [mail_id for mail_id in ids if mail_id not in known]
         begun = await self._listing.begun(fresh) if fresh else set()
         now = self._clock()
@@ -172,20 +179,19 @@ class MailboxRun:
         async def one(mail_id: str) -> None:
             mail, reading = wanted[mail_id]
             gate, again = self._gate(reading, domains), mail_id in begun
-            await self._intake.mail(
-                gate,
-                mail.raw or b"",
-                f"mailbox {self._mailbox.name}",
-                "mailbox",
-                mail_id=mail_id,
-                received=self._taking[mail.mail.folder, mail.mail.key],
-                again=again,
-            )
+            raw, received = mail.raw or b"", self._taking[mail.mail.folder, mail.mail.key]
+            if mail.name:
+                raw = wrapped(raw, mail.name, "reports", datetime.fromtimestamp(received, UTC))
+            to = f"mailbox {self._mailbox.name}"
+            await self._intake.mail(gate, raw, to, "mailbox", mail_id=mail_id, received=received, again=again)
 
         # Together, so that the database commits them in groups. All are waited for, whatever one raises.
         for result in await asyncio.gather(*(one(mail_id) for mail_id in fresh), return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
+        self._recent |= dict.fromkeys(fresh)
+        while len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
         return Counter(accepted=len(fresh), known=len(known))
 
     async def _settle(self, mails: Sequence[WaitingMail]) -> None:

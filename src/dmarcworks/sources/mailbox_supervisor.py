@@ -80,6 +80,7 @@ class MailboxSupervisor:
         self._connections = asyncio.Semaphore(settings.mailbox_connections)
         self._idle_slots = asyncio.Semaphore(max(1, settings.mailbox_connections // 2))
         self._stopping = asyncio.Event()
+        self._recent: dict[str, None] = {}
 
     async def start(self) -> None:
         """Make the key file, and the file's mailboxes those of the catalogue."""
@@ -214,9 +215,9 @@ class MailboxSupervisor:
         assert held.source is not None
         await self._state.running(held.row.id)
         pace = RunPace(self._settings.mailbox_mails_per_second, lambda: not held.ending.is_set())
-        run = MailboxRun(
-            held.row, held.source, self._stores, self._intake, self._reader, self._settings.mail_bytes, pace
-        )
+        stores, mail_bytes = self._stores, self._settings.mail_bytes
+        parts = (held.row, held.source, stores, self._intake, self._reader, mail_bytes, pace)
+        run = MailboxRun(*parts, recent=self._recent)
         try:
             await run.run()
             return dict(run.counts)

@@ -13,6 +13,7 @@ from email.header import decode_header, make_header
 from email.parser import BytesHeaderParser
 from email.policy import compat32
 
+from dmarcworks.reports.claims import promised as promised_name
 from dmarcworks.reports.model import Problem, Reading
 from dmarcworks.reports.problems import OTHER_MAIL
 
@@ -47,10 +48,13 @@ class Verdict:
     subject: str = ""
 
 
-def verdict(raw: bytes, reading: Reading) -> Verdict:
-    """What to do with a mail that was read."""
+def verdict(raw: bytes, reading: Reading, name: str = "") -> Verdict:
+    """What to do with a mail that was read, or with a file of this name."""
     if reading.items:
         return Verdict(True)
+    if name:
+        first = reading.problems[0] if reading.problems else Problem("no_report", name, "There is no report in it.")
+        return Verdict(True) if promised_name(name) else Verdict(False, first.reason, first.detail, "", name)
     head = raw[:_HEAD]
     fields = BytesHeaderParser(policy=compat32).parsebytes(head)
     subject, sender = _text(fields.get("Subject")), _text(fields.get("From"))
