@@ -61,7 +61,7 @@ def test_a_mailbox_of_the_file_is_read(system: System, dovecot: Dovecot) -> None
     assert dovecot.count("file", "INBOX", "SEEN") == 1
     refused = system.cli("mailbox", "remove", "of-file")
     assert refused.returncode == 1
-    assert "stands in the TOML file; change it there and restart the server" in refused.stderr
+    assert "is in the TOML file; change it there and restart the server" in refused.stderr
 
 
 def test_the_commands_and_new_mail_by_idle(system: System, dovecot: Dovecot) -> None:

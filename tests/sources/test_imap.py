@@ -165,7 +165,7 @@ async def test_a_full_mailbox_keeps_what_was_accepted_and_moves_it_later(harness
     row = await fetched(harness, await added(harness, "full", dovecot.url(user), "move:Full/Done"))
     assert (row.error_code, counts(row)) == ("quota", {"accepted": 1})
     assert "could not move mails to Full/Done" in row.error
-    assert "the mailbox is full; make room or raise its quota" in row.error
+    assert "the mailbox is full; delete mail or raise its quota" in row.error
     assert row.next_try is not None
     row = await fetched(harness, row)
     assert (row.error_code, row.failures, counts(row)) == ("quota", 2, {"accepted": 1})
@@ -251,7 +251,7 @@ async def test_an_expired_certificate_is_named(harness: Harness, dovecot: Doveco
         dovecot.restart()
     assert (row.error_code, row.error) == (
         "certificate",
-        f"The certificate of localhost:{dovecot.imaps} has expired; its operator must renew it.",
+        f"The certificate of localhost:{dovecot.imaps} has expired; its operator must replace it.",
     )
 
 

@@ -1,6 +1,6 @@
 """Mailboxes that reports are fetched from: their settings, and what a person does with them.
 
-A mailbox is added by a command, the REST API or a page, or stands in the TOML file (`origin`); one of the file is
+A mailbox is added by a command, the REST API or a page, or is in the TOML file (`origin`); one of the file is
 changed there. The password is stored encrypted and is never returned to anybody but the code that logs in.
 """
 
@@ -275,9 +275,7 @@ def read_password(path: str) -> str:
 
 def _changeable(mailbox: MailboxRow) -> None:
     if mailbox.origin == BY_FILE:
-        raise ConflictError(
-            f"the mailbox {mailbox.name} stands in the TOML file; change it there and restart the server"
-        )
+        raise ConflictError(f"the mailbox {mailbox.name} is in the TOML file; change it there and restart the server")
 
 
 async def _delete(connection: AsyncConnection, mailbox_id: str) -> None:

@@ -46,6 +46,6 @@ class MailboxSettings(BaseModel):
         "All hosts of a system need the same file.",
     )
 
-    def secret_key_path(self, home: Path) -> Path:
+    def secret_key_path(self, data_directory: Path) -> Path:
         """The file of the keys."""
-        return Path(self.secret_key_file) if self.secret_key_file else home / "secret.key"
+        return Path(self.secret_key_file) if self.secret_key_file else data_directory / "secret.key"

@@ -119,7 +119,7 @@ class MailSource(Protocol):
         """Their bytes in groups that fit into memory; of a mail larger than `most` bytes only the head."""
 
     async def settle(self, mails: Sequence[WaitingMail]) -> None:
-        """Do with them what the rule says; idempotent. They were accepted durably."""
+        """Apply the rule to them; idempotent. They were accepted durably."""
 
     def note(self, mails: Sequence[WaitingMail], *, settled: bool) -> Mapping[str, FolderMark]:
         """They are done, or accepted and to be settled: the new marks of their folders; without mails those of all."""

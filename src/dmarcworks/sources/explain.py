@@ -65,7 +65,7 @@ def _words(error: BaseException, server: str, scheme: str) -> tuple[str, str]:
 
 def _certificate(error: ssl.SSLCertVerificationError, server: str, host: str) -> str:
     if error.verify_code == _EXPIRED:
-        return f"The certificate of {server} has expired; its operator must renew it."
+        return f"The certificate of {server} has expired; its operator must replace it."
     if error.verify_code == _NOT_YET:
         return f"The certificate of {server} is not valid yet; check the clocks of both machines."
     if error.verify_code in (_HOST, _ADDRESS):
@@ -79,15 +79,15 @@ def _certificate(error: ssl.SSLCertVerificationError, server: str, host: str) ->
 
 def refusal(words: str, doing: str, server: str, default: str = "protocol") -> MailboxError:
     """The server's NO or BAD to a command: `doing` completes "could not …"."""
-    found = _CODE.search(words)
-    code = _CODES.get(found[1], default) if found else default
+    match = _CODE.search(words)
+    code = _CODES.get(match[1], default) if match else default
     if code == default == "protocol" and re.search(r"quota|mailbox.{0,20}full", words, re.IGNORECASE):
         code = "quota"
     hint = {
         "login": "check user name and password; some providers need a password made for this purpose, and IMAP enabled",
         "folder": "check the folder's name; it may have been renamed",
         "permission": "the user has no right to do that",
-        "quota": "the mailbox is full; make room or raise its quota",
+        "quota": "the mailbox is full; delete mail or raise its quota",
     }.get(code)
     text = f"{server} could not {doing}: {_shown(words)}"
     return MailboxError(code, f"{text}; {hint}." if hint else f"{text}.")

@@ -42,7 +42,7 @@ _GROUP_BYTES = 4 << 20
 
 
 class FolderSource:
-    """A folder; `settle` moves to a folder beside its files (in a Maildir: to another Maildir below it)."""
+    """A folder; `settle` moves to a folder next to its files (in a Maildir: to another Maildir below it)."""
 
     def __init__(self, path: str, rule: SettleRule) -> None:
         self._path, self._rule = Path(path), rule
@@ -123,7 +123,7 @@ class FolderSource:
 
     def _files(self) -> dict[str, tuple[Path, float]]:
         """By name (in a Maildir without its flags): where it is, and when it was changed."""
-        found: dict[str, tuple[Path, float]] = {}
+        files: dict[str, tuple[Path, float]] = {}
         quiet = time.time() - (0.0 if self._maildir else _QUIET_SECONDS)
         for folder in (self._path / "new", self._path / "cur") if self._maildir else (self._path,):
             with os.scandir(folder) as entries:
@@ -135,8 +135,8 @@ class FolderSource:
                         changed = entry.stat().st_mtime
                         if changed <= quiet or self._maildir:
                             key = name.partition(":")[0] if self._maildir else name
-                            found[key] = (Path(entry.path), changed)
-        return found
+                            files[key] = (Path(entry.path), changed)
+        return files
 
     def _settle(self, path: Path) -> None:
         if self._rule.action == DELETE:

@@ -33,7 +33,7 @@ async def _never(_: str) -> bool:
 
 
 class MailboxActions:
-    """`private` tells for an account whether its mailboxes may be on private addresses though added on the web."""
+    """`private` returns for an account whether its mailboxes may be on private addresses though added on the web."""
 
     def __init__(self, stores: Stores, settings: Settings, private: Callable[[str], Awaitable[bool]] = _never) -> None:
         self._stores, self._settings, self._private = stores, settings, private

@@ -1,7 +1,7 @@
 """One run over a mailbox: list → fetch → read → accept durably → settle, some mails at a time.
 
 A mail is settled only after raw mail and queue item are on disk. A crash between the two accepts it again under the
-same id, so that it is counted once. How far the run is stands in the database after every group of mails, in the
+same id, so that it is counted once. Progress is stored in the database after every group of mails, in the
 transaction that counts them.
 """
 
@@ -38,8 +38,8 @@ __all__ = ["MailboxRun", "RunPace", "fair"]
 
 log = structlog.get_logger("dmarcworks.mailboxes")
 
-# Mails that are asked for at once, and after how many the mailbox is listed again, so that what is new comes first.
-TOGETHER, TURN = 25, 500
+# Mails that are requested at once, and after how many the mailbox is listed again, so that what is new comes first.
+TOGETHER, BATCH = 25, 500
 # Of so many mails the last one is the oldest that waits.
 _OLDEST_EVERY = 5
 # While so many mails wait to be read, none is fetched: mail by SMTP does not queue behind a mailbox.
@@ -89,10 +89,10 @@ class MailboxRun:
     async def run(self) -> None:
         """Until nothing waits; `MailboxError` or `StoreError` where it had to stop."""
         self._taking = await self._state.taking(self._mailbox.id)
-        while await self._turn() and self._pace.going():
+        while await self._batch() and self._pace.going():
             pass
 
-    async def _turn(self) -> bool:
+    async def _batch(self) -> bool:
         """Process some mails of a fresh list; whether there may be more."""
         marks = await self._state.marks(self._mailbox.id)
         listing = await self._source.list_new(marks)
@@ -103,11 +103,11 @@ class MailboxRun:
         await self._state.progress(self._mailbox.id, {**self._source.note((), settled=True), **failing}, {})
         if listing.unsettled:
             await self._settle(listing.unsettled)
-        some = fair(listing.new, TURN)
+        some = fair(listing.new, BATCH)
         for start in range(0, len(some), TOGETHER):
             if not self._pace.going():
                 return False
-            await self._room()
+            await self._wait_for_queue()
             began = time.monotonic()
             mails = 0
             async for group in self._source.fetch(some[start : start + TOGETHER], self._mail_bytes):
@@ -118,7 +118,7 @@ class MailboxRun:
             raise next(iter(listing.errors.values()))
         return len(listing.new) > len(some)
 
-    async def _room(self) -> None:
+    async def _wait_for_queue(self) -> None:
         while (await self._stores.queue.ready(SYSTEM_QUEUE))[0] >= _QUEUED and self._pace.going():
             await self._sleep(_QUEUE_SECONDS)
 

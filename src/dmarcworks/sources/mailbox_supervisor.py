@@ -1,7 +1,7 @@
 """The supervisor of all mailboxes: it claims those that are due, runs them, waits for new mail, and tries again later.
 
 Each mailbox is a task of its own, so that a slow one holds up no other. What a command, the REST API or a page changes
-stands in the database and is seen within seconds.
+is in the database and is seen within seconds.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class MailboxSupervisor:
                 await asyncio.wait_for(self._stopping.wait(), _LOOK_SECONDS)
 
     async def once(self, row: MailboxRow) -> dict[str, int]:
-        """Run one mailbox here, without waiting for new mail; its counts, {} when it failed (its state says why).
+        """Run one mailbox here, without waiting for new mail; its counts, {} when it failed (its state has the reason).
 
         `ConflictError` when another process runs it.
         """

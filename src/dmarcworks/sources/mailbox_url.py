@@ -1,7 +1,7 @@
 """The URL of a mailbox: `imaps://USER@HOST:PORT/FOLDER`, several folders with commas between them. Pure.
 
 User, folders and paths are percent-encoded where they contain `/`, `,`, `?` or `%`. With `?auth=xoauth2` the password
-is an OAuth 2.0 access token (read from its file at every login, so that another program may renew it).
+is an OAuth 2.0 access token (read from its file at every login, so that another program may replace it).
 """
 
 from __future__ import annotations

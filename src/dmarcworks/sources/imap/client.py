@@ -18,8 +18,8 @@ from dmarcworks.sources.mailbox_url import MailboxUrl
 
 __all__ = ["BoundedMailBox", "logged_in", "words_of"]
 
-# Beyond what is asked for: headers of a FETCH, and a server that sends a mail's length in other line ends.
-_BESIDE = 64 * 1024
+# In addition to what is requested: headers of a FETCH, and a server that sends a mail's length in other line ends.
+_MARGIN_BYTES = 64 * 1024
 
 
 class _Bounded:
@@ -29,8 +29,8 @@ class _Bounded:
     largest = 1 << 20
 
     def read(self, size: int) -> bytes:
-        """A literal; one that is larger than what was asked for ends the connection before it is read."""
-        if size > self.largest + _BESIDE:
+        """A literal; one that is larger than what was requested ends the connection before it is read."""
+        if size > self.largest + _MARGIN_BYTES:
             raise imaplib.IMAP4.abort(f"it sent {size} bytes where {self.largest} were requested")
         return bytes(super().read(size))  # type: ignore[misc]  # of imaplib
 
@@ -100,7 +100,7 @@ def logged_in(url: MailboxUrl, password: str, network: Network) -> BoundedMailBo
     except BaseException:
         box.end()
         raise
-    # What a server can do it may tell only to those who are logged in.
+    # A server may show all that it can do only after the login.
     _, data = box.client.capability()
     box.client.capabilities = tuple(b" ".join(data).decode("ascii", "replace").upper().split())
     return box

@@ -88,13 +88,13 @@ class ImapSession:
     def sizes(self, folder: str, uids: Iterable[int]) -> dict[int, int]:
         """The size of each mail that is still there, in bytes."""
         self.select(folder)
-        found: dict[int, int] = {}
+        sizes: dict[int, int] = {}
         for part in self._uid("read sizes", "FETCH", sequence_set(uids), "(UID RFC822.SIZE)"):
             text = part[0] if isinstance(part, tuple) else part or b""
             uid, size = _UID.search(text), _SIZE.search(text)
             if uid and size:
-                found[int(uid[1])] = int(size[1])
-        return found
+                sizes[int(uid[1])] = int(size[1])
+        return sizes
 
     def fetch(self, folder: str, uids: Sequence[int], most: int) -> Iterator[list[FetchedMail]]:
         """Mails in groups that fit into memory; of one that is too large only the head."""
@@ -131,21 +131,21 @@ class ImapSession:
     def _bodies(self, folder: str, uids: Sequence[int], what: str, most: int) -> dict[int, bytes]:
         self.select(folder)
         self.box.client.largest = most
-        found: dict[int, bytes] = {}
+        bodies: dict[int, bytes] = {}
         raw: bytes | None = None
         for part in self._uid("read mails", "FETCH", sequence_set(uids), f"(UID {what})"):
-            # A tuple is the beginning of an answer and its literal; the UID may stand before or behind that.
+            # A tuple is the beginning of an answer and its literal; the UID may come before or after that.
             text = part[0] if isinstance(part, tuple) else part or b""
             if isinstance(part, tuple):
                 raw = part[1]
             uid = _UID.search(text)
             if uid and raw is not None and int(uid[1]) in uids:
-                found[int(uid[1])] = raw
+                bodies[int(uid[1])] = raw
                 raw = None
-        return found
+        return bodies
 
     def settle(self, folder: str, uids: Sequence[int]) -> None:
-        """Do what the rule says with mails of the folder; one that is gone is none to it."""
+        """Apply the rule to mails of the folder; one that is gone is ignored."""
         numbers = sequence_set(uids)
         self.select(folder)
         abilities = self.box.client.capabilities

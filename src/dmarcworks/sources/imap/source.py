@@ -89,7 +89,7 @@ class ImapSource:
             self._progress[folder] = progress
             new.append([waiting(folder, validity, uid) for uid in missing])
             unsettled += [waiting(folder, validity, uid) for uid in progress.unsettled]
-        return MailListing(_in_turn(new), unsettled, errors)
+        return MailListing(_interleaved(new), unsettled, errors)
 
     async def fetch(self, mails: Sequence[WaitingMail], most: int) -> AsyncIterator[Sequence[FetchedMail]]:
         """Folder by folder."""
@@ -108,7 +108,7 @@ class ImapSource:
                 yield group
 
     async def settle(self, mails: Sequence[WaitingMail]) -> None:
-        """As the rule says."""
+        """By the rule."""
         if self._rule.action == LEAVE:
             return
         for folder, uids in _by_folder(mails).items():
@@ -227,7 +227,7 @@ class ImapSource:
 
 
 def _read(mark: FolderMark | None, validity: int) -> _FolderProgress:
-    """What the mark says; nothing is done when the folder's UIDs are no longer those of then."""
+    """What the mark contains; nothing is done when the folder's UIDs are no longer those of then."""
     values = json.loads(mark.marker) if mark is not None and mark.marker else {}
     if values.get("validity") != validity:
         return _FolderProgress(validity)
@@ -241,7 +241,7 @@ def _by_folder(mails: Iterable[WaitingMail]) -> dict[str, list[int]]:
     return folders
 
 
-def _in_turn(lists: Sequence[Sequence[WaitingMail]]) -> list[WaitingMail]:
+def _interleaved(lists: Sequence[Sequence[WaitingMail]]) -> list[WaitingMail]:
     """One of each list, then the next of each."""
     if len(lists) == 1:
         return list(lists[0])
