@@ -1,6 +1,6 @@
 """The state of mailboxes: which process fetches from one, how far each folder is, and what was left alone.
 
-A process claims a mailbox by a lease in the database and renews it while it works, so that no two fetch from the same
+A process claims a mailbox by a lease in the database and extends it while it works, so that no two fetch from the same
 one. The lease of a process of this machine that has died is free at once, any other when it has run out.
 """
 

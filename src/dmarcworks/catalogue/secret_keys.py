@@ -1,4 +1,4 @@
-"""Passwords of mailboxes, encrypted at rest with keys from a file that is stored apart from the database and its backups.
+"""Passwords of mailboxes, encrypted at rest with keys from a file apart from the database and its backups.
 
 The file has one key a line (Fernet: AES-128-CBC with HMAC-SHA256): the first encrypts, all decrypt. It is made when the
 first secret is stored, readable by its owner only. It is read at every use, so that a rotation needs no restart.

@@ -1,7 +1,7 @@
 """Whether a mail in a mailbox is accepted: it holds a report, or looks like one that cannot be read. Pure.
 
 A mailbox may hold private mail too. So a mail without a report is accepted, and settled, only when something besides a
-broken attachment shows that it is report mail: its subject, its type, the name of an attachment, or what was read of it.
+broken attachment shows that it is report mail: its subject, its type, the name of an attachment, or what was read.
 """
 
 from __future__ import annotations
