@@ -7,11 +7,13 @@ import base64
 import gzip
 import io
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from dmarcworks.catalogue.mailbox_state import MailboxState
-from dmarcworks.errors import ConflictError, UsageError
+from dmarcworks.errors import ConflictError, NotFoundError, SettingsError, UsageError
+from dmarcworks.settings import MailboxTable
 from tests.support.dovecot import PASSWORD, Dovecot
 from tests.support.harness import Harness
 from tests.support.mailboxes import PRIVATE, actions, added, counts, fetched
@@ -350,3 +352,32 @@ async def test_the_passwords_are_encrypted_and_the_key_can_be_rotated(harness: H
     path.write_text(held)
     assert row.error_code == "settings"
     assert "cannot be decrypted with the keys in" in row.error
+
+
+async def test_mailboxes_of_the_file_follow_the_file(harness: Harness, dovecot: Dovecot, tmp_path: Path) -> None:
+    """Added, changed, removed; one that this version cannot fetch from fails with the reason, and hurts no other."""
+    (tmp_path / "password").write_text(PASSWORD)
+    account = (await harness.accounts.account_by_name("default", create=True)).id
+    catalogue = harness.stores.mailboxes
+    dovecot.deliver("filed", [report_mail("filed")])
+    table = MailboxTable("filed", dovecot.url("filed"), str(tmp_path / "password"))
+    await catalogue.sync_file([(account, table), (account, MailboxTable("later", "gmail://ann@example.com"))])
+    row = await fetched(harness, await catalogue.get(account, "filed"))
+    assert (row.origin, row.error, counts(row)) == ("file", "", {"accepted": 1})
+    later = await fetched(harness, await catalogue.get(account, "later"))
+    assert (later.error_code, later.condition) == ("settings", "failing")
+    assert later.error == ("gmail: is not fetched from in this version; use imaps, imap+starttls, imap, pop3s, file.")
+    changed = MailboxTable("filed", dovecot.url("filed"), str(tmp_path / "password"), "seen")
+    await catalogue.sync_file([(account, changed)])
+    row = await catalogue.get(account, "filed")
+    assert (row.settle, counts(row)) == ("seen", {"accepted": 1})
+    with pytest.raises(NotFoundError):
+        await catalogue.get(account, "later")
+    (tmp_path / "password").write_text("")
+    row = await fetched(harness, row)
+    assert (row.error_code, "is empty; its first line is the password" in row.error) == ("settings", True)
+    await added(harness, "taken", dovecot.url("filed"))
+    with pytest.raises(SettingsError, match="the account has a mailbox of this name that was added by command or page"):
+        await catalogue.sync_file([(account, MailboxTable("taken", dovecot.url("filed"), "/x"))])
+    await catalogue.sync_file([])
+    assert "filed" not in [one.name for one in await catalogue.list()]

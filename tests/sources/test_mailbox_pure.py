@@ -166,8 +166,10 @@ def test_names_that_are_done_are_bounded() -> None:
 
 @pytest.mark.parametrize(
     ("address", "public"),
-    [("192.0.2.1", False), ("9.9.9.9", True), ("127.0.0.1", False), ("::1", False), ("::ffff:10.0.0.1", False)]
-    + [("64:ff9b::a00:1", False), ("2620:fe::fe", True), ("fe80::1%eth0", False), ("169.254.169.254", False)],
+    [
+        *(("192.0.2.1", False), ("9.9.9.9", True), ("127.0.0.1", False), ("::1", False), ("::ffff:10.0.0.1", False)),
+        *(("64:ff9b::a00:1", False), ("2620:fe::fe", True), ("fe80::1%eth0", False), ("169.254.169.254", False)),
+    ],
 )
 def test_addresses_that_tenants_may_reach(address: str, public: bool) -> None:
     assert is_public(address) == public

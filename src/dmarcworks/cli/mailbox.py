@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from dmarcworks.catalogue.accounts import Accounts
 from dmarcworks.catalogue.mailboxes import BY_COMMAND, MailboxRow, read_password
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.cli.common import print_json, print_table, with_stores
+from dmarcworks.cli.mailbox_text import account_names, error_text, mailbox_json, print_test, tested_mailbox
 from dmarcworks.errors import UsageError
 from dmarcworks.settings import Settings
-from dmarcworks.sources.contract import MailboxError, MailboxLook
 from dmarcworks.sources.mailbox_actions import MailboxActions
 from dmarcworks.sources.mailbox_url import MailboxUrl
 from dmarcworks.sources.presets import preset as preset_of
@@ -79,14 +77,14 @@ def add(
         row = await actions.add(
             owner.id, name, url, secret, settle=settle, origin=BY_COMMAND, password_file=kept, paused=paused
         )
-        return row, await _tested(actions, row)
+        return row, await tested_mailbox(actions, row)
 
     row, tested = with_stores(work)
     if as_json:
-        print_json({**_as_json(row, account), "test": tested})
+        print_json({**mailbox_json(row, account), "test": tested})
     else:
         print(f"The mailbox {name} was added{' and is paused' if paused else ''}.")
-        _print_test(tested)
+        print_test(tested)
     if not tested["ok"]:
         raise typer.Exit(1)
 
@@ -100,16 +98,16 @@ def list_(
 
     async def work(stores: Stores, settings: Settings) -> list[dict[str, Any]]:
         owner = (await stores.accounts.account_by_name(account)).id if account else None
-        names = await _names(stores.accounts)
+        names = await account_names(stores.accounts)
         rows = await MailboxActions(stores, settings).mailboxes(owner)
-        return [_as_json(row, names.get(row.account_id, "")) for row in rows]
+        return [mailbox_json(row, names.get(row.account_id, "")) for row in rows]
 
     rows = with_stores(work)
     if as_json:
         print_json(rows)
         return
     columns = ["name", "state", "waiting", "accepted", "left alone", "last run", "last mail", "error"]
-    shown = [(*(row[c.replace(" ", "_")] for c in columns[:-1]), _error(row)) for row in rows]
+    shown = [(*(row[c.replace(" ", "_")] for c in columns[:-1]), error_text(row)) for row in rows]
     print_table(columns, shown, "There are no mailboxes; `dmarcworks mailbox add` adds one.")
 
 
@@ -119,13 +117,13 @@ def check_mailbox(name: str = _NAME, account: str = _ACCOUNT, as_json: bool = _J
 
     async def work(stores: Stores, settings: Settings) -> dict[str, Any]:
         actions = MailboxActions(stores, settings)
-        return await _tested(actions, await _row(actions, stores, name, account))
+        return await tested_mailbox(actions, await _row(actions, stores, name, account))
 
     tested = with_stores(work)
     if as_json:
         print_json(tested)
     else:
-        _print_test(tested)
+        print_test(tested)
     if not tested["ok"]:
         raise typer.Exit(1)
 
@@ -137,7 +135,7 @@ def run(name: str = _NAME, account: str = _ACCOUNT, as_json: bool = _JSON) -> No
     from dmarcworks.cli.mailbox_run import run_here_or_there
 
     row, names = with_stores(lambda stores, settings: run_here_or_there(stores, settings, name, account))
-    shown = _as_json(row, names.get(row.account_id, ""))
+    shown = mailbox_json(row, names.get(row.account_id, ""))
     if as_json:
         print_json(shown)
     else:
@@ -264,16 +262,12 @@ def _paused(name: str, account: str, paused: bool, as_json: bool) -> None:
         return await actions.get(None, row.id)
 
     row = with_stores(work)
-    print_json(_as_json(row, account)) if as_json else print(f"{name} is {'paused' if paused else 'resumed'}.")
+    print_json(mailbox_json(row, account)) if as_json else print(f"{name} is {'paused' if paused else 'resumed'}.")
 
 
 async def _row(actions: MailboxActions, stores: Stores, name: str, account: str) -> MailboxRow:
     owner = (await stores.accounts.account_by_name(account)).id if account else None
     return await actions.get(owner, name)
-
-
-async def _names(accounts: Accounts) -> dict[str, str]:
-    return {account.id: account.name for account in await accounts.accounts()}
 
 
 def _password(file: str, url: str) -> str:
@@ -294,48 +288,3 @@ def _password(file: str, url: str) -> str:
     if not secret:
         raise UsageError("the password is empty")
     return secret
-
-
-async def _tested(actions: MailboxActions, row: MailboxRow) -> dict[str, Any]:
-    try:
-        look = await actions.look(row)
-    except MailboxError as error:
-        return {"ok": False, "code": error.code, "error": str(error), "folders": [], "notes": []}
-    return _looked(look)
-
-
-def _looked(look: MailboxLook) -> dict[str, Any]:
-    wrong = [folder.error for folder in look.folders if folder.error]
-    return {
-        "ok": not wrong,
-        "code": "folder" if wrong else "",
-        "error": " ".join(wrong),
-        "folders": [asdict(folder) for folder in look.folders],
-        "notes": list(look.notes),
-    }
-
-
-def _print_test(tested: Mapping[str, Any]) -> None:
-    for note in tested["notes"]:
-        print(note)
-    for folder in tested["folders"]:
-        if not folder["error"]:
-            print(f"{folder['folder']}: {folder['mails']} mails, {folder['new']} of them not processed yet.")
-    if tested["error"]:
-        print(tested["error"])
-
-
-def _as_json(row: MailboxRow, account: str) -> dict[str, Any]:
-    names = ("id", "name", "url", "settle", "origin", "paused", "failures", "next_try", "last_run", "last_mail")
-    counts = ("waiting", "accepted", "known", "left_alone", "too_large", "gone")
-    return {
-        "account": account,
-        "account_id": row.account_id,
-        "state": row.condition,
-        **{name: getattr(row, name) for name in (*names, *counts)},
-        "error": {"code": row.error_code, "text": row.error} if row.error else None,
-    }
-
-
-def _error(row: Mapping[str, Any]) -> str:
-    return "" if row["error"] is None else f"{row['error']['text']} (next try {row['next_try']:%H:%M:%S} UTC)"

@@ -17,7 +17,7 @@ from dmarcworks.reports.claims import promised as promised_name
 from dmarcworks.reports.model import Problem, Reading
 from dmarcworks.reports.problems import OTHER_MAIL
 
-__all__ = ["Verdict", "verdict"]
+__all__ = ["MailVerdict", "verdict"]
 
 _HEAD = 64 * 1024
 # Problems that only the content of a report can have.
@@ -38,7 +38,7 @@ _NAME = re.compile(rb"name\*?\d*\*?=\"?[^\"\r\n!]{1,255}![^\"\r\n!]{1,255}!\d{6,
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class MailVerdict:
     """`accept`, or why it is left alone; sender and subject for the list of those."""
 
     accept: bool
@@ -48,13 +48,13 @@ class Verdict:
     subject: str = ""
 
 
-def verdict(raw: bytes, reading: Reading, name: str = "") -> Verdict:
+def verdict(raw: bytes, reading: Reading, name: str = "") -> MailVerdict:
     """What to do with a mail that was read, or with a file of this name."""
     if reading.items:
-        return Verdict(True)
+        return MailVerdict(True)
     if name:
         first = reading.problems[0] if reading.problems else Problem("no_report", name, "There is no report in it.")
-        return Verdict(True) if promised_name(name) else Verdict(False, first.reason, first.detail, "", name)
+        return MailVerdict(True) if promised_name(name) else MailVerdict(False, first.reason, first.detail, "", name)
     head = raw[:_HEAD]
     fields = BytesHeaderParser(policy=compat32).parsebytes(head)
     subject, sender = _text(fields.get("Subject")), _text(fields.get("From"))
@@ -65,9 +65,9 @@ def verdict(raw: bytes, reading: Reading, name: str = "") -> Verdict:
     promised = promised or _NAME.search(raw[: 4 * _HEAD]) is not None
     broken = reasons - set(OTHER_MAIL)
     if broken & _OF_REPORTS or (broken and promised):
-        return Verdict(True)
+        return MailVerdict(True)
     first = reading.problems[0] if reading.problems else Problem("no_report", "mail", "There is no report in it.")
-    return Verdict(False, first.reason, first.detail, sender, subject)
+    return MailVerdict(False, first.reason, first.detail, sender, subject)
 
 
 def _text(value: object) -> str:

@@ -22,7 +22,7 @@ __all__ = ["BoundedMailBox", "logged_in", "words_of"]
 _MARGIN_BYTES = 64 * 1024
 
 
-class _Bounded:
+class _BoundedImap:
     """What the two kinds of connection share: where they connect to, and how much they read at once."""
 
     network = Network()
@@ -35,12 +35,12 @@ class _Bounded:
         return bytes(super().read(size))  # type: ignore[misc]  # of imaplib
 
 
-class _Plain(_Bounded, imaplib.IMAP4):
+class _Plain(_BoundedImap, imaplib.IMAP4):
     def _create_socket(self, timeout: float | None) -> socket.socket:
         return connected(self.host, self.port, self.network)
 
 
-class _Tls(_Bounded, imaplib.IMAP4_SSL):
+class _Tls(_BoundedImap, imaplib.IMAP4_SSL):
     def _create_socket(self, timeout: float | None) -> ssl.SSLSocket:
         made = connected(self.host, self.port, self.network)
         context: ssl.SSLContext = self.ssl_context
