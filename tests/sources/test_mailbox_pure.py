@@ -80,6 +80,8 @@ def test_urls() -> None:
     assert (MailboxUrl.of(text).user, MailboxUrl.of(text).port) == ("a:b@example.com", 1993)
     with pytest.raises(UsageError, match="there is only auth=xoauth2"):
         MailboxUrl.of("imaps://a@host/?token=x")
+    with pytest.raises(UsageError, match="has a control character in its user name or path"):
+        MailboxUrl.of("imaps://a@host/INBOX%0D%0Aa1 LOGOUT")
     assert MailboxTable("a", "imaps://ann:p%40ss@host:1/x?auth=password").without_password() == (
         "imaps://ann@host:1/x?auth=password",
         "p@ss",

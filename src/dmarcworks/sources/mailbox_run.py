@@ -84,6 +84,7 @@ class MailboxRun:
         # Mails that were being accepted when an earlier run ended: they keep their time of receipt, and with it their
         # object's key.
         self._taking: dict[tuple[str, str], float] = {}
+        self._domains: dict[str, Domain] = {}
         self.counts: Counter[str] = Counter()
 
     async def run(self) -> None:
@@ -104,6 +105,7 @@ class MailboxRun:
         if listing.unsettled:
             await self._settle(listing.unsettled)
         some = fair(listing.new, BATCH)
+        self._domains = {one.name: one for one in await self._stores.accounts.domains(self._mailbox.account_id)}
         for start in range(0, len(some), TOGETHER):
             if not self._pace.going():
                 return False
@@ -126,7 +128,6 @@ class MailboxRun:
         whole = [mail for mail in group if mail.raw is not None and not mail.cut]
         sources = [Source(mail.raw or b"", FILE if mail.name else MAIL, mail.name) for mail in whole]
         readings = await each(self._reader, sources)
-        domains = {domain.name: domain for domain in await self._stores.accounts.domains(self._mailbox.account_id)}
         counts: Counter[str] = Counter(gone=sum(mail.raw is None and not mail.cut for mail in group))
         wanted: dict[str, tuple[FetchedMail, Reading]] = {}
         accepted: list[WaitingMail] = []
@@ -147,7 +148,7 @@ class MailboxRun:
                 await self._too_large(mail)
                 counts["too_large"] += 1
         counts["left_alone"] = len(left)
-        counts += await self._accept(wanted, domains)
+        counts += await self._accept(wanted)
         failpoints.hit("mailbox.accepted")
         others = [mail.mail for mail in group if mail.mail not in set(accepted)]
         marks: dict[str, FolderMark] = {}
@@ -162,7 +163,7 @@ class MailboxRun:
         if accepted and self._rule.action != LEAVE:
             await self._settle(accepted)
 
-    async def _accept(self, wanted: dict[str, tuple[FetchedMail, Reading]], domains: dict[str, Domain]) -> Counter[str]:
+    async def _accept(self, wanted: dict[str, tuple[FetchedMail, Reading]]) -> Counter[str]:
         """Accept what was not processed before; what is accepted already but not read yet is looked up when it is."""
         ids = list(wanted)
         known = {mail_id for mail_id in ids if mail_id in self._recent}
@@ -178,7 +179,7 @@ class MailboxRun:
 
         async def one(mail_id: str) -> None:
             mail, reading = wanted[mail_id]
-            gate, again = self._gate(reading, domains), mail_id in begun
+            gate, again = self._gate(reading), mail_id in begun
             raw, received = mail.raw or b"", self._taking[mail.mail.folder, mail.mail.key]
             if mail.name:
                 raw = wrapped(raw, mail.name, "reports", datetime.fromtimestamp(received, UTC))
@@ -223,13 +224,13 @@ class MailboxRun:
         """The same for the same bytes in the same account, however often they are fetched, and from which mailbox."""
         return hashlib.sha256(f"mailbox {self._mailbox.account_id}\n".encode() + raw).hexdigest()[:32]
 
-    def _gate(self, reading: Reading, domains: dict[str, Domain]) -> Gate:
+    def _gate(self, reading: Reading) -> Gate:
         """The account's domain that a report in the mail is about; no domain where none is."""
         for item in reading.items:
             about = summary(item.report, received=self._mailbox.created, digest=item.digest).domains
-            fitting = [name for name in domains if about and covers(name, about[0])]
+            fitting = [name for name in self._domains if about and covers(name, about[0])]
             if fitting:
-                domain = domains[max(fitting, key=len)]
+                domain = self._domains[max(fitting, key=len)]
                 return Gate(domain.account_id, domain.id, domain.name)
         return Gate(self._mailbox.account_id, NO_DOMAIN, "")
 

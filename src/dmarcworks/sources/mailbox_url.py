@@ -40,6 +40,8 @@ class MailboxUrl:
             raise UsageError(f"auth={auth} is none of password and xoauth2")
         path = parts.path.removeprefix("/")
         folders = tuple(dict.fromkeys(unquote(one) for one in path.split(",") if one))
+        if not all(text.isprintable() for text in (unquote(parts.username or ""), unquote(parts.path))):
+            raise UsageError("the mailbox URL has a control character in its user name or path")
         return cls(
             scheme=parts.scheme,
             user=unquote(parts.username or ""),

@@ -88,7 +88,7 @@ def logged_in(url: MailboxUrl, password: str, network: Network) -> BoundedMailBo
     try:
         if url.auth == "xoauth2":
             box.xoauth2(url.user, password, initial_folder=None)
-        elif password.isascii() and url.user.isascii():
+        elif password.isascii() and password.isprintable() and url.user.isascii():
             box.login(url.user, password, initial_folder=None)
         else:
             box.login_utf8(url.user, password, initial_folder=None)
