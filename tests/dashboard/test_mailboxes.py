@@ -89,8 +89,8 @@ async def test_add_test_start_and_remove(
 async def test_another_account_does_not_see_it(harness: Harness, client: httpx.AsyncClient) -> None:
     account = await harness.accounts.account_by_name("elsewhere", create=True)
     actions = MailboxActions(harness.stores, harness.settings)
-    row = await actions.add(account.id, "hidden", "imaps://ann@imap.example/INBOX", "x")
-    assert "hidden" not in (await client.get("/mailboxes")).text
+    row = await actions.add(account.id, "others-box", "imaps://ann@imap.example/INBOX", "x")
+    assert "others-box" not in (await client.get("/mailboxes")).text
     for method, path in (("GET", ""), ("POST", "/test"), ("POST", ""), ("GET", "/remove"), ("POST", "/remove")):
         if method == "GET":
             answer = await client.get(f"/mailboxes/{row.id}{path}")
