@@ -65,6 +65,9 @@ class MailboxActions:
         paused: bool = False,
     ) -> MailboxRow:
         """Add a mailbox; `UsageError` for what cannot be right. Files of this machine are for the operator only."""
+        for what, text in (("URL", url), ("rule for accepted mail", settle)):
+            if not text.isprintable():
+                raise UsageError(f"the {what} has a control character")
         table = MailboxTable(name, url, password_file, settle)
         try:
             table.check_name()

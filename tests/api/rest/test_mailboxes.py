@@ -85,6 +85,8 @@ async def test_who_may_do_what(harness: Harness, dovecot: Dovecot) -> None:
         ({"url": "file:///etc"}, "a folder of this machine can only be named by command or in the TOML file"),
         ({"url": "imaps://ann@mail.example/?auth=xoauth3"}, "auth=xoauth3 is none of password and xoauth2"),
         ({"settle": "burn"}, "settle=burn is none of leave, seen, move:FOLDER and delete"),
+        ({"url": "imaps://a@h\0st/INBOX"}, "the URL has a control character"),
+        ({"settle": "move:\ud800"}, "the rule for accepted mail has a control character"),
         ({"password": ""}, "the mailbox has no password"),
     ],
 )

@@ -99,7 +99,7 @@ async def _catalogue(context: UpkeepContext, backup_folder: BackupFolder, head: 
 def _rows(backup_folder: BackupFolder, name: str, sha256: str) -> list[dict[str, Any]]:
     rows = list(backup_folder.rows(name, sha256))
     if name == f"catalogue/{mailboxes.name}.jsonl.gz":
-        # The system that the backup is of may run on: a drill must not take its mail, so a person resumes them.
+        # The system that the backup is of may run on: a drill must not fetch its mail, so a person resumes them.
         rows = [{**row, "paused": True, "holder": "", "lease": 0.0} for row in rows]
     return rows
 
