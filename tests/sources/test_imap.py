@@ -7,13 +7,17 @@ import base64
 import gzip
 import io
 import zipfile
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from dmarcworks.catalogue.mailbox_state import MailboxState
 from dmarcworks.errors import ConflictError, NotFoundError, SettingsError, UsageError
+from dmarcworks.ingest.accept import Intake
 from dmarcworks.settings import MailboxTable
+from dmarcworks.sources.contract import FetchedMail, MailboxError, WaitingMail
+from dmarcworks.sources.mailbox_run import MailboxRun, RunPace
 from tests.support.dovecot import PASSWORD, Dovecot
 from tests.support.harness import Harness
 from tests.support.mailboxes import PRIVATE, actions, added, counts, fetched
@@ -169,13 +173,14 @@ async def test_a_full_mailbox_keeps_what_was_accepted_and_moves_it_later(harness
     assert "could not move mails to Full/Done" in row.error
     assert "the mailbox is full; delete mail or raise its quota" in row.error
     assert row.next_try is not None
+    dovecot.deliver(user, [report_mail("q2")])
     row = await fetched(harness, row)
-    assert (row.error_code, row.failures, counts(row)) == ("quota", 2, {"accepted": 1})
-    assert (await messages(harness), dovecot.count(user)) == (before + 5, 1)
+    assert (row.error_code, row.failures, counts(row)) == ("quota", 2, {"accepted": 2})
+    assert (await messages(harness), dovecot.count(user)) == (before + 10, 2)
     harness.sql(f"UPDATE mailboxes SET settle = 'move:Done' WHERE id = '{row.id}'")
     row = await fetched(harness, await actions(harness).get(None, row.id))
-    assert (row.error, row.failures, counts(row)) == ("", 0, {"accepted": 1})
-    assert (dovecot.count(user), dovecot.count(user, "Done")) == (0, 1)
+    assert (row.error, row.failures, counts(row)) == ("", 0, {"accepted": 2})
+    assert (dovecot.count(user), dovecot.count(user, "Done")) == (0, 2)
 
 
 async def test_a_missing_target_is_named_before_anything_is_moved(harness: Harness, dovecot: Dovecot) -> None:
@@ -381,3 +386,27 @@ async def test_mailboxes_of_the_file_follow_the_file(harness: Harness, dovecot: 
         await catalogue.sync_file([(account, MailboxTable("taken", dovecot.url("filed"), "/x"))])
     await catalogue.sync_file([])
     assert "filed" not in [one.name for one in await catalogue.list()]
+
+
+async def test_a_mail_that_the_server_does_not_return_hides_no_other(harness: Harness, dovecot: Dovecot) -> None:
+    """It waits with the error of the server; the others are counted."""
+    dovecot.deliver("stuck", [report_mail(f"stuck{n}") for n in range(3)])
+    row = await added(harness, "stuck", dovecot.url("stuck"))
+    source = await actions(harness).source(row)
+    fetch = source.fetch
+
+    async def refusing(mails: Sequence[WaitingMail], most: int) -> AsyncIterator[Sequence[FetchedMail]]:
+        if any(mail.key.endswith(":2") for mail in mails):
+            raise MailboxError("protocol", "no such thing")
+        async for group in fetch(mails, most):
+            yield group
+
+    source.fetch = refusing  # type: ignore[method-assign]
+    intake = Intake(harness.stores, harness.settings.mail_bytes)
+    run = MailboxRun(row, source, harness.stores, intake, harness.env.reader, 1 << 20, RunPace())
+    with pytest.raises(MailboxError, match="no such thing"):
+        await run.run()
+    await source.close()
+    await harness.settle()
+    row = await actions(harness).get(None, row.id)
+    assert counts(row) == {"accepted": 2, "waiting": 1}

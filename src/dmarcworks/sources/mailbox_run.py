@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -31,7 +31,7 @@ from dmarcworks.ingest.report_rows import covers, inbox_key
 from dmarcworks.process import failpoints
 from dmarcworks.reports.model import Reading
 from dmarcworks.reports.summary import summary
-from dmarcworks.sources.contract import LEAVE, FetchedMail, MailSource, SettleRule, WaitingMail
+from dmarcworks.sources.contract import LEAVE, FetchedMail, MailboxError, MailSource, SettleRule, WaitingMail
 from dmarcworks.sources.verdict import verdict
 
 __all__ = ["MailboxRun", "RunPace", "fair"]
@@ -46,6 +46,8 @@ _OLDEST_EVERY = 5
 _QUEUED = 100
 _QUEUE_SECONDS = 0.2
 _RECENT = 20_000
+# Errors of settling that fetching does not have.
+_NOT_SETTLED = ("quota", "folder", "permission", "protocol")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +87,22 @@ class MailboxRun:
         # object's key.
         self._taking: dict[tuple[str, str], float] = {}
         self._domains: dict[str, Domain] = {}
+        # Why some mails could not be fetched or settled, while the others were: raised at the end.
+        self._error: MailboxError | None = None
+        self._settles = True
         self.counts: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Until nothing waits; `MailboxError` or `StoreError` where it had to stop."""
         self._taking = await self._state.taking(self._mailbox.id)
-        while await self._batch() and self._pace.going():
-            pass
+        before = -1
+        # A batch without any progress is the last: what is left cannot be fetched now.
+        while self.counts.total() != before and self._pace.going():
+            before = self.counts.total()
+            if not await self._batch():
+                break
+        if self._error is not None:
+            raise self._error
 
     async def _batch(self) -> bool:
         """Process some mails of a fresh list; whether there may be more."""
@@ -112,13 +123,31 @@ class MailboxRun:
             await self._wait_for_queue()
             began = time.monotonic()
             mails = 0
-            async for group in self._source.fetch(some[start : start + TOGETHER], self._mail_bytes):
+            async for group in self._fetched(some[start : start + TOGETHER]):
                 await self._process(group)
                 mails += len(group)
             await self._sleep(max(0.0, mails / self._pace.mails_per_second - (time.monotonic() - began)))
         if listing.errors and len(listing.new) <= len(some):
             raise next(iter(listing.errors.values()))
         return len(listing.new) > len(some)
+
+    async def _fetched(self, mails: Sequence[WaitingMail]) -> AsyncIterator[Sequence[FetchedMail]]:
+        """The mails in groups; one that the server refuses to return does not hide the others."""
+        fetched: set[WaitingMail] = set()
+        try:
+            async for group in self._source.fetch(mails, self._mail_bytes):
+                fetched |= {mail.mail for mail in group}
+                yield group
+        except MailboxError as error:
+            if error.code != "protocol":
+                raise
+            if len(mails) == 1:
+                self._error = error
+                return
+            for mail in mails:
+                if mail not in fetched:
+                    async for group in self._fetched([mail]):
+                        yield group
 
     async def _wait_for_queue(self) -> None:
         while (await self._stores.queue.ready(SYSTEM_QUEUE))[0] >= _QUEUED and self._pace.going():
@@ -196,7 +225,16 @@ class MailboxRun:
         return Counter(accepted=len(fresh), known=len(known))
 
     async def _settle(self, mails: Sequence[WaitingMail]) -> None:
-        await self._source.settle(mails)
+        """Apply the rule. Where that is not possible, mails are still accepted, and settled by a later run."""
+        if not self._settles:
+            return
+        try:
+            await self._source.settle(mails)
+        except MailboxError as error:
+            if error.code not in _NOT_SETTLED:
+                raise
+            self._error, self._settles = error, False
+            return
         failpoints.hit("mailbox.settled")
         await self._state.progress(self._mailbox.id, self._source.note(mails, settled=True), {})
 

@@ -200,7 +200,12 @@ class MailboxSupervisor:
                     continue
                 next_try = time.time() + self._settings.mailbox_poll_seconds
                 await self._state.succeeded(row.id, began=began, next_try=next_try)
-                if not await self._waited(held) or held.ending.is_set():
+                try:
+                    waited = await self._waited(held)
+                except MailboxError:  # servers end idle connections; whether this one is well the next run shows
+                    await self._state.succeeded(row.id, began=began, next_try=time.time())
+                    return
+                if not waited or held.ending.is_set():
                     return
         except DmarcworksError as error:
             if held.ending.is_set():
