@@ -86,7 +86,7 @@ async def test_who_may_do_what(harness: Harness, dovecot: Dovecot) -> None:
         ({"url": "imaps://ann@mail.example/?auth=xoauth3"}, "auth=xoauth3 is none of password and xoauth2"),
         ({"settle": "burn"}, "settle=burn is none of leave, seen, move:FOLDER and delete"),
         ({"url": "imaps://a@h\0st/INBOX"}, "the URL has a control character"),
-        ({"settle": "move:\ud800"}, "the rule for accepted mail has a control character"),
+        ({"settle": "move:a\x85b"}, "the rule for accepted mail has a control character"),
         ({"password": ""}, "the mailbox has no password"),
     ],
 )
