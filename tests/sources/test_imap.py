@@ -410,3 +410,35 @@ async def test_a_mail_that_the_server_does_not_return_hides_no_other(harness: Ha
     await harness.settle()
     row = await actions(harness).get(None, row.id)
     assert counts(row) == {"accepted": 2, "waiting": 1}
+
+
+async def test_an_access_token_is_read_from_its_file_at_every_login(harness: Harness, tmp_path: Path) -> None:
+    """XOAUTH2; the server's refusal is a state, and the token is not in it."""
+    sent: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"* OK [CAPABILITY IMAP4rev1 AUTH=XOAUTH2] ready\r\n")
+        while line := await reader.readline():
+            tag, command = line.split()[:2]
+            if command == b"AUTHENTICATE":
+                writer.write(b"+ \r\n")
+                sent.append(base64.b64decode(await reader.readline()))
+                writer.write(tag + b" NO [AUTHENTICATIONFAILED] the token has expired: " + sent[-1][-9:-2] + b"\r\n")
+            elif command == b"CAPABILITY":
+                writer.write(b"* CAPABILITY IMAP4rev1 AUTH=XOAUTH2\r\n" + tag + b" OK done\r\n")
+            else:
+                writer.write(b"* BYE\r\n" + tag + b" OK done\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    token, url = tmp_path / "token", f"imap://ann@localhost:{port}/INBOX?auth=xoauth2"
+    account = await harness.accounts.account_by_name("default", create=True)
+    token.write_text("token-1\n")
+    row = await actions(harness).add(account.id, "oauth", url, "", origin="command", password_file=str(token))
+    row = await fetched(harness, row)
+    assert (row.error_code, "the token has expired: ***" in row.error) == ("login", True)
+    token.write_text("token-2\n")
+    await fetched(harness, row)
+    server.close()
+    assert sent == [b"user=ann\x01auth=Bearer token-1\x01\x01", b"user=ann\x01auth=Bearer token-2\x01\x01"]

@@ -36,9 +36,8 @@ _CODES = {
 
 def explained(error: BaseException, server: str, scheme: str, secret: str = "") -> MailboxError:
     """The error in plain words; `server` is host and port, `secret` never appears in it."""
-    if isinstance(error, MailboxError):
-        return error
-    code, text = _words(error, server, scheme)
+    # A server may repeat in its refusal what it was sent.
+    code, text = (error.code, str(error)) if isinstance(error, MailboxError) else _words(error, server, scheme)
     return MailboxError(code, text.replace(secret, "***") if len(secret) > 2 else text)
 
 

@@ -197,10 +197,11 @@ class Pop3Source:
     async def _call(self, work: Callable[[], _Result]) -> _Result:
         try:
             return await self._calls.call(work, self._network.seconds * _CALL_FACTOR)
-        except MailboxError:
-            raise
+        except MailboxError as error:
+            raise explained(error, self._url.server, self._url.scheme, self._password) from None
         except poplib.error_proto as error:
-            raise refusal(_words(error), "read the mailbox", self._url.server) from None
+            words = refusal(_words(error), "read the mailbox", self._url.server)
+            raise explained(words, self._url.server, self._url.scheme, self._password) from None
         except Exception as error:
             self._cut()
             self._client = None
