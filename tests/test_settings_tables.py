@@ -145,29 +145,3 @@ def test_the_command_lists_them(tmp_path: Path) -> None:
     (row,) = [row for row in json.loads(listed.stdout) if row["name"] == "mailboxes"]
     assert row["value"].startswith("main=imaps://reports@mail.example:993/INBOX/DMARC")
     assert "hush" not in listed.stdout + listed.stderr
-
-
-def test_serve_says_that_they_are_not_fetched(tmp_path: Path) -> None:
-    """A line of the log at start, before anything is opened (here the start ends at a wrong listener)."""
-    config = tmp_path / "more.toml"
-    config.write_text(BOTH)
-    environment = {
-        **os.environ,
-        "DMARCWORKS_CONFIG": str(config),
-        "DMARCWORKS_HOME": str(tmp_path / "home"),
-        "DMARCWORKS_LOG_FORMAT": "json",
-        "DMARCWORKS_SMTP_LISTEN": "nowhere",
-        "DMARCWORKS_HTTP_PORT": "0",
-    }
-    code = "from dmarcworks.cli import main; main()"
-    ended = subprocess.run(
-        [sys.executable, "-c", code, "serve"], env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert ended.returncode == 2
-    first = json.loads(ended.stderr.splitlines()[0])
-    assert (first["event"], first["level"], first["mailboxes"]) == (
-        "mailboxes are not fetched by this version; remove their tables",
-        "warning",
-        "main, old",
-    )
-    assert "hush" not in ended.stderr

@@ -17,7 +17,7 @@ from tests.support.commands import run
 # These run until they are stopped and have no result.
 ENDLESS = {("serve",), ("demo",)}
 # Groups that do something without a subcommand.
-GROUPS = {("queue",), ("problems",)}
+GROUPS = {("queue",), ("problems",), ("mailbox",)}
 
 
 def every_command(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[tuple[str, ...], Any]]:

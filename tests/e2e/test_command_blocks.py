@@ -20,6 +20,7 @@ import pytest
 
 from tests.support.code_blocks import PAGES, ROOT, Block, blocks
 from tests.support.dns_server import dns_server
+from tests.support.dovecot import PASSWORD, Dovecot
 from tests.support.mails import DAY, document, mail, report_mail
 from tests.support.system import COMMAND, System, wait_for
 
@@ -32,6 +33,7 @@ ELSEWHERE = {
     "graphql.md:POST": "tests/e2e/test_graphql.py",
     "graphql.md:{": "tests/e2e/test_graphql.py",
     "ip-data.md:dmarcworks ipdata": "tests/cli/test_ipdata.py",
+    "mailboxes.md:[[mailbox]]": "tests/e2e/test_mailboxes.py",
     "operating.md:dmarcworks.db": "tests/upkeep/backup",
     "operating.md:server {": "tests/e2e/test_proxies.py",
     "operating.md:dmarc.example.net {": "tests/e2e/test_proxies.py",
@@ -87,6 +89,7 @@ class Reader:
     folder: Path
     ids: dict[str, str]
     dns: int
+    imap: int
 
     def shell(self, line: str) -> subprocess.CompletedProcess[str]:
         environment = {
@@ -113,6 +116,8 @@ class Reader:
         line = line.replace("curl ", "curl --fail-with-body ", 1)
         line = re.sub(r"(?<![\w.-])/(etc|backup|var/lib|opt|srv)/", rf"{self.folder}/\1/", line)
         line = line.replace("PATH…", "reports").replace("ADDRESS", self.system.rua["example.com"])
+        if "mailbox add" in line:
+            line = line.replace("imap.example.com/", f"localhost:{self.imap}/")
         if re.search(r"dmarcworks check ", line):
             line = re.sub(r" --resolver \S+", "", line).replace(" check", f" check --resolver 127.0.0.1:{self.dns}", 1)
         if line.startswith("dmarcworks restore"):  # into an empty data directory, with no server
@@ -170,7 +175,12 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     shutil.copytree(ROOT / "deploy", folder / "deploy")
     files(folder)
     (folder / "mine.py").write_text(WORKER)
+    dovecot = Dovecot()
+    dovecot.start()
+    dovecot.deliver("dmarc", [report_mail("mailbox"), report_mail("late", domain="late.example")])
+    (folder / "password.txt").write_text(PASSWORD)
     settings = {
+        "DMARCWORKS_MAILBOX_CA_FILE": str(dovecot.ca_file),
         "DMARCWORKS_WORKERS": f"mine={folder / 'mine.py'}",
         "DMARCWORKS_WORKER_QUEUES": "mine.max_batch_timeout=0,mine.max_retries=0",
         "DMARCWORKS_RELAY_URL": "smtp://127.0.0.1:9?starttls=never",
@@ -189,8 +199,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         system.settle()
         assert system.cli("domain", "add", "acme.example", "--account", "acme").returncode == 0
         assert system.cli("user", "add", "person@example.com").returncode == 0
-        yield Reader(system, folder, {"zone": domain["domain_id"]}, dns)
+        yield Reader(system, folder, {"zone": domain["domain_id"]}, dns, dovecot.imaps)
         system.stop()
+        dovecot.end()
 
 
 def senders() -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from dmarcworks.bindings.contracts import OutgoingMessage, Settlement
 from dmarcworks.bindings.sqlite_stores import SqliteQueue
@@ -15,8 +15,12 @@ from dmarcworks.catalogue import tables
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.catalogue.activity import ActivityLine
 from dmarcworks.catalogue.audit import Actor, acting
+from dmarcworks.catalogue.mailbox_state import FolderMark, LeftMail, MailboxState
+from dmarcworks.catalogue.mailboxes import BY_FILE, BY_WEB
 from dmarcworks.catalogue.routes import zone_of
+from dmarcworks.ingest.item import NO_DOMAIN
 from dmarcworks.reports.model import TlsReport
+from dmarcworks.settings import MailboxTable
 from tests.support.dns_fill import check_over_days, published
 from tests.support.failures import arf, tls
 from tests.support.harness import Harness
@@ -39,7 +43,7 @@ def tls_about(domain: str, day: date, report_id: str = "t-1") -> TlsReport:
 @asynccontextmanager
 async def every_page(harness: Harness) -> AsyncIterator[dict[str, str]]:
     """Each page's address, with whose it is: `OWNER`, "a@example.com" (who operates the system) or "" (nobody's)."""
-    paths = await _reports(harness) + await _mail(harness)
+    paths = await _reports(harness) + await _mail(harness) + await _mailboxes(harness)
     queues = SqliteQueue(harness.stores.database, harness.clock)
     await queues.send("mine", [OutgoingMessage("text", b"a body")])
     (letter,) = await queues.receive("mine", limit=1, lease=60)
@@ -68,6 +72,27 @@ async def every_page(harness: Harness) -> AsyncIterator[dict[str, str]]:
     assert domain is not None
     for rule in await harness.routing.routes.rules(account_id=await _account(harness)):
         await harness.routing.routes.remove(zone_of(domain), rule.id)
+
+
+async def _mailboxes(harness: Harness) -> list[str]:
+    """One that fails, with mail that was left alone and reports about an unknown domain; and one of the file."""
+    mine, state = await _account(harness), MailboxState(harness.stores.database)
+    failing = MailboxTable("reports", "imaps://dmarc@imap.example.com:993/INBOX,Reports", "", "move:Done")
+    row = await harness.stores.mailboxes.add(mine, failing, "hush", BY_WEB)
+    left = LeftMail("INBOX", "1:7", "no_report", "There is no report in it.", "a@x.example", "Lunch", 2048)
+    marks = {"INBOX": FolderMark("", 12), "Reports": FolderMark("", 0, "There is no such folder.")}
+    await state.progress(row.id, marks, {"accepted": 1200, "left_alone": 1, "known": 3}, [left], mail=True)
+    words = "imap.example.com:993 could not log in as dmarc: [AUTHENTICATIONFAILED]; check user name and password."
+    await state.failed(row.id, "login", words, began=NOW.timestamp(), next_try=NOW.timestamp() + 300)
+    await harness.stores.mailboxes.add(mine, MailboxTable("old", "imaps://old@imap.example.com/INBOX"), "x", BY_FILE)
+    shop = await harness.accounts.domain(mine, "shop.example")
+    assert shop is not None
+    report = aggregate(TODAY, "google.com", [record("192.0.2.9", 3, "fail")], "nobody.example")
+    key = await harness.report(shop, report, state="foreign", publish=False)
+    async with harness.stores.database.write() as connection:
+        statement = update(tables.reports).where(tables.reports.c.key == key)
+        await connection.execute(statement.values(domain_id=NO_DOMAIN, policy_domain="nobody.example"))
+    return ["/mailboxes", f"/mailboxes/{row.id}", f"/mailboxes/{row.id}?added=1", f"/mailboxes/{row.id}/remove"]
 
 
 async def _account(harness: Harness) -> str:

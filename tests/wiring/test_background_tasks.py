@@ -60,14 +60,14 @@ async def tasks(home: Path, roles: Collection[str], **settings: str) -> list[Bac
     [
         (["smtp"], {}, [*MAIL, "smtp"]),
         (["web"], {}, [*MAIL, "http"]),
-        (["worker"], {}, [*UPKEEP, *MAIL, *QUEUE]),
-        (composition.ROLES, {}, [*UPKEEP, *MAIL, "smtp", "http", *QUEUE]),
+        (["worker"], {}, [*UPKEEP, *MAIL, "mailboxes", *QUEUE]),
+        (composition.ROLES, {}, [*UPKEEP, *MAIL, "mailboxes", "smtp", "http", *QUEUE]),
         (["smtp"], {"smtp_processes": "2"}, [*MAIL, "smtp", "smtp process 0", "smtp process 1"]),
         (["smtp"], {"workers": "mine={worker}"}, [*MAIL, "smtp"]),
         (
             composition.ROLES,
             {"workers": "mine={worker}", "relay_url": "smtp://127.0.0.1:25", "metrics_port": "9"},
-            [*UPKEEP, *MAIL, "outbound mail", "queue of mine", "smtp", "monitoring", "http", *QUEUE],
+            [*UPKEEP, *MAIL, "outbound mail", "mailboxes", "queue of mine", "smtp", "monitoring", "http", *QUEUE],
         ),
     ],
 )
@@ -84,6 +84,7 @@ async def test_what_takes_work_in_is_drained_and_servers_end_the_process(tmp_pat
     """SMTP and the consumers have something to finish; a server that ends by itself must not go unnoticed."""
     listed = await tasks(tmp_path, composition.ROLES, workers="mine={worker}")
     assert [task.name for task in listed if task.drain is not None] == [
+        "mailboxes",
         "queue of mine",
         "smtp",
         "queue of dmarc, consumer 0",

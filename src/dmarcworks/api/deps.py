@@ -43,6 +43,7 @@ from dmarcworks.policy.planner import Planner
 from dmarcworks.policy.reader import PolicyReader
 from dmarcworks.policy.record_reader import RecordReader
 from dmarcworks.policy.setup.reader import SetupReader
+from dmarcworks.sources.mailbox_actions import MailboxActions
 
 __all__ = ["Dependencies", "Deps", "ProblemActions", "ReadToken", "SendLink", "WriteToken", "deps_of"]
 
@@ -85,6 +86,7 @@ class Deps:
     query_log: QueryLog
     saved_queries: SavedQueries
     uploads: Uploads
+    mailboxes: MailboxActions
     # What owners know about senders, and the senders of a domain with it.
     senders: Senders
     sender_directory: SenderDirectory

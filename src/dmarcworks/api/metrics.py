@@ -20,6 +20,7 @@ from dmarcworks.bindings.contracts import SYSTEM_QUEUE, QueueStats
 from dmarcworks.errors import DmarcworksError
 
 _Figure = TypeVar("_Figure")
+_MAILBOXES = ("ok", "new", "running", "failing", "paused")
 _STATES = ("ready", "delayed", "leased", "dead")
 
 
@@ -40,6 +41,10 @@ async def scrape(monitored: Monitored) -> Response:
     metrics.problems.set(_known(await _figure(monitored.problems.count, seconds)))
     others = [stats for name, stats in (queues or {}).items() if name != SYSTEM_QUEUE]
     metrics.waiting(metrics.worker_queue, None if queues is None else _states(others))
+    if monitored.mailboxes is not None:
+        known = await _figure(monitored.mailboxes, seconds)
+        metrics.waiting(metrics.mailboxes, None if known is None else dict.fromkeys(_MAILBOXES, 0) | dict(known[0]))
+        metrics.mailbox_waiting.set(_known(None if known is None else known[1]))
     if monitored.outbound is not None:
         metrics.outbound.set(_known(await _figure(monitored.outbound, seconds)))
     if monitored.dns_checks is not None:

@@ -38,6 +38,8 @@ class MonitoredSystem:
     dns_checks: Callable[[], Awaitable[tuple[int, float]]] | None = None
     inbox: Callable[[], Awaitable[Mapping[str, object]]] | None = None
     certificate: Callable[[], Mapping[str, object]] | None = None
+    # How many mailboxes are in each condition, and how many mails wait in them.
+    mailboxes: Callable[[], Awaitable[tuple[Mapping[str, int], int]]] | None = None
     seconds: float = 3.0
 
 

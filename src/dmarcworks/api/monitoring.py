@@ -56,6 +56,7 @@ def monitored_system(
         inbox=waiting.status,
         certificate=shown.status if shown else None,
         dns_checks=partial(overdue, stores.database),
+        mailboxes=stores.mailboxes.conditions,
     )
 
 

@@ -1,7 +1,7 @@
 """The mail server's tables in the catalogue: activity log, what is genuine, rules, destinations, mail on its way out.
 
 `metadata` is that of the whole catalogue: of `tables.py`, `api_tables.py`, `upkeep_tables.py`, `sender_tables.py`,
-`setup_tables.py`, `dns_tables.py` and this module.
+`setup_tables.py`, `dns_tables.py`, `mailbox_tables.py` and this module.
 """
 
 from __future__ import annotations
@@ -21,7 +21,13 @@ from sqlalchemy import (
 )
 
 # The other modules of tables are imported so that `metadata` is whole.
-from dmarcworks.catalogue import api_tables, sender_tables, setup_tables, upkeep_tables
+from dmarcworks.catalogue import (
+    api_tables,
+    mailbox_tables,
+    sender_tables,
+    setup_tables,
+    upkeep_tables,
+)
 from dmarcworks.catalogue.tables import metadata
 
 __all__ = [
@@ -29,6 +35,7 @@ __all__ = [
     "api_tables",
     "authenticity",
     "destinations",
+    "mailbox_tables",
     "metadata",
     "outbound",
     "routing_rules",

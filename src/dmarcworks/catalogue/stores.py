@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dmarcworks.bindings import open as bindings
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from dmarcworks.catalogue.dns_history import DnsHistory
     from dmarcworks.catalogue.domain_claims import DomainClaims
     from dmarcworks.catalogue.domain_setup import DomainSetups
+    from dmarcworks.catalogue.mailboxes import Mailboxes
     from dmarcworks.catalogue.notices import Notices
     from dmarcworks.catalogue.problems import Problems
     from dmarcworks.catalogue.queries import QueryLog, SavedQueries
@@ -56,6 +58,7 @@ class Stores:
     leases: Leases
     system: System
     query_log_days: int
+    secret_key_path: Path
     clock: Callable[[], float] = time.time
     # Whether an account that proves a domain receives it from another one.
     domain_claims: bool = True
@@ -101,6 +104,14 @@ class Stores:
         from dmarcworks.catalogue.routing import RoutingCatalogue
 
         return RoutingCatalogue.on(self.database, self.accounts.zones)
+
+    @cached_property
+    def mailboxes(self) -> Mailboxes:
+        """Mailboxes that reports are fetched from."""
+        from dmarcworks.catalogue.mailboxes import Mailboxes
+        from dmarcworks.catalogue.secret_keys import SecretKeys
+
+        return Mailboxes(self.database, SecretKeys(self.secret_key_path), clock=self.clock)
 
     @cached_property
     def senders(self) -> Senders:
@@ -181,6 +192,7 @@ async def opened(
         await system.settle(tolerated, accept=accept_loss)
         hostname = (recorded_hostname and await kv.get(HOSTNAME)) or settings.hostname.lower().rstrip(".")
         accounts = Accounts(database, kv, hostname, operator_account=settings.operator_account)
+        key_path = settings.secret_key_path(settings.home)
         stores = Stores(
             database,
             kv,
@@ -191,6 +203,7 @@ async def opened(
             queue,
             system,
             settings.query_log_days,
+            key_path,
             domain_claims=settings.domain_claims == "on",
         )
         stack.push_async_callback(stores.close)

@@ -46,6 +46,7 @@ COMMANDS = {
     "deliver": "Accept one mail on standard input, for a mail server's pipe.",
     "ipdata": "Show and update the IP data: network and country of addresses.",
     "parse": "Parse reports from files, mails, folders and mailboxes and print them.",
+    "mailbox": "Manage the mailboxes that reports are fetched from.",
     "import": "Import files, mails, folders and mailboxes into the running system.",
     "lint": "Check reports against the RFCs and draft a message to their reporters.",
     "settings": "Print every setting with its value, source and meaning.",

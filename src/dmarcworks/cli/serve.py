@@ -41,9 +41,6 @@ def serve(
         raise UsageError(f"--roles must be a list of {', '.join(ROLES)}, not {roles!r}")
     settings, _ = load()
     logs.setup(settings.log_format, settings.log_level)
-    if settings.mailboxes:
-        names = ", ".join(mailbox.name for mailbox in settings.mailboxes)
-        log.warning("mailboxes are not fetched by this version; remove their tables", mailboxes=names)
     garbage.rarely()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(settings, wanted, accept_loss))

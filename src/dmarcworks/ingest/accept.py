@@ -88,6 +88,16 @@ class Intake:
         self._mail_bytes = mail_bytes
         self._clock = clock
 
+    async def mail(
+        self, gate: Gate, raw: bytes, recipient: str, peer: str, *, mail_id: str, received: float, again: bool = False
+    ) -> None:
+        """Accept a mail that was fetched; the same id and time of receipt make the same object. Refused as `take`."""
+        if full := await self._full():
+            raise StoreError(f"the inbox is full: {full}")
+        moment = datetime.fromtimestamp(received, UTC)
+        item = new_item(gate, raw, moment, recipient=recipient, peer=peer, mail_id=mail_id, again=again)
+        await accept(item, raw, objects=self._stores.objects, queue=self._stores.queue)
+
     async def take(
         self, domain: Domain, data: bytes, name: str, peer: str, *, mail_id: str = "", again: bool = False
     ) -> str:

@@ -26,6 +26,8 @@ def new_report(item: Item, mail: MailItem, object_key: str, *, quarantined: bool
     short = summary(report, received=mail.received_at, digest=item.digest)
     # A report that names no domain is about the one that its address is for.
     counted = all(covers(mail.domain, domain) for domain in short.domains)
+    if not mail.domain:  # it came to no domain's address, and names none of the account's
+        counted = False
     return NewReport(
         account_id=mail.account_id,
         domain_id=mail.domain_id,
@@ -76,6 +78,10 @@ def tls_owner(item: Item, mail: MailItem, domains: Mapping[str, str]) -> MailIte
 def foreign(item: Item, mail: MailItem) -> str:
     """The sentence of the problem that a report about another domain is."""
     domain = mail.domain
+    if not domain:
+        names = summary(item.report, received=mail.received_at, digest="").domains
+        about_whom = names[0] if names else "no domain"
+        return f"The report is about {about_whom}, which is none of your domains. It is kept and not counted."
     about = [
         name for name in summary(item.report, received=mail.received_at, digest="").domains if not covers(domain, name)
     ]

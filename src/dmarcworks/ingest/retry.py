@@ -7,7 +7,7 @@ apart because its address was for another domain is adopted in the same way, onc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dmarcworks.bindings.contracts import SYSTEM_QUEUE
 from dmarcworks.catalogue.accounts import Domain
@@ -15,7 +15,7 @@ from dmarcworks.catalogue.problems import ProblemRow, Retried
 from dmarcworks.catalogue.stores import Stores
 from dmarcworks.errors import ConflictError, DmarcworksError, NotFoundError
 from dmarcworks.ingest.accept import accept
-from dmarcworks.ingest.item import MailItem
+from dmarcworks.ingest.item import NO_DOMAIN, MailItem
 from dmarcworks.ingest.report_rows import covers
 
 __all__ = ["ProblemResolver", "adopt", "adopt_all", "adoptable", "discard", "retry", "retry_all", "right_domain"]
@@ -58,18 +58,19 @@ async def discard(stores: Stores, problem: ProblemRow, by: str) -> None:
         await stores.dead_letters.discard(SYSTEM_QUEUE, problem.letter)
 
 
-async def right_domain(stores: Stores, problem: ProblemRow) -> Domain | None:
-    """The account's domain that a report which was kept apart is about; None while there is none."""
+async def right_domain(stores: Stores, problem: ProblemRow, domains: Sequence[Domain] | None = None) -> Domain | None:
+    """The account's domain that a report which was kept apart is about; None while there is none.
+
+    `domains` are the account's, where the caller knows them.
+    """
     if problem.reason != OTHER_DOMAIN or problem.report_key is None:
         return None
     report = await stores.arrivals.report(problem.account_id, problem.report_key)
     if report is None or report.state != "foreign":
         return None
-    fitting = [
-        domain
-        for domain in await stores.accounts.domains(problem.account_id)
-        if covers(domain.name, report.policy_domain)
-    ]
+    if domains is None:
+        domains = await stores.accounts.domains(problem.account_id)
+    fitting = [domain for domain in domains if covers(domain.name, report.policy_domain)]
     return max(fitting, key=lambda domain: len(domain.name), default=None)
 
 
@@ -92,10 +93,13 @@ async def adoptable(stores: Stores, account_id: str | None = None) -> list[tuple
     """The reports that could be adopted now: for each mail one of its problems, and report key → domain id."""
     mails: dict[str, tuple[ProblemRow, dict[str, str]]] = {}
     before: int | None = None
+    domains: dict[str, list[Domain]] = {}
     while page := await stores.problems.list(account_id, limit=1000, before=before, reason=OTHER_DOMAIN):
         before = page[-1].id
         for problem in page:
-            domain = await right_domain(stores, problem)
+            if problem.account_id not in domains:
+                domains[problem.account_id] = await stores.accounts.domains(problem.account_id)
+            domain = await right_domain(stores, problem, domains[problem.account_id])
             if domain is not None and problem.report_key is not None:
                 mails.setdefault(problem.mail_id, (problem, {}))[1][problem.report_key] = domain.id
     return list(mails.values())
@@ -119,7 +123,7 @@ async def adopt_all(stores: Stores, account_id: str | None = None, by: str = "")
 
 async def _queue(stores: Stores, problem: ProblemRow, by: str, adopted: Mapping[str, str], action: str) -> None:
     domain = await stores.accounts.domain(problem.account_id, problem.domain_id)
-    if domain is None:
+    if domain is None and problem.domain_id != NO_DOMAIN:
         raise NotFoundError(f"the domain of problem {problem.id} was removed; its mail is {problem.object_key}")
     raw = await stores.objects.head(problem.object_key)
     if raw is None:
@@ -130,8 +134,8 @@ async def _queue(stores: Stores, problem: ProblemRow, by: str, adopted: Mapping[
         object_key=problem.object_key,
         account_id=problem.account_id,
         domain_id=problem.domain_id,
-        domain=domain.name,
-        recipient=mail.recipient if mail else domain.rua,
+        domain=domain.name if domain else "",
+        recipient=mail.recipient if mail else domain.rua if domain else "mailbox",
         received=(mail.received if mail else problem.created).timestamp(),
         size=raw.size,
         sha256=mail.sha256 if mail else None,

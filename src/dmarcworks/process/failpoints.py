@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from dmarcworks.errors import SettingsError, StoreError
 
-__all__ = ["NAMES", "VARIABLE", "armed", "hit"]
+__all__ = ["MAILBOX_NAMES", "NAMES", "VARIABLE", "armed", "hit"]
 
 VARIABLE = "DMARCWORKS_TEST_FAILPOINT"
 NAMES = (
@@ -36,6 +36,11 @@ NAMES = (
     "published.marked",
     "ack.before",
     "ack.after",
+)
+# The steps of fetching from a mailbox.
+MAILBOX_NAMES = (
+    "mailbox.accepted",  # mails are accepted durably, and nothing is noted of it
+    "mailbox.settled",  # the mailbox has moved or marked them, and nothing is noted of it
 )
 
 
@@ -79,7 +84,7 @@ def armed(text: str) -> Callable[[str], None]:
 
 def _point(part: str) -> tuple[str, _Armed]:
     name, *rest = part.split(":")
-    if name not in NAMES:
+    if name not in (*NAMES, *MAILBOX_NAMES):
         raise SettingsError(f"{VARIABLE}: there is no step {name!r}")
     first, last, action, seconds = 1, 1, "kill", 0.0
     for word in rest:

@@ -96,6 +96,21 @@ class Metrics:
             ["state"],
             registry=registry,
         )
+        self.mailboxes = Gauge(
+            "dmarcworks_mailboxes",
+            "Mailboxes by state (ok, new, running, failing, paused).",
+            ["state"],
+            registry=registry,
+        )
+        self.mailbox_waiting = Gauge(
+            "dmarcworks_mailbox_waiting_mails", "Mails in mailboxes that are not processed yet.", registry=registry
+        )
+        self.mailbox_mails = Counter(
+            "dmarcworks_mailbox_mails",
+            "Mails of mailboxes by outcome (accepted, known, left_alone, too_large, gone).",
+            ["outcome"],
+            registry=registry,
+        )
         self.outbound = Gauge("dmarcworks_outbound_mails", "Mails that wait for the relay.", registry=registry)
         self.problems = Gauge("dmarcworks_problems_open", "Problems that nobody has closed.", registry=registry)
 

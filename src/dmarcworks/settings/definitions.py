@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import ConfigDict, Field
 
 from dmarcworks.settings.checking import CheckingSettings
+from dmarcworks.settings.mailboxes import MailboxSettings
 from dmarcworks.settings.policy import PolicySettings
 from dmarcworks.settings.reading import ReadingSettings
 from dmarcworks.settings.receiving import ReceivingSettings
 from dmarcworks.settings.routing import RoutingSettings
-from dmarcworks.settings.tables import MailboxTable
 from dmarcworks.settings.web import Network, WebSettings
 
 __all__ = ["Network", "Settings"]
@@ -18,7 +18,15 @@ _MIB = 1024 * 1024
 
 
 # The last base's fields come first in the documentation.
-class Settings(CheckingSettings, PolicySettings, RoutingSettings, ReadingSettings, WebSettings, ReceivingSettings):
+class Settings(
+    MailboxSettings,
+    CheckingSettings,
+    PolicySettings,
+    RoutingSettings,
+    ReadingSettings,
+    WebSettings,
+    ReceivingSettings,
+):
     """The settings table. A field's `description` is its help, its constraints are its bounds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,12 +53,6 @@ class Settings(CheckingSettings, PolicySettings, RoutingSettings, ReadingSetting
         description="Cost of a GraphQL query: limit × fields × zones, summed over its nodes.",
     )
     graphql_queries: int = Field(300, ge=1, le=1_000_000, description="GraphQL queries per token in five minutes.")
-    mailboxes: tuple[MailboxTable, ...] = Field(
-        (),
-        description="Mailboxes to fetch reports from, in the TOML file only: a table [[mailbox]] each, with name, url, "
-        "password_file, settle (leave, seen, move:FOLDER or delete) and account. This version checks the tables and "
-        "does not fetch from them.",
-    )
     log_format: str = Field(
         "auto", pattern="^(auto|json|text)$", description="json, text, or auto: text on a terminal."
     )

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from dmarcworks.errors import SettingsError
 from dmarcworks.settings.shown import shown_value
@@ -56,6 +56,20 @@ class MailboxTable:
             raise ValueError("the password is in the URL and in password_file; keep only password_file")
         if not _SETTLE.fullmatch(self.settle):
             raise ValueError(f"settle={self.settle} is none of leave, seen, move:FOLDER and delete")
+
+    def check_name(self) -> None:
+        """`ValueError` for a name that is not allowed."""
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name!r}: {_NAME_FORM}")
+
+    def without_password(self) -> tuple[str, str]:
+        """The URL without its password, and that password, or ""."""
+        parts = urlsplit(self.url)
+        if parts.password is None:
+            return self.url, ""
+        user, _, host = parts.netloc.rpartition("@")
+        netloc = f"{user.partition(':')[0]}@{host}"
+        return urlunsplit((parts.scheme, netloc, parts.path, parts.query, parts.fragment)), unquote(parts.password)
 
     def __str__(self) -> str:
         """The table for display, without a password."""

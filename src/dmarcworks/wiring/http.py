@@ -50,6 +50,7 @@ from dmarcworks.routing.delivery.verification import link_sender
 from dmarcworks.routing.router import Router
 from dmarcworks.routing.smtp import Certificate
 from dmarcworks.settings import Settings
+from dmarcworks.sources.mailbox_actions import MailboxActions
 from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.wiring.dns_checks import dns_schedule
 from dmarcworks.workers.setup import worker_names
@@ -112,6 +113,7 @@ def http_deps(
         query_log=stores.queries,
         saved_queries=stores.saved,
         uploads=Uploads(stores.database),
+        mailboxes=MailboxActions(stores, settings, partial(operates, stores.accounts, settings.operator_account)),
         senders=stores.senders,
         sender_directory=directory,
         policies=policies,

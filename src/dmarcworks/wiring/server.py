@@ -39,6 +39,7 @@ from dmarcworks.routing.smtp import Certificate, SmtpServer
 from dmarcworks.routing.smtp.processes import Processes
 from dmarcworks.routing.smtp.setup import certificate, listeners, smtp_server
 from dmarcworks.settings import Settings, shared_settings
+from dmarcworks.sources.mailbox_supervisor import MailboxSupervisor
 from dmarcworks.upkeep.context import UpkeepContext
 from dmarcworks.upkeep.replay.publishing_gate import PublishingGate
 from dmarcworks.upkeep.scheduler import end_swap, note_forever, refresh_forever, retain_forever
@@ -48,6 +49,7 @@ from dmarcworks.wiring.dns_checks import record_checks
 from dmarcworks.wiring.domain_setup import setup_checks
 from dmarcworks.wiring.hostname import host_notices
 from dmarcworks.wiring.http import http_app
+from dmarcworks.wiring.mailboxes import mailbox_supervisor
 from dmarcworks.wiring.naming import naming
 from dmarcworks.wiring.routing import Routing, routing
 from dmarcworks.workers.consumer import Consumer
@@ -80,6 +82,7 @@ class OpenedServer:
     naming: Hook | None = None
     setup_checks: Hook | None = None
     dns_checks: Hook | None = None
+    mailboxes: MailboxSupervisor | None = None
 
     @property
     def public_url(self) -> str:
@@ -126,6 +129,9 @@ def background_tasks(server: OpenedServer, operator_secret: str) -> list[Backgro
             tasks.append(BackgroundTask("refresh of senders", run=partial(refresh_forever, upkeep)))
         tasks += [BackgroundTask("checks of DNS records", run=server.dns_checks)] if server.dns_checks else []
     tasks += server.routing.background_tasks()
+    if (mailboxes := server.mailboxes) is not None:
+        fetching = BackgroundTask("mailboxes", mailboxes.run, start=mailboxes.start, drain=mailboxes.stop)
+        tasks.append(fetching)
     for consumer in server.routing.consumers if works else ():
         tasks.append(BackgroundTask(f"queue of {consumer.name}", run=consumer.run, drain=consumer.stop))
     if (smtp := server.smtp) is not None:
@@ -214,6 +220,7 @@ async def opened_server(
             server.naming = naming(settings, upkeep, addresses, stack)
             server.setup_checks = setup_checks(settings, stores, stack)
             server.dns_checks = record_checks(settings, upkeep, metrics, stack).run
+            server.mailboxes = mailbox_supervisor(settings, stores, env, metrics)
         server.notices = await host_notices(stores.accounts, change)
         if "smtp" in roles:
             _add_smtp(server, stack)

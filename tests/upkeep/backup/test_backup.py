@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dmarcworks.errors import ConflictError, UsageError
-from dmarcworks.settings import Settings
+from dmarcworks.errors import ConflictError, SettingsError, UsageError
+from dmarcworks.settings import MailboxTable, Settings
 from dmarcworks.upkeep import jobs
 from dmarcworks.upkeep.backup import create as backups
 from dmarcworks.upkeep.retention.periods import RetentionPeriods
@@ -45,6 +45,8 @@ async def test_a_round_trip_brings_everything_back(harness: Harness, tmp_path: P
     domain = await harness.context.domain("example.com")
     assert domain is not None
     await harness.accounts.add_user("a@example.com")
+    table = MailboxTable("box", "imaps://a@imap.example/INBOX")
+    await harness.stores.mailboxes.add(domain.account_id, table, "hush", "command")
     message = Message("a@mail.example", domain.rua, report_mail("waits"))
     assert await deliver(message, harness.context.env) == ACCEPTED
     # Of two days: each is a file of its own.
@@ -71,6 +73,11 @@ async def test_a_round_trip_brings_everything_back(harness: Harness, tmp_path: P
         other = Harness(tmp_path / "other", context)
         (result,) = await other.do("restore", folder=str(tmp_path / "backup"))
         assert (result["left"], result["kept"]) == (0, 0)
+        # A mailbox waits for a person, and its password for the key file.
+        restored = await other.stores.mailboxes.get(None, "box")
+        assert restored.paused
+        with pytest.raises(SettingsError, match="without it stored passwords cannot be used"):
+            await other.stores.mailboxes.password(restored)
         after = await content(other)
         for there, was in zip(after, before, strict=True):
             assert there == was

@@ -24,6 +24,7 @@ from dmarcworks.api.rest import (
     exports,
     figures,
     history,
+    mailboxes,
     people,
     policy,
     problems,
@@ -58,6 +59,7 @@ _MODULES = (
     audit_log,
     sql_log,
     worker_queues,
+    mailboxes,
 )
 _ABOUT = """\
 Domains, reports, problems and figures of one account, for programs.
@@ -82,6 +84,7 @@ _TAGS = {
     "activity": "The outcome of each mail received.",
     "audit": "Who changed what.",
     "sql": "The log of SQL statements.",
+    "mailboxes": "Mailboxes that reports are fetched from.",
     "worker queues": "Queues of workers and dead-lettered messages.",
 }
 _ALWAYS = {

@@ -19,6 +19,7 @@ from sqlalchemy import func, select
 
 from dmarcworks.analytics.tables import QUERYABLE_TABLES
 from dmarcworks.catalogue import tables
+from dmarcworks.catalogue.mailbox_tables import mailboxes
 from dmarcworks.errors import ConflictError, UsageError
 from dmarcworks.upkeep.backup.create import table_copies
 from dmarcworks.upkeep.backup.format import LISTING, BackupFolder
@@ -96,7 +97,11 @@ async def _catalogue(context: UpkeepContext, backup_folder: BackupFolder, head: 
 
 
 def _rows(backup_folder: BackupFolder, name: str, sha256: str) -> list[dict[str, Any]]:
-    return list(backup_folder.rows(name, sha256))
+    rows = list(backup_folder.rows(name, sha256))
+    if name == f"catalogue/{mailboxes.name}.jsonl.gz":
+        # The system that the backup is of may run on: a drill must not fetch its mail, so a person resumes them.
+        rows = [{**row, "paused": True, "holder": "", "lease": 0.0} for row in rows]
+    return rows
 
 
 async def _objects(context: UpkeepContext, backup_folder: BackupFolder, head: dict[str, Any]) -> Events:
