@@ -46,7 +46,7 @@ def test_a_page_without_a_visitor_is_refused() -> None:
 
 def test_the_routes_are_those_of_the_product() -> None:
     """So that the test below sees them all."""
-    assert len(routes()) == 70
+    assert len(routes()) == 84
     assert set(routes()) >= OPEN
 
 
