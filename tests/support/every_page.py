@@ -19,12 +19,15 @@ from dmarcworks.catalogue.mailbox_state import FolderMark, LeftMail, MailboxStat
 from dmarcworks.catalogue.mailboxes import BY_FILE, BY_WEB
 from dmarcworks.catalogue.routes import zone_of
 from dmarcworks.ingest.item import NO_DOMAIN
+from dmarcworks.policy.dns_records.checker import RecordChecker
+from dmarcworks.policy.planner import Planner
 from dmarcworks.reports.model import TlsReport
 from dmarcworks.settings import MailboxTable
 from tests.support.dns_fill import check_over_days, published
 from tests.support.failures import arf, tls
 from tests.support.harness import Harness
 from tests.support.noted import note, parsed
+from tests.support.outside import Names, answering
 from tests.support.pages import NOW, TODAY, aggregate, record
 
 OWNER = "every@example.org"
@@ -65,7 +68,19 @@ async def every_page(harness: Harness) -> AsyncIterator[dict[str, str]]:
         "/routing/verify/used",
         "/nothing",
     ]
-    yield {**dict.fromkeys(paths, OWNER), **dict.fromkeys(operated, "a@example.com"), **dict.fromkeys(opened, "")}
+    before, names = harness.app.state.deps, Names()
+    names.add(
+        {
+            ("_dmarc.shop.example", "TXT"): "v=DMARC1; p=none; fo=1",
+            ("shop.example", "TXT"): "v=spf1 ip4:192.0.2.0/24 ip4:198.51.100.0/24 -all",
+        }
+    )
+    with answering(names):
+        checker = RecordChecker(names.server)
+        planner = Planner(before.questions, before.senders, before.policies, checker)
+        harness.app.state.deps = dataclasses.replace(before, planner=planner, check_records=checker)
+        yield {**dict.fromkeys(paths, OWNER), **dict.fromkeys(operated, "a@example.com"), **dict.fromkeys(opened, "")}
+        harness.app.state.deps = before
     await queues.discard()
     await harness.routing.destinations.remove(await _account(harness), "me@example.org")
     domain = await harness.accounts.domain(await _account(harness), "shop.example")
@@ -153,6 +168,8 @@ async def _reports(harness: Harness) -> list[str]:
         f"{base}/senders/block:192.0.2.0?page=2", "/domains/waiting.example/senders",
         f"{base}/policy", f"{base}/policy?p=quarantine&sp=none&adkim=s&pct=50", f"{base}/policy?p=none&pct=200",
         "/domains/strict.example/policy", "/domains/waiting.example/policy",
+        f"{base}/policy/changes", f"{base}/policy/changes?parked=1", "/domains/waiting.example/policy/changes",
+        f"{base}/evidence", f"{base}/evidence?days=7", "/domains/waiting.example/evidence",
         f"{base}/dns", "/domains/strict.example/dns", "/domains/waiting.example/dns",
         f"{base}/history", f"{base}/history?days=7", "/domains/waiting.example/history",
         f"{base}/sources", f"{base}/sources?result=fail", f"{base}/sources?page=2", f"{base}/records",
