@@ -26,6 +26,8 @@ async def test_the_attack_is_suspicious_once_its_addresses_were_looked_up(harnes
     # What DNS answers for addresses of documentation: there is no such name.
     none = {row.source_ip: AddressName(None, False) for one in attack for row in one.rows if row.service == "unknown"}
     addresses = SourceAddresses(harness.stores.database, queued=True)
+    # They are queued within a second of their report; here at once.
+    await addresses.known(none)
     await addresses.store(none)
     await harness.do("senders-refresh")
     directory = SenderDirectory(Questions(harness.analytics), harness.stores.senders)

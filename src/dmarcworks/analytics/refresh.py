@@ -32,8 +32,8 @@ __all__ = ["Applied", "DecisionsOf", "NamesOf", "apply"]
 NamesOf: TypeAlias = Callable[[Collection[str]], Awaitable[Mapping[str, AddressName]]]
 DecisionsOf: TypeAlias = Callable[[Collection[tuple[str, str]]], Awaitable[Mapping[tuple[str, str], DecisionsById]]]
 
-# Groups per slice, about: some 50 MB.
-_GROUPS = 50_000
+# Groups per slice, about: some 20 MB.
+_GROUPS = 20_000
 _TABLE = DMARC_REPORTS.name
 # All rows of a group are in one slice; only these two columns are read of the rows of the others.
 _SLICE = "cityHash64(domain_id, source_ip)"
@@ -111,10 +111,13 @@ async def apply(
                     known = await decisions({(group[_ACCOUNT], group[_DOMAIN]) for group in groups})
                     enrichment = dataclasses.replace(enrichment, decisions=known)
                 changed, written, messages = await asyncio.to_thread(_changed, groups, enrichment)
+                done += 1
+                part = Applied(month, number, slices, len(groups), changed.num_rows, done, total, messages)
+                # The groups of two slices are never in memory together.
+                del groups
                 if write:
                     await changes.add(changed, written, last=number == slices - 1)
-                done += 1
-                yield Applied(month, number, slices, len(groups), changed.num_rows, done, total, messages)
+                yield part
 
 
 async def _groups(analytics: Analytics, where: str, parameters: dict[str, Any]) -> list[list[Any]]:
@@ -131,7 +134,8 @@ async def _groups(analytics: Analytics, where: str, parameters: dict[str, Any]) 
         parameters,
         format="JSONCompactEachRow",
     )
-    return [json.loads(line) for line in answer.splitlines()]
+    # In a thread: tens of thousands of lines would hold up everything else.
+    return await asyncio.to_thread(lambda: [json.loads(line) for line in answer.splitlines()])
 
 
 def _changed(

@@ -65,7 +65,7 @@ async def demo_names(domain: str, rua: str) -> AsyncIterator[str]:
     """The name server while the block runs; its address and port, on loopback."""
     loop = asyncio.get_running_loop()
     records = zone(domain, rua)
-    transport, _ = await loop.create_datagram_endpoint(lambda: _ZoneServer(records), local_addr=("127.0.0.1", 0))
+    transport, _ = await loop.create_datagram_endpoint(lambda: _DemoNameServer(records), local_addr=("127.0.0.1", 0))
     try:
         host, port = transport.get_extra_info("sockname")[:2]
         yield f"{host}:{port}"
@@ -73,7 +73,7 @@ async def demo_names(domain: str, rua: str) -> AsyncIterator[str]:
         transport.close()
 
 
-class _ZoneServer(asyncio.DatagramProtocol):
+class _DemoNameServer(asyncio.DatagramProtocol):
     def __init__(self, records: Zone) -> None:
         self._records = records
         self._names = {name for name, _ in records}
