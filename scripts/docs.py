@@ -79,8 +79,8 @@ Exit status: 0 no error, 1 an error was found, 2 wrong usage, 3 DNS did not answ
 A document (MTA-STS policy, BIMI logo) is fetched from public addresses only, over HTTPS with a valid certificate,
 without redirects, up to 64 kB and 10 seconds. With `--resolver` on this machine it may be on this machine too.
 
-A running server makes the same checks [by schedule](operating.md#scheduled-checks-of-dns-records) and keeps what it
-finds.
+A running server makes the same checks [by schedule](operating.md#scheduled-checks-of-dns-records) and keeps the
+results.
 
 The text of RFC 9989 that the checks follow is draft-ietf-dmarc-dmarcbis-41, its last draft; sections are numbered as
 there. An error means that a record does not do what it is for, or that mail is at risk; a warning, that it works but

@@ -1,4 +1,4 @@
-"""Stored checks, history and silence over REST and as commands, from scheduled checks over a real DNS server."""
+"""Scheduled checks over a real DNS server, as REST shows them: stored checks, history and silence."""
 
 from __future__ import annotations
 
