@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from dmarcworks.cli.common import print_json, print_table, with_stores
 from dmarcworks.enrich.network.credits import credits_of
 from dmarcworks.enrich.senders.model import kind_words
+from dmarcworks.enrich.shares import percent
 from dmarcworks.errors import NotFoundError, UsageError
 
 __all__ = ["SendersGroup", "decide", "list_", "show"]
@@ -63,8 +64,8 @@ def list_(
             row["name"],
             _CLASSES[row["class"]],
             f"{row['messages']:,}",
-            _share(row["dkim_aligned"], row["messages"]),
-            _share(row["spf_aligned"], row["messages"]),
+            percent(row["dkim_aligned"], row["messages"]),
+            percent(row["spf_aligned"], row["messages"]),
             _next_step(row),
         )
         for row in rows
@@ -161,7 +162,7 @@ def _lines(row: dict[str, Any]) -> list[str]:
         lines.append(f"  your decision: {decision['decision'].replace('_', ' ')}, by {decision['decided_by']}{note}")
     lines.append(
         f"  {row['messages']:,} messages, {row['first_day']} to {row['last_day']}: DKIM aligned"
-        f" {_share(row['dkim_aligned'], row['messages'])}, SPF aligned {_share(row['spf_aligned'], row['messages'])}"
+        f" {percent(row['dkim_aligned'], row['messages'])}, SPF aligned {percent(row['spf_aligned'], row['messages'])}"
     )
     for title in ("dispositions", "reasons"):
         if row[title]:
@@ -187,11 +188,6 @@ def _to_do(row: dict[str, Any]) -> str:
     if row["class"] == "suspicious":
         return f"{decide}If it is not yours, your DMARC policy decides about its mail: see `dmarcworks policy`."
     return decide.strip() or "nothing"
-
-
-def _share(part: int, whole: int) -> str:
-    """Rounded down to a tenth, so that 100 % is all."""
-    return f"{part * 1000 // whole / 10:.1f} %" if whole else "–"
 
 
 def _plain(text: str) -> str:

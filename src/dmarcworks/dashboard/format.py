@@ -8,6 +8,27 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
+from dmarcworks.enrich.shares import percent
+
+__all__ = [
+    "FILTERS",
+    "UNKNOWN",
+    "ago",
+    "change",
+    "day",
+    "days_between",
+    "duration",
+    "exact",
+    "moment",
+    "number",
+    "percent",
+    "plural",
+    "points",
+    "short_day",
+    "size",
+    "unix",
+]
+
 UNKNOWN = "–"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -20,16 +41,6 @@ def number(value: int | None) -> str:
 def plural(value: int, one: str, many: str = "") -> str:
     """The number with its noun: "1 report" or "2 reports"."""
     return f"{value:,} {one if value == 1 else many or one + 's'}"
-
-
-def percent(part: int, whole: int) -> str:
-    """The share as "96.8 %"; "–" when there is no whole."""
-    if whole <= 0:
-        return UNKNOWN
-    if part in (0, whole):
-        return "100 %" if part else "0 %"
-    tenths = min(max(round(part * 1000 / whole), 1), 999)
-    return f"{tenths // 10}.{tenths % 10} %"
 
 
 def change(current: int, before: int, days: tuple[int, int] = (1, 1)) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from dmarcworks import __version__
+from dmarcworks.enrich.shares import percent
 from dmarcworks.policy.evidence import EvidenceDocument
 
 __all__ = ["evidence_body", "evidence_html", "plain"]
@@ -50,22 +51,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(plain=plain, number=_number, share=_share, moment=_moment, reporters=_reporters)
+    environment.filters.update(plain=plain, number=_number, share=percent, moment=_moment, reporters=_reporters)
     return environment
 
 
 def _number(value: int) -> str:
     return f"{value:,}"
-
-
-def _share(part: int, whole: int) -> str:
-    """Rounded down to a tenth, so that what is not all is never shown as all."""
-    if not whole:
-        return "no messages"
-    if part in (0, whole):
-        return "100 %" if part else "0 %"
-    tenths = part * 1000 // whole
-    return f"{tenths // 10}.{tenths % 10} %"
 
 
 def _moment(value: datetime) -> str:
