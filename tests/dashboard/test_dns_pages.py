@@ -96,6 +96,10 @@ async def test_the_history_marks_what_changed_and_names_the_cause(owner: httpx.A
     name = f"{NAME}._report._dmarc.{host}"
     assert f"Cause: the authorisation at {name} was gone from" in page
     assert "DMARC changed" in page
+    # What is seen for the first time is no change: a line for the day, without the records.
+    assert page.count("First seen on ") == 1
+    kinds = "DMARC, Authorisation of reports, SPF, Included SPF, DKIM key, MX, TLS-RPT"
+    assert f"First seen on 12 Nov 2026: {kinds}. Show the records" in page
     assert "Authorisation of reports removed" in page
     assert "p=none 10 Nov 2026 15 Nov 2026 6 google.com" in page
     html = (await owner.get(f"/domains/{NAME}/history")).text

@@ -14,6 +14,7 @@ from dmarcworks.enrich.network.addresses import AddressNames
 from dmarcworks.enrich.resolver import Dns
 from dmarcworks.enrich.senders.identify import SenderIdentifier
 from dmarcworks.enrich.senders.model import Evidence
+from dmarcworks.policy.dns_records.report_card import CardRequest, make_report_card
 from tests.support.harness import Harness
 
 LAST = date(2026, 11, 22)
@@ -38,7 +39,10 @@ async def test_all_hosts_but_the_strangers_have_confirmed_names(harness: Harness
         assert await resolver("_dmarc.example.com", "MX", deadline) == []
         assert await resolver("elsewhere.example", "A", deadline) == []
         assert await resolver.alive()
+        card = await make_report_card(resolver, CardRequest("example.com", ("mail", "google")))
         resolver.close()
+    assert [finding.code for finding in card.findings if finding.severity == "error"] == []
+    assert (card.spf["lookups"], card.effective.policy) == (2, "quarantine")
     assert {address for address, name in names.items() if name.confirmed} == set(known)
     assert all(names[address].ptr is None and names[address].answered for address in strangers)
     identifier = SenderIdentifier()

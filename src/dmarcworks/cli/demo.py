@@ -58,8 +58,6 @@ def demo_settings(data_directory: Path) -> Settings:
         "hostname": "reports.example.net",
         "log_level": "warning",
         "report_auth": "off",
-        # The sample domains are invented: nothing is published for them.
-        "dns_checks": "off",
     }
     changes |= {name: value for name, value in quiet.items() if name not in sources}
     return settings.model_copy(update=changes)

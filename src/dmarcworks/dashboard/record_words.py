@@ -29,7 +29,7 @@ _KINDS = {
     RecordKind.dmarc: "DMARC",
     RecordKind.authorisation: "Authorisation of reports",
     RecordKind.spf: "SPF",
-    RecordKind.spf_include: "SPF, included",
+    RecordKind.spf_include: "Included SPF",
     RecordKind.dkim: "DKIM key",
     RecordKind.mx: "MX",
     RecordKind.mta_sts: "MTA-STS",

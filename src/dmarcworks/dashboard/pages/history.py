@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from functools import partial
@@ -47,7 +48,9 @@ async def history(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html:
         last=last,
         newest=newest,
         past=past,
-        events=past.events[:LISTED],
+        events=[event for event in past.events if not event.first][:LISTED],
+        first_seen=first_seen(past.events),
+        listed=LISTED,
         seen=past.seen[:LISTED],
         reporters=list(past.reporters.items())[:LISTED],
         silence=await deps.records.silence(domain, today),
@@ -56,6 +59,22 @@ async def history(domain: OwnDomain, visit: UserVisit, deps: Dependencies, html:
         checked=status[CheckPart.dmarc].checked if CheckPart.dmarc in status else None,
         scope=scope_of(days),
     )
+
+
+def first_seen(events: Sequence[RecordEvent]) -> list[tuple[date, str]]:
+    """The days on which records were seen for the first time, the newest first, each with how many of which kind."""
+    days: dict[date, Counter[str]] = {}
+    for event in reversed(events):
+        if event.first:
+            days.setdefault(event.at.date(), Counter())[record_kind(event.kind)] += 1
+    return [
+        (day, ", ".join(_counted(kind, count) for kind, count in kinds.items()))
+        for day, kinds in reversed(days.items())
+    ]
+
+
+def _counted(kind: str, count: int) -> str:
+    return kind if count == 1 else f"{kind} ({count})"
 
 
 def _marks(events: Sequence[RecordEvent]) -> dict[date, str]:
