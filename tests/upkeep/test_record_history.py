@@ -114,7 +114,7 @@ async def test_a_change_is_in_the_history_with_what_reporters_saw(harness: Check
     newest = body["changes"][0]
     assert (newest["kind"], newest["name"], newest["what"]) == ("dmarc", "_dmarc.one.example", "changed")
     assert (newest["before"], newest["now"]) == ([NONE], [REJECT])
-    assert [piece["text"] for piece in newest["added"] if piece["changed"]] == ["p=reject"]
+    assert [piece["text"] for piece in newest["added"] if piece["changed"]] == ["reject"]
     assert newest["after"] < newest["at"]
     assert {(one["kind"], one["what"]) for one in body["changes"][1:]} == {
         ("dmarc", "first seen"), ("spf", "first seen"), ("mx", "first seen"),

@@ -1,6 +1,7 @@
-"""What a document for an auditor contains: the policy over time, enforcement, senders with decisions, and changes.
+"""What a document for an auditor contains: policy and records over time, enforcement, senders with decisions, changes.
 
-Everything is read from stored reports and from the audit log. Nothing is judged, and no DNS query is made.
+Everything is read from stored reports, stored DNS records and the audit log. Nothing is judged, and no DNS query is
+made.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from dmarcworks.analytics.questions.all import Figures, Questions
 from dmarcworks.analytics.sender_directory import DomainSender, SenderDirectory
 from dmarcworks.catalogue.accounts import Accounts, Domain
 from dmarcworks.catalogue.audit import Audit, AuditRow
+from dmarcworks.catalogue.dns_history import DnsHistory
 from dmarcworks.errors import BoundError
+from dmarcworks.policy.history import RecordEvent, record_events
 from dmarcworks.policy.policy_spans import PolicySpan, policy_spans
 
 __all__ = ["DOMAINS", "DomainEvidence", "Enforcement", "EvidenceDocument", "EvidenceReader"]
@@ -22,6 +25,7 @@ __all__ = ["DOMAINS", "DomainEvidence", "Enforcement", "EvidenceDocument", "Evid
 DOMAINS = 50
 SENDERS = 100
 CHANGES = 500
+RECORDS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,10 @@ class EvidenceChange:
 
 @dataclass(frozen=True, slots=True)
 class DomainEvidence:
-    """One domain over the period. `changes` is None when the caller may not see them."""
+    """One domain over the period. `changes` is None when the caller may not see them.
+
+    `records` are what checks found in DNS, the oldest first, `records_total` how many there are of them.
+    """
 
     domain: str
     added: datetime
@@ -57,6 +64,8 @@ class DomainEvidence:
     senders_total: int
     changes: tuple[EvidenceChange, ...] | None
     more_changes: bool = False
+    records: tuple[RecordEvent, ...] = ()
+    records_total: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,15 @@ class EvidenceDocument:
 class EvidenceReader:
     """Puts documents together."""
 
-    def __init__(self, questions: Questions, directory: SenderDirectory, audit: Audit, accounts: Accounts) -> None:
+    def __init__(
+        self,
+        questions: Questions,
+        directory: SenderDirectory,
+        audit: Audit,
+        accounts: Accounts,
+        history: DnsHistory,
+    ) -> None:
+        self._history = history
         self._questions = questions
         self._directory = directory
         self._audit = audit
@@ -95,6 +112,7 @@ class EvidenceReader:
         senders = await self._directory.of_domain(domain, first, last)
         rows = sorted(senders.rows, key=lambda row: (-row.group.messages, row.id))
         lines = await self._changes(domain, first, last) if changes else None
+        records = record_events(await self._history.changes(account, ident, *_bounds(first, last)))[::-1]
         return DomainEvidence(
             domain=domain.name,
             added=domain.created,
@@ -107,15 +125,21 @@ class EvidenceReader:
             senders_total=senders.total,
             changes=None if lines is None else lines[:CHANGES],
             more_changes=lines is not None and len(lines) > CHANGES,
+            records=tuple(records[:RECORDS]),
+            records_total=len(records),
         )
 
     async def _changes(self, domain: Domain, first: date, last: date) -> tuple[EvidenceChange, ...]:
         """The lines of the audit log about the domain, oldest first; one more than are shown when there are more."""
-        begin = datetime.combine(first, time(), UTC)
-        end = datetime.combine(last, time(), UTC) + timedelta(days=1)
+        begin, end = _bounds(first, last)
         rows = await self._audit.about(domain.account_id, domain.name, begin, end, limit=CHANGES + 1)
         names = {token.id: token.name for token in await self._accounts.tokens(domain.account_id)}
         return tuple(_change(row, names) for row in rows)
+
+
+def _bounds(first: date, last: date) -> tuple[datetime, datetime]:
+    """The first moment of the period, and the first one after it."""
+    return datetime.combine(first, time(), UTC), datetime.combine(last, time(), UTC) + timedelta(days=1)
 
 
 def _change(row: AuditRow, tokens: Mapping[str, str]) -> EvidenceChange:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from difflib import SequenceMatcher
 from itertools import groupby
 
 from dmarcworks.analytics.questions.all import PolicyDay, PublishedPolicy
 from dmarcworks.catalogue.dns_states import DnsChange, RecordKind
+from dmarcworks.policy.record_difference import PieceState, record_difference
 
 __all__ = [
     "DifferencePiece",
@@ -22,10 +21,6 @@ __all__ = [
     "seen_by_reporter",
     "seen_policies",
 ]
-
-# Pieces of a record that are compared one by one; the rest of a longer one is compared as one piece.
-_PIECES = 400
-_PIECE = re.compile(r"[;,]|\s+|[^;,\s]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +82,17 @@ class SeenPolicy:
 
 def difference(before: str, now: str) -> tuple[tuple[DifferencePiece, ...], tuple[DifferencePiece, ...]]:
     """Both texts in pieces; joined, the pieces are the text."""
-    old, new = _pieces(before), _pieces(now)
-    removed: list[DifferencePiece] = []
-    added: list[DifferencePiece] = []
-    for operation, start, end, begin, stop in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        changed = operation != "equal"
-        if start < end:
-            removed.append(DifferencePiece("".join(old[start:end]), changed))
-        if begin < stop:
-            added.append(DifferencePiece("".join(new[begin:stop]), changed))
+    pieces = record_difference(before, now)
+    removed = [
+        DifferencePiece(one.text, one.state is not PieceState.same)
+        for one in pieces
+        if one.state is not PieceState.added
+    ]
+    added = [
+        DifferencePiece(one.text, one.state is not PieceState.same)
+        for one in pieces
+        if one.state is not PieceState.removed
+    ]
     return tuple(removed), tuple(added)
 
 
@@ -167,8 +164,3 @@ def _runs(rows: Iterator[tuple[str, date, int, tuple[str, ...]]]) -> list[SeenPo
 
 def _newest_first(runs: list[SeenPolicy]) -> list[SeenPolicy]:
     return sorted(runs, key=lambda run: (run.last, run.first, run.reports, run.policy), reverse=True)
-
-
-def _pieces(text: str) -> list[str]:
-    pieces = _PIECE.findall(text)
-    return pieces if len(pieces) <= _PIECES else [*pieces[:_PIECES], "".join(pieces[_PIECES:])]

@@ -118,7 +118,7 @@ def http_deps(
         sender_directory=directory,
         policies=policies,
         planner=Planner(questions, stores.senders, policies, checker),
-        evidence=EvidenceReader(questions, directory, stores.audit, stores.accounts),
+        evidence=EvidenceReader(questions, directory, stores.audit, stores.accounts, stores.dns_history),
         setups=SetupReader(stores.setups, stores.arrivals, policies, background=settings.setup_checks == "on"),
         claims=stores.claims,
         notices=stores.notices,

@@ -19,6 +19,7 @@ from dmarcworks.api.rest.tags import answer
 from dmarcworks.catalogue.accounts import Domain
 from dmarcworks.errors import NotFoundError
 from dmarcworks.policy.evidence import DomainEvidence, EvidenceDocument
+from dmarcworks.policy.history import RecordEvent
 
 routes = APIRouter(tags=["evidence"], route_class=Route)
 
@@ -73,6 +74,23 @@ class EvidenceChangeOut(BaseModel):
     detail: str = Field(description="More about it.")
 
 
+class EvidenceRecordOut(BaseModel):
+    """A DNS record that a check found for the first time, changed or removed."""
+
+    at: datetime = Field(description="When it was found.")
+    kind: str = Field(description="dmarc, spf, dkim, mx and others.", examples=["dmarc"])
+    name: str = Field(description="The name of the record.", examples=["_dmarc.example.com"])
+    what: str = Field(description="first seen, published, changed or removed.", examples=["changed"])
+    before: list[str] = Field(description="The records before.", examples=[["v=DMARC1; p=none"]])
+    now: list[str] = Field(description="The records after.", examples=[["v=DMARC1; p=quarantine"]])
+
+    @classmethod
+    def of(cls, event: RecordEvent) -> EvidenceRecordOut:
+        """From a document."""
+        texts = {"before": list(event.before), "now": list(event.now)}
+        return cls(at=event.at, kind=event.kind.value, name=event.name, what=event.what, **texts)
+
+
 class DomainEvidenceOut(BaseModel):
     """One domain."""
 
@@ -87,6 +105,8 @@ class DomainEvidenceOut(BaseModel):
     reports: int = Field(description="Reports.", examples=[60])
     reporters: int = Field(description="Different reporters.", examples=[4])
     policies: list[PolicySpanOut] = Field(description="The policy over time, oldest first.")
+    records: list[EvidenceRecordOut] = Field(description="DNS records over time, the oldest first, at most 200.")
+    records_total: int = Field(description="All of them in the period.", examples=[1])
     senders: list[EvidenceSenderOut] = Field(description="The largest by messages, at most 100.")
     senders_total: int = Field(description="All senders.", examples=[14])
     changes: list[EvidenceChangeOut] | None = Field(
@@ -123,6 +143,8 @@ class DomainEvidenceOut(BaseModel):
                 )
                 for row in one.senders
             ],
+            records=[EvidenceRecordOut.of(event) for event in one.records],
+            records_total=one.records_total,
             senders_total=one.senders_total,
             changes=None
             if one.changes is None
