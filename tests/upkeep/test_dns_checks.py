@@ -1,7 +1,7 @@
 """Scheduled checks over a real DNS server: each domain once across two processes, queries within the bound, no burst.
 
-The two schedulers have databases of their own on one file, as two processes have; the clock is virtual.
-`DMARCWORKS_TEST_DOMAINS=10000` runs the same with more domains.
+In the first test the two schedulers have databases of their own on one file, as two processes have, and the clock is
+virtual; in the second they are processes. `DMARCWORKS_TEST_DOMAINS=10000` runs the same with more domains.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 import uuid
+from asyncio.subprocess import PIPE
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -36,6 +39,7 @@ from tests.support.catalogue import Clock
 from tests.support.dns_function import SERVFAIL, answering
 from tests.support.virtual_time import VirtualTime
 
+ROOT = Path(__file__).parents[2]
 MANY = int(os.environ.get("DMARCWORKS_TEST_DOMAINS", "500"))
 PER_SECOND = 20
 INTERVALS = {CheckPart.dmarc: 3600.0, CheckPart.records: 86_400.0}
@@ -75,7 +79,7 @@ async def add_many(database: SqliteDatabase, number: int) -> None:
         await connection.execute(insert(tables.domains), rows)
 
 
-async def test_many_domains_are_checked_once_across_two_processes_within_the_bound(
+async def test_many_domains_are_checked_once_by_two_schedulers_within_the_bound(
     database: SqliteDatabase, tmp_path: Path
 ) -> None:
     time = VirtualTime()
@@ -131,6 +135,35 @@ async def test_many_domains_are_checked_once_across_two_processes_within_the_bou
         for earlier, later in zip(arrivals, arrivals[PER_SECOND:], strict=False)
     )
     assert len(arrivals) / PER_SECOND <= time.now - began + 1
+
+
+async def test_two_processes_check_each_domain_once(database: SqliteDatabase, tmp_path: Path) -> None:
+    """With the real clock; each of them makes a part of the checks."""
+    asked: Counter[tuple[str, str]] = Counter()
+    arrivals: list[float] = []
+
+    def answer(name: str, kind: str) -> Sequence[str] | None:
+        arrivals.append(monotonic())
+        asked[name, kind] += 1
+        return ['"v=DMARC1; p=none"'] if name.startswith("_dmarc.d") and kind == "TXT" else None
+
+    many, per_second = max(MANY // 5, 100), 400
+    await add_many(database, many)
+    while await DnsSchedule(database, LONG).settle():
+        pass
+    later = update(dns_checks).where(dns_checks.c.part == str(CheckPart.records))
+    async with database.write() as connection:
+        await connection.execute(later.values(due=dns_checks.c.due + 86_000, requested=None))
+    with answering(answer) as port:
+        command = [sys.executable, "-m", "tests.support.dns_check_process", str(tmp_path / "catalogue.db")]
+        command += [f"127.0.0.1:{port}", str(per_second)]
+        began = monotonic()
+        processes = [await asyncio.create_subprocess_exec(*command, stdout=PIPE, cwd=ROOT) for _ in range(2)]
+        made = [int((await process.communicate())[0]) for process in processes]
+    assert sum(made) == many
+    assert min(made) > 0
+    assert [asked[f"_dmarc.d{number}.example", "TXT"] for number in range(1, many)] == [1] * (many - 1)
+    assert len(arrivals) / per_second <= arrivals[-1] - began + 1
 
 
 class Zone:
