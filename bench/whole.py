@@ -71,6 +71,9 @@ class Server:
             "DMARCWORKS_HOSTNAME": "reports.example.net",
             "DMARCWORKS_SMTP_CONNECTIONS_PER_ADDRESS": "1000",
             "DMARCWORKS_SMTP_PROCESSES": str(processes),
+            # The domains of a benchmark are in no DNS.
+            "DMARCWORKS_DNS_CHECKS": "off",
+            "DMARCWORKS_SETUP_CHECKS": "off",
             "DMARCWORKS_LOG_FORMAT": "json",
             **{name: value for name, value in os.environ.items() if name.startswith("DMARCWORKS_QUEUE_")},
             **settings,
