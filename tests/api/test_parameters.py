@@ -32,6 +32,8 @@ VALUES = {
     "line_id": "1",
     "sender": "dkim:mail.example",
     "own_id": "0" * 32,
+    "notice": "1",
+    "mailbox": "0" * 32,
     "message": "1",
 }
 

@@ -144,9 +144,8 @@ async def test_the_record_builder(harness: Harness, browser_of_setup: httpx.Asyn
     )
     base = "/domains/built.example/builder"
     page = await text(browser_of_setup, f"{base}?kind=dmarc&p=reject&sp=none&rua={domain.rua}&ruf=&t=y")
-    assert f"v=DMARC1; p=reject ; sp=none; t=y ; rua=mailto: {domain.rua}" in page or (
-        f"v=DMARC1; p=reject; sp=none; t=y; rua=mailto:{domain.rua}" in page.replace(" ;", ";").replace(": ", ":")
-    )
+    # Marked pieces are elements of their own, so that the text has spaces between them.
+    assert f"v=DMARC1;p=reject;sp=none;t=y;rua=mailto:{domain.rua}" in page.replace(" ", "")
     assert "p=reject: Mail that fails is refused." in page
     assert "tags that the builder has no choice for" in page
     raw = (await browser_of_setup.get(f"{base}?kind=dmarc&p=reject&rua={domain.rua}")).text

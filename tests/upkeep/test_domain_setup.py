@@ -100,7 +100,7 @@ async def test_from_nothing_to_proven(stores: Stores, checker: SetupChecker, zon
     (change,) = setup.items[0].changes
     wanted = f"v=DMARC1;p=reject ; rua = mailto:a@other.example,mailto:{domain.rua} ; fo=1"
     assert (change.name, change.after, setup.records[0].value) == ("_dmarc.example.com", wanted, wanted)
-    assert [piece.text for piece in change.pieces if piece.kind == "added"] == [f",mailto:{domain.rua}"]
+    assert [piece.text for piece in change.pieces if piece.state == "added"] == [f",mailto:{domain.rua}"]
     publish(zone, "_dmarc.example.com", wanted)
     domain, setup = await checked(stores, checker, "example.com")
     assert domain.proven is not None

@@ -18,7 +18,7 @@ _COUNT = re.compile(r"\d{1,40}", re.ASCII)
 _DECIMAL = re.compile(r"(\d{1,40})\.0{0,20}", re.ASCII)
 _SECONDS = re.compile(r"([+-]?\d{1,20})(?:\.\d{0,20})?", re.ASCII)
 _LITERAL = re.compile(
-    r"\[(?:IPv6:)?([0-9A-Fa-f.:]{2,45})\]|IPv6:([0-9A-Fa-f.:]{2,45})|([0-9.]{7,15})/32|([0-9A-Fa-f.:]*:[0-9A-Fa-f.:]*)/128",
+    r"\[(?:IPv6:)?([0-9A-Fa-f.:]{2,45})\]|IPv6:([0-9A-Fa-f.:]{2,45})|([0-9.]{7,15})/32|(?=[0-9A-Fa-f.]{0,45}:)([0-9A-Fa-f.:]{2,45})/128",
     re.IGNORECASE | re.ASCII,
 )
 _V4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)", re.ASCII)

@@ -74,7 +74,9 @@ async def _known_error(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     fields = [
-        FieldError(where=".".join(map(str, entry["loc"]))[:200], message=str(entry["msg"])[:500])
+        FieldError(
+            where=".".join(map(str, entry["loc"]))[:200], message=str(entry["msg"]).removeprefix("Value error, ")[:500]
+        )
         for entry in error.errors()[:20]
     ]
     return _answer(422, "the request is not as described; see errors", errors=fields)

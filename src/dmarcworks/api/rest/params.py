@@ -7,7 +7,6 @@ from typing import Annotated
 
 from fastapi import Path, Query
 from pydantic import BeforeValidator
-from pydantic_core import PydanticCustomError
 
 from dmarcworks.analytics.period import LONGEST, parse_day
 from dmarcworks.errors import UsageError
@@ -33,7 +32,7 @@ def _written_out(value: object) -> object:
         text = "it must be a day like 2026-11-24, not empty"
     except UsageError as error:
         text = str(error)
-    raise PydanticCustomError("day", "{text}", {"text": text})
+    raise ValueError(text)
 
 
 Day = Annotated[date | None, BeforeValidator(_written_out), Query(description="A UTC day, YYYY-MM-DD, inclusive.")]
