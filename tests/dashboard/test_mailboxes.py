@@ -10,7 +10,7 @@ import pytest
 
 from dmarcworks.ingest.accept import Intake
 from dmarcworks.sources.mailbox_actions import MailboxActions
-from tests.support.dovecot import PASSWORD, Dovecot
+from tests.support.dovecot import PASSWORD, PASSWORD_PART, Dovecot
 from tests.support.harness import Harness
 from tests.support.mailboxes import PRIVATE
 from tests.support.mails import report_mail
@@ -47,7 +47,7 @@ async def test_add_test_start_and_remove(
     refused = await posted(client, "/mailboxes", **form)
     assert refused.status_code == 400
     assert "Name the folder that accepted mail is moved to." in refused.text
-    assert PASSWORD not in refused.text
+    assert PASSWORD_PART not in refused.text
     made = await posted(client, "/mailboxes", **{**form, "target": "Done"})
     assert made.status_code == 303
     path = made.headers["location"].partition("?")[0]
@@ -76,8 +76,7 @@ async def test_add_test_start_and_remove(
     assert (await posted(client, path, do="pause")).status_code == 303
     assert (await harness.stores.mailboxes.get(None, "page")).paused
     for text in (page, listed, tested, (await client.get("/audit")).text):
-        assert PASSWORD not in text
-        assert PASSWORD.replace('"', "&#34;").replace("&", "&amp;") not in text
+        assert PASSWORD_PART not in text
     assert "Remove the mailbox page?" in (await client.get(f"{path}/remove")).text
     assert (await posted(client, f"{path}/remove")).headers["location"] == "/mailboxes?removed=page"
     assert (await client.get(path)).status_code == 404

@@ -11,6 +11,7 @@ import asyncio
 import gzip
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -127,6 +128,8 @@ def run(home: Path, dovecot: Dovecot, number: int, kills: int, seed: int = 1, st
             process = system.process
             assert process is not None
             wait_for(lambda process=process: process.poll() is not None, f"killed at {step}")
+            # A server that could not start would have ended, too.
+            assert process.returncode == -signal.SIGKILL, process.returncode
             system.kill()
             outcome.kills += 1
         system.settings.pop(failpoints.VARIABLE, None)

@@ -1,6 +1,6 @@
 """A process that makes scheduled DNS checks: `python -m tests.support.dns_check_process DATABASE SERVER PER_SECOND`.
 
-It ends when no check is due, and prints how many it made.
+It prints "ready", waits for a line, ends when no check is due, and prints how many it made.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ async def main(path: Path, server: str, per_second: float) -> int:
     database, metrics = SqliteDatabase(path), Metrics()
     pace = QueryPace(database, per_second)
     resolver = Dns(server, before_query=pace.wait, longest=0.0)
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
     schedule = DnsSchedule(database, dict.fromkeys(CheckPart, 1e9))
     checks = RecordChecks(schedule, DnsHistory(database), resolver, lease=7200.0, metrics=metrics)
     running = asyncio.create_task(checks.run())

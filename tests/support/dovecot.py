@@ -24,6 +24,8 @@ from tests.support.waiting import wait_for
 
 DOVECOT = next((path for path in ("/usr/sbin/dovecot", "/usr/local/sbin/dovecot") if os.path.exists(path)), "")
 PASSWORD = 'a-secret/with=signs&"'
+# The part of it that no encoding changes: of JSON, HTML or a URL.
+PASSWORD_PART = "a-secret"
 
 _CONFIG = """
 base_dir = {folder}/run

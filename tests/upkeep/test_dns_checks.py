@@ -147,7 +147,7 @@ async def test_two_processes_check_each_domain_once(database: SqliteDatabase, tm
         asked[name, kind] += 1
         return ['"v=DMARC1; p=none"'] if name.startswith("_dmarc.d") and kind == "TXT" else None
 
-    many, per_second = max(MANY // 5, 100), 400
+    many, per_second = max(MANY // 5, 100), 40 if MANY <= 500 else 400
     await add_many(database, many)
     while await DnsSchedule(database, LONG).settle():
         pass
@@ -157,13 +157,17 @@ async def test_two_processes_check_each_domain_once(database: SqliteDatabase, tm
     with answering(answer) as port:
         command = [sys.executable, "-m", "tests.support.dns_check_process", str(tmp_path / "catalogue.db")]
         command += [f"127.0.0.1:{port}", str(per_second)]
-        began = monotonic()
-        processes = [await asyncio.create_subprocess_exec(*command, stdout=PIPE, cwd=ROOT) for _ in range(2)]
-        made = [int((await process.communicate())[0]) for process in processes]
+        processes = [await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, cwd=ROOT) for _ in "12"]
+        for process in processes:
+            assert process.stdout is not None
+            assert await process.stdout.readline() == b"ready\n"
+        # Both wait for this, so that none is done before the other one is there.
+        made = [int(output) for output, _ in await asyncio.gather(*(one.communicate(b"go\n") for one in processes))]
     assert sum(made) == many
     assert min(made) > 0
     assert [asked[f"_dmarc.d{number}.example", "TXT"] for number in range(1, many)] == [1] * (many - 1)
-    assert len(arrivals) / per_second <= arrivals[-1] - began + 1
+    # Queries of the same moment may arrive in any order, and late, never early: in all they keep to the bound.
+    assert len(arrivals) / per_second <= arrivals[-1] - arrivals[0] + 0.5
 
 
 class Zone:

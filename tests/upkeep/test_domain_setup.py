@@ -350,7 +350,8 @@ async def test_a_claim_reveals_nothing(stores: Stores, checker: SetupChecker, zo
         assert await checker.check_claim(claim) is None
         stored = await stores.claims.of(owner.id, name)
         reasons.add(stored.reason.replace(claim.token, "").replace(name, ""))
-    assert len(reasons) == 1
+    (reason,) = reasons
+    assert reason.startswith("DNS does not show the record")
     claim = await stores.claims.of(owner.id, "free.example.com")
     publish(zone, "_dmarcworks-challenge.free.example.com", f"dmarcworks-verification={claim.token}")
     added = await checker.check_claim(claim)

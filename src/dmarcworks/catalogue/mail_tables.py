@@ -23,6 +23,7 @@ from sqlalchemy import (
 # The other modules of tables are imported so that `metadata` is whole.
 from dmarcworks.catalogue import (
     api_tables,
+    dns_tables,
     mailbox_tables,
     sender_tables,
     setup_tables,
@@ -35,6 +36,7 @@ __all__ = [
     "api_tables",
     "authenticity",
     "destinations",
+    "dns_tables",
     "mailbox_tables",
     "metadata",
     "outbound",

@@ -62,7 +62,7 @@ def _history(answer: dict[str, Any]) -> None:
 
 def _silence(answer: dict[str, Any]) -> None:
     lines = [] if answer["silent"] is None else [_stopped("All reports", answer["silent"])]
-    lines += [_stopped(_plain(one["reporter"]), one) for one in answer["reporters"]]
+    lines += [_stopped(_plain(one["reporter"]) or "Unnamed reporter", one) for one in answer["reporters"]]
     for one in answer["alignment"]:
         shares = f"{one['before']:.0%} to {one['now']:.0%}"
         lines.append(f"Alignment of {_plain(one['name'])} fell from {shares} on {one['since']}: {_cause(one)}.")
@@ -75,12 +75,12 @@ def _silence(answer: dict[str, Any]) -> None:
 
 
 def _stopped(who: str, one: dict[str, Any]) -> str:
-    pause = f"{one['days']} days ago (longest pause before: {one['usual']})"
+    pause = f"{one['days']} days ago (longest earlier pause: {one['usual']} days)"
     return f"{who} stopped after {one['last']}, {pause}: {_cause(one)}."
 
 
 def _cause(one: dict[str, Any]) -> str:
-    return _plain(one["cause"]["text"]) if one["cause"] else "no change seen"
+    return _plain(one["cause"]["text"]) if one["cause"] else "cause unknown, no DNS change found"
 
 
 def _time(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -255,14 +256,17 @@ def rotate_key(as_json: bool = _JSON) -> None:
 
 
 def _paused(name: str, account: str, paused: bool, as_json: bool) -> None:
-    async def work(stores: Stores, settings: Settings) -> MailboxRow:
+    async def work(stores: Stores, settings: Settings) -> tuple[MailboxRow, Mapping[str, str]]:
         actions = MailboxActions(stores, settings)
         row = await _row(actions, stores, name, account)
         await actions.pause(row, paused)
-        return await actions.get(None, row.id)
+        return await actions.get(None, row.id), await account_names(stores.accounts)
 
-    row = with_stores(work)
-    print_json(mailbox_json(row, account)) if as_json else print(f"{name} is {'paused' if paused else 'resumed'}.")
+    row, names = with_stores(work)
+    if as_json:
+        print_json(mailbox_json(row, names.get(row.account_id, "")))
+        return
+    print(f"{name} is {'paused' if paused else 'resumed'}.")
 
 
 async def _row(actions: MailboxActions, stores: Stores, name: str, account: str) -> MailboxRow:

@@ -65,4 +65,7 @@ def mailbox_json(row: MailboxRow, account: str) -> dict[str, Any]:
 
 def error_text(row: Mapping[str, Any]) -> str:
     """Its error and the next try; "" when there is none."""
-    return "" if row["error"] is None else f"{row['error']['text']} (next try {row['next_try']:%H:%M:%S} UTC)"
+    if row["error"] is None:
+        return ""
+    when = f" (next try {row['next_try']:%H:%M:%S} UTC)" if row["next_try"] is not None else ""
+    return f"{row['error']['text']}{when}"
