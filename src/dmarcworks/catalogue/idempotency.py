@@ -1,7 +1,8 @@
 """Answers to writes that carried a key, kept for 24 hours, so that a write that is sent again is done once.
 
 A record begins when the write does and is filled when it is done. A write that died leaves an unfilled one, which
-another try may take over after a minute. Bodies here hold no secret (`api.rest.tags.SecretResponse`).
+another try may take over after a minute. Answers here hold no secret (`api.rest.tags.SecretResponse`), and the digest
+of a request, which may hold one, is keyed.
 """
 
 from __future__ import annotations

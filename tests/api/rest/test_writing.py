@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
+from dmarcworks.catalogue import api_tables
 from dmarcworks.catalogue.idempotency import Idempotency
 from tests.support.harness import Harness
 from tests.support.rest import HOST, aggregate
@@ -69,6 +71,19 @@ async def test_a_write_on_what_has_changed_is_refused(harness: Harness) -> None:
     assert (
         await harness.request("write", "DELETE", "/domains/match.example", headers={"If-Match": newest})
     ).status_code == 204
+
+
+async def test_what_is_kept_of_a_request_tells_nothing_about_its_body(harness: Harness) -> None:
+    """A body may hold a password: the digest is keyed with the token, so that it cannot be guessed from the store."""
+    for scope in ("write", "admin"):
+        same = {"json": {"enabled": True}, "headers": {"Idempotency-Key": "k-secret"}}
+        answer = await harness.request(scope, "PATCH", "/domains/one.example", **same)
+        assert answer.status_code == 200
+    table = api_tables.idempotency
+    async with harness.stores.database.read() as connection:
+        statement = select(table.c.digest).where(table.c.key == "k-secret")
+        digests = set((await connection.execute(statement)).scalars())
+    assert len(digests) == 2
 
 
 async def test_a_write_with_a_key_is_done_once(harness: Harness) -> None:

@@ -9,6 +9,7 @@ again; the same key with another request is 422, and 409 while the first is unde
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
@@ -88,7 +89,9 @@ async def _once(
     inner: Callable[[Request], Coroutine[Any, Any, Response]],
 ) -> Response:
     head = "\n".join((request.method, str(request.url.path), request.url.query, request.headers.get("if-match", "")))
-    digest = hashlib.sha256(head.encode() + b"\n\n" + body).hexdigest()
+    # A body may hold a password: the digest is keyed with the token, of which only a hash is stored.
+    secret = request.headers["authorization"].split()[-1].encode()
+    digest = hmac.new(secret, head.encode() + b"\n\n" + body, hashlib.sha256).hexdigest()
     begun = await deps.idempotency.begin(token_id, key, digest)
     if begun.outcome == "other":
         raise RestError(422, "this Idempotency-Key was used for another request")
